@@ -1,0 +1,4 @@
+//! Audio arithmetic: μ-law samples and WAV files. Pure.
+
+pub mod mulaw;
+pub mod wav;

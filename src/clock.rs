@@ -1,0 +1,100 @@
+//! The only place that reads a clock, sleeps or starts a task.
+//!
+//! A [`Clock`] gives *call time*: the time that a phone call lives in. In production it is wall
+//! time; a whole-call test gives server and stand-ins one clock that runs several times faster.
+//! Limits on other programs (a database, a socket) are wall time and use [`within`].
+#![expect(clippy::disallowed_methods, reason = "this module is where the ban ends")]
+
+use std::future::Future;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::task::JoinHandle;
+
+/// A monotonic clock, possibly faster than the wall's. Copies share their origin.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+    speed: u32,
+}
+
+impl Clock {
+    /// The wall's pace, counted from now.
+    pub fn real() -> Self {
+        Self::faster(1)
+    }
+
+    /// A clock that runs `speed` times as fast as the wall's, counted from now.
+    pub fn faster(speed: u32) -> Self {
+        Self { origin: Instant::now(), speed: speed.max(1) }
+    }
+
+    /// How many times faster than the wall's this clock runs.
+    pub fn speed(&self) -> u32 {
+        self.speed
+    }
+
+    /// Call time since the clock's origin.
+    pub fn now(&self) -> Duration {
+        self.origin.elapsed() * self.speed
+    }
+
+    /// The wall instant at which this clock will read `at`.
+    pub fn wall(&self, at: Duration) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.origin + at / self.speed)
+    }
+
+    /// Sleeps `duration` of call time.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration / self.speed).await;
+    }
+
+    /// Sleeps until this clock reads `at`.
+    pub async fn sleep_until(&self, at: Duration) {
+        tokio::time::sleep_until(self.wall(at)).await;
+    }
+
+    /// Runs `future` for at most `limit` of call time; `None` when the limit came first.
+    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        tokio::time::timeout(limit / self.speed, future).await.ok()
+    }
+}
+
+/// Runs `future` for at most `limit` of wall time; `None` when the limit came first.
+pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Sleeps `duration` of wall time.
+pub async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Wall time since the Unix epoch.
+pub fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A wall stopwatch, for measuring our own work.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Wall time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Starts a task on the current runtime.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future)
+}

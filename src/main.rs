@@ -1,0 +1,3 @@
+//! The `frontdesk` binary: a table of commands.
+
+fn main() {}
