@@ -1,1 +1,128 @@
-//! One phone call. Pure.
+//! One phone call, pure: events go in, actions come out, and nothing else happens here.
+
+mod action;
+mod event;
+mod log;
+
+pub use action::{Action, GoodbyeReason, Purpose, Role, Said};
+pub use event::{Event, ReplyOutcome, Sent, Usage, Utterance, Words};
+pub use log::{End, EndedBy, LogEvent, Status};
+
+use std::fmt;
+use std::time::Duration;
+
+/// Time since the answer, in milliseconds. It prints and replays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallTime(u64);
+
+impl CallTime {
+    /// That many milliseconds after the answer.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the answer.
+    pub const fn ms(self) -> u64 {
+        self.0
+    }
+
+    /// This time and `ms` more.
+    pub const fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// How long after `earlier` this is, in milliseconds; 0 if it is not after it.
+    pub const fn ms_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl From<Duration> for CallTime {
+    fn from(since_answer: Duration) -> Self {
+        Self(u64::try_from(since_answer.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A reply, from 1. Issued by the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyId(pub u32);
+
+/// One run of a function, from 1. Issued by the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FunctionRun(pub u32);
+
+/// A mark in the audio that was sent: "when this comes back, `ms` of `reply` were played", unless
+/// the line was cleared since, which its generation tells. On the wire `generation:reply:ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// How often the line had been cleared when the mark was placed.
+    pub generation: u32,
+    /// The reply that the audio before the mark belongs to.
+    pub reply: ReplyId,
+    /// How much of the reply had been sent, in milliseconds.
+    pub ms: u64,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.generation, self.reply.0, self.ms)
+    }
+}
+
+impl std::str::FromStr for Mark {
+    type Err = NotOurMark;
+
+    fn from_str(name: &str) -> Result<Self, NotOurMark> {
+        let mut parts = name.split(':');
+        let mut next = || parts.next().ok_or(NotOurMark);
+        let generation = next()?.parse().map_err(|_| NotOurMark)?;
+        let reply = ReplyId(next()?.parse().map_err(|_| NotOurMark)?);
+        let ms = next()?.parse().map_err(|_| NotOurMark)?;
+        if parts.next().is_some() { Err(NotOurMark) } else { Ok(Self { generation, reply, ms }) }
+    }
+}
+
+/// A mark's name that we did not give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a mark of ours: expected generation:reply:ms")]
+pub struct NotOurMark;
+
+/// What a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Speech stopped and the engine has not said that it is part of the conversation.
+    Commit,
+    /// The caller's keys are complete when no more come.
+    Keys,
+    /// Nobody speaks.
+    Idle,
+    /// The call is nearly as long as it may be.
+    LimitWarning,
+    /// The call is as long as it may be.
+    Limit,
+    /// A goodbye takes too long to be played.
+    Goodbye,
+    /// A reply was asked for and no audio of it has come.
+    Reply,
+    /// The engine was dialled and is not ready.
+    Engine,
+    /// The line was lost and has not come back.
+    Line,
+}
+
+/// What a call needs to know of its agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallSettings {
+    /// Whether the agent speaks first.
+    pub greets: bool,
+    /// Whether the caller may interrupt the agent.
+    pub interruptible: bool,
+    /// Whether the caller may interrupt the greeting.
+    pub greeting_interruptible: bool,
+    /// After how long a silence the agent asks whether anybody is there, ms; 0 never.
+    pub reprompt_after_ms: u64,
+    /// How often it asks before it hangs up.
+    pub reprompts: u32,
+    /// The longest call, ms.
+    pub limit_ms: u64,
+}

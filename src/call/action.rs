@@ -1,0 +1,123 @@
+//! What the core asks for: everything that can be done in a call, in one enum.
+
+use super::{End, FunctionRun, LogEvent, Mark, ReplyId};
+
+/// One thing to do, in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Ask the engine for a reply.
+    Reply {
+        /// The id that every report about it carries.
+        reply: ReplyId,
+        /// What it is for.
+        purpose: Purpose,
+    },
+    /// Tell the engine to stop working on a reply.
+    CancelReply {
+        /// The reply.
+        reply: ReplyId,
+    },
+    /// Tell the engine that only the beginning of an item was heard.
+    TruncateItem {
+        /// The engine's name for the item.
+        item: String,
+        /// How much of it was heard, in milliseconds; never more than was sent.
+        heard_ms: u64,
+    },
+    /// Tell the engine that nothing of an item was heard.
+    DeleteItem {
+        /// The engine's name for the item.
+        item: String,
+    },
+    /// Put a message into the conversation without asking for a reply.
+    AddMessage {
+        /// In whose name.
+        role: Role,
+        /// The text.
+        text: String,
+    },
+    /// Throw away all audio that the caller has not heard. Overtakes audio waiting to be sent.
+    ClearLine,
+    /// Ask the phone company to say when everything sent so far has been played.
+    PlaceMark(Mark),
+    /// Carry out a function. It is answered once, by `Event::FunctionDone`.
+    RunFunction {
+        /// The id that its result carries.
+        run: FunctionRun,
+        /// The engine's name for this call, also the idempotency key.
+        engine_call_id: String,
+        /// The function's name.
+        name: String,
+        /// The arguments, JSON unless the model erred.
+        arguments: String,
+    },
+    /// Give the engine a function's output. Every function call gets exactly one.
+    GiveOutput {
+        /// The engine's name for the call.
+        engine_call_id: String,
+        /// The output, JSON text.
+        output: String,
+    },
+    /// Connect to the engine anew, with the conversation so far.
+    DialEngine {
+        /// What was said, oldest first.
+        history: Vec<Said>,
+    },
+    /// Write this down.
+    Note(LogEvent),
+    /// Leave the media stream: the caller goes on to the agent's fallback. The call's row is
+    /// completed by what happens there.
+    MoveToFallback,
+    /// End the call. Its last note has been written.
+    HangUp(End),
+}
+
+/// What a reply is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// The first words.
+    Greeting,
+    /// An answer to what the caller said, pressed, or to what a function returned.
+    Answer,
+    /// Nobody has spoken for a while; the n-th time, from 1.
+    Reprompt(u32),
+    /// The call will soon be as long as it may be.
+    LimitWarning,
+    /// The last words, because of this.
+    Goodbye(GoodbyeReason),
+    /// The line was lost for a moment and is back.
+    WelcomeBack,
+}
+
+/// Why the agent says goodbye.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoodbyeReason {
+    /// The conversation is over.
+    Done,
+    /// Nobody speaks.
+    Idle,
+    /// The longest time is reached.
+    Limit,
+    /// The owner or the server ends the call.
+    Ended,
+}
+
+/// In whose name a message is put into the conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The caller.
+    Caller,
+    /// The agent.
+    Agent,
+    /// Neither: context.
+    System,
+}
+
+/// One line of the conversation, for a new engine session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Who said it.
+    pub role: Role,
+    /// What was heard of it.
+    pub text: String,
+}

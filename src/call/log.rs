@@ -1,0 +1,161 @@
+//! What is written down while it happens. The owner's timeline, crash recovery and the completed
+//! row are all folded from these.
+
+use serde::{Deserialize, Serialize};
+
+/// How a call ended, as `call_logs.status` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// A conversation was held and ended.
+    Completed,
+    /// Something broke and nothing took over.
+    Failed,
+    /// The caller left a message.
+    Voicemail,
+    /// Somebody else took the call.
+    Transferred,
+    /// The caller reached nobody.
+    NoAnswer,
+}
+
+/// Who ended a call, as `metadata.ended_by` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndedBy {
+    /// The caller hung up.
+    Caller,
+    /// The agent did.
+    Agent,
+    /// The owner did.
+    Owner,
+    /// The longest time was reached.
+    Limit,
+    /// Something broke.
+    Error,
+}
+
+/// How a call ended, and who ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// `call_logs.status`.
+    pub status: Status,
+    /// `metadata.ended_by`.
+    pub ended_by: EndedBy,
+}
+
+/// One thing that is written down, as the `kind` and `data` of a `call_events` row. The time is
+/// beside it: milliseconds since the first stream's start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum LogEvent {
+    /// A media stream opened; the first one is the transcript's 00:00.
+    LineOpened {
+        /// Twilio's name for the stream. The core leaves it empty, the shell fills it in.
+        stream_sid: String,
+    },
+    /// The media stream was lost.
+    LineLost {},
+    /// The engine can be spoken to.
+    EngineReady {},
+    /// The engine was lost or refused.
+    EngineLost {
+        /// An error class.
+        why: String,
+        /// Whether a redial is pointless.
+        fatal: bool,
+    },
+    /// The caller spoke. Written again when the words are known; the last one counts.
+    CallerSaid {
+        /// The engine's name for the stretch of speech.
+        utterance: String,
+        /// The turn it belongs to, from 1.
+        turn: u32,
+        /// When the speech began, ms.
+        started_ms: u64,
+        /// The words, if they are known yet.
+        text: Option<String>,
+        /// Whether the words are settled, or settled to be inaudible.
+        settled: bool,
+    },
+    /// A reply was asked for.
+    ReplyRequested {
+        /// The reply.
+        reply: u32,
+        /// The turn it answers; none when the agent speaks unasked.
+        turn: Option<u32>,
+        /// What it is for: `greeting`, `answer`, `reprompt`, …
+        purpose: String,
+    },
+    /// The reply's first audio left for the phone.
+    FirstAudio {
+        /// The reply.
+        reply: u32,
+        /// The turn it answers.
+        turn: Option<u32>,
+        /// Speech stopped to first audio sent, ms.
+        first_audio_ms: u64,
+        /// Of that, our own time, in microseconds.
+        server_us: u64,
+    },
+    /// What the agent said, so far or in the end; the last one for a reply counts.
+    AgentSaid {
+        /// The reply.
+        reply: u32,
+        /// The turn it answers; none when the agent spoke unasked.
+        turn: Option<u32>,
+        /// When its first audio was sent, ms.
+        started_ms: u64,
+        /// All that was generated.
+        generated: String,
+        /// What the caller heard of it.
+        heard: String,
+        /// How long that was, ms.
+        heard_ms: u64,
+        /// Whether the caller cut it off.
+        interrupted: bool,
+    },
+    /// The caller pressed keys.
+    KeysPressed {
+        /// The keys, in order.
+        keys: String,
+        /// The turn they began.
+        turn: u32,
+    },
+    /// The model asked for a function.
+    FunctionCalled {
+        /// Which run of a function, from 1.
+        run: u32,
+        /// The turn, none when outside one.
+        turn: Option<u32>,
+        /// The function's name.
+        name: String,
+        /// Its arguments; a string when they were not JSON.
+        arguments: serde_json::Value,
+    },
+    /// The function was carried out or failed.
+    FunctionFinished {
+        /// Which run.
+        run: u32,
+        /// Whether it did what was asked.
+        ok: bool,
+        /// How long it took, ms.
+        took_ms: u64,
+        /// What the model was told; a string when it was not JSON.
+        result: serde_json::Value,
+    },
+    /// Tokens that a reply used.
+    TokensUsed {
+        /// Tokens read.
+        input: u64,
+        /// Tokens written.
+        output: u64,
+    },
+    /// The caller goes on to the agent's fallback.
+    MovedToFallback {
+        /// Why.
+        why: String,
+    },
+    /// The call ended.
+    Ended(End),
+}
