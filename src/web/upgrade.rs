@@ -47,8 +47,7 @@ pub fn upgrade(
 ) -> Result<(Response, impl Future<Output = Option<ServerSocket>> + Send + 'static), UpgradeError> {
     let accept = accept_key(request.headers())?;
     let (mut parts, _body) = request.into_parts();
-    let on_upgrade =
-        parts.extensions.remove::<OnUpgrade>().ok_or(UpgradeError::NotUpgradable)?;
+    let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(UpgradeError::NotUpgradable)?;
     let response = (
         StatusCode::SWITCHING_PROTOCOLS,
         [
@@ -74,9 +73,11 @@ async fn over_tcp(upgraded: Upgraded, config: WebSocketConfig) -> Option<ServerS
 
 fn accept_key(headers: &HeaderMap) -> Result<String, UpgradeError> {
     let has = |name, word: &str| {
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
-        })
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
     };
     if !has(CONNECTION, "upgrade") {
         return Err(UpgradeError::Expected("the header Connection: Upgrade"));
