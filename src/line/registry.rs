@@ -10,10 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::agent::Agent;
-use crate::web::upgrade::ServerSocket;
+use crate::socket::ServerSocket;
 
-/// How often a call that lost its stream is given back to the agent.
-pub const RETURNS_MAX: u32 = 2;
 /// How many control messages may wait for a call's task. Control is never dropped: whoever sends
 /// it waits.
 const COMMANDS_MAX: usize = 8;
@@ -61,7 +59,6 @@ pub struct CallHandle {
 struct Entry {
     handle: CallHandle,
     nonce: Option<String>,
-    returns: u32,
     is_row_in_database: bool,
 }
 
@@ -180,7 +177,6 @@ impl Registry {
         let entry = Entry {
             handle: CallHandle { call_log_id, agent, commands },
             nonce: Some(nonce.to_owned()),
-            returns: 0,
             is_row_in_database: false,
         };
         calls.insert(call_sid.to_owned(), entry);
@@ -222,15 +218,10 @@ impl Registry {
         }
     }
 
-    /// Gives the call back to its agent with a new token, unless that was done too often.
-    pub fn give_back(&self, call_sid: &str, nonce: &str) -> bool {
-        match self.lock().get_mut(call_sid) {
-            Some(entry) if entry.returns < RETURNS_MAX => {
-                entry.returns += 1;
-                entry.nonce = Some(nonce.to_owned());
-                true
-            }
-            _ => false,
+    /// Makes `nonce` the call's one good stream token.
+    pub fn renew(&self, call_sid: &str, nonce: &str) {
+        if let Some(entry) = self.lock().get_mut(call_sid) {
+            entry.nonce = Some(nonce.to_owned());
         }
     }
 
