@@ -3,3 +3,4 @@
 pub mod embedding;
 pub mod phone;
 pub mod speech;
+pub mod stamp;
