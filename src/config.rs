@@ -1,1 +1,295 @@
-//! Configuration.
+//! Configuration: one struct, read once from the environment. A missing or malformed value stops
+//! the start with one line that names the variable, what was read and what is accepted.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Everything that `serve` can be told. Each field is one variable of the README's table.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `BIND`: the address to listen on.
+    pub bind: IpAddr,
+    /// `PORT`: the port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// `PUBLIC_URL`: what Twilio is configured with, without a slash at the end.
+    pub public_url: PublicUrl,
+    /// `DATABASE_URL`; without it the embedded database runs under `data_dir`.
+    pub database_url: Option<SecretString>,
+    /// `DATA_DIR`: embedded database, spool.
+    pub data_dir: PathBuf,
+    /// `TWILIO_ACCOUNT_SID` and `TWILIO_AUTH_TOKEN`: used where an agent has none of its own.
+    pub twilio: TwilioAccount,
+    /// `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
+    pub openai: OpenAi,
+    /// `REALTIME_MODEL`, `CHAT_MODEL`, `EMBEDDING_MODEL`, `TRANSCRIPTION_MODEL`.
+    pub models: Models,
+    /// `MAX_CALLS`: calls that this process takes at once.
+    pub calls_max: usize,
+    /// `DRAIN_SECONDS`: how long a shutdown waits for calls to end by themselves.
+    pub drain: Duration,
+    /// `PROMPTS_DIR`: templates that replace the built-in ones.
+    pub prompts_dir: Option<PathBuf>,
+    /// `FLY_MACHINE_ID`: set by Fly; a stream that lands on another machine is sent back here.
+    pub fly_machine_id: Option<String>,
+}
+
+/// The account that is used where an agent has none of its own.
+#[derive(Debug, Clone, Default)]
+pub struct TwilioAccount {
+    /// `TWILIO_ACCOUNT_SID`.
+    pub account_sid: Option<String>,
+    /// `TWILIO_AUTH_TOKEN`.
+    pub auth_token: Option<SecretString>,
+}
+
+/// The speech, language and embedding service.
+#[derive(Debug, Clone)]
+pub struct OpenAi {
+    /// `OPENAI_API_KEY`.
+    pub api_key: Option<SecretString>,
+    /// `OPENAI_BASE_URL`, without a slash at the end.
+    pub base_url: Url,
+}
+
+/// Model names. The defaults are current and not announced to retire.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// `REALTIME_MODEL`.
+    pub realtime: String,
+    /// `CHAT_MODEL`.
+    pub chat: String,
+    /// `EMBEDDING_MODEL`.
+    pub embedding: String,
+    /// `TRANSCRIPTION_MODEL`.
+    pub transcription: String,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            realtime: "gpt-realtime-2.1".into(),
+            chat: "gpt-6-luna".into(),
+            embedding: "text-embedding-3-small".into(),
+            transcription: "gpt-transcribe".into(),
+        }
+    }
+}
+
+/// The address that Twilio reaches us at. Signatures are checked against it and stream addresses
+/// are built from it; request headers have no say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// Reads an `http` or `https` address without query or fragment.
+    ///
+    /// # Errors
+    /// Says what is accepted.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const ACCEPTED: &str = "an address such as https://calls.example.com, without a query";
+        let url = Url::parse(text).map_err(|_| ACCEPTED)?;
+        let is_plain = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if is_plain { Ok(Self(text.trim_end_matches('/').to_owned())) } else { Err(ACCEPTED) }
+    }
+
+    /// The address itself, without a slash at the end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address of a path (which begins with a slash).
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
+    /// The WebSocket address of a path: `http` becomes `ws`, `https` becomes `wss`.
+    pub fn join_websocket(&self, path: &str) -> String {
+        format!("ws{}{path}", self.0.strip_prefix("http").unwrap_or(&self.0))
+    }
+}
+
+/// A variable that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{name}: {found}; accepted: {accepted}")]
+pub struct ConfigError {
+    name: &'static str,
+    found: String,
+    accepted: String,
+}
+
+/// Where variables come from: the process environment, or a table in a test.
+type Source<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// The first variable that cannot be used.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::read(&|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// Reads variables from `source`. An empty value counts as unset.
+    ///
+    /// # Errors
+    /// The first variable that cannot be used.
+    pub fn read(source: Source<'_>) -> Result<Self, ConfigError> {
+        let source: Source<'_> = &|name: &str| source(name).filter(|value| !value.is_empty());
+        let port = parsed(source, "PORT", "a port from 0 to 65535", |text| text.parse().ok())?
+            .unwrap_or(8080);
+        Ok(Self {
+            bind: parsed(source, "BIND", "an IP address such as 0.0.0.0 or ::", |text| {
+                text.parse().ok()
+            })?
+            .unwrap_or(IpAddr::from([0, 0, 0, 0])),
+            port,
+            public_url: match source("PUBLIC_URL") {
+                Some(text) => PublicUrl::parse(&text)
+                    .map_err(|accepted| refused("PUBLIC_URL", &text, accepted))?,
+                None => PublicUrl(format!("http://localhost:{port}")),
+            },
+            database_url: database_url(source)?,
+            data_dir: source("DATA_DIR").unwrap_or_else(|| "./data".into()).into(),
+            twilio: TwilioAccount {
+                account_sid: source("TWILIO_ACCOUNT_SID"),
+                auth_token: source("TWILIO_AUTH_TOKEN").map(SecretString::from),
+            },
+            openai: OpenAi {
+                api_key: source("OPENAI_API_KEY").map(SecretString::from),
+                base_url: openai_base_url(source)?,
+            },
+            models: models(source),
+            calls_max: parsed(source, "MAX_CALLS", "a number from 1 to 100000", |text| {
+                text.parse().ok().filter(|n| (1..=100_000).contains(n))
+            })?
+            .unwrap_or(500),
+            drain: parsed(
+                source,
+                "DRAIN_SECONDS",
+                "a number of seconds from 0 to 14400",
+                |text| text.parse().ok().filter(|n| *n <= 14_400).map(Duration::from_secs),
+            )?
+            .unwrap_or(Duration::from_secs(240)),
+            prompts_dir: parsed(source, "PROMPTS_DIR", "a directory that exists", |text| {
+                Some(PathBuf::from(text)).filter(|path| path.is_dir())
+            })?,
+            fly_machine_id: source("FLY_MACHINE_ID"),
+        })
+    }
+}
+
+fn models(source: Source<'_>) -> Models {
+    let Models { realtime, chat, embedding, transcription } = Models::default();
+    Models {
+        realtime: source("REALTIME_MODEL").unwrap_or(realtime),
+        chat: source("CHAT_MODEL").unwrap_or(chat),
+        embedding: source("EMBEDDING_MODEL").unwrap_or(embedding),
+        transcription: source("TRANSCRIPTION_MODEL").unwrap_or(transcription),
+    }
+}
+
+/// The database's address holds a password, so an error never repeats it.
+fn database_url(source: Source<'_>) -> Result<Option<SecretString>, ConfigError> {
+    let Some(text) = source("DATABASE_URL") else { return Ok(None) };
+    let is_postgres =
+        Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+    if is_postgres {
+        Ok(Some(SecretString::from(text)))
+    } else {
+        Err(ConfigError {
+            name: "DATABASE_URL",
+            found: "not a PostgreSQL address".into(),
+            accepted: "postgres://user:password@host:5432/database".into(),
+        })
+    }
+}
+
+fn openai_base_url(source: Source<'_>) -> Result<Url, ConfigError> {
+    let text = source("OPENAI_BASE_URL").unwrap_or_else(|| "https://api.openai.com/v1".to_owned());
+    Url::parse(text.trim_end_matches('/'))
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| {
+            refused("OPENAI_BASE_URL", &text, "an address such as https://api.openai.com/v1")
+        })
+}
+
+fn parsed<T>(
+    source: Source<'_>,
+    name: &'static str,
+    accepted: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ConfigError> {
+    match source(name) {
+        None => Ok(None),
+        Some(text) => parse(text.trim()).map(Some).ok_or_else(|| refused(name, &text, accepted)),
+    }
+}
+
+fn refused(name: &'static str, text: &str, accepted: &str) -> ConfigError {
+    ConfigError { name, found: format!("read {text:?}"), accepted: accepted.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(&|name| {
+            pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_gives_the_documented_defaults() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.port, 8080);
+        assert_eq!(config.bind.to_string(), "0.0.0.0");
+        assert_eq!(config.public_url.as_str(), "http://localhost:8080");
+        assert_eq!(config.calls_max, 500);
+        assert!(config.database_url.is_none());
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_what_is_accepted() {
+        for (name, value) in [
+            ("PORT", "eighty"),
+            ("BIND", "localhost"),
+            ("PUBLIC_URL", "calls.example.com"),
+            ("PUBLIC_URL", "https://calls.example.com/?x=1"),
+            ("OPENAI_BASE_URL", "ftp://x"),
+            ("MAX_CALLS", "0"),
+            ("DRAIN_SECONDS", "-1"),
+            ("PROMPTS_DIR", "/no/such/directory"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+            assert!(error.contains(value) && error.contains("accepted: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_address_is_never_repeated() {
+        let error = read(&[("DATABASE_URL", "mysql://u:hunter2@h/d")]).unwrap_err().to_string();
+        assert!(error.starts_with("DATABASE_URL") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn stream_addresses_follow_the_public_one() {
+        let url = PublicUrl::parse("https://calls.example.com/phone/").unwrap();
+        assert_eq!(url.join("/twilio/after"), "https://calls.example.com/phone/twilio/after");
+        assert_eq!(
+            url.join_websocket("/twilio/stream/t"),
+            "wss://calls.example.com/phone/twilio/stream/t"
+        );
+    }
+}

@@ -21,6 +21,7 @@
 //! [`clock`], [`private`] and [`config`] are open to every layer, [`clock`] not to the pure one.
 
 pub mod private;
+pub mod socket;
 
 pub mod call;
 

@@ -1,0 +1,316 @@
+//! Translates OpenAI Realtime's events into the core's language. Pure: it holds the ids that tell
+//! whose a report is, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::wire::{ServerError, ServerEvent, ServerItem, ServerResponse, Text};
+use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
+use crate::engine::Report;
+
+/// The longest transcription of one stretch of speech that is kept, in bytes.
+const WORDS_MAX: usize = 16 * 1024;
+/// The most stretches of speech whose words may be outstanding.
+const UTTERANCES_MAX: usize = 64;
+
+/// The state of one session, as far as translation needs it.
+#[derive(Debug, Default)]
+pub(super) struct Codec {
+    /// Replies asked for whose response the service has not yet named.
+    requested: VecDeque<ReplyId>,
+    /// The response that is being worked on.
+    active: Option<ActiveResponse>,
+    /// Words so far of stretches of speech whose words are not final.
+    words: BTreeMap<String, String>,
+    is_ready: bool,
+}
+
+#[derive(Debug)]
+struct ActiveResponse {
+    id: String,
+    reply: ReplyId,
+    /// Function calls reported, by the service's call id.
+    reported: BTreeSet<String>,
+    /// Arguments that are said to be complete, until the item or the response says so too.
+    announced: BTreeMap<String, (String, String)>,
+}
+
+/// What the caller of [`Codec::read`] cannot use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// Not JSON, or an event without its type.
+    Malformed,
+    /// A type that we do not act on.
+    Ignored,
+}
+
+impl Codec {
+    /// A reply was asked for.
+    pub(super) fn requested(&mut self, reply: ReplyId) {
+        self.requested.push_back(reply);
+    }
+
+    /// The service's name for a reply's response, if it has given one.
+    pub(super) fn response_id(&self, reply: ReplyId) -> Option<&str> {
+        self.active.as_ref().filter(|active| active.reply == reply).map(|active| active.id.as_str())
+    }
+
+    /// Reads one server event; the reports it makes are appended to `reports`.
+    pub(super) fn read(
+        &mut self,
+        message: &Bytes,
+        text: &str,
+        reports: &mut VecDeque<Report>,
+    ) -> Result<(), Unread> {
+        let event: ServerEvent<'_> = serde_json::from_str(text).map_err(|_| Unread::Malformed)?;
+        match &*event.kind.0 {
+            "response.output_audio.delta" => self.audio(message, &event, reports),
+            "response.output_audio_transcript.delta" => {
+                if let (Some(reply), Some(delta)) = (self.reply_of(&event), &event.delta) {
+                    push(reports, Event::ReplyWords { reply, text: delta.0.to_string() });
+                }
+            }
+            "response.created" => self.response_created(&event, reports),
+            "response.output_item.done" => self.item_done(&event, reports),
+            "response.function_call_arguments.done" => self.arguments_done(&event),
+            "response.done" => self.response_done(&event, reports),
+            "session.updated" if !self.is_ready => {
+                self.is_ready = true;
+                push(reports, Event::EngineReady);
+            }
+            "error" => self.error(&event, reports),
+            kind => return self.caller_event(kind, &event, reports),
+        }
+        Ok(())
+    }
+
+    /// Events about the caller's speech.
+    fn caller_event(
+        &mut self,
+        kind: &str,
+        event: &ServerEvent<'_>,
+        reports: &mut VecDeque<Report>,
+    ) -> Result<(), Unread> {
+        let utterance = owned(event.item_id.as_ref());
+        match kind {
+            "input_audio_buffer.speech_started" => {
+                push(reports, Event::SpeechStarted { utterance });
+            }
+            "input_audio_buffer.speech_stopped" => {
+                push(reports, Event::SpeechStopped { utterance });
+            }
+            "input_audio_buffer.committed" => push(reports, Event::SpeechCommitted { utterance }),
+            "conversation.item.input_audio_transcription.delta" => {
+                let delta = event.delta.as_ref().map_or("", |delta| &delta.0);
+                if let Some(words) = self.append_words(&utterance, delta) {
+                    push(reports, Event::CallerWords { utterance, words: Words::Partial(words) });
+                }
+            }
+            "conversation.item.input_audio_transcription.completed" => {
+                self.words.remove(&utterance);
+                let words = Words::Final(owned(event.transcript.as_ref()));
+                push(reports, Event::CallerWords { utterance, words });
+            }
+            "conversation.item.input_audio_transcription.failed" => {
+                self.words.remove(&utterance);
+                push(reports, Event::CallerWords { utterance, words: Words::Inaudible });
+            }
+            _ => return Err(Unread::Ignored),
+        }
+        Ok(())
+    }
+
+    fn append_words(&mut self, utterance: &str, delta: &str) -> Option<String> {
+        if !self.words.contains_key(utterance) && self.words.len() >= UTTERANCES_MAX {
+            self.words.pop_first();
+        }
+        let words = self.words.entry(utterance.to_owned()).or_default();
+        if delta.is_empty() || words.len() + delta.len() > WORDS_MAX {
+            return None;
+        }
+        words.push_str(delta);
+        Some(words.clone())
+    }
+
+    fn audio(&self, message: &Bytes, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+        let (Some(reply), Some(delta)) = (self.reply_of(event), &event.delta) else { return };
+        let payload = match &delta.0 {
+            std::borrow::Cow::Borrowed(text) => message.slice_ref(text.as_bytes()),
+            std::borrow::Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()),
+        };
+        reports.push_back(Report::Audio { reply, item: owned(event.item_id.as_ref()), payload });
+    }
+
+    /// Whose event this is: only the response that we asked for counts, so that what comes late
+    /// from a cancelled one, or out of band, is not taken for it.
+    fn reply_of(&self, event: &ServerEvent<'_>) -> Option<ReplyId> {
+        let active = self.active.as_ref()?;
+        match &event.response_id {
+            Some(id) if id.0 != active.id => None,
+            _ => Some(active.reply),
+        }
+    }
+
+    fn response_created(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+        let Some(response) = response(event) else { return };
+        let named = response
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.get("reply")?.as_str()?.parse().ok())
+            .map(ReplyId);
+        let reply = match named {
+            Some(reply) => {
+                self.requested.retain(|requested| *requested != reply);
+                reply
+            }
+            // A service that does not echo metadata answers requests in their order.
+            None => match self.requested.pop_front() {
+                Some(reply) => reply,
+                None => return,
+            },
+        };
+        self.active = Some(ActiveResponse {
+            id: response.id.unwrap_or_default(),
+            reply,
+            reported: BTreeSet::new(),
+            announced: BTreeMap::new(),
+        });
+        push(reports, Event::ReplyStarted { reply });
+    }
+
+    fn item_done(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+        if self.reply_of(event).is_none() {
+            return;
+        }
+        let item = event.item.and_then(|raw| serde_json::from_str::<ServerItem>(raw.get()).ok());
+        if let (Some(item), Some(active)) = (item, &mut self.active) {
+            active.function_item(item, reports);
+        }
+    }
+
+    fn arguments_done(&mut self, event: &ServerEvent<'_>) {
+        if self.reply_of(event).is_none() {
+            return;
+        }
+        if let (Some(active), Some(call_id), Some(name), Some(arguments)) =
+            (&mut self.active, &event.call_id, &event.name, &event.arguments)
+        {
+            active
+                .announced
+                .insert(call_id.0.to_string(), (name.0.to_string(), arguments.0.to_string()));
+        }
+    }
+
+    fn response_done(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+        let Some(response) = response(event) else { return };
+        let is_active = self
+            .active
+            .as_ref()
+            .is_some_and(|active| response.id.as_ref().is_none_or(|id| *id == active.id));
+        let Some(mut active) = self.active.take_if(|_| is_active) else { return };
+        let status = response.status.as_deref().unwrap_or("completed");
+        if status == "completed" {
+            active.remaining_functions(response.output, reports);
+        }
+        let outcome = outcome(status, response.status_details);
+        let usage = response.usage.map_or_else(Usage::default, |usage| Usage {
+            input_tokens: usage.input_tokens.unwrap_or(0),
+            output_tokens: usage.output_tokens.unwrap_or(0),
+        });
+        push(reports, Event::ReplyEnded { reply: active.reply, outcome, usage });
+    }
+
+    /// Errors do not end the session (protocols 5.8). What an error means depends on what it
+    /// answers, which the `event_id` that we gave says.
+    fn error(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+        let error: ServerError =
+            event.error.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let refused = error.event_id.as_deref();
+        if error.is_fatal() || refused == Some("session") {
+            push(reports, Event::EngineLost { fatal: true, why: error.class() });
+            return;
+        }
+        let reply = refused
+            .and_then(|id| id.strip_prefix("reply-")?.parse().ok())
+            .map(ReplyId)
+            .filter(|reply| self.requested.contains(reply));
+        if let Some(reply) = reply {
+            self.requested.retain(|requested| *requested != reply);
+            let outcome = ReplyOutcome::Failed { fatal: false, why: error.class() };
+            push(reports, Event::ReplyEnded { reply, outcome, usage: Usage::default() });
+        }
+        // Anything else is benign: a cancel that came too late, an item that is already gone.
+    }
+}
+
+impl ActiveResponse {
+    /// An item is complete. Arguments of an interrupted call are a fragment, so only a completed
+    /// one counts (protocols 5.4).
+    fn function_item(&mut self, item: ServerItem, reports: &mut VecDeque<Report>) {
+        let is_complete = item.status.as_deref().is_none_or(|status| status == "completed");
+        if item.kind.as_deref() != Some("function_call") || !is_complete {
+            return;
+        }
+        if let (Some(call_id), Some(name)) = (item.call_id.or(item.id), item.name) {
+            self.function(call_id, name, item.arguments.unwrap_or_default(), reports);
+        }
+    }
+
+    fn function(
+        &mut self,
+        engine_call_id: String,
+        name: String,
+        arguments: String,
+        reports: &mut VecDeque<Report>,
+    ) {
+        if self.reported.insert(engine_call_id.clone()) {
+            let reply = self.reply;
+            push(reports, Event::FunctionWanted { reply, engine_call_id, name, arguments });
+        }
+    }
+
+    /// Calls that no item announced, from the response's output or from their arguments.
+    fn remaining_functions(
+        &mut self,
+        output: Vec<serde_json::Value>,
+        reports: &mut VecDeque<Report>,
+    ) {
+        for item in output {
+            if let Ok(item) = serde_json::from_value(item) {
+                self.function_item(item, reports);
+            }
+        }
+        for (call_id, (name, arguments)) in std::mem::take(&mut self.announced) {
+            self.function(call_id, name, arguments, reports);
+        }
+    }
+}
+
+fn outcome(status: &str, details: Option<super::wire::StatusDetails>) -> ReplyOutcome {
+    match status {
+        "completed" => ReplyOutcome::Completed,
+        "cancelled" => ReplyOutcome::Cancelled,
+        "incomplete" => ReplyOutcome::Incomplete,
+        _ => {
+            let (reason, error) =
+                details.map_or((None, None), |details| (details.reason, details.error));
+            ReplyOutcome::Failed {
+                fatal: error.as_ref().is_some_and(ServerError::is_fatal),
+                why: error.map(|error| error.class()).or(reason).unwrap_or_else(|| "failed".into()),
+            }
+        }
+    }
+}
+
+fn response(event: &ServerEvent<'_>) -> Option<ServerResponse> {
+    serde_json::from_str(event.response?.get()).ok()
+}
+
+fn owned(text: Option<&Text<'_>>) -> String {
+    text.map(|text| text.0.to_string()).unwrap_or_default()
+}
+
+fn push(reports: &mut VecDeque<Report>, event: Event) {
+    reports.push_back(Report::Event(event));
+}

@@ -1,0 +1,325 @@
+//! OpenAI Realtime over WebSocket (protocols 5): dialled, configured, spoken to and listened to.
+
+mod codec;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, USER_AGENT};
+use metrics::counter;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use url::Url;
+
+use super::{Engine, FunctionSignature, Report};
+use crate::call::{Event, ReplyId, Role, Said};
+use crate::clock;
+use crate::socket::{Received, Socket, small_buffers};
+use codec::{Codec, Unread};
+use wire::ClientEvent;
+
+/// How long the service may take to answer the handshake.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// The largest message that is read; audio deltas are far smaller.
+const MESSAGE_MAX: usize = 16 * 1024 * 1024;
+/// How much of the caller's audio may wait to be sent, in base64 characters: two seconds.
+const BACKLOG_MAX: usize = 2 * 8000 / 3 * 4;
+/// The most silence that is put in the place of dropped audio, in bytes of μ-law: ten seconds.
+const SILENCE_MAX: usize = 10 * 8000;
+
+type Dialled = Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Refusal>;
+
+/// What a session is configured with.
+#[derive(Clone)]
+pub struct RealtimeConfig {
+    /// The service's base address, `https://…/v1`.
+    pub base_url: Url,
+    /// The key, if the service wants one.
+    pub api_key: Option<SecretString>,
+    /// The speech model.
+    pub model: String,
+    /// The model that writes down what the caller says.
+    pub transcription_model: String,
+    /// The voice.
+    pub voice: String,
+    /// The language, if it is known, as ISO 639-1.
+    pub language: Option<String>,
+    /// The system prompt.
+    pub instructions: String,
+    /// What the model may call.
+    pub functions: Vec<FunctionSignature>,
+    /// What was said before, for a session that takes over.
+    pub history: Vec<Said>,
+}
+
+/// Why the service could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    fatal: bool,
+    why: String,
+}
+
+/// One connection to OpenAI Realtime.
+pub struct Realtime {
+    state: State,
+    codec: Codec,
+    reports: VecDeque<Report>,
+    /// What waits for the connection to be there.
+    waiting: VecDeque<String>,
+    /// Audio among what waits, in base64 characters.
+    backlog: usize,
+    /// μ-law bytes that were dropped and are owed as silence.
+    silence_owed: usize,
+}
+
+enum State {
+    Dialling(Pin<Box<dyn Future<Output = Dialled> + Send>>),
+    Open(Socket<MaybeTlsStream<TcpStream>>),
+    Lost,
+}
+
+impl Realtime {
+    /// Starts to dial. Audio and commands given from now on are sent when the service answers.
+    pub fn dial(config: RealtimeConfig) -> Self {
+        let mut waiting = VecDeque::from([wire::session_update(&config)]);
+        waiting.extend(
+            config.history.iter().map(|said| ClientEvent::message(said.role, &said.text).to_json()),
+        );
+        Self {
+            state: State::Dialling(Box::pin(dial(config))),
+            codec: Codec::default(),
+            reports: VecDeque::new(),
+            waiting,
+            backlog: 0,
+            silence_owed: 0,
+        }
+    }
+
+    fn send(&mut self, event: &ClientEvent<'_>) {
+        self.send_text(event.to_json());
+    }
+
+    fn send_text(&mut self, text: String) {
+        match &mut self.state {
+            State::Open(socket) => socket.send(text),
+            State::Dialling(_) => self.waiting.push_back(text),
+            State::Lost => {}
+        }
+    }
+
+    fn lose(&mut self, fatal: bool, why: impl Into<String>) {
+        self.state = State::Lost;
+        let why = why.into();
+        counter!("frontdesk_engine_errors_total", "class" => if fatal { "fatal" } else { "lost" })
+            .increment(1);
+        self.reports.push_back(Report::Event(Event::EngineLost { fatal, why }));
+    }
+
+    fn poll_dial(&mut self, cx: &mut Context<'_>) {
+        if let State::Dialling(dialling) = &mut self.state
+            && let Poll::Ready(dialled) = dialling.as_mut().poll(cx)
+        {
+            match dialled {
+                Ok(stream) => {
+                    let mut socket = Socket::new(stream);
+                    self.waiting.drain(..).for_each(|text| socket.send(text));
+                    self.state = State::Open(socket);
+                }
+                Err(Refusal { fatal, why }) => self.lose(fatal, why),
+            }
+        }
+    }
+
+    fn received(&mut self, received: Received) {
+        match received {
+            Received::Text(text) => {
+                let message = Bytes::from(text.clone());
+                match self.codec.read(&message, &text, &mut self.reports) {
+                    Ok(()) => {}
+                    Err(Unread::Ignored) => counter!("frontdesk_engine_ignored_total").increment(1),
+                    Err(Unread::Malformed) => {
+                        counter!("frontdesk_engine_malformed_total").increment(1);
+                    }
+                }
+                let is_lost =
+                    |report: &Report| matches!(report, Report::Event(Event::EngineLost { .. }));
+                if self.reports.iter().any(is_lost) {
+                    self.state = State::Lost;
+                }
+            }
+            Received::Binary => counter!("frontdesk_engine_malformed_total").increment(1),
+            Received::Closed(code) => {
+                let why = code.map_or_else(|| "closed".to_owned(), |code| format!("closed {code}"));
+                // 1008: the service refuses us by its policy, and would again.
+                self.lose(code == Some(1008), why);
+            }
+            Received::Broken(why) => self.lose(false, why),
+        }
+    }
+
+    /// Keeps two seconds of the caller's audio: beyond, the oldest is dropped and owed as silence.
+    fn limit_backlog(&mut self) {
+        let queue = match &mut self.state {
+            State::Open(socket) => {
+                if socket.queued() < 8 {
+                    return;
+                }
+                socket.queue().iter().map(|text| wire::append_payload_len(text)).collect()
+            }
+            State::Dialling(_) => {
+                self.waiting.iter().map(|text| wire::append_payload_len(text)).collect::<Vec<_>>()
+            }
+            State::Lost => return,
+        };
+        self.backlog = queue.iter().flatten().sum();
+        if self.backlog <= BACKLOG_MAX {
+            return;
+        }
+        if let Some(oldest) = queue.iter().position(Option::is_some) {
+            match &mut self.state {
+                State::Open(socket) => drop(socket.queue().remove(oldest)),
+                State::Dialling(_) => drop(self.waiting.remove(oldest)),
+                State::Lost => {}
+            }
+            let bytes = queue[oldest].unwrap_or(0) / 4 * 3;
+            self.silence_owed = (self.silence_owed + bytes).min(SILENCE_MAX);
+            counter!("frontdesk_caller_audio_dropped_bytes_total").increment(bytes as u64);
+        }
+    }
+}
+
+impl Engine for Realtime {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Report> {
+        loop {
+            if let Some(report) = self.reports.pop_front() {
+                return Poll::Ready(report);
+            }
+            self.poll_write(cx);
+            if self.reports.is_empty() {
+                let State::Open(socket) = &mut self.state else { return Poll::Pending };
+                match socket.poll_read(cx) {
+                    Poll::Ready(received) => self.received(received),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) {
+        self.poll_dial(cx);
+        if let State::Open(socket) = &mut self.state
+            && let Err(why) = socket.poll_write(cx)
+        {
+            self.lose(false, why);
+        }
+    }
+
+    fn hear(&mut self, payload: &str) {
+        if matches!(self.state, State::Lost) {
+            return;
+        }
+        self.limit_backlog();
+        if self.silence_owed > 0 && matches!(&self.state, State::Open(s) if s.queued() == 0) {
+            // 0xFF is silence, and its base64 is all slashes.
+            let silence = "/".repeat(self.silence_owed / 3 * 4);
+            self.silence_owed = 0;
+            self.send_text(wire::append(&silence));
+        }
+        self.send_text(wire::append(payload));
+    }
+
+    fn reply(&mut self, reply: ReplyId, instructions: Option<&str>) {
+        self.codec.requested(reply);
+        self.send(&ClientEvent::create_response(reply, instructions));
+    }
+
+    fn cancel(&mut self, reply: ReplyId) {
+        let response_id = self.codec.response_id(reply).map(str::to_owned);
+        self.send(&ClientEvent::CancelResponse {
+            event_id: "cancel",
+            response_id: response_id.as_deref().filter(|id| !id.is_empty()),
+        });
+    }
+
+    fn truncate(&mut self, item: &str, heard_ms: u64) {
+        self.send(&ClientEvent::Truncate {
+            event_id: "truncate",
+            item_id: item,
+            content_index: 0,
+            audio_end_ms: heard_ms,
+        });
+    }
+
+    fn delete(&mut self, item: &str) {
+        self.send(&ClientEvent::Delete { event_id: "delete", item_id: item });
+    }
+
+    fn add_message(&mut self, role: Role, text: &str) {
+        self.send(&ClientEvent::message(role, text));
+    }
+
+    fn give_output(&mut self, engine_call_id: &str, output: &str) {
+        self.send(&ClientEvent::output(engine_call_id, output));
+    }
+
+    fn is_flushed(&self) -> bool {
+        matches!(&self.state, State::Open(socket) if socket.is_flushed())
+    }
+}
+
+async fn dial(config: RealtimeConfig) -> Dialled {
+    let broken = |why: &str| Refusal { fatal: false, why: why.to_owned() };
+    let request = request(&config)
+        .ok_or_else(|| Refusal { fatal: true, why: "bad address or key".into() })?;
+    match clock::within(
+        DIAL_LIMIT,
+        connect_async_with_config(request, Some(small_buffers(MESSAGE_MAX)), true),
+    )
+    .await
+    {
+        None => Err(broken("dialling timed out")),
+        Some(Ok((stream, _))) => Ok(stream),
+        // Refused over HTTP: 429 and 5xx may pass, the rest will not (protocols 5.8).
+        Some(Err(SocketError::Http(response))) => {
+            let status = response.status();
+            Err(Refusal {
+                fatal: status.is_client_error() && status.as_u16() != 429 && status.as_u16() != 408,
+                why: format!("refused {}", status.as_u16()),
+            })
+        }
+        Some(Err(SocketError::Io(_))) => Err(broken("cannot connect")),
+        Some(Err(SocketError::Tls(_))) => Err(broken("TLS error")),
+        Some(Err(_)) => Err(broken("handshake failed")),
+    }
+}
+
+fn request(config: &RealtimeConfig) -> Option<http::Request<()>> {
+    let mut url = config.base_url.clone();
+    let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+    url.set_scheme(scheme).ok()?;
+    url.path_segments_mut().ok()?.pop_if_empty().push("realtime");
+    url.query_pairs_mut().append_pair("model", &config.model);
+    let mut request = url.as_str().into_client_request().ok()?;
+    let headers = request.headers_mut();
+    if let Some(key) = &config.api_key {
+        let mut value =
+            http::HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).ok()?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    headers.insert(
+        USER_AGENT,
+        http::HeaderValue::from_static(concat!("frontdesk/", env!("CARGO_PKG_VERSION"))),
+    );
+    Some(request)
+}

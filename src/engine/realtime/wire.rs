@@ -1,0 +1,290 @@
+//! OpenAI Realtime's messages, GA shape (protocols 5; official SDK 3.54).
+//!
+//! The session is configured with async-openai's types. The other client events are our own small
+//! structs, because async-openai's `response.create` always carries `instructions`, which would
+//! replace the session's, and its items send `null` where the service expects nothing. Server
+//! events are read leniently, because its types refuse an event that lacks a field we do not need.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use async_openai::types::realtime as api;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::RealtimeConfig;
+use crate::call::{ReplyId, Role};
+
+/// A client event other than `session.update` and audio.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type")]
+pub(super) enum ClientEvent<'a> {
+    #[serde(rename = "response.create")]
+    CreateResponse { event_id: String, response: CreateResponse<'a> },
+    #[serde(rename = "response.cancel")]
+    CancelResponse {
+        event_id: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        response_id: Option<&'a str>,
+    },
+    #[serde(rename = "conversation.item.truncate")]
+    Truncate { event_id: &'static str, item_id: &'a str, content_index: u32, audio_end_ms: u64 },
+    #[serde(rename = "conversation.item.delete")]
+    Delete { event_id: &'static str, item_id: &'a str },
+    #[serde(rename = "conversation.item.create")]
+    CreateItem { event_id: &'static str, item: Item<'a> },
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct CreateResponse<'a> {
+    metadata: ReplyMetadata,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'static str>,
+}
+
+/// Comes back on the response, so that it can be told whose it is.
+#[derive(Debug, Serialize)]
+struct ReplyMetadata {
+    reply: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Item<'a> {
+    Message { role: &'static str, content: [Content<'a>; 1] },
+    FunctionCallOutput { call_id: &'a str, output: &'a str },
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Content<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+}
+
+impl<'a> ClientEvent<'a> {
+    pub(super) fn create_response(reply: ReplyId, instructions: Option<&'a str>) -> Self {
+        Self::CreateResponse {
+            event_id: format!("reply-{}", reply.0),
+            response: CreateResponse {
+                metadata: ReplyMetadata { reply: reply.0.to_string() },
+                instructions,
+                tool_choice: instructions.map(|_| "none"),
+            },
+        }
+    }
+
+    pub(super) fn message(role: Role, text: &'a str) -> Self {
+        let (role, kind) = match role {
+            Role::Caller => ("user", "input_text"),
+            Role::Agent => ("assistant", "output_text"),
+            Role::System => ("system", "input_text"),
+        };
+        Self::CreateItem {
+            event_id: "message",
+            item: Item::Message { role, content: [Content { kind, text }] },
+        }
+    }
+
+    pub(super) fn output(call_id: &'a str, output: &'a str) -> Self {
+        Self::CreateItem { event_id: "output", item: Item::FunctionCallOutput { call_id, output } }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers always serialise")
+    }
+}
+
+/// The caller's audio, verbatim from Twilio's payload: base64 needs no escaping.
+pub(super) fn append(payload: &str) -> String {
+    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+    let mut text = String::with_capacity(HEAD.len() + payload.len() + 2);
+    text.push_str(HEAD);
+    text.push_str(payload);
+    text.push_str("\"}");
+    text
+}
+
+/// How long the payload of a message made by [`append`] is, in base64 characters; `None` when the
+/// message is something else.
+pub(super) fn append_payload_len(message: &str) -> Option<usize> {
+    message
+        .strip_prefix(r#"{"type":"input_audio_buffer.append","audio":""#)
+        .map(|rest| rest.len().saturating_sub(2))
+}
+
+/// The whole `session.update`: μ-law both ways, and every decision about turns left to us.
+pub(super) fn session_update(config: &RealtimeConfig) -> String {
+    let format = api::RealtimeAudioFormats::PCMUAudioFormat;
+    let input = api::AudioInput {
+        format: format.clone(),
+        noise_reduction: Some(api::RealtimeNoiseReduction {
+            r#type: api::NoiseReductionType::NearField,
+            strength: None,
+        }),
+        transcription: Some(api::AudioTranscription {
+            model: Some(config.transcription_model.clone()),
+            language: config.language.clone(),
+            ..Default::default()
+        }),
+        turn_detection: Some(api::RealtimeTurnDetection::ServerVAD {
+            create_response: Some(false),
+            interrupt_response: Some(false),
+            idle_timeout_ms: None,
+            prefix_padding_ms: 300,
+            silence_duration_ms: 500,
+            threshold: 0.5,
+        }),
+    };
+    let output = api::AudioOutput {
+        format,
+        speed: 1.0,
+        voice: api::RealtimeVoice::Other(config.voice.clone()),
+    };
+    // Only reasoning models know these two fields, and the others refuse them (protocols 5.2).
+    let reasons = config.model.starts_with("gpt-realtime-2");
+    let session = api::RealtimeSession {
+        audio: Some(api::Audio { input, output }),
+        instructions: Some(config.instructions.clone()),
+        output_modalities: Some(vec!["audio".into()]),
+        tools: Some(config.functions.iter().map(tool).collect()),
+        reasoning: reasons
+            .then(|| api::RealtimeReasoning { effort: Some(api::RealtimeReasoningEffort::Low) }),
+        parallel_tool_calls: reasons.then_some(true),
+        ..Default::default()
+    };
+    let event = api::RealtimeClientEvent::SessionUpdate(api::RealtimeClientEventSessionUpdate {
+        event_id: Some("session".into()),
+        session: api::Session::RealtimeSession(Box::new(session)),
+    });
+    serde_json::to_string(&event).expect("strings and numbers always serialise")
+}
+
+fn tool(function: &crate::engine::FunctionSignature) -> api::RealtimeTool {
+    api::RealtimeTool::Function(api::RealtimeFunctionTool {
+        name: function.name.clone(),
+        description: function.description.clone(),
+        parameters: function.parameters.clone(),
+    })
+}
+
+/// A server event: every field that any event we act on may have. Nested objects are read only
+/// when the type asks for them.
+#[derive(Debug, Deserialize)]
+pub(super) struct ServerEvent<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) item_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) response_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) call_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) arguments: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) delta: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) transcript: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) response: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+/// A string that is borrowed unless it has escapes. (serde's own `Option<Cow<str>>` always copies,
+/// and audio deltas are long.)
+#[derive(Debug)]
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Reader)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ServerItem {
+    pub(super) id: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) call_id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) arguments: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ServerResponse {
+    pub(super) id: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) status_details: Option<StatusDetails>,
+    pub(super) metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    pub(super) usage: Option<ServerUsage>,
+    #[serde(default)]
+    pub(super) output: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StatusDetails {
+    pub(super) reason: Option<String>,
+    pub(super) error: Option<ServerError>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ServerUsage {
+    #[serde(default)]
+    pub(super) input_tokens: Option<u64>,
+    #[serde(default)]
+    pub(super) output_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ServerError {
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) event_id: Option<String>,
+}
+
+impl ServerError {
+    /// Trying again will not help (protocols 5.8: match either `code` or `type`).
+    pub(super) fn is_fatal(&self) -> bool {
+        const FATAL: [&str; 7] = [
+            "insufficient_quota",
+            "credit_balance_exhausted",
+            "invalid_api_key",
+            "account_deactivated",
+            "billing_hard_limit_reached",
+            "model_not_found",
+            "authentication_error",
+        ];
+        [&self.code, &self.kind].into_iter().flatten().any(|word| FATAL.contains(&word.as_str()))
+    }
+
+    /// A word for the log: never the message, which may quote what was said.
+    pub(super) fn class(&self) -> String {
+        let word = self.code.as_deref().or(self.kind.as_deref()).unwrap_or("error");
+        word.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(64).collect()
+    }
+}

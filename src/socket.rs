@@ -1,0 +1,179 @@
+//! A WebSocket that its owner polls: our own queue in front of it, so that what is queued can be
+//! counted, thrown away or overtaken, and a time limit on every write.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+use crate::clock::Stopwatch;
+
+/// How long a write may make no progress before the other side counts as gone.
+pub const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How much is handed to the kernel in one go. What is beyond it stays in our queue, where it can
+/// still be thrown away.
+const BATCH_BYTES: usize = 16 * 1024;
+
+/// Small buffers: the library's defaults take 256 KiB for a call.
+pub fn small_buffers(message_size_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(BATCH_BYTES)
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(message_size_max))
+        .max_frame_size(Some(message_size_max))
+}
+
+/// What came out of a socket.
+#[derive(Debug)]
+pub enum Received {
+    /// A text message.
+    Text(Utf8Bytes),
+    /// A binary message, which neither of our protocols has.
+    Binary,
+    /// The other side closed, with its close code if it gave one.
+    Closed(Option<u16>),
+    /// The connection broke, or a message was not WebSocket or too large: the error's class.
+    Broken(&'static str),
+}
+
+/// A WebSocket with a queue.
+#[derive(Debug)]
+pub struct Socket<S> {
+    stream: WebSocketStream<S>,
+    queue: VecDeque<Utf8Bytes>,
+    flushing: bool,
+    stuck: Option<Stopwatch>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Takes a socket whose handshake is over.
+    pub fn new(stream: WebSocketStream<S>) -> Self {
+        Self { stream, queue: VecDeque::new(), flushing: false, stuck: None }
+    }
+
+    /// Puts a text message at the end of the queue. The caller keeps the queue bounded.
+    pub fn send(&mut self, text: impl Into<Utf8Bytes>) {
+        self.queue.push_back(text.into());
+    }
+
+    /// Throws away what has not been handed to the kernel and puts `text` in its place.
+    pub fn overtake(&mut self, text: impl Into<Utf8Bytes>) {
+        self.queue.clear();
+        self.queue.push_back(text.into());
+    }
+
+    /// The messages that are still ours.
+    pub fn queue(&mut self) -> &mut VecDeque<Utf8Bytes> {
+        &mut self.queue
+    }
+
+    /// How many messages are waiting.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether everything has been handed to the kernel.
+    pub fn is_flushed(&self) -> bool {
+        self.queue.is_empty() && !self.flushing
+    }
+
+    /// How long the present write has made no progress.
+    pub fn stuck_for(&self) -> Option<Duration> {
+        self.stuck.map(|since| since.elapsed())
+    }
+
+    /// Writes what can be written now. Registers for a wake when more can be.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), &'static str> {
+        loop {
+            if self.flushing {
+                match Pin::new(&mut self.stream).poll_flush(cx) {
+                    Poll::Ready(Ok(())) => (self.flushing, self.stuck) = (false, None),
+                    Poll::Ready(Err(error)) => return Err(class(&error)),
+                    Poll::Pending => {
+                        let stuck = *self.stuck.get_or_insert_with(Stopwatch::start);
+                        return if stuck.elapsed() > WRITE_LIMIT {
+                            Err("write timed out")
+                        } else {
+                            Ok(())
+                        };
+                    }
+                }
+            }
+            let mut batch = 0;
+            while batch < BATCH_BYTES
+                && let Some(text) = self.queue.pop_front()
+            {
+                batch += text.len();
+                self.flushing = true;
+                Pin::new(&mut self.stream)
+                    .start_send(Message::Text(text))
+                    .map_err(|error| class(&error))?;
+            }
+            if !self.flushing {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the next message. After `Closed` or `Broken` nothing more comes.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        loop {
+            return Poll::Ready(match Pin::new(&mut self.stream).poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(Message::Text(text)))) => Received::Text(text),
+                Poll::Ready(Some(Ok(Message::Binary(_)))) => Received::Binary,
+                Poll::Ready(Some(Ok(Message::Close(frame)))) => {
+                    Received::Closed(frame.map(|frame| frame.code.into()))
+                }
+                // Pings are answered by the library.
+                Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
+                    continue;
+                }
+                Poll::Ready(Some(Err(error))) => Received::Broken(class(&error)),
+                Poll::Ready(None) => Received::Closed(None),
+            });
+        }
+    }
+
+    /// Closes politely: a close frame, and a moment for the other side to answer it.
+    pub async fn close(mut self, limit: Duration) {
+        let closing = async {
+            if std::future::poll_fn(|cx| match self.poll_write(cx) {
+                Ok(()) if self.is_flushed() => Poll::Ready(true),
+                Ok(()) => Poll::Pending,
+                Err(_) => Poll::Ready(false),
+            })
+            .await
+                && self.stream.close(None).await.is_ok()
+            {
+                while let Received::Text(_) | Received::Binary =
+                    std::future::poll_fn(|cx| self.poll_read(cx)).await
+                {}
+            }
+        };
+        crate::clock::within(limit, closing).await;
+    }
+}
+
+/// An error's class, which never carries what was received.
+fn class(error: &Error) -> &'static str {
+    match error {
+        Error::ConnectionClosed | Error::AlreadyClosed => "connection closed",
+        Error::Io(_) => "connection broken",
+        Error::Tls(_) => "TLS error",
+        Error::Capacity(_) => "message too large",
+        Error::Protocol(_) | Error::AttackAttempt => "not the WebSocket protocol",
+        Error::WriteBufferFull(_) => "write buffer full",
+        Error::Utf8(_) => "text is not UTF-8",
+        Error::Url(_) => "bad address",
+        Error::Http(_) | Error::HttpFormat(_) => "handshake refused",
+    }
+}
