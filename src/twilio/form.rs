@@ -1,1 +1,370 @@
-//! Twilio form.
+//! Twilio's webhook forms: read strictly as a form, leniently as to what is in them.
+//!
+//! Any field may be missing, empty or new; all are kept, in order, because the signature covers
+//! all of them.
+
+use crate::private::Private;
+
+/// The largest body that is read. Twilio's forms are below 4 KiB.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The most fields that are read. Twilio sends about 40.
+pub const MAX_FIELDS: usize = 200;
+
+/// Why a form was not read. No message holds a field's value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    /// The body is too large.
+    #[error("form of {found} bytes: at most {MAX_BODY_BYTES} are accepted")]
+    TooLarge {
+        /// Its size in bytes.
+        found: usize,
+    },
+    /// There are too many fields.
+    #[error("form of more than {MAX_FIELDS} fields")]
+    TooManyFields,
+    /// A `%` is not followed by two hexadecimal digits.
+    #[error("form field {field} has a % that is not followed by two hexadecimal digits")]
+    BadEscape {
+        /// The field, counted from 1.
+        field: usize,
+    },
+    /// A name or value is not UTF-8.
+    #[error("form field {field} is not UTF-8")]
+    NotUtf8 {
+        /// The field, counted from 1.
+        field: usize,
+    },
+    /// A field that is needed is absent or empty.
+    #[error("form field {name} is missing")]
+    Missing {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A field's value is not of its kind.
+    #[error("form field {name} is not {accepted}")]
+    Unacceptable {
+        /// Its name.
+        name: &'static str,
+        /// What it should have been.
+        accepted: &'static str,
+    },
+}
+
+/// A form as it was sent, decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    fields: Private<Vec<(String, String)>>,
+}
+
+impl Form {
+    /// Reads an `application/x-www-form-urlencoded` body.
+    ///
+    /// # Errors
+    /// If it is too large, has too many fields, a broken escape or text that is not UTF-8.
+    pub fn parse(body: &[u8]) -> Result<Self, FormError> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(FormError::TooLarge { found: body.len() });
+        }
+        let mut fields = Vec::new();
+        for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+            if fields.len() == MAX_FIELDS {
+                return Err(FormError::TooManyFields);
+            }
+            let field = fields.len() + 1;
+            let (name, value) = match pair.iter().position(|&byte| byte == b'=') {
+                Some(at) => (&pair[..at], &pair[at + 1..]),
+                None => (pair, &[][..]),
+            };
+            fields.push((decode(name, field)?, decode(value, field)?));
+        }
+        Ok(Self { fields: Private::new(fields) })
+    }
+
+    /// All fields in the order in which they were sent, for the signature.
+    pub fn fields(&self) -> &[(String, String)] {
+        self.fields.reveal()
+    }
+
+    /// The first value of a field, unless it is absent or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.fields().iter().find(|(field, _)| field == name)?;
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// `CallSid`: the call's name, the same in everything that concerns it.
+    ///
+    /// # Errors
+    /// If it is absent or does not look like one.
+    pub fn call_sid(&self) -> Result<&str, FormError> {
+        let name = "CallSid";
+        let sid = self.get(name).ok_or(FormError::Missing { name })?;
+        let accepted = "CA and 1 to 64 letters and digits";
+        if is_call_sid(sid) { Ok(sid) } else { Err(FormError::Unacceptable { name, accepted }) }
+    }
+
+    /// `From`: whoever calls. Often a number, but also `anonymous`, `sip:…`, `client:…` or
+    /// nothing, so never taken apart.
+    pub fn from(&self) -> Private<String> {
+        Private::new(self.get("From").unwrap_or_default().to_owned())
+    }
+
+    /// `To`: the number that was called.
+    ///
+    /// # Errors
+    /// If it is absent.
+    pub fn to(&self) -> Result<&str, FormError> {
+        self.get("To").ok_or(FormError::Missing { name: "To" })
+    }
+
+    /// `CallStatus`, if it was sent.
+    pub fn call_status(&self) -> Option<CallStatus> {
+        self.get("CallStatus").map(CallStatus::read)
+    }
+
+    /// `CallDuration` in seconds, if it was sent and is a number.
+    pub fn call_duration_s(&self) -> Option<u64> {
+        self.get("CallDuration")?.parse().ok()
+    }
+
+    /// `StreamSid`, if it was sent.
+    pub fn stream_sid(&self) -> Option<&str> {
+        self.get("StreamSid")
+    }
+
+    /// `StreamEvent`, if it was sent.
+    pub fn stream_event(&self) -> Option<StreamEvent> {
+        self.get("StreamEvent").map(StreamEvent::read)
+    }
+
+    /// `StreamError`: what was wrong with a stream, in Twilio's words.
+    pub fn stream_error(&self) -> Option<&str> {
+        self.get("StreamError")
+    }
+}
+
+/// Where a call is, as Twilio says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallStatus {
+    /// Not yet dialled.
+    Queued,
+    /// Not yet answered.
+    Ringing,
+    /// Answered.
+    InProgress,
+    /// Answered, and over.
+    Completed,
+    /// Over: the other side was busy.
+    Busy,
+    /// Over: it could not be connected.
+    Failed,
+    /// Over: nobody answered.
+    NoAnswer,
+    /// Over: ended before it was answered.
+    Canceled,
+    /// A word that is not known here.
+    Other,
+}
+
+impl CallStatus {
+    /// Reads Twilio's word.
+    pub fn read(word: &str) -> Self {
+        match word {
+            "queued" => Self::Queued,
+            "ringing" => Self::Ringing,
+            "in-progress" => Self::InProgress,
+            "completed" => Self::Completed,
+            "busy" => Self::Busy,
+            "failed" => Self::Failed,
+            "no-answer" => Self::NoAnswer,
+            "canceled" => Self::Canceled,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the call is over.
+    pub fn is_over(self) -> bool {
+        matches!(
+            self,
+            Self::Completed | Self::Busy | Self::Failed | Self::NoAnswer | Self::Canceled
+        )
+    }
+}
+
+/// What became of a media stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// It is open.
+    Started,
+    /// It is closed.
+    Stopped,
+    /// It could not be opened, or broke.
+    Error,
+    /// A word that is not known here.
+    Other,
+}
+
+impl StreamEvent {
+    /// Reads Twilio's word.
+    pub fn read(word: &str) -> Self {
+        match word {
+            "stream-started" => Self::Started,
+            "stream-stopped" => Self::Stopped,
+            "stream-error" => Self::Error,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether `text` can be a CallSid: `CA` and 1 to 64 letters and digits. Twilio's have 32
+/// hexadecimal digits; test accounts' and stand-ins' have others.
+pub fn is_call_sid(text: &str) -> bool {
+    text.strip_prefix("CA").is_some_and(|rest| {
+        (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// A telephone number as E.164, `+` and 8 to 15 digits, however it was written: with spaces,
+/// hyphens, dots, brackets or `tel:`. `None` for anything else, such as `sip:` and `client:`.
+///
+/// What is E.164 already stays as it is, also where the number plan knows no such number: test
+/// numbers are such.
+pub fn normalise_e164(text: &str) -> Option<String> {
+    const LONGEST: usize = 64;
+    let text = text.trim();
+    let text = text.strip_prefix("tel:").unwrap_or(text).trim_start();
+    if text.len() > LONGEST || !text.starts_with('+') {
+        return None;
+    }
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '.' | '(' | ')' | '/');
+    if !text[1..].chars().all(|c| c.is_ascii_digit() || is_separator(c)) {
+        return None;
+    }
+    // Digits in brackets may not belong to the number (`+44 (0)20 …`): the number plan knows.
+    if text.contains('(')
+        && let Ok(number) = phonenumber::parse(None, text)
+        && number.is_valid()
+    {
+        return Some(number.format().mode(phonenumber::Mode::E164).to_string());
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    (8..=15).contains(&digits.len()).then(|| format!("+{digits}"))
+}
+
+fn decode(text: &[u8], field: usize) -> Result<String, FormError> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().and_then(|&digit| char::from(digit).to_digit(16));
+                match (digit(), digit()) {
+                    (Some(high), Some(low)) => (high * 16 + low) as u8,
+                    _ => return Err(FormError::BadEscape { field }),
+                }
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).map_err(|_| FormError::NotUtf8 { field })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(body: &str) -> Form {
+        Form::parse(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn fields_are_decoded_and_kept_in_order() {
+        let form = form(
+            "CallSid=CA1&From=%2B15551230001&CallerName=J%C3%BCrgen+D&To=%2B1555&Empty=&x&&CallSid=CA2",
+        );
+        assert_eq!(form.call_sid(), Ok("CA1"));
+        assert_eq!(form.from().reveal(), "+15551230001");
+        assert_eq!(form.get("CallerName"), Some("Jürgen D"));
+        assert_eq!(form.get("Empty"), None);
+        let names: Vec<&str> = form.fields().iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["CallSid", "From", "CallerName", "To", "Empty", "x", "CallSid"]);
+        assert!(!format!("{form:?}").contains("1555"));
+    }
+
+    #[test]
+    fn what_is_not_a_form_is_refused_by_name() {
+        let error = |body: &[u8]| Form::parse(body).unwrap_err();
+        assert_eq!(error(b"a=1&b=%2"), FormError::BadEscape { field: 2 });
+        assert_eq!(error(b"a=%zz"), FormError::BadEscape { field: 1 });
+        assert_eq!(error(b"a=%+1"), FormError::BadEscape { field: 1 });
+        assert_eq!(error(b"a=%ff"), FormError::NotUtf8 { field: 1 });
+        assert_eq!(error("a=1&".repeat(201).as_bytes()), FormError::TooManyFields);
+        assert!(Form::parse("a=1&".repeat(200).as_bytes()).is_ok());
+        let large = vec![b'a'; MAX_BODY_BYTES + 1];
+        assert_eq!(error(&large), FormError::TooLarge { found: MAX_BODY_BYTES + 1 });
+    }
+
+    #[test]
+    fn a_call_sid_is_needed_and_checked() {
+        assert_eq!(form("a=1").call_sid(), Err(FormError::Missing { name: "CallSid" }));
+        for bad in ["CallSid=1", "CallSid=CA", "CallSid=CA1%2F2", "CallSid=MZ12"] {
+            assert!(matches!(form(bad).call_sid(), Err(FormError::Unacceptable { .. })), "{bad}");
+        }
+        assert!(!is_call_sid(&format!("CA{}", "1".repeat(65))));
+    }
+
+    #[test]
+    fn statuses_say_whether_the_call_is_over() {
+        for (word, over) in [
+            ("queued", false),
+            ("ringing", false),
+            ("in-progress", false),
+            ("completed", true),
+            ("busy", true),
+            ("failed", true),
+            ("no-answer", true),
+            ("canceled", true),
+            ("new-word", false),
+        ] {
+            assert_eq!(CallStatus::read(word).is_over(), over, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_stream_status_callback_is_read() {
+        let form = form(
+            "CallSid=CA1&StreamSid=MZ1&StreamEvent=stream-error&StreamError=31920&CallDuration=12",
+        );
+        assert_eq!(form.stream_event(), Some(StreamEvent::Error));
+        assert_eq!(form.stream_sid(), Some("MZ1"));
+        assert_eq!(form.stream_error(), Some("31920"));
+        assert_eq!(form.call_duration_s(), Some(12));
+    }
+
+    #[test]
+    fn numbers_are_normalised_and_nothing_else_is() {
+        for (written, expected) in [
+            ("+19895644594", Some("+19895644594")),
+            (" +1 989 564-4594 ", Some("+19895644594")),
+            ("+1 (989) 564.4594", Some("+19895644594")),
+            ("tel:+1-989-564-4594", Some("+19895644594")),
+            ("+44 (0)20 7946 0958", Some("+442079460958")),
+            ("+390612345678", Some("+390612345678")),
+            ("+15559870002", Some("+15559870002")),
+            ("19895644594", None),
+            ("001989564459", None),
+            ("whatsapp:+19895644594", None),
+            ("sip:+19895644594@a.example", None),
+            ("client:anna", None),
+            ("anonymous", None),
+            ("+1234567", None),
+            ("+1234567890123456", None),
+            ("+1989564459x1", None),
+            ("+", None),
+            ("", None),
+        ] {
+            assert_eq!(normalise_e164(written).as_deref(), expected, "{written}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Properties that hold for any input.
+
+use frontdesk::twilio::form::{Form, normalise_e164};
+use frontdesk::twilio::media::{Inbound, decoded_len};
+use frontdesk::twilio::signature::{Algorithm, is_valid, sign};
+use frontdesk::twilio::token::{StreamClaims, TokenError, mint, peek, verify};
+use frontdesk::twilio::twiml::{ConnectStream, Twiml};
+use frontdesk::twilio::twiml_reader::{Verb, parse};
+use proptest::prelude::*;
+
+fn params() -> impl Strategy<Value = Vec<(String, String)>> {
+    prop::collection::vec(("[A-Za-z]{1,8}", ".{0,12}"), 0..8)
+}
+
+fn url() -> impl Strategy<Value = String> {
+    ("https?|wss?", "[a-z]{1,8}(\\.[a-z]{2,4})?(:[1-9][0-9]{1,3})?", "(/[a-z0-9]{0,6}){0,3}")
+        .prop_map(|(scheme, authority, path)| format!("{scheme}://{authority}{path}"))
+}
+
+fn claims() -> impl Strategy<Value = StreamClaims> {
+    (
+        any::<u128>(),
+        "CA[0-9a-f]{32}",
+        any::<u128>(),
+        prop::option::of("[0-9a-f]{14}"),
+        1u64..,
+        "[a-z0-9]{1,22}",
+    )
+        .prop_map(|(agent, call_sid, instance, machine, expires_unix_s, nonce)| StreamClaims {
+            agent_id: uuid::Uuid::from_u128(agent),
+            call_sid,
+            instance: uuid::Uuid::from_u128(instance),
+            machine,
+            expires_unix_s,
+            nonce,
+        })
+}
+
+/// What XML 1.0 can hold of a text.
+fn holdable(text: &str) -> String {
+    let forbidden = |c: char| (c < ' ' && !"\t\n\r".contains(c)) || "\u{fffe}\u{ffff}".contains(c);
+    text.chars().filter(|&c| !forbidden(c)).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_signature_holds_for_any_order_and_either_port(
+        key in ".{1,40}", url in url(), mut params in params(),
+    ) {
+        let signature = sign(key.as_bytes(), &url, &params, Algorithm::Sha1);
+        params.reverse();
+        prop_assert!(is_valid(&key, &url, &params, &signature));
+    }
+
+    #[test]
+    fn a_changed_request_is_refused(url in url(), params in params(), more in "[a-z]{1,5}") {
+        let signature = sign(b"key", &url, &params, Algorithm::Sha1);
+        let extended = format!("{url}/x{more}");
+        prop_assert!(!is_valid("key", &extended, &params, &signature));
+        let mut added = params.clone();
+        added.push((format!("zz{more}"), String::new()));
+        prop_assert!(!is_valid("key", &url, &added, &signature));
+        prop_assert!(!is_valid("other", &url, &params, &signature));
+        let sha256 = sign(b"key", &url, &params, Algorithm::Sha256);
+        prop_assert!(!is_valid("key", &url, &params, &sha256));
+    }
+
+    #[test]
+    fn checking_any_signature_of_any_url_ends(url in ".{0,60}", header in ".{0,40}") {
+        prop_assert!(!is_valid("key", &url, &[], &header));
+    }
+
+    #[test]
+    fn any_bytes_are_a_form_or_an_error(body in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(form) = Form::parse(&body) {
+            let encoded: String =
+                url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.fields()).finish();
+            prop_assert_eq!(Form::parse(encoded.as_bytes()).unwrap().fields(), form.fields());
+        }
+    }
+
+    #[test]
+    fn a_number_is_the_same_however_it_is_written(
+        digits in "[1-9][0-9]{7,14}", separators in prop::collection::vec("[ .-]{0,2}", 15),
+    ) {
+        let decorated: String =
+            digits.chars().zip(&separators).map(|(digit, separator)| format!("{digit}{separator}")).collect();
+        let plain = format!("+{digits}");
+        prop_assert_eq!(normalise_e164(&plain), Some(plain.clone()));
+        prop_assert_eq!(normalise_e164(&format!(" +{decorated}")), Some(plain));
+    }
+
+    #[test]
+    fn a_normalised_number_is_e164_and_stays_so(text in "\\PC{0,20}|[+0-9 ().-]{0,24}") {
+        if let Some(number) = normalise_e164(&text) {
+            prop_assert!(number.starts_with('+') && (9..=16).contains(&number.len()), "{}", number);
+            prop_assert!(number[1..].bytes().all(|byte| byte.is_ascii_digit()), "{}", number);
+            prop_assert_eq!(normalise_e164(&number), Some(number.clone()));
+        }
+    }
+
+    #[test]
+    fn twiml_gives_back_what_was_put_in(text in any::<String>(), value in any::<String>()) {
+        let document = Twiml::new()
+            .connect_stream(&ConnectStream {
+                stream_url: "wss://a.example/s",
+                action_url: &value,
+                status_callback_url: "https://a.example/t",
+                name: Some(&value),
+                parameters: &[("name", &value)],
+                apology: &text,
+                language: None,
+            })
+            .finish();
+        let verbs = parse(&document).unwrap();
+        prop_assert_eq!(verbs.len(), 2);
+        let Verb::Connect { action, stream, .. } = &verbs[0] else { panic!("{verbs:?}") };
+        let value = holdable(&value);
+        prop_assert_eq!(action.as_ref(), Some(&value));
+        prop_assert_eq!(stream.name.as_ref(), Some(&value));
+        prop_assert_eq!(&stream.parameters, &[("name".to_owned(), value)]);
+        prop_assert_eq!(&verbs[1], &Verb::Say { text: holdable(&text) });
+    }
+
+    #[test]
+    fn any_text_is_twiml_or_an_error(text in "\\PC{0,60}|(<[/!?]?[A-Za-z]{0,8}[ =\"'/]?>?|&[a-z#0-9]{0,4};?){0,12}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn a_token_holds_until_any_byte_of_it_is_changed(
+        key in ".{1,40}", claims in claims(), at in any::<prop::sample::Index>(), byte in "[A-Za-z0-9_.-]",
+    ) {
+        let token = mint(&key, &claims);
+        prop_assert_eq!(verify(&key, &token, 0), Ok(claims.clone()));
+        prop_assert_eq!(peek(&token), Some(claims.clone()));
+        prop_assert_eq!(verify(&key, &token, claims.expires_unix_s), Err(TokenError::Expired));
+        let at = at.index(token.len());
+        let changed = format!("{}{byte}{}", &token[..at], &token[at + 1..]);
+        prop_assert_eq!(verify(&key, &changed, 0).is_ok(), changed == token);
+    }
+
+    #[test]
+    fn any_text_is_a_stream_message_or_an_error(text in "\\PC{0,80}") {
+        let _ = Inbound::parse(&text);
+        let _ = verify("key", &text, 0);
+        let _ = peek(&text);
+    }
+
+    #[test]
+    fn a_damaged_message_is_survived(
+        at in any::<prop::sample::Index>(), length in 0usize..6, with in "[\\x20-\\x7e]{0,4}",
+        which in 0usize..3,
+    ) {
+        let message = [
+            r#"{"event":"media","sequenceNumber":"3","streamSid":"MZ1","media":{"track":"inbound","chunk":"1","timestamp":"20","payload":"/////w=="}}"#,
+            r#"{"event":"start","streamSid":"MZ1","start":{"streamSid":"MZ1","callSid":"CA1","mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{"a":"b"}}}"#,
+            r#"{"event":"dtmf","streamSid":"MZ1","dtmf":{"track":"inbound_track","digit":"5"}}"#,
+        ][which];
+        let at = at.index(message.len());
+        let end = (at + length).min(message.len());
+        let _ = Inbound::parse(&format!("{}{with}{}", &message[..at], &message[end..]));
+    }
+
+    #[test]
+    fn the_length_of_base64_is_right(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        use base64::Engine as _;
+        let payload = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        prop_assert_eq!(decoded_len(&payload), Some(bytes.len()));
+    }
+}
