@@ -62,6 +62,12 @@ impl Caller {
         }
     }
 
+    /// Whether words or keys of the script are still to come.
+    pub(super) fn has_more_to_say(&self) -> bool {
+        let rest = self.steps.get(self.at..).unwrap_or_default();
+        rest.iter().any(|step| matches!(step, Step::Say(_) | Step::Press(_)))
+    }
+
     /// When the caller's last word ended, if that has not been asked since.
     pub(super) fn take_speech_end(&mut self) -> Option<Duration> {
         self.speech_ended_at.take()
@@ -174,13 +180,7 @@ mod tests {
         ]);
         assert_eq!(
             walk(&mut caller, &Playback::default(), 0, 320),
-            [
-                "0 Pressing('1')",
-                "200 Pressing('#')",
-                "260 frame 0",
-                "280 frame 1",
-                "300 HangingUp"
-            ]
+            ["0 Pressing('1')", "200 Pressing('#')", "260 frame 0", "280 frame 1", "300 HangingUp"]
         );
         assert_eq!(caller.take_speech_end(), Some(Duration::from_millis(280)));
     }

@@ -117,7 +117,9 @@ pub struct CallReport {
     pub clears: u64,
     /// μ-law bytes that came from the agent.
     pub agent_bytes: u64,
-    /// Whether the call was answered and heard without a gap, and nothing went wrong.
+    /// Whether it was not answered, or something went wrong.
+    pub failed: bool,
+    /// Whether it did not fail and the agent was heard, without a gap.
     pub held: bool,
     /// What TwiML said.
     pub said: Vec<String>,
@@ -169,6 +171,7 @@ impl Journal {
             underruns: 0,
             clears: 0,
             agent_bytes: 0,
+            failed: false,
             held: false,
             said: Vec::new(),
             errors: Vec::new(),
@@ -186,11 +189,8 @@ impl Journal {
         if let Some(events) = &self.events {
             let at = self.clock.now().saturating_sub(self.began_at);
             // Full or gone: the call goes on without being watched.
-            let _ = events.try_send(PhoneEvent {
-                call_sid: self.report.call_sid.clone(),
-                at,
-                kind,
-            });
+            let _ =
+                events.try_send(PhoneEvent { call_sid: self.report.call_sid.clone(), at, kind });
         }
     }
 
@@ -252,8 +252,9 @@ impl Journal {
     pub(super) fn finish(mut self, ended: Ended) -> CallReport {
         self.report.ended = ended;
         self.report.duration_ms = self.since_answer_ms(self.clock.now());
+        self.report.failed = !self.report.answered || !self.report.errors.is_empty();
         self.report.held =
-            self.report.answered && self.report.underruns == 0 && self.report.errors.is_empty();
+            !self.report.failed && self.report.replies > 0 && self.report.underruns == 0;
         self.tell(PhoneEventKind::Ended(ended));
         self.report
     }

@@ -50,6 +50,9 @@ impl PlacedCall {
     pub(super) async fn run(mut self) -> CallReport {
         self.journal.tell(PhoneEventKind::Ringing);
         let ended = self.follow_documents().await;
+        if ended == Ended::Server && self.caller.has_more_to_say() {
+            self.journal.error("the server ended the call before the caller had said everything");
+        }
         let report = self.journal.finish(ended);
         if let Some(url) = &self.options.status_url
             && ended != Ended::Dropped
@@ -187,12 +190,7 @@ impl PlacedCall {
     }
 
     /// The stream from its opening to the `action`; `None` when the next verb is to run.
-    async fn connect(
-        &mut self,
-        base: &str,
-        action: Option<&str>,
-        stream: &Stream,
-    ) -> Option<Next> {
+    async fn connect(&mut self, base: &str, action: Option<&str>, stream: &Stream) -> Option<Next> {
         let stream_sid = random_sid("MZ");
         let status_url = stream.status_callback.as_deref().and_then(|url| absolute(base, url));
         let end = Box::pin(stream::run(self, stream, &stream_sid, status_url.as_deref())).await;

@@ -17,6 +17,11 @@ pub const SILENCE: u8 = 0xFF;
 /// The loudest that still counts as silence, as a μ-law magnitude code: about -38 dBFS.
 const QUIET_MAGNITUDE: u8 = 0x20;
 
+/// A file that cannot be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a WAV file with 8,000 μ-law samples a second, mono")]
+pub struct WavError;
+
 /// A piece of caller's audio, shared by every call that plays it: its frames are base64 already,
 /// so that a thousand calls encode nothing.
 #[derive(Clone)]
@@ -44,6 +49,25 @@ impl Sample {
             }
         }
         Self(Arc::new(Inner { name: name.into(), payloads, frames, loud_frames }))
+    }
+
+    /// A WAV file's sound: μ-law, mono, 8,000 a second.
+    ///
+    /// # Errors
+    /// If it is another kind of file.
+    pub fn from_wav(name: impl Into<String>, wav: &[u8]) -> Result<Self, WavError> {
+        let (mut format_is_right, mut rest) = (false, wav.get(12..).ok_or(WavError)?);
+        while let Some((header, after)) = rest.split_at_checked(8) {
+            let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+            let chunk = &after[..length.min(after.len())];
+            match &header[..4] {
+                b"fmt " => format_is_right = chunk.starts_with(&[7, 0, 1, 0, 0x40, 0x1F, 0, 0]),
+                b"data" if format_is_right => return Ok(Self::new(name, chunk)),
+                _ => {}
+            }
+            rest = after.get(length + length % 2..).unwrap_or_default();
+        }
+        Err(WavError)
     }
 
     /// Something that a turn detector takes for speech: syllables of a low voice, `syllables` of

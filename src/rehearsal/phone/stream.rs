@@ -361,7 +361,8 @@ impl Media<'_> {
             return;
         }
         let leave = async {
-            if *end == StreamEnd::CallerHungUp && self.call.options.stream_fault != StreamFault::NoStart
+            if *end == StreamEnd::CallerHungUp
+                && self.call.options.stream_fault != StreamFault::NoStart
             {
                 self.sequence += 1;
                 let stop = media_peer::stop(&self.ids, self.sequence);
