@@ -21,7 +21,7 @@ use super::session::Manner;
 use super::voice::Voice;
 use super::{Fault, SpeechOptions, language, socket, upgrade};
 use crate::clock::spawn;
-use crate::rehearsal::stamp::LatencySummary;
+use crate::rehearsal::stamp::Summary;
 
 /// Faults that a session may be behind; one that is further behind misses the oldest.
 const FAULTS_MAX: usize = 16;
@@ -229,7 +229,7 @@ async fn realtime(
     Ok(response)
 }
 
-async fn latency(State(service): State<Arc<Service>>) -> Json<LatencySummary> {
+async fn latency(State(service): State<Arc<Service>>) -> Json<Summary> {
     Json(service.observer.latency())
 }
 
