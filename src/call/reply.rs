@@ -1,6 +1,5 @@
 //! What is the engine working on, and what is it asked for next? One reply at a time.
 
-use super::functions::Batch;
 use super::playout::{Spoken, Unheard};
 use super::state::Call;
 use super::survival::{Engine, Line};
@@ -18,6 +17,7 @@ const PROGRESS_EVERY_MS: u64 = 1_000;
 const MARK_GRACE_MS: u64 = 5_000;
 
 /// The reply that the engine is working on.
+#[derive(Clone)]
 pub(super) struct Response {
     pub(super) reply: ReplyId,
     pub(super) purpose: Purpose,
@@ -255,25 +255,25 @@ impl Call {
 
     /// The engine is silent for too long.
     pub(super) fn reply_overdue(&mut self) {
-        let Some(mut response) = self.response.take() else {
+        let Some(response) = &mut self.response else {
             return self.repeat_unspoken();
         };
         let reply = response.reply;
         if response.cancelling {
+            self.response = None;
             return self.functions_complete(reply, true);
         }
-        let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
-        let acts = self.functions.batch(reply).is_some();
+        response.cancelling = true;
+        let failed = response.clone();
         self.out.push(Action::CancelReply { reply });
-        if silent && !acts {
-            self.retry(&response, "the engine did not reply in time");
+        self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
+        let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
+        if silent && self.functions.batch(reply).is_none() {
+            self.retry(&failed, "the engine did not reply in time");
         } else {
             self.close(reply);
             self.functions_complete(reply, false);
         }
-        response.cancelling = true;
-        self.response = Some(response);
-        self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
     }
 
     /// A reply ended before the line was open and its audio has not come since.
@@ -372,7 +372,7 @@ impl Call {
     /// All calls of a reply are known: their outputs are given when they are all there.
     fn functions_complete(&mut self, reply: ReplyId, cancelled: bool) {
         if let Some(batch) = self.functions.batch(reply) {
-            Batch::complete(batch, cancelled);
+            batch.complete(cancelled);
             self.give_outputs();
         }
         // A reply that only asked for functions says nothing more.

@@ -159,6 +159,7 @@ impl Call {
             Event::FunctionDone { run, ok, output } => self.function_done(run, ok, output),
             Event::MarkReturned(mark) => {
                 self.playout.mark_returned(mark);
+                self.settle_confirmed();
                 self.note_progress();
             }
             Event::OwnerEnds => self.owner_ends(),
@@ -223,5 +224,15 @@ impl Call {
         }
         let event = spoken.log(self.opened_at, interrupted);
         self.note(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_call_is_small() {
+        assert!(size_of::<Call>() < 2_048, "a call is {} bytes", size_of::<Call>());
     }
 }

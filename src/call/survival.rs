@@ -1,6 +1,7 @@
 //! What is done when a connection breaks? The engine is dialled once more; the line may come back;
 //! and if nothing helps the caller goes on to the agent's fallback.
 
+use super::playout::Spoken;
 use super::reply::Wanted;
 use super::state::Call;
 use super::{Action, End, EndedBy, LogEvent, Purpose, Status, Timer};
@@ -45,6 +46,9 @@ impl Call {
     pub(super) fn line_open(&mut self) {
         if self.line == Line::Open {
             self.line_lost();
+        }
+        if self.ending.is_some() || self.over {
+            return;
         }
         let back = self.opened_at.is_some();
         self.line = Line::Open;
