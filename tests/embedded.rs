@@ -140,6 +140,26 @@ async fn a_second_process_is_told_so_and_a_killed_one_is_in_nobodys_way() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_away_before_its_answer_ends_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (embedded, pool) = start(directory.path()).await;
+    for _ in 0..3 {
+        let connection = pool.acquire().await.expect("a connection");
+        let mut connection = connection.detach();
+        // More than a socket holds, asked for and not waited for.
+        let ask = sqlx::query("select repeat('x', 1000) from generate_series(1, 2000)");
+        let mut rows = sqlx::Executor::fetch(&mut connection, ask);
+        let first = futures_util::StreamExt::next(&mut rows).await.expect("an answer");
+        first.expect("the first row");
+        drop(rows);
+        drop(connection);
+    }
+    let one: i32 = sqlx::query_scalar("select 1").fetch_one(&pool).await.expect("it still answers");
+    assert_eq!(one, 1);
+    stop(embedded, pool).await;
+}
+
+#[tokio::test]
 async fn a_path_that_no_socket_can_have_is_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let long = directory.path().join("x".repeat(100));
