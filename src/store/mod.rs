@@ -7,8 +7,12 @@
 mod agents;
 mod calls;
 mod changes;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod events;
 mod instances;
+pub mod migrate;
+pub mod sample;
 
 pub use agents::{AgentRow, BusinessRow};
 pub use calls::{
