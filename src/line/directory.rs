@@ -11,9 +11,7 @@ use uuid::Uuid;
 
 use crate::agent::{Agent, AgentSource, BusinessSource, Status};
 use crate::clock::{self, Clock};
-use crate::store::Store;
-use crate::store::agents::AgentRow;
-use crate::store::changes::{ChangeEvent, Changes};
+use crate::store::{AgentRow, ChangeEvent, Changes, Store};
 
 /// The most numbers that are remembered.
 const NUMBERS_MAX: u64 = 100_000;
@@ -169,7 +167,8 @@ impl Directory {
         loop {
             match changes.next().await {
                 ChangeEvent::Changed(change) => {
-                    self.refresh(change.agent_id, change.number.as_deref()).await;
+                    let number = change.number.as_ref().map(|number| number.reveal().as_str());
+                    self.refresh(change.agent_id, number).await;
                 }
                 // Nothing is kept for a listener that was away.
                 ChangeEvent::Reconnected => {

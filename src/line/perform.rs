@@ -51,7 +51,7 @@ impl Line {
         let Some(engine) = &mut self.engine else { return };
         match action {
             Action::Reply { reply, purpose } => {
-                let instructions = self.exchange.prompts.reply_instructions(&purpose, &self.agent);
+                let instructions = self.exchange.reply_instructions(&self.agent, &purpose);
                 engine.reply(reply, instructions.as_deref());
                 self.sending.push_back((reply, Sent::Request, Stopwatch::start()));
             }

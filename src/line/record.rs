@@ -8,10 +8,9 @@ use uuid::Uuid;
 use super::Exchange;
 use super::driver::Opening;
 use super::writer::LogWriter;
-use crate::call::{CallRecord, CallTime, End, LogEvent, Said};
+use crate::call::{CallRecord, CallTime, End, LogEvent};
 use crate::clock;
-use crate::store::calls::CompletedCall;
-use crate::store::events::EventRow;
+use crate::store::{CompletedCall, EventRow};
 
 /// A call's log.
 pub(super) struct Notes {

@@ -69,6 +69,8 @@ pub struct Registry {
     /// Calls that ended a while ago, so that late webhooks about them are told so even while the
     /// database is away.
     ended: Cache<String, ()>,
+    /// Tokens of other instances' calls that were spent here.
+    spent: Cache<String, ()>,
     draining: watch::Sender<bool>,
     live: watch::Sender<usize>,
 }
@@ -138,6 +140,10 @@ impl Registry {
             ended: Cache::builder()
                 .max_capacity(100_000)
                 .time_to_live(Duration::from_secs(4 * 3600))
+                .build(),
+            spent: Cache::builder()
+                .max_capacity(100_000)
+                .time_to_live(Duration::from_secs(120))
                 .build(),
             draining: watch::channel(false).0,
             live: watch::channel(0).0,
@@ -216,6 +222,11 @@ impl Registry {
                 None => Claim::Spent,
             },
         }
+    }
+
+    /// Spends a token of a call that is not here; whether it had not been.
+    pub fn spend(&self, nonce: &str) -> bool {
+        self.spent.entry_by_ref(nonce).or_insert(()).is_fresh()
     }
 
     /// Makes `nonce` the call's one good stream token.
