@@ -1,3 +1,4 @@
 //! Work after the call.
 
+pub mod callback;
 pub mod reconciler;

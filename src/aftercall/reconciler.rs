@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::call::{End, EndedBy, LogEvent, Status};
+use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
 use crate::clock::{self, Clock};
 use crate::store::{Abandoned, CompletedCall, Completes, EventRow, Result, Store};
 
@@ -141,9 +141,8 @@ impl Reconciler {
 
     async fn complete(&self, call: &Abandoned) -> Result<bool> {
         let events = self.store.events(call.id).await?;
-        let completed = fold(call, &events);
-        let when = Completes::IfAbandonedBy(call.instance_id);
-        match self.store.complete(&completed, when).await {
+        let completed = fold(call, &events, |record| record.end().unwrap_or(LOST));
+        match self.store.complete(&completed, Completes::IfAbandoned).await {
             Err(error) if !error.is_away() => {
                 tracing::error!(%error, call = %call.id, "an abandoned call cannot be completed");
                 Ok(false)
@@ -153,8 +152,15 @@ impl Reconciler {
     }
 }
 
+/// How a call ended whose process died and that did not end before.
+const LOST: End = End { status: Status::Failed, ended_by: EndedBy::Error };
+
 /// The completed row, from what was written of the call. It ended with its last event.
-fn fold(call: &Abandoned, events: &[EventRow]) -> CompletedCall {
+pub(super) fn fold(
+    call: &Abandoned,
+    events: &[EventRow],
+    end: impl FnOnce(&CallRecord) -> End,
+) -> CompletedCall {
     let mut record = CallRecord::new();
     for event in events {
         // A kind that this version does not know is another version's.
@@ -162,13 +168,14 @@ fn fold(call: &Abandoned, events: &[EventRow]) -> CompletedCall {
             record.apply(u64::try_from(event.at_ms).unwrap_or_default(), &known);
         }
     }
-    let end = record.end().unwrap_or(End { status: Status::Failed, ended_by: EndedBy::Error });
+    let end = end(&record);
     let mut metadata: Map<String, Value> = record.metadata();
     metadata.insert("ended_by".to_owned(), json!(end.ended_by));
     let duration_ms = events.iter().map(|event| event.at_ms).max().unwrap_or_default().max(0);
     CompletedCall {
         call_log_id: call.id,
         call_sid: call.call_sid.clone(),
+        instance_id: call.instance_id,
         status: json!(end.status).as_str().unwrap_or("failed").to_owned(),
         transcript: record.transcript().into(),
         metadata: Value::Object(metadata).into(),
@@ -179,29 +186,4 @@ fn fold(call: &Abandoned, events: &[EventRow]) -> CompletedCall {
 
 fn log_event(event: &EventRow) -> Option<LogEvent> {
     serde_json::from_value(json!({"kind": event.kind, "data": event.data.reveal()})).ok()
-}
-
-// SHIM until the core has it.
-#[derive(Default)]
-struct CallRecord(Option<End>, String);
-impl CallRecord {
-    fn new() -> Self {
-        Self::default()
-    }
-    fn apply(&mut self, _at_ms: u64, event: &LogEvent) {
-        match event {
-            LogEvent::Ended(end) => self.0 = Some(*end),
-            LogEvent::CallerSaid { text: Some(text), .. } => self.1.push_str(text),
-            _ => {}
-        }
-    }
-    fn transcript(&self) -> String {
-        self.1.clone()
-    }
-    fn metadata(&self) -> Map<String, Value> {
-        Map::new()
-    }
-    fn end(&self) -> Option<End> {
-        self.0
-    }
 }

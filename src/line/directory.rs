@@ -175,7 +175,6 @@ impl Directory {
                     self.is_told.store(true, Relaxed);
                     self.refresh(None, None).await;
                 }
-                ChangeEvent::Lost => self.is_told.store(false, Relaxed),
             }
         }
     }

@@ -202,7 +202,7 @@ impl Line {
         self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
     }
 
-    fn now(&self) -> CallTime {
+    pub(super) fn now(&self) -> CallTime {
         CallTime::from(self.exchange.clock.now().saturating_sub(self.born))
     }
 

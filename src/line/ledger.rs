@@ -52,7 +52,7 @@ impl Ledger {
         refused.extend(self.write_events(records).await?);
         for (place, record) in records.iter().enumerate() {
             if let Record::Completion(call) = record {
-                let written = limited(self.store.complete(call, Completes::Always)).await;
+                let written = limited(self.store.complete(call, Completes::ByOwner)).await;
                 if taken(written)?.is_none() {
                     refused.push(place);
                 }

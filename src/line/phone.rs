@@ -14,7 +14,7 @@ use crate::socket::{Received, ServerSocket, Socket};
 use crate::twilio::media::{self, Inbound};
 
 /// The largest message that is read from the phone's side. Twilio's are below 1 KiB.
-pub const MESSAGE_MAX: usize = 64 * 1024;
+pub(super) const MESSAGE_MAX: usize = 64 * 1024;
 /// Audio is handed on in pieces of at most this many base64 characters: 1,584 bytes, 198 ms. A
 /// multiple of four, so that every piece is base64 of its own, and of three bytes, so that only the
 /// last one has padding.
@@ -25,7 +25,7 @@ const QUEUE_MAX: usize = 256;
 const MALFORMED_MAX: u32 = 1000;
 
 /// A media stream.
-pub struct Phone {
+pub(super) struct Phone {
     socket: Socket<TcpStream>,
     call_sid: String,
     stream_sid: Option<String>,
@@ -33,7 +33,7 @@ pub struct Phone {
 }
 
 /// What came from the phone.
-pub enum FromPhone {
+pub(super) enum FromPhone {
     /// Something for the core; audio does not come this way.
     Event(Event),
     /// The stream has started under this name.
@@ -48,27 +48,27 @@ pub enum FromPhone {
 
 impl Phone {
     /// Takes a fresh media WebSocket of the call `call_sid`.
-    pub fn new(socket: ServerSocket, call_sid: &str) -> Self {
+    pub(super) fn new(socket: ServerSocket, call_sid: &str) -> Self {
         Self { socket: Socket::new(socket), call_sid: call_sid.to_owned(), stream_sid: None, malformed: 0 }
     }
 
     /// Whether `start` has come, without which nothing can be sent.
-    pub fn has_started(&self) -> bool {
+    pub(super) fn has_started(&self) -> bool {
         self.stream_sid.is_some()
     }
 
     /// Whether so much waits to be sent that nothing should be added.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.socket.queued() >= QUEUE_MAX
     }
 
     /// Whether everything has been handed to the network.
-    pub fn is_flushed(&self) -> bool {
+    pub(super) fn is_flushed(&self) -> bool {
         self.socket.is_flushed()
     }
 
     /// How long the present write has made no progress.
-    pub fn stuck_for(&self) -> Option<Duration> {
+    pub(super) fn stuck_for(&self) -> Option<Duration> {
         self.socket.stuck_for()
     }
 
@@ -76,12 +76,12 @@ impl Phone {
     ///
     /// # Errors
     /// The class of what went wrong; the stream is gone.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), &'static str> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), &'static str> {
         self.socket.poll_write(cx)
     }
 
     /// Reads the next message that means something.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<FromPhone> {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<FromPhone> {
         loop {
             let Poll::Ready(received) = self.socket.poll_read(cx) else { return Poll::Pending };
             let read = match received {
@@ -145,35 +145,35 @@ impl Phone {
     }
 
     /// Queues a piece of audio.
-    pub fn play(&mut self, payload: &str) {
+    pub(super) fn play(&mut self, payload: &str) {
         if let Some(stream_sid) = &self.stream_sid {
             self.socket.send(media::media(stream_sid, payload));
         }
     }
 
     /// Queues a mark behind the audio.
-    pub fn mark(&mut self, mark: Mark) {
+    pub(super) fn mark(&mut self, mark: Mark) {
         if let Some(stream_sid) = &self.stream_sid {
             self.socket.send(media::mark(stream_sid, &mark.to_string()));
         }
     }
 
     /// Throws away what is queued here, and tells Twilio to throw away what is queued there.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if let Some(stream_sid) = &self.stream_sid {
             self.socket.overtake(media::clear(stream_sid));
         }
     }
 
     /// Closes the stream: the call goes on with what `/twilio/after` answers.
-    pub async fn close(self) {
+    pub(super) async fn close(self) {
         self.socket.close(Duration::from_secs(2)).await;
     }
 }
 
 /// Cuts base64 audio into pieces small enough for marks between them, with the number of bytes of
 /// each. A payload that is not whole base64 gives nothing.
-pub fn pieces(payload: &Bytes) -> impl Iterator<Item = (&str, u32)> {
+pub(super) fn pieces(payload: &Bytes) -> impl Iterator<Item = (&str, u32)> {
     let text = std::str::from_utf8(payload).unwrap_or_default();
     let is_whole = media::decoded_len(text).is_some();
     text.as_bytes().chunks(PIECE).filter(move |_| is_whole).filter_map(|piece| {

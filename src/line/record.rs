@@ -75,7 +75,7 @@ impl Notes {
     }
 
     /// Completes the call's row.
-    pub(super) async fn complete(self, end: End, exchange: &Exchange) {
+    pub(super) async fn complete(&self, end: End, exchange: &Exchange) {
         let ended = clock::unix_now();
         let mut metadata = self.record.metadata();
         metadata.insert("call_sid".into(), json!(self.call_sid));
@@ -87,8 +87,8 @@ impl Notes {
             .log
             .complete(CompletedCall {
                 call_log_id: self.call_log_id,
-                call_sid: self.call_sid,
-                instance_id: self.instance_id,
+                call_sid: self.call_sid.clone(),
+                instance_id: Some(self.instance_id),
                 status: status_word(end),
                 transcript: self.record.transcript().into(),
                 metadata: Value::Object(metadata).into(),

@@ -252,6 +252,7 @@ mod tests {
 
     fn completion() -> Record {
         Record::Completion(CompletedCall {
+            instance_id: None,
             call_log_id: Uuid::nil(),
             call_sid: "CA1".to_owned(),
             status: "completed".to_owned(),

@@ -83,6 +83,8 @@ pub struct CallRow {
     pub id: Uuid,
     /// `voice_agent_id`.
     pub agent_id: Uuid,
+    /// `caller_number`.
+    pub caller: Private<String>,
     /// The process that has the call.
     pub instance_id: Option<Uuid>,
     /// Whether the row is complete.
@@ -104,6 +106,8 @@ pub struct CompletedCall {
     pub call_log_id: Uuid,
     /// Twilio's name for the call, which finds the row.
     pub call_sid: String,
+    /// The process that had it.
+    pub instance_id: Option<Uuid>,
     /// `completed`, `failed`, `voicemail`, `transferred` or `no-answer`.
     pub status: String,
     /// Readable lines.
@@ -119,12 +123,13 @@ pub struct CompletedCall {
 /// When [`Store::complete`] may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completes {
-    /// Always: the owner knows best, also after a reconciler gave it up.
-    Always,
+    /// The call's own process, which knows best, also after a reconciler gave it up; but not when
+    /// another process has taken the call over.
+    ByOwner,
     /// Only a live row.
     IfLive,
-    /// Only a live row that this process, or none, still has.
-    IfAbandonedBy(Option<Uuid>),
+    /// Only a live row that the process which died still has.
+    IfAbandoned,
 }
 
 impl Store {
@@ -286,7 +291,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn call_by_sid(&self, call_sid: &str) -> Result<Option<CallRow>> {
         let row = sqlx::query(
-            "select id, voice_agent_id, instance_id, call_end is not null as ended, status,
+            "select id, voice_agent_id, caller_number, instance_id, call_end is not null as ended, status,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us,
                 stream_returns, metadata::text as metadata
             from call_logs where call_sid = $1",
@@ -298,6 +303,7 @@ impl Store {
         Ok(Some(CallRow {
             id: row.try_get("id")?,
             agent_id: row.try_get("voice_agent_id")?,
+            caller: row.try_get::<Option<String>, _>("caller_number")?.unwrap_or_default().into(),
             instance_id: row.try_get("instance_id")?,
             ended: row.try_get("ended")?,
             status: row.try_get("status")?,
@@ -313,10 +319,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn complete(&self, call: &CompletedCall, when: Completes) -> Result<bool> {
-        let (if_live, if_owner, owner) = match when {
-            Completes::Always => (false, false, None),
-            Completes::IfLive => (true, false, None),
-            Completes::IfAbandonedBy(owner) => (true, true, owner),
+        let (if_live, if_owner) = match when {
+            Completes::ByOwner => (false, true),
+            Completes::IfLive => (true, false),
+            Completes::IfAbandoned => (true, true),
         };
         let done = sqlx::query(
             "update call_logs set
@@ -336,7 +342,7 @@ impl Store {
         .bind(storable_json(call.metadata.reveal()).as_ref())
         .bind(if_live)
         .bind(if_owner)
-        .bind(owner)
+        .bind(call.instance_id)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)

@@ -147,7 +147,7 @@ impl Front {
             .complete(CompletedCall {
                 call_log_id: new.id,
                 call_sid: new.call_sid.clone(),
-                instance_id: new.instance_id,
+                instance_id: Some(new.instance_id),
                 status: status_word(end),
                 transcript: String::new().into(),
                 metadata: metadata.into(),

@@ -13,7 +13,7 @@ use tracing::info;
 use super::answer::{fallback, hang_up, nonce};
 use super::{Document, Refused};
 use crate::agent::Agent;
-use crate::aftercall::reconciler;
+use crate::aftercall::callback::complete_live;
 use crate::call::{End, EndedBy, Status};
 use crate::clock;
 use crate::line::registry::{AfterPlan, CallHandle, Command};
@@ -96,7 +96,7 @@ impl Front {
         } else {
             let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
             // What cannot be completed now is the reconciler's.
-            let _ = reconciler::complete_live(&self.store, call_sid, Some(end)).await;
+            let _ = complete_live(&self.store, call_sid, Some(end)).await;
             AfterPlan::Fallback
         }
     }
@@ -122,7 +122,7 @@ impl Front {
         clock::spawn(async move {
             clock::pause(OWNER_FIRST).await;
             // What cannot be completed now is the reconciler's.
-            let _ = reconciler::complete_live(&store, &call_sid, None).await;
+            let _ = complete_live(&store, &call_sid, None).await;
         });
     }
 }
