@@ -1,1 +1,295 @@
-//! The application.
+//! The server as a whole: put together, started, drained.
+
+mod numbers;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::aftercall::reconciler::Reconciler;
+use crate::agent::prompt::{PromptError, Prompts};
+use crate::clock::{self, Clock};
+use crate::config::{Config, PublicUrl};
+use crate::line::directory::Directory;
+use crate::line::registry::{Command, Registry};
+use crate::line::writer::{LogWriter, LogWriterTask};
+use crate::line::{Engines, Exchange};
+use crate::store::migrate::{MigrateError, SchemaState, is_current};
+use crate::store::{Changes, Store};
+use crate::web::{Front, router, serve};
+
+/// Connections to a database of its own.
+const CONNECTIONS: u32 = 8;
+/// How long the database may take to say at the start whether its schema is there.
+const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
+/// How long calls may take to say goodbye once the shutdown waits no longer.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
+/// How long the log may take to be written at the end; what is left is in the spool.
+const LOG_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("BIND and PORT: cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database's address cannot be used.
+    #[error("DATABASE_URL: not a PostgreSQL address that can be used")]
+    DatabaseUrl,
+    /// The schema is not there or is old.
+    #[error("the database's schema is {0}: run `frontdesk migrate`, then start again")]
+    Schema(&'static str),
+    /// The embedded database.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Embedded(#[from] crate::store::embedded::EmbeddedError),
+    /// There is no embedded database in this build.
+    #[error("DATABASE_URL is not set, and this build has no embedded database")]
+    NoDatabase,
+    /// The embedded database's schema.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// The embedded database's sample.
+    #[error("the embedded database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The spool.
+    #[error("DATA_DIR: the spool in {path} cannot be written: {source}")]
+    Spool {
+        /// Its folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A template.
+    #[error("PROMPTS_DIR: {0}")]
+    Prompt(#[from] PromptError),
+    /// A template's file.
+    #[error("PROMPTS_DIR: {path}: {source}")]
+    PromptFile {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct App {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What Twilio is to be configured with.
+    pub public_url: PublicUrl,
+    /// Its database.
+    pub store: Store,
+    /// Its calls.
+    pub exchange: Arc<Exchange>,
+    drain: Duration,
+    log: LogWriterTask,
+    serving: JoinHandle<()>,
+    stop_serving: oneshot::Sender<()>,
+    background: Vec<JoinHandle<()>>,
+    #[cfg(feature = "embedded")]
+    embedded: Option<crate::store::embedded::Embedded>,
+}
+
+impl App {
+    /// Starts the server; calls live in `clock`'s time.
+    ///
+    /// # Errors
+    /// What stands in the way, in one line.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        // Someone else may have chosen already, which is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let address = SocketAddr::new(config.bind, config.port);
+        let listening = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let public_url =
+            config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
+        let database = Database::open(&config).await?;
+        let store = database.store.clone();
+        let instance_id = Uuid::now_v7();
+        let spool = config.data_dir.join("spool");
+        let (log, log_task) = LogWriter::start(store.clone(), spool.clone(), instance_id)
+            .map_err(|source| StartError::Spool { path: spool.display().to_string(), source })?;
+        let exchange = Arc::new(Exchange {
+            clock,
+            registry: Registry::new(config.calls_max),
+            log: log.clone(),
+            prompts: prompts(config.prompts_dir.as_deref())?,
+            engines: Engines { openai: config.openai, models: config.models },
+            instance_id,
+        });
+        let directory = Directory::new(store.clone(), clock);
+        let mut background = vec![
+            clock::spawn(
+                Reconciler::new(store.clone(), instance_id)
+                    .run(clock, move || log.take_proven_dead()),
+            ),
+            clock::spawn(numbers::watch_lag()),
+        ];
+        if database.notifies {
+            let changes = Changes::new(&store);
+            background.push(clock::spawn(Arc::clone(&directory).follow(changes)));
+        }
+        let front = Arc::new(Front {
+            exchange: Arc::clone(&exchange),
+            directory,
+            store: store.clone(),
+            public_url: public_url.clone(),
+            twilio: config.twilio,
+            fly_machine_id: config.fly_machine_id,
+            metrics: numbers::install(),
+        });
+        let (stop_serving, stopped) = oneshot::channel::<()>();
+        let connections_max = config.calls_max * 2 + 1000;
+        let serving = clock::spawn(serve::serve(listener, router(front), connections_max, async {
+            // Dropped counts as stopped.
+            let _ = stopped.await;
+        }));
+        info!(%address, public_url = public_url.as_str(), "answering calls");
+        Ok(Self {
+            address,
+            public_url,
+            store,
+            exchange,
+            drain: config.drain,
+            log: log_task,
+            serving,
+            stop_serving,
+            background,
+            #[cfg(feature = "embedded")]
+            embedded: database.embedded,
+        })
+    }
+
+    /// Takes no more calls, waits for those there are (at most `DRAIN_SECONDS`, or until `hurry`),
+    /// says goodbye to the rest, writes everything down and ends.
+    pub async fn shut_down(self, hurry: impl Future<Output = ()>) {
+        let registry = &self.exchange.registry;
+        registry.stop_taking_calls();
+        info!("shutting down: no more calls are taken");
+        tokio::select! {
+            _ = self.exchange.clock.timeout(self.drain, registry.empty()) => {}
+            () = hurry => {}
+        }
+        registry.tell_all(|| Command::Drain).await;
+        let goodbyes = self.exchange.clock.timeout(GOODBYE_LIMIT, registry.empty());
+        if goodbyes.await.is_none() {
+            warn!("some calls did not end in time; they are completed as failed");
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        if !self.log.shutdown(LOG_LIMIT).await {
+            warn!("the database is away: the rest of the log is in the spool");
+        }
+        // A process that ends has no calls left for others to look after.
+        let gone = self.store.remove_instances(&[self.exchange.instance_id]);
+        let _ = clock::within(Duration::from_secs(1), gone).await;
+        drop(self.stop_serving);
+        self.serving.abort();
+        #[cfg(feature = "embedded")]
+        if let Some(embedded) = self.embedded {
+            self.store.pool().close().await;
+            if let Err(error) = embedded.shut_down().await {
+                error!(%error, "the embedded database did not stop");
+            }
+        }
+        info!("shut down");
+    }
+}
+
+/// The database that the server uses.
+struct Database {
+    store: Store,
+    /// Whether it tells of changes.
+    notifies: bool,
+    #[cfg(feature = "embedded")]
+    embedded: Option<crate::store::embedded::Embedded>,
+}
+
+impl Database {
+    async fn open(config: &Config) -> Result<Self, StartError> {
+        match &config.database_url {
+            Some(url) => {
+                let options = PgConnectOptions::from_str(url.expose_secret())
+                    .map_err(|_| StartError::DatabaseUrl)?;
+                let store = Store::connect_lazily(options, CONNECTIONS);
+                require_schema(&store).await?;
+                Ok(Self {
+                    store,
+                    notifies: true,
+                    #[cfg(feature = "embedded")]
+                    embedded: None,
+                })
+            }
+            None => Self::embedded(&config.data_dir).await,
+        }
+    }
+
+    #[cfg(feature = "embedded")]
+    async fn embedded(data_dir: &Path) -> Result<Self, StartError> {
+        use crate::rehearsal::embedding::embed;
+        use crate::store::{embedded::Embedded, migrate::migrate, sample::seed_sample};
+
+        let embedded = Embedded::start(data_dir).await?;
+        let pool = embedded.pool().await?;
+        migrate(&pool).await?;
+        if let Some(sample) = seed_sample(&pool, embed).await?
+            && sample.created
+        {
+            info!(number = sample.number, "a sample business answers");
+        }
+        Ok(Self { store: Store::new(pool), notifies: false, embedded: Some(embedded) })
+    }
+
+    #[cfg(not(feature = "embedded"))]
+    async fn embedded(_data_dir: &Path) -> Result<Self, StartError> {
+        Err(StartError::NoDatabase)
+    }
+}
+
+/// A reachable database must have the schema; an unreachable one may come back.
+async fn require_schema(store: &Store) -> Result<(), StartError> {
+    match clock::within(SCHEMA_LIMIT, is_current(store.pool())).await {
+        Some(Ok(SchemaState::Current)) => Ok(()),
+        Some(Ok(SchemaState::Missing)) => Err(StartError::Schema("missing")),
+        Some(Ok(SchemaState::Old)) => Err(StartError::Schema("old")),
+        Some(Err(_)) | None => {
+            error!("the database cannot be reached; /readyz says so until it can");
+            Ok(())
+        }
+    }
+}
+
+fn prompts(dir: Option<&Path>) -> Result<Prompts, StartError> {
+    let mut replacements = std::collections::BTreeMap::new();
+    for name in dir.map(|_| Prompts::names()).unwrap_or_default() {
+        let path = dir.unwrap_or(Path::new("")).join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => drop(replacements.insert(name.to_owned(), text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(StartError::PromptFile { path: path.display().to_string(), source });
+            }
+        }
+    }
+    Ok(Prompts::with(&replacements)?)
+}

@@ -15,8 +15,8 @@ pub struct Config {
     pub bind: IpAddr,
     /// `PORT`: the port to listen on; 0 takes a free one.
     pub port: u16,
-    /// `PUBLIC_URL`: what Twilio is configured with, without a slash at the end.
-    pub public_url: PublicUrl,
+    /// `PUBLIC_URL`: what Twilio is configured with; without it `http://localhost:$PORT`.
+    pub public_url: Option<PublicUrl>,
     /// `DATABASE_URL`; without it the embedded database runs under `data_dir`.
     pub database_url: Option<SecretString>,
     /// `DATA_DIR`: embedded database, spool.
@@ -101,6 +101,11 @@ impl PublicUrl {
         if is_plain { Ok(Self(text.trim_end_matches('/').to_owned())) } else { Err(ACCEPTED) }
     }
 
+    /// This machine, for trying.
+    pub fn localhost(port: u16) -> Self {
+        Self(format!("http://localhost:{port}"))
+    }
+
     /// The address itself, without a slash at the end.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -152,11 +157,12 @@ impl Config {
             })?
             .unwrap_or(IpAddr::from([0, 0, 0, 0])),
             port,
-            public_url: match source("PUBLIC_URL") {
-                Some(text) => PublicUrl::parse(&text)
-                    .map_err(|accepted| refused("PUBLIC_URL", &text, accepted))?,
-                None => PublicUrl(format!("http://localhost:{port}")),
-            },
+            public_url: source("PUBLIC_URL")
+                .map(|text| {
+                    PublicUrl::parse(&text)
+                        .map_err(|accepted| refused("PUBLIC_URL", &text, accepted))
+                })
+                .transpose()?,
             database_url: database_url(source)?,
             data_dir: source("DATA_DIR").unwrap_or_else(|| "./data".into()).into(),
             twilio: TwilioAccount {
@@ -254,7 +260,8 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.port, 8080);
         assert_eq!(config.bind.to_string(), "0.0.0.0");
-        assert_eq!(config.public_url.as_str(), "http://localhost:8080");
+        assert_eq!(config.public_url, None);
+        assert_eq!(PublicUrl::localhost(8080).as_str(), "http://localhost:8080");
         assert_eq!(config.calls_max, 500);
         assert!(config.database_url.is_none());
     }

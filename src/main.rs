@@ -1,3 +1,47 @@
 //! The `frontdesk` binary: a table of commands.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use frontdesk::commands::{demo, dial, migrate, rehearse, serve, shutdown_signal};
+
+/// Answers businesses' phones: Twilio in, a speech service out, PostgreSQL underneath.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server until SIGTERM or SIGINT (this is what happens without a command)
+    Serve,
+    /// Rehearse one phone call with everything in this process: no key, no account
+    Demo(demo::Arguments),
+    /// Be the phone: call a server as Twilio would, once or many times
+    Dial(dial::Arguments),
+    /// Be the speech service: OpenAI's endpoints without a model
+    Rehearse(rehearse::Rehearse),
+    /// Bring the schema of DATABASE_URL up to date
+    Migrate,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    let done = match command {
+        Command::Serve => serve::run().await.map_err(|error| error.to_string()),
+        Command::Demo(arguments) => demo::run(arguments).await.map_err(|error| error.to_string()),
+        Command::Dial(arguments) => dial::run(arguments).await.map_err(|error| error.to_string()),
+        Command::Rehearse(arguments) => rehearse::run(arguments, shutdown_signal())
+            .await
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|error| error.to_string()),
+        Command::Migrate => migrate::run().await.map_err(|error| error.to_string()),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("frontdesk: {error}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,58 @@
+//! The numbers of `/metrics`: collected in the process, rendered when asked for.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::clock::{self, Stopwatch};
+
+/// Durations are counted in these, in seconds.
+const BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Collects numbers from now on; `None` if somebody else already does.
+pub(super) fn install() -> Option<PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
+                .ok()?
+                .build_recorder();
+            let handle = recorder.handle();
+            metrics::set_global_recorder(recorder).ok()?;
+            describe();
+            Some(handle)
+        })
+        .clone()
+}
+
+fn describe() {
+    describe_gauge!("frontdesk_calls_live", "Calls that this process holds");
+    describe_counter!("frontdesk_calls_started_total", "Calls that got a slot");
+    describe_counter!("frontdesk_calls_ended_total", "Calls that ended, by status and by whom");
+    describe_counter!("frontdesk_calls_rejected_total", "Calls not taken, by reason");
+    describe_histogram!("frontdesk_webhook_seconds", "Voice webhook to its answer");
+    describe_histogram!("frontdesk_first_audio_seconds", "Speech stopped to first audio sent");
+    describe_histogram!("frontdesk_own_time_seconds", "Our own share of a turn, by what was sent");
+    describe_counter!("frontdesk_engine_errors_total", "Lost or refused engines, by class");
+    describe_gauge!("frontdesk_database_up", "Whether the database answers");
+    describe_gauge!("frontdesk_log_spool_bytes", "Log on disk that the database has not");
+    describe_gauge!("frontdesk_event_loop_lag_seconds", "How late a timer of one second was");
+}
+
+/// Measures for ever how late the runtime is, and lets old numbers go.
+pub(super) async fn watch_lag() {
+    const EACH: Duration = Duration::from_secs(1);
+    loop {
+        let since = Stopwatch::start();
+        clock::pause(EACH).await;
+        gauge!("frontdesk_event_loop_lag_seconds")
+            .set(since.elapsed().saturating_sub(EACH).as_secs_f64());
+        if let Some(handle) = install() {
+            handle.run_upkeep();
+        }
+    }
+}
