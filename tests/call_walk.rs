@@ -16,7 +16,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone, Copy)]
 enum Step {
     EngineReady,
-    EngineLost,
+    EngineLost(bool),
     LineOpen,
     LineLost,
     Speech(u8),
@@ -35,7 +35,7 @@ enum Step {
 fn step() -> impl Strategy<Value = (u64, Step)> {
     let step = prop_oneof![
         4 => Just(Step::EngineReady),
-        1 => Just(Step::EngineLost),
+        1 => (0..8_u8).prop_map(|n| Step::EngineLost(n == 0)),
         4 => Just(Step::LineOpen),
         1 => Just(Step::LineLost),
         9 => any::<u8>().prop_map(Step::Speech),
@@ -233,11 +233,11 @@ impl World {
                 self.engine_ready = true;
                 self.handle(Event::EngineReady);
             }
-            Step::EngineLost => {
+            Step::EngineLost(fatal) => {
                 self.engine_ready = false;
                 self.engine_session += 1;
                 self.active = None;
-                self.handle(Event::EngineLost { fatal: false, why: "closed".to_owned() });
+                self.handle(Event::EngineLost { fatal, why: "closed".to_owned() });
             }
             Step::LineOpen => {
                 if self.line_open {
@@ -278,7 +278,7 @@ impl World {
                 let utterance = format!("u{}", self.utterances);
                 self.handle(Event::SpeechStarted { utterance });
             }
-            0 | 1 | 2 => self.handle(Event::SpeechStopped { utterance }),
+            0..=2 => self.handle(Event::SpeechStopped { utterance }),
             _ => self.handle(Event::SpeechCommitted { utterance }),
         }
     }
@@ -311,7 +311,7 @@ impl World {
                 self.active = None;
                 let outcome = match which {
                     _ if stopping => ReplyOutcome::Cancelled,
-                    0..10 => ReplyOutcome::Failed { fatal: false, why: "error".to_owned() },
+                    0..10 => ReplyOutcome::Failed { fatal: which == 0, why: "error".to_owned() },
                     10..20 => ReplyOutcome::Incomplete,
                     _ => ReplyOutcome::Completed,
                 };

@@ -64,6 +64,11 @@ fn rank(purpose: &Purpose) -> u8 {
     }
 }
 
+/// Whether it is said even if the caller is speaking, and cannot be cut off.
+fn is_final(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Goodbye(reason) if !reason.may_be_withdrawn())
+}
+
 /// How the log names a purpose.
 fn name(purpose: &Purpose) -> &'static str {
     match purpose {
@@ -102,7 +107,7 @@ impl Call {
             return;
         }
         if let Some(wanted) = self.wanted.take_if(|wanted| {
-            rank(&wanted.purpose) == rank(&Purpose::Goodbye(GoodbyeReason::Ended))
+            is_final(&wanted.purpose)
                 || !(self.caller.is_in_mid_word()
                     || self.timers.is_set(Timer::Commit)
                     || wanted.after_playout && self.playout.iter().any(|said| !said.interruptible))
@@ -120,11 +125,8 @@ impl Call {
             _ => None,
         };
         let interruptible = self.settings.interruptible
-            && match purpose {
-                Purpose::Greeting => self.settings.greeting_interruptible,
-                Purpose::Goodbye(reason) => reason.may_be_withdrawn(),
-                _ => true,
-            };
+            && (purpose != Purpose::Greeting || self.settings.greeting_interruptible)
+            && !is_final(&purpose);
         let since = if turn.is_some() { self.caller.stopped_at } else { self.now };
         if turn.is_none() {
             self.caller.server_us = 0;
