@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::call::{End, EndedBy, LogEvent, Status};
+use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
 use crate::clock::{self, Clock};
 use crate::store::{Abandoned, CompletedCall, Completes, EventRow, Result, Store};
 
@@ -179,29 +179,4 @@ fn fold(call: &Abandoned, events: &[EventRow]) -> CompletedCall {
 
 fn log_event(event: &EventRow) -> Option<LogEvent> {
     serde_json::from_value(json!({"kind": event.kind, "data": event.data.reveal()})).ok()
-}
-
-// SHIM until the core has it.
-#[derive(Default)]
-struct CallRecord(Option<End>, String);
-impl CallRecord {
-    fn new() -> Self {
-        Self::default()
-    }
-    fn apply(&mut self, _at_ms: u64, event: &LogEvent) {
-        match event {
-            LogEvent::Ended(end) => self.0 = Some(*end),
-            LogEvent::CallerSaid { text: Some(text), .. } => self.1.push_str(text),
-            _ => {}
-        }
-    }
-    fn transcript(&self) -> String {
-        self.1.clone()
-    }
-    fn metadata(&self) -> Map<String, Value> {
-        Map::new()
-    }
-    fn end(&self) -> Option<End> {
-        self.0
-    }
 }
