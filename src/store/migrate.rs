@@ -133,9 +133,7 @@ pub async fn is_current(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
         return Ok(SchemaState::Missing);
     }
     let all_applied = MIGRATIONS.iter().all(|known| {
-        applied
-            .iter()
-            .any(|(version, sum)| *version == known.version && *sum == *known.checksum)
+        applied.iter().any(|(version, sum)| *version == known.version && *sum == *known.checksum)
     });
     if !all_applied || !old_tables(&mut connection).await?.is_empty() {
         return Ok(SchemaState::Old);
