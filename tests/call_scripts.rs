@@ -71,6 +71,7 @@ struct Player {
     call: Call,
     phone: Option<Phone>,
     notes: bool,
+    at: CallTime,
     record: CallRecord,
     text: String,
 }
@@ -90,6 +91,7 @@ impl Player {
             call: Call::new(settings),
             phone: phone.then(Phone::default),
             notes,
+            at: CallTime::default(),
             record: CallRecord::new(),
             text: String::new(),
         };
@@ -97,11 +99,14 @@ impl Player {
         let mut comments = String::new();
         for line in script.lines() {
             let expected = line.starts_with('|')
-                || matches!(line.split_whitespace().nth(1), Some("~" | ">")) && !line.starts_with('#');
+                || matches!(line.split_whitespace().nth(1), Some("~" | ">"))
+                    && !line.starts_with('#');
             match line.split_once('<') {
                 _ if expected => {}
                 Some((time, event)) if !line.starts_with('#') => {
                     let at = CallTime::from_ms(time.trim().parse().expect("a line begins with ms"));
+                    assert!(at >= player.at, "{at:?} comes too late in:\n{script}");
+                    player.at = at;
                     player.pass_time(at);
                     player.text.push_str(&std::mem::take(&mut comments));
                     player.line(at, '<', event.trim());
@@ -249,11 +254,9 @@ fn parse_event(text: &str) -> Event {
             Event::CallerWords { utterance: utterance.into(), words: Words::Partial(rest(2)) }
         }
         ["key", key] => Event::KeyPressed(key.chars().next().expect("a key is named")),
-        ["done", run, "failed", ..] => Event::FunctionDone {
-            run: FunctionRun(number(run)),
-            ok: false,
-            output: rest(3),
-        },
+        ["done", run, "failed", ..] => {
+            Event::FunctionDone { run: FunctionRun(number(run)), ok: false, output: rest(3) }
+        }
         ["done", run, ..] => {
             Event::FunctionDone { run: FunctionRun(number(run)), ok: true, output: rest(2) }
         }
@@ -284,7 +287,7 @@ fn reply_event(reply: ReplyId, what: &[&str], rest: &str) -> Event {
         ["request", "sent", took_us] => {
             Event::Sent { reply, what: Sent::Request, took_us: number(took_us) }
         }
-        ["audio", "sent", took_us] | ["first", "sent", took_us] => {
+        ["first", "sent", took_us] => {
             Event::Sent { reply, what: Sent::FirstAudio, took_us: number(took_us) }
         }
         ["completed"] => ended(ReplyOutcome::Completed),
@@ -320,7 +323,8 @@ fn show(action: &Action) -> String {
             format!("output {engine_call_id} {output}")
         }
         Action::DialEngine { history } => {
-            let said = history.iter().map(|said| format!(" [{}: {}]", lower(&said.role), said.text));
+            let said =
+                history.iter().map(|said| format!(" [{}: {}]", lower(&said.role), said.text));
             format!("dial engine{}", said.collect::<String>())
         }
         Action::Note(event) => format!("note {}", show_note(event)),

@@ -30,6 +30,14 @@ pub(super) struct Farewell {
     latest: CallTime,
 }
 
+/// How the call ends, as soon as the event that ended it has been seen to.
+pub(super) enum Ending {
+    /// It is hung up.
+    HangUp(End),
+    /// The caller goes on to the agent's fallback, because of this.
+    Fallback(String),
+}
+
 impl GoodbyeReason {
     /// How the call ends after a goodbye for this reason. (A server going down has its own.)
     pub(super) fn end(self) -> End {
@@ -176,58 +184,67 @@ impl Call {
         self.response = None;
         self.wanted = None;
         if self.line == Line::Open {
-            self.move_to_fallback(why);
+            self.move_on(why.to_owned());
         } else {
             self.engine_is_gone(why);
         }
     }
 
     /// Leaves the media stream for the agent's fallback.
-    pub(super) fn move_to_fallback(&mut self, why: &str) {
-        self.settle_playing();
-        self.settle_all_speech();
-        self.note(LogEvent::MovedToFallback { why: why.to_owned() });
-        self.out.push(Action::MoveToFallback);
-        self.over = true;
+    pub(super) fn move_on(&mut self, why: String) {
+        self.ending.get_or_insert(Ending::Fallback(why));
     }
 
-    /// The call has ended. Only words that are still in transcription are waited for.
+    /// The call has ended. The first end counts.
     pub(super) fn end(&mut self, end: End) {
-        if self.ending.is_some() || self.over {
-            return;
-        }
+        self.ending.get_or_insert(Ending::HangUp(end));
+    }
+
+    /// Ends the call if it has come to that. Only words that are still in transcription are waited
+    /// for.
+    pub(super) fn conclude(&mut self) {
+        let Some(ending) = &self.ending else { return };
+        let hangs_up = matches!(ending, Ending::HangUp(_));
         self.settle_playing();
         self.timers.clear_all();
-        self.ending = Some(end);
-        if self.engine.is_ready() && self.caller.awaits_words() {
+        if hangs_up && self.engine.is_ready() && self.caller.awaits_words() {
             self.timers.set(Timer::Words, self.now.plus_ms(WORDS_MS));
         } else {
-            self.hang_up(end);
+            self.leave();
         }
     }
 
     /// The call has ended, but for the last words.
     pub(super) fn handle_last_words(&mut self, event: Event) {
-        let Some(end) = self.ending else { return };
         match event {
             Event::CallerWords { utterance, words } => {
                 self.learn(&utterance, words);
                 if !self.caller.awaits_words() {
-                    self.hang_up(end);
+                    self.leave();
                 }
             }
-            Event::Due(timer) if self.timers.take_due(timer, self.now) => self.hang_up(end),
-            Event::EngineLost { .. } => self.hang_up(end),
+            Event::Due(timer) if self.timers.take_due(timer, self.now) => self.leave(),
+            Event::EngineLost { .. } => self.leave(),
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
             Event::FunctionDone { run, ok, output } => self.note_result(run, ok, output),
             _ => {}
         }
     }
 
-    fn hang_up(&mut self, end: End) {
+    /// Writes down the end and carries it out: the last actions of all.
+    fn leave(&mut self) {
         self.settle_all_speech();
-        self.note(LogEvent::Ended(end));
-        self.out.push(Action::HangUp(end));
+        match self.ending.take() {
+            Some(Ending::HangUp(end)) => {
+                self.note(LogEvent::Ended(end));
+                self.out.push(Action::HangUp(end));
+            }
+            Some(Ending::Fallback(why)) => {
+                self.note(LogEvent::MovedToFallback { why });
+                self.out.push(Action::MoveToFallback);
+            }
+            None => {}
+        }
         self.over = true;
     }
 

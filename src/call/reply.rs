@@ -1,6 +1,5 @@
 //! What is the engine working on, and what is it asked for next? One reply at a time.
 
-use super::functions::Batch;
 use super::playout::{Spoken, Unheard};
 use super::state::Call;
 use super::survival::{Engine, Line};
@@ -18,6 +17,7 @@ const PROGRESS_EVERY_MS: u64 = 1_000;
 const MARK_GRACE_MS: u64 = 5_000;
 
 /// The reply that the engine is working on.
+#[derive(Clone)]
 pub(super) struct Response {
     pub(super) reply: ReplyId,
     pub(super) purpose: Purpose,
@@ -64,6 +64,11 @@ fn rank(purpose: &Purpose) -> u8 {
     }
 }
 
+/// Whether it is said even if the caller is speaking, and cannot be cut off.
+fn is_final(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Goodbye(reason) if !reason.may_be_withdrawn())
+}
+
 /// How the log names a purpose.
 fn name(purpose: &Purpose) -> &'static str {
     match purpose {
@@ -102,7 +107,7 @@ impl Call {
             return;
         }
         if let Some(wanted) = self.wanted.take_if(|wanted| {
-            rank(&wanted.purpose) == rank(&Purpose::Goodbye(GoodbyeReason::Ended))
+            is_final(&wanted.purpose)
                 || !(self.caller.is_in_mid_word()
                     || self.timers.is_set(Timer::Commit)
                     || wanted.after_playout && self.playout.iter().any(|said| !said.interruptible))
@@ -120,11 +125,8 @@ impl Call {
             _ => None,
         };
         let interruptible = self.settings.interruptible
-            && match purpose {
-                Purpose::Greeting => self.settings.greeting_interruptible,
-                Purpose::Goodbye(reason) => reason.may_be_withdrawn(),
-                _ => true,
-            };
+            && (purpose != Purpose::Greeting || self.settings.greeting_interruptible)
+            && !is_final(&purpose);
         let since = if turn.is_some() { self.caller.stopped_at } else { self.now };
         if turn.is_none() {
             self.caller.server_us = 0;
@@ -255,25 +257,25 @@ impl Call {
 
     /// The engine is silent for too long.
     pub(super) fn reply_overdue(&mut self) {
-        let Some(mut response) = self.response.take() else {
+        let Some(response) = &mut self.response else {
             return self.repeat_unspoken();
         };
         let reply = response.reply;
         if response.cancelling {
+            self.response = None;
             return self.functions_complete(reply, true);
         }
-        let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
-        let acts = self.functions.batch(reply).is_some();
+        response.cancelling = true;
+        let failed = response.clone();
         self.out.push(Action::CancelReply { reply });
-        if silent && !acts {
-            self.retry(&response, "the engine did not reply in time");
+        self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
+        let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
+        if silent && self.functions.batch(reply).is_none() {
+            self.retry(&failed, "the engine did not reply in time");
         } else {
             self.close(reply);
             self.functions_complete(reply, false);
         }
-        response.cancelling = true;
-        self.response = Some(response);
-        self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
     }
 
     /// A reply ended before the line was open and its audio has not come since.
@@ -372,7 +374,7 @@ impl Call {
     /// All calls of a reply are known: their outputs are given when they are all there.
     fn functions_complete(&mut self, reply: ReplyId, cancelled: bool) {
         if let Some(batch) = self.functions.batch(reply) {
-            Batch::complete(batch, cancelled);
+            batch.complete(cancelled);
             self.give_outputs();
         }
         // A reply that only asked for functions says nothing more.

@@ -7,16 +7,14 @@
 //! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), and what is done when a
 //! connection breaks ([`survival`](super::survival)).
 
-use super::ending::Farewell;
+use super::ending::{Ending, Farewell};
 use super::functions::Functions;
 use super::playout::{Playout, Spoken};
 use super::reply::{Response, Wanted};
 use super::survival::{Engine, Line};
 use super::timers::Timers;
 use super::turn::Caller;
-use super::{
-    Action, CallRecord, CallSettings, CallTime, End, Event, LogEvent, ReplyId, Role, Timer,
-};
+use super::{Action, CallRecord, CallSettings, CallTime, Event, LogEvent, ReplyId, Role, Timer};
 
 /// One phone call.
 ///
@@ -56,7 +54,7 @@ pub struct Call {
     pub(super) warning_due: bool,
     pub(super) farewell: Option<Farewell>,
     /// The call has ended this way, but for the last words.
-    pub(super) ending: Option<End>,
+    pub(super) ending: Option<Ending>,
     pub(super) over: bool,
     /// What was written down: the conversation so far.
     pub(super) record: CallRecord,
@@ -104,6 +102,7 @@ impl Call {
         } else {
             self.dispatch(event);
             self.proceed();
+            self.conclude();
         }
         std::mem::take(&mut self.out)
     }
@@ -159,6 +158,7 @@ impl Call {
             Event::FunctionDone { run, ok, output } => self.function_done(run, ok, output),
             Event::MarkReturned(mark) => {
                 self.playout.mark_returned(mark);
+                self.settle_confirmed();
                 self.note_progress();
             }
             Event::OwnerEnds => self.owner_ends(),
@@ -191,7 +191,7 @@ impl Call {
 
     /// The state has changed: what does it ask for now?
     fn proceed(&mut self) {
-        if self.over || self.ending.is_some() {
+        if self.ending.is_some() {
             return;
         }
         self.settle_confirmed();
@@ -223,5 +223,15 @@ impl Call {
         }
         let event = spoken.log(self.opened_at, interrupted);
         self.note(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_call_is_small() {
+        assert!(size_of::<Call>() < 2_048, "a call is {} bytes", size_of::<Call>());
     }
 }

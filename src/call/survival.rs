@@ -1,6 +1,7 @@
 //! What is done when a connection breaks? The engine is dialled once more; the line may come back;
 //! and if nothing helps the caller goes on to the agent's fallback.
 
+use super::playout::Spoken;
 use super::reply::Wanted;
 use super::state::Call;
 use super::{Action, End, EndedBy, LogEvent, Purpose, Status, Timer};
@@ -46,6 +47,9 @@ impl Call {
         if self.line == Line::Open {
             self.line_lost();
         }
+        if self.ending.is_some() {
+            return;
+        }
         let back = self.opened_at.is_some();
         self.line = Line::Open;
         self.timers.clear(Timer::Line);
@@ -53,7 +57,7 @@ impl Call {
         self.note(LogEvent::LineOpened { stream_sid: String::new() });
         if let Engine::Gone(why) = &self.engine {
             let why = why.clone();
-            return self.move_to_fallback(&why);
+            return self.move_on(why);
         }
         if !self.engine.is_ready() {
             self.timers.set(Timer::Engine, self.now.plus_ms(ENGINE_MS));
@@ -86,8 +90,7 @@ impl Call {
 
     /// An answer of which nothing was heard is still wanted when the line comes back.
     fn want_unheard_answer(&mut self) {
-        let unheard =
-            |said: &super::playout::Spoken| said.purpose == Purpose::Answer && said.heard_ms() == 0;
+        let unheard = |said: &Spoken| said.purpose == Purpose::Answer && said.heard_ms() == 0;
         if self.playout.iter().any(unheard) {
             self.want(Wanted::now(Purpose::Answer));
         }
@@ -129,6 +132,9 @@ impl Call {
         }
         if fatal || redialling || recently {
             return self.give_up(&why);
+        }
+        if self.ending.is_some() {
+            return;
         }
         self.redialled_at = Some(self.now);
         self.out.push(Action::DialEngine { history: self.record.history() });

@@ -7,7 +7,7 @@ use frontdesk::call::{CallTime, Mark};
 
 /// The buffer.
 #[derive(Default)]
-pub struct Phone {
+pub(crate) struct Phone {
     queue: VecDeque<Piece>,
     /// When everything in the queue has been played.
     free_at_ms: u64,
@@ -22,18 +22,18 @@ enum Piece {
 
 impl Phone {
     /// Takes in audio of that length.
-    pub fn audio(&mut self, now: CallTime, ms: u64) {
+    pub(crate) fn audio(&mut self, now: CallTime, ms: u64) {
         self.free_at_ms = self.free_at_ms.max(now.ms()) + ms;
         self.queue.push_back(Piece::Audio);
     }
 
     /// Takes in a mark.
-    pub fn mark(&mut self, now: CallTime, mark: Mark) {
+    pub(crate) fn mark(&mut self, now: CallTime, mark: Mark) {
         self.queue.push_back(Piece::Mark(self.free_at_ms.max(now.ms()), mark));
     }
 
     /// Empties the buffer; all marks in it come back at once.
-    pub fn clear(&mut self, now: CallTime) {
+    pub(crate) fn clear(&mut self, now: CallTime) {
         for piece in self.queue.drain(..) {
             if let Piece::Mark(_, mark) = piece {
                 self.flushed.push_back((now.ms(), mark));
@@ -43,12 +43,12 @@ impl Phone {
     }
 
     /// The stream is gone with everything in it.
-    pub fn lose(&mut self) {
+    pub(crate) fn lose(&mut self) {
         *self = Self::default();
     }
 
     /// When the next mark comes back.
-    pub fn next(&mut self) -> Option<CallTime> {
+    pub(crate) fn next(&mut self) -> Option<CallTime> {
         while let Some(Piece::Audio) = self.queue.front() {
             self.queue.pop_front();
         }
@@ -61,7 +61,7 @@ impl Phone {
     }
 
     /// Takes the next mark that comes back.
-    pub fn take(&mut self) -> Option<Mark> {
+    pub(crate) fn take(&mut self) -> Option<Mark> {
         if let Some((_, mark)) = self.flushed.pop_front() {
             return Some(mark);
         }
