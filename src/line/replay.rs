@@ -38,8 +38,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             looked = Some(Stopwatch::start());
             orphans.extend(find_orphans(&shared).await);
         }
-        if told {
-            tell_orphans(&shared, &mut orphans).await;
+        // A batch at a time: this process's own spool must not wait for a large one.
+        if told && tell_next_orphan(&shared, &mut orphans).await {
+            continue;
         }
         tokio::select! {
             () = shared.trouble.notified() => {}
@@ -88,47 +89,57 @@ async fn tell_own(shared: &Shared) -> bool {
 
 async fn find_orphans(shared: &Shared) -> Vec<(Uuid, SpoolFile)> {
     let folder = shared.spool_dir.clone();
-    let found = tokio::task::spawn_blocking(move || SpoolFile::orphans(&folder)).await;
-    flat(found.map_err(io::Error::other)).unwrap_or_else(|error| {
+    flat(blocking(move || SpoolFile::orphans(&folder)).await).unwrap_or_else(|error| {
         unreadable(&error);
         Vec::new()
     })
 }
 
-/// Tells the spools of dead processes and removes them. Only then is a process reported dead: its
-/// calls are completed from their events, so those are written first.
-async fn tell_orphans(shared: &Shared, orphans: &mut Vec<(Uuid, SpoolFile)>) {
-    while let Some((instance, spool)) = orphans.pop() {
-        match tell_orphan(shared, spool).await {
-            Ok(None) => {
-                tracing::info!(%instance, "the spool of a dead process is told");
-                shared.proven_dead().push(instance);
-            }
-            Ok(Some(spool)) => return orphans.push((instance, spool)),
-            Err(error) => {
-                unreadable(&error);
-            }
+/// Tells a batch of a dead process's spool, or removes the spool when it is told; whether there
+/// may be more to do. Only then is a process reported dead: its calls are completed from their
+/// events, so those are written first.
+async fn tell_next_orphan(shared: &Shared, orphans: &mut Vec<(Uuid, SpoolFile)>) -> bool {
+    let Some((instance, spool)) = orphans.pop() else { return false };
+    match tell_orphan(shared, spool).await {
+        Ok(Told::Nothing(spool)) => {
+            orphans.push((instance, spool));
+            false
         }
+        Ok(Told::Some(spool)) => {
+            orphans.push((instance, spool));
+            true
+        }
+        Ok(Told::All) => {
+            tracing::info!(%instance, "the spool of a dead process is told");
+            shared.proven_dead().push(instance);
+            true
+        }
+        // Let go, it is found again.
+        Err(error) => unreadable(&error),
     }
 }
 
-/// Gives the spool back if the database went away in between.
-async fn tell_orphan(shared: &Shared, mut spool: SpoolFile) -> io::Result<Option<SpoolFile>> {
-    loop {
-        let read = tokio::task::spawn_blocking(move || spool.read().map(|batch| (spool, batch)));
-        let (read_spool, batch) = flat(read.await.map_err(io::Error::other))?;
-        spool = read_spool;
-        if is_empty(&batch) {
-            let removed = tokio::task::spawn_blocking(move || spool.remove()).await;
-            return flat(removed.map_err(io::Error::other)).map(|()| None);
-        }
-        let end = batch.end;
-        if !tell(shared, batch).await {
-            return Ok(Some(spool));
-        }
-        let advanced = tokio::task::spawn_blocking(move || spool.advance(end).map(|()| spool));
-        spool = flat(advanced.await.map_err(io::Error::other))?;
+/// How far a dead process's spool was told.
+enum Told {
+    /// The database went away.
+    Nothing(SpoolFile),
+    /// A batch.
+    Some(SpoolFile),
+    /// To its end, and it is removed.
+    All,
+}
+
+async fn tell_orphan(shared: &Shared, spool: SpoolFile) -> io::Result<Told> {
+    let (read, mut spool) = blocking(move || (spool.read(), spool)).await?;
+    let batch = read?;
+    if is_empty(&batch) {
+        return blocking(move || spool.remove()).await?.map(|()| Told::All);
     }
+    let end = batch.end;
+    if !tell(shared, batch).await {
+        return Ok(Told::Nothing(spool));
+    }
+    blocking(move || spool.advance(end).map(|()| Told::Some(spool))).await?
 }
 
 /// Writes a batch; whether the database took it.
@@ -151,6 +162,11 @@ fn is_empty(batch: &Batch) -> bool {
 fn unreadable(error: &io::Error) -> bool {
     tracing::error!(kind = %error.kind(), "a spool cannot be read");
     false
+}
+
+/// Does something with files, on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
 fn flat<T>(result: io::Result<io::Result<T>>) -> io::Result<T> {

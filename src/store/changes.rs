@@ -70,7 +70,7 @@ impl Changes {
                 }
                 continue;
             };
-            match clock::within(SILENCE, listener.try_recv()).await {
+            match clock::within(SILENCE, Box::pin(listener.try_recv())).await {
                 Some(Ok(Some(notice))) => {
                     if let Some(change) = decode(notice.payload()) {
                         return ChangeEvent::Changed(change);
@@ -90,7 +90,7 @@ impl Changes {
     /// One attempt, after a pause if the last one failed.
     async fn connect(&mut self) -> bool {
         clock::pause(self.pause).await;
-        match clock::within(ANSWER_LIMIT, listen(&self.pool)).await {
+        match clock::within(ANSWER_LIMIT, Box::pin(listen(&self.pool))).await {
             Some(Ok(listener)) => {
                 self.listener = Some(listener);
                 self.pause = Duration::ZERO;

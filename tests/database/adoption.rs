@@ -64,10 +64,8 @@ async fn fill(pool: &PgPool, agent: Uuid) {
     .await;
 }
 
-#[tokio::test]
-async fn a_supabase_project_that_ran_the_seed_is_adopted_without_loss() {
-    let (database, owner) = supabase().await;
-    // As its owner ran it: the constraint that Supabase refuses left out.
+/// Runs the seed on a Supabase project as its owner ran it: without the constraint that is refused.
+async fn seed_by_hand(pool: &PgPool) {
     let seed = SEED.replace(
         "CONSTRAINT fk_auth_users FOREIGN KEY (uuid) REFERENCES auth.users(id) ON DELETE CASCADE,",
         "CONSTRAINT fk_auth_users FOREIGN KEY (uuid) REFERENCES auth.users(id) ON DELETE CASCADE",
@@ -75,8 +73,41 @@ async fn a_supabase_project_that_ran_the_seed_is_adopted_without_loss() {
     let refused = "CONSTRAINT fk_auth_users_email FOREIGN KEY (email)";
     assert!(seed.contains(refused));
     let seed = seed.replace(refused, "-- CONSTRAINT fk_auth_users_email FOREIGN KEY (email)");
+    sqlx::raw_sql(AssertSqlSafe(seed)).execute(pool).await.expect("the seed runs");
+}
+
+/// Definer functions that a public role may call, that Supabase's backend may not, or whose path is
+/// not fixed.
+async fn exposed(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(
+        "select p.oid::regprocedure::text from pg_proc p \
+         where p.prosecdef and p.pronamespace = 'public'::regnamespace \
+         and (has_function_privilege('anon', p.oid, 'execute') \
+             or has_function_privilege('authenticated', p.oid, 'execute') \
+             or not has_function_privilege('service_role', p.oid, 'execute') \
+             or coalesce('search_path=extensions, public, pg_temp' <> all (p.proconfig), true))",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("the functions")
+}
+
+/// The indexes over embeddings, with their kind.
+async fn indexes(pool: &PgPool) -> Vec<(String, String)> {
+    sqlx::query_as(
+        "select x.relname::text, m.amname::text from pg_class x join pg_am m on m.oid = x.relam \
+         where x.relname like 'zz\\_%' and m.amname in ('hnsw', 'ivfflat') order by x.relname",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("the indexes")
+}
+
+#[tokio::test]
+async fn a_supabase_project_that_ran_the_seed_is_adopted_without_loss() {
+    let (database, owner) = supabase().await;
     let by_hand = pool(owner.clone().options([("search_path", "public, extensions")]), 1).await;
-    sqlx::raw_sql(AssertSqlSafe(seed)).execute(&by_hand).await.expect("the seed runs");
+    seed_by_hand(&by_hand).await;
     let agent = agent(&by_hand).await;
     fill(&by_hand, agent).await;
     // An agent that was deleted: its table and its search are left, as the seed leaves them.
@@ -99,25 +130,9 @@ async fn a_supabase_project_that_ran_the_seed_is_adopted_without_loss() {
     assert_eq!(rows(&pool, &embeddings).await, before);
     assert_eq!(is_current(&pool).await.expect("a state"), SchemaState::Current);
 
-    let exposed: Vec<String> = sqlx::query_scalar(
-        "select p.oid::regprocedure::text from pg_proc p \
-         where p.prosecdef and p.pronamespace = 'public'::regnamespace \
-         and (has_function_privilege('anon', p.oid, 'execute') \
-             or has_function_privilege('authenticated', p.oid, 'execute') \
-             or not has_function_privilege('service_role', p.oid, 'execute') \
-             or 'search_path=extensions, public, pg_temp' <> all (p.proconfig))",
-    )
-    .fetch_all(&pool)
-    .await
-    .expect("the functions");
+    let exposed = exposed(&pool).await;
     assert_eq!(exposed, Vec::<String>::new());
-    let indexes: Vec<(String, String)> = sqlx::query_as(
-        "select x.relname::text, m.amname::text from pg_class x join pg_am m on m.oid = x.relam \
-         where x.relname like 'zz\\_%' and m.amname in ('hnsw', 'ivfflat') order by x.relname",
-    )
-    .fetch_all(&pool)
-    .await
-    .expect("the indexes");
+    let indexes = indexes(&pool).await;
     let mut expected =
         [agent, deleted, early].map(|id| (format!("zz_{id}_embedding_idx"), "hnsw".to_owned()));
     expected.sort();

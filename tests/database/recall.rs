@@ -93,7 +93,7 @@ async fn fault_3_the_nearest_passages_are_found_by_an_index_that_knows_them() {
     let prepare = format!(
         "update public.\"zz_{agent}\" set metadata = '{{}}'; analyze public.\"zz_{agent}\""
     );
-    run(&mut *pool.acquire().await.expect("a connection"), &prepare).await;
+    run(&mut pool.acquire().await.expect("a connection"), &prepare).await;
     let seed = recall(&pool, agent, &queries).await;
     assert!(seed < 0.5, "the seed's own index finds {seed}: this test proves nothing");
 

@@ -1,0 +1,11 @@
+//! The call log on a real server: the store's statements, the writer with its spool, the
+//! reconciler.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+#[path = "../common/database.rs"]
+mod database;
+mod fixture;
+mod proxy;
+mod reconciler;
+mod store;
+mod writer;

@@ -1,0 +1,180 @@
+//! The calls of the dead are completed, those of the living are left alone.
+
+use std::time::Duration;
+
+use frontdesk::aftercall::reconciler::{DEAD_AFTER, Reconciler};
+use frontdesk::call::{End, EndedBy, LogEvent, Status};
+use frontdesk::store::{Completes, EventRow, NewCall};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, completion, fixture};
+
+const NO_TIME: Duration = Duration::ZERO;
+
+async fn live_call(fixture: &Fixture, sid: &str, instance: Uuid) -> NewCall {
+    let mut call = fixture.call(sid, instance);
+    call.limit = None;
+    fixture.store.admit(&call).await.unwrap();
+    call
+}
+
+async fn happened(fixture: &Fixture, call: &NewCall, seq: i64, at_ms: i64, event: &LogEvent) {
+    let mut value = serde_json::to_value(event).unwrap();
+    let row = EventRow {
+        call_log_id: call.id,
+        seq,
+        at_ms,
+        kind: value["kind"].as_str().unwrap().to_owned(),
+        data: value["data"].take().into(),
+    };
+    fixture.store.append_events(&[&row]).await.unwrap();
+}
+
+fn caller_said(text: &str) -> LogEvent {
+    LogEvent::CallerSaid {
+        utterance: "item_1".to_owned(),
+        turn: 1,
+        started_ms: 4000,
+        text: Some(text.to_owned()),
+        settled: true,
+    }
+}
+
+#[tokio::test]
+async fn a_silent_process_s_calls_are_completed_from_their_events() {
+    let fixture = fixture().await;
+    let (dead, us) = (Uuid::new_v4(), Uuid::new_v4());
+    fixture.store.beat(dead).await.unwrap();
+    let call = live_call(&fixture, "CA1", dead).await;
+    let opened = LogEvent::LineOpened { stream_sid: "MZ1".to_owned() };
+    happened(&fixture, &call, 1, 0, &opened).await;
+    happened(&fixture, &call, 2, 6500, &caller_said("Are you open?")).await;
+    let foreign = EventRow {
+        call_log_id: call.id,
+        seq: 3,
+        at_ms: 7250,
+        kind: "from_a_later_version".to_owned(),
+        data: json!([1]).into(),
+    };
+    fixture.store.append_events(&[&foreign]).await.unwrap();
+
+    let mut reconciler = Reconciler::new(fixture.store.clone(), us);
+    assert_eq!(reconciler.round(NO_TIME).await.unwrap(), 0);
+    let almost = DEAD_AFTER - Duration::from_millis(1);
+    assert_eq!(reconciler.round(almost).await.unwrap(), 0);
+    assert_eq!(reconciler.round(DEAD_AFTER).await.unwrap(), 1);
+
+    let row = fixture.row("CA1").await.unwrap();
+    assert_eq!(row["status"], "failed");
+    assert_eq!(row["metadata"]["ended_by"], "error");
+    assert_eq!(row["metadata"]["call_sid"], "CA1");
+    assert_eq!(row["metadata"]["stream_sids"], json!(["MZ1"]));
+    assert_eq!(row["transcript"].as_str().unwrap().trim_end(), "[00:04] Caller: Are you open?");
+    assert_eq!(
+        fixture.text("select call_end - call_start from call_logs").await.unwrap(),
+        "00:00:07.25"
+    );
+    assert_eq!(row["duration"], "00:00:07.25");
+
+    assert_eq!(reconciler.round(DEAD_AFTER * 2).await.unwrap(), 0);
+    assert_eq!(fixture.text("select count(*) from frontdesk_instances").await.unwrap(), "0");
+    let done = fixture.store.complete(&completion(&call), Completes::Always).await.unwrap();
+    assert!(done, "an owner that was only away knows best");
+    assert_eq!(fixture.row("CA1").await.unwrap()["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_living_neighbour_and_this_process_are_left_alone() {
+    let fixture = fixture().await;
+    let (neighbour, us) = (Uuid::new_v4(), Uuid::new_v4());
+    live_call(&fixture, "CA1", neighbour).await;
+    live_call(&fixture, "CA2", us).await;
+    let mut reconciler = Reconciler::new(fixture.store.clone(), us);
+    for round in 0..20 {
+        // Alive from the third round on; before that it has calls and gave no sign, as a process
+        // that started while the database was away.
+        if round >= 3 {
+            fixture.store.beat(neighbour).await.unwrap();
+        }
+        let now = Duration::from_secs(5) * round;
+        assert_eq!(reconciler.round(now).await.unwrap(), 0, "round {round}");
+    }
+    assert!(fixture.row("CA1").await.unwrap()["call_end"].is_null());
+    assert!(fixture.row("CA2").await.unwrap()["call_end"].is_null());
+}
+
+#[tokio::test]
+async fn after_an_outage_of_the_database_observation_starts_anew() {
+    let fixture = fixture().await;
+    let neighbour = Uuid::new_v4();
+    fixture.store.beat(neighbour).await.unwrap();
+    live_call(&fixture, "CA1", neighbour).await;
+    let mut reconciler = Reconciler::new(fixture.store.clone(), Uuid::new_v4());
+    reconciler.round(NO_TIME).await.unwrap();
+    fixture.sql("alter table frontdesk_instances rename to away").await;
+    assert!(reconciler.round(DEAD_AFTER / 2).await.is_err());
+    fixture.sql("alter table away rename to frontdesk_instances").await;
+    assert_eq!(reconciler.round(DEAD_AFTER).await.unwrap(), 0);
+    assert_eq!(reconciler.round(DEAD_AFTER * 2 - Duration::from_secs(1)).await.unwrap(), 0);
+    assert_eq!(reconciler.round(DEAD_AFTER * 2).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_process_proven_dead_is_not_waited_for_and_the_written_end_counts() {
+    let fixture = fixture().await;
+    let dead = Uuid::new_v4();
+    fixture.store.beat(dead).await.unwrap();
+    let call = live_call(&fixture, "CA1", dead).await;
+    let end = End { status: Status::NoAnswer, ended_by: EndedBy::Caller };
+    happened(&fixture, &call, 1, 900, &LogEvent::Ended(end)).await;
+    live_call(&fixture, "CA2", dead).await;
+    let mut one = Reconciler::new(fixture.store.clone(), Uuid::new_v4());
+    let mut other = Reconciler::new(fixture.store.clone(), Uuid::new_v4());
+    one.add_proven_dead(dead);
+    other.add_proven_dead(dead);
+    let (by_one, by_other) = tokio::join!(one.round(NO_TIME), other.round(NO_TIME));
+    assert_eq!(by_one.unwrap() + by_other.unwrap(), 2, "each call once");
+
+    let row = fixture.row("CA1").await.unwrap();
+    assert_eq!(
+        (&row["status"], &row["metadata"]["ended_by"]),
+        (&json!("no-answer"), &json!("caller"))
+    );
+    let silent = fixture.row("CA2").await.unwrap();
+    assert_eq!(silent["status"], "failed");
+    assert_eq!(silent["call_end"], silent["call_start"]);
+    assert_eq!(silent["stream_nonce"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_call_that_another_process_took_over_is_not_the_dead_one_s() {
+    let fixture = fixture().await;
+    let (dead, heir) = (Uuid::new_v4(), Uuid::new_v4());
+    let call = live_call(&fixture, "CA1", dead).await;
+    fixture.store.claim_stream("CA1", &call.nonce, heir).await.unwrap();
+    let abandoned = Completes::IfAbandonedBy(Some(dead));
+    assert!(!fixture.store.complete(&completion(&call), abandoned).await.unwrap());
+    assert!(fixture.row("CA1").await.unwrap()["call_end"].is_null());
+}
+
+#[tokio::test]
+async fn a_quiet_call_that_nobody_has_is_completed() {
+    let fixture = fixture().await;
+    for sid in ["CA-quiet", "CA-new", "CA-heard-of"] {
+        live_call(&fixture, sid, Uuid::new_v4()).await;
+    }
+    fixture.sql("update call_logs set instance_id = null").await;
+    fixture
+        .sql("update call_logs set created_at = now() - interval '61 s' where call_sid <> 'CA-new'")
+        .await;
+    fixture
+        .sql(
+            "insert into call_events (call_log_id, seq, at_ms, kind, data)
+            select id, 1, 0, 'line_lost', '{}' from call_logs where call_sid = 'CA-heard-of'",
+        )
+        .await;
+    let mut reconciler = Reconciler::new(fixture.store.clone(), Uuid::new_v4());
+    assert_eq!(reconciler.round(NO_TIME).await.unwrap(), 1);
+    assert_eq!(fixture.row("CA-quiet").await.unwrap()["status"], "failed");
+}
