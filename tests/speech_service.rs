@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use frontdesk::clock::{Clock, within};
+use frontdesk::clock::{Clock, unix_now, within};
 use frontdesk::rehearsal::speech::script::{ErrorBody, Script, Words};
-use frontdesk::rehearsal::speech::{Fault, SAMPLES, Speech, SpeechOptions, serve};
+use frontdesk::rehearsal::speech::{Fault, Record, SAMPLES, Speech, SpeechOptions, serve};
+use frontdesk::rehearsal::stamp;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -173,7 +174,8 @@ async fn a_turn_is_heard_transcribed_and_answered() {
 #[tokio::test]
 async fn a_service_that_decides_itself_answers_and_is_interrupted() {
     let speech = start(SpeechOptions { clock: Clock::faster(4), ..Default::default() }).await;
-    let mut client = Client::ready(&speech, json!({"type": "server_vad"})).await;
+    let mut client =
+        Client::ready(&speech, json!({"type": "server_vad", "silence_duration_ms": 500})).await;
     client.speak(SAMPLES[1]).await;
     client.until("response.output_audio.delta").await;
     client.speak(SAMPLES[2]).await;
@@ -428,4 +430,31 @@ async fn embeddings_and_chat_answer_in_openais_shape() {
     assert!(lines.iter().all(|line| line.starts_with("data: ")));
     assert!(lines[lines.len() - 2].contains("\"choices\":[]"));
     assert_eq!(lines[lines.len() - 1], "data: [DONE]");
+}
+
+#[tokio::test]
+async fn under_load_stamps_are_read_and_written_and_are_not_heard() {
+    let options = SpeechOptions { record: Record::Latency, ..SpeechOptions::default() };
+    let speech = start(options).await;
+    let mut client = Client::ready(&speech, client_driven()).await;
+    for _ in 0..50 {
+        let mut frame = [0xFF; 160];
+        stamp::write(&mut frame, unix_now().as_micros() as u64);
+        let audio = STANDARD.encode(frame);
+        client.send(json!({"type": "input_audio_buffer.append", "audio": audio})).await;
+    }
+    client.send(json!({"type": "response.create"})).await;
+    let events = client.until("response.output_audio.delta").await;
+    assert!(!kinds(&events).contains(&"input_audio_buffer.speech_started"));
+    let audio = STANDARD.decode(events.last().unwrap()["delta"].as_str().unwrap()).unwrap();
+    assert!(stamp::read(&audio).unwrap().abs_diff(unix_now().as_micros() as u64) < 20_000_000);
+
+    let latency: Value = reqwest::get(format!("http://{}/rehearsal/latency", speech.address()))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(latency["count"], 50);
+    assert!(latency["max_us"].as_u64().unwrap() < 20_000_000);
 }

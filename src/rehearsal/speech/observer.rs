@@ -126,8 +126,8 @@ impl SpeechObserver {
         self.changed.send_replace(());
     }
 
-    pub(super) fn record_latency(&self, latency: Duration) {
-        self.lock().latency.record(latency);
+    pub(super) fn record_latency(&self, latency_us: u64) {
+        self.lock().latency.record(Duration::from_micros(latency_us));
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

@@ -92,8 +92,8 @@ fn hear(session: &mut Session, service: &Service, number: u64, text: &str) {
         (Record::Events, None) => service.observer.count(|counts| counts.appends += 1),
         (Record::Latency, _) => {
             if let Some(stamp_us) = session.heard_stamp.take() {
-                let sent = Duration::from_micros(stamp_us);
-                service.observer.record_latency(unix_now().saturating_sub(sent));
+                let now_us = unix_now().as_micros() as u64;
+                service.observer.record_latency(now_us.saturating_sub(stamp_us));
             }
         }
     }
