@@ -114,7 +114,9 @@ create or replace trigger update_appointment_updated_at
 -- rows, so that case reads the table (the + 0 keeps the index out of it). With one, ef_search = 200
 -- finds 0.98 of what an exact search finds where the default 40 finds 0.95, and the iterative scan
 -- goes on past 200 where a filter or a large match_count asks for more. A passage without metadata
--- matches the empty filter.
+-- matches the empty filter; one without an embedding is not near anything and never found. The
+-- planner takes any filter for a selective one and would read the table: so each call is planned
+-- with its own arguments, and the empty filter is planned away.
 create or replace function public.create_embeddings_table(table_id text)
 returns void
 language plpgsql
@@ -157,19 +159,22 @@ begin
         set search_path = %4$s
         set hnsw.ef_search = 200
         set hnsw.iterative_scan = strict_order
+        set plan_cache_mode = force_custom_plan
         as $search$
         begin
             if match_count is null then
                 return query
                 select p.id, p.content, p.metadata, 1 - (p.embedding <=> query_embedding)
                 from public.%2$I p
-                where coalesce(p.metadata, ''{}'') @> filter
+                where p.embedding is not null
+                    and (filter = ''{}'' or coalesce(p.metadata, ''{}'') @> filter)
                 order by (p.embedding <=> query_embedding) + 0;
             else
                 return query
                 select p.id, p.content, p.metadata, 1 - (p.embedding <=> query_embedding)
                 from public.%2$I p
-                where coalesce(p.metadata, ''{}'') @> filter
+                where p.embedding is not null
+                    and (filter = ''{}'' or coalesce(p.metadata, ''{}'') @> filter)
                 order by p.embedding <=> query_embedding
                 limit match_count;
             end if;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
@@ -43,6 +44,9 @@ pub enum Received {
     /// The connection broke, or a message was not WebSocket or too large: the error's class.
     Broken(&'static str),
 }
+
+/// A WebSocket that a client opened to us.
+pub type ServerSocket = WebSocketStream<TcpStream>;
 
 /// A WebSocket with a queue.
 #[derive(Debug)]

@@ -1,1 +1,3 @@
 //! Work after the call.
+
+pub mod reconciler;

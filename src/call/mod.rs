@@ -1,12 +1,24 @@
 //! One phone call, pure: events go in, actions come out, and nothing else happens here.
 
 mod action;
+mod ending;
 mod event;
+mod functions;
 mod log;
+mod playout;
+mod record;
+mod reply;
+mod silence;
+mod state;
+mod survival;
+mod timers;
+mod turn;
 
 pub use action::{Action, GoodbyeReason, Purpose, Role, Said};
 pub use event::{Event, ReplyOutcome, Sent, Usage, Utterance, Words};
 pub use log::{End, EndedBy, LogEvent, Status};
+pub use record::CallRecord;
+pub use state::Call;
 
 use std::fmt;
 use std::time::Duration;
@@ -108,6 +120,12 @@ pub enum Timer {
     Engine,
     /// The line was lost and has not come back.
     Line,
+    /// Audio should long have been played and its mark has not come back.
+    Played,
+    /// A function takes too long.
+    Function,
+    /// The call is over but for words still in transcription.
+    Words,
 }
 
 /// What a call needs to know of its agent.

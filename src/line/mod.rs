@@ -1,1 +1,118 @@
-//! Runs one call on real sockets.
+//! Runs each call on real sockets: one task owns one call.
+//!
+//! [`Exchange`] is what all calls of a process share. A webhook takes a slot in the [`registry`],
+//! gets its row through the [`writer`], and starts a [`driver`], which dials the engine and waits
+//! for the media stream.
+
+pub mod directory;
+pub mod driver;
+mod ledger;
+mod perform;
+mod phone;
+pub mod record;
+pub mod registry;
+mod replay;
+pub mod spool;
+pub mod writer;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tracing::{Instrument, warn};
+use uuid::Uuid;
+
+use crate::agent::Agent;
+use crate::agent::prompt::Prompts;
+use crate::call::{Purpose, Said};
+use crate::clock::{self, Clock};
+use crate::config::{Models, OpenAi};
+use crate::engine::Engine;
+use crate::engine::realtime::{Realtime, RealtimeConfig};
+use crate::functions;
+use crate::private::Private;
+use crate::socket::small_buffers;
+use driver::{Line, Opening};
+use registry::Registry;
+use writer::LogWriter;
+
+/// What all calls of a process share.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The time that calls live in.
+    pub clock: Clock,
+    /// Who is on the line.
+    pub registry: Arc<Registry>,
+    /// Where everything is written down.
+    pub log: LogWriter,
+    /// What agents are told.
+    pub prompts: Prompts,
+    /// How engines are reached.
+    pub engines: Engines,
+    /// This process.
+    pub instance_id: Uuid,
+}
+
+/// How engines are reached.
+#[derive(Debug, Clone)]
+pub struct Engines {
+    /// The service.
+    pub openai: OpenAi,
+    /// Its models.
+    pub models: Models,
+}
+
+impl Exchange {
+    /// Starts a call's task, which dials the engine at once.
+    pub fn start(self: &Arc<Self>, opening: Opening) {
+        let span = tracing::info_span!(
+            parent: None,
+            "call",
+            call_sid = opening.call_sid,
+            agent = %opening.agent.id,
+        );
+        metrics::counter!("frontdesk_calls_started_total").increment(1);
+        let line = span.in_scope(|| Line::new(Arc::clone(self), opening));
+        clock::spawn(line.run().instrument(span));
+    }
+
+    /// What the agent is told for a whole call. A replaced template that fails on this agent must
+    /// not cost it the call: the built-in one takes its place.
+    fn instructions(&self, agent: &Agent, caller: &Private<String>) -> String {
+        let unix_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
+        let now = Timestamp::from_microsecond(unix_us)
+            .unwrap_or(Timestamp::UNIX_EPOCH)
+            .to_zoned(agent.hours.zone().clone());
+        self.prompts.render_system(agent, caller, &now).unwrap_or_else(|error| {
+            warn!(%error, "a prompt template failed");
+            Prompts::built_in().render_system(agent, caller, &now).unwrap_or_default()
+        })
+    }
+
+    /// What the agent is told for one reply; none: what it was told for the call.
+    fn reply_instructions(&self, agent: &Agent, purpose: &Purpose) -> Option<String> {
+        self.prompts.reply_instructions(purpose, agent).unwrap_or_else(|error| {
+            warn!(%error, "a prompt template failed");
+            Prompts::built_in().reply_instructions(purpose, agent).unwrap_or_default()
+        })
+    }
+
+    fn dial(&self, agent: &Agent, caller: &Private<String>, history: Vec<Said>) -> Box<dyn Engine> {
+        Box::new(Realtime::dial(RealtimeConfig {
+            base_url: self.engines.openai.base_url.clone(),
+            api_key: self.engines.openai.api_key.clone(),
+            model: self.engines.models.realtime.clone(),
+            transcription_model: self.engines.models.transcription.clone(),
+            voice: agent.settings.voice.clone(),
+            language: agent.settings.language.get(..2).map(str::to_owned),
+            instructions: self.instructions(agent, caller),
+            functions: functions::signatures(),
+            history,
+        }))
+    }
+}
+
+/// How media WebSockets are read: small buffers, small messages.
+pub fn stream_config() -> WebSocketConfig {
+    small_buffers(phone::MESSAGE_MAX)
+}

@@ -10,10 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::agent::Agent;
-use crate::web::upgrade::ServerSocket;
+use crate::socket::ServerSocket;
 
-/// How often a call that lost its stream is given back to the agent.
-pub const RETURNS_MAX: u32 = 2;
 /// How many control messages may wait for a call's task. Control is never dropped: whoever sends
 /// it waits.
 const COMMANDS_MAX: usize = 8;
@@ -61,7 +59,6 @@ pub struct CallHandle {
 struct Entry {
     handle: CallHandle,
     nonce: Option<String>,
-    returns: u32,
     is_row_in_database: bool,
 }
 
@@ -72,6 +69,8 @@ pub struct Registry {
     /// Calls that ended a while ago, so that late webhooks about them are told so even while the
     /// database is away.
     ended: Cache<String, ()>,
+    /// Tokens of other instances' calls that were spent here.
+    spent: Cache<String, ()>,
     draining: watch::Sender<bool>,
     live: watch::Sender<usize>,
 }
@@ -142,6 +141,10 @@ impl Registry {
                 .max_capacity(100_000)
                 .time_to_live(Duration::from_secs(4 * 3600))
                 .build(),
+            spent: Cache::builder()
+                .max_capacity(100_000)
+                .time_to_live(Duration::from_secs(120))
+                .build(),
             draining: watch::channel(false).0,
             live: watch::channel(0).0,
         })
@@ -180,7 +183,6 @@ impl Registry {
         let entry = Entry {
             handle: CallHandle { call_log_id, agent, commands },
             nonce: Some(nonce.to_owned()),
-            returns: 0,
             is_row_in_database: false,
         };
         calls.insert(call_sid.to_owned(), entry);
@@ -222,15 +224,15 @@ impl Registry {
         }
     }
 
-    /// Gives the call back to its agent with a new token, unless that was done too often.
-    pub fn give_back(&self, call_sid: &str, nonce: &str) -> bool {
-        match self.lock().get_mut(call_sid) {
-            Some(entry) if entry.returns < RETURNS_MAX => {
-                entry.returns += 1;
-                entry.nonce = Some(nonce.to_owned());
-                true
-            }
-            _ => false,
+    /// Spends a token of a call that is not here; whether it had not been.
+    pub fn spend(&self, nonce: &str) -> bool {
+        self.spent.entry_by_ref(nonce).or_insert(()).is_fresh()
+    }
+
+    /// Makes `nonce` the call's one good stream token.
+    pub fn renew(&self, call_sid: &str, nonce: &str) {
+        if let Some(entry) = self.lock().get_mut(call_sid) {
+            entry.nonce = Some(nonce.to_owned());
         }
     }
 

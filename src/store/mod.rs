@@ -1,1 +1,195 @@
 //! The only SQL.
+//!
+//! Every statement is one round trip and runs by itself; where two things must be true together
+//! they are in one statement. Times cross this border as microseconds since the Unix epoch
+//! (`…_us`), so that no date type is chosen for the rest of the program.
+
+mod agents;
+mod calls;
+mod changes;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+mod events;
+mod instances;
+pub mod migrate;
+pub mod sample;
+
+pub use agents::{AgentRow, BusinessRow};
+pub use calls::{
+    Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, NewCall, StreamClaim,
+};
+pub use changes::{Change, ChangeEvent, Changes};
+pub use events::EventRow;
+pub use instances::{Abandoned, InstanceBeat};
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::clock;
+
+/// How long a statement waits for a free connection.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a connection that comes back may take to show that it still works.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
+/// The result of a statement.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why a statement gave nothing. None of these carries a value of a row: they may be logged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached or cannot serve now; the same statement may succeed later.
+    #[error("the database is away: {0}")]
+    Away(String),
+    /// The database answered and will refuse the same statement again.
+    #[error("the database refused the data: SQLSTATE {0}")]
+    Refused(String),
+    /// A column does not hold what it should.
+    #[error("column {0} cannot be read")]
+    Unreadable(String),
+}
+
+impl StoreError {
+    /// Whether trying again later may help.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away(_))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// A refusal is a fault of the data alone: SQLSTATE classes 22 (data), 23 (constraint),
+    /// 54 (too large or too deep) and P0 (raised by a trigger). Everything else, a missing table
+    /// included, is the database's state, and the data is kept until that is mended.
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or(Cow::Borrowed("unknown")).into_owned();
+                if ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class)) {
+                    Self::Refused(code)
+                } else {
+                    Self::Away(format!("SQLSTATE {code}"))
+                }
+            }
+            sqlx::Error::Io(error) => Self::Away(error.kind().to_string()),
+            sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => {
+                Self::Refused("none, the value cannot be encoded".to_owned())
+            }
+            sqlx::Error::ColumnDecode { index, .. } => Self::Unreadable(index),
+            sqlx::Error::ColumnNotFound(name) => Self::Unreadable(name),
+            sqlx::Error::PoolTimedOut => Self::Away("no connection came free".to_owned()),
+            sqlx::Error::PoolClosed => Self::Away("shut down".to_owned()),
+            sqlx::Error::Tls(_) => Self::Away("TLS".to_owned()),
+            _ => Self::Away("protocol".to_owned()),
+        }
+    }
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// On connections that others opened.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// On at most `connections` of its own, each opened when it is first needed, so that the
+    /// server starts with the database away.
+    pub fn connect_lazily(options: PgConnectOptions, connections: u32) -> Self {
+        // sqlx pings a connection that comes back, without a limit: on a network that swallows
+        // packets every statement given up would take a connection with it.
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_LIMIT)
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let ping = sqlx::Connection::ping(connection);
+                    match clock::within(RELEASE_LIMIT, ping).await {
+                        Some(ping) => ping.map(|()| true),
+                        None => Err(sqlx::Error::PoolTimedOut),
+                    }
+                })
+            })
+            .connect_lazy_with(options);
+        Self::new(pool)
+    }
+
+    /// The connections, for the parts of the store that are no method of it.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when it does not.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+/// `text` without NUL, which PostgreSQL's text cannot hold.
+fn storable_text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
+}
+
+/// `value` without NUL in its keys and strings, which PostgreSQL's jsonb cannot hold.
+fn storable_json(value: &Value) -> Cow<'_, Value> {
+    if has_nul(value) { Cow::Owned(without_nul(value)) } else { Cow::Borrowed(value) }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(key, v)| key.contains('\0') || has_nul(v)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn without_nul(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace('\0', "")),
+        Value::Array(items) => items.iter().map(without_nul).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, v)| (key.replace('\0', ""), without_nul(v))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// A jsonb column that was read as text. What this program cannot hold (a number beyond f64) is
+/// null: one odd row must not hide the others.
+fn lenient_json(text: Option<String>) -> Option<Value> {
+    text.map(|text| serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_postgresql_cannot_hold_is_left_out() {
+        assert_eq!(storable_text("a\0b"), "ab");
+        let odd = json!({"k\0": ["x\0y", 1, null], "deep": {"t": "\0"}});
+        assert_eq!(*storable_json(&odd), json!({"k": ["xy", 1, null], "deep": {"t": ""}}));
+        let plain = json!({"k": ["x"]});
+        assert!(matches!(storable_json(&plain), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_number_beyond_f64_does_not_hide_its_row() {
+        assert_eq!(lenient_json(Some("1e999".to_owned())), Some(Value::Null));
+        assert_eq!(lenient_json(Some(r#"{"a":1}"#.to_owned())), Some(json!({"a": 1})));
+        assert_eq!(lenient_json(None), None);
+    }
+}

@@ -16,8 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-/// A WebSocket that a client opened to us.
-pub type ServerSocket = WebSocketStream<TcpStream>;
+use crate::socket::ServerSocket;
 
 /// Why a request cannot become a WebSocket.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -18,8 +18,7 @@ use super::session::{Outgoing, Session};
 use super::{Fault, Record};
 use crate::clock::{unix_now, within};
 use crate::rehearsal::stamp;
-use crate::socket::small_buffers;
-use crate::web::upgrade::ServerSocket;
+use crate::socket::{ServerSocket, small_buffers};
 
 /// A client that takes nothing for this long is given up. Wall time.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);

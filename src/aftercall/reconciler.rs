@@ -1,0 +1,207 @@
+//! Completes the calls of processes that died.
+//!
+//! A process is dead when it gives no sign of life for [`DEAD_AFTER`] while this one could read
+//! the database all that time (after an outage everybody's last sign is old), or when the lock of
+//! its spool could be had. Two reconcilers at once do no harm: a call is completed only while it is
+//! live and still the dead process's.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::call::{End, EndedBy, LogEvent, Status};
+use crate::clock::{self, Clock};
+use crate::store::{Abandoned, CompletedCall, Completes, EventRow, Result, Store};
+
+/// How often this process gives a sign of life and looks for those of others.
+pub const BEAT_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a process gives no sign before it counts as dead.
+pub const DEAD_AFTER: Duration = Duration::from_secs(20);
+
+/// How long a live call that no process has must be quiet before it is completed, seconds.
+const QUIET_SECONDS: i32 = 60;
+
+/// The most calls that are completed in one round.
+const CALLS_PER_ROUND: i64 = 50;
+
+/// How long one round may take on the wall's clock, so that the signs of life are not late.
+const ROUND_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long giving a sign of life may take on the wall's clock.
+const BEAT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Gives signs of life and completes the calls of those that stopped to.
+#[derive(Debug)]
+pub struct Reconciler {
+    store: Store,
+    instance_id: Uuid,
+    watched: HashMap<Uuid, Watched>,
+    proven_dead: BTreeSet<Uuid>,
+}
+
+/// The last sign of a process, and since when it is that.
+#[derive(Debug)]
+struct Watched {
+    beat_us: Option<i64>,
+    since: Duration,
+}
+
+impl Reconciler {
+    /// For the process `instance_id`.
+    pub fn new(store: Store, instance_id: Uuid) -> Self {
+        Self { store, instance_id, watched: HashMap::new(), proven_dead: BTreeSet::new() }
+    }
+
+    /// Runs for ever; drop the future to stop. `proven_dead` is asked in each round for processes
+    /// that are known to be dead by other means.
+    pub async fn run(mut self, clock: Clock, mut proven_dead: impl FnMut() -> Vec<Uuid> + Send) {
+        loop {
+            self.proven_dead.extend(proven_dead());
+            match clock::within(BEAT_LIMIT, self.store.beat(self.instance_id)).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::warn!(%error, "no sign of life could be given"),
+                None => tracing::warn!("no sign of life could be given in time"),
+            }
+            match clock::within(ROUND_LIMIT, self.round(clock.now())).await {
+                Some(Ok(0)) => {}
+                Some(Ok(calls)) => tracing::info!(calls, "abandoned calls were completed"),
+                Some(Err(error)) => tracing::warn!(%error, "calls could not be reconciled"),
+                None => self.forget_observations(),
+            }
+            clock.sleep(BEAT_PAUSE).await;
+        }
+    }
+
+    /// Adds a process that is known to be dead. Its spool must have been told.
+    pub fn add_proven_dead(&mut self, instance: Uuid) {
+        self.proven_dead.insert(instance);
+    }
+
+    /// One round at `now`, on any clock that only goes forward. Gives how many calls were
+    /// completed.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError); the observations start anew then.
+    pub async fn round(&mut self, now: Duration) -> Result<usize> {
+        let done = self.try_round(now).await;
+        if done.is_err() {
+            self.forget_observations();
+        }
+        done
+    }
+
+    async fn try_round(&mut self, now: Duration) -> Result<usize> {
+        let dead = self.observe(now).await?;
+        let calls = self.store.live_calls_of(&dead, CALLS_PER_ROUND).await?;
+        let mut completed = 0;
+        for call in &calls {
+            completed += usize::from(self.complete(call).await?);
+        }
+        if calls.is_empty() && !dead.is_empty() {
+            self.store.remove_instances(&dead).await?;
+            for instance in &dead {
+                self.watched.remove(instance);
+                self.proven_dead.remove(instance);
+            }
+        }
+        for call in &self.store.ownerless_calls(QUIET_SECONDS, CALLS_PER_ROUND).await? {
+            completed += usize::from(self.complete(call).await?);
+        }
+        Ok(completed)
+    }
+
+    /// Looks at everybody's last sign and gives the dead.
+    async fn observe(&mut self, now: Duration) -> Result<Vec<Uuid>> {
+        let seen = self.store.instances().await?;
+        self.watched.retain(|id, _| seen.iter().any(|instance| instance.id == *id));
+        for instance in seen {
+            let watched = self
+                .watched
+                .entry(instance.id)
+                .or_insert(Watched { beat_us: instance.beat_us, since: now });
+            if watched.beat_us != instance.beat_us {
+                *watched = Watched { beat_us: instance.beat_us, since: now };
+            }
+        }
+        let silent = self
+            .watched
+            .iter()
+            .filter(|(_, watched)| now.saturating_sub(watched.since) >= DEAD_AFTER)
+            .map(|(id, _)| *id);
+        let dead: BTreeSet<Uuid> = silent.chain(self.proven_dead.iter().copied()).collect();
+        Ok(dead.into_iter().filter(|id| *id != self.instance_id).collect())
+    }
+
+    fn forget_observations(&mut self) {
+        self.watched.clear();
+    }
+
+    async fn complete(&self, call: &Abandoned) -> Result<bool> {
+        let events = self.store.events(call.id).await?;
+        let completed = fold(call, &events);
+        let when = Completes::IfAbandonedBy(call.instance_id);
+        match self.store.complete(&completed, when).await {
+            Err(error) if !error.is_away() => {
+                tracing::error!(%error, call = %call.id, "an abandoned call cannot be completed");
+                Ok(false)
+            }
+            done => done,
+        }
+    }
+}
+
+/// The completed row, from what was written of the call. It ended with its last event.
+fn fold(call: &Abandoned, events: &[EventRow]) -> CompletedCall {
+    let mut record = CallRecord::new();
+    for event in events {
+        // A kind that this version does not know is another version's.
+        if let Some(known) = log_event(event) {
+            record.apply(u64::try_from(event.at_ms).unwrap_or_default(), &known);
+        }
+    }
+    let end = record.end().unwrap_or(End { status: Status::Failed, ended_by: EndedBy::Error });
+    let mut metadata: Map<String, Value> = record.metadata();
+    metadata.insert("ended_by".to_owned(), json!(end.ended_by));
+    let duration_ms = events.iter().map(|event| event.at_ms).max().unwrap_or_default().max(0);
+    CompletedCall {
+        call_log_id: call.id,
+        call_sid: call.call_sid.clone(),
+        status: json!(end.status).as_str().unwrap_or("failed").to_owned(),
+        transcript: record.transcript().into(),
+        metadata: Value::Object(metadata).into(),
+        ended_us: call.started_us.saturating_add(duration_ms.saturating_mul(1000)),
+        duration_ms,
+    }
+}
+
+fn log_event(event: &EventRow) -> Option<LogEvent> {
+    serde_json::from_value(json!({"kind": event.kind, "data": event.data.reveal()})).ok()
+}
+
+// SHIM until the core has it.
+#[derive(Default)]
+struct CallRecord(Option<End>, String);
+impl CallRecord {
+    fn new() -> Self {
+        Self::default()
+    }
+    fn apply(&mut self, _at_ms: u64, event: &LogEvent) {
+        match event {
+            LogEvent::Ended(end) => self.0 = Some(*end),
+            LogEvent::CallerSaid { text: Some(text), .. } => self.1.push_str(text),
+            _ => {}
+        }
+    }
+    fn transcript(&self) -> String {
+        self.1.clone()
+    }
+    fn metadata(&self) -> Map<String, Value> {
+        Map::new()
+    }
+    fn end(&self) -> Option<End> {
+        self.0
+    }
+}

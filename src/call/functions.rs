@@ -1,0 +1,240 @@
+//! What is being carried out? Every call of a function gets exactly one output, and all calls of
+//! one reply together one answer.
+
+use super::reply::Wanted;
+use super::state::Call;
+use super::{Action, CallTime, FunctionRun, LogEvent, Purpose, ReplyId, Role, Timer};
+
+/// The function that ends the call: carried out here.
+const END_CALL: &str = "end_call";
+/// Calls carried out for one reply.
+const CALLS_PER_REPLY: usize = 16;
+/// A function is answered for after this time. The shell's own limits are tighter.
+const FUNCTION_MS: u64 = 30_000;
+
+const DONE: &str = r#"{"ok":true}"#;
+const CANCELLED: &str = r#"{"ok":false,"error":"cancelled"}"#;
+const TIMED_OUT: &str = r#"{"ok":false,"error":"timed out"}"#;
+const TOO_MANY: &str = r#"{"ok":false,"error":"too many functions at once"}"#;
+
+/// All functions that are in flight.
+#[derive(Default)]
+pub(super) struct Functions {
+    runs: u32,
+    batches: Vec<Batch>,
+}
+
+/// The calls of one reply.
+pub(super) struct Batch {
+    reply: ReplyId,
+    calls: Vec<FunctionCall>,
+    /// The reply has ended: there are no more calls of it.
+    complete: bool,
+    /// The caller interrupted the reply.
+    cancelled: bool,
+    /// The engine that asked is gone: the next one is told in a message.
+    orphaned: bool,
+}
+
+struct FunctionCall {
+    run: FunctionRun,
+    engine_call_id: String,
+    name: String,
+    started: CallTime,
+    output: Option<String>,
+}
+
+impl Batch {
+    /// The reply has ended, or was cancelled.
+    pub(super) fn complete(&mut self, cancelled: bool) {
+        if !self.complete {
+            self.complete = true;
+            self.cancelled = cancelled;
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.complete && self.calls.iter().all(|call| call.output.is_some())
+    }
+}
+
+impl Functions {
+    /// The calls of a reply, if it made any that are not answered yet.
+    pub(super) fn batch(&mut self, reply: ReplyId) -> Option<&mut Batch> {
+        self.batches.iter_mut().find(|batch| batch.reply == reply)
+    }
+
+    /// Whether nothing is in flight.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    fn in_flight(&mut self) -> impl Iterator<Item = &mut FunctionCall> {
+        let calls = self.batches.iter_mut().flat_map(|batch| &mut batch.calls);
+        calls.filter(|call| call.output.is_none())
+    }
+
+    fn next_run(&mut self) -> FunctionRun {
+        self.runs += 1;
+        FunctionRun(self.runs)
+    }
+}
+
+impl Call {
+    /// A reply wants a function to be carried out.
+    pub(super) fn function_wanted(
+        &mut self,
+        reply: ReplyId,
+        engine_call_id: String,
+        name: String,
+        arguments: &str,
+    ) {
+        let mut calls = self.functions.batches.iter().flat_map(|batch| &batch.calls);
+        if calls.any(|call| call.engine_call_id == engine_call_id) {
+            return;
+        }
+        let current = self.response.as_ref().is_some_and(|r| r.reply == reply && !r.cancelling);
+        if !current {
+            return self.refuse(engine_call_id, CANCELLED);
+        }
+        if self.functions.batch(reply).is_some_and(|batch| batch.calls.len() >= CALLS_PER_REPLY) {
+            return self.refuse(engine_call_id, TOO_MANY);
+        }
+        let turn = self.playout.get(reply).and_then(|spoken| spoken.turn);
+        let call = FunctionCall {
+            run: self.functions.next_run(),
+            engine_call_id,
+            name,
+            started: self.now,
+            output: None,
+        };
+        let (run, ends_call) = (call.run, call.name == END_CALL);
+        if !ends_call {
+            self.out.push(Action::RunFunction {
+                run,
+                engine_call_id: call.engine_call_id.clone(),
+                name: call.name.clone(),
+                arguments: arguments.to_owned(),
+            });
+        }
+        self.note(LogEvent::FunctionCalled {
+            run: run.0,
+            turn,
+            name: call.name.clone(),
+            arguments: json_or_text(arguments),
+        });
+        self.keep(reply, call);
+        self.expect_more();
+        if ends_call {
+            self.function_done(run, true, DONE.to_owned());
+        }
+        self.watch_functions();
+    }
+
+    fn keep(&mut self, reply: ReplyId, call: FunctionCall) {
+        match self.functions.batch(reply) {
+            Some(batch) => batch.calls.push(call),
+            None => self.functions.batches.push(Batch {
+                reply,
+                calls: vec![call],
+                complete: false,
+                cancelled: false,
+                orphaned: false,
+            }),
+        }
+    }
+
+    fn refuse(&mut self, engine_call_id: String, output: &str) {
+        self.out.push(Action::GiveOutput { engine_call_id, output: output.to_owned() });
+    }
+
+    /// A function has been carried out, or has failed.
+    pub(super) fn function_done(&mut self, run: FunctionRun, ok: bool, output: String) {
+        self.note_result(run, ok, output);
+        self.watch_functions();
+        self.give_outputs();
+    }
+
+    /// Keeps a function's output and writes it down. Only the first one counts.
+    pub(super) fn note_result(&mut self, run: FunctionRun, ok: bool, output: String) {
+        let now = self.now;
+        let Some(call) = self.functions.in_flight().find(|call| call.run == run) else { return };
+        let took_ms = now.ms_since(call.started);
+        let result = json_or_text(&output);
+        call.output = Some(output);
+        self.note(LogEvent::FunctionFinished { run: run.0, ok, took_ms, result });
+    }
+
+    fn watch_functions(&mut self) {
+        match self.functions.in_flight().map(|call| call.started).min() {
+            Some(first) => self.timers.set(Timer::Function, first.plus_ms(FUNCTION_MS)),
+            None => self.timers.clear(Timer::Function),
+        }
+    }
+
+    /// A function did not return: it is answered for.
+    pub(super) fn function_overdue(&mut self) {
+        let now = self.now;
+        let late = |call: &&mut FunctionCall| now.ms_since(call.started) >= FUNCTION_MS;
+        let runs: Vec<_> = self.functions.in_flight().filter(late).map(|call| call.run).collect();
+        for run in runs {
+            self.function_done(run, false, TIMED_OUT.to_owned());
+        }
+        self.watch_functions();
+    }
+
+    /// Gives the outputs of every reply whose calls are all done.
+    pub(super) fn give_outputs(&mut self) {
+        while let Some(index) = self.functions.batches.iter().position(Batch::is_done) {
+            let batch = self.functions.batches.remove(index);
+            self.give(batch);
+        }
+    }
+
+    fn give(&mut self, batch: Batch) {
+        let Batch { reply, calls, cancelled, orphaned, .. } = batch;
+        let ends_call = calls.iter().any(|call| call.name == END_CALL) && !cancelled;
+        let ends_only = calls.iter().all(|call| call.name == END_CALL);
+        for call in calls {
+            let withdrawn = cancelled && call.name == END_CALL;
+            let output = call.output.filter(|_| !withdrawn).unwrap_or_else(|| CANCELLED.to_owned());
+            if orphaned {
+                let text = format!("The function {} has returned: {output}", call.name);
+                self.messages.push((Role::System, text));
+            } else {
+                let engine_call_id = call.engine_call_id;
+                self.out.push(Action::GiveOutput { engine_call_id, output });
+            }
+        }
+        if ends_call {
+            // Words that came with the wish to end the call were the goodbye, unless there was
+            // something else to be done that the caller should hear of.
+            let spoke = ends_only && self.has_spoken(reply);
+            self.agent_ends(spoke.then_some(reply));
+        } else if !ends_only {
+            self.want(Wanted::now(Purpose::Answer));
+        }
+    }
+
+    /// Whether the reply said something: it is still playing, or has been heard.
+    fn has_spoken(&self, reply: ReplyId) -> bool {
+        match self.playout.get(reply) {
+            Some(spoken) => !spoken.is_silent(),
+            None => self.record.was_heard(reply),
+        }
+    }
+
+    /// The engine that wanted the functions is gone. What was begun goes on.
+    pub(super) fn orphan_functions(&mut self) {
+        for batch in &mut self.functions.batches {
+            batch.complete(false);
+            batch.orphaned = true;
+        }
+        self.give_outputs();
+    }
+}
+
+/// JSON as it is; anything else as a string.
+fn json_or_text(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
+}

@@ -1,0 +1,279 @@
+//! What does the call come to? Folds what was written down into the completed row, the same way at
+//! the end of a call and after a crash.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{End, LogEvent, ReplyId, Role, Said};
+
+/// The transcript's line for speech whose words never came.
+const INAUDIBLE: &str = "[inaudible]";
+
+/// A call's written events, folded.
+#[derive(Default)]
+pub struct CallRecord {
+    stream_sids: Vec<String>,
+    speech: BTreeMap<String, Speech>,
+    keys: Vec<Keys>,
+    replies: BTreeMap<u32, Reply>,
+    functions: BTreeMap<u32, Function>,
+    input_tokens: u64,
+    output_tokens: u64,
+    end: Option<End>,
+}
+
+struct Speech {
+    turn: u32,
+    started_ms: u64,
+    text: Option<String>,
+}
+
+struct Keys {
+    turn: u32,
+    at_ms: u64,
+    keys: String,
+}
+
+#[derive(Default)]
+struct Reply {
+    turn: Option<u32>,
+    purpose: String,
+    started_ms: u64,
+    generated: String,
+    heard: String,
+    heard_ms: u64,
+    interrupted: bool,
+    first_audio_ms: Option<u64>,
+    server_us: u64,
+}
+
+struct Function {
+    turn: Option<u32>,
+    name: String,
+    arguments: Value,
+    outcome: Option<(bool, u64, Value)>,
+}
+
+/// One line of the conversation.
+struct Line {
+    started_ms: u64,
+    turn: Option<u32>,
+    role: Role,
+    text: String,
+}
+
+impl CallRecord {
+    /// Nothing was written down yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Folds in one event, written `at_ms` milliseconds after the first stream's start.
+    pub fn apply(&mut self, at_ms: u64, event: &LogEvent) {
+        match event.clone() {
+            LogEvent::LineOpened { stream_sid } if !stream_sid.is_empty() => {
+                self.stream_sids.push(stream_sid);
+            }
+            LogEvent::CallerSaid { utterance, turn, started_ms, text, .. } => {
+                self.speech.insert(utterance, Speech { turn, started_ms, text });
+            }
+            LogEvent::ReplyRequested { reply, turn, purpose } => {
+                let said = self.replies.entry(reply).or_default();
+                (said.turn, said.purpose) = (turn, purpose);
+            }
+            LogEvent::FirstAudio { reply, turn, first_audio_ms, server_us } => {
+                let said = self.replies.entry(reply).or_default();
+                said.turn = turn;
+                (said.first_audio_ms, said.server_us) = (Some(first_audio_ms), server_us);
+            }
+            LogEvent::AgentSaid {
+                reply,
+                turn,
+                started_ms,
+                generated,
+                heard,
+                heard_ms,
+                interrupted,
+            } => {
+                let said = self.replies.entry(reply).or_default();
+                (said.turn, said.started_ms, said.generated) = (turn, started_ms, generated);
+                (said.heard, said.heard_ms, said.interrupted) = (heard, heard_ms, interrupted);
+            }
+            LogEvent::KeysPressed { keys, turn } => self.keys.push(Keys { turn, at_ms, keys }),
+            LogEvent::FunctionCalled { run, turn, name, arguments } => {
+                self.functions.insert(run, Function { turn, name, arguments, outcome: None });
+            }
+            LogEvent::FunctionFinished { run, ok, took_ms, result } => {
+                if let Some(function) = self.functions.get_mut(&run) {
+                    function.outcome = Some((ok, took_ms, result));
+                }
+            }
+            LogEvent::TokensUsed { input, output } => {
+                self.input_tokens = self.input_tokens.saturating_add(input);
+                self.output_tokens = self.output_tokens.saturating_add(output);
+            }
+            LogEvent::Ended(end) => self.end = Some(end),
+            LogEvent::LineOpened { .. }
+            | LogEvent::LineLost {}
+            | LogEvent::EngineReady {}
+            | LogEvent::EngineLost { .. }
+            | LogEvent::MovedToFallback { .. } => {}
+        }
+    }
+
+    /// The transcript: `[mm:ss] Agent: …` and `[mm:ss] Caller: …`, what was heard, in the order in
+    /// which it was begun to be said.
+    pub fn transcript(&self) -> String {
+        let mut transcript = String::new();
+        for line in self.lines() {
+            let seconds = line.started_ms / 1_000;
+            let who = if line.role == Role::Agent { "Agent" } else { "Caller" };
+            let (minutes, seconds) = (seconds / 60, seconds % 60);
+            transcript.push_str(&format!("[{minutes:02}:{seconds:02}] {who}: {}\n", line.text));
+        }
+        transcript
+    }
+
+    /// The conversation for a new engine session: what was heard, oldest first.
+    pub fn history(&self) -> Vec<Said> {
+        self.lines().into_iter().map(|Line { role, text, .. }| Said { role, text }).collect()
+    }
+
+    /// How the call ended, if that was written.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Whether the caller heard any of the agent's audio.
+    pub fn heard_anything(&self) -> bool {
+        self.replies.values().any(|said| said.heard_ms > 0)
+    }
+
+    /// The keys of `call_logs.metadata` that events tell: `stream_sids`, `ended_by`, `turns`,
+    /// `functions`, `usage`, `gaps`, `messages`, and `prompts`: what the agent said outside turns.
+    pub fn metadata(&self) -> Map<String, Value> {
+        let mut metadata = Map::new();
+        let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);
+        set("stream_sids", json!(self.stream_sids));
+        set("ended_by", json!(self.end.map(|end| end.ended_by)));
+        set("turns", self.turns());
+        set("prompts", self.prompts());
+        set("functions", self.functions.values().map(Function::row).collect());
+        let usage = json!({"input_tokens": self.input_tokens, "output_tokens": self.output_tokens});
+        set("usage", usage);
+        set("gaps", json!([]));
+        set("messages", json!([]));
+        metadata
+    }
+
+    /// Whether the caller heard any of this reply.
+    pub(super) fn was_heard(&self, reply: ReplyId) -> bool {
+        self.replies.get(&reply.0).is_some_and(|said| said.heard_ms > 0)
+    }
+
+    /// Everything that was heard, in the order in which it was begun to be said.
+    fn lines(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.caller_lines().collect();
+        let heard = self.replies.values().filter(|said| !said.heard.trim().is_empty());
+        lines.extend(heard.map(|said| Line {
+            started_ms: said.started_ms,
+            turn: said.turn,
+            role: Role::Agent,
+            text: said.heard.trim().to_owned(),
+        }));
+        lines.sort_by_key(|line| line.started_ms);
+        lines
+    }
+
+    fn caller_lines(&self) -> impl Iterator<Item = Line> {
+        let speech = self.speech.values().map(|speech| Line {
+            started_ms: speech.started_ms,
+            turn: Some(speech.turn),
+            role: Role::Caller,
+            text: speech.text.clone().unwrap_or_else(|| INAUDIBLE.to_owned()),
+        });
+        let keys = self.keys.iter().map(|keys| Line {
+            started_ms: keys.at_ms,
+            turn: Some(keys.turn),
+            role: Role::Caller,
+            text: format!("[pressed {}]", keys.keys),
+        });
+        speech.chain(keys)
+    }
+
+    fn turns(&self) -> Value {
+        let mut turns: BTreeMap<u32, Vec<Line>> = BTreeMap::new();
+        for line in self.caller_lines() {
+            turns.entry(line.turn.unwrap_or_default()).or_default().push(line);
+        }
+        turns.into_iter().map(|(n, said)| self.turn(n, said)).collect()
+    }
+
+    fn turn(&self, n: u32, mut said: Vec<Line>) -> Value {
+        said.sort_by_key(|line| line.started_ms);
+        let replies: Vec<&Reply> = self.replies.values().filter(|r| r.turn == Some(n)).collect();
+        let functions = self.functions.values().filter(|function| function.turn == Some(n));
+        // The latency is that of the first words that were heard. A reply that the caller talked
+        // over before it began answered something else.
+        let timed = || replies.iter().filter(|reply| reply.first_audio_ms.is_some());
+        let first = timed().find(|reply| reply.heard_ms > 0).or_else(|| timed().next());
+        json!({
+            "n": n,
+            "started_ms": said.first().map(|line| line.started_ms),
+            "caller": joined(said.iter().map(|line| line.text.as_str())),
+            "agent": joined(replies.iter().map(|reply| reply.generated.as_str())),
+            "heard": joined(replies.iter().map(|reply| reply.heard.as_str())),
+            "interrupted": replies.iter().any(|reply| reply.interrupted),
+            "chunks": [],
+            "functions": functions.map(|function| function.name.as_str()).collect::<Vec<_>>(),
+            "retrieval": "off",
+            "latency_ms": {
+                "retrieval": null,
+                "first_audio": first.and_then(|reply| reply.first_audio_ms),
+                "server": first.map(|reply| (reply.server_us + 500) / 1_000),
+            },
+        })
+    }
+
+    fn prompts(&self) -> Value {
+        let outside = |reply: &&Reply| reply.turn.is_none() && !reply.generated.is_empty();
+        let prompt = |reply: &Reply| {
+            json!({
+                "purpose": reply.purpose,
+                "started_ms": reply.started_ms,
+                "agent": reply.generated.trim(),
+                "heard": reply.heard.trim(),
+                "interrupted": reply.interrupted,
+            })
+        };
+        self.replies.values().filter(outside).map(prompt).collect()
+    }
+}
+
+impl Function {
+    /// As `metadata.functions` has it; what was not known to finish has no result.
+    fn row(&self) -> Value {
+        let (ok, ms, result) = match &self.outcome {
+            Some((ok, took_ms, result)) => (Some(*ok), Some(*took_ms), result.clone()),
+            None => (None, None, Value::Null),
+        };
+        json!({
+            "id": null,
+            "name": self.name,
+            "arguments": self.arguments,
+            "ok": ok,
+            "ms": ms,
+            "result": result,
+        })
+    }
+}
+
+/// Texts as one, without empty ones.
+fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.map(str::trim).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -1,0 +1,176 @@
+use super::*;
+use crate::call::{EndedBy, Status};
+
+fn agent(reply: u32, turn: Option<u32>, started_ms: u64, generated: &str, heard: &str) -> LogEvent {
+    LogEvent::AgentSaid {
+        reply,
+        turn,
+        started_ms,
+        generated: generated.to_owned(),
+        heard: heard.to_owned(),
+        heard_ms: heard.len() as u64 * 50,
+        interrupted: heard.len() < generated.len(),
+    }
+}
+
+fn caller(utterance: &str, turn: u32, started_ms: u64, text: Option<&str>) -> LogEvent {
+    LogEvent::CallerSaid {
+        utterance: utterance.to_owned(),
+        turn,
+        started_ms,
+        text: text.map(str::to_owned),
+        settled: text.is_some(),
+    }
+}
+
+fn record(events: &[LogEvent]) -> CallRecord {
+    let mut record = CallRecord::new();
+    for event in events {
+        record.apply(9_000, event);
+    }
+    record
+}
+
+#[test]
+fn lines_are_ordered_by_when_they_were_begun_not_by_when_they_were_written() {
+    let record = record(&[
+        agent(2, Some(1), 7_000, "At nine.", "At nine."),
+        caller("b", 2, 65_000, Some("Thanks")),
+        agent(1, None, 400, "Hello.", "Hello."),
+        caller("a", 1, 3_000, Some("When do you open?")),
+    ]);
+    assert_eq!(
+        record.transcript(),
+        "[00:00] Agent: Hello.\n[00:03] Caller: When do you open?\n\
+         [00:07] Agent: At nine.\n[01:05] Caller: Thanks\n"
+    );
+}
+
+#[test]
+fn only_heard_words_are_in_the_transcript_and_both_in_the_metadata() {
+    let record = record(&[
+        caller("a", 1, 1_000, Some("Hi")),
+        agent(1, Some(1), 2_000, "Good day to you.", "Good day"),
+        agent(2, Some(1), 3_000, "Never heard.", ""),
+    ]);
+    assert_eq!(record.transcript(), "[00:01] Caller: Hi\n[00:02] Agent: Good day\n");
+    let turn = &record.metadata()["turns"][0];
+    assert_eq!(turn["agent"], "Good day to you. Never heard.");
+    assert_eq!(turn["heard"], "Good day");
+    assert_eq!(turn["interrupted"], true);
+    assert_eq!(turn["retrieval"], "off");
+}
+
+#[test]
+fn the_last_words_for_an_utterance_and_a_reply_count() {
+    let record = record(&[
+        caller("a", 1, 1_000, None),
+        caller("a", 1, 1_000, Some("A table for two")),
+        agent(1, Some(1), 2_000, "Sure", "Sure"),
+        agent(1, Some(1), 2_000, "Sure, what time?", "Sure, what time?"),
+    ]);
+    assert_eq!(
+        record.transcript(),
+        "[00:01] Caller: A table for two\n[00:02] Agent: Sure, what time?\n"
+    );
+}
+
+#[test]
+fn words_that_never_came_are_inaudible_also_after_a_crash() {
+    let record = record(&[caller("a", 1, 1_000, None), agent(1, Some(1), 2_000, "One mo", "One")]);
+    assert_eq!(record.transcript(), "[00:01] Caller: [inaudible]\n[00:02] Agent: One\n");
+    assert_eq!(record.end(), None);
+    assert!(record.metadata()["ended_by"].is_null());
+}
+
+#[test]
+fn a_turn_joins_its_utterances_and_keys_and_names_its_functions() {
+    let record = record(&[
+        caller("b", 1, 2_500, Some("for two")),
+        caller("a", 1, 1_000, Some("A table")),
+        LogEvent::KeysPressed { keys: "12".to_owned(), turn: 1 },
+        LogEvent::FunctionCalled {
+            run: 1,
+            turn: Some(1),
+            name: "book".to_owned(),
+            arguments: json!({"seats": 2}),
+        },
+        LogEvent::FunctionFinished { run: 1, ok: true, took_ms: 120, result: json!({"id": 7}) },
+        LogEvent::FunctionCalled {
+            run: 2,
+            turn: Some(1),
+            name: "text".to_owned(),
+            arguments: json!("not json"),
+        },
+    ]);
+    let metadata = record.metadata();
+    let turn = &metadata["turns"][0];
+    assert_eq!(turn["n"], 1);
+    assert_eq!(turn["started_ms"], 1_000);
+    assert_eq!(turn["caller"], "A table for two [pressed 12]");
+    assert_eq!(turn["functions"], json!(["book", "text"]));
+    assert_eq!(
+        metadata["functions"][0],
+        json!({"id": null, "name": "book", "arguments": {"seats": 2}, "ok": true, "ms": 120,
+               "result": {"id": 7}})
+    );
+    assert_eq!(metadata["functions"][1]["ok"], Value::Null);
+}
+
+#[test]
+fn latency_is_that_of_the_first_reply_that_was_heard() {
+    let first_audio = |reply, first_audio_ms| LogEvent::FirstAudio {
+        reply,
+        turn: Some(1),
+        first_audio_ms,
+        server_us: 2_600,
+    };
+    let record = record(&[
+        caller("a", 1, 0, Some("Hi")),
+        first_audio(1, 900),
+        agent(1, Some(1), 900, "Talked over.", ""),
+        first_audio(2, 430),
+        agent(2, Some(1), 5_000, "Hello.", "Hello."),
+        first_audio(3, 7_000),
+        agent(3, Some(1), 9_000, "And more.", "And more."),
+    ]);
+    assert_eq!(
+        record.metadata()["turns"][0]["latency_ms"],
+        json!({"retrieval": null, "first_audio": 430, "server": 3})
+    );
+}
+
+#[test]
+fn streams_usage_end_and_prompts_are_gathered() {
+    let end = End { status: Status::Completed, ended_by: EndedBy::Limit };
+    let record = record(&[
+        LogEvent::LineOpened { stream_sid: "MZ1".to_owned() },
+        LogEvent::LineLost {},
+        LogEvent::LineOpened { stream_sid: "MZ2".to_owned() },
+        LogEvent::ReplyRequested { reply: 1, turn: None, purpose: "greeting".to_owned() },
+        agent(1, None, 100, "Hello there.", "Hello"),
+        LogEvent::TokensUsed { input: 10, output: 4 },
+        LogEvent::TokensUsed { input: 5, output: u64::MAX },
+        LogEvent::Ended(end),
+    ]);
+    let metadata = record.metadata();
+    assert_eq!(metadata["stream_sids"], json!(["MZ1", "MZ2"]));
+    assert_eq!(metadata["ended_by"], "limit");
+    assert_eq!(metadata["usage"], json!({"input_tokens": 15, "output_tokens": u64::MAX}));
+    assert_eq!(metadata["prompts"][0]["purpose"], "greeting");
+    assert_eq!(metadata["prompts"][0]["heard"], "Hello");
+    assert_eq!(metadata["turns"], json!([]));
+    assert_eq!(record.end(), Some(end));
+    assert!(record.heard_anything());
+}
+
+#[test]
+fn history_is_what_was_heard_in_order() {
+    let record = record(&[
+        agent(1, None, 100, "Hello.", "Hello."),
+        caller("a", 1, 900, Some("Hi")),
+        agent(2, Some(1), 2_000, "Unheard", ""),
+    ]);
+    let said = |role, text: &str| Said { role, text: text.to_owned() };
+    assert_eq!(record.history(), [said(Role::Agent, "Hello."), said(Role::Caller, "Hi")]);
+}

@@ -1,0 +1,383 @@
+//! What is the engine working on, and what is it asked for next? One reply at a time.
+
+use super::playout::{Spoken, Unheard};
+use super::state::Call;
+use super::survival::{Engine, Line};
+use super::{Action, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Sent, Timer, Usage};
+
+/// How long a reply may take to its first sign of life, and from one to the next.
+const REPLY_MS: u64 = 8_000;
+/// How long a cancelled reply may take to end.
+const CANCEL_MS: u64 = 1_000;
+/// How often the same thing is asked for.
+const ATTEMPTS: u8 = 2;
+/// What the caller hears of a reply is written down this often while it plays.
+const PROGRESS_EVERY_MS: u64 = 1_000;
+/// A phone that does not return a mark is taken to have played the audio this long after its end.
+const MARK_GRACE_MS: u64 = 5_000;
+
+/// The reply that the engine is working on.
+#[derive(Clone)]
+pub(super) struct Response {
+    pub(super) reply: ReplyId,
+    pub(super) purpose: Purpose,
+    attempt: u8,
+    /// It was told to stop, and has not yet said that it did.
+    pub(super) cancelling: bool,
+}
+
+/// A reply that is to be asked for as soon as it can be.
+pub(super) struct Wanted {
+    purpose: Purpose,
+    attempt: u8,
+    /// It answers the caller's words, which came while an agent that may not be interrupted spoke:
+    /// it is asked for when that was heard.
+    after_playout: bool,
+}
+
+impl Wanted {
+    /// The first attempt at a reply that need not wait for the one before to be heard.
+    pub(super) fn now(purpose: Purpose) -> Self {
+        Self { purpose, attempt: 1, after_playout: false }
+    }
+
+    /// The first attempt at an answer to what the caller said or pressed.
+    pub(super) fn answer_to_caller() -> Self {
+        Self { purpose: Purpose::Answer, attempt: 1, after_playout: true }
+    }
+
+    fn again(purpose: Purpose, attempt: u8) -> Self {
+        Self { purpose, attempt, after_playout: false }
+    }
+}
+
+/// Of two replies that are wanted, the one of the higher rank is asked for.
+fn rank(purpose: &Purpose) -> u8 {
+    match purpose {
+        Purpose::Reprompt(_) => 0,
+        Purpose::LimitWarning => 1,
+        Purpose::WelcomeBack => 2,
+        Purpose::Greeting => 3,
+        Purpose::Answer => 4,
+        Purpose::Goodbye(GoodbyeReason::Done | GoodbyeReason::Idle) => 5,
+        Purpose::Goodbye(GoodbyeReason::Limit | GoodbyeReason::Ended) => 6,
+    }
+}
+
+/// How the log names a purpose.
+fn name(purpose: &Purpose) -> &'static str {
+    match purpose {
+        Purpose::Greeting => "greeting",
+        Purpose::Answer => "answer",
+        Purpose::Reprompt(_) => "reprompt",
+        Purpose::LimitWarning => "limit_warning",
+        Purpose::Goodbye(_) => "goodbye",
+        Purpose::WelcomeBack => "welcome_back",
+    }
+}
+
+impl Call {
+    /// A reply is wanted. It takes the place of one of the same or a lower rank.
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        if self.farewell.is_some() && !matches!(wanted.purpose, Purpose::Goodbye(_)) {
+            return;
+        }
+        if let Some(other) = &self.wanted {
+            if rank(&other.purpose) > rank(&wanted.purpose) {
+                return;
+            }
+            if other.purpose == Purpose::LimitWarning && wanted.purpose != Purpose::LimitWarning {
+                self.warning_due = true;
+            }
+        }
+        self.wanted = Some(wanted);
+    }
+
+    /// Asks for the reply that is wanted, if it can be asked for now.
+    pub(super) fn ask(&mut self) {
+        let can_be_asked = self.response.is_none()
+            && matches!(self.engine, Engine::Ready)
+            && self.line != Line::Lost;
+        if !can_be_asked {
+            return;
+        }
+        if let Some(wanted) = self.wanted.take_if(|wanted| {
+            rank(&wanted.purpose) == rank(&Purpose::Goodbye(GoodbyeReason::Ended))
+                || !(self.caller.is_in_mid_word()
+                    || self.timers.is_set(Timer::Commit)
+                    || wanted.after_playout && self.playout.iter().any(|said| !said.interruptible))
+        }) {
+            self.request(wanted);
+        }
+    }
+
+    fn request(&mut self, wanted: Wanted) {
+        let Wanted { purpose, attempt, .. } = wanted;
+        self.replies += 1;
+        let reply = ReplyId(self.replies);
+        let turn = match purpose {
+            Purpose::Answer | Purpose::Goodbye(GoodbyeReason::Done) => self.caller.turn(),
+            _ => None,
+        };
+        let interruptible = self.settings.interruptible
+            && match purpose {
+                Purpose::Greeting => self.settings.greeting_interruptible,
+                Purpose::Goodbye(reason) => reason.may_be_withdrawn(),
+                _ => true,
+            };
+        let since = if turn.is_some() { self.caller.stopped_at } else { self.now };
+        if turn.is_none() {
+            self.caller.server_us = 0;
+        }
+        self.playout.expect(Spoken::new(reply, purpose.clone(), turn, interruptible, since));
+        if self.line == Line::Open {
+            self.timers.set(Timer::Reply, self.now.plus_ms(REPLY_MS));
+        }
+        if let (Purpose::Goodbye(_), Some(farewell)) = (&purpose, &mut self.farewell) {
+            farewell.reply = Some(reply);
+        }
+        self.out.push(Action::Reply { reply, purpose: purpose.clone() });
+        self.note(LogEvent::ReplyRequested {
+            reply: reply.0,
+            turn,
+            purpose: name(&purpose).to_owned(),
+        });
+        self.response = Some(Response { reply, purpose, attempt, cancelling: false });
+    }
+
+    /// A piece of a reply's audio was handed to the line.
+    pub(super) fn reply_audio(&mut self, reply: ReplyId, item: String, bytes: u32) {
+        if bytes == 0 || self.playout.get(reply).is_none() {
+            return;
+        }
+        if let Some(mark) = self.playout.sent(reply, item, bytes) {
+            self.out.push(Action::PlaceMark(mark));
+        }
+        self.expect_more();
+        self.goodbye_audio(reply);
+        self.note_progress();
+    }
+
+    /// The engine gave a sign of life: it has some time for the next one.
+    pub(super) fn expect_more(&mut self) {
+        if self.response.as_ref().is_some_and(|response| !response.cancelling) {
+            let quiet_from = self.now.plus_ms(self.playout.unheard_ms());
+            self.timers.set(Timer::Reply, quiet_from.plus_ms(REPLY_MS));
+        } else if self.response.is_none() {
+            self.timers.clear(Timer::Reply);
+        }
+    }
+
+    /// The engine has finished a reply.
+    pub(super) fn reply_ended(&mut self, reply: ReplyId, outcome: ReplyOutcome, usage: Usage) {
+        self.note_usage(usage);
+        let Some(response) = self.response.take_if(|response| response.reply == reply) else {
+            return;
+        };
+        self.timers.clear(Timer::Reply);
+        if response.cancelling {
+            return self.functions_complete(reply, true);
+        }
+        let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
+        let acts = self.functions.batch(reply).is_some();
+        match outcome {
+            ReplyOutcome::Failed { fatal: true, why } => self.give_up(&why),
+            ReplyOutcome::Failed { fatal: false, why } if !acts => self.retry(&response, &why),
+            // Its audio waits in front of a line that is not open yet.
+            _ if silent && !acts && self.line == Line::Waiting => self.close(reply),
+            _ if silent && !acts => self.retry(&response, "the reply was empty"),
+            _ => {
+                self.close(reply);
+                self.functions_complete(reply, false);
+            }
+        }
+    }
+
+    /// Writes down what a reply cost.
+    pub(super) fn note_usage(&mut self, usage: Usage) {
+        if usage != Usage::default() {
+            let Usage { input_tokens: input, output_tokens: output } = usage;
+            self.note(LogEvent::TokensUsed { input, output });
+        }
+    }
+
+    /// No more audio of this reply will come.
+    pub(super) fn close(&mut self, reply: ReplyId) {
+        if let Some(mark) = self.playout.ended(reply) {
+            self.out.push(Action::PlaceMark(mark));
+        }
+    }
+
+    /// A reply came to nothing, or broke off: it is asked for once more.
+    fn retry(&mut self, failed: &Response, why: &str) {
+        self.give_up_on(failed.reply);
+        if failed.attempt >= ATTEMPTS {
+            return self.give_up(why);
+        }
+        self.want(Wanted::again(failed.purpose.clone(), failed.attempt + 1));
+    }
+
+    /// What was said of this reply is all there is.
+    fn give_up_on(&mut self, reply: ReplyId) {
+        if let Some(farewell) = &mut self.farewell
+            && farewell.reply == Some(reply)
+        {
+            farewell.reply = None;
+        }
+        if self.playout.get(reply).is_some_and(Spoken::is_silent) {
+            if let Some(spoken) = self.playout.remove(reply) {
+                self.note_spoken(&spoken, false);
+            }
+        } else {
+            self.close(reply);
+        }
+    }
+
+    /// The engine's connection is gone, and what it was working on with it. What it said plays on;
+    /// what was not answered is asked for again.
+    pub(super) fn abandon_response(&mut self) {
+        self.timers.clear(Timer::Reply);
+        self.playout.forget_items();
+        let Some(response) = self.response.take_if(|response| !response.cancelling) else {
+            self.response = None;
+            return;
+        };
+        let silent = self.playout.get(response.reply).is_none_or(Spoken::is_silent);
+        if silent {
+            self.give_up_on(response.reply);
+        } else {
+            self.close(response.reply);
+        }
+        if silent || response.purpose == Purpose::Answer {
+            self.want(Wanted::again(response.purpose, response.attempt));
+        }
+    }
+
+    /// The engine is silent for too long.
+    pub(super) fn reply_overdue(&mut self) {
+        let Some(response) = &mut self.response else {
+            return self.repeat_unspoken();
+        };
+        let reply = response.reply;
+        if response.cancelling {
+            self.response = None;
+            return self.functions_complete(reply, true);
+        }
+        response.cancelling = true;
+        let failed = response.clone();
+        self.out.push(Action::CancelReply { reply });
+        self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
+        let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
+        if silent && self.functions.batch(reply).is_none() {
+            self.retry(&failed, "the engine did not reply in time");
+        } else {
+            self.close(reply);
+            self.functions_complete(reply, false);
+        }
+    }
+
+    /// A reply ended before the line was open and its audio has not come since.
+    fn repeat_unspoken(&mut self) {
+        let silent = self.playout.iter().find(|said| said.is_silent());
+        if let Some((reply, purpose)) = silent.map(|said| (said.reply, said.purpose.clone())) {
+            self.give_up_on(reply);
+            self.want(Wanted::again(purpose, ATTEMPTS));
+        }
+    }
+
+    /// The line has opened: from now on a reply's audio is expected.
+    pub(super) fn expect_audio(&mut self) {
+        if !self.playout.is_empty() {
+            self.timers.set(Timer::Reply, self.now.plus_ms(REPLY_MS));
+        }
+    }
+
+    /// Throws away all that the caller has not heard, and stops the engine. Clearing the line comes
+    /// first, since the caller hears the agent until then.
+    pub(super) fn cut(&mut self, interrupted: bool) {
+        if self.playout.has_audio() && self.line == Line::Open {
+            self.out.push(Action::ClearLine);
+        }
+        if let Some(response) = &mut self.response
+            && !response.cancelling
+        {
+            response.cancelling = true;
+            self.out.push(Action::CancelReply { reply: response.reply });
+            self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
+        }
+        for unheard in self.playout.unheard_items() {
+            self.out.push(match unheard {
+                Unheard::Beyond(item, heard_ms) => Action::TruncateItem { item, heard_ms },
+                Unheard::All(item) => Action::DeleteItem { item },
+            });
+        }
+        for spoken in self.playout.cut() {
+            self.settle(&spoken, interrupted && !spoken.is_heard_fully());
+        }
+    }
+
+    /// It is known what the caller heard of this reply.
+    pub(super) fn settle(&mut self, spoken: &Spoken, interrupted: bool) {
+        self.caller.heard(spoken);
+        self.note_spoken(spoken, interrupted);
+    }
+
+    /// Settles what marks say was heard.
+    pub(super) fn settle_confirmed(&mut self) {
+        while let Some(spoken) = self.playout.take_confirmed() {
+            self.settle(&spoken, false);
+        }
+    }
+
+    /// Writes down what was heard of the reply that plays, from time to time.
+    pub(super) fn note_progress(&mut self) {
+        if let Some(spoken) = self.playout.take_progress(PROGRESS_EVERY_MS) {
+            let event = spoken.log(self.opened_at, false);
+            self.note(event);
+        }
+    }
+
+    /// Bounds the wait for the marks of audio that has been sent completely.
+    pub(super) fn watch_playout(&mut self) {
+        let unheard_ms = self.playout.unheard_ms();
+        if !self.playout.has_audio() {
+            self.timers.clear(Timer::Played);
+        } else if unheard_ms > 0 || !self.timers.is_set(Timer::Played) {
+            self.timers.set(Timer::Played, self.now.plus_ms(unheard_ms + MARK_GRACE_MS));
+        }
+    }
+
+    /// The phone did not return a mark: by the clock the audio was played.
+    pub(super) fn mark_overdue(&mut self) {
+        while let Some(spoken) = self.playout.take_presumed() {
+            self.settle(&spoken, false);
+        }
+    }
+
+    /// Something of a reply has left for the other side: how long we took, and the caller waited.
+    pub(super) fn sent(&mut self, reply: ReplyId, what: Sent, took_us: u32) {
+        let Some(spoken) = self.playout.get(reply) else { return };
+        let (turn, since) = (spoken.turn, spoken.since);
+        self.caller.server_us += u64::from(took_us);
+        if what == Sent::FirstAudio {
+            self.note(LogEvent::FirstAudio {
+                reply: reply.0,
+                turn,
+                first_audio_ms: self.now.ms_since(since),
+                server_us: self.caller.server_us,
+            });
+        }
+    }
+
+    /// All calls of a reply are known: their outputs are given when they are all there.
+    fn functions_complete(&mut self, reply: ReplyId, cancelled: bool) {
+        if let Some(batch) = self.functions.batch(reply) {
+            batch.complete(cancelled);
+            self.give_outputs();
+        }
+        // A reply that only asked for functions says nothing more.
+        if self.playout.get(reply).is_some_and(Spoken::is_silent) {
+            self.playout.remove(reply);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What do a silence and a long call mean? The agent asks whether anybody is there, and warns the
+//! caller before the longest time is reached.
+
+use super::reply::Wanted;
+use super::state::Call;
+use super::survival::Line;
+use super::{GoodbyeReason, Purpose, Timer};
+
+/// A call is long if it may last this long: its caller is warned at a fixed time before the end.
+const LONG_CALL_MS: u64 = 5 * 60_000;
+/// That time. The caller of a shorter call is warned after nine tenths of it.
+const WARN_BEFORE_MS: u64 = 30_000;
+
+impl Call {
+    /// Nobody speaks, presses a key or works on anything, and nothing unheard is on the line.
+    fn is_quiet(&self) -> bool {
+        self.line == Line::Open
+            && self.engine.is_ready()
+            && self.response.is_none()
+            && self.wanted.is_none()
+            && self.farewell.is_none()
+            && self.playout.is_empty()
+            && self.functions.is_empty()
+            && !self.timers.is_set(Timer::Commit)
+            && !self.caller.is_in_mid_word()
+    }
+
+    /// Measures silences.
+    pub(super) fn watch_silence(&mut self) {
+        if !self.is_quiet() {
+            self.timers.clear(Timer::Idle);
+        } else if self.settings.reprompt_after_ms > 0 && !self.timers.is_set(Timer::Idle) {
+            self.timers.set(Timer::Idle, self.now.plus_ms(self.settings.reprompt_after_ms));
+        }
+    }
+
+    /// It was silent for a while.
+    pub(super) fn idle(&mut self) {
+        if self.reprompted < self.settings.reprompts {
+            self.reprompted += 1;
+            self.want(Wanted::now(Purpose::Reprompt(self.reprompted)));
+        } else {
+            self.say_goodbye(GoodbyeReason::Idle, GoodbyeReason::Idle.end());
+        }
+    }
+
+    /// The conversation begins: from now on its length counts.
+    pub(super) fn watch_length(&mut self) {
+        let limit_ms = self.settings.limit_ms;
+        let warn_after_ms =
+            if limit_ms >= LONG_CALL_MS { limit_ms - WARN_BEFORE_MS } else { limit_ms / 10 * 9 };
+        self.timers.set(Timer::LimitWarning, self.now.plus_ms(warn_after_ms));
+        self.timers.set(Timer::Limit, self.now.plus_ms(limit_ms));
+    }
+
+    /// Warns the caller at the next moment when nobody speaks.
+    pub(super) fn warn_of_limit(&mut self) {
+        if self.warning_due && self.is_quiet() {
+            self.warning_due = false;
+            self.want(Wanted::now(Purpose::LimitWarning));
+        }
+    }
+
+    /// The call is as long as it may be.
+    pub(super) fn limit_reached(&mut self) {
+        match &mut self.farewell {
+            // The agent is saying goodbye already: now nobody can talk it out of it.
+            Some(farewell) => farewell.withdrawable = false,
+            None => self.say_goodbye(GoodbyeReason::Limit, GoodbyeReason::Limit.end()),
+        }
+    }
+}

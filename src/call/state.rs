@@ -1,0 +1,238 @@
+//! The state of one call, and the one place where an event is told what it concerns.
+//!
+//! `handle` is: let time pass, let the event change the state, then see what the state now asks
+//! for. The questions have a file each: who is speaking ([`turn`](super::turn)), what the engine
+//! is working on ([`reply`](super::reply)), what was heard ([`playout`](super::playout)), what is
+//! being carried out ([`functions`](super::functions)), what a silence or a long call means
+//! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), and what is done when a
+//! connection breaks ([`survival`](super::survival)).
+
+use super::ending::Farewell;
+use super::functions::Functions;
+use super::playout::{Playout, Spoken};
+use super::reply::{Response, Wanted};
+use super::survival::{Engine, Line};
+use super::timers::Timers;
+use super::turn::Caller;
+use super::{
+    Action, CallRecord, CallSettings, CallTime, End, Event, LogEvent, ReplyId, Role, Timer,
+};
+
+/// One phone call.
+///
+/// The shell's part:
+/// 1. make it when the call is taken, and pass every event to [`Call::handle`], in order, with the
+///    time since then;
+/// 2. carry out the actions it returns, in order;
+/// 3. ask [`Call::accepts_audio`] before forwarding a piece of a reply's audio, and report it as
+///    `Event::ReplyAudio` when it was handed to the line, before the reply's `ReplyEnded`;
+/// 4. wake it with `Event::Due` when [`Call::deadline`] has passed;
+/// 5. stop when [`Call::is_over`].
+pub struct Call {
+    pub(super) settings: CallSettings,
+    /// The time of the event being handled.
+    pub(super) now: CallTime,
+    /// What the event being handled has caused so far.
+    pub(super) out: Vec<Action>,
+    pub(super) timers: Timers,
+    pub(super) line: Line,
+    pub(super) opened_at: Option<CallTime>,
+    pub(super) engine: Engine,
+    pub(super) redialled_at: Option<CallTime>,
+    pub(super) greeted: bool,
+    /// Messages for the engine that it could not be given yet.
+    pub(super) messages: Vec<(Role, String)>,
+    pub(super) playout: Playout,
+    pub(super) replies: u32,
+    /// What the engine is working on. It works on one reply at a time.
+    pub(super) response: Option<Response>,
+    /// What it will be asked for next.
+    pub(super) wanted: Option<Wanted>,
+    pub(super) caller: Caller,
+    pub(super) functions: Functions,
+    /// How often the agent has asked into the silence since the caller's last sign of life.
+    pub(super) reprompted: u32,
+    /// The call is nearly over, and the caller has not been told.
+    pub(super) warning_due: bool,
+    pub(super) farewell: Option<Farewell>,
+    /// The call has ended this way, but for the last words.
+    pub(super) ending: Option<End>,
+    pub(super) over: bool,
+    /// What was written down: the conversation so far.
+    pub(super) record: CallRecord,
+}
+
+impl Call {
+    /// A call that was taken just now.
+    pub fn new(settings: CallSettings) -> Self {
+        Self {
+            settings,
+            now: CallTime::default(),
+            out: Vec::new(),
+            timers: Timers::default(),
+            line: Line::Waiting,
+            opened_at: None,
+            engine: Engine::Starting,
+            redialled_at: None,
+            greeted: false,
+            messages: Vec::new(),
+            playout: Playout::default(),
+            replies: 0,
+            response: None,
+            wanted: None,
+            caller: Caller::default(),
+            functions: Functions::default(),
+            reprompted: 0,
+            warning_due: false,
+            farewell: None,
+            ending: None,
+            over: false,
+            record: CallRecord::new(),
+        }
+    }
+
+    /// One event in, the actions it causes out, in order. Never fails: a report that makes no
+    /// sense, or is about something that is over, changes nothing. Time does not go back.
+    pub fn handle(&mut self, at: CallTime, event: Event) -> Vec<Action> {
+        if self.over {
+            return Vec::new();
+        }
+        self.now = self.now.max(at);
+        self.playout.advance(self.now);
+        if self.ending.is_some() {
+            self.handle_last_words(event);
+        } else {
+            self.dispatch(event);
+            self.proceed();
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// The next deadline and what it is for. The shell sends `Event::Due` when it has passed.
+    pub fn deadline(&self) -> Option<(CallTime, Timer)> {
+        if self.over { None } else { self.timers.next() }
+    }
+
+    /// Whether audio of this reply may still go to the line.
+    pub fn accepts_audio(&self, reply: ReplyId) -> bool {
+        !self.over && self.ending.is_none() && self.playout.get(reply).is_some()
+    }
+
+    /// Whether the call has been hung up or moved on: no event causes anything any more.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// When the first media stream opened: the zero of everything that is written down.
+    pub fn opened_at(&self) -> Option<CallTime> {
+        self.opened_at
+    }
+
+    /// Tells the event what it concerns.
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::LineOpen => self.line_open(),
+            Event::LineLost => self.line_lost(),
+            Event::CallerLeft => self.caller_left(),
+            Event::EngineReady => self.engine_ready(),
+            Event::EngineLost { fatal, why } => self.engine_lost(fatal, why),
+            Event::SpeechStarted { utterance } => self.speech_started(utterance),
+            Event::SpeechStopped { utterance } => self.speech_stopped(utterance),
+            Event::SpeechCommitted { utterance } => self.speech_committed(utterance),
+            Event::CallerWords { utterance, words } => self.caller_words(utterance, words),
+            Event::KeyPressed(key) => self.key_pressed(key),
+            // The request was enough; nothing waits for the engine to begin.
+            Event::ReplyStarted { .. } => {}
+            Event::ReplyAudio { reply, item, bytes } => self.reply_audio(reply, item, bytes),
+            Event::ReplyWords { reply, text } => {
+                if let Some(spoken) = self.playout.get_mut(reply) {
+                    spoken.add_words(&text);
+                }
+            }
+            Event::FunctionWanted { reply, engine_call_id, name, arguments } => {
+                self.function_wanted(reply, engine_call_id, name, &arguments);
+            }
+            Event::ReplyEnded { reply, outcome, usage } => {
+                self.reply_ended(reply, outcome, usage);
+            }
+            Event::Sent { reply, what, took_us } => self.sent(reply, what, took_us),
+            Event::FunctionDone { run, ok, output } => self.function_done(run, ok, output),
+            Event::MarkReturned(mark) => {
+                self.playout.mark_returned(mark);
+                self.settle_confirmed();
+                self.note_progress();
+            }
+            Event::OwnerEnds => self.owner_ends(),
+            Event::Drain => self.drain(),
+            Event::Due(timer) => {
+                if self.timers.take_due(timer, self.now) {
+                    self.due(timer);
+                }
+            }
+        }
+    }
+
+    /// A deadline has passed.
+    fn due(&mut self, timer: Timer) {
+        match timer {
+            Timer::Commit => self.commit_overdue(),
+            Timer::Keys => self.keys_complete(),
+            Timer::Idle => self.idle(),
+            Timer::LimitWarning => self.warning_due = true,
+            Timer::Limit => self.limit_reached(),
+            Timer::Goodbye => self.goodbye_overdue(),
+            Timer::Reply => self.reply_overdue(),
+            Timer::Engine => self.give_up("the engine did not become ready in time"),
+            Timer::Line => self.line_stayed_lost(),
+            Timer::Played => self.mark_overdue(),
+            Timer::Function => self.function_overdue(),
+            Timer::Words => {}
+        }
+    }
+
+    /// The state has changed: what does it ask for now?
+    fn proceed(&mut self) {
+        if self.over || self.ending.is_some() {
+            return;
+        }
+        self.settle_confirmed();
+        if let Some(end) = self.farewell_said() {
+            return self.end(end);
+        }
+        self.give_messages();
+        self.warn_of_limit();
+        self.ask();
+        self.watch_silence();
+        self.watch_playout();
+    }
+
+    /// Writes something down.
+    pub(super) fn note(&mut self, event: LogEvent) {
+        self.record.apply(self.since_opening(self.now), &event);
+        self.out.push(Action::Note(event));
+    }
+
+    /// Milliseconds from the first stream's start to `at`; 0 before it.
+    pub(super) fn since_opening(&self, at: CallTime) -> u64 {
+        self.opened_at.map_or(0, |opened| at.ms_since(opened))
+    }
+
+    /// Writes down what the agent said so far, or in the end.
+    pub(super) fn note_spoken(&mut self, spoken: &Spoken, interrupted: bool) {
+        if spoken.is_silent() && spoken.text.is_empty() {
+            return;
+        }
+        let event = spoken.log(self.opened_at, interrupted);
+        self.note(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_call_is_small() {
+        assert!(size_of::<Call>() < 2_048, "a call is {} bytes", size_of::<Call>());
+    }
+}

@@ -1,0 +1,400 @@
+//! One call's one task: everything that can wake it comes through one poll, the core decides, and
+//! what it decides is done before the next wake.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use metrics::{counter, histogram};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::phone::{FromPhone, Phone, pieces};
+use super::registry::{AfterPlan, Command, Slot};
+use super::{Exchange, record::Notes};
+use crate::agent::Agent;
+use crate::call::{Call, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status, Timer};
+use crate::clock::{Alarm, Stopwatch};
+use crate::engine::{Engine, Report};
+use crate::functions::Running;
+use crate::private::Private;
+use crate::socket::WRITE_LIMIT;
+
+/// How long a stream may take to come after its webhook, or the question what happens next after
+/// a stream has ended.
+const STREAM_LIMIT: Duration = Duration::from_secs(15);
+/// How long a media WebSocket may take to send `start`.
+const START_LIMIT: Duration = Duration::from_secs(5);
+/// How often a call that lost its stream is given back to the agent.
+const RETURNS_MAX: u32 = 2;
+/// How many reports about replies are held for a line that is not open yet. Beyond, nothing is
+/// read from the engine.
+const HELD_MAX: usize = 1024;
+
+/// What a call begins with.
+pub struct Opening {
+    /// Its place among the calls of the process.
+    pub slot: Slot,
+    /// Where its task is told things.
+    pub commands: mpsc::Receiver<Command>,
+    /// Who answers.
+    pub agent: Arc<Agent>,
+    /// Its row.
+    pub call_log_id: Uuid,
+    /// Twilio's name for it.
+    pub call_sid: String,
+    /// Who calls.
+    pub caller: Private<String>,
+    /// When the webhook came, since the Unix epoch.
+    pub started: Duration,
+    /// The number of its next event; more than 1 when another process had the call before.
+    pub seq: i64,
+}
+
+/// A call on the line.
+pub(super) struct Line {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) call: Call,
+    pub(super) agent: Arc<Agent>,
+    pub(super) caller: Private<String>,
+    pub(super) notes: Notes,
+    pub(super) engine: Option<Box<dyn Engine>>,
+    pub(super) phone: Option<Phone>,
+    pub(super) functions: FuturesUnordered<Running>,
+    commands: mpsc::Receiver<Command>,
+    slot: Slot,
+    born: Duration,
+    /// Reports about replies that wait for the line to open.
+    held: VecDeque<Report>,
+    /// What has been asked to be sent and is not yet known to have left.
+    pub(super) sending: VecDeque<(ReplyId, Sent, Stopwatch)>,
+    /// The reply whose audio began last.
+    audible: Option<ReplyId>,
+    alarm: Alarm,
+    /// When the call is given up for want of a stream.
+    stream_due: Option<Duration>,
+    /// When the media WebSocket is given up for want of `start`.
+    start_due: Option<Duration>,
+    /// When nobody has asked what happens next; the caller goes to the fallback.
+    pub(super) fallback_due: Option<Duration>,
+    returns: u32,
+    has_left: bool,
+    pub(super) end: Option<End>,
+}
+
+/// Everything that wakes the task.
+enum Wake {
+    Command(Command),
+    Phone(FromPhone),
+    Report(Report),
+    Sent(ReplyId, Sent, Stopwatch),
+    FunctionDone(Event),
+    Alarm,
+}
+
+impl Line {
+    /// Dials the engine and waits for the rest.
+    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening) -> Self {
+        let now = exchange.clock.now();
+        let notes = Notes::new(&exchange, &opening);
+        let mut line = Self {
+            call: Call::new(opening.agent.settings.call_settings()),
+            agent: opening.agent,
+            caller: opening.caller,
+            notes,
+            engine: None,
+            phone: None,
+            functions: FuturesUnordered::new(),
+            commands: opening.commands,
+            slot: opening.slot,
+            born: now,
+            held: VecDeque::new(),
+            sending: VecDeque::new(),
+            audible: None,
+            alarm: Alarm::new(),
+            stream_due: Some(now + STREAM_LIMIT),
+            start_due: None,
+            fallback_due: None,
+            returns: 0,
+            has_left: false,
+            end: None,
+            exchange,
+        };
+        line.dial(Vec::new());
+        line
+    }
+
+    /// Dials an engine that is told what was said so far.
+    pub(super) fn dial(&mut self, history: Vec<Said>) {
+        self.engine = Some(self.exchange.dial(&self.agent, &self.caller, history));
+    }
+
+    /// Runs the call to its end and has its row completed.
+    pub(super) async fn run(mut self) {
+        while self.end.is_none() {
+            let wake = std::future::poll_fn(|cx| self.poll(cx)).await;
+            self.wake(wake, Stopwatch::start());
+        }
+        let end = self.end.unwrap_or(End { status: Status::Failed, ended_by: EndedBy::Error });
+        info!(status = ?end.status, ended_by = ?end.ended_by, "call ended");
+        self.slot.ended();
+        self.notes.complete(end, &self.exchange).await;
+        self.leave_stream();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        if let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+            return Poll::Ready(Wake::Command(command));
+        }
+        if let Some(phone) = &mut self.phone {
+            if let Err(why) = phone.poll_write(cx) {
+                return Poll::Ready(Wake::Phone(FromPhone::Gone(why)));
+            }
+            if let Poll::Ready(from_phone) = phone.poll_read(cx) {
+                return Poll::Ready(Wake::Phone(from_phone));
+            }
+        }
+        let may_read =
+            self.held.len() < HELD_MAX && self.phone.as_ref().is_none_or(|phone| !phone.is_full());
+        if let Some(engine) = &mut self.engine {
+            if !may_read {
+                engine.poll_write(cx);
+            } else if let Poll::Ready(report) = engine.poll(cx) {
+                return Poll::Ready(Wake::Report(report));
+            }
+        }
+        if let Some(sent) = self.take_sent() {
+            return Poll::Ready(sent);
+        }
+        if let Poll::Ready(Some(done)) = self.functions.poll_next_unpin(cx) {
+            return Poll::Ready(Wake::FunctionDone(done));
+        }
+        self.set_alarm();
+        self.alarm.poll(cx).map(|()| Wake::Alarm)
+    }
+
+    /// The oldest thing asked to be sent, once it has left.
+    fn take_sent(&mut self) -> Option<Wake> {
+        let (_, what, _) = self.sending.front()?;
+        let is_gone = match what {
+            Sent::Request => self.engine.as_ref().is_none_or(|engine| engine.is_flushed()),
+            Sent::FirstAudio => self.phone.as_ref().is_none_or(Phone::is_flushed),
+        };
+        let (reply, what, since) = self.sending.pop_front_if(|_| is_gone)?;
+        Some(Wake::Sent(reply, what, since))
+    }
+
+    fn set_alarm(&mut self) {
+        let core = self.call.deadline().map(|(at, _)| self.born + Duration::from_millis(at.ms()));
+        let stuck = self
+            .phone
+            .as_ref()
+            .and_then(Phone::stuck_for)
+            .map(|stuck| self.exchange.clock.now() + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed());
+        let due = [core, self.stream_due, self.start_due, self.fallback_due, stuck]
+            .into_iter()
+            .flatten()
+            .min();
+        self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
+    }
+
+    fn now(&self) -> CallTime {
+        CallTime::from(self.exchange.clock.now().saturating_sub(self.born))
+    }
+
+    /// Tells the core, and does what it says.
+    pub(super) fn tell(&mut self, event: Event) {
+        let at = self.now();
+        for action in self.call.handle(at, event) {
+            self.perform(action);
+        }
+    }
+
+    fn wake(&mut self, wake: Wake, since: Stopwatch) {
+        match wake {
+            // Audio first: it is nearly all there is.
+            Wake::Phone(FromPhone::Audio(payload)) => {
+                if let (Some(engine), Ok(payload)) =
+                    (&mut self.engine, std::str::from_utf8(&payload))
+                {
+                    engine.hear(payload);
+                }
+            }
+            Wake::Report(report) => self.report(report, since),
+            Wake::Phone(FromPhone::Event(event)) | Wake::FunctionDone(event) => {
+                self.sending_since(since, |line| line.tell(event));
+            }
+            Wake::Phone(FromPhone::Started(stream_sid)) => self.started(stream_sid),
+            Wake::Phone(FromPhone::Stopped) => {
+                self.phone = None;
+                self.caller_left();
+            }
+            Wake::Phone(FromPhone::Gone(why)) => self.phone_gone(why),
+            Wake::Sent(reply, what, asked) => {
+                let took = asked.elapsed();
+                histogram!("frontdesk_own_time_seconds", "what" => match what {
+                    Sent::Request => "request",
+                    Sent::FirstAudio => "first_audio",
+                })
+                .record(took);
+                let took_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+                self.tell(Event::Sent { reply, what, took_us });
+            }
+            Wake::Command(command) => self.command(command),
+            Wake::Alarm => self.due(),
+        }
+    }
+
+    /// Requests that `act` causes are timed from `since`, when we woke for them.
+    fn sending_since(&mut self, since: Stopwatch, act: impl FnOnce(&mut Self)) {
+        let before = self.sending.len();
+        act(self);
+        for (_, _, asked) in self.sending.range_mut(before..) {
+            *asked = since;
+        }
+    }
+
+    fn report(&mut self, report: Report, since: Stopwatch) {
+        let is_about_a_reply = matches!(
+            report,
+            Report::Audio { .. }
+                | Report::Event(
+                    Event::ReplyStarted { .. }
+                        | Event::ReplyWords { .. }
+                        | Event::ReplyEnded { .. }
+                        | Event::FunctionWanted { .. }
+                )
+        );
+        let waits = is_about_a_reply && self.call.opened_at().is_none();
+        if waits {
+            self.held.push_back(report);
+            return;
+        }
+        self.sending_since(since, |line| match report {
+            Report::Event(event) => line.tell(event),
+            Report::Audio { reply, item, payload } => line.audio(reply, &item, &payload, since),
+        });
+    }
+
+    /// A piece of a reply goes to the phone, with marks in between.
+    fn audio(&mut self, reply: ReplyId, item: &str, payload: &bytes::Bytes, since: Stopwatch) {
+        for (piece, bytes) in pieces(payload) {
+            if !self.call.accepts_audio(reply) {
+                counter!("frontdesk_stale_audio_total").increment(1);
+                return;
+            }
+            let Some(phone) = &mut self.phone else { return };
+            phone.play(piece);
+            if self.audible != Some(reply) {
+                self.audible = Some(reply);
+                self.sending.push_back((reply, Sent::FirstAudio, since));
+            }
+            self.tell(Event::ReplyAudio { reply, item: item.to_owned(), bytes });
+        }
+    }
+
+    fn started(&mut self, stream_sid: String) {
+        (self.stream_due, self.start_due) = (None, None);
+        self.notes.stream(stream_sid, self.now());
+        self.tell(Event::LineOpen);
+        for report in std::mem::take(&mut self.held) {
+            self.report(report, Stopwatch::start());
+        }
+    }
+
+    fn phone_gone(&mut self, why: &'static str) {
+        let Some(phone) = self.phone.take() else { return };
+        self.start_due = None;
+        if phone.has_started() {
+            warn!(why, "media stream lost");
+            counter!("frontdesk_streams_lost_total").increment(1);
+            self.tell(Event::LineLost);
+        } else {
+            warn!(why, "media stream gave nothing");
+        }
+    }
+
+    fn caller_left(&mut self) {
+        self.has_left = true;
+        if self.fallback_due.is_some() {
+            // The engine was lost, and nothing came after it.
+            self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
+        } else {
+            self.tell(Event::CallerLeft);
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Stream(socket) => {
+                // A second stream of one call takes the first one's place.
+                if self.phone.is_some() {
+                    self.phone_gone("replaced");
+                }
+                self.phone = Some(Phone::new(*socket, self.notes.call_sid()));
+                self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
+            }
+            Command::After { answer } => self.after(answer),
+            Command::CallerLeft => self.caller_left(),
+            Command::OwnerEnds => self.tell(Event::OwnerEnds),
+            Command::Drain => self.tell(Event::Drain),
+        }
+    }
+
+    /// Twilio asks what happens next: the stream has ended, even if we have not noticed.
+    fn after(&mut self, answer: oneshot::Sender<AfterPlan>) {
+        self.phone_gone("ended, says the phone company");
+        let plan = if self.has_left || self.end.is_some() {
+            AfterPlan::HangUp
+        } else if self.fallback_due.is_none() && self.returns < RETURNS_MAX {
+            self.returns += 1;
+            self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+            AfterPlan::Return
+        } else {
+            self.finish(End { status: Status::NoAnswer, ended_by: EndedBy::Agent });
+            AfterPlan::Fallback
+        };
+        // Whoever asked may have gone away; the plan holds all the same.
+        let _ = answer.send(plan);
+    }
+
+    fn due(&mut self) {
+        let now = self.exchange.clock.now();
+        let is_due = |due: Option<Duration>| due.is_some_and(|due| due <= now);
+        if is_due(self.start_due) {
+            self.phone_gone("no start");
+        } else if is_due(self.stream_due) {
+            self.stream_due = None;
+            self.caller_left();
+        } else if is_due(self.fallback_due) {
+            self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
+        } else if let Some((_, timer)) =
+            self.call.deadline().filter(|(at, _)| *at <= self.now())
+        {
+            self.core_due(timer);
+        }
+    }
+
+    fn core_due(&mut self, timer: Timer) {
+        self.sending_since(Stopwatch::start(), |line| line.tell(Event::Due(timer)));
+    }
+
+    /// Ends a call whose end the core does not know, because it happens after the stream.
+    fn finish(&mut self, end: End) {
+        let at = self.now();
+        self.notes.write(at, crate::call::LogEvent::Ended(end));
+        self.end = Some(end);
+    }
+
+    /// Closes the media stream, so that the phone company asks what happens next.
+    pub(super) fn leave_stream(&mut self) {
+        self.engine = None;
+        if let Some(phone) = self.phone.take() {
+            crate::clock::spawn(phone.close());
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Writes records to the database, so that writing them twice writes them once and one that the
+//! database refuses does not hold up the others.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::spool::{self, Record};
+use crate::clock;
+use crate::store::{Completes, EventRow, Result, Store, StoreError};
+
+/// How long one statement may take.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(2);
+
+/// The most calls whose row has another id than its owner believes.
+const ALIASES: usize = 10_000;
+
+/// The database, and where refused records are kept.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    store: Store,
+    folder: PathBuf,
+    /// A call that was answered while the database was away may have had a row already, of
+    /// another process or of a statement that was given up: proposed id to the row's.
+    aliases: Mutex<HashMap<Uuid, Uuid>>,
+}
+
+impl Ledger {
+    pub(super) fn new(store: Store, folder: PathBuf) -> Self {
+        Self { store, folder, aliases: Mutex::default() }
+    }
+
+    /// Writes the calls, then the events in one statement, then the completions.
+    ///
+    /// # Errors
+    /// The database is away; some of the records may be written, all may be written again.
+    pub(super) async fn write(&self, records: &mut [Record]) -> Result<()> {
+        let mut refused = Vec::new();
+        for (place, record) in records.iter().enumerate() {
+            if let Record::Call(call) = record {
+                match taken(limited(self.store.insert_call(call)).await)? {
+                    Some(id) if id != call.id => self.remember(call.id, id),
+                    Some(_) => {}
+                    None => refused.push(place),
+                }
+            }
+        }
+        self.rename(records);
+        refused.extend(self.write_events(records).await?);
+        for (place, record) in records.iter().enumerate() {
+            if let Record::Completion(call) = record {
+                let written = limited(self.store.complete(call, Completes::Always)).await;
+                if taken(written)?.is_none() {
+                    refused.push(place);
+                }
+                self.aliases().remove(&call.call_log_id);
+            }
+        }
+        if !refused.is_empty() {
+            self.reject(refused.iter().filter_map(|place| records.get(*place))).await;
+        }
+        Ok(())
+    }
+
+    /// Writes the events together, or, if one of them is refused, each by itself; the places of
+    /// those that are refused.
+    async fn write_events(&self, records: &[Record]) -> Result<Vec<usize>> {
+        let (places, events): (Vec<usize>, Vec<&EventRow>) = records
+            .iter()
+            .enumerate()
+            .filter_map(|(place, record)| match record {
+                Record::Event(event) => Some((place, event)),
+                Record::Call(_) | Record::Completion(_) => None,
+            })
+            .unzip();
+        let mut refused = Vec::new();
+        if events.is_empty() || taken(limited(self.store.append_events(&events)).await)?.is_some() {
+            return Ok(refused);
+        }
+        for (place, event) in places.into_iter().zip(events) {
+            if taken(limited(self.store.append_events(&[event])).await)?.is_none() {
+                refused.push(place);
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Keeps lines that will never be written. Their content is private: the log has their number.
+    pub(super) async fn keep_rejected(&self, lines: Vec<Vec<u8>>) {
+        let (folder, count) = (self.folder.clone(), lines.len());
+        metrics::counter!("frontdesk_log_rejected_total").increment(count as u64);
+        let kept = tokio::task::spawn_blocking(move || spool::reject(&folder, &lines)).await;
+        if !matches!(kept, Ok(Ok(true))) {
+            tracing::error!(count, "rejected records could not be kept");
+        }
+    }
+
+    async fn reject(&self, records: impl Iterator<Item = &Record>) {
+        let mut lines = Vec::new();
+        for record in records {
+            tracing::error!(
+                kind = record.kind(),
+                "the database refuses a record; see rejected.jsonl"
+            );
+            if let Ok(mut line) = serde_json::to_vec(record) {
+                line.push(b'\n');
+                lines.push(line);
+            }
+        }
+        self.keep_rejected(lines).await;
+    }
+
+    fn remember(&self, proposed: Uuid, row: Uuid) {
+        let mut aliases = self.aliases();
+        if aliases.len() < ALIASES {
+            aliases.insert(proposed, row);
+        }
+    }
+
+    fn rename(&self, records: &mut [Record]) {
+        let aliases = self.aliases();
+        if aliases.is_empty() {
+            return;
+        }
+        for record in records {
+            if let Record::Event(event) = record
+                && let Some(row) = aliases.get(&event.call_log_id)
+            {
+                event.call_log_id = *row;
+            }
+        }
+    }
+
+    fn aliases(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Uuid>> {
+        self.aliases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn limited<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = || Err(StoreError::Away("a statement took too long".to_owned()));
+    clock::within(STATEMENT_LIMIT, statement).await.unwrap_or_else(late)
+}
+
+/// None for a refusal, which is the record's fault; an error only when the database is away.
+fn taken<T>(written: Result<T>) -> Result<Option<T>> {
+    match written {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_away() => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "refused");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Does what the core says.
+
+use std::time::Duration;
+
+use metrics::counter;
+use tracing::{info, warn};
+
+use super::driver::Line;
+use crate::call::{Action, LogEvent, Sent};
+use crate::clock::Stopwatch;
+use crate::functions;
+
+/// How long `/twilio/after` may take to be asked after we have closed a stream.
+const AFTER_LIMIT: Duration = Duration::from_secs(15);
+
+impl Line {
+    /// Does one thing. Nothing here waits: what takes time is queued and reported back.
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Note(event) => self.note(event),
+            Action::PlaceMark(mark) => {
+                if let Some(phone) = &mut self.phone {
+                    phone.mark(mark);
+                }
+            }
+            Action::ClearLine => {
+                if let Some(phone) = &mut self.phone {
+                    phone.clear();
+                }
+            }
+            Action::RunFunction { run, engine_call_id: _, name, arguments } => {
+                info!(run = run.0, function = name, "function called");
+                self.functions.push(functions::run(run, name, arguments));
+            }
+            Action::DialEngine { history } => {
+                warn!("dialling the engine anew");
+                self.dial(history);
+            }
+            Action::MoveToFallback => {
+                counter!("frontdesk_fallbacks_total").increment(1);
+                self.fallback_due = Some(self.exchange.clock.now() + AFTER_LIMIT);
+                self.leave_stream();
+            }
+            Action::HangUp(end) => self.end = Some(end),
+            action => self.tell_engine(action),
+        }
+    }
+
+    /// What the engine is asked for. Without one there is nobody to ask, and the core knows.
+    fn tell_engine(&mut self, action: Action) {
+        let Some(engine) = &mut self.engine else { return };
+        match action {
+            Action::Reply { reply, purpose } => {
+                let instructions = self.exchange.reply_instructions(&self.agent, &purpose);
+                engine.reply(reply, instructions.as_deref());
+                self.sending.push_back((reply, Sent::Request, Stopwatch::start()));
+            }
+            Action::CancelReply { reply } => engine.cancel(reply),
+            Action::TruncateItem { item, heard_ms } => engine.truncate(&item, heard_ms),
+            Action::DeleteItem { item } => engine.delete(&item),
+            Action::AddMessage { role, text } => engine.add_message(role, &text),
+            Action::GiveOutput { engine_call_id, output } => {
+                engine.give_output(&engine_call_id, &output);
+            }
+            Action::Note(_)
+            | Action::PlaceMark(_)
+            | Action::ClearLine
+            | Action::RunFunction { .. }
+            | Action::DialEngine { .. }
+            | Action::MoveToFallback
+            | Action::HangUp(_) => {}
+        }
+    }
+
+    fn note(&mut self, event: LogEvent) {
+        if let LogEvent::EngineLost { why, fatal } = &event {
+            warn!(why, fatal, "engine lost");
+        }
+        let at = self.now();
+        self.notes.write(at, event);
+    }
+}

@@ -1,0 +1,114 @@
+//! What is written of one call, while it happens and when it has ended.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::Exchange;
+use super::driver::Opening;
+use super::writer::LogWriter;
+use crate::call::{CallRecord, CallTime, End, LogEvent};
+use crate::clock;
+use crate::store::{CompletedCall, EventRow};
+
+/// A call's log.
+pub(super) struct Notes {
+    log: LogWriter,
+    record: CallRecord,
+    call_log_id: Uuid,
+    call_sid: String,
+    instance_id: Uuid,
+    model: String,
+    started: Duration,
+    /// The first stream's start, the transcript's 00:00.
+    opened_at: Option<CallTime>,
+    /// The stream that has just opened.
+    stream_sid: String,
+    seq: i64,
+}
+
+impl Notes {
+    /// Begins a call's log.
+    pub(super) fn new(exchange: &Exchange, opening: &Opening) -> Self {
+        Self {
+            log: exchange.log.clone(),
+            record: CallRecord::new(),
+            call_log_id: opening.call_log_id,
+            call_sid: opening.call_sid.clone(),
+            instance_id: exchange.instance_id,
+            model: exchange.engines.models.realtime.clone(),
+            started: opening.started,
+            opened_at: None,
+            stream_sid: String::new(),
+            seq: opening.seq,
+        }
+    }
+
+    /// Twilio's name for the call.
+    pub(super) fn call_sid(&self) -> &str {
+        &self.call_sid
+    }
+
+    /// A stream has opened under this name.
+    pub(super) fn stream(&mut self, stream_sid: String, at: CallTime) {
+        self.opened_at.get_or_insert(at);
+        self.stream_sid = stream_sid;
+    }
+
+    /// Writes something down.
+    pub(super) fn write(&mut self, at: CallTime, mut event: LogEvent) {
+        if let LogEvent::LineOpened { stream_sid } = &mut event {
+            stream_sid.clone_from(&self.stream_sid);
+        }
+        let at_ms = self.opened_at.map_or(0, |opened_at| at.ms_since(opened_at));
+        self.record.apply(at_ms, &event);
+        let (kind, data) = kind_and_data(&event);
+        self.log.event(EventRow {
+            call_log_id: self.call_log_id,
+            seq: self.seq,
+            at_ms: i64::try_from(at_ms).unwrap_or(i64::MAX),
+            kind,
+            data: data.into(),
+        });
+        self.seq += 1;
+    }
+
+    /// Completes the call's row.
+    pub(super) async fn complete(self, end: End, exchange: &Exchange) {
+        let ended = clock::unix_now();
+        let mut metadata = self.record.metadata();
+        metadata.insert("call_sid".into(), json!(self.call_sid));
+        metadata.insert("engine".into(), json!("realtime"));
+        metadata.insert("model".into(), json!(self.model));
+        metadata.insert("ended_by".into(), json!(end.ended_by));
+        let lasted = ended.saturating_sub(self.started) * exchange.clock.speed();
+        exchange
+            .log
+            .complete(CompletedCall {
+                call_log_id: self.call_log_id,
+                call_sid: self.call_sid,
+                instance_id: self.instance_id,
+                status: status_word(end),
+                transcript: self.record.transcript().into(),
+                metadata: Value::Object(metadata).into(),
+                ended_us: i64::try_from(ended.as_micros()).unwrap_or(i64::MAX),
+                duration_ms: i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX),
+            })
+            .await;
+    }
+}
+
+/// `call_logs.status`, as the contract spells it.
+pub fn status_word(end: End) -> String {
+    json!(end.status).as_str().unwrap_or("failed").to_owned()
+}
+
+/// An event as a row of `call_events` has it.
+fn kind_and_data(event: &LogEvent) -> (String, Value) {
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else {
+        return ("unknown".into(), Value::Object(Map::new()));
+    };
+    let kind = fields.remove("kind").and_then(|kind| kind.as_str().map(str::to_owned));
+    (kind.unwrap_or_default(), fields.remove("data").unwrap_or_else(|| json!({})))
+}

@@ -1,0 +1,158 @@
+//! Watches whether the database is there, and tells it what is in the spools: this process's and
+//! those of processes that died.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::spool::{Batch, SpoolFile};
+use super::writer::Shared;
+use crate::clock::{self, Stopwatch};
+use crate::store::StoreError;
+
+/// How often the database is asked whether it is there.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it may take to say so.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How often the spools of dead processes are looked for.
+const ORPHANS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Runs until it is told to stop and this process's spool is told, or the database is away.
+pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut orphans = Vec::new();
+    let mut looked: Option<Stopwatch> = None;
+    loop {
+        let stopping = *stop.borrow();
+        shared.report_dropped();
+        let up = probe(&shared).await;
+        let told = up && tell_own(&shared).await;
+        if stopping {
+            return;
+        }
+        if told && looked.is_none_or(|looked| looked.elapsed() >= ORPHANS_PAUSE) {
+            looked = Some(Stopwatch::start());
+            orphans.extend(find_orphans(&shared).await);
+        }
+        if told {
+            tell_orphans(&shared, &mut orphans).await;
+        }
+        tokio::select! {
+            () = shared.trouble.notified() => {}
+            () = clock::pause(PROBE_PAUSE) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+async fn probe(shared: &Shared) -> bool {
+    match clock::within(PROBE_LIMIT, shared.store.ping()).await {
+        Some(Ok(())) => {
+            shared.found();
+            true
+        }
+        Some(Err(error)) => {
+            shared.lost(&error);
+            false
+        }
+        None => {
+            shared.lost(&StoreError::Away("no answer".to_owned()));
+            false
+        }
+    }
+}
+
+/// Tells this process's spool to its end; whether that was reached.
+async fn tell_own(shared: &Shared) -> bool {
+    loop {
+        let batch = match flat(shared.on_spool(|spool| spool.read()).await) {
+            Ok(batch) => batch,
+            Err(error) => return unreadable(&error),
+        };
+        if is_empty(&batch) {
+            return true;
+        }
+        let end = batch.end;
+        if !tell(shared, batch).await {
+            return false;
+        }
+        if let Err(error) = flat(shared.on_spool(move |spool| spool.advance(end)).await) {
+            return unreadable(&error);
+        }
+    }
+}
+
+async fn find_orphans(shared: &Shared) -> Vec<(Uuid, SpoolFile)> {
+    let folder = shared.spool_dir.clone();
+    let found = tokio::task::spawn_blocking(move || SpoolFile::orphans(&folder)).await;
+    flat(found.map_err(io::Error::other)).unwrap_or_else(|error| {
+        unreadable(&error);
+        Vec::new()
+    })
+}
+
+/// Tells the spools of dead processes and removes them. Only then is a process reported dead: its
+/// calls are completed from their events, so those are written first.
+async fn tell_orphans(shared: &Shared, orphans: &mut Vec<(Uuid, SpoolFile)>) {
+    while let Some((instance, spool)) = orphans.pop() {
+        match tell_orphan(shared, spool).await {
+            Ok(None) => {
+                tracing::info!(%instance, "the spool of a dead process is told");
+                shared.proven_dead().push(instance);
+            }
+            Ok(Some(spool)) => return orphans.push((instance, spool)),
+            Err(error) => {
+                unreadable(&error);
+            }
+        }
+    }
+}
+
+/// Gives the spool back if the database went away in between.
+async fn tell_orphan(shared: &Shared, mut spool: SpoolFile) -> io::Result<Option<SpoolFile>> {
+    loop {
+        let read = tokio::task::spawn_blocking(move || spool.read().map(|batch| (spool, batch)));
+        let (read_spool, batch) = flat(read.await.map_err(io::Error::other))?;
+        spool = read_spool;
+        if is_empty(&batch) {
+            let removed = tokio::task::spawn_blocking(move || spool.remove()).await;
+            return flat(removed.map_err(io::Error::other)).map(|()| None);
+        }
+        let end = batch.end;
+        if !tell(shared, batch).await {
+            return Ok(Some(spool));
+        }
+        let advanced = tokio::task::spawn_blocking(move || spool.advance(end).map(|()| spool));
+        spool = flat(advanced.await.map_err(io::Error::other))?;
+    }
+}
+
+/// Writes a batch; whether the database took it.
+async fn tell(shared: &Shared, mut batch: Batch) -> bool {
+    if let Err(error) = shared.ledger.write(&mut batch.records).await {
+        shared.lost(&error);
+        return false;
+    }
+    if !batch.unreadable.is_empty() {
+        tracing::error!(lines = batch.unreadable.len(), "a spool has lines that are no records");
+        shared.ledger.keep_rejected(batch.unreadable).await;
+    }
+    true
+}
+
+fn is_empty(batch: &Batch) -> bool {
+    batch.records.is_empty() && batch.unreadable.is_empty()
+}
+
+fn unreadable(error: &io::Error) -> bool {
+    tracing::error!(kind = %error.kind(), "a spool cannot be read");
+    false
+}
+
+fn flat<T>(result: io::Result<io::Result<T>>) -> io::Result<T> {
+    result.and_then(|inner| inner)
+}

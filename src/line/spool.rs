@@ -1,0 +1,345 @@
+//! A file of what the database could not be told yet: appended and synced, read back in order,
+//! emptied when all of it is told.
+//!
+//! One file per process, `<instance>.jsonl`, locked for as long as the process lives: a file whose
+//! lock can be had is a dead process's, and the lock's loss is the proof. One line per record.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::store::{CompletedCall, EventRow, NewCall};
+
+/// How large a spool grows before events are left out. Calls and completions, some kilobytes each,
+/// are always written.
+pub const SPOOL_BYTES: u64 = 1 << 30;
+
+/// The most records that are read back at once.
+pub const BATCH_RECORDS: usize = 512;
+
+/// Reading a batch stops beyond so many bytes.
+const BATCH_BYTES: u64 = 4 << 20;
+
+/// How large the file of rejected records grows.
+const REJECTED_BYTES: u64 = 64 << 20;
+
+/// What is written to the database, and to the spool while that is away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// A call was answered.
+    Call(NewCall),
+    /// Something happened in it.
+    Event(EventRow),
+    /// It is over.
+    Completion(CompletedCall),
+}
+
+impl Record {
+    /// What a log may say of it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Call(_) => "call",
+            Self::Event(_) => "event",
+            Self::Completion(_) => "completion",
+        }
+    }
+}
+
+/// What a spool has to tell next.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The records, in the order of their coming.
+    pub records: Vec<Record>,
+    /// Whole lines that are no records.
+    pub unreadable: Vec<Vec<u8>>,
+    /// What to [`SpoolFile::advance`] to when they are told.
+    pub end: u64,
+}
+
+/// A spool, with its lock. All of it blocks.
+#[derive(Debug)]
+pub struct SpoolFile {
+    file: File,
+    path: PathBuf,
+    length: u64,
+    told: u64,
+    limit: u64,
+}
+
+impl SpoolFile {
+    /// Makes this process's spool. `limit` in bytes: [`SPOOL_BYTES`].
+    ///
+    /// # Errors
+    /// The folder cannot be written, or the instance has a spool already.
+    pub fn create(folder: &Path, instance: Uuid, limit: u64) -> io::Result<Self> {
+        create_folder(folder)?;
+        let path = folder.join(format!("{instance}.jsonl"));
+        if path.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the instance has a spool"));
+        }
+        // Locked before it has its name: nobody may find it without.
+        let unnamed = path.with_extension("new");
+        let file = open(OpenOptions::new().create_new(true), &unnamed)?;
+        file.try_lock().map_err(io::Error::from)?;
+        std::fs::rename(&unnamed, &path)?;
+        File::open(folder)?.sync_all()?;
+        Ok(Self { file, path, length: 0, told: 0, limit })
+    }
+
+    /// The spools in `folder` whose processes are dead, each with its process. Every other
+    /// process finds them locked from now on.
+    ///
+    /// # Errors
+    /// The folder cannot be read. A file that cannot be opened is left alone.
+    pub fn orphans(folder: &Path) -> io::Result<Vec<(Uuid, Self)>> {
+        let mut orphans = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "jsonl") {
+                continue;
+            }
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let Some(instance) = stem.and_then(|stem| stem.parse().ok()) else { continue };
+            if let Ok(Some(spool)) = Self::adopt(path) {
+                orphans.push((instance, spool));
+            }
+        }
+        Ok(orphans)
+    }
+
+    fn adopt(path: PathBuf) -> io::Result<Option<Self>> {
+        let file = open(&mut OpenOptions::new(), &path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let length = file.metadata()?.len();
+        Ok(Some(Self { file, path, length, told: 0, limit: 0 }))
+    }
+
+    /// Bytes that are still to be told.
+    pub fn pending_bytes(&self) -> u64 {
+        self.length - self.told
+    }
+
+    /// Appends records and syncs once. Gives how many events were left out because the spool is
+    /// full.
+    ///
+    /// # Errors
+    /// The disk refuses; then none of them is in the spool.
+    pub fn append(&mut self, records: &[Record]) -> io::Result<usize> {
+        let mut lines = Vec::new();
+        let mut left_out = 0;
+        for record in records {
+            let full = self.length + lines.len() as u64 >= self.limit;
+            if full && matches!(record, Record::Event(_)) {
+                left_out += 1;
+                continue;
+            }
+            serde_json::to_writer(&mut lines, record)?;
+            lines.push(b'\n');
+        }
+        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Half a line would spoil the next one.
+            self.file.set_len(self.length)?;
+            return Err(error);
+        }
+        self.length += lines.len() as u64;
+        Ok(left_out)
+    }
+
+    /// What is to be told next, oldest first; empty when all is told. A last line without its end
+    /// was being written when its process died, and is passed over.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn read(&self) -> io::Result<Batch> {
+        let mut batch = Batch { end: self.told, ..Batch::default() };
+        let mut reader = BufReader::new(&self.file);
+        reader.seek(SeekFrom::Start(self.told))?;
+        while batch.end < self.length
+            && batch.records.len() < BATCH_RECORDS
+            && batch.end - self.told < BATCH_BYTES
+        {
+            let mut line = Vec::new();
+            let read = reader.read_until(b'\n', &mut line)?;
+            batch.end += read as u64;
+            if line.last() != Some(&b'\n') {
+                batch.end = self.length;
+                break;
+            }
+            match serde_json::from_slice(&line) {
+                Ok(record) => batch.records.push(record),
+                Err(_) => batch.unreadable.push(line),
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Everything before `end` is told. A spool that is told completely is emptied.
+    ///
+    /// # Errors
+    /// The disk refuses; telling it again does no harm.
+    pub fn advance(&mut self, end: u64) -> io::Result<()> {
+        self.told = end.min(self.length);
+        if self.told == self.length && self.length > 0 {
+            self.file.set_len(0)?;
+            (self.length, self.told) = (0, 0);
+        }
+        Ok(())
+    }
+
+    /// Removes a spool that is told.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn remove(self) -> io::Result<()> {
+        std::fs::remove_file(&self.path)
+    }
+}
+
+/// Keeps lines that the database will never take in `rejected.jsonl`, for a person to look at.
+/// Gives whether there was room.
+///
+/// # Errors
+/// The disk refuses.
+pub fn reject(folder: &Path, lines: &[Vec<u8>]) -> io::Result<bool> {
+    let mut file = open(OpenOptions::new().create(true), &folder.join("rejected.jsonl"))?;
+    if file.metadata()?.len() >= REJECTED_BYTES {
+        return Ok(false);
+    }
+    for line in lines {
+        file.write_all(line)?;
+    }
+    file.sync_data()?;
+    Ok(true)
+}
+
+/// Transcripts and numbers are in these files: nobody else may read them.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.read(true).append(true).open(path)
+}
+
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(seq: i64) -> Record {
+        Record::Event(EventRow {
+            call_log_id: Uuid::nil(),
+            seq,
+            at_ms: seq * 10,
+            kind: "keys_pressed".to_owned(),
+            data: json!({"keys": "1\n2"}).into(),
+        })
+    }
+
+    fn completion() -> Record {
+        Record::Completion(CompletedCall {
+            call_log_id: Uuid::nil(),
+            call_sid: "CA1".to_owned(),
+            status: "completed".to_owned(),
+            transcript: "[00:00] Agent: hello".to_owned().into(),
+            metadata: json!({}).into(),
+            ended_us: 2,
+            duration_ms: 1,
+        })
+    }
+
+    #[test]
+    fn records_come_back_in_order_and_a_told_spool_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = SpoolFile::create(folder.path(), Uuid::nil(), SPOOL_BYTES).unwrap();
+        let records: Vec<Record> = (0..1000).map(event).collect();
+        spool.append(&records[..700]).unwrap();
+
+        let first = spool.read().unwrap();
+        assert_eq!(first.records, records[..BATCH_RECORDS]);
+        spool.append(&records[700..]).unwrap();
+        spool.advance(first.end).unwrap();
+        let second = spool.read().unwrap();
+        assert_eq!(second.records, records[BATCH_RECORDS..]);
+        assert!(spool.pending_bytes() > 0);
+        spool.advance(second.end).unwrap();
+        assert_eq!(spool.pending_bytes(), 0);
+        assert!(spool.read().unwrap().records.is_empty());
+
+        spool.append(&[completion()]).unwrap();
+        assert_eq!(spool.read().unwrap().records, [completion()]);
+    }
+
+    #[test]
+    fn a_full_spool_leaves_out_events_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = SpoolFile::create(folder.path(), Uuid::nil(), 1).unwrap();
+        assert_eq!(spool.append(&[event(1), event(2), completion()]).unwrap(), 1);
+        assert_eq!(spool.append(&[event(3), completion()]).unwrap(), 1);
+        assert_eq!(spool.read().unwrap().records, [event(1), completion(), completion()]);
+    }
+
+    #[test]
+    fn only_a_dead_process_s_spool_can_be_adopted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dead, living) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut spool = SpoolFile::create(folder.path(), dead, SPOOL_BYTES).unwrap();
+        let _living = SpoolFile::create(folder.path(), living, SPOOL_BYTES).unwrap();
+        spool.append(&[event(1)]).unwrap();
+        drop(spool);
+
+        let orphans = SpoolFile::orphans(folder.path()).unwrap();
+        assert_eq!(orphans.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [dead]);
+        assert!(SpoolFile::orphans(folder.path()).unwrap().is_empty(), "adopted twice");
+        for (_, spool) in orphans {
+            assert_eq!(spool.read().unwrap().records, [event(1)]);
+            spool.remove().unwrap();
+        }
+        assert!(SpoolFile::orphans(folder.path()).unwrap().is_empty());
+        assert!(SpoolFile::create(folder.path(), living, SPOOL_BYTES).is_err());
+    }
+
+    #[test]
+    fn a_torn_last_line_and_a_foreign_line_spoil_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = SpoolFile::create(folder.path(), Uuid::nil(), SPOOL_BYTES).unwrap();
+        spool.append(&[event(1)]).unwrap();
+        spool.file.write_all(b"{\"from\":\"elsewhere\"}\n").unwrap();
+        let mut last = serde_json::to_vec(&event(2)).unwrap();
+        spool.file.write_all(&last).unwrap();
+        spool.file.write_all(b"\n").unwrap();
+        last.truncate(last.len() / 2);
+        spool.file.write_all(&last).unwrap();
+        drop(spool);
+
+        let (_, mut spool) = SpoolFile::orphans(folder.path()).unwrap().pop().unwrap();
+        let batch = spool.read().unwrap();
+        assert_eq!(batch.records, [event(1), event(2)]);
+        assert_eq!(batch.unreadable, [b"{\"from\":\"elsewhere\"}\n"]);
+        spool.advance(batch.end).unwrap();
+        assert_eq!(spool.pending_bytes(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_read_a_spool() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let spool = SpoolFile::create(folder.path(), Uuid::nil(), SPOOL_BYTES).unwrap();
+        assert_eq!(spool.file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

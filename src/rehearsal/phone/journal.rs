@@ -1,0 +1,275 @@
+//! What happened in a call: told as it happens, and counted for the report.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::rehearsal::stamp::Histogram;
+
+/// Entries that are kept of each kind; what is beyond it is counted where there is a count.
+const KEPT: usize = 4_096;
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// The caller hung up.
+    Caller,
+    /// The server did: `<Hangup/>`, or a document's end.
+    Server,
+    /// The server refused the call.
+    Rejected,
+    /// The script tore the socket down for good.
+    Dropped,
+    /// The server gave nothing that a call can go on with.
+    Failed,
+}
+
+/// Something that happened, for whoever watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneEvent {
+    /// Which call.
+    pub call_sid: String,
+    /// When, in call time since the webhook was posted.
+    pub at: Duration,
+    /// What.
+    pub kind: PhoneEventKind,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PhoneEventKind {
+    /// The webhook is posted.
+    Ringing,
+    /// The webhook's answer takes the call.
+    Answered,
+    /// The media stream is open.
+    StreamOpened,
+    /// It is closed.
+    StreamEnded,
+    /// The agent begins to be heard.
+    AgentBegan,
+    /// The agent has been silent for a while.
+    AgentEnded,
+    /// The server threw away what was not played yet.
+    Cleared {
+        /// How much that was.
+        unheard: Duration,
+    },
+    /// TwiML speaks.
+    Said {
+        /// The words.
+        text: String,
+    },
+    /// The caller begins to speak.
+    CallerSpoke {
+        /// The sample's name.
+        name: String,
+    },
+    /// The caller pressed a key.
+    Pressed {
+        /// The key.
+        key: char,
+    },
+    /// The call is over.
+    Ended(Ended),
+}
+
+/// A mark of the server's and its echo, in milliseconds after the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MarkTime {
+    /// Its name.
+    pub name: String,
+    /// When it came.
+    pub received_ms: u64,
+    /// When it went back.
+    pub echoed_ms: u64,
+    /// Whether a `clear` sent it back.
+    pub flushed: bool,
+}
+
+/// One call, told afterwards. Times are call time.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallReport {
+    /// The call's name.
+    pub call_sid: String,
+    /// Whether the server took the call.
+    pub answered: bool,
+    /// How it ended.
+    pub ended: Ended,
+    /// From the answer to the end.
+    pub duration_ms: u64,
+    /// What the first webhook's last answer was, if there was one.
+    pub webhook_status: Option<u16>,
+    /// How long the first webhook took, in microseconds of wall time.
+    pub webhook_us: Option<u64>,
+    /// From the answer to the first agent audio.
+    pub first_audio_ms: Option<u64>,
+    /// From each end of the caller's speech to the agent audio that answered it.
+    pub turns_ms: Vec<u64>,
+    /// How often the agent began to speak.
+    pub replies: u64,
+    /// How often the caller heard a gap in the middle of a reply.
+    pub underruns: u64,
+    /// How often the server sent `clear`.
+    pub clears: u64,
+    /// μ-law bytes that came from the agent.
+    pub agent_bytes: u64,
+    /// Whether it was not answered, or something went wrong.
+    pub failed: bool,
+    /// Whether it did not fail and the agent was heard, without a gap.
+    pub held: bool,
+    /// What TwiML said.
+    pub said: Vec<String>,
+    /// What went wrong.
+    pub errors: Vec<String>,
+    /// The TwiML documents, in order.
+    #[serde(skip)]
+    pub documents: Vec<String>,
+    /// The marks in the order of their echoes.
+    #[serde(skip)]
+    pub marks: Vec<MarkTime>,
+    /// When each `clear` came, in milliseconds after the answer.
+    #[serde(skip)]
+    pub clears_ms: Vec<u64>,
+    /// The agent's audio, μ-law, if it was to be kept.
+    #[serde(skip)]
+    pub agent_audio: Vec<u8>,
+    /// How old stamped audio was when it came, if it was to be measured.
+    #[serde(skip)]
+    pub stamps: Option<Histogram>,
+}
+
+/// The pen: the report so far, and the channel to whoever watches.
+pub(super) struct Journal {
+    pub(super) report: CallReport,
+    clock: Clock,
+    began_at: Duration,
+    answered_at: Option<Duration>,
+    events: Option<mpsc::Sender<PhoneEvent>>,
+}
+
+impl Journal {
+    /// Begins now.
+    pub(super) fn new(
+        call_sid: String,
+        clock: Clock,
+        events: Option<mpsc::Sender<PhoneEvent>>,
+    ) -> Self {
+        let report = CallReport {
+            call_sid,
+            answered: false,
+            ended: Ended::Failed,
+            duration_ms: 0,
+            webhook_status: None,
+            webhook_us: None,
+            first_audio_ms: None,
+            turns_ms: Vec::new(),
+            replies: 0,
+            underruns: 0,
+            clears: 0,
+            agent_bytes: 0,
+            failed: false,
+            held: false,
+            said: Vec::new(),
+            errors: Vec::new(),
+            documents: Vec::new(),
+            marks: Vec::new(),
+            clears_ms: Vec::new(),
+            agent_audio: Vec::new(),
+            stamps: None,
+        };
+        Self { report, clock, began_at: clock.now(), answered_at: None, events }
+    }
+
+    /// Tells that something happened.
+    pub(super) fn tell(&self, kind: PhoneEventKind) {
+        if let Some(events) = &self.events {
+            let at = self.clock.now().saturating_sub(self.began_at);
+            // Full or gone: the call goes on without being watched.
+            let _ =
+                events.try_send(PhoneEvent { call_sid: self.report.call_sid.clone(), at, kind });
+        }
+    }
+
+    /// Notes that something went wrong.
+    pub(super) fn error(&mut self, what: impl Into<String>) {
+        keep(&mut self.report.errors, what.into());
+    }
+
+    /// The server took the call; once only. Gives the time of the answer.
+    pub(super) fn answered(&mut self) -> Duration {
+        if let Some(answered_at) = self.answered_at {
+            return answered_at;
+        }
+        let now = self.clock.now();
+        self.answered_at = Some(now);
+        self.report.answered = true;
+        self.tell(PhoneEventKind::Answered);
+        now
+    }
+
+    /// A TwiML document came.
+    pub(super) fn document(&mut self, xml: &str) {
+        keep(&mut self.report.documents, xml.to_owned());
+    }
+
+    /// TwiML speaks.
+    pub(super) fn said(&mut self, text: &str) {
+        self.tell(PhoneEventKind::Said { text: text.to_owned() });
+        keep(&mut self.report.said, text.to_owned());
+    }
+
+    /// The agent begins to be heard at `now`, maybe in answer to what the caller said last.
+    pub(super) fn reply(&mut self, now: Duration, speech_ended_at: Option<Duration>) {
+        self.report.replies += 1;
+        let since_answer_ms = self.since_answer_ms(now);
+        self.report.first_audio_ms.get_or_insert(since_answer_ms);
+        if let Some(speech_ended_at) = speech_ended_at {
+            keep(&mut self.report.turns_ms, milliseconds(now.saturating_sub(speech_ended_at)));
+        }
+        self.tell(PhoneEventKind::AgentBegan);
+    }
+
+    /// A mark went back.
+    pub(super) fn mark(&mut self, name: String, received_at: Duration, flushed: bool) {
+        let received_ms = self.since_answer_ms(received_at);
+        let echoed_ms = self.since_answer_ms(self.clock.now());
+        keep(&mut self.report.marks, MarkTime { name, received_ms, echoed_ms, flushed });
+    }
+
+    /// The server sent `clear`, and so much had not been played.
+    pub(super) fn cleared(&mut self, now: Duration, unheard: Duration) {
+        self.report.clears += 1;
+        let at_ms = self.since_answer_ms(now);
+        keep(&mut self.report.clears_ms, at_ms);
+        self.tell(PhoneEventKind::Cleared { unheard });
+    }
+
+    /// The call is over.
+    pub(super) fn finish(mut self, ended: Ended) -> CallReport {
+        self.report.ended = ended;
+        self.report.duration_ms = self.since_answer_ms(self.clock.now());
+        self.report.failed = !self.report.answered || !self.report.errors.is_empty();
+        self.report.held =
+            !self.report.failed && self.report.replies > 0 && self.report.underruns == 0;
+        self.tell(PhoneEventKind::Ended(ended));
+        self.report
+    }
+
+    fn since_answer_ms(&self, at: Duration) -> u64 {
+        self.answered_at.map_or(0, |answered_at| milliseconds(at.saturating_sub(answered_at)))
+    }
+}
+
+fn keep<T>(list: &mut Vec<T>, entry: T) {
+    if list.len() < KEPT {
+        list.push(entry);
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

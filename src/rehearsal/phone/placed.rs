@@ -1,0 +1,240 @@
+//! A placed call: asks for TwiML and does what it says, verb after verb.
+
+use std::time::Duration;
+
+use super::caller::Caller;
+use super::journal::{CallReport, Ended, Journal, PhoneEventKind};
+use super::script::{AfterDrop, Step, WebhookFault};
+use super::stream::{self, StreamEnd};
+use super::webhook::{self, Answer, Fields, Signing};
+use super::{CallOptions, random_sid};
+use crate::clock::Stopwatch;
+use crate::rehearsal::stamp::Histogram;
+use crate::twilio::twiml_reader::{self, Stream, Verb};
+
+/// Documents that one call may ask for: redirects end somewhere.
+const DOCUMENTS: usize = 20;
+/// How long it takes to say one character.
+const CHARACTER: Duration = Duration::from_millis(60);
+
+/// A call on its way.
+pub(super) struct PlacedCall {
+    pub(super) options: CallOptions,
+    pub(super) caller: Caller,
+    pub(super) journal: Journal,
+}
+
+/// A document to be carried out.
+struct Document {
+    url: String,
+    verbs: Vec<Verb>,
+}
+
+/// What follows a document.
+enum Next {
+    /// Another one, asked for with these fields.
+    Ask { url: String, fields: Fields },
+    /// The end.
+    End(Ended),
+}
+
+impl PlacedCall {
+    pub(super) fn new(options: CallOptions, steps: Vec<Step>) -> Self {
+        let mut journal =
+            Journal::new(options.call_sid.clone(), options.clock, options.events.clone());
+        journal.report.stamps = options.stamps.then(Histogram::default);
+        Self { options, caller: Caller::new(steps), journal }
+    }
+
+    /// The call from the first ring to the report.
+    pub(super) async fn run(mut self) -> CallReport {
+        self.journal.tell(PhoneEventKind::Ringing);
+        let ended = self.follow_documents().await;
+        if ended == Ended::Server && self.caller.has_more_to_say() {
+            self.journal.error("the server ended the call before the caller had said everything");
+        }
+        let report = self.journal.finish(ended);
+        if let Some(url) = &self.options.status_url
+            && ended != Ended::Dropped
+        {
+            let status = match ended {
+                Ended::Rejected => "no-answer",
+                Ended::Failed if !report.answered => "failed",
+                _ => "completed",
+            };
+            let fields = webhook::status_fields(&self.options, status, report.duration_ms);
+            // Nobody is left on the line: an answer changes nothing.
+            let _ = webhook::post(&self.options, url, &fields, Signing::AuthToken).await;
+        }
+        report
+    }
+
+    async fn follow_documents(&mut self) -> Ended {
+        let Some(mut document) = self.first_document().await else { return Ended::Failed };
+        for _ in 1..DOCUMENTS {
+            match self.carry_out(document).await {
+                Next::End(ended) => return ended,
+                Next::Ask { url, fields } => {
+                    let answer =
+                        webhook::post(&self.options, &url, &fields, Signing::AuthToken).await;
+                    match self.read(url, answer) {
+                        Some(next) => document = next,
+                        None => return Ended::Failed,
+                    }
+                }
+            }
+        }
+        self.journal.error(format!("the call asked for more than {DOCUMENTS} documents"));
+        Ended::Failed
+    }
+
+    async fn first_document(&mut self) -> Option<Document> {
+        let url = self.options.voice_url.clone();
+        let fields = webhook::call_fields(&self.options, "ringing");
+        let signing = match self.options.webhook_fault {
+            WebhookFault::None | WebhookFault::Repeated => Signing::AuthToken,
+            WebhookFault::Unsigned => Signing::None,
+            WebhookFault::WrongSignature => Signing::WrongKey,
+        };
+        if self.options.webhook_fault == WebhookFault::Repeated {
+            let first = webhook::post(&self.options, &url, &fields, signing).await;
+            self.read(url.clone(), first)?;
+        }
+        let stopwatch = Stopwatch::start();
+        let answer = webhook::post(&self.options, &url, &fields, signing).await;
+        self.journal.report.webhook_us = u64::try_from(stopwatch.elapsed().as_micros()).ok();
+        self.journal.report.webhook_status = answer.as_ref().ok().map(|answer| answer.status);
+        self.read(url, answer)
+    }
+
+    /// Reads an answer; what cannot be a document is an error of the call.
+    fn read(
+        &mut self,
+        url: String,
+        answer: Result<Answer, webhook::WebhookError>,
+    ) -> Option<Document> {
+        let path = url::Url::parse(&url).map_or_else(|_| url.clone(), |url| url.path().to_owned());
+        let problem = match answer {
+            Ok(Answer { status: 200..=299, body }) => {
+                self.journal.document(&body);
+                match twiml_reader::parse(&body) {
+                    Ok(verbs) => return Some(Document { url, verbs }),
+                    Err(error) => error.to_string(),
+                }
+            }
+            Ok(Answer { status, .. }) => format!("status {status}"),
+            Err(error) => error.to_string(),
+        };
+        self.journal.error(format!("no document from {path}: {problem}"));
+        None
+    }
+
+    async fn carry_out(&mut self, document: Document) -> Next {
+        for verb in document.verbs {
+            if verb == Verb::Reject {
+                return Next::End(Ended::Rejected);
+            }
+            self.journal.answered();
+            match verb {
+                Verb::Reject | Verb::Hangup => return Next::End(Ended::Server),
+                Verb::Say { text } => {
+                    self.journal.said(&text);
+                    if !self.listen(CHARACTER * text.chars().count() as u32).await {
+                        return Next::End(Ended::Caller);
+                    }
+                }
+                Verb::Pause { seconds } => {
+                    if !self.listen(Duration::from_secs(seconds.into())).await {
+                        return Next::End(Ended::Caller);
+                    }
+                }
+                Verb::Redirect { url, .. } => return self.ask(&document.url, &url),
+                Verb::Connect { action, stream, .. } => {
+                    let next = self.connect(&document.url, action.as_deref(), &stream).await;
+                    if let Some(next) = next {
+                        return next;
+                    }
+                }
+                Verb::Dial(element) | Verb::Record(element) | Verb::Other(element) => {
+                    self.journal.error(format!("<{}> is not carried out here", element.name));
+                }
+            }
+        }
+        Next::End(Ended::Server)
+    }
+
+    /// Stays on the line; false when the caller hung up in that time.
+    async fn listen(&mut self, duration: Duration) -> bool {
+        let (until, hang_up_at) = (self.options.clock.now() + duration, self.hang_up_at());
+        self.options.clock.sleep_until(until.min(hang_up_at)).await;
+        until < hang_up_at
+    }
+
+    /// When the caller hangs up, whatever happens.
+    pub(super) fn hang_up_at(&mut self) -> Duration {
+        let longest = self.options.hang_up_after.unwrap_or(self.options.longest);
+        self.journal.answered() + longest.min(self.options.longest)
+    }
+
+    /// The next document, for a caller who is on the line.
+    fn ask(&mut self, base: &str, url: &str) -> Next {
+        match absolute(base, url) {
+            Some(url) => {
+                Next::Ask { url, fields: webhook::call_fields(&self.options, "in-progress") }
+            }
+            None => {
+                self.journal.error("a URL in the TwiML cannot be read");
+                Next::End(Ended::Failed)
+            }
+        }
+    }
+
+    /// The stream from its opening to the `action`; `None` when the next verb is to run.
+    async fn connect(&mut self, base: &str, action: Option<&str>, stream: &Stream) -> Option<Next> {
+        let stream_sid = random_sid("MZ");
+        let status_url = stream.status_callback.as_deref().and_then(|url| absolute(base, url));
+        let end = Box::pin(stream::run(self, stream, &stream_sid, status_url.as_deref())).await;
+        self.journal.tell(PhoneEventKind::StreamEnded);
+        let (event, error) = match &end {
+            StreamEnd::Dropped(AfterDrop::Nothing) => return Some(Next::End(Ended::Dropped)),
+            StreamEnd::Refused(why) => ("stream-error", Some(why.as_str())),
+            _ => ("stream-stopped", None),
+        };
+        if let Some(why) = error {
+            self.journal.error(format!("the media stream was not opened: {why}"));
+        }
+        if let Some(url) = status_url {
+            let name = stream.name.as_deref().unwrap_or(&stream_sid);
+            let fields = webhook::stream_fields(&self.options, &stream_sid, name, event, error);
+            self.report_to(&url, &fields).await;
+        }
+        if end == StreamEnd::CallerHungUp {
+            if let Some(url) = action.and_then(|action| absolute(base, action)) {
+                let fields = webhook::call_fields(&self.options, "completed");
+                self.report_to(&url, &fields).await;
+            }
+            return Some(Next::End(Ended::Caller));
+        }
+        action.map(|action| self.ask(base, action))
+    }
+
+    /// Posts something whose answer does not matter, only that there is a good one.
+    async fn report_to(&mut self, url: &str, fields: &Fields) {
+        match webhook::post(&self.options, url, fields, Signing::AuthToken).await {
+            Ok(Answer { status: 200..=299, .. }) => {}
+            Ok(Answer { status, .. }) => {
+                self.journal.error(format!("a callback was answered with status {status}"));
+            }
+            Err(error) => self.journal.error(error.to_string()),
+        }
+    }
+}
+
+/// `url` as a document at `base` means it. An absolute one stays as it was written, because that
+/// is what is signed.
+fn absolute(base: &str, url: &str) -> Option<String> {
+    match url::Url::parse(url) {
+        Ok(_) => Some(url.to_owned()),
+        Err(_) => Some(url::Url::parse(base).ok()?.join(url).ok()?.into()),
+    }
+}

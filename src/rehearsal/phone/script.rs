@@ -1,0 +1,92 @@
+//! What the caller does, and what goes wrong on purpose.
+
+use std::time::Duration;
+
+use super::sample::Sample;
+
+/// One thing that the caller does in the call, one after the other. When the last step is done
+/// the caller stays on the line, silent, until the server ends the call.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Says this, frame by frame in real time.
+    Say(Sample),
+    /// Waits until the agent has spoken and then been silent for `quiet`; after `limit` that is
+    /// an error of the call, and the caller goes on.
+    WaitForAgent {
+        /// How long the agent has to be silent to have finished.
+        quiet: Duration,
+        /// How long the caller has patience.
+        limit: Duration,
+    },
+    /// Waits until the agent has been heard for this long without a pause, to speak into it;
+    /// limited like [`Step::WaitForAgent`].
+    Interrupt {
+        /// How much of the agent the caller hears first.
+        after: Duration,
+        /// How long the caller has patience.
+        limit: Duration,
+    },
+    /// Stays silent for so long.
+    Wait(Duration),
+    /// Presses keys, one every 200 ms.
+    Press(String),
+    /// Sends a text message that no phone company would send, as it is.
+    SendText(String),
+    /// Sends a binary message, which the protocol does not have.
+    SendBinary(Vec<u8>),
+    /// Hangs up: `stop`, the socket closes, the `action` is told.
+    HangUp,
+    /// The socket is gone without a `stop` or a close.
+    DropSocket(AfterDrop),
+}
+
+impl Step {
+    /// Waits for the agent's answer as a patient person does: 0.7 s of silence, 20 s of patience.
+    pub const fn wait_for_agent() -> Self {
+        Self::WaitForAgent { quiet: Duration::from_millis(700), limit: Duration::from_secs(20) }
+    }
+
+    /// Hears the agent for `after`, then goes on to the next step; 20 s of patience.
+    pub const fn interrupt(after: Duration) -> Self {
+        Self::Interrupt { after, limit: Duration::from_secs(20) }
+    }
+}
+
+/// What the phone company does when its media socket broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterDrop {
+    /// The caller is still there: it asks the `action` how to go on.
+    AskAction,
+    /// Nothing at all, ever: the server has to notice by itself.
+    Nothing,
+}
+
+/// What is wrong with the call's first webhook.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WebhookFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is posted twice, one after the other; the second answer counts.
+    Repeated,
+    /// It carries no signature.
+    Unsigned,
+    /// It carries another key's signature.
+    WrongSignature,
+}
+
+/// What is wrong with the media stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// `connected` comes, `start` never, and no audio.
+    NoStart,
+    /// Audio comes before `start`.
+    MediaBeforeStart,
+    /// A silent caller sends no frames at all, as when a carrier suppresses silence.
+    NoSilentFrames,
+    /// Each two frames change places.
+    OutOfOrder,
+}

@@ -1,0 +1,382 @@
+//! The media stream: speaks for the caller every 20 ms and plays what the server sends.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt, StreamExt};
+use rand::Rng;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::caller::Doing;
+use super::journal::PhoneEventKind;
+use super::placed::PlacedCall;
+use super::playback::{Arrival, Mark, Playback};
+use super::sample::{FRAME, FRAME_BYTES, SILENCE, Sample};
+use super::script::{AfterDrop, StreamFault};
+use super::webhook::{self, Signing};
+use crate::clock::{self, unix_now, within};
+use crate::rehearsal::stamp;
+use crate::socket::small_buffers;
+use crate::twilio::media_peer::{self, Outbound, StreamIds};
+use crate::twilio::twiml_reader::Stream;
+
+/// How long the handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// How long the server may leave what it is sent unread.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
+/// How long the close of a socket may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The largest message that is read: more than a minute of audio.
+const MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// Base64 characters of a stamp.
+const STAMP_CHARACTERS: usize = stamp::LENGTH / 3 * 4;
+
+/// A frame of silence, encoded once.
+static SILENT: LazyLock<Sample> = LazyLock::new(|| Sample::new("silence", &[SILENCE; FRAME_BYTES]));
+
+/// How a stream ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// The server did not take it.
+    Refused(String),
+    /// The server closed it, or it broke.
+    Server,
+    /// The caller hung up.
+    CallerHungUp,
+    /// The script tore it down.
+    Dropped(AfterDrop),
+}
+
+/// An open stream.
+struct Media<'a> {
+    call: &'a mut PlacedCall,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    ids: StreamIds,
+    playback: Playback,
+    sequence: u64,
+    chunk: u64,
+    /// A frame that changes places with the next one.
+    held_back: Option<String>,
+    /// Decoded audio; kept for its memory.
+    audio: Vec<u8>,
+}
+
+/// Runs a stream from the handshake to the closed socket.
+pub(super) async fn run(
+    call: &mut PlacedCall,
+    stream: &Stream,
+    stream_sid: &str,
+    status_url: Option<&str>,
+) -> StreamEnd {
+    let socket = match open(call, &stream.url).await {
+        Ok(socket) => socket,
+        Err(why) => return StreamEnd::Refused(why),
+    };
+    call.journal.tell(PhoneEventKind::StreamOpened);
+    let started = status_url.map(|url| {
+        let (options, url) = (call.options.clone(), url.to_owned());
+        let name = stream.name.as_deref().unwrap_or(stream_sid);
+        let fields = webhook::stream_fields(&options, stream_sid, name, "stream-started", None);
+        // Beside the stream, as the phone company does it: audio does not wait for the answer.
+        clock::spawn(async move {
+            webhook::post(&options, &url, &fields, Signing::AuthToken).await.map(|_| ())
+        })
+    });
+    let ids = StreamIds {
+        account_sid: call.options.account_sid.clone(),
+        call_sid: call.options.call_sid.clone(),
+        stream_sid: stream_sid.to_owned(),
+    };
+    call.caller.begin_stream();
+    let mut media = Media {
+        call,
+        socket,
+        ids,
+        playback: Playback::default(),
+        sequence: 0,
+        chunk: 0,
+        held_back: None,
+        audio: Vec::new(),
+    };
+    let end = match media.talk(&stream.parameters).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    };
+    media.close(&end).await;
+    if let Some(started) = started {
+        match started.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => call.journal.error(error.to_string()),
+            Err(_) => call.journal.error("the stream status callback was not posted"),
+        }
+    }
+    end
+}
+
+async fn open(
+    call: &PlacedCall,
+    url: &str,
+) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
+    let mut request = url.into_client_request().map_err(|error| error.to_string())?;
+    let headers = request.headers_mut();
+    headers.insert("user-agent", http::HeaderValue::from_static("TwilioProxy/1.1"));
+    if let Some(signature) = webhook::sign(&call.options, url, &[], Signing::AuthToken)
+        && let Ok(signature) = signature.parse()
+    {
+        headers.insert("x-twilio-signature", signature);
+    }
+    let config = small_buffers(MESSAGE_BYTES);
+    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+    match within(HANDSHAKE_LIMIT, connecting).await {
+        Some(Ok((socket, _))) => Ok(socket),
+        Some(Err(tungstenite::Error::Http(response))) => {
+            Err(format!("the handshake was answered with status {}", response.status().as_u16()))
+        }
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("the handshake was not answered within 10 s".to_owned()),
+    }
+}
+
+impl Media<'_> {
+    /// Everything between the handshake and the end, which is the error.
+    async fn talk(
+        &mut self,
+        parameters: &[(String, String)],
+    ) -> Result<std::convert::Infallible, StreamEnd> {
+        let clock = self.call.options.clock;
+        let fault = self.call.options.stream_fault;
+        self.send(media_peer::connected()).await?;
+        if fault == StreamFault::MediaBeforeStart {
+            let frame = self.frame_message(SILENT.payload(0).to_owned());
+            self.send(frame).await?;
+        }
+        if fault != StreamFault::NoStart {
+            self.sequence += 1;
+            self.send(media_peer::start(&self.ids, self.sequence, parameters)).await?;
+        }
+        let hang_up_at = self.call.hang_up_at();
+        // Calls that begin together do not send together: real ones have no common phase.
+        let mut frame_at = clock.now() + FRAME.mul_f64(rand::rng().random::<f64>());
+        loop {
+            let wake_at = self.playback.due_at().map_or(frame_at, |due_at| due_at.min(frame_at));
+            tokio::select! {
+                message = self.socket.next() => self.receive(message).await?,
+                () = clock.sleep_until(wake_at.min(hang_up_at)) => {
+                    let now = clock.now();
+                    if now >= hang_up_at {
+                        return Err(self.time_is_up());
+                    }
+                    while let Some(mark) = self.playback.next_due(now) {
+                        self.echo(mark, false).await?;
+                    }
+                    while frame_at <= now {
+                        self.frame(now).await?;
+                        frame_at += FRAME;
+                    }
+                }
+            }
+        }
+    }
+
+    fn time_is_up(&mut self) -> StreamEnd {
+        if self.call.options.hang_up_after.is_none() {
+            let longest_s = self.call.options.longest.as_secs();
+            self.call.journal.error(format!("the call was not over after {longest_s} s"));
+        }
+        StreamEnd::CallerHungUp
+    }
+
+    /// One frame time of the caller.
+    async fn frame(&mut self, now: Duration) -> Result<(), StreamEnd> {
+        self.chunk += 1;
+        if self.playback.reply_is_over(now) {
+            self.call.journal.tell(PhoneEventKind::AgentEnded);
+        }
+        let fault = self.call.options.stream_fault;
+        let journal = &mut self.call.journal;
+        let (mut payload, mut special) = (None, None);
+        match self.call.caller.next(now, &self.playback) {
+            Doing::Silent => {}
+            Doing::Speaking(sample, frame) => {
+                if frame == 0 {
+                    journal.tell(PhoneEventKind::CallerSpoke { name: sample.name().to_owned() });
+                    self.playback.caller_speaks(now);
+                }
+                payload = Some(sample.payload(frame).to_owned());
+            }
+            Doing::Pressing(key) => {
+                journal.tell(PhoneEventKind::Pressed { key });
+                self.sequence += 1;
+                special = Some(media_peer::dtmf(&self.ids, self.sequence, key).into());
+            }
+            Doing::SendingText(text) => special = Some(Message::text(text)),
+            Doing::SendingBinary(bytes) => special = Some(Message::binary(bytes.to_vec())),
+            Doing::LostPatience(waited) => {
+                journal.error(format!("the agent did not answer within {} s", waited.as_secs()));
+            }
+            Doing::HangingUp => return Err(StreamEnd::CallerHungUp),
+            Doing::Dropping(after) => return Err(StreamEnd::Dropped(after)),
+        }
+        if let Some(special) = special {
+            self.send(special).await?;
+        }
+        match (payload, fault) {
+            (_, StreamFault::NoStart) | (None, StreamFault::NoSilentFrames) => Ok(()),
+            (payload, _) => {
+                let payload = payload.unwrap_or_else(|| SILENT.payload(0).to_owned());
+                let message = self.frame_message(payload);
+                self.send_frame(message).await
+            }
+        }
+    }
+
+    /// The message of the present frame.
+    fn frame_message(&mut self, mut payload: String) -> String {
+        if self.call.options.stamps {
+            let mut head = String::with_capacity(STAMP_CHARACTERS);
+            STANDARD.encode_string(stamp::bytes(unix_us()), &mut head);
+            payload.replace_range(..STAMP_CHARACTERS, &head);
+        }
+        self.sequence += 1;
+        let timestamp_ms = self.chunk * FRAME.as_millis() as u64;
+        media_peer::media(&self.ids, self.sequence, self.chunk, timestamp_ms, &payload)
+    }
+
+    async fn send_frame(&mut self, message: String) -> Result<(), StreamEnd> {
+        if self.call.options.stream_fault != StreamFault::OutOfOrder {
+            return self.send(message).await;
+        }
+        match self.held_back.take() {
+            None => self.held_back = Some(message),
+            Some(earlier) => {
+                self.send(message).await?;
+                self.send(earlier).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A message of the server's, or the end of them.
+    async fn receive(
+        &mut self,
+        message: Option<Result<Message, tungstenite::Error>>,
+    ) -> Result<(), StreamEnd> {
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => {
+                self.call.journal.error("the server sent a binary message");
+                return Ok(());
+            }
+            // Pings are answered by the library.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
+            Some(Ok(Message::Close(_))) => return Err(StreamEnd::Server),
+            Some(Err(error)) => {
+                self.call.journal.error(format!("the media socket broke: {error}"));
+                return Err(StreamEnd::Server);
+            }
+            None => {
+                self.call.journal.error("the media socket ended without a close");
+                return Err(StreamEnd::Server);
+            }
+        };
+        let now = self.call.options.clock.now();
+        match Outbound::parse(&text, &self.ids.stream_sid) {
+            Outbound::Media { payload } => self.hear(now, &payload),
+            Outbound::Mark { name } => self.playback.mark(now, name),
+            Outbound::Clear => {
+                let (marks, unheard) = self.playback.clear(now);
+                self.call.journal.cleared(now, unheard);
+                for mark in marks {
+                    self.echo(mark, true).await?;
+                }
+            }
+            Outbound::Unknown { why } => {
+                self.call.journal.error(format!("the server sent a bad message: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Audio of the agent's.
+    fn hear(&mut self, now: Duration, payload: &str) {
+        self.audio.clear();
+        let journal = &mut self.call.journal;
+        if STANDARD.decode_vec(payload, &mut self.audio).is_err() {
+            journal.error("the server sent audio that is not base64");
+            return;
+        }
+        if let (Some(histogram), Some(sent_us)) =
+            (&mut journal.report.stamps, stamp::read(&self.audio))
+        {
+            histogram.record(Duration::from_micros(unix_us().saturating_sub(sent_us)));
+        }
+        journal.report.agent_bytes += self.audio.len() as u64;
+        if self.call.options.keep_audio {
+            journal.report.agent_audio.extend_from_slice(&self.audio);
+        }
+        match self.playback.queue(now, self.audio.len()) {
+            Arrival::Begins => journal.reply(now, self.call.caller.take_speech_end()),
+            Arrival::Continues => {}
+            Arrival::Gap => journal.report.underruns += 1,
+        }
+    }
+
+    async fn echo(&mut self, mark: Mark, flushed: bool) -> Result<(), StreamEnd> {
+        self.sequence += 1;
+        self.send(media_peer::mark(&self.ids, self.sequence, &mark.name)).await?;
+        self.call.journal.mark(mark.name, mark.received_at, flushed);
+        Ok(())
+    }
+
+    async fn send(&mut self, message: impl Into<Message>) -> Result<(), StreamEnd> {
+        let problem = match within(SEND_LIMIT, self.socket.send(message.into())).await {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error.to_string(),
+            None => "the server did not read for 5 s".to_owned(),
+        };
+        // The server may have closed while this was on its way: that is no fault.
+        let closed = within(CLOSE_LIMIT, async {
+            while let Some(Ok(message)) = self.socket.next().await {
+                if message.is_close() {
+                    return true;
+                }
+            }
+            false
+        });
+        if closed.await != Some(true) {
+            self.call.journal.error(format!("the media socket broke: {problem}"));
+        }
+        Err(StreamEnd::Server)
+    }
+
+    /// Takes leave as the end demands. What goes wrong here changes nothing any more.
+    async fn close(mut self, end: &StreamEnd) {
+        if let StreamEnd::Dropped(_) = end {
+            return;
+        }
+        let leave = async {
+            if *end == StreamEnd::CallerHungUp
+                && self.call.options.stream_fault != StreamFault::NoStart
+            {
+                self.sequence += 1;
+                let stop = media_peer::stop(&self.ids, self.sequence);
+                self.socket.send(stop.into()).await?;
+            }
+            // An error when the server closed first; its close is answered by reading on.
+            let _ = self.socket.close(None).await;
+            while let Some(Ok(_)) = self.socket.next().await {}
+            Ok::<_, tungstenite::Error>(())
+        };
+        let _ = within(CLOSE_LIMIT, leave).await;
+    }
+}
+
+fn unix_us() -> u64 {
+    u64::try_from(unix_now().as_micros()).unwrap_or(u64::MAX)
+}

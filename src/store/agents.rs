@@ -1,0 +1,150 @@
+//! Agents and their businesses, as the rows have them. What they mean is for `agent`.
+
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{Result, Store, lenient_json};
+use crate::private::Private;
+
+/// A row of `voice_agents`, with its business.
+#[derive(Debug, Clone)]
+pub struct AgentRow {
+    /// `id`.
+    pub id: Uuid,
+    /// `name`.
+    pub name: Private<String>,
+    /// `twilio_phone_number`, as it was written.
+    pub number: Option<Private<String>>,
+    /// `status`: active, inactive, suspended or deleted.
+    pub status: String,
+    /// `"unAvailable"`.
+    pub unavailable: bool,
+    /// `twilio_credentials.account_sid`; none when absent or empty.
+    pub account_sid: Option<Private<String>>,
+    /// `twilio_credentials.auth_token`; none when absent or empty.
+    pub auth_token: Option<Private<String>>,
+    /// `private_settings`, of any shape; null when it cannot be held.
+    pub private_settings: Private<Value>,
+    /// `"takeOverTimeout"`.
+    pub take_over_timeout: Option<String>,
+    /// `created_at`, microseconds since the Unix epoch; 0 when it is unknown.
+    pub created_at_us: i64,
+    /// Its row of `business_details`.
+    pub business: Option<BusinessRow>,
+}
+
+/// A row of `business_details`.
+#[derive(Debug, Clone)]
+pub struct BusinessRow {
+    /// `business_name`.
+    pub name: Option<Private<String>>,
+    /// `business_phone`.
+    pub phone: Option<Private<String>>,
+    /// `type_of_business`.
+    pub kind: Option<String>,
+    /// `additional_context`.
+    pub additional_context: Option<String>,
+    /// `business_summary`.
+    pub summary: Option<String>,
+    /// `default_appointment_length`, minutes.
+    pub default_appointment_length: Option<i32>,
+    /// `operating_schedule`, of any shape.
+    pub operating_schedule: Option<Value>,
+    /// `business_timezone`, an IANA name if all is well.
+    pub timezone: Option<String>,
+}
+
+/// The columns of an [`AgentRow`], for a `where` to follow. `->>` gives null, not an error, where
+/// the credentials are no object; `infinity` has no microseconds.
+macro_rules! agent_query {
+    ($rest:literal) => {
+        concat!(
+            r#"select a.id, a.name, a.twilio_phone_number, coalesce(a.status::text, 'active') as status,
+                coalesce(a."unAvailable", false) as unavailable,
+                nullif(btrim(a.twilio_credentials ->> 'account_sid'), '') as account_sid,
+                nullif(btrim(a.twilio_credentials ->> 'auth_token'), '') as auth_token,
+                a.private_settings::text as private_settings, a."takeOverTimeout",
+                case when isfinite(a.created_at)
+                    then (extract(epoch from a.created_at) * 1000000)::bigint end as created_at_us,
+                b.id is not null as has_business, b.business_name, b.business_phone,
+                b.type_of_business, b.additional_context, b.business_summary,
+                b.default_appointment_length, b.operating_schedule::text as operating_schedule,
+                b.business_timezone
+            from voice_agents a left join business_details b on b.voice_agent_id = a.id "#,
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// The agents, none of them deleted, whose number is `e164` however it was written: the
+    /// active ones first, then the newest first. A row that cannot be read is left out and
+    /// reported.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) when the database does not answer.
+    pub async fn agents_by_number(&self, e164: &str) -> Result<Vec<AgentRow>> {
+        const QUERY: &str = agent_query!(
+            "where normalised_number(a.twilio_phone_number) = $1
+                and coalesce(a.status::text, 'active') <> 'deleted'
+            order by coalesce(a.status::text, 'active') = 'active' desc,
+                a.created_at desc nulls last, a.id"
+        );
+        let rows = sqlx::query(QUERY).bind(e164).fetch_all(&self.pool).await?;
+        let readable = rows.iter().filter_map(|row| match agent(row) {
+            Ok(agent) => Some(agent),
+            Err(error) => {
+                let error = super::StoreError::from(error);
+                tracing::error!(%error, "an agent's row cannot be read and is left out");
+                None
+            }
+        });
+        Ok(readable.collect())
+    }
+
+    /// The agent with this id, deleted or not.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) when the database does not answer or the row cannot be
+    /// read.
+    pub async fn agent_by_id(&self, id: Uuid) -> Result<Option<AgentRow>> {
+        const QUERY: &str = agent_query!("where a.id = $1");
+        let row = sqlx::query(QUERY).bind(id).fetch_optional(&self.pool).await?;
+        Ok(row.as_ref().map(agent).transpose()?)
+    }
+}
+
+fn agent(row: &PgRow) -> sqlx::Result<AgentRow> {
+    Ok(AgentRow {
+        id: row.try_get("id")?,
+        name: private(row, "name")?.unwrap_or_default(),
+        number: private(row, "twilio_phone_number")?,
+        status: row.try_get("status")?,
+        unavailable: row.try_get("unavailable")?,
+        account_sid: private(row, "account_sid")?,
+        auth_token: private(row, "auth_token")?,
+        private_settings: lenient_json(row.try_get("private_settings")?).unwrap_or_default().into(),
+        take_over_timeout: row.try_get("takeOverTimeout")?,
+        created_at_us: row.try_get::<Option<i64>, _>("created_at_us")?.unwrap_or_default(),
+        business: if row.try_get("has_business")? { Some(business(row)?) } else { None },
+    })
+}
+
+fn business(row: &PgRow) -> sqlx::Result<BusinessRow> {
+    Ok(BusinessRow {
+        name: private(row, "business_name")?,
+        phone: private(row, "business_phone")?,
+        kind: row.try_get("type_of_business")?,
+        additional_context: row.try_get("additional_context")?,
+        summary: row.try_get("business_summary")?,
+        default_appointment_length: row.try_get("default_appointment_length")?,
+        operating_schedule: lenient_json(row.try_get("operating_schedule")?),
+        timezone: row.try_get("business_timezone")?,
+    })
+}
+
+fn private(row: &PgRow, column: &str) -> sqlx::Result<Option<Private<String>>> {
+    Ok(row.try_get::<Option<String>, _>(column)?.map(Private::new))
+}

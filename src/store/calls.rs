@@ -1,0 +1,344 @@
+//! `call_logs`: one row per call, from the webhook to the end.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::{Result, Store, StoreError, lenient_json, storable_json, storable_text};
+use crate::private::Private;
+
+/// A call that has just been announced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewCall {
+    /// `call_logs.id`, if this call has no row yet.
+    pub id: Uuid,
+    /// The agent.
+    pub agent_id: Uuid,
+    /// Twilio's name for the call.
+    pub call_sid: String,
+    /// The caller's number.
+    pub caller: Private<String>,
+    /// This process.
+    pub instance_id: Uuid,
+    /// What the stream token carries and [`Store::claim_stream`] spends.
+    pub nonce: String,
+    /// How many calls the agent takes at once; none for any number.
+    pub limit: Option<i32>,
+    /// An object.
+    pub metadata: Private<Value>,
+    /// When it began, microseconds since the Unix epoch.
+    pub started_us: i64,
+}
+
+/// What became of a [`NewCall`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// The call's row: the new one or the one that was there. Without an agent there is none,
+    /// and this is the id that was proposed.
+    pub call_log_id: Uuid,
+    /// Whether the agent takes it.
+    pub outcome: AdmissionOutcome,
+}
+
+/// Whether an agent takes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmissionOutcome {
+    /// It does, and holds one of the agent's lines.
+    Admitted,
+    /// The agent's lines are all held. The row is there.
+    OverLimit,
+    /// The call is live already: its row has the new nonce, the old one is void.
+    Repeated,
+    /// The call has ended.
+    Ended,
+    /// The agent is gone. There is no row.
+    NoAgent,
+}
+
+/// What became of a claim to a call's media stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamClaim {
+    /// The stream is the claimant's, and so is the call.
+    Claimed {
+        /// `call_logs.id`.
+        call_log_id: Uuid,
+        /// The agent.
+        agent_id: Uuid,
+        /// The place of the next event, for an owner that did not write the earlier ones.
+        next_seq: i64,
+    },
+    /// The nonce was used, or another took its place.
+    Spent,
+    /// The call has no row.
+    NoRow,
+    /// The call has ended.
+    Ended,
+}
+
+/// A row of `call_logs`, as far as it is needed to go on with the call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRow {
+    /// `id`.
+    pub id: Uuid,
+    /// `voice_agent_id`.
+    pub agent_id: Uuid,
+    /// The process that has the call.
+    pub instance_id: Option<Uuid>,
+    /// Whether the row is complete.
+    pub ended: bool,
+    /// `status`.
+    pub status: Option<String>,
+    /// When it began, microseconds since the Unix epoch.
+    pub started_us: i64,
+    /// How often the caller was given back to the agent.
+    pub stream_returns: i32,
+    /// `metadata`.
+    pub metadata: Private<Value>,
+}
+
+/// A call that is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CompletedCall {
+    /// `call_logs.id`, as its owner knows it.
+    pub call_log_id: Uuid,
+    /// Twilio's name for the call, which finds the row.
+    pub call_sid: String,
+    /// `completed`, `failed`, `voicemail`, `transferred` or `no-answer`.
+    pub status: String,
+    /// Readable lines.
+    pub transcript: Private<String>,
+    /// An object; its fields go over those that are there.
+    pub metadata: Private<Value>,
+    /// When it ended, microseconds since the Unix epoch.
+    pub ended_us: i64,
+    /// How long it was.
+    pub duration_ms: i64,
+}
+
+/// When [`Store::complete`] may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completes {
+    /// Always: the owner knows best, also after a reconciler gave it up.
+    Always,
+    /// Only a live row.
+    IfLive,
+    /// Only a live row that this process, or none, still has.
+    IfAbandonedBy(Option<Uuid>),
+}
+
+impl Store {
+    /// Writes the row of a call, or finds the one that is there, and counts the agent's calls, in
+    /// one statement.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn admit(&self, call: &NewCall) -> Result<Admission> {
+        let row = sqlx::query(
+            "select call_log_id, outcome from call_admit($1, $2, $3, $4, $5, $6, $7, $8,
+                timestamptz 'epoch' + $9::bigint * interval '1 microsecond')",
+        )
+        .bind(call.id)
+        .bind(call.agent_id)
+        .bind(storable_text(&call.call_sid))
+        .bind(storable_text(call.caller.reveal()))
+        .bind(call.instance_id)
+        .bind(storable_text(&call.nonce))
+        .bind(call.limit)
+        .bind(storable_json(call.metadata.reveal()).as_ref())
+        .bind(call.started_us)
+        .fetch_one(&self.pool)
+        .await?;
+        let outcome = match row.try_get::<&str, _>("outcome")? {
+            "admitted" => AdmissionOutcome::Admitted,
+            "over_limit" => AdmissionOutcome::OverLimit,
+            "repeated" => AdmissionOutcome::Repeated,
+            "ended" => AdmissionOutcome::Ended,
+            "no_agent" => AdmissionOutcome::NoAgent,
+            _ => return Err(StoreError::Unreadable("outcome".to_owned())),
+        };
+        let call_log_id = row.try_get::<Option<Uuid>, _>("call_log_id")?.unwrap_or(call.id);
+        Ok(Admission { call_log_id, outcome })
+    }
+
+    /// Writes the row of a call that was admitted while the database was away, and gives the id
+    /// of the row that the call has now.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Refused`] if the agent is gone.
+    pub async fn insert_call(&self, call: &NewCall) -> Result<Uuid> {
+        // The update changes nothing; it makes `returning` give the row that is there.
+        let id = sqlx::query_scalar(
+            "insert into call_logs as l (id, voice_agent_id, call_sid, caller_number, instance_id,
+                stream_nonce, metadata, call_start, status, holds_line)
+            values ($1, $2, $3, $4, $5, $6, $7,
+                timestamptz 'epoch' + $8::bigint * interval '1 microsecond', 'in-progress', true)
+            on conflict (call_sid) do update set call_sid = l.call_sid
+            returning id",
+        )
+        .bind(call.id)
+        .bind(call.agent_id)
+        .bind(storable_text(&call.call_sid))
+        .bind(storable_text(call.caller.reveal()))
+        .bind(call.instance_id)
+        .bind(storable_text(&call.nonce))
+        .bind(storable_json(call.metadata.reveal()).as_ref())
+        .bind(call.started_us)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    /// Spends the nonce and makes the call this process's. Of any number of claims with one nonce
+    /// one succeeds.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn claim_stream(
+        &self,
+        call_sid: &str,
+        nonce: &str,
+        instance_id: Uuid,
+    ) -> Result<StreamClaim> {
+        let row = sqlx::query(
+            "with claimed as (
+                update call_logs set stream_nonce = null, instance_id = $3
+                where call_sid = $1 and stream_nonce = $2 and call_end is null
+                returning id
+            )
+            select l.id, l.voice_agent_id, l.call_end is not null as ended,
+                exists (select from claimed) as claimed,
+                (select coalesce(max(e.seq) + 1, 1) from call_events e
+                    where e.call_log_id = l.id) as next_seq
+            from call_logs l where l.call_sid = $1",
+        )
+        .bind(call_sid)
+        .bind(nonce)
+        .bind(instance_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(StreamClaim::NoRow) };
+        if row.try_get("claimed")? {
+            Ok(StreamClaim::Claimed {
+                call_log_id: row.try_get("id")?,
+                agent_id: row.try_get("voice_agent_id")?,
+                next_seq: row.try_get("next_seq")?,
+            })
+        } else if row.try_get("ended")? {
+            Ok(StreamClaim::Ended)
+        } else {
+            Ok(StreamClaim::Spent)
+        }
+    }
+
+    /// Gives a live call a new nonce and this owner; whether there is such a call.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn renew_nonce(
+        &self,
+        call_sid: &str,
+        nonce: &str,
+        instance_id: Uuid,
+    ) -> Result<bool> {
+        let done = sqlx::query(
+            "update call_logs set stream_nonce = $2, instance_id = $3
+            where call_sid = $1 and call_end is null",
+        )
+        .bind(call_sid)
+        .bind(nonce)
+        .bind(instance_id)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Counts one more return of a live call's caller to the agent, with a new nonce, and gives
+    /// the count; none when there were `max` already or the call is not live.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_return(
+        &self,
+        call_sid: &str,
+        nonce: &str,
+        instance_id: Uuid,
+        max: i32,
+    ) -> Result<Option<i32>> {
+        let count = sqlx::query_scalar(
+            "update call_logs set stream_returns = stream_returns + 1, stream_nonce = $2,
+                instance_id = $3
+            where call_sid = $1 and call_end is null and stream_returns < $4
+            returning stream_returns",
+        )
+        .bind(call_sid)
+        .bind(nonce)
+        .bind(instance_id)
+        .bind(max)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(count)
+    }
+
+    /// The row of a call.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn call_by_sid(&self, call_sid: &str) -> Result<Option<CallRow>> {
+        let row = sqlx::query(
+            "select id, voice_agent_id, instance_id, call_end is not null as ended, status,
+                (extract(epoch from call_start) * 1000000)::bigint as started_us,
+                stream_returns, metadata::text as metadata
+            from call_logs where call_sid = $1",
+        )
+        .bind(call_sid)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(CallRow {
+            id: row.try_get("id")?,
+            agent_id: row.try_get("voice_agent_id")?,
+            instance_id: row.try_get("instance_id")?,
+            ended: row.try_get("ended")?,
+            status: row.try_get("status")?,
+            started_us: row.try_get("started_us")?,
+            stream_returns: row.try_get("stream_returns")?,
+            metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
+        }))
+    }
+
+    /// Completes a call's row; whether one was written. No row is no error: the agent, and with
+    /// it the row, may be deleted while the call is held.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn complete(&self, call: &CompletedCall, when: Completes) -> Result<bool> {
+        let (if_live, if_owner, owner) = match when {
+            Completes::Always => (false, false, None),
+            Completes::IfLive => (true, false, None),
+            Completes::IfAbandonedBy(owner) => (true, true, owner),
+        };
+        let done = sqlx::query(
+            "update call_logs set
+                call_end = timestamptz 'epoch' + $2::bigint * interval '1 microsecond',
+                duration = $3::bigint * interval '1 millisecond', status = $4, transcript = $5,
+                metadata = case when jsonb_typeof(metadata) = 'object' then metadata
+                    else '{}' end || $6,
+                stream_nonce = null, holds_line = false
+            where call_sid = $1 and (call_end is null or not $7)
+                and (instance_id is not distinct from $9 or not $8)",
+        )
+        .bind(storable_text(&call.call_sid))
+        .bind(call.ended_us)
+        .bind(call.duration_ms)
+        .bind(storable_text(&call.status))
+        .bind(storable_text(call.transcript.reveal()))
+        .bind(storable_json(call.metadata.reveal()).as_ref())
+        .bind(if_live)
+        .bind(if_owner)
+        .bind(owner)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+}

@@ -1,0 +1,88 @@
+//! `call_events`: what happened in a call, as it happened.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Result, Store, lenient_json, storable_json, storable_text};
+use crate::private::Private;
+
+/// The most events that are read of one call; a call of hours has some thousands.
+const EVENTS_OF_A_CALL: i64 = 50_000;
+
+/// A row of `call_events`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// The call.
+    pub call_log_id: Uuid,
+    /// Its place among the call's events. Writing the same place twice writes it once.
+    pub seq: i64,
+    /// Milliseconds since the answer.
+    pub at_ms: i64,
+    /// What kind of thing happened.
+    pub kind: String,
+    /// What belongs to it.
+    pub data: Private<Value>,
+}
+
+impl Store {
+    /// Appends events, in one statement. Those that are there already, and those of calls that
+    /// are not (their agent was deleted), are left out without an error.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError); nothing was written then, as far as we know.
+    pub async fn append_events(&self, events: &[&EventRow]) -> Result<()> {
+        let calls: Vec<Uuid> = events.iter().map(|event| event.call_log_id).collect();
+        let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
+        let times: Vec<i64> = events.iter().map(|event| event.at_ms).collect();
+        let kinds: Vec<Cow<'_, str>> = events.iter().map(|e| storable_text(&e.kind)).collect();
+        let data: Vec<Json<Cow<'_, Value>>> =
+            events.iter().map(|event| Json(storable_json(event.data.reveal()))).collect();
+        sqlx::query(
+            "insert into call_events (call_log_id, seq, at_ms, kind, data)
+            select e.call_log_id, e.seq, e.at_ms, e.kind, e.data
+            from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::jsonb[])
+                as e (call_log_id, seq, at_ms, kind, data)
+            join call_logs l on l.id = e.call_log_id
+            on conflict do nothing",
+        )
+        .bind(calls)
+        .bind(seqs)
+        .bind(times)
+        .bind(kinds)
+        .bind(data)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The events of a call, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn events(&self, call_log_id: Uuid) -> Result<Vec<EventRow>> {
+        let rows = sqlx::query(
+            "select seq, at_ms, kind, data::text as data from call_events
+            where call_log_id = $1 order by seq limit $2",
+        )
+        .bind(call_log_id)
+        .bind(EVENTS_OF_A_CALL)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(EventRow {
+                    call_log_id,
+                    seq: row.try_get("seq")?,
+                    at_ms: row.try_get("at_ms")?,
+                    kind: row.try_get("kind")?,
+                    data: lenient_json(row.try_get("data")?).unwrap_or_default().into(),
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! Which processes are alive, and whose calls are whose.
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{Result, Store};
+
+/// A process that takes calls, or took some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceBeat {
+    /// The process.
+    pub id: Uuid,
+    /// Its last sign of life, microseconds since the Unix epoch by the database's clock. None: it
+    /// has calls and has given no sign yet.
+    pub beat_us: Option<i64>,
+}
+
+/// A live call, to be completed by somebody else than its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abandoned {
+    /// `call_logs.id`.
+    pub id: Uuid,
+    /// Twilio's name for the call.
+    pub call_sid: String,
+    /// The process that has it.
+    pub instance_id: Option<Uuid>,
+    /// When it began, microseconds since the Unix epoch.
+    pub started_us: i64,
+}
+
+impl Store {
+    /// Says that this process is alive.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn beat(&self, instance_id: Uuid) -> Result<()> {
+        sqlx::query(
+            "insert into frontdesk_instances (id) values ($1)
+            on conflict (id) do update set beat_at = clock_timestamp()",
+        )
+        .bind(instance_id)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// All processes that gave a sign of life or have live calls.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn instances(&self) -> Result<Vec<InstanceBeat>> {
+        let rows = sqlx::query(
+            "select id, (extract(epoch from beat_at) * 1000000)::bigint as beat_us
+            from frontdesk_instances
+            union all
+            select distinct l.instance_id, null::bigint from call_logs l
+            where l.call_end is null and l.call_sid is not null and l.instance_id is not null
+                and not exists (select from frontdesk_instances i where i.id = l.instance_id)",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(InstanceBeat { id: row.try_get("id")?, beat_us: row.try_get("beat_us")? })
+            })
+            .collect()
+    }
+
+    /// Up to `limit` live calls of these processes, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn live_calls_of(&self, instances: &[Uuid], limit: i64) -> Result<Vec<Abandoned>> {
+        let rows = sqlx::query(
+            "select id, call_sid, instance_id,
+                (extract(epoch from call_start) * 1000000)::bigint as started_us
+            from call_logs
+            where call_end is null and call_sid is not null and instance_id = any($1)
+            order by call_start limit $2",
+        )
+        .bind(instances)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(abandoned).collect()
+    }
+
+    /// Up to `limit` live calls that no process has and of which nothing was written for
+    /// `quiet_seconds`, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn ownerless_calls(&self, quiet_seconds: i32, limit: i64) -> Result<Vec<Abandoned>> {
+        let rows = sqlx::query(
+            "select id, call_sid, instance_id,
+                (extract(epoch from call_start) * 1000000)::bigint as started_us
+            from call_logs l
+            where call_end is null and call_sid is not null and instance_id is null
+                and created_at < now() - make_interval(secs => $1)
+                and not exists (select from call_events e where e.call_log_id = l.id
+                    and e.created_at > now() - make_interval(secs => $1))
+            order by call_start limit $2",
+        )
+        .bind(f64::from(quiet_seconds))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(abandoned).collect()
+    }
+
+    /// Forgets these processes: they are dead and their calls completed.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn remove_instances(&self, instances: &[Uuid]) -> Result<()> {
+        sqlx::query("delete from frontdesk_instances where id = any($1)")
+            .bind(instances)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+fn abandoned(row: &PgRow) -> Result<Abandoned> {
+    Ok(Abandoned {
+        id: row.try_get("id")?,
+        call_sid: row.try_get("call_sid")?,
+        instance_id: row.try_get("instance_id")?,
+        started_us: row.try_get("started_us")?,
+    })
+}

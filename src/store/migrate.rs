@@ -1,0 +1,248 @@
+//! Brings a database up to date, also one that the seed schema was run on by hand.
+//!
+//! The SQL under `migrations/` goes first, each file in a transaction of its own. Then every
+//! agent's embeddings table is brought up to date, one per transaction: building an index over
+//! many passages takes time, and a run that is interrupted goes on where it stopped.
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnection, PgPool};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Serialises the second step between processes: the first bytes of "frontdesk".
+const TABLES_LOCK: i64 = 0x6672_6f6e_7464_6573;
+
+/// The oldest PostgreSQL and pgvector that do.
+const OLDEST_SERVER: i32 = 150_000;
+const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
+
+/// The embeddings tables that are missing or not what `create_embeddings_table` makes: those of
+/// agents, and those that deleted agents left behind, whose passages nobody may lose by migrating.
+const OLD_TABLES: &str = r"
+with tables as (
+    select 'zz_' || id as name from public.voice_agents
+    union
+    select c.relname from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attname = 'embedding'
+    join pg_type t on t.oid = a.atttypid and t.typname = 'vector'
+    join pg_extension e on e.extnamespace = t.typnamespace and e.extname = 'vector'
+    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname like 'zz\_%'
+), indexes as (
+    select i.indrelid, x.relname, m.amname
+    from pg_index i
+    join pg_class x on x.oid = i.indexrelid
+    join pg_am m on m.oid = x.relam
+    where i.indisvalid and m.amname in ('hnsw', 'ivfflat')
+)
+select t.name from tables t
+where not exists (
+        select from indexes i where i.indrelid = to_regclass(format('public.%I', t.name))
+            and i.amname = 'hnsw' and i.relname = t.name || '_embedding_idx')
+    or exists (
+        select from indexes i where i.indrelid = to_regclass(format('public.%I', t.name))
+            and i.amname = 'ivfflat')
+    or not exists (
+        select from pg_proc p where p.pronamespace = 'public'::regnamespace
+            and p.proname = t.name || '_search' and p.proconfig @> array['hnsw.ef_search=200'])
+order by t.name";
+
+/// What a run of [`migrate`] did. All zero: the database was up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Migrations applied now.
+    pub migrations: usize,
+    /// Embeddings tables made or brought up to date now.
+    pub embeddings_tables: usize,
+}
+
+/// Whether a database can be served from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaState {
+    /// No migration was ever run on it.
+    Missing,
+    /// A migration, or an agent's embeddings table, is still to be brought up to date.
+    Old,
+    /// Everything that this program knows of is there. A newer program may have added to it.
+    Current,
+}
+
+/// Why a database could not be migrated. The text is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The server is older than PostgreSQL 15.
+    #[error("the server is PostgreSQL {0}; 15 or newer is needed")]
+    ServerOld(String),
+    /// The server has no pgvector at all.
+    #[error(
+        "the server has no pgvector: install pgvector 0.8 or newer on it (Debian: \
+         postgresql-<version>-pgvector), or use a PostgreSQL that has it"
+    )]
+    PgvectorMissing,
+    /// The server's pgvector is too old.
+    #[error("the server has pgvector {0}; install 0.8 or newer on it")]
+    PgvectorOld(String),
+    /// The server has a new enough pgvector, and this database still an old one.
+    #[error(
+        "the database has pgvector {installed}; 0.8 or newer is needed: run \
+         `alter extension vector update` in it (the server has {available})"
+    )]
+    PgvectorNotUpdated {
+        /// The version in the database.
+        installed: String,
+        /// The version that the update gives.
+        available: String,
+    },
+    /// A migration failed; nothing of it was kept.
+    #[error("{0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database failed or cannot be reached.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Brings the database up to date. Safe to run again, after an interruption, and by several
+/// processes at once.
+///
+/// # Errors
+///
+/// [`MigrateError`]; what was done up to then is kept, and the next run goes on from there.
+pub async fn migrate(pool: &PgPool) -> Result<Report, MigrateError> {
+    let mut connection = pool.acquire().await?;
+    check_server(&mut connection).await?;
+    let before = applied(&mut connection).await?.len();
+    let outcome = MIGRATIONS.run(&mut *connection).await;
+    if outcome.is_err() {
+        // The migrator's lock is the session's and would go back into the pool with it.
+        connection.close_on_drop();
+    }
+    outcome?;
+    let migrations = applied(&mut connection).await?.len() - before;
+    let embeddings_tables = update_embeddings_tables(&mut connection).await?;
+    Ok(Report { migrations, embeddings_tables })
+}
+
+/// Whether the database can be served from, without changing it.
+///
+/// # Errors
+///
+/// The database failed or cannot be reached.
+pub async fn is_current(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let applied = applied(&mut connection).await?;
+    if applied.is_empty() {
+        return Ok(SchemaState::Missing);
+    }
+    let all_applied = MIGRATIONS.iter().all(|known| {
+        applied.iter().any(|(version, sum)| *version == known.version && *sum == *known.checksum)
+    });
+    if !all_applied || !old_tables(&mut connection).await?.is_empty() {
+        return Ok(SchemaState::Old);
+    }
+    Ok(SchemaState::Current)
+}
+
+/// Version and checksum of each migration that was applied; none where none ever was.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+    let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !known {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as("select version, checksum from _sqlx_migrations where success")
+        .fetch_all(connection)
+        .await
+}
+
+async fn check_server(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let (number, version): (i32, String) = sqlx::query_as(
+        "select current_setting('server_version_num')::int, current_setting('server_version')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if number < OLDEST_SERVER {
+        return Err(MigrateError::ServerOld(version));
+    }
+    let pgvector: Option<(Option<String>, Option<String>)> = sqlx::query_as(
+        "select installed_version, default_version from pg_available_extensions \
+         where name = 'vector'",
+    )
+    .fetch_optional(connection)
+    .await?;
+    match pgvector {
+        None => Err(MigrateError::PgvectorMissing),
+        Some((installed, available)) => check_pgvector(installed, available.unwrap_or_default()),
+    }
+}
+
+fn check_pgvector(installed: Option<String>, available: String) -> Result<(), MigrateError> {
+    match installed {
+        Some(installed) if new_enough(&installed) => Ok(()),
+        Some(installed) if new_enough(&available) => {
+            Err(MigrateError::PgvectorNotUpdated { installed, available })
+        }
+        None if new_enough(&available) => Ok(()),
+        installed => Err(MigrateError::PgvectorOld(installed.unwrap_or(available))),
+    }
+}
+
+/// Whether a version such as `0.8.2` is at least [`OLDEST_PGVECTOR`].
+fn new_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST_PGVECTOR
+}
+
+async fn old_tables(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(OLD_TABLES).fetch_all(connection).await
+}
+
+/// The second step. `create_embeddings_table` makes or mends: each table is a transaction, so an
+/// interrupted run has finished the tables that it finished.
+async fn update_embeddings_tables(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
+    let tables = old_tables(connection).await?;
+    for table in &tables {
+        let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+        // Memory for the index build, but no parallel workers: they share memory that a container
+        // often has too little of. A managed server's limit on statements is for queries.
+        for statement in [
+            "set local maintenance_work_mem = '256MB'",
+            "set local max_parallel_maintenance_workers = 0",
+            "set local statement_timeout = 0",
+        ] {
+            sqlx::query(statement).execute(&mut *transaction).await?;
+        }
+        sqlx::query("select pg_advisory_xact_lock($1)")
+            .bind(TABLES_LOCK)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("select public.create_embeddings_table($1)")
+            .bind(table)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+    }
+    Ok(tables.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(installed: Option<&str>, available: &str) -> String {
+        match check_pgvector(installed.map(str::to_owned), available.to_owned()) {
+            Ok(()) => "good".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn pgvector_must_be_0_8_and_the_message_says_what_to_do() {
+        assert_eq!(verdict(None, "0.8.0"), "good");
+        assert_eq!(verdict(Some("0.10.1"), "0.10.1"), "good");
+        assert_eq!(verdict(Some("1.0"), "1.0"), "good");
+        assert!(verdict(None, "0.7.4").contains("pgvector 0.7.4; install 0.8"));
+        assert!(verdict(Some("0.6.0"), "0.7.4").contains("pgvector 0.6.0; install 0.8"));
+        assert!(verdict(Some("0.7.4"), "0.8.2").contains("alter extension vector update"));
+        assert!(!verdict(Some("0.7.4"), "0.8.2").contains('\n'));
+    }
+}

@@ -1,0 +1,184 @@
+//! Admission: a call gets its slot, its row and its task, or the agent's fallback and a row.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::counter;
+use serde_json::{Value, json};
+use tracing::info;
+use uuid::Uuid;
+
+use super::Document;
+use super::answer::{hang_up, nobody, nonce};
+use crate::agent::Agent;
+use crate::call::{End, EndedBy, Status};
+use crate::clock;
+use crate::line::driver::Opening;
+use crate::line::record::status_word;
+use crate::line::registry::Begin;
+use crate::line::writer::Opened;
+use crate::private::Private;
+use crate::store::{AdmissionOutcome, CompletedCall, NewCall};
+use crate::web::Front;
+
+/// How long the database may take to be told of a new token of a call that is here.
+const RENEW_LIMIT: Duration = Duration::from_millis(250);
+
+impl Front {
+    /// Takes the call. `None`: it goes to the agent's fallback, and its row says so.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        agent: &Arc<Agent>,
+        call_sid: &str,
+        caller: Private<String>,
+    ) -> Option<Document> {
+        let new = NewCall {
+            id: Uuid::now_v7(),
+            agent_id: agent.id,
+            call_sid: call_sid.to_owned(),
+            caller,
+            instance_id: self.exchange.instance_id,
+            nonce: nonce(),
+            limit: Some(i32::try_from(agent.settings.limits.concurrent_calls).unwrap_or(i32::MAX)),
+            metadata: self.first_metadata(call_sid).into(),
+            started_us: unix_us(clock::unix_now()),
+        };
+        let registry = &self.exchange.registry;
+        if registry.find(call_sid).is_none()
+            && let Err(refusal) = agent.answers_now(now())
+        {
+            return self.refuse(new, &refusal.to_string()).await;
+        }
+        match registry.begin(call_sid, new.id, Arc::clone(agent), &new.nonce) {
+            Begin::New(slot, commands) => {
+                let opening = Opening {
+                    slot,
+                    commands,
+                    agent: Arc::clone(agent),
+                    call_log_id: new.id,
+                    call_sid: call_sid.to_owned(),
+                    caller: new.caller.clone(),
+                    started: Duration::from_micros(new.started_us.unsigned_abs()),
+                    seq: 1,
+                };
+                self.open(new, opening).await
+            }
+            Begin::Live(handle) => {
+                if self.exchange.log.is_database_up() {
+                    let renewed =
+                        self.store.renew_nonce(call_sid, &new.nonce, self.exchange.instance_id);
+                    // Without the database the token holds in this process.
+                    let _ = clock::within(RENEW_LIMIT, renewed).await;
+                }
+                Some(self.to_agent(&handle.agent, call_sid, &new.nonce))
+            }
+            Begin::Ended => Some(hang_up()),
+            Begin::Full => {
+                let why = if registry.is_draining() { "draining" } else { "all lines taken" };
+                self.refuse(new, why).await
+            }
+        }
+    }
+
+    /// Gets a call that has a slot its row, and starts it.
+    async fn open(self: &Arc<Self>, new: NewCall, mut opening: Opening) -> Option<Document> {
+        let agent = Arc::clone(&opening.agent);
+        match self.exchange.log.open(new.clone()).await {
+            Opened::Admitted(admission) => match admission.outcome {
+                AdmissionOutcome::Admitted => {}
+                // Another instance has the call; the stream will come here.
+                AdmissionOutcome::Repeated => {
+                    opening.seq = self.next_seq(admission.call_log_id).await;
+                }
+                AdmissionOutcome::OverLimit => {
+                    drop(opening);
+                    return self.close_row(&new, "the agent's lines are taken").await;
+                }
+                AdmissionOutcome::Ended => return Some(hang_up()),
+                AdmissionOutcome::NoAgent => return Some(nobody()),
+            },
+            Opened::Spooled => {
+                let limit = agent.settings.limits.concurrent_calls as usize;
+                if self.exchange.registry.calls_of(agent.id) > limit {
+                    drop(opening);
+                    return self.close_row(&new, "the agent's lines are taken").await;
+                }
+            }
+        }
+        let document = self.to_agent(&agent, &opening.call_sid, &new.nonce);
+        self.exchange.start(opening);
+        Some(document)
+    }
+
+    /// The number of a call's next event, where another process has written some.
+    pub(super) async fn next_seq(&self, call_log_id: Uuid) -> i64 {
+        match clock::within(RENEW_LIMIT, self.store.last_seq(call_log_id)).await {
+            Some(Ok(seq)) => seq + 1,
+            // Numbers that nobody else has reached; events are read in their order.
+            Some(Err(_)) | None => 1_000_000,
+        }
+    }
+
+    /// The call is not taken: a row that says why, and no slot.
+    async fn refuse(self: &Arc<Self>, new: NewCall, why: &str) -> Option<Document> {
+        // A limit of none: the row is written and takes no line.
+        let new = NewCall { limit: Some(0), ..new };
+        match self.exchange.log.open(new.clone()).await {
+            Opened::Admitted(admission) if admission.outcome == AdmissionOutcome::Ended => {
+                Some(hang_up())
+            }
+            Opened::Admitted(_) | Opened::Spooled => self.close_row(&new, why).await,
+        }
+    }
+
+    /// Completes the row of a call that goes to the fallback at once.
+    async fn close_row(&self, new: &NewCall, why: &str) -> Option<Document> {
+        info!(call_sid = new.call_sid, why, "a call goes to the fallback");
+        counter!("frontdesk_calls_rejected_total", "reason" => why.to_owned()).increment(1);
+        self.exchange.registry.note_ended(&new.call_sid);
+        let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
+        let ended_us = unix_us(clock::unix_now());
+        let mut metadata = new.metadata.reveal().clone();
+        metadata["ended_by"] = json!(end.ended_by);
+        metadata["fallback_reason"] = json!(why);
+        self.exchange
+            .log
+            .complete(CompletedCall {
+                call_log_id: new.id,
+                call_sid: new.call_sid.clone(),
+                instance_id: new.instance_id,
+                status: status_word(end),
+                transcript: String::new().into(),
+                metadata: metadata.into(),
+                ended_us,
+                duration_ms: (ended_us - new.started_us).max(0) / 1000,
+            })
+            .await;
+        None
+    }
+
+    /// What a row's `metadata` holds from the start.
+    fn first_metadata(&self, call_sid: &str) -> Value {
+        json!({
+            "call_sid": call_sid,
+            "engine": "realtime",
+            "model": self.exchange.engines.models.realtime,
+            "stream_sids": [],
+            "turns": [],
+            "functions": [],
+            "gaps": [],
+            "messages": [],
+            "usage": {"input_tokens": 0, "output_tokens": 0},
+        })
+    }
+}
+
+fn unix_us(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Wall time, for opening hours.
+fn now() -> Timestamp {
+    Timestamp::from_microsecond(unix_us(clock::unix_now())).unwrap_or(Timestamp::UNIX_EPOCH)
+}

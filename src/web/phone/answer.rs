@@ -1,0 +1,75 @@
+//! What a call is answered with.
+
+use std::time::Duration;
+
+use rand::distr::{Alphanumeric, SampleString};
+
+use super::Document;
+use crate::agent::Agent;
+use crate::clock;
+use crate::twilio::token::{self, StreamClaims};
+use crate::twilio::twiml::{ConnectStream, Twiml};
+use crate::web::Front;
+
+/// How long a stream token is good. Twilio opens the stream at once; clocks of instances differ.
+const TOKEN_LIFE: Duration = Duration::from_secs(60);
+
+/// What is spoken when a number has no agent.
+const NOBODY: &str = "Sorry, this number is not in service at the moment. Goodbye.";
+/// What Twilio speaks by itself when the stream cannot be opened.
+const APOLOGY: &str = "Sorry, we cannot take your call right now. Please try again later.";
+
+/// A fresh nonce for a stream token.
+pub(super) fn nonce() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 22)
+}
+
+impl Front {
+    /// The call goes to the agent: a media stream, admitted by a token with this nonce.
+    pub(super) fn to_agent(&self, agent: &Agent, call_sid: &str, nonce: &str) -> Document {
+        let claims = StreamClaims {
+            agent_id: agent.id,
+            call_sid: call_sid.to_owned(),
+            instance: self.exchange.instance_id,
+            machine: self.fly_machine_id.clone(),
+            expires_unix_s: (clock::unix_now() + TOKEN_LIFE).as_secs(),
+            nonce: nonce.to_owned(),
+        };
+        let auth_token = self.auth_token(Some(agent)).unwrap_or_default();
+        let path = format!("/twilio/stream/{}", token::mint(auth_token, &claims));
+        Document(
+            Twiml::new()
+                .connect_stream(&ConnectStream {
+                    stream_url: &self.public_url.join_websocket(&path),
+                    action_url: &self.public_url.join("/twilio/after"),
+                    status_callback_url: &self.public_url.join("/twilio/stream-status"),
+                    name: None,
+                    parameters: &[],
+                    apology: APOLOGY,
+                    language: None,
+                })
+                .finish(),
+        )
+    }
+}
+
+/// The agent's fallback.
+pub(super) fn fallback(agent: &Agent) -> Document {
+    let settings = &agent.settings;
+    Document(
+        Twiml::new()
+            .say(settings.fallback_message(), Some(&settings.language))
+            .hangup()
+            .finish(),
+    )
+}
+
+/// Nobody answers this number.
+pub(super) fn nobody() -> Document {
+    Document(Twiml::new().say(NOBODY, None).hangup().finish())
+}
+
+/// The call is over.
+pub(super) fn hang_up() -> Document {
+    Document(Twiml::new().hangup().finish())
+}

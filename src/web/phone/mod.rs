@@ -1,0 +1,127 @@
+//! Twilio's routes.
+
+mod admit;
+mod after;
+mod answer;
+mod status;
+mod stream;
+mod voice;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode, Uri};
+use metrics::counter;
+use secrecy::ExposeSecret;
+use tracing::warn;
+
+use super::Front;
+use crate::agent::Agent;
+use crate::line::directory::LookUp;
+use crate::twilio::form::{Form, FormError, normalise_e164};
+use crate::twilio::signature::{
+    self, SETTINGS_HEADER, SIGNATURE_HEADER, settings_header_is_acceptable,
+};
+use crate::twilio::twiml::CONTENT_TYPE as TWIML;
+
+/// Twilio's routes.
+pub(super) fn router() -> Router<Arc<Front>> {
+    Router::new()
+        .route("/twilio/voice", post(voice::voice))
+        .route("/twilio/after", post(after::after))
+        .route("/twilio/status", post(status::status))
+        .route("/twilio/stream-status", post(status::stream_status))
+        .route("/twilio/stream/{token}", get(stream::stream))
+}
+
+/// Why a webhook is not answered with TwiML.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    /// The form cannot be read.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// It is not signed by whom it should be. The body helps no prober.
+    #[error("not signed")]
+    NotSigned,
+    /// Nothing is known and nothing can be checked; Twilio goes to its own fallback.
+    #[error("not available")]
+    Unavailable,
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Form(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+            Self::NotSigned => StatusCode::FORBIDDEN.into_response(),
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
+    }
+}
+
+/// TwiML as an answer.
+struct Document(String);
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, TWIML)], self.0).into_response()
+    }
+}
+
+impl Front {
+    /// The auth token in force for an agent: its own, else the global one.
+    fn auth_token<'a>(&'a self, agent: Option<&'a Agent>) -> Option<&'a str> {
+        agent
+            .and_then(|agent| agent.credentials.as_ref())
+            .map(|own| own.auth_token.reveal().as_str())
+            .or_else(|| self.twilio.auth_token.as_ref().map(|token| token.expose_secret()))
+    }
+
+    /// Checks a webhook's signature against the address that Twilio was given.
+    fn check(
+        &self,
+        agent: Option<&Agent>,
+        uri: &Uri,
+        headers: &HeaderMap,
+        form: &Form,
+    ) -> Result<(), Refused> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let url = self.public_url.join(path);
+        let is_signed = settings_header_is_acceptable(header(SETTINGS_HEADER))
+            && matches!(
+                (self.auth_token(agent), header(SIGNATURE_HEADER)),
+                (Some(token), Some(signed)) if signature::is_valid(token, &url, form.fields(), signed)
+            );
+        if is_signed {
+            return Ok(());
+        }
+        counter!("frontdesk_webhooks_refused_total", "reason" => "signature").increment(1);
+        warn!(path, "a webhook is not signed as it should be: check PUBLIC_URL and the auth token");
+        Err(Refused::NotSigned)
+    }
+
+    /// Who answers the number that a form says was called.
+    async fn called(&self, form: &Form) -> LookUp {
+        match form.get("To").and_then(normalise_e164) {
+            Some(number) => self.directory.look_up(&number).await,
+            None => LookUp::Unknown,
+        }
+    }
+
+    /// The agent of a call that is under way: as the call's task has it, else by the number that
+    /// was called, else by the call's row.
+    async fn agent_of(&self, form: &Form) -> Option<Arc<Agent>> {
+        let call_sid = form.call_sid().ok()?;
+        if let Some(handle) = self.exchange.registry.find(call_sid) {
+            return Some(handle.agent);
+        }
+        if let LookUp::Found(agent) = self.called(form).await {
+            return Some(agent);
+        }
+        let row = self.store.call_by_sid(call_sid).await.ok()??;
+        self.directory.by_id(row.agent_id).await
+    }
+}

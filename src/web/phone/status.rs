@@ -1,0 +1,68 @@
+//! The callbacks: how a call and how a stream fares. Both are optional, may come twice and out of
+//! order.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode, Uri};
+use metrics::counter;
+use tracing::warn;
+
+use super::Refused;
+use crate::line::registry::Command;
+use crate::twilio::form::{Form, StreamEvent};
+use crate::web::Front;
+
+/// `POST /twilio/status`: a call that is over is completed, if nothing else has done so.
+pub(super) async fn status(
+    State(front): State<Arc<Front>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refused> {
+    let form = front.signed(&uri, &headers, &body).await?;
+    let call_sid = form.call_sid()?;
+    if form.call_status().is_some_and(|status| status.is_over()) {
+        match front.exchange.registry.find(call_sid) {
+            Some(handle) => {
+                // A task that is gone has ended the call already.
+                let _ = handle.commands.send(Command::CallerLeft).await;
+            }
+            None if front.exchange.registry.has_ended(call_sid) => {}
+            None => front.complete_elsewhere(call_sid.to_owned()),
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /twilio/stream-status`: the only place where a failed handshake shows.
+pub(super) async fn stream_status(
+    State(front): State<Arc<Front>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refused> {
+    let form = front.signed(&uri, &headers, &body).await?;
+    let call_sid = form.call_sid()?;
+    if let Some(StreamEvent::Error) = form.stream_event() {
+        counter!("frontdesk_stream_errors_total").increment(1);
+        warn!(call_sid, "the phone company reports a stream error");
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Front {
+    async fn signed(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Form, Refused> {
+        let form = Form::parse(body)?;
+        form.call_sid()?;
+        let agent = self.agent_of(&form).await;
+        self.check(agent.as_deref(), uri, headers, &form)?;
+        Ok(form)
+    }
+}

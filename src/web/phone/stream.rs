@@ -1,0 +1,162 @@
+//! `GET /twilio/stream/{token}`: the media WebSocket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use metrics::counter;
+use tracing::{info, warn};
+
+use crate::agent::Agent;
+use crate::clock;
+use crate::line::driver::Opening;
+use crate::line::registry::{Begin, Claim, Command, RowKnown};
+use crate::line::{registry::CallHandle, stream_config};
+use crate::store::StreamClaim;
+use crate::twilio::signature::{SIGNATURE_HEADER, upgrade_is_valid};
+use crate::twilio::token::{self, StreamClaims};
+use crate::web::Front;
+use crate::web::upgrade::upgrade;
+
+/// How long the database may take to say that a token is still good, where memory says so too.
+const CLAIM_LIMIT: Duration = Duration::from_millis(250);
+/// How long it may take where only the database knows.
+const FIND_LIMIT: Duration = Duration::from_secs(2);
+
+/// Admits a stream by its token alone; every other question is answered before the upgrade.
+pub(super) async fn stream(
+    State(front): State<Arc<Front>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let Some((claims, agent)) = front.verified(&token).await else {
+        counter!("frontdesk_streams_refused_total", "reason" => "token").increment(1);
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    front.note_signature(&agent, request.uri().path(), request.headers());
+    if let Some(machine) = front.belongs_to(&claims) {
+        return (StatusCode::OK, [("fly-replay", format!("instance={machine}"))]).into_response();
+    }
+    let (response, upgraded) = match upgrade(request, stream_config()) {
+        Ok(upgrade) => upgrade,
+        Err(error) => return error.into_response(),
+    };
+    let Some(handle) = front.claim(&claims, &agent).await else {
+        counter!("frontdesk_streams_refused_total", "reason" => "spent").increment(1);
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    clock::spawn(async move {
+        if let Some(socket) = upgraded.await {
+            // A call that has ended meanwhile drops the socket, which closes it.
+            let _ = handle.commands.send(Command::Stream(Box::new(socket))).await;
+        }
+    });
+    response
+}
+
+impl Front {
+    /// The token's claims, if it was minted under the agent's auth token and is in time.
+    async fn verified(&self, token: &str) -> Option<(StreamClaims, Arc<Agent>)> {
+        let claims = token::peek(token)?;
+        let agent = match self.exchange.registry.find(&claims.call_sid) {
+            Some(handle) if handle.agent.id == claims.agent_id => handle.agent,
+            _ => self.directory.by_id(claims.agent_id).await?,
+        };
+        let auth_token = self.auth_token(Some(&agent))?;
+        let claims = token::verify(auth_token, token, clock::unix_now().as_secs()).ok()?;
+        Some((claims, agent))
+    }
+
+    /// The upgrade's own signature is noted, not required: its exact form is not certain.
+    fn note_signature(&self, agent: &Agent, path: &str, headers: &HeaderMap) {
+        let header = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
+        let auth_token = self.auth_token(Some(agent)).unwrap_or_default();
+        let seen = match header {
+            None => "absent",
+            Some(header)
+                if upgrade_is_valid(auth_token, self.public_url.as_str(), path, header) =>
+            {
+                "valid"
+            }
+            Some(_) => "mismatch",
+        };
+        if seen == "mismatch" {
+            warn!("the stream's own signature does not match; its token does");
+        }
+        counter!("frontdesk_stream_signatures_total", "seen" => seen).increment(1);
+    }
+
+    /// The machine that the stream should go to instead, where the host can send it there.
+    fn belongs_to<'a>(&self, claims: &'a StreamClaims) -> Option<&'a str> {
+        let ours = self.fly_machine_id.as_deref()?;
+        let theirs = claims.machine.as_deref()?;
+        let is_here = self.exchange.registry.find(&claims.call_sid).is_some();
+        // The name goes into a header of ours.
+        let is_plain = theirs.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (ours != theirs && !is_here && is_plain).then_some(theirs)
+    }
+
+    /// Spends the token: here in memory, and in the row, so that no other instance takes it too.
+    async fn claim(self: &Arc<Self>, claims: &StreamClaims, agent: &Arc<Agent>) -> Option<CallHandle> {
+        let StreamClaims { call_sid, nonce, .. } = claims;
+        let registry = &self.exchange.registry;
+        match registry.claim(call_sid, nonce) {
+            Claim::Spent => None,
+            Claim::Here(handle, RowKnown(row_known)) => {
+                let asks = row_known && self.exchange.log.is_database_up();
+                let in_row = async {
+                    let claim =
+                        self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
+                    clock::within(CLAIM_LIMIT, claim).await
+                };
+                match if asks { in_row.await } else { None } {
+                    Some(Ok(StreamClaim::Spent | StreamClaim::Ended)) => None,
+                    // The database is away or has not been told of the row: memory decides.
+                    Some(Ok(StreamClaim::Claimed { .. } | StreamClaim::NoRow) | Err(_)) | None => {
+                        Some(handle)
+                    }
+                }
+            }
+            Claim::Elsewhere => self.take_over(claims, agent).await,
+        }
+    }
+
+    /// The webhook was another instance's: the call goes on here, with an engine dialled anew.
+    async fn take_over(
+        self: &Arc<Self>,
+        claims: &StreamClaims,
+        agent: &Arc<Agent>,
+    ) -> Option<CallHandle> {
+        let StreamClaims { call_sid, nonce, .. } = claims;
+        let registry = &self.exchange.registry;
+        if registry.has_ended(call_sid) || !registry.spend(nonce) {
+            return None;
+        }
+        let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
+        match clock::within(FIND_LIMIT, claim).await {
+            Some(Ok(StreamClaim::Claimed { .. })) => {}
+            Some(Ok(StreamClaim::Spent | StreamClaim::Ended)) => return None,
+            // Its row is in another instance's spool, or the database is away; without the row
+            // there is nothing to complete, and the other instance will.
+            Some(Ok(StreamClaim::NoRow) | Err(_)) | None => return None,
+        }
+        let row = clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
+        let begin = registry.begin(call_sid, row.id, Arc::clone(agent), "");
+        let Begin::New(slot, commands) = begin else { return None };
+        info!(call_sid, "a call of another instance goes on here");
+        let seq = self.next_seq(row.id).await;
+        self.exchange.start(Opening {
+            slot,
+            commands,
+            agent: Arc::clone(agent),
+            call_log_id: row.id,
+            call_sid: call_sid.clone(),
+            caller: row.caller,
+            started: Duration::from_micros(row.started_us.unsigned_abs()),
+            seq,
+        });
+        registry.find(call_sid)
+    }
+}

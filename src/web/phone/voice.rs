@@ -1,0 +1,59 @@
+//! `POST /twilio/voice`: a call comes in.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use http::{HeaderMap, Uri};
+use metrics::{counter, histogram};
+
+use super::answer::{fallback, hang_up, nobody};
+use super::{Document, Refused};
+use crate::clock::Stopwatch;
+use crate::line::directory::LookUp;
+use crate::twilio::form::Form;
+use crate::web::Front;
+
+/// Answers the webhook of every number. Each way ends in TwiML that leaves the caller with
+/// somebody or something that speaks, or in a status that sends Twilio to its own fallback.
+pub(super) async fn voice(
+    State(front): State<Arc<Front>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Document, Refused> {
+    let since = Stopwatch::start();
+    let answered = answer(&front, &uri, &headers, &body).await;
+    histogram!("frontdesk_webhook_seconds").record(since.elapsed());
+    answered
+}
+
+async fn answer(
+    front: &Arc<Front>,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Document, Refused> {
+    let form = Form::parse(body)?;
+    let call_sid = form.call_sid()?.to_owned();
+    form.to()?;
+    // A call that is already here keeps its agent, whatever has become of the number since.
+    let here = front.exchange.registry.find(&call_sid).map(|handle| handle.agent);
+    let called = match here {
+        Some(agent) => LookUp::Found(agent),
+        None => front.called(&form).await,
+    };
+    let LookUp::Found(agent) = called else {
+        if matches!(called, LookUp::Unavailable) && front.auth_token(None).is_none() {
+            return Err(Refused::Unavailable);
+        }
+        front.check(None, uri, headers, &form)?;
+        counter!("frontdesk_calls_rejected_total", "reason" => "no agent").increment(1);
+        return Ok(nobody());
+    };
+    front.check(Some(&agent), uri, headers, &form)?;
+    if form.call_status().is_some_and(|status| status.is_over()) {
+        return Ok(hang_up());
+    }
+    Ok(front.admit(&agent, &call_sid, form.from()).await.unwrap_or_else(|| fallback(&agent)))
+}

@@ -1,0 +1,371 @@
+//! Calls as scripts: `tests/calls/*.call`. What happens is given, what the core does about it is
+//! compared.
+//!
+//! Each line is `TIME SIGN WORDS`, times in ms:
+//! - `<` an event, given;
+//! - `~` a mark or a deadline that came by itself; `>` an action. Both are expected.
+//! - `|` at the end, the transcript and the end of the call, expected.
+//!
+//! `set NAME VALUE` changes a setting, `phone off` keeps marks from coming back, `notes on` shows
+//! what is written down. `#` is a comment. With `UPDATE_CALLS=1` the expected lines are written
+//! anew: read the difference.
+
+mod call_phone;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use call_phone::Phone;
+use frontdesk::call::{
+    Action, Call, CallRecord, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Purpose,
+    ReplyId, ReplyOutcome, Sent, Timer, Usage, Words,
+};
+
+#[test]
+fn every_script_plays_out_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calls");
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .expect("the scripts are in tests/calls")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "call"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 25, "only {} scripts found", paths.len());
+    let failures: Vec<String> = paths.iter().filter_map(|path| check(path)).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Plays one script; says what differs.
+fn check(path: &Path) -> Option<String> {
+    let script = std::fs::read_to_string(path).expect("the script can be read");
+    let played = Player::play(&script);
+    if played == script {
+        return None;
+    }
+    if std::env::var_os("UPDATE_CALLS").is_some() {
+        std::fs::write(path, played).expect("the script can be written");
+        return None;
+    }
+    Some(format!("{}:\n{}", path.display(), difference(&script, &played)))
+}
+
+/// The lines around the first difference, `-` expected, `+` what happened.
+fn difference(expected: &str, happened: &str) -> String {
+    let (expected, happened): (Vec<_>, Vec<_>) =
+        (expected.lines().collect(), happened.lines().collect());
+    let same = expected.iter().zip(&happened).take_while(|(one, other)| one == other).count();
+    let mut text = String::new();
+    for line in &expected[same.saturating_sub(6)..same] {
+        let _ = writeln!(text, "  {line}");
+    }
+    for line in expected.iter().skip(same).take(8) {
+        let _ = writeln!(text, "- {line}");
+    }
+    for line in happened.iter().skip(same).take(8) {
+        let _ = writeln!(text, "+ {line}");
+    }
+    text
+}
+
+struct Player {
+    call: Call,
+    phone: Option<Phone>,
+    notes: bool,
+    at: CallTime,
+    record: CallRecord,
+    text: String,
+}
+
+impl Player {
+    fn play(script: &str) -> String {
+        let (mut settings, mut notes, mut phone) = (usual_settings(), false, true);
+        for line in script.lines() {
+            match line.split_whitespace().collect::<Vec<_>>()[..] {
+                ["set", name, value] => set(&mut settings, name, value),
+                ["notes", "on"] => notes = true,
+                ["phone", "off"] => phone = false,
+                _ => {}
+            }
+        }
+        let mut player = Self {
+            call: Call::new(settings),
+            phone: phone.then(Phone::default),
+            notes,
+            at: CallTime::default(),
+            record: CallRecord::new(),
+            text: String::new(),
+        };
+        // Comments stand before the event that they are about.
+        let mut comments = String::new();
+        for line in script.lines() {
+            let expected = line.starts_with('|')
+                || matches!(line.split_whitespace().nth(1), Some("~" | ">"))
+                    && !line.starts_with('#');
+            match line.split_once('<') {
+                _ if expected => {}
+                Some((time, event)) if !line.starts_with('#') => {
+                    let at = CallTime::from_ms(time.trim().parse().expect("a line begins with ms"));
+                    assert!(at >= player.at, "{at:?} comes too late in:\n{script}");
+                    player.at = at;
+                    player.pass_time(at);
+                    player.text.push_str(&std::mem::take(&mut comments));
+                    player.line(at, '<', event.trim());
+                    player.give(at, event.trim());
+                }
+                _ => {
+                    comments.push_str(line);
+                    comments.push('\n');
+                }
+            }
+        }
+        player.finish();
+        player.text
+    }
+
+    /// Deadlines and marks until `at`, as they come.
+    fn pass_time(&mut self, until: CallTime) {
+        for _ in 0..100_000 {
+            let deadline = self.call.deadline().filter(|(at, _)| *at <= until);
+            let mark = self.phone.as_mut().and_then(Phone::next).filter(|at| *at <= until);
+            match (deadline, mark) {
+                (_, Some(at)) if deadline.is_none_or(|(due, _)| at <= due) => {
+                    let mark = self.phone.as_mut().and_then(Phone::take).expect("a mark is due");
+                    if !self.call.is_over() {
+                        self.line(at, '~', &format!("mark {mark}"));
+                    }
+                    self.handle(at, Event::MarkReturned(mark));
+                }
+                (Some((at, timer)), _) => {
+                    self.line(at, '~', &format!("due {}", timer_name(timer)));
+                    self.handle(at, Event::Due(timer));
+                }
+                _ => return,
+            }
+        }
+        panic!("the call does not come to rest");
+    }
+
+    fn give(&mut self, at: CallTime, text: &str) {
+        if text == "wait" {
+            return;
+        }
+        let event = parse_event(text);
+        if let (Event::ReplyAudio { reply, bytes, .. }, Some(phone)) = (&event, &mut self.phone) {
+            if !self.call.accepts_audio(*reply) {
+                self.line(at, '>', "audio dropped");
+                return;
+            }
+            phone.audio(at, u64::from(*bytes) / 8);
+        }
+        if let (Event::LineLost, Some(phone)) = (&event, &mut self.phone) {
+            phone.lose();
+        }
+        self.handle(at, event);
+    }
+
+    fn handle(&mut self, at: CallTime, event: Event) {
+        for action in self.call.handle(at, event) {
+            match (&action, &mut self.phone) {
+                (Action::ClearLine, Some(phone)) => phone.clear(at),
+                (Action::PlaceMark(mark), Some(phone)) => phone.mark(at, *mark),
+                _ => {}
+            }
+            if let Action::Note(event) = &action {
+                let opened = self.call.opened_at();
+                self.record.apply(opened.map_or(0, |opened| at.ms_since(opened)), event);
+            }
+            if self.notes || !matches!(action, Action::Note(_)) {
+                self.line(at, '>', &show(&action));
+            }
+        }
+    }
+
+    fn line(&mut self, at: CallTime, sign: char, text: &str) {
+        let _ = writeln!(self.text, "{:<7}{sign} {text}", at.ms());
+    }
+
+    fn finish(&mut self) {
+        for line in self.record.transcript().lines() {
+            let _ = writeln!(self.text, "| {line}");
+        }
+        let end = self.record.end().map_or_else(|| "open".to_owned(), |end| lower(&end));
+        let _ = writeln!(self.text, "| {end}");
+    }
+}
+
+fn usual_settings() -> CallSettings {
+    CallSettings {
+        greets: true,
+        interruptible: true,
+        greeting_interruptible: true,
+        reprompt_after_ms: 10_000,
+        reprompts: 2,
+        limit_ms: 1_800_000,
+    }
+}
+
+fn set(settings: &mut CallSettings, name: &str, value: &str) {
+    let number = || value.parse().expect("the setting is a number");
+    match name {
+        "greets" => settings.greets = value == "yes",
+        "interruptible" => settings.interruptible = value == "yes",
+        "greeting_interruptible" => settings.greeting_interruptible = value == "yes",
+        "reprompt_after" => settings.reprompt_after_ms = number(),
+        "reprompts" => settings.reprompts = value.parse().expect("the setting is a number"),
+        "limit" => settings.limit_ms = number(),
+        _ => panic!("no such setting: {name}"),
+    }
+}
+
+fn number(text: &str) -> u32 {
+    text.parse().unwrap_or_else(|_| panic!("not a number: {text}"))
+}
+
+fn parse_event(text: &str) -> Event {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let rest = |skip: usize| {
+        let mut rest = text;
+        for _ in 0..skip {
+            rest = rest.split_once(' ').map_or("", |(_, rest)| rest);
+        }
+        rest.to_owned()
+    };
+    match words[..] {
+        ["line", "open"] => Event::LineOpen,
+        ["line", "lost"] => Event::LineLost,
+        ["caller", "left"] => Event::CallerLeft,
+        ["owner", "ends"] => Event::OwnerEnds,
+        ["drain"] => Event::Drain,
+        ["engine", "ready"] => Event::EngineReady,
+        ["engine", "lost"] => Event::EngineLost { fatal: false, why: "closed".to_owned() },
+        ["engine", "lost", "fatal"] => Event::EngineLost { fatal: true, why: "quota".to_owned() },
+        ["speech", utterance, "started"] => Event::SpeechStarted { utterance: utterance.into() },
+        ["speech", utterance, "stopped"] => Event::SpeechStopped { utterance: utterance.into() },
+        ["speech", utterance, "committed"] => {
+            Event::SpeechCommitted { utterance: utterance.into() }
+        }
+        ["words", utterance, "inaudible"] => {
+            Event::CallerWords { utterance: utterance.into(), words: Words::Inaudible }
+        }
+        ["words", utterance, ..] => {
+            Event::CallerWords { utterance: utterance.into(), words: Words::Final(rest(2)) }
+        }
+        ["partial", utterance, ..] => {
+            Event::CallerWords { utterance: utterance.into(), words: Words::Partial(rest(2)) }
+        }
+        ["key", key] => Event::KeyPressed(key.chars().next().expect("a key is named")),
+        ["done", run, "failed", ..] => {
+            Event::FunctionDone { run: FunctionRun(number(run)), ok: false, output: rest(3) }
+        }
+        ["done", run, ..] => {
+            Event::FunctionDone { run: FunctionRun(number(run)), ok: true, output: rest(2) }
+        }
+        ["mark", mark] => Event::MarkReturned(mark.parse::<Mark>().expect("a mark is named")),
+        ["reply", reply, ref what @ ..] => reply_event(ReplyId(number(reply)), what, &rest(3)),
+        _ => panic!("no such event: {text}"),
+    }
+}
+
+fn reply_event(reply: ReplyId, what: &[&str], rest: &str) -> Event {
+    let ended = |outcome| Event::ReplyEnded { reply, outcome, usage: Usage::default() };
+    let failed = |fatal| ended(ReplyOutcome::Failed { fatal, why: "server_error".to_owned() });
+    match *what {
+        ["started"] => Event::ReplyStarted { reply },
+        ["audio", ms] => {
+            Event::ReplyAudio { reply, item: format!("item{}", reply.0), bytes: number(ms) * 8 }
+        }
+        ["audio", ms, item] => {
+            Event::ReplyAudio { reply, item: item.to_owned(), bytes: number(ms) * 8 }
+        }
+        ["words", ..] => Event::ReplyWords { reply, text: format!("{rest} ") },
+        ["wants", id, name, ref arguments @ ..] => Event::FunctionWanted {
+            reply,
+            engine_call_id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: if arguments.is_empty() { "{}".to_owned() } else { arguments.join(" ") },
+        },
+        ["request", "sent", took_us] => {
+            Event::Sent { reply, what: Sent::Request, took_us: number(took_us) }
+        }
+        ["first", "sent", took_us] => {
+            Event::Sent { reply, what: Sent::FirstAudio, took_us: number(took_us) }
+        }
+        ["completed"] => ended(ReplyOutcome::Completed),
+        ["cancelled"] => ended(ReplyOutcome::Cancelled),
+        ["incomplete"] => ended(ReplyOutcome::Incomplete),
+        ["failed"] => failed(false),
+        ["failed", "fatal"] => failed(true),
+        ["used", input, output] => Event::ReplyEnded {
+            reply,
+            outcome: ReplyOutcome::Completed,
+            usage: Usage {
+                input_tokens: number(input).into(),
+                output_tokens: number(output).into(),
+            },
+        },
+        _ => panic!("no such report of a reply: {what:?}"),
+    }
+}
+
+fn show(action: &Action) -> String {
+    match action {
+        Action::Reply { reply, purpose } => format!("reply {} {}", reply.0, show_purpose(purpose)),
+        Action::CancelReply { reply } => format!("cancel {}", reply.0),
+        Action::TruncateItem { item, heard_ms } => format!("truncate {item} at {heard_ms}"),
+        Action::DeleteItem { item } => format!("delete {item}"),
+        Action::AddMessage { role, text } => format!("message {} {text}", lower(role)),
+        Action::ClearLine => "clear".to_owned(),
+        Action::PlaceMark(mark) => format!("mark {mark}"),
+        Action::RunFunction { run, engine_call_id, name, arguments } => {
+            format!("run {} {engine_call_id} {name} {arguments}", run.0)
+        }
+        Action::GiveOutput { engine_call_id, output } => {
+            format!("output {engine_call_id} {output}")
+        }
+        Action::DialEngine { history } => {
+            let said =
+                history.iter().map(|said| format!(" [{}: {}]", lower(&said.role), said.text));
+            format!("dial engine{}", said.collect::<String>())
+        }
+        Action::Note(event) => format!("note {}", show_note(event)),
+        Action::MoveToFallback => "move to fallback".to_owned(),
+        Action::HangUp(end) => format!("hang up {}", lower(end)),
+    }
+}
+
+fn show_purpose(purpose: &Purpose) -> String {
+    match purpose {
+        Purpose::Reprompt(n) => format!("reprompt {n}"),
+        Purpose::Goodbye(reason) => format!("goodbye {}", lower(reason)),
+        Purpose::LimitWarning => "limit warning".to_owned(),
+        Purpose::WelcomeBack => "welcome back".to_owned(),
+        other => lower(other),
+    }
+}
+
+/// A note as its JSON, which is what is written.
+fn show_note(event: &LogEvent) -> String {
+    let json = serde_json::to_value(event).expect("a note is JSON");
+    format!("{} {}", json["kind"].as_str().unwrap_or_default(), json["data"])
+}
+
+/// A name from its debug form: `End { status: Completed, ended_by: Caller }` is `completed caller`.
+fn lower(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    match text.split_once('{') {
+        None => text.to_lowercase(),
+        Some((_, fields)) => fields
+            .trim_end_matches('}')
+            .split(',')
+            .filter_map(|field| field.split_once(':').map(|(_, value)| value.trim().to_lowercase()))
+            .collect::<Vec<_>>()
+            .join(" "),
+    }
+}
+
+fn timer_name(timer: Timer) -> String {
+    match timer {
+        Timer::LimitWarning => "limit warning".to_owned(),
+        other => lower(&other),
+    }
+}

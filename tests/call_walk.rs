@@ -1,0 +1,428 @@
+//! Random walks: whatever an engine, a phone and a caller do, in whatever order, some things always
+//! hold.
+
+mod call_phone;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use call_phone::Phone;
+use frontdesk::call::{
+    Action, Call, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, ReplyId,
+    ReplyOutcome, Timer, Usage, Words,
+};
+use proptest::prelude::*;
+
+/// What happens next, with a number that says which one.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    EngineReady,
+    EngineLost,
+    LineOpen,
+    LineLost,
+    Speech(u8),
+    Words(u8),
+    Key,
+    Audio(u8),
+    ReplyWords,
+    Function(u8),
+    FunctionDone(u8),
+    ReplyEnds(u8),
+    Stale(u8),
+    OwnerEnds,
+    Drain,
+}
+
+fn step() -> impl Strategy<Value = (u64, Step)> {
+    let step = prop_oneof![
+        4 => Just(Step::EngineReady),
+        1 => Just(Step::EngineLost),
+        4 => Just(Step::LineOpen),
+        1 => Just(Step::LineLost),
+        9 => any::<u8>().prop_map(Step::Speech),
+        3 => any::<u8>().prop_map(Step::Words),
+        1 => Just(Step::Key),
+        12 => any::<u8>().prop_map(Step::Audio),
+        4 => Just(Step::ReplyWords),
+        3 => any::<u8>().prop_map(Step::Function),
+        3 => any::<u8>().prop_map(Step::FunctionDone),
+        6 => any::<u8>().prop_map(Step::ReplyEnds),
+        3 => any::<u8>().prop_map(Step::Stale),
+    ];
+    // Ends of the call are rare, or there would be no walk.
+    let step = prop_oneof![
+        80 => step,
+        1 => Just(Step::OwnerEnds),
+        1 => Just(Step::Drain),
+    ];
+    (prop_oneof![6 => 0..400_u64, 1 => 400..9_000_u64], step)
+}
+
+fn settings() -> impl Strategy<Value = CallSettings> {
+    (any::<bool>(), any::<bool>(), any::<bool>(), 0..3_u64, 0..3_u32).prop_map(
+        |(greets, interruptible, greeting_interruptible, idle, reprompts)| CallSettings {
+            greets,
+            interruptible,
+            greeting_interruptible,
+            reprompt_after_ms: idle * 2_000,
+            reprompts,
+            limit_ms: 60_000,
+        },
+    )
+}
+
+/// The world around the call, and what it has seen.
+struct World {
+    call: Call,
+    now: CallTime,
+    phone: Phone,
+    line_open: bool,
+    ever_open: bool,
+    engine_ready: bool,
+    engine_session: u32,
+    /// The reply that the engine works on, and whether it was told to stop.
+    active: Option<(ReplyId, bool)>,
+    cancelled: BTreeSet<ReplyId>,
+    sent_bytes: BTreeMap<ReplyId, u64>,
+    marked: BTreeMap<ReplyId, u64>,
+    generation: u32,
+    utterances: u32,
+    /// Every function call: the session that wanted it, and how many outputs it got.
+    calls: BTreeMap<String, (u32, u32)>,
+    running: Vec<FunctionRun>,
+    over: bool,
+    ended: bool,
+}
+
+impl World {
+    fn new(settings: CallSettings) -> Self {
+        Self {
+            call: Call::new(settings),
+            now: CallTime::default(),
+            phone: Phone::default(),
+            line_open: false,
+            ever_open: false,
+            engine_ready: false,
+            engine_session: 1,
+            active: None,
+            cancelled: BTreeSet::new(),
+            sent_bytes: BTreeMap::new(),
+            marked: BTreeMap::new(),
+            generation: 0,
+            utterances: 0,
+            calls: BTreeMap::new(),
+            running: Vec::new(),
+            over: false,
+            ended: false,
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let actions = self.call.handle(self.now, event.clone());
+        for action in actions {
+            assert!(!self.over, "after the end: {action:?} because of {event:?}");
+            self.see(&action);
+        }
+        assert_eq!(self.over, self.call.is_over());
+        if let Some((at, timer)) = self.call.deadline() {
+            assert!(at >= self.now, "{timer:?} is in the past after {event:?}");
+        }
+    }
+
+    fn see(&mut self, action: &Action) {
+        match action {
+            Action::Reply { reply, .. } => {
+                assert!(self.engine_ready, "asked an engine that is not ready");
+                assert!(self.active.is_none_or(|(_, stopping)| stopping), "two replies at once");
+                self.active = Some((*reply, false));
+            }
+            Action::CancelReply { reply } => {
+                assert_eq!(self.active, Some((*reply, false)), "cancelled what is not active");
+                self.active = Some((*reply, true));
+                self.cancelled.insert(*reply);
+            }
+            Action::TruncateItem { item, heard_ms } => {
+                let sent = self.sent_bytes[&reply_of(item)];
+                assert!(*heard_ms > 0 && *heard_ms <= sent / 8, "{heard_ms} of {sent} bytes");
+            }
+            Action::DeleteItem { item } => {
+                assert!(self.sent_bytes.contains_key(&reply_of(item)));
+            }
+            Action::ClearLine => {
+                assert!(self.line_open, "cleared a line that is not open");
+                self.phone.clear(self.now);
+            }
+            Action::PlaceMark(mark) => self.see_mark(*mark),
+            Action::RunFunction { run, engine_call_id, .. } => {
+                assert!(self.calls.contains_key(engine_call_id));
+                self.running.push(*run);
+            }
+            Action::GiveOutput { engine_call_id, .. } => {
+                let (session, outputs) = self.calls.get_mut(engine_call_id).expect("was wanted");
+                assert_eq!(*session, self.engine_session, "an output for an engine that is gone");
+                *outputs += 1;
+                assert_eq!(*outputs, 1, "two outputs for {engine_call_id}");
+            }
+            Action::AddMessage { .. } => assert!(self.engine_ready),
+            Action::DialEngine { .. } => assert!(!self.engine_ready),
+            Action::Note(event) => self.see_note(event),
+            Action::MoveToFallback => {
+                assert!(self.line_open, "moved a call without a line");
+                self.over = true;
+            }
+            Action::HangUp(_) => {
+                assert!(self.ended, "hung up without writing it down");
+                self.over = true;
+            }
+        }
+    }
+
+    fn see_mark(&mut self, mark: Mark) {
+        let sent = self.sent_bytes.get(&mark.reply).copied().unwrap_or_default();
+        assert_eq!(mark.ms, sent / 8, "a mark says what was sent");
+        assert!(mark.generation >= self.generation, "generations do not go back");
+        self.generation = mark.generation;
+        let before = self.marked.insert(mark.reply, mark.ms);
+        assert!(before.is_none_or(|before| before <= mark.ms), "marks of a reply do not go back");
+        if self.line_open {
+            self.phone.mark(self.now, mark);
+        }
+    }
+
+    fn see_note(&mut self, event: &LogEvent) {
+        assert!(!self.ended, "after the end: {event:?}");
+        match event {
+            LogEvent::AgentSaid { reply, generated, heard, heard_ms, .. } => {
+                let sent = self.sent_bytes.get(&ReplyId(*reply)).copied().unwrap_or_default();
+                assert!(*heard_ms <= sent / 8, "heard {heard_ms} ms of {sent} bytes");
+                assert!(generated.starts_with(heard.as_str()));
+            }
+            LogEvent::Ended(_) => self.ended = true,
+            _ => {}
+        }
+    }
+
+    /// Deadlines and marks until then, as they come.
+    fn pass(&mut self, until: CallTime) {
+        let mut at_once = 0;
+        loop {
+            let deadline = self.call.deadline().filter(|(at, _)| *at <= until);
+            let mark = self.phone.next().filter(|at| *at <= until);
+            let at = match (deadline, mark) {
+                (Some((due, _)), Some(mark)) => due.min(mark),
+                (Some((due, _)), None) => due,
+                (None, Some(mark)) => mark,
+                (None, None) => break,
+            };
+            at_once = if at > self.now { 0 } else { at_once + 1 };
+            assert!(at_once < 200, "a busy loop");
+            self.now = self.now.max(at);
+            if mark == Some(at) {
+                let mark = self.phone.take().expect("a mark is due");
+                self.handle(Event::MarkReturned(mark));
+            } else if let Some((due, timer)) = deadline {
+                self.handle(Event::Due(timer));
+                assert_ne!(self.call.deadline(), Some((due, timer)), "a deadline was not moved");
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn take_step(&mut self, step: Step) {
+        match step {
+            Step::EngineReady => {
+                self.engine_ready = true;
+                self.handle(Event::EngineReady);
+            }
+            Step::EngineLost => {
+                self.engine_ready = false;
+                self.engine_session += 1;
+                self.active = None;
+                self.handle(Event::EngineLost { fatal: false, why: "closed".to_owned() });
+            }
+            Step::LineOpen => {
+                if self.line_open {
+                    self.phone.lose();
+                }
+                (self.line_open, self.ever_open) = (true, true);
+                self.handle(Event::LineOpen);
+            }
+            Step::LineLost => {
+                self.line_open = false;
+                self.phone.lose();
+                self.handle(Event::LineLost);
+            }
+            Step::Speech(which) => self.speech(which),
+            Step::Words(which) => self.words(which),
+            Step::Key => self.handle(Event::KeyPressed('5')),
+            Step::OwnerEnds => self.handle(Event::OwnerEnds),
+            Step::Drain => self.handle(Event::Drain),
+            Step::FunctionDone(which) if !self.running.is_empty() => {
+                let run = self.running.swap_remove(usize::from(which) % self.running.len());
+                self.handle(Event::FunctionDone { run, ok: true, output: "{}".to_owned() });
+            }
+            Step::FunctionDone(_) => {}
+            Step::Stale(which) => self.stale(which),
+            Step::Audio(_) | Step::ReplyWords | Step::Function(_) | Step::ReplyEnds(_) => {
+                if let Some((reply, stopping)) = self.active.filter(|_| self.engine_ready) {
+                    self.reply(reply, stopping, step);
+                }
+            }
+        }
+    }
+
+    fn speech(&mut self, which: u8) {
+        let utterance = format!("u{}", self.utterances.saturating_sub(u32::from(which / 4) % 3));
+        match which % 4 {
+            0 | 1 if which < 200 => {
+                self.utterances += 1;
+                let utterance = format!("u{}", self.utterances);
+                self.handle(Event::SpeechStarted { utterance });
+            }
+            0 | 1 | 2 => self.handle(Event::SpeechStopped { utterance }),
+            _ => self.handle(Event::SpeechCommitted { utterance }),
+        }
+    }
+
+    fn words(&mut self, which: u8) {
+        let utterance = format!("u{}", self.utterances.saturating_sub(u32::from(which) % 3));
+        let words = match which / 64 {
+            0 => Words::Partial("Hello".to_owned()),
+            1 => Words::Inaudible,
+            _ => Words::Final("Hello there".to_owned()),
+        };
+        self.handle(Event::CallerWords { utterance, words });
+    }
+
+    /// The engine goes on with the reply that it works on; after it was told to stop, too.
+    fn reply(&mut self, reply: ReplyId, stopping: bool, step: Step) {
+        match step {
+            Step::Audio(size) => self.audio(reply, u32::from(size) * 6 + 1),
+            Step::ReplyWords => {
+                self.handle(Event::ReplyWords { reply, text: "some words ".into() })
+            }
+            Step::Function(which) => {
+                let engine_call_id = format!("c{}", self.calls.len());
+                self.calls.insert(engine_call_id.clone(), (self.engine_session, 0));
+                let name = if which < 40 { "end_call" } else { "book" }.to_owned();
+                let arguments = "{}".to_owned();
+                self.handle(Event::FunctionWanted { reply, engine_call_id, name, arguments });
+            }
+            Step::ReplyEnds(which) => {
+                self.active = None;
+                let outcome = match which {
+                    _ if stopping => ReplyOutcome::Cancelled,
+                    0..10 => ReplyOutcome::Failed { fatal: false, why: "error".to_owned() },
+                    10..20 => ReplyOutcome::Incomplete,
+                    _ => ReplyOutcome::Completed,
+                };
+                self.handle(Event::ReplyEnded { reply, outcome, usage: Usage::default() });
+            }
+            _ => {}
+        }
+    }
+
+    fn audio(&mut self, reply: ReplyId, bytes: u32) {
+        let accepted = self.call.accepts_audio(reply);
+        assert!(!accepted || !self.cancelled.contains(&reply), "audio of a cancelled reply");
+        if accepted && self.line_open {
+            *self.sent_bytes.entry(reply).or_default() += u64::from(bytes);
+            self.phone.audio(self.now, u64::from(bytes) / 8);
+            self.handle(Event::ReplyAudio { reply, item: format!("item{}", reply.0), bytes });
+        }
+    }
+
+    /// Reports that make no sense any more, or never did.
+    fn stale(&mut self, which: u8) {
+        let reply = ReplyId(1_000 + u32::from(which));
+        assert!(!self.call.accepts_audio(reply));
+        self.handle(match which % 6 {
+            0 => Event::ReplyAudio { reply, item: "item".to_owned(), bytes: 800 },
+            1 => Event::MarkReturned(Mark { generation: 0, reply, ms: 100 }),
+            2 => {
+                Event::FunctionDone { run: FunctionRun(reply.0), ok: true, output: "{}".to_owned() }
+            }
+            3 => Event::Due(Timer::Limit),
+            4 => Event::ReplyWords { reply, text: "stale".to_owned() },
+            _ => {
+                let outcome = ReplyOutcome::Completed;
+                Event::ReplyEnded { reply, outcome, usage: Usage::default() }
+            }
+        });
+    }
+
+    /// When the call is over, or nothing but time can happen any more.
+    fn finish(&mut self, caller_leaves: bool) {
+        if caller_leaves || !self.ever_open {
+            self.handle(Event::CallerLeft);
+            self.pass(self.now.plus_ms(2_000));
+        } else {
+            // The limit, a goodbye and the last words.
+            self.pass(self.now.plus_ms(60_000 + 40_000));
+        }
+        assert!(self.call.is_over(), "the call did not end");
+        assert_eq!(self.call.deadline(), None);
+        assert!(self.call.handle(self.now, Event::LineOpen).is_empty());
+    }
+
+    /// Every function call of the engine that is still there has its output, unless the call ended
+    /// before that could be known.
+    fn check_outputs(&self) {
+        for (engine_call_id, (session, outputs)) in &self.calls {
+            let answered = *outputs == 1 || *session != self.engine_session;
+            assert!(answered, "{engine_call_id} was left without an output");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_must_always_hold_does(
+        settings in settings(),
+        steps in prop::collection::vec(step(), 1..120),
+        caller_leaves in any::<bool>(),
+    ) {
+        let mut world = World::new(settings);
+        world.take_step(Step::EngineReady);
+        for (delay_ms, step) in steps {
+            world.pass(world.now.plus_ms(delay_ms));
+            if world.call.is_over() {
+                break;
+            }
+            world.take_step(step);
+        }
+        world.finish(caller_leaves);
+    }
+
+    #[test]
+    fn every_function_call_gets_its_output(
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let settings = CallSettings {
+            greets: true,
+            interruptible: true,
+            greeting_interruptible: true,
+            reprompt_after_ms: 0,
+            reprompts: 0,
+            limit_ms: 3_600_000,
+        };
+        let mut world = World::new(settings);
+        world.take_step(Step::EngineReady);
+        world.take_step(Step::LineOpen);
+        for (delay_ms, step) in steps {
+            world.pass(world.now.plus_ms(delay_ms));
+            world.take_step(step);
+        }
+        // The longest a function may take, and a reply that wants one and then stalls.
+        world.pass(world.now.plus_ms(60_000));
+        if !world.call.is_over() {
+            world.check_outputs();
+        }
+    }
+}
+
+fn reply_of(item: &str) -> ReplyId {
+    let number = item.strip_prefix("item").and_then(|number| number.parse().ok());
+    ReplyId(number.expect("items are named after their reply"))
+}
