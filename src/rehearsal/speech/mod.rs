@@ -16,7 +16,6 @@ mod conversation;
 mod hearing;
 mod http;
 mod language;
-mod listen;
 mod reply;
 mod session;
 mod settings;
@@ -51,6 +50,9 @@ pub const SAMPLES: [&[u8]; 5] = [
 
 /// The header that sox writes before μ-law samples.
 const WAV_HEADER_BYTES: usize = 58;
+
+/// Connections at a time that are no sessions.
+const CONNECTIONS_MAX: usize = 4_096;
 
 const fn sample(wav: &'static [u8]) -> &'static [u8] {
     let (header, samples) = wav.split_at(WAV_HEADER_BYTES);
@@ -191,6 +193,7 @@ pub fn serve(
         shutdown.await;
         closing.command(Fault::CloseSockets { code: 1001 });
     };
-    let task = spawn(listen::listen(listener, http::router(service.clone()), shutdown));
+    let router = http::router(service.clone());
+    let task = spawn(crate::web::serve::serve(listener, router, CONNECTIONS_MAX, shutdown));
     Ok(Speech { address, service, task })
 }
