@@ -6,6 +6,8 @@
 #![expect(clippy::disallowed_methods, reason = "this module is where the ban ends")]
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinHandle;
@@ -56,6 +58,41 @@ impl Clock {
     /// Runs `future` for at most `limit` of call time; `None` when the limit came first.
     pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
         tokio::time::timeout(limit / self.speed, future).await.ok()
+    }
+}
+
+/// One deadline that can be moved, for a task that polls.
+#[derive(Debug)]
+pub struct Alarm {
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    at: Option<tokio::time::Instant>,
+}
+
+impl Alarm {
+    /// An alarm that is not set.
+    pub fn new() -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at: None }
+    }
+
+    /// Sets it to the wall instant `at`, or off. Setting it to what it is costs nothing.
+    pub fn set(&mut self, at: Option<tokio::time::Instant>) {
+        if let Some(at) = at
+            && self.at != Some(at)
+        {
+            self.sleep.as_mut().reset(at);
+        }
+        self.at = at;
+    }
+
+    /// Ready once the deadline has passed, and then until it is set anew.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.at.is_none() { Poll::Pending } else { self.sleep.as_mut().poll(cx) }
+    }
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -229,7 +229,7 @@ async fn a_call_speaks_listens_and_hangs_up() {
     });
     let steps = vec![
         Step::WaitForAgent { quiet: ms(200), limit: ms(20_000) },
-        Step::Say(Sample::babble(2)),
+        Step::Say(Sample::new("hello", &[0x10; 16 * 160])),
         Step::Press("4#".into()),
         Step::HangUp,
     ];
@@ -241,7 +241,8 @@ async fn a_call_speaks_listens_and_hangs_up() {
     assert_eq!((report.agent_bytes, report.replies, report.underruns), (4_000, 1, 0));
     assert_eq!((report.said.len(), &report.documents), (0, &vec![twiml]));
     let [mark] = &report.marks[..] else { panic!("{:?}", report.marks) };
-    assert!(!mark.flushed && mark.echoed_ms - mark.received_ms >= 499, "{mark:?}");
+    let played_ms = mark.echoed_ms - report.first_audio_ms.unwrap();
+    assert!(!mark.flushed && played_ms >= 499, "{mark:?} after {played_ms} ms");
     assert!(report.duration_ms >= 500 + 200 + 400, "{}", report.duration_ms);
     assert_eq!(
         server.paths("CallStatus"),
@@ -303,6 +304,33 @@ async fn a_clear_flushes_marks_and_the_action_follows_a_close() {
         ]
     );
     assert_eq!(server.posts()[3].fields["CallStatus"], "in-progress");
+}
+
+#[tokio::test]
+async fn stamps_in_the_agents_audio_are_measured() {
+    let (url, listener) = media().await;
+    let server = server(&[("/voice", connect(&url, "", ""))]);
+    let base = server.start().await;
+    clock::spawn(async move {
+        let (mut line, _) = Line::take(&url, listener).await;
+        let mut frames = 0;
+        while let Some(message) = line.next().await {
+            if message["event"] == "media" && frames < 10 {
+                frames += 1;
+                let payload = message["media"]["payload"].clone();
+                line.send("media", json!({"media": {"payload": payload}})).await;
+            }
+        }
+    });
+    let mut options = options(&base);
+    options.stamps = true;
+    let wait = Step::WaitForAgent { quiet: ms(500), limit: ms(60_000) };
+    let report = call(options, vec![wait, Step::HangUp]).await;
+    assert_eq!(report.errors, [""; 0]);
+    let stamps = report.stamps.unwrap().summary();
+    assert_eq!(stamps.count, report.agent_bytes / 160);
+    assert!((1..=10).contains(&stamps.count), "{stamps:?}");
+    assert!(stamps.max_us < 20_000_000, "{stamps:?}");
 }
 
 #[tokio::test]

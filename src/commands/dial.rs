@@ -177,7 +177,7 @@ fn unacceptable(argument: &'static str, found: &str, accepted: &'static str) -> 
 /// The caller waits for the agent before each piece of audio and once more after the last.
 fn steps(arguments: &Arguments) -> Result<Vec<Step>, DialError> {
     let samples = if arguments.audio.is_empty() {
-        vec![Sample::babble(8), Sample::babble(5)]
+        Sample::built_in()
     } else {
         arguments.audio.iter().map(|path| sample(path)).collect::<Result<_, _>>()?
     };

@@ -16,9 +16,10 @@ use super::caller::Doing;
 use super::journal::PhoneEventKind;
 use super::placed::PlacedCall;
 use super::playback::{Arrival, Mark, Playback};
-use super::sample::{FRAME, FRAME_BYTES, SILENCE, Sample};
+use super::sample::{FRAME, FRAME_BYTES, Sample};
 use super::script::{AfterDrop, StreamFault};
 use super::webhook::{self, Signing};
+use crate::audio::mulaw::SILENCE;
 use crate::clock::{self, unix_now, within};
 use crate::rehearsal::stamp;
 use crate::socket::small_buffers;
@@ -34,7 +35,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// The largest message that is read: more than a minute of audio.
 const MESSAGE_BYTES: usize = 1024 * 1024;
 
-/// Base64 characters of a stamp.
+/// Base64 characters of a stamp, which are whole: twelve bytes are sixteen characters.
 const STAMP_CHARACTERS: usize = stamp::LENGTH / 3 * 4;
 
 /// A frame of silence, encoded once.
@@ -239,9 +240,9 @@ impl Media<'_> {
     /// The message of the present frame.
     fn frame_message(&mut self, mut payload: String) -> String {
         if self.call.options.stamps {
-            let mut head = String::with_capacity(STAMP_CHARACTERS);
-            STANDARD.encode_string(stamp::bytes(unix_us()), &mut head);
-            payload.replace_range(..STAMP_CHARACTERS, &head);
+            let mut head = [0; stamp::LENGTH];
+            stamp::write(&mut head, unix_us());
+            payload.replace_range(..STAMP_CHARACTERS, &STANDARD.encode(head));
         }
         self.sequence += 1;
         let timestamp_ms = self.chunk * FRAME.as_millis() as u64;
@@ -314,7 +315,7 @@ impl Media<'_> {
         if let (Some(histogram), Some(sent_us)) =
             (&mut journal.report.stamps, stamp::read(&self.audio))
         {
-            histogram.record(Duration::from_micros(unix_us().saturating_sub(sent_us)));
+            histogram.record(unix_us().saturating_sub(sent_us));
         }
         journal.report.agent_bytes += self.audio.len() as u64;
         if self.call.options.keep_audio {

@@ -1,0 +1,272 @@
+//! Who is on the line: the calls that this process holds, each in one slot, exactly counted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::gauge;
+use moka::sync::Cache;
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::agent::Agent;
+use crate::web::upgrade::ServerSocket;
+
+/// How often a call that lost its stream is given back to the agent.
+pub const RETURNS_MAX: u32 = 2;
+/// How many control messages may wait for a call's task. Control is never dropped: whoever sends
+/// it waits.
+const COMMANDS_MAX: usize = 8;
+
+/// What a call's task is told from outside.
+#[derive(Debug)]
+pub enum Command {
+    /// The media stream has come.
+    Stream(Box<ServerSocket>),
+    /// Twilio asks what happens next, because the stream has ended.
+    After {
+        /// Where the answer goes.
+        answer: oneshot::Sender<AfterPlan>,
+    },
+    /// The caller is gone, says Twilio.
+    CallerLeft,
+    /// The owner ends the call.
+    OwnerEnds,
+    /// The server goes down.
+    Drain,
+}
+
+/// What happens after a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterPlan {
+    /// The caller goes back to the agent.
+    Return,
+    /// The agent's fallback.
+    Fallback,
+    /// Nothing.
+    HangUp,
+}
+
+/// How others reach a call's task.
+#[derive(Debug, Clone)]
+pub struct CallHandle {
+    /// The call's row.
+    pub call_log_id: Uuid,
+    /// The agent that has the call.
+    pub agent: Arc<Agent>,
+    /// The task's ear.
+    pub commands: mpsc::Sender<Command>,
+}
+
+struct Entry {
+    handle: CallHandle,
+    nonce: Option<String>,
+    returns: u32,
+    is_row_in_database: bool,
+}
+
+/// All calls of this process.
+pub struct Registry {
+    calls: Mutex<HashMap<String, Entry>>,
+    calls_max: usize,
+    /// Calls that ended a while ago, so that late webhooks about them are told so even while the
+    /// database is away.
+    ended: Cache<String, ()>,
+    draining: watch::Sender<bool>,
+    live: watch::Sender<usize>,
+}
+
+/// What came of asking for a slot.
+#[derive(Debug)]
+pub enum Begin {
+    /// The call has a slot; its task listens here.
+    New(Slot, mpsc::Receiver<Command>),
+    /// The call is already here.
+    Live(CallHandle),
+    /// The call was here and is over.
+    Ended,
+    /// No slot is free, or none is given any more.
+    Full,
+}
+
+/// A call's place. Dropped, it is free.
+#[derive(Debug)]
+pub struct Slot {
+    registry: Arc<Registry>,
+    call_sid: String,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut calls = self.registry.lock();
+        calls.remove(&self.call_sid);
+        self.registry.count(calls.len());
+    }
+}
+
+impl Slot {
+    /// The call is over: late webhooks are told so. The place is freed by dropping the slot.
+    pub fn ended(&self) {
+        self.registry.note_ended(&self.call_sid);
+    }
+}
+
+/// What a stream's token is worth here.
+#[derive(Debug)]
+pub enum Claim {
+    /// The token is the call's present one; it is spent now.
+    Here(CallHandle, RowKnown),
+    /// The call is here and the token is not its present one.
+    Spent,
+    /// The call is not here.
+    Elsewhere,
+}
+
+/// Whether the database has the call's row, so that it can be asked about the token too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowKnown(pub bool);
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("calls_max", &self.calls_max).finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// An empty registry with `calls_max` slots.
+    pub fn new(calls_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            calls: Mutex::default(),
+            calls_max,
+            ended: Cache::builder()
+                .max_capacity(100_000)
+                .time_to_live(Duration::from_secs(4 * 3600))
+                .build(),
+            draining: watch::channel(false).0,
+            live: watch::channel(0).0,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        // Nothing that holds the lock can leave the map half changed.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, calls: usize) {
+        gauge!("frontdesk_calls_live").set(calls as f64);
+        self.live.send_replace(calls);
+    }
+
+    /// Takes a slot for a call, or says why not.
+    pub fn begin(
+        self: &Arc<Self>,
+        call_sid: &str,
+        call_log_id: Uuid,
+        agent: Arc<Agent>,
+        nonce: &str,
+    ) -> Begin {
+        let mut calls = self.lock();
+        if let Some(entry) = calls.get_mut(call_sid) {
+            entry.nonce = Some(nonce.to_owned());
+            return Begin::Live(entry.handle.clone());
+        }
+        if self.ended.contains_key(call_sid) {
+            return Begin::Ended;
+        }
+        if self.is_draining() || calls.len() >= self.calls_max {
+            return Begin::Full;
+        }
+        let (commands, listener) = mpsc::channel(COMMANDS_MAX);
+        let entry = Entry {
+            handle: CallHandle { call_log_id, agent, commands },
+            nonce: Some(nonce.to_owned()),
+            returns: 0,
+            is_row_in_database: false,
+        };
+        calls.insert(call_sid.to_owned(), entry);
+        self.count(calls.len());
+        Begin::New(Slot { registry: Arc::clone(self), call_sid: call_sid.to_owned() }, listener)
+    }
+
+    /// The row turned out to have another id, or is now known to be in the database.
+    pub fn row_is_in_database(&self, call_sid: &str, call_log_id: Uuid) {
+        if let Some(entry) = self.lock().get_mut(call_sid) {
+            entry.handle.call_log_id = call_log_id;
+            entry.is_row_in_database = true;
+        }
+    }
+
+    /// The call, if it is here.
+    pub fn find(&self, call_sid: &str) -> Option<CallHandle> {
+        self.lock().get(call_sid).map(|entry| entry.handle.clone())
+    }
+
+    /// Whether the call was here and is over.
+    pub fn has_ended(&self, call_sid: &str) -> bool {
+        self.ended.contains_key(call_sid)
+    }
+
+    /// Remembers that a call is over.
+    pub fn note_ended(&self, call_sid: &str) {
+        self.ended.insert(call_sid.to_owned(), ());
+    }
+
+    /// Spends a stream token, if it is the call's present one.
+    pub fn claim(&self, call_sid: &str, nonce: &str) -> Claim {
+        match self.lock().get_mut(call_sid) {
+            None => Claim::Elsewhere,
+            Some(entry) => match entry.nonce.take_if(|present| present == nonce) {
+                Some(_) => Claim::Here(entry.handle.clone(), RowKnown(entry.is_row_in_database)),
+                None => Claim::Spent,
+            },
+        }
+    }
+
+    /// Gives the call back to its agent with a new token, unless that was done too often.
+    pub fn give_back(&self, call_sid: &str, nonce: &str) -> bool {
+        match self.lock().get_mut(call_sid) {
+            Some(entry) if entry.returns < RETURNS_MAX => {
+                entry.returns += 1;
+                entry.nonce = Some(nonce.to_owned());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// How many calls of an agent are here, for its limit while the database is away.
+    pub fn calls_of(&self, agent: Uuid) -> usize {
+        self.lock().values().filter(|entry| entry.handle.agent.id == agent).count()
+    }
+
+    /// Whether a slot is free.
+    pub fn has_room(&self) -> bool {
+        self.lock().len() < self.calls_max
+    }
+
+    /// Whether the process takes no more calls.
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Takes no more calls from now on.
+    pub fn stop_taking_calls(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Tells every call the same.
+    pub async fn tell_all(&self, command: fn() -> Command) {
+        let handles: Vec<_> = self.lock().values().map(|entry| entry.handle.clone()).collect();
+        for handle in handles {
+            // A task that is gone needs no telling.
+            let _ = handle.commands.send(command()).await;
+        }
+    }
+
+    /// Waits until no call is left.
+    pub async fn empty(&self) {
+        let mut live = self.live.subscribe();
+        // The sender lives as long as the registry.
+        let _ = live.wait_for(|calls| *calls == 0).await;
+    }
+}

@@ -1,0 +1,243 @@
+//! The service's HTTP side: who may come in, the upgrade to a session, and the rehearsal's own
+//! routes for numbers and faults.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::{broadcast, watch};
+
+use super::observer::{Counts, SpeechObserver};
+use super::script::ErrorBody;
+use super::session::Manner;
+use super::voice::Voice;
+use super::{Fault, SpeechOptions, language, socket, upgrade};
+use crate::clock::spawn;
+use crate::rehearsal::stamp::LatencySummary;
+
+/// Faults that a session may be behind; one that is further behind misses the oldest.
+const FAULTS_MAX: usize = 16;
+/// 2,048 texts of 8,192 tokens are more than anybody sends (protocols 6.6).
+const BODY_MAX_BYTES: usize = 8 * 1_024 * 1_024;
+
+/// What all sessions and requests share.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) options: SpeechOptions,
+    pub(super) manner: Arc<Manner>,
+    pub(super) observer: SpeechObserver,
+    faults: broadcast::Sender<Fault>,
+    stalled: watch::Sender<bool>,
+    refusing: Mutex<Option<StatusCode>>,
+    sessions: AtomicU64,
+}
+
+impl Service {
+    pub(super) fn new(options: SpeechOptions) -> Self {
+        let manner = Manner {
+            script: options.script.clone(),
+            words: options.words,
+            words_delay: options.words_delay,
+            first_audio: options.first_audio,
+            session_limit: options.session_limit.max(Duration::from_millis(1)),
+            voice: Voice::default(),
+            failures: Mutex::default(),
+        };
+        Self {
+            options,
+            manner: Arc::new(manner),
+            observer: SpeechObserver::new(),
+            faults: broadcast::Sender::new(FAULTS_MAX),
+            stalled: watch::Sender::new(false),
+            refusing: Mutex::default(),
+            sessions: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn command(&self, fault: Fault) {
+        match fault {
+            Fault::RefuseConnects { status } => {
+                let status =
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+                self.set_refusing(Some(status));
+            }
+            Fault::AcceptConnects => self.set_refusing(None),
+            Fault::Stall => {
+                self.stalled.send_replace(true);
+            }
+            Fault::Resume => {
+                self.stalled.send_replace(false);
+            }
+            Fault::FailResponse { error } => {
+                let mut failures =
+                    self.manner.failures.lock().unwrap_or_else(PoisonError::into_inner);
+                failures.push_back(error);
+            }
+            // An error means that no session is there to hear it.
+            fault @ (Fault::DropSockets | Fault::CloseSockets { .. } | Fault::Error { .. }) => {
+                let _ = self.faults.send(fault);
+            }
+        }
+    }
+
+    pub(super) fn faults(&self) -> broadcast::Receiver<Fault> {
+        self.faults.subscribe()
+    }
+
+    pub(super) fn stalled(&self) -> watch::Receiver<bool> {
+        self.stalled.subscribe()
+    }
+
+    /// Counts a session, and gives its number, from 1.
+    pub(super) fn open_session(&self) -> u64 {
+        self.observer.count(|counts| {
+            counts.opened += 1;
+            counts.open += 1;
+        });
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn close_session(&self) {
+        self.observer.count(|counts| counts.open -= 1);
+    }
+
+    pub(super) fn count_sent(&self, kind: &str) {
+        self.observer.count(|counts| match counts.sent.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => {
+                counts.sent.insert(kind.to_owned(), 1);
+            }
+        });
+    }
+
+    fn set_refusing(&self, status: Option<StatusCode>) {
+        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    fn refusing(&self) -> Option<StatusCode> {
+        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accepts(&self, headers: &HeaderMap) -> bool {
+        let token = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .map_or("", str::trim);
+        match &self.options.key {
+            Some(key) => token == key,
+            None => !token.is_empty(),
+        }
+    }
+}
+
+/// An answer that is no success, in OpenAI's shape (protocols 6.6).
+#[derive(Debug)]
+pub(super) struct HttpError {
+    status: StatusCode,
+    error: ErrorBody,
+    param: Option<&'static str>,
+}
+
+impl HttpError {
+    pub(super) fn new(status: StatusCode, code: &str, message: &str) -> Self {
+        let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
+        let error = ErrorBody {
+            kind: kind.to_owned(),
+            code: Some(code.to_owned()),
+            message: message.to_owned(),
+        };
+        Self { status, error, param: None }
+    }
+
+    pub(super) fn bad(param: &'static str, message: &str) -> Self {
+        let error = Self::new(StatusCode::BAD_REQUEST, "invalid_value", message);
+        Self { param: Some(param), ..error }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let ErrorBody { kind, code, message } = self.error;
+        let body = json!({"error": {"message": message, "type": kind, "code": code,
+            "param": self.param}});
+        (self.status, Json(body)).into_response()
+    }
+}
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    let guarded = Router::new()
+        .route("/v1/realtime", get(realtime))
+        .merge(language::router())
+        .layer(middleware::from_fn_with_state(service.clone(), authorize));
+    Router::new()
+        .merge(guarded)
+        .route("/rehearsal/latency", get(latency))
+        .route("/rehearsal/counts", get(counts))
+        .route("/rehearsal/fault", post(fault))
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .with_state(service)
+}
+
+async fn authorize(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, HttpError> {
+    if service.accepts(request.headers()) {
+        return Ok(next.run(request).await);
+    }
+    service.observer.count(|counts| counts.refused += 1);
+    let message = "Incorrect API key provided: a bearer token is needed.";
+    Err(HttpError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message))
+}
+
+#[derive(Deserialize)]
+struct RealtimeQuery {
+    #[serde(default)]
+    model: String,
+}
+
+async fn realtime(
+    State(service): State<Arc<Service>>,
+    Query(query): Query<RealtimeQuery>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    if let Some(status) = service.refusing() {
+        service.observer.count(|counts| counts.refused += 1);
+        return Err(HttpError::new(status, "refused", "The rehearsal refuses to connect."));
+    }
+    if query.model.is_empty() {
+        return Err(HttpError::bad("model", "You must provide a model parameter."));
+    }
+    let Some((response, socket)) = upgrade::upgrade(request, socket::config()) else {
+        return Err(HttpError::bad("upgrade", "A WebSocket handshake is expected."));
+    };
+    spawn(async move {
+        if let Some(socket) = socket.await {
+            socket::run(socket, service, query.model).await;
+        }
+    });
+    Ok(response)
+}
+
+async fn latency(State(service): State<Arc<Service>>) -> Json<LatencySummary> {
+    Json(service.observer.latency())
+}
+
+async fn counts(State(service): State<Arc<Service>>) -> Json<Counts> {
+    Json(service.observer.counts())
+}
+
+async fn fault(State(service): State<Arc<Service>>, Json(fault): Json<Fault>) -> StatusCode {
+    service.command(fault);
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,136 @@
+//! What the stand-in speech service has seen, for tests and for the load test's numbers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::clock::within;
+use crate::rehearsal::stamp::{Histogram, LatencySummary};
+
+/// Events kept; the oldest go first.
+const EVENTS_MAX: usize = 10_000;
+
+/// An event that a client sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// The session, counted from 1.
+    pub session: u64,
+    /// The event, as it was sent.
+    pub event: Value,
+}
+
+/// How often what happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Sessions opened.
+    pub opened: u64,
+    /// Sessions open now.
+    pub open: u64,
+    /// Connects refused.
+    pub refused: u64,
+    /// Pieces of audio received; not counted under load.
+    pub appends: u64,
+    /// Embeddings asked for.
+    pub embeddings: u64,
+    /// Chat completions asked for.
+    pub chats: u64,
+    /// Events sent, by type; not counted under load.
+    pub sent: BTreeMap<String, u64>,
+}
+
+/// Sees what clients do.
+#[derive(Debug)]
+pub struct SpeechObserver {
+    seen: Mutex<Seen>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    counts: Counts,
+    received: VecDeque<Received>,
+    latency: Histogram,
+}
+
+impl SpeechObserver {
+    pub(super) fn new() -> Self {
+        Self { seen: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+
+    /// How often what happened.
+    pub fn counts(&self) -> Counts {
+        self.lock().counts.clone()
+    }
+
+    /// The events of a type that clients sent, oldest first. Audio is only counted.
+    pub fn received(&self, kind: &str) -> Vec<Received> {
+        let is_wanted = |received: &&Received| received.event["type"] == kind;
+        self.lock().received.iter().filter(is_wanted).cloned().collect()
+    }
+
+    /// Every event that clients sent but audio, oldest first.
+    pub fn all_received(&self) -> Vec<Received> {
+        self.lock().received.iter().cloned().collect()
+    }
+
+    /// How long stamped audio took from the phone to here.
+    pub fn latency(&self) -> LatencySummary {
+        self.lock().latency.summary()
+    }
+
+    /// Waits until `is_so` gives something, at most `limit` of wall time.
+    pub async fn wait_for<T>(
+        &self,
+        limit: Duration,
+        mut is_so: impl FnMut(&Self) -> Option<T>,
+    ) -> Option<T> {
+        let mut changed = self.changed.subscribe();
+        within(limit, async {
+            loop {
+                if let Some(found) = is_so(self) {
+                    return Some(found);
+                }
+                changed.changed().await.ok()?;
+            }
+        })
+        .await?
+    }
+
+    /// Waits for `count` events of a type, at most `limit` of wall time.
+    pub async fn wait_for_received(
+        &self,
+        kind: &str,
+        count: usize,
+        limit: Duration,
+    ) -> Option<Vec<Received>> {
+        self.wait_for(limit, |seen| Some(seen.received(kind)).filter(|all| all.len() >= count))
+            .await
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.lock().counts);
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn record_event(&self, session: u64, event: Value) {
+        let mut seen = self.lock();
+        if seen.received.len() == EVENTS_MAX {
+            seen.received.pop_front();
+        }
+        seen.received.push_back(Received { session, event });
+        drop(seen);
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn record_latency(&self, latency_us: u64) {
+        self.lock().latency.record(latency_us);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

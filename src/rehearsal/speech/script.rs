@@ -1,0 +1,181 @@
+//! What the stand-in hears and says: a script of turns, in JSON.
+//!
+//! The stand-in recognises nothing. The first stretch of speech of a session is its script's first
+//! turn, whatever was said, and so on; after the last turn it says `otherwise`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// The script of `frontdesk demo`, which the sample audio was made from.
+const BUILT_IN: &str = include_str!("script.json");
+
+/// More turns than any rehearsed call has.
+const TURNS_MAX: usize = 1_000;
+
+/// A conversation: what is heard, and what is said to it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// Said when a reply is asked for before anybody has spoken, and no exact words are given.
+    #[serde(default = "default_greeting")]
+    pub greeting: String,
+    /// Said when there is nothing new to reply to, or the script is at its end.
+    #[serde(default = "default_otherwise")]
+    pub otherwise: String,
+    /// The turns, in order.
+    pub turns: Vec<Turn>,
+}
+
+/// One stretch of the caller's speech, and the reply to it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// The words of the transcription.
+    pub heard: String,
+    /// What is said to it; may be empty where functions are called.
+    #[serde(default)]
+    pub reply: String,
+    /// Functions that the reply calls, in its one response.
+    #[serde(default)]
+    pub functions: Vec<FunctionCall>,
+    /// What is said once the functions' outputs are there.
+    #[serde(default)]
+    pub after_functions: Option<String>,
+    /// From the request of this turn's reply to its first audio, in milliseconds; without it the
+    /// service's own.
+    #[serde(default)]
+    pub first_audio_ms: Option<u64>,
+    /// When the words come; without it the service's own.
+    #[serde(default)]
+    pub words: Option<Words>,
+    /// The first reply to this turn fails so; another attempt succeeds.
+    #[serde(default)]
+    pub error: Option<ErrorBody>,
+}
+
+/// A function that the model wants called.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionCall {
+    /// Its name.
+    pub name: String,
+    /// Its arguments: an object, or a text that goes out as it is, to try what is not JSON.
+    #[serde(default)]
+    pub arguments: Value,
+}
+
+impl FunctionCall {
+    /// The arguments as the wire has them: JSON in a text.
+    pub fn arguments_text(&self) -> String {
+        match &self.arguments {
+            Value::String(text) => text.clone(),
+            Value::Null => "{}".to_owned(),
+            value => value.to_string(),
+        }
+    }
+}
+
+/// When the words of the caller's speech come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Words {
+    /// After the commit, as the real service sends them.
+    #[default]
+    AfterCommit,
+    /// Piece by piece while the caller speaks, complete after the commit.
+    During,
+    /// Not at all.
+    Never,
+    /// The transcription fails.
+    Failed,
+}
+
+/// What the service says is wrong, in its own shape (protocols 5.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The class, such as `server_error` or `insufficient_quota`.
+    #[serde(rename = "type", default = "default_error_type")]
+    pub kind: String,
+    /// The code, such as `rate_limit_exceeded`.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// For people.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Why a script cannot be used.
+#[derive(Debug, Error)]
+pub enum ScriptError {
+    /// It is not JSON of the right shape.
+    #[error("script: {0}; accepted is {{\"turns\":[{{\"heard\":\"…\",\"reply\":\"…\"}}]}}")]
+    Shape(#[from] serde_json::Error),
+    /// It is too long.
+    #[error("script: {0} turns; accepted are at most {TURNS_MAX}")]
+    TooLong(usize),
+}
+
+impl Script {
+    /// Reads a script.
+    ///
+    /// # Errors
+    /// What is wrong with it, with line and column.
+    pub fn parse(json: &str) -> Result<Self, ScriptError> {
+        let script: Self = serde_json::from_str(json)?;
+        if script.turns.len() > TURNS_MAX {
+            return Err(ScriptError::TooLong(script.turns.len()));
+        }
+        Ok(script)
+    }
+}
+
+/// The built-in script: a caller asks a dentist's practice about this and that.
+impl Default for Script {
+    fn default() -> Self {
+        Self::parse(BUILT_IN).expect("the built-in script is checked by a test")
+    }
+}
+
+fn default_greeting() -> String {
+    "Hello, how can I help you?".to_owned()
+}
+
+fn default_otherwise() -> String {
+    "I see.".to_owned()
+}
+
+fn default_error_type() -> String {
+    "server_error".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_script_has_a_turn_for_each_sample() {
+        let script = Script::default();
+        assert_eq!(script.turns.len(), crate::rehearsal::speech::SAMPLES.len());
+        assert_eq!(script.turns.last().unwrap().functions[0].name, "end_call");
+    }
+
+    #[test]
+    fn arguments_go_out_as_text() {
+        let script = Script::parse(
+            r#"{"turns":[{"heard":"a","words":"during","functions":[
+                {"name":"f","arguments":{"a":1}},{"name":"g","arguments":"{broken"},{"name":"h"}]}]}"#,
+        )
+        .unwrap();
+        let texts: Vec<_> =
+            script.turns[0].functions.iter().map(FunctionCall::arguments_text).collect();
+        assert_eq!(texts, [r#"{"a":1}"#, "{broken", "{}"]);
+        assert_eq!(script.turns[0].words, Some(Words::During));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named() {
+        let error = Script::parse(r#"{"turns":[{"heard":"a","replies":"b"}]}"#).unwrap_err();
+        assert!(error.to_string().contains("replies"), "{error}");
+    }
+}
