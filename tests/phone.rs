@@ -1,5 +1,6 @@
 //! The stand-in phone against a server of a few lines, on real sockets and a clock ten times as
 //! fast as the wall's.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use frontdesk::clock::{self, Clock, within};
 use frontdesk::private::Private;
 use frontdesk::rehearsal::phone::{
-    self, AfterDrop, CallOptions, CallReport, Ended, Sample, Step, WebhookFault,
+    self, AfterDrop, CallOptions, CallReport, Ended, Sample, Step, StreamFault, WebhookFault,
 };
 use futures_util::{SinkExt, StreamExt};
 use hmac::{Hmac, KeyInit, Mac};
@@ -228,7 +229,7 @@ async fn a_call_speaks_listens_and_hangs_up() {
         (loud, keys)
     });
     let steps = vec![
-        Step::WaitForAgent { quiet: ms(200), limit: ms(20_000) },
+        Step::WaitForAgent { quiet: ms(200), limit: ms(60_000) },
         Step::Say(Sample::new("hello", &[0x10; 16 * 160])),
         Step::Press("4#".into()),
         Step::HangUp,
@@ -292,7 +293,6 @@ async fn a_clear_flushes_marks_and_the_action_follows_a_close() {
     let flushed: Vec<_> =
         report.marks.iter().map(|mark| (mark.name.as_str(), mark.flushed)).collect();
     assert_eq!(flushed, [("a", true), ("b", true), ("c", false)]);
-    assert!(report.duration_ms < 60_000);
     assert_eq!(
         server.paths("StreamEvent"),
         [
@@ -393,6 +393,41 @@ async fn a_dropped_socket_has_no_stop_and_the_call_may_go_on() {
 
 fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_stream_can_be_faulty() {
+    for (fault, expected) in [
+        (StreamFault::None, "connected start 1 2 3 4 {} 5 stop"),
+        (StreamFault::NoStart, "connected {}"),
+        (StreamFault::MediaBeforeStart, "connected 0 start 1 2 3 4 {} 5 stop"),
+        (StreamFault::NoSilentFrames, "connected start 3 {} stop"),
+        (StreamFault::OutOfOrder, "connected start 2 1 4 3 {} stop"),
+    ] {
+        let (url, listener) = media().await;
+        let server = server(&[("/voice", connect(&url, "", ""))]);
+        let base = server.start().await;
+        let other_side = clock::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+            let mut line = Line { socket, stream_sid: String::new() };
+            let mut seen = Vec::new();
+            while let Some(message) = line.next().await {
+                let chunk = message["media"]["chunk"].as_str();
+                let event = message["event"].as_str();
+                seen.push(chunk.or(event).map_or_else(|| message.to_string(), str::to_owned));
+            }
+            seen.join(" ")
+        });
+        let mut options = options(&base);
+        options.stream_fault = fault;
+        let say = Step::Say(Sample::new("hm", &[0x10; 160]));
+        let end = Step::SendText(String::from("{}"));
+        let steps = vec![Step::Wait(ms(40)), say, Step::Wait(ms(20)), end, Step::HangUp];
+        let report = call(options, steps).await;
+        let seen = within(DEADLINE, other_side).await.unwrap().unwrap();
+        assert_eq!((seen.as_str(), report.errors), (expected, vec![]), "{fault:?}");
+    }
 }
 
 #[tokio::test]

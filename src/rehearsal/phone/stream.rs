@@ -134,7 +134,8 @@ async fn open(
     }
     let config = small_buffers(MESSAGE_BYTES);
     let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
-    match within(HANDSHAKE_LIMIT, connecting).await {
+    // Boxed: 20 KiB that a call needs for its handshake only.
+    match within(HANDSHAKE_LIMIT, Box::pin(connecting)).await {
         Some(Ok((socket, _))) => Ok(socket),
         Some(Err(tungstenite::Error::Http(response))) => {
             Err(format!("the handshake was answered with status {}", response.status().as_u16()))
@@ -177,7 +178,8 @@ impl Media<'_> {
                         self.echo(mark, false).await?;
                     }
                     while frame_at <= now {
-                        self.frame(now).await?;
+                        // The time that it was due, so that a late wake-up moves no step.
+                        self.frame(frame_at).await?;
                         frame_at += FRAME;
                     }
                 }
