@@ -2,7 +2,8 @@
 //! fast as the wall's.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use clap::Parser as _;
 use frontdesk::clock::{self, Clock, within};
+use frontdesk::commands::dial;
 use frontdesk::private::Private;
 use frontdesk::rehearsal::phone::{
     self, AfterDrop, CallOptions, CallReport, Ended, Sample, Step, StreamFault, WebhookFault,
@@ -459,6 +462,28 @@ async fn a_webhook_can_be_unsigned_wrongly_signed_or_repeated() {
         let is_unsigned = server.posts()[0].signature.is_none();
         assert_eq!(is_unsigned, fault == WebhookFault::Unsigned);
     }
+}
+
+#[tokio::test]
+async fn dial_places_each_call_under_its_own_name_and_exits_by_how_they_went() {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: dial::Arguments,
+    }
+    let server = server(&[("/voice", "<Response><Hangup/></Response>".into())]);
+    let url = format!("{}/voice", server.start().await);
+    let line = ["dial", "--url", &url, "--to", "+1 555 987 0002", "--auth-token", TOKEN];
+    let many = ["--calls", "3", "--ramp", "0.05", "--json"];
+    let Line { arguments } = Line::parse_from(line.iter().chain(&many));
+    let code = within(DEADLINE, dial::run(arguments)).await.unwrap().unwrap();
+    assert_eq!(code, ExitCode::FAILURE, "the server hung up before the caller spoke");
+
+    let posts = server.posts();
+    let names: BTreeSet<_> = posts.iter().map(|post| post.fields["CallSid"].clone()).collect();
+    assert_eq!((posts.len(), names.len()), (3, 3));
+    assert!(posts.iter().all(|post| post.fields["To"] == "+15559870002"));
+    assert!(posts.iter().all(|post| post.signature == Some(signature(&url, &post.fields))));
 }
 
 #[tokio::test]

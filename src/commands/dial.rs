@@ -110,11 +110,11 @@ struct Output<'a> {
 /// If an argument or a file cannot be used; no call was placed then.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, DialError> {
     let template = template(&arguments)?;
+    let ramp = seconds("--ramp", arguments.ramp)?;
     let steps = steps(&arguments)?;
     let reports = if arguments.calls == 1 && !arguments.json {
         vec![watched_call(template, steps).await]
     } else {
-        let ramp = seconds("--ramp", arguments.ramp)?;
         many_calls(&template, &steps, arguments.calls, ramp).await
     };
     let totals = Totals::of(&reports);
