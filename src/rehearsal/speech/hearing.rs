@@ -11,7 +11,7 @@ use super::babble::WORD_MS;
 use super::conversation::caller_item;
 use super::detector::Heard;
 use super::script::Words;
-use super::session::Session;
+use super::session::{Session, Text};
 use super::shape::Refusal;
 use crate::audio::mulaw;
 use crate::rehearsal::stamp;
@@ -214,7 +214,3 @@ impl Session {
         }
     }
 }
-
-/// A JSON text, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -19,9 +19,10 @@ use super::observer::{Counts, SpeechObserver};
 use super::script::ErrorBody;
 use super::session::Manner;
 use super::voice::Voice;
-use super::{Fault, SpeechOptions, language, socket, upgrade};
+use super::{Fault, SpeechOptions, language, socket};
 use crate::clock::spawn;
-use crate::rehearsal::stamp::LatencySummary;
+use crate::rehearsal::stamp::Summary;
+use crate::web::upgrade::upgrade;
 
 /// Faults that a session may be behind; one that is further behind misses the oldest.
 const FAULTS_MAX: usize = 16;
@@ -218,9 +219,8 @@ async fn realtime(
     if query.model.is_empty() {
         return Err(HttpError::bad("model", "You must provide a model parameter."));
     }
-    let Some((response, socket)) = upgrade::upgrade(request, socket::config()) else {
-        return Err(HttpError::bad("upgrade", "A WebSocket handshake is expected."));
-    };
+    let (response, socket) = upgrade(request, socket::config())
+        .map_err(|error| HttpError::bad("upgrade", &error.to_string()))?;
     spawn(async move {
         if let Some(socket) = socket.await {
             socket::run(socket, service, query.model).await;
@@ -229,7 +229,7 @@ async fn realtime(
     Ok(response)
 }
 
-async fn latency(State(service): State<Arc<Service>>) -> Json<LatencySummary> {
+async fn latency(State(service): State<Arc<Service>>) -> Json<Summary> {
     Json(service.observer.latency())
 }
 

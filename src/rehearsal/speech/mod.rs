@@ -16,13 +16,13 @@ mod conversation;
 mod hearing;
 mod http;
 mod language;
+mod listen;
 mod reply;
 mod session;
 mod settings;
 mod shape;
 mod socket;
 mod speaking;
-mod upgrade;
 mod voice;
 
 use std::future::Future;
@@ -30,7 +30,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -54,7 +53,9 @@ pub const SAMPLES: [&[u8]; 5] = [
 const WAV_HEADER_BYTES: usize = 58;
 
 const fn sample(wav: &'static [u8]) -> &'static [u8] {
-    wav.split_at(WAV_HEADER_BYTES).1
+    let (header, samples) = wav.split_at(WAV_HEADER_BYTES);
+    assert!(matches!(header.split_at(50).1, [b'd', b'a', b't', b'a', ..]), "another header");
+    samples
 }
 
 /// How the service behaves.
@@ -141,7 +142,7 @@ pub enum Fault {
 pub struct Speech {
     address: SocketAddr,
     service: Arc<Service>,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Speech {
@@ -168,9 +169,9 @@ impl Speech {
     /// Waits until it has ended, after `shutdown` is done.
     ///
     /// # Errors
-    /// The listener failed.
+    /// The service panicked.
     pub async fn ended(self) -> std::io::Result<()> {
-        self.task.await.map_err(std::io::Error::other)?
+        self.task.await.map_err(std::io::Error::other)
     }
 }
 
@@ -190,14 +191,6 @@ pub fn serve(
         shutdown.await;
         closing.command(Fault::CloseSockets { code: 1001 });
     };
-    // Small frames at a steady pace are what Nagle's algorithm delays.
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "nodelay");
-        }
-    });
-    let router = http::router(service.clone());
-    let task =
-        spawn(async move { axum::serve(listener, router).with_graceful_shutdown(shutdown).await });
+    let task = spawn(listen::listen(listener, http::router(service.clone()), shutdown));
     Ok(Speech { address, service, task })
 }

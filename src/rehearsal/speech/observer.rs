@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::clock::within;
-use crate::rehearsal::stamp::{Histogram, LatencySummary};
+use crate::rehearsal::stamp::{Histogram, Summary};
 
 /// Events kept; the oldest go first.
 const EVENTS_MAX: usize = 10_000;
@@ -78,7 +78,7 @@ impl SpeechObserver {
     }
 
     /// How long stamped audio took from the phone to here.
-    pub fn latency(&self) -> LatencySummary {
+    pub fn latency(&self) -> Summary {
         self.lock().latency.summary()
     }
 
@@ -127,7 +127,7 @@ impl SpeechObserver {
     }
 
     pub(super) fn record_latency(&self, latency_us: u64) {
-        self.lock().latency.record(latency_us);
+        self.lock().latency.record(Duration::from_micros(latency_us));
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

@@ -23,8 +23,21 @@ pub struct Script {
     /// Said when there is nothing new to reply to, or the script is at its end.
     #[serde(default = "default_otherwise")]
     pub otherwise: String,
+    /// What is said to instructions that give no exact words: the first phrase that fits.
+    #[serde(default)]
+    pub phrases: Vec<Phrase>,
     /// The turns, in order.
     pub turns: Vec<Turn>,
+}
+
+/// What is said when a reply is asked for with instructions of its own.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phrase {
+    /// Words that the instructions have in them, in any case.
+    pub instructed: String,
+    /// What is said.
+    pub reply: String,
 }
 
 /// One stretch of the caller's speech, and the reply to it.
@@ -128,6 +141,28 @@ impl Script {
         }
         Ok(script)
     }
+
+    /// What is said to a reply's own instructions, if they say what that is: words given exactly,
+    /// behind "exactly …:" and a new line or in quotation marks, or else a phrase.
+    pub fn instructed<'a>(&'a self, instructions: &'a str) -> Option<&'a str> {
+        let lower = instructions.to_lowercase();
+        let phrase =
+            || self.phrases.iter().find(|phrase| lower.contains(&phrase.instructed.to_lowercase()));
+        exact_words(instructions).or_else(|| phrase().map(|phrase| phrase.reply.as_str()))
+    }
+}
+
+fn exact_words(instructions: &str) -> Option<&str> {
+    let is_announced = |head: &str| head.contains("exactly") && head.ends_with(':');
+    let (head, rest) = instructions.trim().split_once('\n').unwrap_or_default();
+    if is_announced(head.trim_end()) && !rest.trim().is_empty() {
+        return Some(rest.trim());
+    }
+    [("«", "»"), ("“", "”"), ("\"", "\"")].into_iter().find_map(|(open, close)| {
+        let (_, rest) = instructions.split_once(open)?;
+        let (text, _) = rest.rsplit_once(close)?;
+        (!text.trim().is_empty()).then_some(text.trim())
+    })
 }
 
 /// The built-in script: a caller asks a dentist's practice about this and that.
@@ -171,6 +206,24 @@ mod tests {
             script.turns[0].functions.iter().map(FunctionCall::arguments_text).collect();
         assert_eq!(texts, [r#"{"a":1}"#, "{broken", "{}"]);
         assert_eq!(script.turns[0].words, Some(Words::During));
+    }
+
+    #[test]
+    fn instructions_give_the_words_or_choose_a_phrase() {
+        let script = Script::default();
+        let cases = [
+            (
+                "Say exactly the following, word for word:\n\nHello, \"Smiles\" here.\n",
+                Some("Hello, \"Smiles\" here."),
+            ),
+            ("Greet the caller with «Good morning.» and no more", Some("Good morning.")),
+            ("Say \"one moment\".", Some("one moment")),
+            ("Thank the caller. Then Say Goodbye.", Some("Thank you for calling. Goodbye!")),
+            ("Greet the caller in one sentence.", None),
+        ];
+        for (instructions, said) in cases {
+            assert_eq!(script.instructed(instructions), said, "{instructions}");
+        }
     }
 
     #[test]

@@ -107,12 +107,16 @@ pub(super) struct Session {
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
     audio: Option<&'a RawValue>,
     #[serde(borrow)]
     event_id: Option<&'a RawValue>,
 }
+
+/// A JSON text, borrowed where it has no escapes. (serde's own `Option<Cow<str>>` always copies.)
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 impl Session {
     /// A new session, whose `session.created` is in the outbox.
@@ -154,7 +158,7 @@ impl Session {
     /// Takes in one message of the client. Gives its event for whoever records, except for audio.
     pub(super) fn receive(&mut self, now: Duration, text: &str) -> Option<Value> {
         if let Ok(head) = serde_json::from_str::<Head<'_>>(text)
-            && head.kind.as_deref() == Some("input_audio_buffer.append")
+            && head.kind.is_some_and(|kind| kind.0 == "input_audio_buffer.append")
         {
             let refusal = self.append(now, head.audio.map(RawValue::get)).err()?;
             let event_id = head.event_id.and_then(|id| serde_json::from_str(id.get()).ok());

@@ -15,28 +15,23 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::http::Service;
 use super::session::{Outgoing, Session};
-use super::upgrade::Socket;
 use super::{Fault, Record};
 use crate::clock::{unix_now, within};
 use crate::rehearsal::stamp;
+use crate::socket::small_buffers;
+use crate::web::upgrade::ServerSocket;
 
 /// A client that takes nothing for this long is given up. Wall time.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// An append of 15 MiB and what is around it.
 const MESSAGE_MAX_BYTES: usize = 16 * 1_024 * 1_024;
 
-/// Buffers for many sessions: tungstenite's own take 128 KiB each way.
 pub(super) fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4_096)
-        .write_buffer_size(8_192)
-        .max_write_buffer_size(1_024 * 1_024)
-        .max_message_size(Some(MESSAGE_MAX_BYTES))
-        .max_frame_size(Some(MESSAGE_MAX_BYTES))
+    small_buffers(MESSAGE_MAX_BYTES)
 }
 
 /// Runs a session until its socket ends.
-pub(super) async fn run(mut socket: Socket, service: Arc<Service>, model: String) {
+pub(super) async fn run(mut socket: ServerSocket, service: Arc<Service>, model: String) {
     let number = service.open_session();
     let now = service.options.clock.now();
     let mut session = Session::new(number, &model, now, unix_now(), service.manner.clone());
@@ -48,7 +43,7 @@ pub(super) async fn run(mut socket: Socket, service: Arc<Service>, model: String
 }
 
 async fn converse(
-    socket: &mut Socket,
+    socket: &mut ServerSocket,
     session: &mut Session,
     service: &Service,
     number: u64,
@@ -107,7 +102,7 @@ fn hear(session: &mut Session, service: &Service, number: u64, text: &str) {
 /// Does what a fault says; whether the session goes on.
 async fn obey(
     fault: Result<Fault, RecvError>,
-    socket: &mut Socket,
+    socket: &mut ServerSocket,
     session: &mut Session,
 ) -> Result<bool, Error> {
     match fault {
@@ -122,7 +117,7 @@ async fn obey(
 
 /// Sends all that waits; whether the session goes on.
 async fn send(
-    socket: &mut Socket,
+    socket: &mut ServerSocket,
     session: &mut Session,
     service: &Service,
 ) -> Result<bool, Error> {
@@ -153,7 +148,7 @@ async fn send(
     within(WRITE_LIMIT, all).await.unwrap_or(Err(Error::ConnectionClosed))
 }
 
-async fn close(socket: &mut Socket, code: u16) -> Result<(), Error> {
+async fn close(socket: &mut ServerSocket, code: u16) -> Result<(), Error> {
     socket.close(Some(CloseFrame { code: CloseCode::from(code), reason: "".into() })).await
 }
 

@@ -76,17 +76,17 @@ impl Session {
         }
     }
 
-    /// What is said, by the script: words given exactly, else what follows a function's output,
-    /// else the reply to the last turn, else a greeting or a phrase.
+    /// What is said, by the script: to instructions what they ask for, else what follows a
+    /// function's output, else the reply to the last turn, else a greeting or a filler.
     fn choose(&mut self, params: &Value, out_of_band: bool) -> Content {
         let script = &self.manner.script;
-        let exact = params["instructions"].as_str().and_then(quoted);
+        let instructed = params["instructions"].as_str().and_then(|text| script.instructed(text));
         let turn_index = self.heard_count.checked_sub(1);
         let turn = turn_index.and_then(|index| script.turns.get(index));
         let is_new = self.heard_count > self.replied_count;
         let (mut error, mut functions) = (self.manner.take_failure(), Vec::new());
-        let text = if let Some(exact) = exact {
-            exact.to_owned()
+        let text = if let Some(text) = instructed {
+            text.to_owned()
         } else if out_of_band {
             script.otherwise.clone()
         } else if self.conversation.ends_with_output() {
@@ -302,15 +302,6 @@ impl Session {
             {"name": "requests", "limit": 5_000, "remaining": 4_999, "reset_seconds": 0.012},
             {"name": "tokens", "limit": 400_000, "remaining": 399_000, "reset_seconds": 0.15}]}));
     }
-}
-
-/// The text that instructions give word for word: in «», else in “” or "".
-fn quoted(instructions: &str) -> Option<&str> {
-    [("«", "»"), ("“", "”"), ("\"", "\"")].into_iter().find_map(|(open, close)| {
-        let (_, rest) = instructions.split_once(open)?;
-        let (text, _) = rest.rsplit_once(close)?;
-        (!text.trim().is_empty()).then_some(text.trim())
-    })
 }
 
 fn failed(error: &ErrorBody) -> Value {
