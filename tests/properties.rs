@@ -1,5 +1,9 @@
 //! Properties that hold for any input.
 
+use frontdesk::agent::settings::AgentSettings;
+use frontdesk::agent::{Agent, AgentSource, BusinessSource};
+use frontdesk::audio::{mulaw, wav};
+use frontdesk::private::Private;
 use frontdesk::twilio::form::{Form, normalise_e164};
 use frontdesk::twilio::media::{Inbound, decoded_len};
 use frontdesk::twilio::signature::{Algorithm, is_valid, sign};
@@ -42,7 +46,65 @@ fn holdable(text: &str) -> String {
     text.chars().filter(|&c| !forbidden(c)).collect()
 }
 
+/// Any JSON, its names often those of settings and days.
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::Value;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}|[0-9]{1,5}:[0-9]{1,3} ?(am|pm)?|closed".prop_map(Value::from),
+    ];
+    let name = "limits|call_seconds|idle|fallback|number|kind|secrets|monday|tue|open|close|exceptions|2026-12-25|[a-z]{0,4}";
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(name, inner, 0..5)
+                .prop_map(|object| Value::Object(object.into_iter().collect())),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn any_settings_and_hours_make_an_agent(settings in json(), schedule in json(), zone in "[A-Za-z/]{0,12}") {
+        let _ = AgentSettings::read(&serde_json::Value::String(settings.to_string()));
+        let agent = Agent::new(AgentSource {
+            private_settings: Private::new(settings),
+            business: Some(BusinessSource {
+                operating_schedule: Some(schedule),
+                timezone: Some(zone),
+                ..BusinessSource::default()
+            }),
+            ..AgentSource::default()
+        });
+        let _ = agent.hours.is_open(jiff::Timestamp::UNIX_EPOCH);
+        prop_assert!(agent.settings.limits.call_seconds > 0);
+    }
+
+    #[test]
+    fn mulaw_is_at_most_half_a_step_off(sample in any::<i16>()) {
+        // G.711: eight segments, the steps of each twice as wide as those of the one before.
+        let byte = mulaw::encode(sample);
+        let half_step = 4 << ((!byte >> 4) & 7);
+        let clipped = i32::from(sample).clamp(-32_635, 32_635);
+        let off = (i32::from(mulaw::decode(byte)) - clipped).abs();
+        prop_assert!(off <= half_step, "{} {}", sample, off);
+    }
+
+    #[test]
+    fn any_bytes_are_a_wav_file_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = wav::read_as_mulaw(&bytes);
+        let mut file = wav::write_mulaw(&bytes);
+        prop_assert_eq!(wav::read_as_mulaw(&file), Ok(bytes));
+        for at in 12..file.len().min(56) {
+            file[at] ^= 0x55;
+            let _ = wav::read_as_mulaw(&file);
+            file[at] ^= 0x55;
+        }
+    }
+
     #[test]
     fn a_signature_holds_for_any_order_and_either_port(
         key in ".{1,40}", url in url(), mut params in params(),
@@ -75,7 +137,8 @@ proptest! {
         if let Ok(form) = Form::parse(&body) {
             let encoded: String =
                 url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.fields()).finish();
-            prop_assert_eq!(Form::parse(encoded.as_bytes()).unwrap().fields(), form.fields());
+            let again = Form::parse(encoded.as_bytes()).unwrap();
+            prop_assert_eq!(again.fields(), form.fields());
         }
     }
 

@@ -1,4 +1,235 @@
-//! What an agent is: its settings and its prompt. Pure.
+//! What an agent is: its settings, its hours and its prompt. Pure.
 
+mod fault;
+pub mod hours;
+pub mod phone_number;
 pub mod prompt;
 pub mod settings;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub use fault::SettingFault;
+
+use crate::private::Private;
+use fault::Faults;
+use hours::Hours;
+use settings::{AgentSettings, WhenClosed};
+
+/// The configured persona that answers a number.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// `voice_agents.id`.
+    pub id: Uuid,
+    /// Its name, as the owner calls it.
+    pub name: String,
+    /// The number that it answers, E.164 where it can be read as that.
+    pub number: Option<String>,
+    /// Whether it is in service.
+    pub status: Status,
+    /// Whether its owner has taken it out of service for now.
+    pub unavailable: bool,
+    /// Its own Twilio credentials. Without, the global ones are used.
+    pub credentials: Option<Credentials>,
+    /// Its settings, complete.
+    pub settings: AgentSettings,
+    /// What in its rows could not be used.
+    pub faults: Vec<SettingFault>,
+    /// The business that it answers for.
+    pub business: Business,
+    /// When that is open.
+    pub hours: Hours,
+    /// When the agent was made, in microseconds since 1970: of several with one number the newest
+    /// answers.
+    pub created_at_us: i64,
+}
+
+/// `voice_agents.status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// In service.
+    Active,
+    /// Out of service by its owner, or in a state that is not known here.
+    Inactive,
+    /// Out of service by the operator.
+    Suspended,
+    /// Gone.
+    Deleted,
+}
+
+/// An agent's own Twilio account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The account, if it is named.
+    pub account_sid: Option<String>,
+    /// What its webhooks are signed with.
+    pub auth_token: Private<String>,
+}
+
+/// The business that an agent answers for. Empty texts are `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Business {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its own number, as it was written.
+    pub phone: Option<String>,
+    /// What kind of business it is.
+    pub kind: Option<String>,
+    /// What the owner wants known.
+    pub context: Option<String>,
+    /// What it does.
+    pub summary: Option<String>,
+    /// How long an appointment takes unless said, minutes.
+    pub appointment_minutes: u32,
+}
+
+/// Why an agent does not take a call now. Its fallback does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Out of service by its owner.
+    #[error("the agent is inactive")]
+    Inactive,
+    /// Out of service by the operator.
+    #[error("the agent is suspended")]
+    Suspended,
+    /// Out of service for now.
+    #[error("the agent is unavailable")]
+    Unavailable,
+    /// Outside opening hours, where the owner does not want it to answer.
+    #[error("the business is closed")]
+    Closed,
+}
+
+/// An agent as its rows say, not yet checked.
+#[derive(Debug, Clone, Default)]
+pub struct AgentSource {
+    /// `voice_agents.id`.
+    pub id: Uuid,
+    /// `voice_agents.name`.
+    pub name: String,
+    /// `voice_agents.twilio_phone_number`.
+    pub number: Option<String>,
+    /// `voice_agents.status`.
+    pub status: String,
+    /// `voice_agents."unAvailable"`.
+    pub unavailable: bool,
+    /// `account_sid` in `voice_agents.twilio_credentials`.
+    pub account_sid: Option<String>,
+    /// `auth_token` in `voice_agents.twilio_credentials`.
+    pub auth_token: Option<Private<String>>,
+    /// `voice_agents.private_settings`.
+    pub private_settings: Private<Value>,
+    /// `voice_agents.created_at`, microseconds since 1970.
+    pub created_at_us: i64,
+    /// The row of `business_details`, if there is one.
+    pub business: Option<BusinessSource>,
+}
+
+/// A row of `business_details`, not yet checked.
+#[derive(Debug, Clone, Default)]
+pub struct BusinessSource {
+    /// `business_name`.
+    pub name: Option<String>,
+    /// `business_phone`.
+    pub phone: Option<String>,
+    /// `type_of_business`.
+    pub kind: Option<String>,
+    /// `additional_context`.
+    pub context: Option<String>,
+    /// `business_summary`.
+    pub summary: Option<String>,
+    /// `default_appointment_length`, minutes.
+    pub appointment_minutes: Option<i32>,
+    /// `operating_schedule`.
+    pub operating_schedule: Option<Value>,
+    /// `business_timezone`.
+    pub timezone: Option<String>,
+}
+
+impl Agent {
+    /// Checks what the rows say. What cannot be used is in [`Agent::faults`].
+    pub fn new(source: AgentSource) -> Self {
+        let (settings, found) = AgentSettings::read(source.private_settings.reveal());
+        let mut faults = Faults(found);
+        let business = source.business.unwrap_or_default();
+        let schedule = business.operating_schedule.as_ref();
+        let hours = Hours::read(schedule, business.timezone.as_deref(), &mut faults);
+        let status = Status::read(&source.status, &mut faults);
+        let auth_token = source.auth_token.filter(|token| !token.reveal().trim().is_empty());
+        let number = source.number.as_deref().and_then(|number| {
+            let normal = phone_number::normalise_e164(number);
+            if normal.is_none() && !number.trim().is_empty() {
+                let accepted = "a number in E.164, such as +15551230001";
+                faults.add("twilio_phone_number".to_owned(), "another text", accepted);
+            }
+            normal
+        });
+        Self {
+            id: source.id,
+            name: source.name,
+            number,
+            status,
+            unavailable: source.unavailable,
+            credentials: auth_token.map(|auth_token| Credentials {
+                account_sid: filled(source.account_sid),
+                auth_token,
+            }),
+            settings,
+            faults: faults.0,
+            business: Business {
+                name: filled(business.name),
+                phone: filled(business.phone),
+                kind: filled(business.kind),
+                context: filled(business.context),
+                summary: filled(business.summary),
+                appointment_minutes: business
+                    .appointment_minutes
+                    .and_then(|minutes| u32::try_from(minutes).ok())
+                    .filter(|&minutes| minutes > 0)
+                    .unwrap_or(60),
+            },
+            hours,
+            created_at_us: source.created_at_us,
+        }
+    }
+
+    /// Whether the agent takes a call at this time. Limits are not its to know.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn answers_now(&self, at: Timestamp) -> Result<(), Refusal> {
+        let closed = || self.hours.is_open(at) == Some(false);
+        match self.status {
+            Status::Inactive | Status::Deleted => Err(Refusal::Inactive),
+            Status::Suspended => Err(Refusal::Suspended),
+            Status::Active if self.unavailable => Err(Refusal::Unavailable),
+            Status::Active if self.settings.closed == WhenClosed::Fallback && closed() => {
+                Err(Refusal::Closed)
+            }
+            Status::Active => Ok(()),
+        }
+    }
+}
+
+impl Status {
+    fn read(word: &str, faults: &mut Faults) -> Self {
+        match word.trim() {
+            "active" => Self::Active,
+            "inactive" => Self::Inactive,
+            "suspended" => Self::Suspended,
+            "deleted" => Self::Deleted,
+            _ => {
+                let accepted = "active, inactive, suspended or deleted";
+                faults.add("status".to_owned(), "another text", accepted);
+                Self::Inactive
+            }
+        }
+    }
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}

@@ -193,6 +193,8 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    type Vector<'a> = (&'a str, Vec<(String, String)>, Algorithm, &'a str);
+
     const KEY: &str = "12345";
     const PUBLISHED: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
 
@@ -216,7 +218,7 @@ mod tests {
         let empty = pairs(&[("CallSid", "CA1"), ("CallerName", "")]);
         let json = "https://mycompany.com/myapp.php?foo=1&bar=2&bodySHA256=\
                     0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620";
-        let vectors: [(&str, Vec<(String, String)>, Algorithm, &str); 7] = [
+        let vectors: [Vector<'_>; 7] = [
             (PUBLISHED, published(), Algorithm::Sha1, "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
             (with_port, published(), Algorithm::Sha1, "kvajT1Ptam85bY51eRf/AJRuM3w="),
             (
