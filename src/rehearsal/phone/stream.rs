@@ -242,9 +242,8 @@ impl Media<'_> {
     /// The message of the present frame.
     fn frame_message(&mut self, mut payload: String) -> String {
         if self.call.options.stamps {
-            let mut head = [0; stamp::LENGTH];
-            stamp::write(&mut head, unix_us());
-            payload.replace_range(..STAMP_CHARACTERS, &STANDARD.encode(head));
+            let head = STANDARD.encode(stamp::bytes(unix_us()));
+            payload.replace_range(..STAMP_CHARACTERS, &head);
         }
         self.sequence += 1;
         let timestamp_ms = self.chunk * FRAME.as_millis() as u64;
@@ -317,7 +316,7 @@ impl Media<'_> {
         if let (Some(histogram), Some(sent_us)) =
             (&mut journal.report.stamps, stamp::read(&self.audio))
         {
-            histogram.record(unix_us().saturating_sub(sent_us));
+            histogram.record(Duration::from_micros(unix_us().saturating_sub(sent_us)));
         }
         journal.report.agent_bytes += self.audio.len() as u64;
         if self.call.options.keep_audio {

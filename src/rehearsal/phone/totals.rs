@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::CallReport;
-use crate::rehearsal::stamp::{Histogram, LatencySummary};
+use crate::rehearsal::stamp::{Histogram, Summary};
 
 /// Where measured values lie.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -57,7 +57,7 @@ pub struct Totals {
     /// How old stamped agent audio was when it came, from the speech service through the server
     /// to the phone, microseconds; with stamps only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub engine_to_phone: Option<LatencySummary>,
+    pub engine_to_phone: Option<Summary>,
 }
 
 impl Totals {
@@ -91,7 +91,7 @@ impl fmt::Display for Totals {
         writeln!(f, "calls {calls}, answered {answered}, failed {failed}, held {held}")?;
         writeln!(f, "replies {replies}, gaps heard {underruns}, clears {clears}")?;
         writeln!(f, "{:<28}{:>8}{:>10}{:>10}{:>10}", "milliseconds", "count", "p50", "p99", "max")?;
-        let webhook = LatencySummary {
+        let webhook = Summary {
             count: self.webhook_us.count as u64,
             p50_us: self.webhook_us.p50,
             p99_us: self.webhook_us.p99,
@@ -111,7 +111,7 @@ impl fmt::Display for Totals {
     }
 }
 
-fn line_us(f: &mut fmt::Formatter<'_>, what: &str, summary: LatencySummary) -> fmt::Result {
+fn line_us(f: &mut fmt::Formatter<'_>, what: &str, summary: Summary) -> fmt::Result {
     let [p50, p99, max] =
         [summary.p50_us, summary.p99_us, summary.max_us].map(|us| us as f64 / 1_000.0);
     writeln!(f, "{what:<28}{:>8}{p50:>10.2}{p99:>10.2}{max:>10.2}", summary.count)
