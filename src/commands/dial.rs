@@ -110,11 +110,11 @@ struct Output<'a> {
 /// If an argument or a file cannot be used; no call was placed then.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, DialError> {
     let template = template(&arguments)?;
+    let ramp = seconds("--ramp", arguments.ramp)?;
     let steps = steps(&arguments)?;
     let reports = if arguments.calls == 1 && !arguments.json {
         vec![watched_call(template, steps).await]
     } else {
-        let ramp = seconds("--ramp", arguments.ramp)?;
         many_calls(&template, &steps, arguments.calls, ramp).await
     };
     let totals = Totals::of(&reports);
@@ -177,7 +177,7 @@ fn unacceptable(argument: &'static str, found: &str, accepted: &'static str) -> 
 /// The caller waits for the agent before each piece of audio and once more after the last.
 fn steps(arguments: &Arguments) -> Result<Vec<Step>, DialError> {
     let samples = if arguments.audio.is_empty() {
-        vec![Sample::babble(8), Sample::babble(5)]
+        Sample::built_in()
     } else {
         arguments.audio.iter().map(|path| sample(path)).collect::<Result<_, _>>()?
     };

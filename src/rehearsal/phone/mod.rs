@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::private::Private;
 
 pub use journal::{CallReport, Ended, MarkTime, PhoneEvent, PhoneEventKind};
-pub use sample::{FRAME, FRAME_BYTES, SILENCE, Sample};
+pub use sample::{FRAME, FRAME_BYTES, Sample};
 pub use script::{AfterDrop, Step, StreamFault, WebhookFault};
 
 /// A call to be placed.

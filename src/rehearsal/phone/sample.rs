@@ -6,21 +6,19 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::audio::mulaw::SILENCE;
+use crate::audio::wav::{self, WavError};
+use crate::rehearsal::speech::SAMPLES;
+use crate::rehearsal::speech::script::Script;
+
 /// μ-law bytes in one frame: 20 ms at 8,000 a second.
 pub const FRAME_BYTES: usize = 160;
 /// How long one frame lasts.
 pub const FRAME: Duration = Duration::from_millis(20);
 /// Base64 characters of one frame.
 const FRAME_CHARACTERS: usize = 216;
-/// The μ-law byte of silence.
-pub const SILENCE: u8 = 0xFF;
 /// The loudest that still counts as silence, as a μ-law magnitude code: about -38 dBFS.
 const QUIET_MAGNITUDE: u8 = 0x20;
-
-/// A file that cannot be played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a WAV file with 8,000 μ-law samples a second, mono")]
-pub struct WavError;
 
 /// A piece of caller's audio, shared by every call that plays it: its frames are base64 already,
 /// so that a thousand calls encode nothing.
@@ -51,42 +49,19 @@ impl Sample {
         Self(Arc::new(Inner { name: name.into(), payloads, frames, loud_frames }))
     }
 
-    /// A WAV file's sound: μ-law, mono, 8,000 a second.
+    /// The sound of a WAV file of any kind that [`wav`] reads.
     ///
     /// # Errors
     /// If it is another kind of file.
-    pub fn from_wav(name: impl Into<String>, wav: &[u8]) -> Result<Self, WavError> {
-        let (mut format_is_right, mut rest) = (false, wav.get(12..).ok_or(WavError)?);
-        while let Some((header, after)) = rest.split_at_checked(8) {
-            let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
-            let chunk = &after[..length.min(after.len())];
-            match &header[..4] {
-                b"fmt " => format_is_right = chunk.starts_with(&[7, 0, 1, 0, 0x40, 0x1F, 0, 0]),
-                b"data" if format_is_right => return Ok(Self::new(name, chunk)),
-                _ => {}
-            }
-            rest = after.get(length + length % 2..).unwrap_or_default();
-        }
-        Err(WavError)
+    pub fn from_wav(name: impl Into<String>, file: &[u8]) -> Result<Self, WavError> {
+        Ok(Self::new(name, &wav::read_as_mulaw(file)?))
     }
 
-    /// Something that a turn detector takes for speech: syllables of a low voice, `syllables` of
-    /// them, a fifth of a second each.
-    pub fn babble(syllables: usize) -> Self {
-        const SYLLABLE: usize = 1_600;
-        const VOICED: usize = 1_280;
-        let mulaw: Vec<u8> = (0..syllables * SYLLABLE)
-            .map(|at| {
-                let (syllable, within) = (at / SYLLABLE, at % SYLLABLE);
-                let half_wave = 22 + syllable * 7 % 13;
-                match within {
-                    VOICED.. => SILENCE,
-                    _ if within / half_wave % 2 == 0 => !0x50,
-                    _ => !(0x80 | 0x50),
-                }
-            })
-            .collect();
-        Self::new("babble", &mulaw)
+    /// The speech that comes with the program: what the built-in script of the stand-in speech
+    /// service hears, named by its words.
+    pub fn built_in() -> Vec<Self> {
+        let turns = Script::default().turns;
+        turns.into_iter().zip(SAMPLES).map(|(turn, audio)| Self::new(turn.heard, audio)).collect()
     }
 
     /// What a log calls it.
@@ -132,8 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn babble_lasts_as_long_as_it_says() {
-        let babble = Sample::babble(5);
-        assert_eq!((babble.frames(), babble.loud_frames()), (50, 48));
+    fn what_is_built_in_is_speech_and_has_words() {
+        let samples = Sample::built_in();
+        assert_eq!(samples.len(), Script::default().turns.len());
+        for sample in samples {
+            assert!((75..500).contains(&sample.loud_frames()), "{sample:?}");
+            assert!(sample.name().len() > 10);
+        }
     }
 }

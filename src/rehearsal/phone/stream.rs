@@ -16,9 +16,10 @@ use super::caller::Doing;
 use super::journal::PhoneEventKind;
 use super::placed::PlacedCall;
 use super::playback::{Arrival, Mark, Playback};
-use super::sample::{FRAME, FRAME_BYTES, SILENCE, Sample};
+use super::sample::{FRAME, FRAME_BYTES, Sample};
 use super::script::{AfterDrop, StreamFault};
 use super::webhook::{self, Signing};
+use crate::audio::mulaw::SILENCE;
 use crate::clock::{self, unix_now, within};
 use crate::rehearsal::stamp;
 use crate::socket::small_buffers;
@@ -34,7 +35,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// The largest message that is read: more than a minute of audio.
 const MESSAGE_BYTES: usize = 1024 * 1024;
 
-/// Base64 characters of a stamp.
+/// Base64 characters of a stamp, which are whole: twelve bytes are sixteen characters.
 const STAMP_CHARACTERS: usize = stamp::LENGTH / 3 * 4;
 
 /// A frame of silence, encoded once.
@@ -133,7 +134,8 @@ async fn open(
     }
     let config = small_buffers(MESSAGE_BYTES);
     let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
-    match within(HANDSHAKE_LIMIT, connecting).await {
+    // Boxed: 20 KiB that a call needs for its handshake only.
+    match within(HANDSHAKE_LIMIT, Box::pin(connecting)).await {
         Some(Ok((socket, _))) => Ok(socket),
         Some(Err(tungstenite::Error::Http(response))) => {
             Err(format!("the handshake was answered with status {}", response.status().as_u16()))
@@ -176,7 +178,8 @@ impl Media<'_> {
                         self.echo(mark, false).await?;
                     }
                     while frame_at <= now {
-                        self.frame(now).await?;
+                        // The time that it was due, so that a late wake-up moves no step.
+                        self.frame(frame_at).await?;
                         frame_at += FRAME;
                     }
                 }
@@ -239,8 +242,7 @@ impl Media<'_> {
     /// The message of the present frame.
     fn frame_message(&mut self, mut payload: String) -> String {
         if self.call.options.stamps {
-            let mut head = String::with_capacity(STAMP_CHARACTERS);
-            STANDARD.encode_string(stamp::bytes(unix_us()), &mut head);
+            let head = STANDARD.encode(stamp::bytes(unix_us()));
             payload.replace_range(..STAMP_CHARACTERS, &head);
         }
         self.sequence += 1;
