@@ -201,7 +201,8 @@ impl App {
             warn!("the database is away: the rest of the log is in the spool");
         }
         // A process that ends has no calls left for others to look after.
-        let gone = self.store.remove_instances(&[self.exchange.instance_id]);
+        let ours = [self.exchange.instance_id];
+        let gone = self.store.remove_instances(&ours);
         let _ = clock::within(Duration::from_secs(1), gone).await;
         drop(self.stop_serving);
         self.serving.abort();

@@ -14,7 +14,7 @@
 //! | pure | [`call`], [`agent`], [`audio`] | pure |
 //! | adapters | [`twilio`], [`engine`], [`store`] | pure |
 //! | deeds | [`functions`], [`aftercall`] | adapters, pure |
-//! | shell | [`line`] | deeds, adapters, pure |
+//! | shell | [mod@line] | deeds, adapters, pure |
 //! | top | [`web`], [`rehearsal`] | shell and below |
 //! | all | [`app`], [`commands`] | everything |
 //!

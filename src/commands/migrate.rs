@@ -37,6 +37,9 @@ pub async fn run() -> Result<ExitCode, MigrateCommandError> {
         .map_err(|_| MigrateCommandError::DatabaseUrl)?;
     let store = Store::connect_lazily(options, 2);
     let report = migrate(store.pool()).await?;
-    println!("{report}");
+    println!(
+        "migrated: {} migrations applied, {} embeddings tables brought up to date",
+        report.migrations, report.embeddings_tables
+    );
     Ok(ExitCode::SUCCESS)
 }

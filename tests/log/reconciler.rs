@@ -79,7 +79,7 @@ async fn a_silent_process_s_calls_are_completed_from_their_events() {
 
     assert_eq!(reconciler.round(DEAD_AFTER * 2).await.unwrap(), 0);
     assert_eq!(fixture.text("select count(*) from frontdesk_instances").await.unwrap(), "0");
-    let done = fixture.store.complete(&completion(&call), Completes::Always).await.unwrap();
+    let done = fixture.store.complete(&completion(&call), Completes::ByOwner).await.unwrap();
     assert!(done, "an owner that was only away knows best");
     assert_eq!(fixture.row("CA1").await.unwrap()["status"], "completed");
 }
@@ -153,7 +153,7 @@ async fn a_call_that_another_process_took_over_is_not_the_dead_one_s() {
     let (dead, heir) = (Uuid::new_v4(), Uuid::new_v4());
     let call = live_call(&fixture, "CA1", dead).await;
     fixture.store.claim_stream("CA1", &call.nonce, heir).await.unwrap();
-    let abandoned = Completes::IfAbandonedBy(Some(dead));
+    let abandoned = Completes::IfAbandoned;
     assert!(!fixture.store.complete(&completion(&call), abandoned).await.unwrap());
     assert!(fixture.row("CA1").await.unwrap()["call_end"].is_null());
 }

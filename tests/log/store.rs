@@ -129,7 +129,7 @@ async fn a_caller_returns_so_often_and_an_ended_call_never() {
     assert!(matches!(claim, StreamClaim::Claimed { next_seq: 1, .. }));
     assert_eq!(fixture.store.renew_nonce("CA1", "d", instance).await, Ok(true));
 
-    fixture.store.complete(&completion(&call), Completes::Always).await.unwrap();
+    fixture.store.complete(&completion(&call), Completes::ByOwner).await.unwrap();
     let claim = fixture.store.claim_stream("CA1", "d", instance).await.unwrap();
     assert_eq!(claim, StreamClaim::Ended);
     assert_eq!(fixture.store.renew_nonce("CA1", "e", instance).await, Ok(false));

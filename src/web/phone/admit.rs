@@ -112,7 +112,7 @@ impl Front {
     }
 
     /// The number of a call's next event, where another process has written some.
-    pub(super) async fn next_seq(&self, call_log_id: Uuid) -> i64 {
+    async fn next_seq(&self, call_log_id: Uuid) -> i64 {
         match clock::within(RENEW_LIMIT, self.store.last_seq(call_log_id)).await {
             Some(Ok(seq)) => seq + 1,
             // Numbers that nobody else has reached; events are read in their order.

@@ -135,18 +135,17 @@ impl Front {
             return None;
         }
         let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
-        match clock::within(FIND_LIMIT, claim).await {
-            Some(Ok(StreamClaim::Claimed { .. })) => {}
-            Some(Ok(StreamClaim::Spent | StreamClaim::Ended)) => return None,
-            // Its row is in another instance's spool, or the database is away; without the row
-            // there is nothing to complete, and the other instance will.
-            Some(Ok(StreamClaim::NoRow) | Err(_)) | None => return None,
-        }
+        // Without the row (in another instance's spool, or the database is away) there is nothing
+        // to go on with; the phone company asks what happens next.
+        let Some(Ok(StreamClaim::Claimed { next_seq: seq, .. })) =
+            clock::within(FIND_LIMIT, claim).await
+        else {
+            return None;
+        };
         let row = clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
         let begin = registry.begin(call_sid, row.id, Arc::clone(agent), "");
         let Begin::New(slot, commands) = begin else { return None };
         info!(call_sid, "a call of another instance goes on here");
-        let seq = self.next_seq(row.id).await;
         self.exchange.start(Opening {
             slot,
             commands,
