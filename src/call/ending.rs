@@ -85,8 +85,6 @@ impl Call {
         }
         if !withdrawable {
             self.cut(false);
-            self.caller.forget_keys();
-            self.timers.clear(Timer::Keys);
         }
         self.wanted = None;
         let latest = self.now.plus_ms(GOODBYE_LONGEST_MS);
@@ -206,6 +204,7 @@ impl Call {
         let Some(ending) = &self.ending else { return };
         let hangs_up = matches!(ending, Ending::HangUp(_));
         self.settle_playing();
+        self.keys_complete();
         self.timers.clear_all();
         if hangs_up && self.engine.is_ready() && self.caller.awaits_words() {
             self.timers.set(Timer::Words, self.now.plus_ms(WORDS_MS));

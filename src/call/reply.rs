@@ -339,6 +339,13 @@ impl Call {
         }
     }
 
+    /// Writes down what was heard so far of everything that is on the line.
+    pub(super) fn note_playing(&mut self) {
+        let playing = self.playout.iter().filter(|spoken| !spoken.is_silent());
+        let events: Vec<_> = playing.map(|spoken| spoken.log(self.opened_at, false)).collect();
+        events.into_iter().for_each(|event| self.note(event));
+    }
+
     /// Bounds the wait for the marks of audio that has been sent completely.
     pub(super) fn watch_playout(&mut self) {
         let unheard_ms = self.playout.unheard_ms();

@@ -18,10 +18,8 @@ impl Call {
             && self.engine.is_ready()
             && self.response.is_none()
             && self.wanted.is_none()
-            && self.farewell.is_none()
             && self.playout.is_empty()
             && self.functions.is_empty()
-            && !self.timers.is_set(Timer::Commit)
             && !self.caller.is_in_mid_word()
     }
 

@@ -137,6 +137,7 @@ impl Call {
             return;
         }
         self.redialled_at = Some(self.now);
+        self.note_playing();
         self.out.push(Action::DialEngine { history: self.record.history() });
         self.timers.set(Timer::Engine, self.now.plus_ms(ENGINE_MS));
     }

@@ -74,11 +74,6 @@ impl Caller {
         }
     }
 
-    /// Drops keys that nobody will read any more.
-    pub(super) fn forget_keys(&mut self) {
-        self.keys.clear();
-    }
-
     fn find(&mut self, utterance: &str) -> Option<&mut Speech> {
         self.speech.iter_mut().find(|speech| speech.utterance == utterance)
     }
