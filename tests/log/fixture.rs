@@ -92,6 +92,7 @@ pub(crate) fn event(call: &NewCall, seq: i64) -> EventRow {
 
 pub(crate) fn completion(call: &NewCall) -> CompletedCall {
     CompletedCall {
+        instance_id: Some(call.instance_id),
         call_log_id: call.id,
         call_sid: call.call_sid.clone(),
         status: "completed".to_owned(),
