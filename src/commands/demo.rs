@@ -81,8 +81,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
     let done = rehearse(&app).await;
     if let (Ok(()), true) = (&done, arguments.keep) {
         println!("\nThe server goes on. Webhook: {}", app.public_url.join("/twilio/voice"));
-        println!("Call it again: frontdesk dial --url {} --to {SAMPLE_NUMBER} --auth-token {AUTH_TOKEN}",
-            app.public_url.join("/twilio/voice"));
+        println!(
+            "Call it again: frontdesk dial --url {} --to {SAMPLE_NUMBER} --auth-token {AUTH_TOKEN}",
+            app.public_url.join("/twilio/voice")
+        );
         println!("Ctrl-C ends it.");
         shutdown_signal().await;
     }

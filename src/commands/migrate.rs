@@ -18,7 +18,9 @@ pub enum MigrateCommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// There is no database to migrate.
-    #[error("DATABASE_URL: not set, or not an address that can be used; accepted: postgres://user:password@host:5432/database")]
+    #[error(
+        "DATABASE_URL: not set, or not an address that can be used; accepted: postgres://user:password@host:5432/database"
+    )]
     DatabaseUrl,
     /// The migration failed.
     #[error(transparent)]

@@ -190,11 +190,10 @@ impl Line {
 
     fn set_alarm(&mut self) {
         let core = self.call.deadline().map(|(at, _)| self.born + Duration::from_millis(at.ms()));
-        let stuck = self
-            .phone
-            .as_ref()
-            .and_then(Phone::stuck_for)
-            .map(|stuck| self.exchange.clock.now() + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed());
+        let stuck = self.phone.as_ref().and_then(Phone::stuck_for).map(|stuck| {
+            self.exchange.clock.now()
+                + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed()
+        });
         let due = [core, self.stream_due, self.start_due, self.fallback_due, stuck]
             .into_iter()
             .flatten()
@@ -372,9 +371,7 @@ impl Line {
             self.caller_left();
         } else if is_due(self.fallback_due) {
             self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
-        } else if let Some((_, timer)) =
-            self.call.deadline().filter(|(at, _)| *at <= self.now())
-        {
+        } else if let Some((_, timer)) = self.call.deadline().filter(|(at, _)| *at <= self.now()) {
             self.core_due(timer);
         }
     }

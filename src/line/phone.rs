@@ -49,7 +49,12 @@ pub(super) enum FromPhone {
 impl Phone {
     /// Takes a fresh media WebSocket of the call `call_sid`.
     pub(super) fn new(socket: ServerSocket, call_sid: &str) -> Self {
-        Self { socket: Socket::new(socket), call_sid: call_sid.to_owned(), stream_sid: None, malformed: 0 }
+        Self {
+            socket: Socket::new(socket),
+            call_sid: call_sid.to_owned(),
+            stream_sid: None,
+            malformed: 0,
+        }
     }
 
     /// Whether `start` has come, without which nothing can be sent.
@@ -108,9 +113,7 @@ impl Phone {
                 self.malformed()
             }
             Inbound::Media(media) => Some(FromPhone::Audio(match media.payload {
-                Cow::Borrowed(payload) => {
-                    Bytes::from(text.clone()).slice_ref(payload.as_bytes())
-                }
+                Cow::Borrowed(payload) => Bytes::from(text.clone()).slice_ref(payload.as_bytes()),
                 Cow::Owned(payload) => payload.into(),
             })),
             Inbound::Start(start) => self.start(start),

@@ -16,7 +16,8 @@ pub mod sample;
 
 pub use agents::{AgentRow, BusinessRow};
 pub use calls::{
-    Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall, StreamClaim,
+    Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall,
+    StreamClaim,
 };
 pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;

@@ -30,6 +30,10 @@ pub(super) async fn tell<T>(
         if call_log_id.is_none() {
             call_log_id = store.call_by_sid(call_sid).await?.map(|row| row.id);
         }
+        if over.is_some() {
+            // The last words are written a moment after they were heard.
+            clock::pause(2 * EACH).await;
+        }
         if let Some(id) = call_log_id {
             printed.print(&store.events(id).await?);
         }
@@ -58,9 +62,14 @@ impl Printed {
                     }
                 }
                 // Written about once a second while it is spoken; the last one counts.
-                Ok(LogEvent::AgentSaid { reply, started_ms, generated, heard, interrupted, .. })
-                    if interrupted || heard == generated || is_last_of(reply, &events[index..]) =>
-                {
+                Ok(LogEvent::AgentSaid {
+                    reply,
+                    started_ms,
+                    generated,
+                    heard,
+                    interrupted,
+                    ..
+                }) if interrupted || heard == generated || is_last_of(reply, &events[index..]) => {
                     if self.replies.insert(reply) {
                         let cut = if interrupted { " … (interrupted)" } else { "" };
                         line(started_ms, "Agent", &format!("{heard}{cut}"));
@@ -107,7 +116,10 @@ pub(super) async fn show(
             break row;
         }
         if since.elapsed() > limit {
-            return Err(DemoError::Row(format!("not complete {} s after the call", limit.as_secs())));
+            return Err(DemoError::Row(format!(
+                "not complete {} s after the call",
+                limit.as_secs()
+            )));
         }
         clock::pause(EACH).await;
     };
@@ -140,9 +152,9 @@ fn print_latencies(metadata: &Value) -> Result<(), DemoError> {
         timed += usize::from(latency["first_audio"].is_number());
         println!(
             "  {:>4}  {:>11}  {:>13}  {:>11}  {}",
-            turn["n"],
-            latency["first_audio"],
-            latency["server"],
+            turn["n"].to_string(),
+            latency["first_audio"].to_string(),
+            latency["server"].to_string(),
             if turn["interrupted"] == json!(true) { "yes" } else { "no" },
             word(&turn["caller"]),
         );

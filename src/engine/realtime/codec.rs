@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::wire::{ServerError, ServerEvent, ServerItem, ServerResponse, Text};
 use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
@@ -133,10 +134,12 @@ impl Codec {
         Some(words.clone())
     }
 
-    fn audio(&self, message: &Bytes, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+    fn audio(&self, message: &Utf8Bytes, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
         let (Some(reply), Some(delta)) = (self.reply_of(event), &event.delta) else { return };
         let payload = match &delta.0 {
-            std::borrow::Cow::Borrowed(text) => message.slice_ref(text.as_bytes()),
+            std::borrow::Cow::Borrowed(text) => {
+                Bytes::from(message.clone()).slice_ref(text.as_bytes())
+            }
             std::borrow::Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()),
         };
         reports.push_back(Report::Audio { reply, item: owned(event.item_id.as_ref()), payload });

@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use metrics::counter;
 use secrecy::{ExposeSecret, SecretString};
@@ -143,8 +142,7 @@ impl Realtime {
     fn received(&mut self, received: Received) {
         match received {
             Received::Text(text) => {
-                let message = Bytes::from(text.clone());
-                match self.codec.read(&message, &text, &mut self.reports) {
+                match self.codec.read(&text, &mut self.reports) {
                     Ok(()) => {}
                     Err(Unread::Ignored) => counter!("frontdesk_engine_ignored_total").increment(1),
                     Err(Unread::Malformed) => {

@@ -1,1 +1,208 @@
+//! The session's configuration as it leaves, and recorded messages as they are understood.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::codec::{Codec, Unread};
+use super::{RealtimeConfig, wire};
+use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
+use crate::engine::{FunctionSignature, Report};
+
+fn config(model: &str) -> RealtimeConfig {
+    RealtimeConfig {
+        base_url: "https://api.openai.com/v1".parse().unwrap(),
+        api_key: None,
+        model: model.into(),
+        transcription_model: "gpt-transcribe".into(),
+        voice: "marin".into(),
+        language: Some("en".into()),
+        instructions: "You answer the phone.".into(),
+        functions: vec![FunctionSignature {
+            name: "end_call".into(),
+            description: "Hang up.".into(),
+            parameters: json!({"type": "object", "properties": {}}),
+        }],
+        history: Vec::new(),
+    }
+}
+
+#[test]
+fn a_session_is_mulaw_both_ways_and_decides_nothing_by_itself() {
+    let update: Value =
+        serde_json::from_str(&wire::session_update(&config("gpt-realtime-2.1"))).unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&update).unwrap());
+}
+
+fn read(codec: &mut Codec, message: Value) -> Result<Vec<Report>, Unread> {
+    let mut reports = VecDeque::new();
+    codec.read(&message.to_string().into(), &mut reports)?;
+    Ok(reports.into())
+}
+
+fn events(codec: &mut Codec, messages: Vec<Value>) -> Vec<Report> {
+    messages.into_iter().flat_map(|message| read(codec, message).unwrap_or_default()).collect()
+}
+
+const REPLY: ReplyId = ReplyId(7);
+
+/// A session in which reply 7 is `resp_1`.
+fn replying() -> Codec {
+    let mut codec = Codec::default();
+    codec.requested(REPLY);
+    let created = json!({"type": "response.created",
+        "response": {"id": "resp_1", "status": "in_progress", "metadata": {"reply": "7"}}});
+    let started = Report::Event(Event::ReplyStarted { reply: REPLY });
+    assert_eq!(read(&mut codec, created), Ok(vec![started]));
+    codec
+}
+
+#[test]
+fn audio_and_words_of_the_reply_asked_for_are_reported() {
+    let mut codec = replying();
+    let audio = json!({"type": "response.output_audio.delta", "response_id": "resp_1",
+        "item_id": "item_a1", "output_index": 0, "content_index": 0, "delta": "/v7+"});
+    let payload = Bytes::from_static(b"/v7+");
+    let expected = Report::Audio { reply: REPLY, item: "item_a1".into(), payload };
+    assert_eq!(read(&mut codec, audio), Ok(vec![expected]));
+    let words = json!({"type": "response.output_audio_transcript.delta",
+        "response_id": "resp_1", "item_id": "item_a1", "delta": "Sure, "});
+    let expected = Report::Event(Event::ReplyWords { reply: REPLY, text: "Sure, ".into() });
+    assert_eq!(read(&mut codec, words), Ok(vec![expected]));
+}
+
+#[test]
+fn audio_of_another_response_is_not_taken_for_it() {
+    let audio = json!({"type": "response.output_audio.delta", "response_id": "resp_0",
+        "item_id": "item_a0", "delta": "/v7+"});
+    assert_eq!(read(&mut replying(), audio.clone()), Ok(vec![]));
+    assert_eq!(read(&mut Codec::default(), audio), Ok(vec![]));
+}
+
+#[test]
+fn without_echoed_metadata_responses_belong_to_requests_in_their_order() {
+    let mut codec = Codec::default();
+    codec.requested(ReplyId(1));
+    codec.requested(ReplyId(2));
+    let created = |id: &str| json!({"type": "response.created", "response": {"id": id}});
+    let done = json!({"type": "response.done", "response": {"id": "a", "status": "completed"}});
+    let reports = events(&mut codec, vec![created("a"), done, created("b"), created("c")]);
+    let started = |n| Report::Event(Event::ReplyStarted { reply: ReplyId(n) });
+    assert_eq!((&reports[0], &reports[2]), (&started(1), &started(2)));
+    assert_eq!(reports.len(), 3, "the third was not asked for");
+}
+
+#[test]
+fn a_function_runs_only_when_its_item_is_complete_and_once() {
+    let item = |status: &str, call: &str| {
+        json!({"type": "response.output_item.done", "response_id": "resp_1", "item":
+            {"id": "i", "type": "function_call", "status": status, "call_id": call,
+             "name": "book", "arguments": "{}"}})
+    };
+    let done = json!({"type": "response.done", "response": {"id": "resp_1",
+        "status": "completed", "output": [item("completed", "call_1")["item"],
+        item("completed", "call_2")["item"]], "usage": {"input_tokens": 3, "output_tokens": 4}}});
+    let reports = events(
+        &mut replying(),
+        vec![item("incomplete", "call_0"), item("completed", "call_1"), done],
+    );
+    let wanted = |call: &str| {
+        Report::Event(Event::FunctionWanted {
+            reply: REPLY,
+            engine_call_id: call.into(),
+            name: "book".into(),
+            arguments: "{}".into(),
+        })
+    };
+    let ended = Report::Event(Event::ReplyEnded {
+        reply: REPLY,
+        outcome: ReplyOutcome::Completed,
+        usage: Usage { input_tokens: 3, output_tokens: 4 },
+    });
+    assert_eq!(reports, vec![wanted("call_1"), wanted("call_2"), ended]);
+}
+
+#[test]
+fn cancelled_arguments_are_not_acted_on() {
+    let arguments = json!({"type": "response.function_call_arguments.done",
+        "response_id": "resp_1", "call_id": "call_1", "name": "book", "arguments": "{\"t"});
+    let done = json!({"type": "response.done", "response": {"id": "resp_1",
+        "status": "cancelled", "status_details": {"reason": "client_cancelled"}, "usage": null}});
+    let reports = events(&mut replying(), vec![arguments, done]);
+    let outcome = ReplyOutcome::Cancelled;
+    let ended = Event::ReplyEnded { reply: REPLY, outcome, usage: Usage::default() };
+    assert_eq!(reports, vec![Report::Event(ended)]);
+}
+
+#[test]
+fn errors_are_classed() {
+    let error = |body: Value| json!({"type": "error", "error": body});
+    let benign = error(json!({"type": "invalid_request_error",
+        "code": "response_cancel_not_active", "message": "no", "event_id": "cancel"}));
+    assert_eq!(read(&mut replying(), benign), Ok(vec![]));
+    let quota = error(json!({"type": "insufficient_quota", "code": null, "message": "pay"}));
+    let lost = |why: &str| Report::Event(Event::EngineLost { fatal: true, why: why.into() });
+    assert_eq!(read(&mut replying(), quota), Ok(vec![lost("insufficient_quota")]));
+    let session = error(json!({"code": "invalid_value", "event_id": "session"}));
+    assert_eq!(read(&mut replying(), session), Ok(vec![lost("invalid_value")]));
+    let mut codec = Codec::default();
+    codec.requested(REPLY);
+    let busy = error(json!({"code": "conversation_already_has_active_response",
+        "event_id": "reply-7"}));
+    let outcome = ReplyOutcome::Failed {
+        fatal: false,
+        why: "conversation_already_has_active_response".into(),
+    };
+    let ended = Event::ReplyEnded { reply: REPLY, outcome, usage: Usage::default() };
+    assert_eq!(read(&mut codec, busy), Ok(vec![Report::Event(ended)]));
+}
+
+#[test]
+fn a_failed_response_says_why_and_whether_it_is_for_good() {
+    for (code, fatal) in [("rate_limit_exceeded", false), ("insufficient_quota", true)] {
+        let done = json!({"type": "response.done", "response": {"id": "resp_1",
+            "status": "failed", "status_details": {"type": "failed",
+            "error": {"type": "server_error", "code": code}}}});
+        let outcome = ReplyOutcome::Failed { fatal, why: code.into() };
+        let ended = Event::ReplyEnded { reply: REPLY, outcome, usage: Usage::default() };
+        assert_eq!(read(&mut replying(), done), Ok(vec![Report::Event(ended)]));
+    }
+}
+
+#[test]
+fn words_are_collected_by_stretch_of_speech_and_replaced_by_the_final_ones() {
+    let delta = |item: &str, delta: &str| {
+        json!({"type": "conversation.item.input_audio_transcription.delta",
+            "item_id": item, "content_index": 0, "delta": delta})
+    };
+    let completed = json!({"type": "conversation.item.input_audio_transcription.completed",
+        "item_id": "u1", "transcript": "Hi, I need a table"});
+    let failed = json!({"type": "conversation.item.input_audio_transcription.failed",
+        "item_id": "u2", "error": {"message": "no"}});
+    let reports = events(
+        &mut Codec::default(),
+        vec![delta("u1", "Hi, "), delta("u2", "No"), delta("u1", "I"), completed, failed],
+    );
+    let words = |utterance: &str, words| {
+        Report::Event(Event::CallerWords { utterance: utterance.into(), words })
+    };
+    assert_eq!(
+        reports,
+        vec![
+            words("u1", Words::Partial("Hi, ".into())),
+            words("u2", Words::Partial("No".into())),
+            words("u1", Words::Partial("Hi, I".into())),
+            words("u1", Words::Final("Hi, I need a table".into())),
+            words("u2", Words::Inaudible),
+        ]
+    );
+}
+
+#[test]
+fn what_is_unknown_is_ignored_and_what_is_no_event_is_malformed() {
+    let codec = &mut Codec::default();
+    assert_eq!(read(codec, json!({"type": "rate_limits.updated"})), Err(Unread::Ignored));
+    assert_eq!(read(codec, json!({"type": 7})), Err(Unread::Malformed));
+    assert_eq!(read(codec, json!([1])), Err(Unread::Malformed));
+}

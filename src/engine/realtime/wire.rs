@@ -11,6 +11,7 @@ use std::fmt;
 use async_openai::types::realtime as api;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::RealtimeConfig;
@@ -121,10 +122,7 @@ pub(super) fn session_update(config: &RealtimeConfig) -> String {
     let format = api::RealtimeAudioFormats::PCMUAudioFormat;
     let input = api::AudioInput {
         format: format.clone(),
-        noise_reduction: Some(api::RealtimeNoiseReduction {
-            r#type: api::NoiseReductionType::NearField,
-            strength: None,
-        }),
+        noise_reduction: None,
         transcription: Some(api::AudioTranscription {
             model: Some(config.transcription_model.clone()),
             language: config.language.clone(),
@@ -160,7 +158,10 @@ pub(super) fn session_update(config: &RealtimeConfig) -> String {
         event_id: Some("session".into()),
         session: api::Session::RealtimeSession(Box::new(session)),
     });
-    serde_json::to_string(&event).expect("strings and numbers always serialise")
+    let mut event = serde_json::to_value(event).expect("strings and numbers always serialise");
+    // async-openai 0.43 writes this one as `{"type":{"type":"near_field"}}`, which is refused.
+    event["session"]["audio"]["input"]["noise_reduction"] = json!({"type": "near_field"});
+    event.to_string()
 }
 
 fn tool(function: &crate::engine::FunctionSignature) -> api::RealtimeTool {

@@ -12,8 +12,8 @@ use tracing::info;
 
 use super::answer::{fallback, hang_up, nonce};
 use super::{Document, Refused};
-use crate::agent::Agent;
 use crate::aftercall::callback::complete_live;
+use crate::agent::Agent;
 use crate::call::{End, EndedBy, Status};
 use crate::clock;
 use crate::line::registry::{AfterPlan, CallHandle, Command};

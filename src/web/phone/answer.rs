@@ -57,10 +57,7 @@ impl Front {
 pub(super) fn fallback(agent: &Agent) -> Document {
     let settings = &agent.settings;
     Document(
-        Twiml::new()
-            .say(settings.fallback_message(), Some(&settings.language))
-            .hangup()
-            .finish(),
+        Twiml::new().say(settings.fallback_message(), Some(&settings.language)).hangup().finish(),
     )
 }
 

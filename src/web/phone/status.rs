@@ -53,12 +53,7 @@ pub(super) async fn stream_status(
 }
 
 impl Front {
-    async fn signed(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Form, Refused> {
+    async fn signed(&self, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Form, Refused> {
         let form = Form::parse(body)?;
         form.call_sid()?;
         let agent = self.agent_of(&form).await;

@@ -99,7 +99,11 @@ impl Front {
     }
 
     /// Spends the token: here in memory, and in the row, so that no other instance takes it too.
-    async fn claim(self: &Arc<Self>, claims: &StreamClaims, agent: &Arc<Agent>) -> Option<CallHandle> {
+    async fn claim(
+        self: &Arc<Self>,
+        claims: &StreamClaims,
+        agent: &Arc<Agent>,
+    ) -> Option<CallHandle> {
         let StreamClaims { call_sid, nonce, .. } = claims;
         let registry = &self.exchange.registry;
         match registry.claim(call_sid, nonce) {
@@ -107,8 +111,7 @@ impl Front {
             Claim::Here(handle, RowKnown(row_known)) => {
                 let asks = row_known && self.exchange.log.is_database_up();
                 let in_row = async {
-                    let claim =
-                        self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
+                    let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
                     clock::within(CLAIM_LIMIT, claim).await
                 };
                 match if asks { in_row.await } else { None } {
