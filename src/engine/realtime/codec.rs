@@ -60,11 +60,11 @@ impl Codec {
     /// Reads one server event; the reports it makes are appended to `reports`.
     pub(super) fn read(
         &mut self,
-        message: &Bytes,
-        text: &str,
+        message: &Utf8Bytes,
         reports: &mut VecDeque<Report>,
     ) -> Result<(), Unread> {
-        let event: ServerEvent<'_> = serde_json::from_str(text).map_err(|_| Unread::Malformed)?;
+        let event: ServerEvent<'_> =
+            serde_json::from_str(message).map_err(|_| Unread::Malformed)?;
         match &*event.kind.0 {
             "response.output_audio.delta" => self.audio(message, &event, reports),
             "response.output_audio_transcript.delta" => {
