@@ -83,7 +83,7 @@ pub struct Realtime {
 
 enum State {
     Dialling(Pin<Box<dyn Future<Output = Dialled> + Send>>),
-    Open(Socket<MaybeTlsStream<TcpStream>>),
+    Open(Box<Socket<MaybeTlsStream<TcpStream>>>),
     Lost,
 }
 
@@ -132,7 +132,7 @@ impl Realtime {
                 Ok(stream) => {
                     let mut socket = Socket::new(stream);
                     self.waiting.drain(..).for_each(|text| socket.send(text));
-                    self.state = State::Open(socket);
+                    self.state = State::Open(Box::new(socket));
                 }
                 Err(Refusal { fatal, why }) => self.lose(fatal, why),
             }
@@ -279,12 +279,10 @@ async fn dial(config: RealtimeConfig) -> Dialled {
     let broken = |why: &str| Refusal { fatal: false, why: why.to_owned() };
     let request = request(&config)
         .ok_or_else(|| Refusal { fatal: true, why: "bad address or key".into() })?;
-    match clock::within(
-        DIAL_LIMIT,
-        connect_async_with_config(request, Some(small_buffers(MESSAGE_MAX)), true),
-    )
-    .await
-    {
+    // Boxed: the handshake's state is large and soon over.
+    let handshake =
+        Box::pin(connect_async_with_config(request, Some(small_buffers(MESSAGE_MAX)), true));
+    match clock::within(DIAL_LIMIT, handshake).await {
         None => Err(broken("dialling timed out")),
         Some(Ok((stream, _))) => Ok(stream),
         // Refused over HTTP: 429 and 5xx may pass, the rest will not (protocols 5.8).
