@@ -132,6 +132,7 @@ impl App {
             clock,
             registry: Registry::new(config.calls_max),
             log: log.clone(),
+            store: store.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
             instance_id,

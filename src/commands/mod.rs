@@ -25,7 +25,13 @@ pub async fn shutdown_signal() {
 
 /// Starts the log on standard error; `RUST_LOG` says how much.
 fn start_log(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // Below this the libraries print what goes over the wire, which is what callers say.
+    for library in ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "reqwest", "sqlx"] {
+        if let Ok(directive) = format!("{library}=info").parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     // A test may have started one.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics::{counter, histogram};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -63,6 +64,9 @@ impl Notes {
         }
         let at_ms = self.opened_at.map_or(0, |opened_at| at.ms_since(opened_at));
         self.record.apply(at_ms, &event);
+        if let LogEvent::FirstAudio { first_audio_ms, .. } = event {
+            histogram!("frontdesk_first_audio_seconds").record(first_audio_ms as f64 / 1000.0);
+        }
         let (kind, data) = kind_and_data(&event);
         self.log.event(EventRow {
             call_log_id: self.call_log_id,
@@ -77,6 +81,10 @@ impl Notes {
     /// Completes the call's row.
     pub(super) async fn complete(&self, end: End, exchange: &Exchange) {
         let ended = clock::unix_now();
+        let status = status_word(end);
+        let by = json!(end.ended_by).as_str().unwrap_or_default().to_owned();
+        counter!("frontdesk_calls_ended_total", "status" => status.clone(), "by" => by)
+            .increment(1);
         let mut metadata = self.record.metadata();
         metadata.insert("call_sid".into(), json!(self.call_sid));
         metadata.insert("engine".into(), json!("realtime"));
@@ -89,7 +97,7 @@ impl Notes {
                 call_log_id: self.call_log_id,
                 call_sid: self.call_sid.clone(),
                 instance_id: Some(self.instance_id),
-                status: status_word(end),
+                status,
                 transcript: self.record.transcript().into(),
                 metadata: Value::Object(metadata).into(),
                 ended_us: i64::try_from(ended.as_micros()).unwrap_or(i64::MAX),

@@ -150,7 +150,7 @@ pub(super) fn session_update(config: &RealtimeConfig) -> String {
         output_modalities: Some(vec!["audio".into()]),
         tools: Some(config.functions.iter().map(tool).collect()),
         reasoning: reasons
-            .then(|| api::RealtimeReasoning { effort: Some(api::RealtimeReasoningEffort::Low) }),
+            .then_some(api::RealtimeReasoning { effort: Some(api::RealtimeReasoningEffort::Low) }),
         parallel_tool_calls: reasons.then_some(true),
         ..Default::default()
     };
