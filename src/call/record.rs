@@ -55,6 +55,13 @@ struct Function {
     outcome: Option<(bool, u64, Value)>,
 }
 
+/// The highest numbers that were given in a call.
+pub(super) struct LastNumbers {
+    pub(super) reply: u32,
+    pub(super) turn: u32,
+    pub(super) run: u32,
+}
+
 /// One line of the conversation.
 struct Line {
     started_ms: u64,
@@ -165,6 +172,21 @@ impl CallRecord {
         set("gaps", json!([]));
         set("messages", json!([]));
         metadata
+    }
+
+    /// Whether a media stream was ever open.
+    pub fn has_opened(&self) -> bool {
+        !self.stream_sids.is_empty()
+    }
+
+    /// The highest numbers that were given.
+    pub(super) fn last_numbers(&self) -> LastNumbers {
+        let turns = self.speech.values().map(|speech| speech.turn);
+        LastNumbers {
+            reply: self.replies.keys().last().copied().unwrap_or(0),
+            turn: turns.chain(self.keys.iter().map(|keys| keys.turn)).max().unwrap_or(0),
+            run: self.functions.keys().last().copied().unwrap_or(0),
+        }
     }
 
     /// Whether the caller heard any of this reply.

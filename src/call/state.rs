@@ -89,6 +89,29 @@ impl Call {
         }
     }
 
+    /// A call that another process had before, from what was written of it. If a stream of it was
+    /// open, time goes on from that stream's start, and the line counts as lost until it opens.
+    pub fn resume(settings: CallSettings, record: CallRecord) -> Self {
+        let mut call = Self::new(settings);
+        let last = record.last_numbers();
+        call.replies = last.reply;
+        call.caller.go_on_from(last.turn);
+        call.functions.go_on_from(last.run);
+        if record.has_opened() {
+            call.line = Line::Lost;
+            call.opened_at = Some(CallTime::default());
+            call.greeted = record.heard_anything();
+            call.watch_length();
+        }
+        call.record = record;
+        call
+    }
+
+    /// What was written down so far, folded.
+    pub fn record(&self) -> &CallRecord {
+        &self.record
+    }
+
     /// One event in, the actions it causes out, in order. Never fails: a report that makes no
     /// sense, or is about something that is over, changes nothing. Time does not go back.
     pub fn handle(&mut self, at: CallTime, event: Event) -> Vec<Action> {

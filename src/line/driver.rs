@@ -15,10 +15,12 @@ use uuid::Uuid;
 
 use super::phone::{FromPhone, Phone, pieces};
 use super::registry::{AfterPlan, Command, Slot};
-use super::{Exchange, record::Notes};
+use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
-use crate::call::{Call, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status, Timer};
-use crate::clock::{Alarm, Stopwatch};
+use crate::call::{
+    Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status, Timer,
+};
+use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::Running;
 use crate::private::Private;
@@ -53,6 +55,8 @@ pub struct Opening {
     pub started: Duration,
     /// The number of its next event; more than 1 when another process had the call before.
     pub seq: i64,
+    /// What that process wrote down.
+    pub before: CallRecord,
 }
 
 /// A call on the line.
@@ -67,7 +71,9 @@ pub(super) struct Line {
     pub(super) functions: FuturesUnordered<Running>,
     commands: mpsc::Receiver<Command>,
     slot: Slot,
+    /// When the task was made, and how old the call was then.
     born: Duration,
+    age: Duration,
     /// Reports about replies that wait for the line to open.
     held: VecDeque<Report>,
     /// What has been asked to be sent and is not yet known to have left.
@@ -101,8 +107,14 @@ impl Line {
     pub(super) fn new(exchange: Arc<Exchange>, opening: Opening) -> Self {
         let now = exchange.clock.now();
         let notes = Notes::new(&exchange, &opening);
+        let history = opening.before.history();
+        // A call that was open before goes on in its own time, nearly since its webhook.
+        let age = match opening.before.has_opened() {
+            true => clock::unix_now().saturating_sub(opening.started) * exchange.clock.speed(),
+            false => Duration::ZERO,
+        };
         let mut line = Self {
-            call: Call::new(opening.agent.settings.call_settings()),
+            call: Call::resume(opening.agent.settings.call_settings(), opening.before),
             agent: opening.agent,
             caller: opening.caller,
             notes,
@@ -112,6 +124,7 @@ impl Line {
             commands: opening.commands,
             slot: opening.slot,
             born: now,
+            age,
             held: VecDeque::new(),
             sending: VecDeque::new(),
             audible: None,
@@ -124,13 +137,24 @@ impl Line {
             end: None,
             exchange,
         };
-        line.dial(Vec::new());
+        line.dial(history);
         line
     }
 
     /// Dials an engine that is told what was said so far.
     pub(super) fn dial(&mut self, history: Vec<Said>) {
-        self.engine = Some(self.exchange.dial(&self.agent, &self.caller, history));
+        self.engine = Some(self.exchange.dial(
+            &self.agent,
+            &self.caller,
+            Session {
+                // Names of another session may be the same.
+                utterance_prefix: match self.notes.next_seq() {
+                    1 => String::new(),
+                    seq => format!("{seq}-"),
+                },
+                history,
+            },
+        ));
     }
 
     /// Runs the call to its end and has its row completed.
@@ -142,7 +166,7 @@ impl Line {
         let end = self.end.unwrap_or(End { status: Status::Failed, ended_by: EndedBy::Error });
         info!(status = ?end.status, ended_by = ?end.ended_by, "call ended");
         self.slot.ended();
-        self.notes.complete(end, &self.exchange).await;
+        self.notes.complete(end, self.call.record(), &self.exchange).await;
         self.leave_stream();
     }
 
@@ -189,7 +213,10 @@ impl Line {
     }
 
     fn set_alarm(&mut self) {
-        let core = self.call.deadline().map(|(at, _)| self.born + Duration::from_millis(at.ms()));
+        let core = self
+            .call
+            .deadline()
+            .map(|(at, _)| self.born + Duration::from_millis(at.ms()).saturating_sub(self.age));
         let stuck = self.phone.as_ref().and_then(Phone::stuck_for).map(|stuck| {
             self.exchange.clock.now()
                 + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed()
@@ -202,7 +229,7 @@ impl Line {
     }
 
     pub(super) fn now(&self) -> CallTime {
-        CallTime::from(self.exchange.clock.now().saturating_sub(self.born))
+        CallTime::from(self.exchange.clock.now().saturating_sub(self.born) + self.age)
     }
 
     /// Tells the core, and does what it says.
@@ -391,7 +418,7 @@ impl Line {
     pub(super) fn leave_stream(&mut self) {
         self.engine = None;
         if let Some(phone) = self.phone.take() {
-            crate::clock::spawn(phone.close());
+            clock::spawn(phone.close());
         }
     }
 }

@@ -130,7 +130,7 @@ impl Exchange {
         })
     }
 
-    fn dial(&self, agent: &Agent, caller: &Private<String>, history: Vec<Said>) -> Box<dyn Engine> {
+    fn dial(&self, agent: &Agent, caller: &Private<String>, session: Session) -> Box<dyn Engine> {
         Box::new(Realtime::dial(RealtimeConfig {
             base_url: self.engines.openai.base_url.clone(),
             api_key: self.engines.openai.api_key.clone(),
@@ -140,9 +140,18 @@ impl Exchange {
             language: agent.settings.language.get(..2).map(str::to_owned),
             instructions: self.instructions(agent, caller),
             functions: functions::signatures(),
-            history,
+            history: session.history,
+            utterance_prefix: session.utterance_prefix,
         }))
     }
+}
+
+/// What tells one engine session of a call from another.
+struct Session {
+    /// Put before the engine's names for stretches of speech.
+    utterance_prefix: String,
+    /// What was said before.
+    history: Vec<Said>,
 }
 
 /// How media WebSockets are read: small buffers, small messages.

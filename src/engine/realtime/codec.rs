@@ -25,6 +25,8 @@ pub(super) struct Codec {
     /// Words so far of stretches of speech whose words are not final.
     words: BTreeMap<String, String>,
     is_ready: bool,
+    /// Put before names of stretches of speech.
+    utterance_prefix: String,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,11 @@ pub(super) enum Unread {
 }
 
 impl Codec {
+    /// A new session, which puts this before its names for stretches of speech.
+    pub(super) fn new(utterance_prefix: String) -> Self {
+        Self { utterance_prefix, ..Self::default() }
+    }
+
     /// A reply was asked for.
     pub(super) fn requested(&mut self, reply: ReplyId) {
         self.requested.push_back(reply);
@@ -93,7 +100,8 @@ impl Codec {
         event: &ServerEvent<'_>,
         reports: &mut VecDeque<Report>,
     ) -> Result<(), Unread> {
-        let utterance = owned(event.item_id.as_ref());
+        let name = event.item_id.as_ref().map_or("", |id| &*id.0);
+        let utterance = format!("{}{name}", self.utterance_prefix);
         match kind {
             "input_audio_buffer.speech_started" => {
                 push(reports, Event::SpeechStarted { utterance });

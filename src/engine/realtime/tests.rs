@@ -25,6 +25,7 @@ fn config(model: &str) -> RealtimeConfig {
             parameters: json!({"type": "object", "properties": {}}),
         }],
         history: Vec::new(),
+        utterance_prefix: String::new(),
     }
 }
 
