@@ -33,6 +33,8 @@ pub(super) struct Codec {
 struct ActiveResponse {
     id: String,
     reply: ReplyId,
+    /// Whether some of its words have come.
+    has_words: bool,
     /// Function calls reported, by the service's call id.
     reported: BTreeSet<String>,
     /// Arguments that are said to be complete, until the item or the response says so too.
@@ -75,9 +77,13 @@ impl Codec {
         match &*event.kind.0 {
             "response.output_audio.delta" => self.audio(message, &event, reports),
             "response.output_audio_transcript.delta" => {
-                if let (Some(reply), Some(delta)) = (self.reply_of(&event), &event.delta) {
-                    push(reports, Event::ReplyWords { reply, text: delta.0.to_string() });
-                }
+                self.reply_words(&event, event.delta.as_ref(), reports);
+            }
+            // Some services send the words of a reply only once.
+            "response.output_audio_transcript.done"
+                if self.active.as_ref().is_some_and(|active| !active.has_words) =>
+            {
+                self.reply_words(&event, event.transcript.as_ref(), reports);
             }
             "response.created" => self.response_created(&event, reports),
             "response.output_item.done" => self.item_done(&event, reports),
@@ -153,6 +159,20 @@ impl Codec {
         reports.push_back(Report::Audio { reply, item: owned(event.item_id.as_ref()), payload });
     }
 
+    fn reply_words(
+        &mut self,
+        event: &ServerEvent<'_>,
+        words: Option<&Text<'_>>,
+        reports: &mut VecDeque<Report>,
+    ) {
+        if let (Some(reply), Some(words)) = (self.reply_of(event), words) {
+            if let Some(active) = &mut self.active {
+                active.has_words = true;
+            }
+            push(reports, Event::ReplyWords { reply, text: words.0.to_string() });
+        }
+    }
+
     /// Whose event this is: only the response that we asked for counts, so that what comes late
     /// from a cancelled one, or out of band, is not taken for it.
     fn reply_of(&self, event: &ServerEvent<'_>) -> Option<ReplyId> {
@@ -184,6 +204,7 @@ impl Codec {
         self.active = Some(ActiveResponse {
             id: response.id.unwrap_or_default(),
             reply,
+            has_words: false,
             reported: BTreeSet::new(),
             announced: BTreeMap::new(),
         });
