@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 /// Everything that `serve` can be told. Each field is one variable of the README's table.
@@ -33,6 +34,8 @@ pub struct Config {
     pub drain: Duration,
     /// `PROMPTS_DIR`: templates that replace the built-in ones.
     pub prompts_dir: Option<PathBuf>,
+    /// `RUST_LOG`: what is logged.
+    pub log_filter: Option<String>,
     /// `FLY_MACHINE_ID`: set by Fly; a stream that lands on another machine is sent back here.
     pub fly_machine_id: Option<String>,
 }
@@ -188,6 +191,12 @@ impl Config {
             prompts_dir: parsed(source, "PROMPTS_DIR", "a directory that exists", |text| {
                 Some(PathBuf::from(text)).filter(|path| path.is_dir())
             })?,
+            log_filter: parsed(
+                source,
+                "RUST_LOG",
+                "a filter such as info,frontdesk=debug",
+                |text| EnvFilter::try_new(text).ok().map(|_| text.to_owned()),
+            )?,
             fly_machine_id: source("FLY_MACHINE_ID"),
         })
     }
@@ -277,6 +286,7 @@ mod tests {
             ("MAX_CALLS", "0"),
             ("DRAIN_SECONDS", "-1"),
             ("PROMPTS_DIR", "/no/such/directory"),
+            ("RUST_LOG", "frontdesk=[["),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");

@@ -33,7 +33,7 @@ pub enum MigrateCommandError {
 /// What stands in the way, in one line.
 pub async fn run() -> Result<ExitCode, MigrateCommandError> {
     let config = Config::from_environment()?;
-    start_log("warn");
+    start_log(&config, "warn");
     let url = config.database_url.ok_or(MigrateCommandError::DatabaseUrl)?;
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(|_| MigrateCommandError::DatabaseUrl)?;
