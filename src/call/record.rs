@@ -197,12 +197,13 @@ impl CallRecord {
     /// Everything that was heard, in the order in which it was begun to be said.
     fn lines(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self.caller_lines().collect();
-        let heard = self.replies.values().filter(|said| !said.heard.trim().is_empty());
-        lines.extend(heard.map(|said| Line {
-            started_ms: said.started_ms,
-            turn: said.turn,
-            role: Role::Agent,
-            text: said.heard.trim().to_owned(),
+        lines.extend(self.replies.values().filter_map(|said| {
+            // Audio whose words never came was heard all the same.
+            let wordless = said.heard_ms > 0 && said.generated.trim().is_empty();
+            let text = if wordless { INAUDIBLE } else { said.heard.trim() };
+            let (started_ms, turn) = (said.started_ms, said.turn);
+            let line = Line { started_ms, turn, role: Role::Agent, text: text.to_owned() };
+            (!line.text.is_empty()).then_some(line)
         }));
         lines.sort_by_key(|line| line.started_ms);
         lines

@@ -44,6 +44,9 @@ pub struct Call {
     pub(super) replies: u32,
     /// What the engine is working on. It works on one reply at a time.
     pub(super) response: Option<Response>,
+    /// How long the caller has waited for replies of which nothing was heard, since the last that
+    /// was.
+    pub(super) waited_ms: u64,
     /// What it will be asked for next.
     pub(super) wanted: Option<Wanted>,
     pub(super) caller: Caller,
@@ -77,6 +80,7 @@ impl Call {
             playout: Playout::default(),
             replies: 0,
             response: None,
+            waited_ms: 0,
             wanted: None,
             caller: Caller::default(),
             functions: Functions::default(),

@@ -242,6 +242,12 @@ impl Codec {
             .is_some_and(|active| response.id.as_ref().is_none_or(|id| *id == active.id));
         let Some(mut active) = self.active.take_if(|_| is_active) else { return };
         let status = response.status.as_deref().unwrap_or("completed");
+        if !active.has_words {
+            let reply = active.reply;
+            let words = response.output.iter().flat_map(transcripts);
+            words
+                .for_each(|text| push(reports, Event::ReplyWords { reply, text: text.to_owned() }));
+        }
         if status == "completed" {
             active.remaining_functions(response.output, reports);
         }
@@ -317,6 +323,12 @@ impl ActiveResponse {
             self.function(call_id, name, arguments, reports);
         }
     }
+}
+
+/// The words of an item of a response's output.
+fn transcripts(item: &serde_json::Value) -> impl Iterator<Item = &str> {
+    let parts = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    parts.iter().filter_map(|part| part["transcript"].as_str())
 }
 
 fn outcome(status: &str, details: Option<super::wire::StatusDetails>) -> ReplyOutcome {

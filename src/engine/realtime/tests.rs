@@ -234,4 +234,8 @@ fn words_that_come_only_once_at_the_end_are_not_lost_and_never_doubled() {
     let words = vec![Report::Event(Event::ReplyWords { reply: REPLY, text: "Sure.".into() })];
     assert_eq!(events(&mut replying(), vec![done.clone()]), words);
     assert_eq!(events(&mut replying(), vec![delta, done]), words);
+    let all = json!({"type": "response.done", "response": {"id": "resp_1",
+        "status": "completed", "output": [{"type": "message", "status": "completed",
+        "content": [{"type": "output_audio", "transcript": "Sure."}]}]}});
+    assert_eq!(events(&mut replying(), vec![all])[..1], words);
 }
