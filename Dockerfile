@@ -9,10 +9,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --no-default-features --bin frontdesk \
     && install -m 755 target/release/frontdesk /frontdesk
 
-# Certificates of the usual authorities are in the binary too.
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --no-create-home frontdesk \
     && install -d -m 700 -o frontdesk -g frontdesk /data
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /frontdesk /usr/local/bin/frontdesk
 USER frontdesk
 # The spool of the call log: worth a volume.
