@@ -8,9 +8,6 @@ use std::path::{Path, PathBuf};
 /// The longest file, in lines. A longer one is split by question.
 const LINES_MAX: usize = 400;
 
-/// Read by the log's filter, not by `config`.
-const READ_ELSEWHERE: &str = "RUST_LOG";
-
 /// A source file below `src`.
 struct Source {
     /// Its path below `src`, with slashes.
@@ -179,11 +176,11 @@ fn is_variable(word: &str) -> bool {
         && word.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
 }
 
-/// The names that stand in quotes in `src/config.rs`, and the log's filter.
+/// The names that stand in quotes in `src/config.rs`.
 fn variables_read() -> BTreeSet<String> {
     let config = source(&root().join("src"), &root().join("src/config.rs"));
     let quoted = config.code().split('"').skip(1).step_by(2).filter(|text| is_variable(text));
-    quoted.chain([READ_ELSEWHERE]).map(str::to_owned).collect()
+    quoted.map(str::to_owned).collect()
 }
 
 #[test]
