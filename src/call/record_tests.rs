@@ -1,3 +1,5 @@
+//! What a record says, folded from events by hand.
+
 use super::*;
 use crate::call::{Action, Call, CallSettings, CallTime, EndedBy, Event, Purpose, Status};
 
