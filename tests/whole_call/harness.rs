@@ -170,19 +170,11 @@ impl House {
         self.row_within(sid, ROW_LIMIT).await
     }
 
+    /// The call's completed row, where its end becomes known only after a while.
     pub(crate) async fn row_within(&self, sid: &str, limit: Duration) -> Row {
-        let find = || async { self.any_row(sid).await.filter(|row| !row.0["call_end"].is_null()) };
-        until("the completed row", limit, find).await
-    }
-
-    /// The call's row as it is.
-    pub(crate) async fn any_row(&self, sid: &str) -> Option<Row> {
-        sqlx::query_scalar("select to_jsonb(l) from call_logs l where call_sid = $1")
-            .bind(sid)
-            .fetch_optional(&self.pool)
-            .await
-            .unwrap()
-            .map(Row)
+        let completed =
+            || async { row(&self.pool, sid).await.filter(|row| !row.0["call_end"].is_null()) };
+        until("the completed row", limit, completed).await
     }
 
     /// How many rows there are.
@@ -236,6 +228,12 @@ impl House {
     pub(crate) async fn emptied(&self) {
         within(DEADLINE, self.app.exchange.registry.empty()).await.expect("the slots are freed");
     }
+}
+
+/// The call's row as it is.
+pub(crate) async fn row(pool: &PgPool, sid: &str) -> Option<Row> {
+    let find = sqlx::query_scalar("select to_jsonb(l) from call_logs l where call_sid = $1");
+    find.bind(sid).fetch_optional(pool).await.unwrap().map(Row)
 }
 
 /// Adds an agent that answers `number`.

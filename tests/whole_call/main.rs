@@ -3,9 +3,9 @@
 //! is faster than the wall's.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
-mod conversation;
 #[path = "../common/database.rs"]
 mod common_database;
+mod conversation;
 mod database;
 mod endings;
 mod harness;
