@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{House, ms, say, turn};
 
-/// Half a minute of speech, sent in a sixth of that: it is still being made when it is cut off.
+/// A minute and a half of speech, made in a sixth of that: it is not all there when it is cut off.
 fn long_reply() -> String {
-    let words: Vec<_> = (1..=90).map(|n| format!("word{n}")).collect();
+    let words: Vec<_> = (1..=280).map(|n| format!("word{n}")).collect();
     words.join(" ") + "."
 }
 
@@ -35,7 +35,7 @@ async fn a_caller_who_interrupts_is_listened_to_and_only_heard_words_count() {
     let steps = vec![
         Step::wait_for_agent(),
         say(0),
-        Step::interrupt(ms(2_000)),
+        Step::interrupt(ms(1_500)),
         say(2),
         Step::wait_for_agent(),
         Step::HangUp,

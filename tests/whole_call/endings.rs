@@ -24,7 +24,7 @@ async fn the_caller_hangs_up() {
     let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
     let (call, row) = house.call(steps).await;
 
-    assert_eq!((call.errors, call.held, call.ended), (vec![], true, Ended::Caller));
+    assert_eq!((call.errors, call.ended), (vec![], Ended::Caller));
     assert_eq!(row.end(), ("completed", "caller"));
     assert_eq!(
         row.lines(),

@@ -18,7 +18,8 @@ pub(crate) struct Media(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Media {
     /// Connects, and sends nothing.
     pub(crate) async fn connect(url: &str) -> Self {
-        Self(within(DEADLINE, connect_async(url)).await.unwrap().expect("the stream is admitted").0)
+        let connecting = within(DEADLINE, Box::pin(connect_async(url)));
+        Self(connecting.await.unwrap().expect("the stream is admitted").0)
     }
 
     /// Connects and starts the stream of call `sid`.
@@ -61,7 +62,7 @@ impl Media {
 
 /// The status that a handshake is refused with.
 pub(crate) async fn refused(url: &str) -> u16 {
-    match within(DEADLINE, connect_async(url)).await.unwrap() {
+    match within(DEADLINE, Box::pin(connect_async(url))).await.unwrap() {
         Err(Error::Http(response)) => response.status().as_u16(),
         other => panic!("{other:?}"),
     }
@@ -215,6 +216,17 @@ async fn audio_before_the_start_is_survived() {
 #[tokio::test]
 async fn frames_out_of_order_are_survived() {
     is_held(StreamFault::OutOfOrder).await;
+}
+
+#[tokio::test]
+async fn a_carrier_that_sends_no_silence_is_survived() {
+    let house = House::with(vec![], json!({"idle": {"reprompt_seconds": 2, "reprompts": 1}})).await;
+    let mut options = house.options();
+    options.stream_fault = StreamFault::NoSilentFrames;
+    let call = house.place(options, vec![]).ended().await;
+    assert_eq!((call.errors, call.ended), (vec![], Ended::Server));
+    let row = house.row(&call.call_sid).await;
+    assert_eq!((row.end(), row.lines().len()), (("completed", "agent"), 3));
 }
 
 #[tokio::test]
