@@ -6,6 +6,8 @@ pub mod migrate;
 pub mod rehearse;
 pub mod serve;
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
@@ -38,6 +40,8 @@ fn start_log(config: &Config, default: &str) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A file and a collector want the words, not their colours.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init();
 }
