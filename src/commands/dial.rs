@@ -22,6 +22,8 @@ const CALLS: u32 = 10_000;
 const SECONDS: f64 = 86_400.0;
 /// A call that nobody ends is given up after this.
 const LONGEST: Duration = Duration::from_secs(600);
+/// So long after the last call has begun, calls are as they will be.
+const SETTLED: Duration = Duration::from_secs(3);
 /// Events that may wait to be printed.
 const EVENTS: usize = 256;
 
@@ -66,7 +68,8 @@ pub struct Arguments {
     /// Print one JSON object: every call and the totals
     #[arg(long)]
     pub json: bool,
-    /// Stamp the caller's audio with the time, and measure the stamps in the agent's
+    /// Stamp the caller's audio with the time, and measure the stamps in the agent's, while all
+    /// calls are on the line: from 3 s after the ramp until the first is hung up
     #[arg(long)]
     pub bench: bool,
 }
@@ -157,7 +160,11 @@ fn template(arguments: &Arguments) -> Result<CallOptions, DialError> {
     options.hang_up_after =
         arguments.hangup_after.map(|after| seconds("--hangup-after", after)).transpose()?;
     options.longest = options.hang_up_after.map_or(LONGEST, |after| after.max(LONGEST));
-    options.stamps = arguments.bench;
+    if arguments.bench {
+        let from = options.clock.now() + seconds("--ramp", arguments.ramp)? + SETTLED;
+        let until = options.hang_up_after.map_or(Duration::MAX, |after| options.clock.now() + after);
+        options.stamps = Some(from..until);
+    }
     options.http = reqwest::Client::builder().build()?;
     Ok(options)
 }

@@ -145,7 +145,7 @@ async fn stamps_in_the_agents_audio_are_measured() {
         }
     });
     let mut options = options(&base);
-    options.stamps = true;
+    options.stamps = Some(Duration::ZERO..Duration::MAX);
     let wait = Step::WaitForAgent { quiet: ms(500), limit: ms(60_000) };
     let report = call(options, vec![wait, Step::HangUp]).await;
     assert_eq!(report.errors, [""; 0]);

@@ -14,6 +14,7 @@ mod stream;
 pub mod totals;
 mod webhook;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use rand::Rng;
@@ -54,8 +55,9 @@ pub struct CallOptions {
     pub hang_up_after: Option<Duration>,
     /// The call is given up so long after the answer, and that is an error.
     pub longest: Duration,
-    /// Whether the caller's frames carry [stamps](super::stamp), and the agent's are read.
-    pub stamps: bool,
+    /// Whether the caller's frames carry [stamps](super::stamp), and when, by `clock`, those of
+    /// the agent's audio are counted.
+    pub stamps: Option<Range<Duration>>,
     /// Whether the agent's audio is kept in the report.
     pub keep_audio: bool,
     /// Posts the webhooks; clones share their connections.
@@ -81,7 +83,7 @@ impl CallOptions {
             stream_fault: StreamFault::None,
             hang_up_after: None,
             longest: Duration::from_secs(180),
-            stamps: false,
+            stamps: None,
             keep_audio: false,
             http: reqwest::Client::new(),
             events: None,

@@ -42,7 +42,7 @@ impl PlacedCall {
     pub(super) fn new(options: CallOptions, steps: Vec<Step>) -> Self {
         let mut journal =
             Journal::new(options.call_sid.clone(), options.clock, options.events.clone());
-        journal.report.stamps = options.stamps.then(Histogram::default);
+        journal.report.stamps = options.stamps.as_ref().map(|_| Histogram::default());
         Self { options, caller: Caller::new(steps), journal }
     }
 

@@ -241,7 +241,7 @@ impl Media<'_> {
 
     /// The message of the present frame.
     fn frame_message(&mut self, mut payload: String) -> String {
-        if self.call.options.stamps {
+        if self.call.options.stamps.is_some() {
             let head = STANDARD.encode(stamp::bytes(unix_us()));
             payload.replace_range(..STAMP_CHARACTERS, &head);
         }
@@ -313,8 +313,10 @@ impl Media<'_> {
             journal.error("the server sent audio that is not base64");
             return;
         }
-        if let (Some(histogram), Some(sent_us)) =
-            (&mut journal.report.stamps, stamp::read(&self.audio))
+        if let (Some(counted), Some(histogram)) =
+            (&self.call.options.stamps, &mut journal.report.stamps)
+            && counted.contains(&now)
+            && let Some(sent_us) = stamp::read(&self.audio)
         {
             histogram.record(Duration::from_micros(unix_us().saturating_sub(sent_us)));
         }

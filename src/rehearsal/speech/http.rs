@@ -181,7 +181,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .layer(middleware::from_fn_with_state(service.clone(), authorize));
     Router::new()
         .merge(guarded)
-        .route("/rehearsal/latency", get(latency))
+        .route("/rehearsal/latency", get(latency).delete(forget_latency))
         .route("/rehearsal/counts", get(counts))
         .route("/rehearsal/fault", post(fault))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
@@ -231,6 +231,11 @@ async fn realtime(
 
 async fn latency(State(service): State<Arc<Service>>) -> Json<Summary> {
     Json(service.observer.latency())
+}
+
+async fn forget_latency(State(service): State<Arc<Service>>) -> StatusCode {
+    service.observer.forget_latency();
+    StatusCode::NO_CONTENT
 }
 
 async fn counts(State(service): State<Arc<Service>>) -> Json<Counts> {

@@ -82,6 +82,11 @@ impl SpeechObserver {
         self.lock().latency.summary()
     }
 
+    /// Forgets how long stamped audio has taken so far.
+    pub fn forget_latency(&self) {
+        self.lock().latency = Histogram::default();
+    }
+
     /// Waits until `is_so` gives something, at most `limit` of wall time.
     pub async fn wait_for<T>(
         &self,
