@@ -24,6 +24,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `TWILIO_ACCOUNT_SID` and `TWILIO_AUTH_TOKEN`: used where an agent has none of its own.
     pub twilio: TwilioAccount,
+    /// `TWILIO_API_URL`: where Twilio's REST interface is, without a slash at the end.
+    pub twilio_api_url: Url,
     /// `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
     pub openai: OpenAi,
     /// `REALTIME_MODEL`, `CHAT_MODEL`, `EMBEDDING_MODEL`, `TRANSCRIPTION_MODEL`.
@@ -174,8 +176,9 @@ impl Config {
             },
             openai: OpenAi {
                 api_key: source("OPENAI_API_KEY").map(SecretString::from),
-                base_url: openai_base_url(source)?,
+                base_url: base_url(source, "OPENAI_BASE_URL", "https://api.openai.com/v1")?,
             },
+            twilio_api_url: base_url(source, "TWILIO_API_URL", "https://api.twilio.com")?,
             models: models(source),
             calls_max: parsed(source, "MAX_CALLS", "a number from 1 to 100000", |text| {
                 text.parse().ok().filter(|n| (1..=100_000).contains(n))
@@ -228,14 +231,12 @@ fn database_url(source: Source<'_>) -> Result<Option<SecretString>, ConfigError>
     }
 }
 
-fn openai_base_url(source: Source<'_>) -> Result<Url, ConfigError> {
-    let text = source("OPENAI_BASE_URL").unwrap_or_else(|| "https://api.openai.com/v1".to_owned());
+fn base_url(source: Source<'_>, name: &'static str, default: &str) -> Result<Url, ConfigError> {
+    let text = source(name).unwrap_or_else(|| default.to_owned());
     Url::parse(text.trim_end_matches('/'))
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| {
-            refused("OPENAI_BASE_URL", &text, "an address such as https://api.openai.com/v1")
-        })
+        .ok_or_else(|| refused(name, &text, &format!("an address such as {default}")))
 }
 
 fn parsed<T>(
@@ -283,6 +284,7 @@ mod tests {
             ("PUBLIC_URL", "calls.example.com"),
             ("PUBLIC_URL", "https://calls.example.com/?x=1"),
             ("OPENAI_BASE_URL", "ftp://x"),
+            ("TWILIO_API_URL", "::"),
             ("MAX_CALLS", "0"),
             ("DRAIN_SECONDS", "-1"),
             ("PROMPTS_DIR", "/no/such/directory"),
