@@ -4,6 +4,8 @@
 
 mod server;
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
