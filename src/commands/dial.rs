@@ -162,7 +162,8 @@ fn template(arguments: &Arguments) -> Result<CallOptions, DialError> {
     options.longest = options.hang_up_after.map_or(LONGEST, |after| after.max(LONGEST));
     if arguments.bench {
         let from = options.clock.now() + seconds("--ramp", arguments.ramp)? + SETTLED;
-        let until = options.hang_up_after.map_or(Duration::MAX, |after| options.clock.now() + after);
+        let until =
+            options.hang_up_after.map_or(Duration::MAX, |after| options.clock.now() + after);
         options.stamps = Some(from..until);
     }
     options.http = reqwest::Client::builder().build()?;
