@@ -130,7 +130,6 @@ impl App {
             clock,
             registry: Registry::new(config.calls_max),
             log: log.clone(),
-            store: store.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
             instance_id,
@@ -193,6 +192,10 @@ impl App {
         if goodbyes.await.is_none() {
             warn!("some calls did not end in time; they are completed as failed");
         }
+        // From here on nothing may begin that could not be written down.
+        drop(self.stop_serving);
+        // The accept loop ends at once; a panic in it would have been seen before.
+        let _ = self.serving.await;
         for task in &self.background {
             task.abort();
         }
@@ -203,8 +206,6 @@ impl App {
         let ours = [self.exchange.instance_id];
         let gone = self.store.remove_instances(&ours);
         let _ = clock::within(Duration::from_secs(1), gone).await;
-        drop(self.stop_serving);
-        self.serving.abort();
         #[cfg(feature = "embedded")]
         if let Some(embedded) = self.embedded {
             self.store.pool().close().await;

@@ -144,6 +144,11 @@ impl Call {
         !self.over && self.ending.is_none() && self.playout.get(reply).is_some()
     }
 
+    /// Whether it is known how the call ends, even if last words are still awaited.
+    pub fn is_ending(&self) -> bool {
+        self.over || self.ending.is_some()
+    }
+
     /// Whether the call has been hung up or moved on: no event causes anything any more.
     pub fn is_over(&self) -> bool {
         self.over

@@ -4,7 +4,7 @@
 use super::playout::Spoken;
 use super::reply::Wanted;
 use super::state::Call;
-use super::{Action, End, EndedBy, LogEvent, Purpose, Status, Timer};
+use super::{Action, CallTime, End, EndedBy, LogEvent, Purpose, Status, Timer};
 
 /// How long an engine may take to become ready when the caller is waiting.
 const ENGINE_MS: u64 = 5_000;
@@ -86,6 +86,13 @@ impl Call {
         self.cut(false);
         self.break_off_speech();
         self.timers.set(Timer::Line, self.now.plus_ms(LINE_MS));
+    }
+
+    /// The phone company was told to open the line again: it has its whole time for that.
+    pub fn expect_line(&mut self, at: CallTime) {
+        if self.line == Line::Lost {
+            self.timers.set(Timer::Line, at.plus_ms(LINE_MS));
+        }
     }
 
     /// An answer of which nothing was heard is still wanted when the line comes back.

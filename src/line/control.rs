@@ -57,6 +57,9 @@ impl Line {
             Command::After { answer } => self.after(answer),
             Command::CallerLeft => self.caller_left(),
             Command::OwnerEnds => self.tell(Event::OwnerEnds),
+            Command::Drain if self.fallback_due.is_some() => {
+                self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
+            }
             Command::Drain => self.tell(Event::Drain),
         }
     }
@@ -64,11 +67,14 @@ impl Line {
     /// Twilio asks what happens next: the stream has ended, even if we have not noticed.
     fn after(&mut self, answer: oneshot::Sender<AfterPlan>) {
         self.phone_gone("ended, says the phone company");
-        let plan = if self.has_left || self.end.is_some() {
+        let plan = if self.has_left || self.call.is_ending() {
             AfterPlan::HangUp
         } else if self.fallback_due.is_none() && self.returns < RETURNS_MAX {
             self.returns += 1;
-            self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+            if self.call.opened_at().is_none() {
+                self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+            }
+            self.call.expect_line(self.now());
             AfterPlan::Return
         } else {
             self.finish(End { status: Status::NoAnswer, ended_by: EndedBy::Agent });

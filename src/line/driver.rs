@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use metrics::{counter, histogram};
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{Instrument, Span, info};
 use uuid::Uuid;
 
 use super::control::STREAM_LIMIT;
@@ -49,6 +49,8 @@ pub struct Opening {
     pub seq: i64,
     /// What that process wrote down.
     pub before: CallRecord,
+    /// How often the caller was given back to the agent.
+    pub returns: i32,
 }
 
 /// A call on the line.
@@ -124,7 +126,7 @@ impl Line {
             stream_due: Some(now + STREAM_LIMIT),
             start_due: None,
             fallback_due: None,
-            returns: 0,
+            returns: opening.returns,
             has_left: false,
             end: None,
             exchange,
@@ -135,6 +137,8 @@ impl Line {
 
     /// Dials an engine that is told what was said so far.
     pub(super) fn dial(&mut self, history: Vec<Said>) {
+        // What another engine was asked for is not waited for any more.
+        self.sending.retain(|(_, what, _)| *what != Sent::Request);
         self.engine = Some(self.exchange.dial(
             &self.agent,
             &self.caller,
@@ -149,17 +153,22 @@ impl Line {
         ));
     }
 
-    /// Runs the call to its end and has its row completed.
-    pub(super) async fn run(mut self) {
+    /// Runs the call to its end and has its row completed. `span` is entered where there may be
+    /// something to say, not for audio that passes through.
+    pub(super) async fn run(mut self, span: Span) {
         while self.end.is_none() {
             let wake = std::future::poll_fn(|cx| self.poll(cx)).await;
-            self.wake(wake, Stopwatch::start());
+            span.in_scope(|| self.wake(wake, Stopwatch::start()));
         }
+        self.complete().instrument(span).await;
+    }
+
+    async fn complete(mut self) {
         let end = self.end.unwrap_or(End { status: Status::Failed, ended_by: EndedBy::Error });
         info!(status = ?end.status, ended_by = ?end.ended_by, "call ended");
         self.slot.ended();
-        self.notes.complete(end, self.call.record(), &self.exchange).await;
         self.leave_stream();
+        self.notes.complete(end, self.call.record(), &self.exchange).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
@@ -170,7 +179,9 @@ impl Line {
             if let Err(why) = phone.poll_write(cx) {
                 return Poll::Ready(Wake::Phone(FromPhone::Gone(why)));
             }
-            if let Poll::Ready(from_phone) = phone.poll_read(cx) {
+            let hear =
+                |payload: &str| self.engine.iter_mut().for_each(|engine| engine.hear(payload));
+            if let Poll::Ready(from_phone) = phone.poll_read(cx, hear) {
                 return Poll::Ready(Wake::Phone(from_phone));
             }
         }
@@ -186,7 +197,10 @@ impl Line {
         if let Some(sent) = self.take_sent() {
             return Poll::Ready(sent);
         }
-        if let Poll::Ready(Some(done)) = self.functions.poll_next_unpin(cx) {
+        // Asking an empty set costs as much as reading a message.
+        if !self.functions.is_empty()
+            && let Poll::Ready(Some(done)) = self.functions.poll_next_unpin(cx)
+        {
             return Poll::Ready(Wake::FunctionDone(done));
         }
         self.set_alarm();
@@ -234,14 +248,6 @@ impl Line {
 
     fn wake(&mut self, wake: Wake, since: Stopwatch) {
         match wake {
-            // Audio first: it is nearly all there is.
-            Wake::Phone(FromPhone::Audio(payload)) => {
-                if let (Some(engine), Ok(payload)) =
-                    (&mut self.engine, std::str::from_utf8(&payload))
-                {
-                    engine.hear(payload);
-                }
-            }
             Wake::Report(report) => self.report(report, since),
             Wake::Phone(FromPhone::Event(event)) | Wake::FunctionDone(event) => {
                 self.sending_since(since, |line| line.tell(event));

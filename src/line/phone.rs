@@ -1,13 +1,11 @@
 //! The phone's side of a call: one media stream.
 
-use std::borrow::Cow;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::counter;
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::call::{Event, Mark};
 use crate::socket::{Received, ServerSocket, Socket};
@@ -34,12 +32,10 @@ pub(super) struct Phone {
 
 /// What came from the phone.
 pub(super) enum FromPhone {
-    /// Something for the core; audio does not come this way.
+    /// Something for the core.
     Event(Event),
     /// The stream has started under this name.
     Started(String),
-    /// The caller's audio, in base64.
-    Audio(Bytes),
     /// Twilio said `stop`: the call is over.
     Stopped,
     /// The stream is gone without that.
@@ -85,12 +81,17 @@ impl Phone {
         self.socket.poll_write(cx)
     }
 
-    /// Reads the next message that means something.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<FromPhone> {
+    /// Reads the next message that means something. The caller's audio, in base64, goes to `hear`:
+    /// it is nearly all there is, and wakes nobody else.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut hear: impl FnMut(&str),
+    ) -> Poll<FromPhone> {
         loop {
             let Poll::Ready(received) = self.socket.poll_read(cx) else { return Poll::Pending };
             let read = match received {
-                Received::Text(text) => self.read(text),
+                Received::Text(text) => self.read(&text, &mut hear),
                 Received::Binary => self.malformed(),
                 Received::Closed(_) => Some(FromPhone::Gone("closed")),
                 Received::Broken(why) => Some(FromPhone::Gone(why)),
@@ -101,8 +102,8 @@ impl Phone {
         }
     }
 
-    fn read(&mut self, text: Utf8Bytes) -> Option<FromPhone> {
-        let inbound = match Inbound::parse(&text) {
+    fn read(&mut self, text: &str, hear: &mut impl FnMut(&str)) -> Option<FromPhone> {
+        let inbound = match Inbound::parse(text) {
             Ok(inbound) => inbound,
             Err(_) => return self.malformed(),
         };
@@ -112,10 +113,10 @@ impl Phone {
             Inbound::Media(media) if media::decoded_len(&media.payload).is_none() => {
                 self.malformed()
             }
-            Inbound::Media(media) => Some(FromPhone::Audio(match media.payload {
-                Cow::Borrowed(payload) => Bytes::from(text.clone()).slice_ref(payload.as_bytes()),
-                Cow::Owned(payload) => payload.into(),
-            })),
+            Inbound::Media(media) => {
+                hear(&media.payload);
+                None
+            }
             Inbound::Start(start) => self.start(start),
             Inbound::Mark { name } => {
                 name.parse::<Mark>().ok().map(|mark| FromPhone::Event(Event::MarkReturned(mark)))

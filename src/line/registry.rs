@@ -54,11 +54,21 @@ pub struct CallHandle {
     pub agent: Arc<Agent>,
     /// The task's ear.
     pub commands: mpsc::Sender<Command>,
+    /// Whether the call has its row; closed when it was not taken after all.
+    has_row: watch::Receiver<bool>,
+}
+
+impl CallHandle {
+    /// Waits until the call's first webhook has got it its row. `false`: it was not taken.
+    pub async fn is_taken(&mut self) -> bool {
+        self.has_row.wait_for(|has_row| *has_row).await.is_ok()
+    }
 }
 
 struct Entry {
     handle: CallHandle,
     nonce: Option<String>,
+    has_row: watch::Sender<bool>,
     is_row_in_database: bool,
 }
 
@@ -69,8 +79,6 @@ pub struct Registry {
     /// Calls that ended a while ago, so that late webhooks about them are told so even while the
     /// database is away.
     ended: Cache<String, ()>,
-    /// Tokens of other instances' calls that were spent here.
-    spent: Cache<String, ()>,
     draining: watch::Sender<bool>,
     live: watch::Sender<usize>,
 }
@@ -93,6 +101,8 @@ pub enum Begin {
 pub struct Slot {
     registry: Arc<Registry>,
     call_sid: String,
+    /// How many calls of the same agent were here before it.
+    pub calls_before: usize,
 }
 
 impl Drop for Slot {
@@ -141,10 +151,6 @@ impl Registry {
                 .max_capacity(100_000)
                 .time_to_live(Duration::from_secs(4 * 3600))
                 .build(),
-            spent: Cache::builder()
-                .max_capacity(100_000)
-                .time_to_live(Duration::from_secs(120))
-                .build(),
             draining: watch::channel(false).0,
             live: watch::channel(0).0,
         })
@@ -180,21 +186,34 @@ impl Registry {
             return Begin::Full;
         }
         let (commands, listener) = mpsc::channel(COMMANDS_MAX);
+        let (row, has_row) = watch::channel(false);
+        let is_same = |entry: &&Entry| entry.handle.agent.id == agent.id;
+        let calls_before = calls.values().filter(is_same).count();
         let entry = Entry {
-            handle: CallHandle { call_log_id, agent, commands },
+            handle: CallHandle { call_log_id, agent, commands, has_row },
+            has_row: row,
             nonce: Some(nonce.to_owned()),
             is_row_in_database: false,
         };
         calls.insert(call_sid.to_owned(), entry);
         self.count(calls.len());
-        Begin::New(Slot { registry: Arc::clone(self), call_sid: call_sid.to_owned() }, listener)
+        let slot = Slot { registry: Arc::clone(self), call_sid: call_sid.to_owned(), calls_before };
+        Begin::New(slot, listener)
     }
 
-    /// The row turned out to have another id, or is now known to be in the database.
-    pub fn row_is_in_database(&self, call_sid: &str, call_log_id: Uuid) {
+    /// The call has its row, which turned out to have this id, in the database or in the spool.
+    pub fn has_row(&self, call_sid: &str, call_log_id: Uuid, is_in_database: bool) {
         if let Some(entry) = self.lock().get_mut(call_sid) {
             entry.handle.call_log_id = call_log_id;
-            entry.is_row_in_database = true;
+            entry.is_row_in_database = is_in_database;
+            entry.has_row.send_replace(true);
+        }
+    }
+
+    /// The row could not be told of the present token: memory alone decides about it.
+    pub fn forget_row(&self, call_sid: &str) {
+        if let Some(entry) = self.lock().get_mut(call_sid) {
+            entry.is_row_in_database = false;
         }
     }
 
@@ -224,21 +243,11 @@ impl Registry {
         }
     }
 
-    /// Spends a token of a call that is not here; whether it had not been.
-    pub fn spend(&self, nonce: &str) -> bool {
-        self.spent.entry_by_ref(nonce).or_insert(()).is_fresh()
-    }
-
     /// Makes `nonce` the call's one good stream token.
     pub fn renew(&self, call_sid: &str, nonce: &str) {
         if let Some(entry) = self.lock().get_mut(call_sid) {
             entry.nonce = Some(nonce.to_owned());
         }
-    }
-
-    /// How many calls of an agent are here, for its limit while the database is away.
-    pub fn calls_of(&self, agent: Uuid) -> usize {
-        self.lock().values().filter(|entry| entry.handle.agent.id == agent).count()
     }
 
     /// Whether a slot is free.

@@ -26,7 +26,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 const MESSAGE_MAX_BYTES: usize = 16 * 1_024 * 1_024;
 
 pub(super) fn config() -> WebSocketConfig {
-    small_buffers(MESSAGE_MAX_BYTES)
+    small_buffers(MESSAGE_MAX_BYTES).read_buffer_size(1024)
 }
 
 /// Runs a session until its socket ends.

@@ -17,10 +17,10 @@ use crate::call::{CallRecord, End, EndedBy, Status};
 use crate::clock;
 use crate::line::driver::Opening;
 use crate::line::record::status_word;
-use crate::line::registry::Begin;
+use crate::line::registry::{Begin, CallHandle};
 use crate::line::writer::Opened;
 use crate::private::Private;
-use crate::store::{Admission, AdmissionOutcome, CompletedCall, NewCall};
+use crate::store::{AdmissionOutcome, CompletedCall, NewCall};
 use crate::web::Front;
 
 /// How long the database may take to be told of a new token of a call that is here.
@@ -65,16 +65,16 @@ impl Front {
                     started: Duration::from_micros(new.started_us.unsigned_abs()),
                     seq: 1,
                     before: CallRecord::new(),
+                    returns: 0,
                 };
                 self.open(new, opening).await
             }
-            Begin::Live(handle) => {
-                if self.exchange.log.is_database_up() {
-                    let renewed =
-                        self.store.renew_nonce(call_sid, &new.nonce, self.exchange.instance_id);
-                    // Without the database the token holds in this process.
-                    let _ = clock::within(RENEW_LIMIT, renewed).await;
+            Begin::Live(mut handle) => {
+                // Twice at once: the first one may still be waiting for the row.
+                if clock::within(READ_LIMIT, handle.is_taken()).await == Some(false) {
+                    return Some(hang_up());
                 }
+                self.renew(call_sid, &new.nonce).await;
                 Some(self.to_agent(&handle.agent, call_sid, &new.nonce))
             }
             Begin::Ended => Some(hang_up()),
@@ -88,12 +88,13 @@ impl Front {
     /// Gets a call that has a slot its row, and starts it.
     async fn open(self: &Arc<Self>, new: NewCall, mut opening: Opening) -> Option<Document> {
         let agent = Arc::clone(&opening.agent);
+        let mut is_in_database = true;
         match self.exchange.log.open(new.clone()).await {
             Opened::Admitted(admission) => match admission.outcome {
-                AdmissionOutcome::Admitted => self.row_is_there(&mut opening, &admission),
+                AdmissionOutcome::Admitted => opening.call_log_id = admission.call_log_id,
                 // Another instance has the call; the stream will come here.
                 AdmissionOutcome::Repeated => {
-                    self.row_is_there(&mut opening, &admission);
+                    opening.call_log_id = admission.call_log_id;
                     (opening.seq, opening.before) = self.written(admission.call_log_id).await;
                 }
                 AdmissionOutcome::OverLimit => {
@@ -104,28 +105,75 @@ impl Front {
                 AdmissionOutcome::NoAgent => return Some(nobody()),
             },
             Opened::Spooled => {
+                is_in_database = false;
                 let limit = agent.settings.limits.concurrent_calls as usize;
-                if self.exchange.registry.calls_of(agent.id) > limit {
+                if opening.slot.calls_before >= limit {
                     drop(opening);
                     return self.close_row(&new, "the agent's lines are taken").await;
                 }
             }
         }
         let document = self.to_agent(&agent, &opening.call_sid, &new.nonce);
+        let registry = &self.exchange.registry;
+        registry.has_row(&opening.call_sid, opening.call_log_id, is_in_database);
         self.exchange.start(opening);
         Some(document)
     }
 
-    /// The database has the row, perhaps under the name that another process gave it.
-    fn row_is_there(&self, opening: &mut Opening, admission: &Admission) {
-        opening.call_log_id = admission.call_log_id;
-        self.exchange.registry.row_is_in_database(&opening.call_sid, admission.call_log_id);
+    /// A new token of a call that is here: the row is told, or memory alone decides about it.
+    pub(super) async fn renew(&self, call_sid: &str, nonce: &str) {
+        let told = async {
+            let renewed = self.store.renew_nonce(call_sid, nonce, self.exchange.instance_id);
+            self.exchange.log.is_database_up()
+                && matches!(clock::within(RENEW_LIMIT, renewed).await, Some(Ok(true)))
+        };
+        if !told.await {
+            self.exchange.registry.forget_row(call_sid);
+        }
     }
 
-    /// What another process has written of a call, and the number of the next event.
-    pub(super) async fn written(&self, call_log_id: Uuid) -> (i64, CallRecord) {
+    /// A call that another process had goes on here, with an engine dialled anew, if `claimed`
+    /// gives it to us. The slot comes first: a call that is claimed must have a task.
+    pub(super) async fn take_over(
+        self: &Arc<Self>,
+        agent: &Arc<Agent>,
+        call_sid: &str,
+        nonce: &str,
+        claimed: impl Future<Output = bool>,
+    ) -> Option<CallHandle> {
+        let row = clock::within(READ_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
+        let registry = &self.exchange.registry;
+        let begin = registry.begin(call_sid, row.id, Arc::clone(agent), nonce);
+        let Begin::New(slot, commands) = begin else { return None };
+        if !claimed.await {
+            return None;
+        }
+        info!(call_sid, "a call of another instance goes on here");
+        let (seq, before) = self.written(row.id).await;
+        registry.has_row(call_sid, row.id, true);
+        self.exchange.start(Opening {
+            slot,
+            commands,
+            agent: Arc::clone(agent),
+            call_log_id: row.id,
+            call_sid: call_sid.to_owned(),
+            caller: row.caller,
+            started: Duration::from_micros(row.started_us.unsigned_abs()),
+            seq,
+            before,
+            returns: row.stream_returns,
+        });
+        registry.find(call_sid)
+    }
+
+    /// What another process has written of a call, and the number of our next event, with room for
+    /// what that process may still write.
+    async fn written(&self, call_log_id: Uuid) -> (i64, CallRecord) {
+        const ROOM: i64 = 1000;
         match clock::within(READ_LIMIT, self.store.events(call_log_id)).await {
-            Some(Ok(events)) => (events.last().map_or(1, |last| last.seq + 1), record_of(&events)),
+            Some(Ok(events)) => {
+                (events.last().map_or(0, |last| last.seq) + ROOM, record_of(&events))
+            }
             // Numbers that nobody else has reached; events are read in their order.
             Some(Err(_)) | None => (1_000_000, CallRecord::new()),
         }
@@ -133,6 +181,13 @@ impl Front {
 
     /// The call is not taken: a row that says why, and no slot.
     async fn refuse(self: &Arc<Self>, new: NewCall, why: &str) -> Option<Document> {
+        // Another instance may have the call, and this be its repeated webhook: its row is its own.
+        if self.exchange.log.is_database_up() {
+            let known = clock::within(RENEW_LIMIT, self.store.call_by_sid(&new.call_sid)).await;
+            if let Some(Ok(Some(row))) = known {
+                return row.ended.then(hang_up);
+            }
+        }
         // A limit of none: the row is written and takes no line.
         let new = NewCall { limit: Some(0), ..new };
         match self.exchange.log.open(new.clone()).await {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::response::Response;
 use http::{HeaderMap, Uri};
 use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::info;
 
-use super::answer::{fallback, hang_up, nonce};
-use super::{Document, Refused};
+use super::answer::{apology, fallback, hang_up, nonce};
+use super::{Document, Refused, unbroken};
 use crate::aftercall::callback::complete_live;
 use crate::agent::Agent;
 use crate::call::{End, EndedBy, Status};
@@ -23,8 +24,8 @@ use crate::web::Front;
 
 /// How long a call's task, or the database, may take to say what happens next.
 const PLAN_LIMIT: Duration = Duration::from_secs(2);
-/// How long the database may take to be told of a new token of a call that is here.
-const RENEW_LIMIT: Duration = Duration::from_millis(250);
+/// How long the last words of a call may take from an instance to the database.
+const OWNER_WRITES: Duration = Duration::from_millis(400);
 
 /// The safety net: nothing, back to the agent, or the fallback.
 pub(super) async fn after(
@@ -32,12 +33,21 @@ pub(super) async fn after(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+) -> Response {
+    unbroken(async move { next(&front, &uri, &headers, &body).await }).await
+}
+
+async fn next(
+    front: &Arc<Front>,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
 ) -> Result<Document, Refused> {
-    let form = Form::parse(&body)?;
+    let form = Form::parse(body)?;
     let call_sid = form.call_sid()?;
     let agent = front.agent_of(&form).await;
-    front.check(agent.as_deref(), &uri, &headers, &form)?;
-    let Some(agent) = agent else { return Ok(hang_up()) };
+    front.check(agent.as_deref(), uri, headers, &form)?;
+    let Some(agent) = agent else { return Ok(front.without_agent()) };
     let is_over = form.call_status().is_some_and(|status| status.is_over());
     let plan = match front.exchange.registry.find(call_sid) {
         Some(handle) if is_over => {
@@ -46,7 +56,10 @@ pub(super) async fn after(
             AfterPlan::HangUp
         }
         Some(handle) => plan_here(&handle).await,
-        None => front.plan_elsewhere(call_sid, is_over).await,
+        None => match front.plan_elsewhere(&agent, call_sid, is_over).await {
+            Elsewhere::Plan(plan) => plan,
+            Elsewhere::TakenOver(document) => return Ok(document),
+        },
     };
     info!(call_sid, ?plan, "a stream has ended");
     counter!("frontdesk_after_total", "plan" => match plan {
@@ -56,7 +69,12 @@ pub(super) async fn after(
     })
     .increment(1);
     Ok(match plan {
-        AfterPlan::Return => front.back_to_agent(&agent, call_sid).await,
+        AfterPlan::Return => {
+            let nonce = nonce();
+            front.exchange.registry.renew(call_sid, &nonce);
+            front.renew(call_sid, &nonce).await;
+            front.to_agent(&agent, call_sid, &nonce)
+        }
         AfterPlan::Fallback => fallback(&agent),
         AfterPlan::HangUp => hang_up(),
     })
@@ -75,42 +93,57 @@ async fn plan_here(handle: &CallHandle) -> AfterPlan {
     }
 }
 
+/// What becomes of a call that no task here has.
+enum Elsewhere {
+    Plan(AfterPlan),
+    /// It goes on here, with this answer.
+    TakenOver(Document),
+}
+
 impl Front {
+    /// No agent is known: the number has none any more, or the database is away.
+    fn without_agent(&self) -> Document {
+        if self.exchange.log.is_database_up() { hang_up() } else { apology() }
+    }
+
     /// A call that is not here: its row says what is left to do.
-    async fn plan_elsewhere(&self, call_sid: &str, is_over: bool) -> AfterPlan {
+    async fn plan_elsewhere(
+        self: &Arc<Self>,
+        agent: &Arc<Agent>,
+        call_sid: &str,
+        is_over: bool,
+    ) -> Elsewhere {
+        let plan = |plan| Elsewhere::Plan(plan);
         if self.exchange.registry.has_ended(call_sid) {
-            return AfterPlan::HangUp;
+            return plan(AfterPlan::HangUp);
         }
+        // An instance that has just ended the call is still writing so.
+        clock::pause(OWNER_WRITES).await;
         let row = match clock::within(PLAN_LIMIT, self.store.call_by_sid(call_sid)).await {
             Some(Ok(Some(row))) if !row.ended => row,
-            Some(Ok(_)) => return AfterPlan::HangUp,
+            Some(Ok(_)) => return plan(AfterPlan::HangUp),
             // Nothing is known of the call, but somebody is on the line.
-            Some(Err(_)) | None => return AfterPlan::Fallback,
+            Some(Err(_)) | None => return plan(AfterPlan::Fallback),
         };
         if is_over {
             self.complete_elsewhere(call_sid.to_owned());
-            AfterPlan::HangUp
-        } else if row.stream_returns < RETURNS_MAX {
-            AfterPlan::Return
-        } else {
-            let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
-            // What cannot be completed now is the reconciler's.
-            let _ = complete_live(&self.store, call_sid, Some(end)).await;
-            AfterPlan::Fallback
+            return plan(AfterPlan::HangUp);
         }
-    }
-
-    /// Back to the agent, with a token that is the only good one from now on.
-    async fn back_to_agent(&self, agent: &Agent, call_sid: &str) -> Document {
         let nonce = nonce();
-        self.exchange.registry.renew(call_sid, &nonce);
-        if self.exchange.log.is_database_up() {
-            let instance = self.exchange.instance_id;
-            let counted = self.store.count_return(call_sid, &nonce, instance, RETURNS_MAX);
-            // Without the database the token holds in this process.
-            let _ = clock::within(RENEW_LIMIT, counted).await;
+        let instance = self.exchange.instance_id;
+        let counted = self.store.count_return(call_sid, &nonce, instance, RETURNS_MAX);
+        let claimed =
+            async { matches!(clock::within(PLAN_LIMIT, counted).await, Some(Ok(Some(_)))) };
+        if row.stream_returns < RETURNS_MAX
+            && self.take_over(agent, call_sid, &nonce, claimed).await.is_some()
+        {
+            return Elsewhere::TakenOver(self.to_agent(agent, call_sid, &nonce));
         }
-        self.to_agent(agent, call_sid, &nonce)
+        let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
+        // What cannot be completed now is the reconciler's.
+        let completing = complete_live(&self.store, call_sid, Some(end));
+        let _ = clock::within(PLAN_LIMIT, completing).await;
+        plan(AfterPlan::Fallback)
     }
 
     /// Completes the row of a call that is over and is not here, unless its owner does so first.
@@ -121,7 +154,7 @@ impl Front {
         clock::spawn(async move {
             clock::pause(OWNER_FIRST).await;
             // What cannot be completed now is the reconciler's.
-            let _ = complete_live(&store, &call_sid, None).await;
+            let _ = clock::within(PLAN_LIMIT, complete_live(&store, &call_sid, None)).await;
         });
     }
 }

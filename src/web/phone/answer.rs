@@ -66,6 +66,11 @@ pub(super) fn nobody() -> Document {
     Document(Twiml::new().say(NOBODY, None).hangup().finish())
 }
 
+/// Somebody is on the line, and nothing can be known of the call.
+pub(super) fn apology() -> Document {
+    Document(Twiml::new().say(APOLOGY, None).hangup().finish())
+}
+
 /// The call is over.
 pub(super) fn hang_up() -> Document {
     Document(Twiml::new().hangup().finish())

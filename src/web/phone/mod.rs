@@ -8,6 +8,7 @@ mod stream;
 mod voice;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -20,12 +21,16 @@ use tracing::warn;
 
 use super::Front;
 use crate::agent::Agent;
+use crate::clock;
 use crate::line::directory::LookUp;
 use crate::twilio::form::{Form, FormError, normalise_e164};
 use crate::twilio::signature::{
     self, SETTINGS_HEADER, SIGNATURE_HEADER, settings_header_is_acceptable,
 };
 use crate::twilio::twiml::CONTENT_TYPE as TWIML;
+
+/// How long the database may take to say whose call it is.
+const FIND_LIMIT: Duration = Duration::from_secs(2);
 
 /// Twilio's routes.
 pub(super) fn router() -> Router<Arc<Front>> {
@@ -58,6 +63,19 @@ impl IntoResponse for Refused {
             Self::NotSigned => StatusCode::FORBIDDEN.into_response(),
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
+    }
+}
+
+/// Runs to its end even if the client goes away: a call that has been given a row or a slot must
+/// get its task.
+async fn unbroken<T, F>(answering: F) -> Response
+where
+    T: IntoResponse + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    match clock::spawn(answering).await {
+        Ok(answer) => answer.into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -121,7 +139,7 @@ impl Front {
         if let LookUp::Found(agent) = self.called(form).await {
             return Some(agent);
         }
-        let row = self.store.call_by_sid(call_sid).await.ok()??;
+        let row = clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
         self.directory.by_id(row.agent_id).await
     }
 }

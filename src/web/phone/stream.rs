@@ -7,12 +7,13 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use metrics::counter;
-use tracing::{info, warn};
+use tracing::warn;
+
+use super::unbroken;
 
 use crate::agent::Agent;
 use crate::clock;
-use crate::line::driver::Opening;
-use crate::line::registry::{Begin, Claim, Command, RowKnown};
+use crate::line::registry::{Claim, Command, RowKnown};
 use crate::line::{registry::CallHandle, stream_config};
 use crate::store::StreamClaim;
 use crate::twilio::signature::{SIGNATURE_HEADER, upgrade_is_valid};
@@ -31,6 +32,10 @@ pub(super) async fn stream(
     Path(token): Path<String>,
     request: Request,
 ) -> Response {
+    unbroken(admit(front, token, request)).await
+}
+
+async fn admit(front: Arc<Front>, token: String, request: Request) -> Response {
     let Some((claims, agent)) = front.verified(&token).await else {
         counter!("frontdesk_streams_refused_total", "reason" => "token").increment(1);
         return StatusCode::FORBIDDEN.into_response();
@@ -122,45 +127,17 @@ impl Front {
                     }
                 }
             }
-            Claim::Elsewhere => self.take_over(claims, agent).await,
+            Claim::Elsewhere if registry.has_ended(call_sid) => None,
+            // The webhook was another instance's. Without the row there is nothing to go on with,
+            // and the phone company asks what happens next.
+            Claim::Elsewhere => {
+                let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
+                let claimed = async {
+                    let claim = clock::within(FIND_LIMIT, claim).await;
+                    matches!(claim, Some(Ok(StreamClaim::Claimed { .. })))
+                };
+                self.take_over(agent, call_sid, "", claimed).await
+            }
         }
-    }
-
-    /// The webhook was another instance's: the call goes on here, with an engine dialled anew.
-    async fn take_over(
-        self: &Arc<Self>,
-        claims: &StreamClaims,
-        agent: &Arc<Agent>,
-    ) -> Option<CallHandle> {
-        let StreamClaims { call_sid, nonce, .. } = claims;
-        let registry = &self.exchange.registry;
-        if registry.has_ended(call_sid) || !registry.spend(nonce) {
-            return None;
-        }
-        let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
-        // Without the row (in another instance's spool, or the database is away) there is nothing
-        // to go on with; the phone company asks what happens next.
-        let Some(Ok(StreamClaim::Claimed { next_seq, .. })) =
-            clock::within(FIND_LIMIT, claim).await
-        else {
-            return None;
-        };
-        let row = clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
-        let begin = registry.begin(call_sid, row.id, Arc::clone(agent), "");
-        let Begin::New(slot, commands) = begin else { return None };
-        let (seq, before) = self.written(row.id).await;
-        info!(call_sid, "a call of another instance goes on here");
-        self.exchange.start(Opening {
-            slot,
-            commands,
-            agent: Arc::clone(agent),
-            call_log_id: row.id,
-            call_sid: call_sid.clone(),
-            caller: row.caller,
-            started: Duration::from_micros(row.started_us.unsigned_abs()),
-            seq: seq.max(next_seq),
-            before,
-        });
-        registry.find(call_sid)
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::response::Response;
 use http::{HeaderMap, Uri};
 use metrics::{counter, histogram};
 
-use super::answer::{fallback, hang_up, nobody};
-use super::{Document, Refused};
+use super::answer::{apology, fallback, hang_up, nobody};
+use super::{Document, Refused, unbroken};
 use crate::clock::Stopwatch;
 use crate::line::directory::LookUp;
 use crate::twilio::form::Form;
@@ -21,9 +22,9 @@ pub(super) async fn voice(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Document, Refused> {
+) -> Response {
     let since = Stopwatch::start();
-    let answered = answer(&front, &uri, &headers, &body).await;
+    let answered = unbroken(async move { answer(&front, &uri, &headers, &body).await }).await;
     histogram!("frontdesk_webhook_seconds").record(since.elapsed());
     answered
 }
@@ -44,10 +45,15 @@ async fn answer(
         None => front.called(&form).await,
     };
     let LookUp::Found(agent) = called else {
-        if matches!(called, LookUp::Unavailable) && front.auth_token(None).is_none() {
+        let is_unavailable = matches!(called, LookUp::Unavailable);
+        if is_unavailable && front.auth_token(None).is_none() {
             return Err(Refused::Unavailable);
         }
         front.check(None, uri, headers, &form)?;
+        if is_unavailable {
+            counter!("frontdesk_calls_rejected_total", "reason" => "database away").increment(1);
+            return Ok(apology());
+        }
         counter!("frontdesk_calls_rejected_total", "reason" => "no agent").increment(1);
         return Ok(nobody());
     };
