@@ -4,12 +4,10 @@ mod numbers;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,7 +23,7 @@ use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
 use crate::store::migrate::{MigrateError, SchemaState, is_current};
-use crate::store::{Changes, Store};
+use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::web::{Front, router, serve};
 
 /// Connections to a database of its own.
@@ -49,8 +47,8 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The database's address cannot be used.
-    #[error("DATABASE_URL: not a PostgreSQL address that can be used")]
-    DatabaseUrl,
+    #[error("DATABASE_URL: {0}")]
+    DatabaseUrl(#[from] BadAddress),
     /// The schema is not there or is old.
     #[error("the database's schema is {0}: run `frontdesk migrate`, then start again")]
     Schema(&'static str),
@@ -66,7 +64,7 @@ pub enum StartError {
     Migrate(#[from] MigrateError),
     /// The embedded database's sample.
     #[error("the embedded database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] StoreError),
     /// The spool.
     #[error("DATA_DIR: the spool in {path} cannot be written: {source}")]
     Spool {
@@ -132,6 +130,7 @@ impl App {
             clock,
             registry: Registry::new(config.calls_max),
             log: log.clone(),
+            store: store.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
             instance_id,
@@ -230,9 +229,7 @@ impl Database {
     async fn open(config: &Config) -> Result<Self, StartError> {
         match &config.database_url {
             Some(url) => {
-                let options = PgConnectOptions::from_str(url.expose_secret())
-                    .map_err(|_| StartError::DatabaseUrl)?;
-                let store = Store::connect_lazily(options, CONNECTIONS);
+                let store = Store::at(url.expose_secret(), CONNECTIONS)?;
                 require_schema(&store).await?;
                 Ok(Self {
                     store,
@@ -251,9 +248,9 @@ impl Database {
         use crate::store::{embedded::Embedded, migrate::migrate, sample::seed_sample};
 
         let embedded = Embedded::start(data_dir).await?;
-        let pool = embedded.pool().await?;
+        let pool = embedded.pool().await.map_err(StoreError::from)?;
         migrate(&pool).await?;
-        if let Some(sample) = seed_sample(&pool, embed).await?
+        if let Some(sample) = seed_sample(&pool, embed).await.map_err(StoreError::from)?
             && sample.created
         {
             info!(number = sample.number, "a sample business answers");

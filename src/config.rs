@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 /// Everything that `serve` can be told. Each field is one variable of the README's table.
@@ -23,6 +24,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `TWILIO_ACCOUNT_SID` and `TWILIO_AUTH_TOKEN`: used where an agent has none of its own.
     pub twilio: TwilioAccount,
+    /// `TWILIO_API_URL`: where Twilio's REST interface is, without a slash at the end.
+    pub twilio_api_url: Url,
     /// `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
     pub openai: OpenAi,
     /// `REALTIME_MODEL`, `CHAT_MODEL`, `EMBEDDING_MODEL`, `TRANSCRIPTION_MODEL`.
@@ -33,6 +36,8 @@ pub struct Config {
     pub drain: Duration,
     /// `PROMPTS_DIR`: templates that replace the built-in ones.
     pub prompts_dir: Option<PathBuf>,
+    /// `RUST_LOG`: what is logged.
+    pub log_filter: Option<String>,
     /// `FLY_MACHINE_ID`: set by Fly; a stream that lands on another machine is sent back here.
     pub fly_machine_id: Option<String>,
 }
@@ -171,8 +176,9 @@ impl Config {
             },
             openai: OpenAi {
                 api_key: source("OPENAI_API_KEY").map(SecretString::from),
-                base_url: openai_base_url(source)?,
+                base_url: base_url(source, "OPENAI_BASE_URL", "https://api.openai.com/v1")?,
             },
+            twilio_api_url: base_url(source, "TWILIO_API_URL", "https://api.twilio.com")?,
             models: models(source),
             calls_max: parsed(source, "MAX_CALLS", "a number from 1 to 100000", |text| {
                 text.parse().ok().filter(|n| (1..=100_000).contains(n))
@@ -188,6 +194,12 @@ impl Config {
             prompts_dir: parsed(source, "PROMPTS_DIR", "a directory that exists", |text| {
                 Some(PathBuf::from(text)).filter(|path| path.is_dir())
             })?,
+            log_filter: parsed(
+                source,
+                "RUST_LOG",
+                "a filter such as info,frontdesk=debug",
+                |text| EnvFilter::try_new(text).ok().map(|_| text.to_owned()),
+            )?,
             fly_machine_id: source("FLY_MACHINE_ID"),
         })
     }
@@ -219,14 +231,12 @@ fn database_url(source: Source<'_>) -> Result<Option<SecretString>, ConfigError>
     }
 }
 
-fn openai_base_url(source: Source<'_>) -> Result<Url, ConfigError> {
-    let text = source("OPENAI_BASE_URL").unwrap_or_else(|| "https://api.openai.com/v1".to_owned());
+fn base_url(source: Source<'_>, name: &'static str, default: &str) -> Result<Url, ConfigError> {
+    let text = source(name).unwrap_or_else(|| default.to_owned());
     Url::parse(text.trim_end_matches('/'))
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| {
-            refused("OPENAI_BASE_URL", &text, "an address such as https://api.openai.com/v1")
-        })
+        .ok_or_else(|| refused(name, &text, &format!("an address such as {default}")))
 }
 
 fn parsed<T>(
@@ -274,9 +284,11 @@ mod tests {
             ("PUBLIC_URL", "calls.example.com"),
             ("PUBLIC_URL", "https://calls.example.com/?x=1"),
             ("OPENAI_BASE_URL", "ftp://x"),
+            ("TWILIO_API_URL", "::"),
             ("MAX_CALLS", "0"),
             ("DRAIN_SECONDS", "-1"),
             ("PROMPTS_DIR", "/no/such/directory"),
+            ("RUST_LOG", "frontdesk=[["),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");

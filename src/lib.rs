@@ -6,19 +6,18 @@
 //! ends.
 //!
 //! The modules below are declared in reading order: the pure core first, then the adapters that
-//! speak to the outside, then the shells that run them. A module may use those of its own layer's
-//! left and below, never those above; `tests/architecture.rs` reads the `use` lines and says so.
+//! speak to the outside, then the shells that run them. `tests/architecture.rs` reads this table
+//! and every `use`, and fails on one that the table does not allow.
 //!
 //! | layer | modules | may use |
 //! | --- | --- | --- |
-//! | pure | [`call`], [`agent`], [`audio`] | pure |
-//! | adapters | [`twilio`], [`engine`], [`store`] | pure |
-//! | deeds | [`functions`], [`aftercall`] | adapters, pure |
-//! | shell | [mod@line] | deeds, adapters, pure |
-//! | top | [`web`], [`rehearsal`] | shell and below |
-//! | all | [`app`], [`commands`] | everything |
-//!
-//! [`clock`], [`private`] and [`config`] are open to every layer, [`clock`] not to the pure one.
+//! | open | [`private`], [`socket`], [`clock`], [`config`] | open |
+//! | pure | [`call`], [`agent`], [`audio`] | pure, private |
+//! | adapters | [`twilio`], [`engine`], [`store`] | pure, open |
+//! | deeds | [`functions`], [`aftercall`] | adapters, pure, open |
+//! | shell | [mod@line] | deeds, adapters, pure, open |
+//! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
+//! | all | [`app`], [`commands`] | all, top, shell, deeds, adapters, pure, open |
 
 pub mod private;
 pub mod socket;

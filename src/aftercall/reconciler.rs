@@ -161,13 +161,7 @@ pub(super) fn fold(
     events: &[EventRow],
     end: impl FnOnce(&CallRecord) -> End,
 ) -> CompletedCall {
-    let mut record = CallRecord::new();
-    for event in events {
-        // A kind that this version does not know is another version's.
-        if let Some(known) = log_event(event) {
-            record.apply(u64::try_from(event.at_ms).unwrap_or_default(), &known);
-        }
-    }
+    let record = record_of(events);
     let end = end(&record);
     let mut metadata: Map<String, Value> = record.metadata();
     metadata.insert("ended_by".to_owned(), json!(end.ended_by));
@@ -182,6 +176,18 @@ pub(super) fn fold(
         ended_us: call.started_us.saturating_add(duration_ms.saturating_mul(1000)),
         duration_ms,
     }
+}
+
+/// What was written of a call, folded.
+pub fn record_of(events: &[EventRow]) -> CallRecord {
+    let mut record = CallRecord::new();
+    for event in events {
+        // A kind that this version does not know is another version's.
+        if let Some(known) = log_event(event) {
+            record.apply(u64::try_from(event.at_ms).unwrap_or_default(), &known);
+        }
+    }
+    record
 }
 
 fn log_event(event: &EventRow) -> Option<LogEvent> {

@@ -24,6 +24,13 @@ pub(super) struct Functions {
     batches: Vec<Batch>,
 }
 
+impl Functions {
+    /// Numbers runs on from the last one of another process.
+    pub(super) fn go_on_from(&mut self, runs: u32) {
+        self.runs = runs;
+    }
+}
+
 /// The calls of one reply.
 pub(super) struct Batch {
     reply: ReplyId,

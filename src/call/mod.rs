@@ -4,6 +4,7 @@ mod action;
 mod ending;
 mod event;
 mod functions;
+mod heard;
 mod log;
 mod playout;
 mod record;

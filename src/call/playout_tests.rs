@@ -1,3 +1,5 @@
+//! What was heard, computed by hand.
+
 use super::*;
 
 fn playout() -> Playout {

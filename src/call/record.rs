@@ -55,6 +55,13 @@ struct Function {
     outcome: Option<(bool, u64, Value)>,
 }
 
+/// The highest numbers that were given in a call.
+pub(super) struct LastNumbers {
+    pub(super) reply: u32,
+    pub(super) turn: u32,
+    pub(super) run: u32,
+}
+
 /// One line of the conversation.
 struct Line {
     started_ms: u64,
@@ -167,6 +174,21 @@ impl CallRecord {
         metadata
     }
 
+    /// Whether a media stream was ever open.
+    pub fn has_opened(&self) -> bool {
+        !self.stream_sids.is_empty()
+    }
+
+    /// The highest numbers that were given.
+    pub(super) fn last_numbers(&self) -> LastNumbers {
+        let turns = self.speech.values().map(|speech| speech.turn);
+        LastNumbers {
+            reply: self.replies.keys().last().copied().unwrap_or(0),
+            turn: turns.chain(self.keys.iter().map(|keys| keys.turn)).max().unwrap_or(0),
+            run: self.functions.keys().last().copied().unwrap_or(0),
+        }
+    }
+
     /// Whether the caller heard any of this reply.
     pub(super) fn was_heard(&self, reply: ReplyId) -> bool {
         self.replies.get(&reply.0).is_some_and(|said| said.heard_ms > 0)
@@ -175,12 +197,13 @@ impl CallRecord {
     /// Everything that was heard, in the order in which it was begun to be said.
     fn lines(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self.caller_lines().collect();
-        let heard = self.replies.values().filter(|said| !said.heard.trim().is_empty());
-        lines.extend(heard.map(|said| Line {
-            started_ms: said.started_ms,
-            turn: said.turn,
-            role: Role::Agent,
-            text: said.heard.trim().to_owned(),
+        lines.extend(self.replies.values().filter_map(|said| {
+            // Audio whose words never came was heard all the same.
+            let wordless = said.heard_ms > 0 && said.generated.trim().is_empty();
+            let text = if wordless { INAUDIBLE } else { said.heard.trim() };
+            let (started_ms, turn) = (said.started_ms, said.turn);
+            let line = Line { started_ms, turn, role: Role::Agent, text: text.to_owned() };
+            (!line.text.is_empty()).then_some(line)
         }));
         lines.sort_by_key(|line| line.started_ms);
         lines

@@ -1,5 +1,7 @@
+//! What a record says, folded from events by hand.
+
 use super::*;
-use crate::call::{EndedBy, Status};
+use crate::call::{Action, Call, CallSettings, CallTime, EndedBy, Event, Purpose, Status};
 
 fn agent(reply: u32, turn: Option<u32>, started_ms: u64, generated: &str, heard: &str) -> LogEvent {
     LogEvent::AgentSaid {
@@ -173,4 +175,38 @@ fn history_is_what_was_heard_in_order() {
     ]);
     let said = |role, text: &str| Said { role, text: text.to_owned() };
     assert_eq!(record.history(), [said(Role::Agent, "Hello."), said(Role::Caller, "Hi")]);
+}
+
+#[test]
+fn a_call_that_another_process_had_goes_on_in_its_own_time_and_numbers() {
+    let mut record = CallRecord::new();
+    record.apply(0, &LogEvent::LineOpened { stream_sid: "MZ1".into() });
+    record.apply(
+        6_000,
+        &LogEvent::AgentSaid {
+            reply: 1,
+            turn: None,
+            started_ms: 200,
+            generated: "Hello there".into(),
+            heard: "Hello there".into(),
+            heard_ms: 1_000,
+            interrupted: false,
+        },
+    );
+    let settings = CallSettings {
+        greets: true,
+        interruptible: true,
+        greeting_interruptible: false,
+        reprompt_after_ms: 10_000,
+        reprompts: 2,
+        limit_ms: 600_000,
+    };
+    let mut call = Call::resume(settings, record);
+    let at = CallTime::from_ms(20_000);
+    call.handle(at, Event::EngineReady);
+    let actions = call.handle(at, Event::LineOpen);
+    let reply = Action::Reply { reply: ReplyId(2), purpose: Purpose::WelcomeBack };
+    assert!(actions.contains(&reply), "{actions:?}");
+    assert_eq!(call.opened_at(), Some(CallTime::default()));
+    assert!(call.record().transcript().starts_with("[00:00] Agent: Hello there"));
 }

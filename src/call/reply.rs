@@ -1,20 +1,21 @@
 //! What is the engine working on, and what is it asked for next? One reply at a time.
 
-use super::playout::{Spoken, Unheard};
+use super::playout::Spoken;
 use super::state::Call;
 use super::survival::{Engine, Line};
-use super::{Action, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Sent, Timer, Usage};
+use super::{
+    Action, CallTime, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Timer, Usage,
+};
 
 /// How long a reply may take to its first sign of life, and from one to the next.
-const REPLY_MS: u64 = 8_000;
+const REPLY_MS: u64 = 6_000;
+/// How long the caller may wait for any audio, over all replies asked for since the last: one who
+/// speaks into the silence starts no new wait.
+const PATIENCE_MS: u64 = 12_000;
 /// How long a cancelled reply may take to end.
-const CANCEL_MS: u64 = 1_000;
+pub(super) const CANCEL_MS: u64 = 1_000;
 /// How often the same thing is asked for.
 const ATTEMPTS: u8 = 2;
-/// What the caller hears of a reply is written down this often while it plays.
-const PROGRESS_EVERY_MS: u64 = 1_000;
-/// A phone that does not return a mark is taken to have played the audio this long after its end.
-const MARK_GRACE_MS: u64 = 5_000;
 
 /// The reply that the engine is working on.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(super) struct Response {
     pub(super) reply: ReplyId,
     pub(super) purpose: Purpose,
     attempt: u8,
+    /// When the caller began to wait for it.
+    awaited_since: CallTime,
     /// It was told to stop, and has not yet said that it did.
     pub(super) cancelling: bool,
 }
@@ -133,7 +136,8 @@ impl Call {
         }
         self.playout.expect(Spoken::new(reply, purpose.clone(), turn, interruptible, since));
         if self.line == Line::Open {
-            self.timers.set(Timer::Reply, self.now.plus_ms(REPLY_MS));
+            let patience_ms = PATIENCE_MS.saturating_sub(self.waited_ms);
+            self.timers.set(Timer::Reply, self.now.plus_ms(REPLY_MS.min(patience_ms)));
         }
         if let (Purpose::Goodbye(_), Some(farewell)) = (&purpose, &mut self.farewell) {
             farewell.reply = Some(reply);
@@ -144,7 +148,9 @@ impl Call {
             turn,
             purpose: name(&purpose).to_owned(),
         });
-        self.response = Some(Response { reply, purpose, attempt, cancelling: false });
+        let awaited_since = self.now;
+        self.response =
+            Some(Response { reply, purpose, attempt, awaited_since, cancelling: false });
     }
 
     /// A piece of a reply's audio was handed to the line.
@@ -155,6 +161,7 @@ impl Call {
         if let Some(mark) = self.playout.sent(reply, item, bytes) {
             self.out.push(Action::PlaceMark(mark));
         }
+        self.waited_ms = 0;
         self.expect_more();
         self.goodbye_audio(reply);
         self.note_progress();
@@ -267,14 +274,27 @@ impl Call {
         }
         response.cancelling = true;
         let failed = response.clone();
+        self.count_wait(&failed);
         self.out.push(Action::CancelReply { reply });
         self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
         let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
         if silent && self.functions.batch(reply).is_none() {
+            if self.waited_ms >= PATIENCE_MS {
+                self.give_up_on(reply);
+                return self.give_up("the engine stays silent");
+            }
             self.retry(&failed, "the engine did not reply in time");
         } else {
             self.close(reply);
             self.functions_complete(reply, false);
+        }
+    }
+
+    /// The caller waits no longer for this reply, of which nothing was heard.
+    pub(super) fn count_wait(&mut self, response: &Response) {
+        if self.line == Line::Open && self.playout.get(response.reply).is_none_or(Spoken::is_silent)
+        {
+            self.waited_ms += self.now.ms_since(response.awaited_since);
         }
     }
 
@@ -289,92 +309,11 @@ impl Call {
 
     /// The line has opened: from now on a reply's audio is expected.
     pub(super) fn expect_audio(&mut self) {
+        if let Some(response) = &mut self.response {
+            response.awaited_since = self.now;
+        }
         if !self.playout.is_empty() {
             self.timers.set(Timer::Reply, self.now.plus_ms(REPLY_MS));
-        }
-    }
-
-    /// Throws away all that the caller has not heard, and stops the engine. Clearing the line comes
-    /// first, since the caller hears the agent until then.
-    pub(super) fn cut(&mut self, interrupted: bool) {
-        if self.playout.has_audio() && self.line == Line::Open {
-            self.out.push(Action::ClearLine);
-        }
-        if let Some(response) = &mut self.response
-            && !response.cancelling
-        {
-            response.cancelling = true;
-            self.out.push(Action::CancelReply { reply: response.reply });
-            self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
-        }
-        for unheard in self.playout.unheard_items() {
-            self.out.push(match unheard {
-                Unheard::Beyond(item, heard_ms) => Action::TruncateItem { item, heard_ms },
-                Unheard::All(item) => Action::DeleteItem { item },
-            });
-        }
-        for spoken in self.playout.cut() {
-            self.settle(&spoken, interrupted && !spoken.is_heard_fully());
-        }
-    }
-
-    /// It is known what the caller heard of this reply.
-    pub(super) fn settle(&mut self, spoken: &Spoken, interrupted: bool) {
-        self.caller.heard(spoken);
-        self.note_spoken(spoken, interrupted);
-    }
-
-    /// Settles what marks say was heard.
-    pub(super) fn settle_confirmed(&mut self) {
-        while let Some(spoken) = self.playout.take_confirmed() {
-            self.settle(&spoken, false);
-        }
-    }
-
-    /// Writes down what was heard of the reply that plays, from time to time.
-    pub(super) fn note_progress(&mut self) {
-        if let Some(spoken) = self.playout.take_progress(PROGRESS_EVERY_MS) {
-            let event = spoken.log(self.opened_at, false);
-            self.note(event);
-        }
-    }
-
-    /// Writes down what was heard so far of everything that is on the line.
-    pub(super) fn note_playing(&mut self) {
-        let playing = self.playout.iter().filter(|spoken| !spoken.is_silent());
-        let events: Vec<_> = playing.map(|spoken| spoken.log(self.opened_at, false)).collect();
-        events.into_iter().for_each(|event| self.note(event));
-    }
-
-    /// Bounds the wait for the marks of audio that has been sent completely.
-    pub(super) fn watch_playout(&mut self) {
-        let unheard_ms = self.playout.unheard_ms();
-        if !self.playout.has_audio() {
-            self.timers.clear(Timer::Played);
-        } else if unheard_ms > 0 || !self.timers.is_set(Timer::Played) {
-            self.timers.set(Timer::Played, self.now.plus_ms(unheard_ms + MARK_GRACE_MS));
-        }
-    }
-
-    /// The phone did not return a mark: by the clock the audio was played.
-    pub(super) fn mark_overdue(&mut self) {
-        while let Some(spoken) = self.playout.take_presumed() {
-            self.settle(&spoken, false);
-        }
-    }
-
-    /// Something of a reply has left for the other side: how long we took, and the caller waited.
-    pub(super) fn sent(&mut self, reply: ReplyId, what: Sent, took_us: u32) {
-        let Some(spoken) = self.playout.get(reply) else { return };
-        let (turn, since) = (spoken.turn, spoken.since);
-        self.caller.server_us += u64::from(took_us);
-        if what == Sent::FirstAudio {
-            self.note(LogEvent::FirstAudio {
-                reply: reply.0,
-                turn,
-                first_audio_ms: self.now.ms_since(since),
-                server_us: self.caller.server_us,
-            });
         }
     }
 

@@ -44,6 +44,9 @@ pub struct Call {
     pub(super) replies: u32,
     /// What the engine is working on. It works on one reply at a time.
     pub(super) response: Option<Response>,
+    /// How long the caller has waited for replies of which nothing was heard, since the last that
+    /// was.
+    pub(super) waited_ms: u64,
     /// What it will be asked for next.
     pub(super) wanted: Option<Wanted>,
     pub(super) caller: Caller,
@@ -77,6 +80,7 @@ impl Call {
             playout: Playout::default(),
             replies: 0,
             response: None,
+            waited_ms: 0,
             wanted: None,
             caller: Caller::default(),
             functions: Functions::default(),
@@ -87,6 +91,29 @@ impl Call {
             over: false,
             record: CallRecord::new(),
         }
+    }
+
+    /// A call that another process had before, from what was written of it. If a stream of it was
+    /// open, time goes on from that stream's start, and the line counts as lost until it opens.
+    pub fn resume(settings: CallSettings, record: CallRecord) -> Self {
+        let mut call = Self::new(settings);
+        let last = record.last_numbers();
+        call.replies = last.reply;
+        call.caller.go_on_from(last.turn);
+        call.functions.go_on_from(last.run);
+        if record.has_opened() {
+            call.line = Line::Lost;
+            call.opened_at = Some(CallTime::default());
+            call.greeted = record.heard_anything();
+            call.watch_length();
+        }
+        call.record = record;
+        call
+    }
+
+    /// What was written down so far, folded.
+    pub fn record(&self) -> &CallRecord {
+        &self.record
     }
 
     /// One event in, the actions it causes out, in order. Never fails: a report that makes no

@@ -61,7 +61,6 @@ pub enum DemoError {
 /// # Errors
 /// Anything that was not there as it should be.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
-    start_log("error");
     let folder = Folder::new()?;
     let spinner = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
@@ -73,6 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
     let speech = serve(listener, SpeechOptions::default(), std::future::pending::<()>())?;
     spinner.set_message("Starting PostgreSQL in this process, with a sample business");
     let config = config(&folder, &speech.base_url(), arguments.keep)?;
+    start_log(&config, "error");
     let app = App::start(config, Clock::real()).await?;
     spinner.finish_and_clear();
     println!("PostgreSQL runs in this process; Bright Smiles Dental answers {SAMPLE_NUMBER}.");
@@ -149,6 +149,7 @@ fn config(folder: &Folder, speech: &str, keep: bool) -> Result<Config, ConfigErr
             "TWILIO_AUTH_TOKEN" => AUTH_TOKEN,
             "OPENAI_API_KEY" => "rehearsal",
             "OPENAI_BASE_URL" => speech,
+            "RUST_LOG" => return std::env::var(name).ok(),
             _ => return None,
         };
         Some(value.to_owned())

@@ -1,15 +1,13 @@
 //! `frontdesk migrate`: brings the database's schema up to date.
 
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use secrecy::ExposeSecret;
-use sqlx::postgres::PgConnectOptions;
 
 use super::start_log;
 use crate::config::{Config, ConfigError};
-use crate::store::Store;
 use crate::store::migrate::{MigrateError, migrate};
+use crate::store::{BadAddress, Store};
 
 /// Why nothing was migrated.
 #[derive(Debug, thiserror::Error)]
@@ -17,11 +15,12 @@ pub enum MigrateCommandError {
     /// A variable cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The database's address cannot be used.
+    #[error("DATABASE_URL: {0}")]
+    DatabaseUrl(#[from] BadAddress),
     /// There is no database to migrate.
-    #[error(
-        "DATABASE_URL: not set, or not an address that can be used; accepted: postgres://user:password@host:5432/database"
-    )]
-    DatabaseUrl,
+    #[error("DATABASE_URL: not set; accepted: postgres://user:password@host:5432/database")]
+    NoDatabase,
     /// The migration failed.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
@@ -33,11 +32,9 @@ pub enum MigrateCommandError {
 /// What stands in the way, in one line.
 pub async fn run() -> Result<ExitCode, MigrateCommandError> {
     let config = Config::from_environment()?;
-    start_log("warn");
-    let url = config.database_url.ok_or(MigrateCommandError::DatabaseUrl)?;
-    let options = PgConnectOptions::from_str(url.expose_secret())
-        .map_err(|_| MigrateCommandError::DatabaseUrl)?;
-    let store = Store::connect_lazily(options, 2);
+    start_log(&config, "warn");
+    let url = config.database_url.ok_or(MigrateCommandError::NoDatabase)?;
+    let store = Store::at(url.expose_secret(), 2)?;
     let report = migrate(store.pool()).await?;
     println!(
         "migrated: {} migrations applied, {} embeddings tables brought up to date",

@@ -6,7 +6,11 @@ pub mod migrate;
 pub mod rehearse;
 pub mod serve;
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
 
 /// Done when the process is told to end, by SIGTERM or SIGINT.
 pub async fn shutdown_signal() {
@@ -23,13 +27,21 @@ pub async fn shutdown_signal() {
     }
 }
 
-/// Starts the log on standard error; `RUST_LOG` says how much.
-fn start_log(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+/// Starts the log on standard error, filtered as the configuration says or by `default`.
+fn start_log(config: &Config, default: &str) {
+    let mut filter = EnvFilter::new(config.log_filter.as_deref().unwrap_or(default));
+    // Below this the libraries print what goes over the wire, which is what callers say.
+    for library in ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "reqwest", "sqlx"] {
+        if let Ok(directive) = format!("{library}=info").parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     // A test may have started one.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A file and a collector want the words, not their colours.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init();
 }

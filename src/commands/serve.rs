@@ -24,7 +24,7 @@ pub enum ServeError {
 /// What stands in the way of starting.
 pub async fn run() -> Result<ExitCode, ServeError> {
     let config = Config::from_environment()?;
-    start_log("info");
+    start_log(&config, "info");
     // A first signal during the start must not be lost.
     let told_to_end = shutdown_signal();
     let app = App::start(config, Clock::real()).await?;

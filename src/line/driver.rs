@@ -9,28 +9,22 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use metrics::{counter, histogram};
-use tokio::sync::{mpsc, oneshot};
-use tracing::{Instrument, Span, info, warn};
+use tokio::sync::mpsc;
+use tracing::{Instrument, Span, info};
 use uuid::Uuid;
 
+use super::control::STREAM_LIMIT;
 use super::phone::{FromPhone, Phone, pieces};
-use super::registry::{AfterPlan, Command, Slot};
-use super::{Exchange, record::Notes};
+use super::registry::{Command, Slot};
+use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
-use crate::call::{Call, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status, Timer};
-use crate::clock::{Alarm, Stopwatch};
+use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
+use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::Running;
 use crate::private::Private;
 use crate::socket::WRITE_LIMIT;
 
-/// How long a stream may take to come after its webhook, or the question what happens next after
-/// a stream has ended.
-const STREAM_LIMIT: Duration = Duration::from_secs(15);
-/// How long a media WebSocket may take to send `start`.
-const START_LIMIT: Duration = Duration::from_secs(5);
-/// How often a call that lost its stream is given back to the agent.
-const RETURNS_MAX: u32 = 2;
 /// How many reports about replies are held for a line that is not open yet. Beyond, nothing is
 /// read from the engine.
 const HELD_MAX: usize = 1024;
@@ -53,6 +47,8 @@ pub struct Opening {
     pub started: Duration,
     /// The number of its next event; more than 1 when another process had the call before.
     pub seq: i64,
+    /// What that process wrote down.
+    pub before: CallRecord,
 }
 
 /// A call on the line.
@@ -66,8 +62,10 @@ pub(super) struct Line {
     pub(super) phone: Option<Phone>,
     pub(super) functions: FuturesUnordered<Running>,
     commands: mpsc::Receiver<Command>,
-    slot: Slot,
+    pub(super) slot: Slot,
+    /// When the task was made, and how old the call was then.
     born: Duration,
+    age: Duration,
     /// Reports about replies that wait for the line to open.
     held: VecDeque<Report>,
     /// What has been asked to be sent and is not yet known to have left.
@@ -76,13 +74,13 @@ pub(super) struct Line {
     audible: Option<ReplyId>,
     alarm: Alarm,
     /// When the call is given up for want of a stream.
-    stream_due: Option<Duration>,
+    pub(super) stream_due: Option<Duration>,
     /// When the media WebSocket is given up for want of `start`.
-    start_due: Option<Duration>,
+    pub(super) start_due: Option<Duration>,
     /// When nobody has asked what happens next; the caller goes to the fallback.
     pub(super) fallback_due: Option<Duration>,
-    returns: u32,
-    has_left: bool,
+    pub(super) returns: i32,
+    pub(super) has_left: bool,
     pub(super) end: Option<End>,
 }
 
@@ -101,8 +99,14 @@ impl Line {
     pub(super) fn new(exchange: Arc<Exchange>, opening: Opening) -> Self {
         let now = exchange.clock.now();
         let notes = Notes::new(&exchange, &opening);
+        let history = opening.before.history();
+        // A call that was open before goes on in its own time, nearly since its webhook.
+        let age = match opening.before.has_opened() {
+            true => clock::unix_now().saturating_sub(opening.started) * exchange.clock.speed(),
+            false => Duration::ZERO,
+        };
         let mut line = Self {
-            call: Call::new(opening.agent.settings.call_settings()),
+            call: Call::resume(opening.agent.settings.call_settings(), opening.before),
             agent: opening.agent,
             caller: opening.caller,
             notes,
@@ -112,6 +116,7 @@ impl Line {
             commands: opening.commands,
             slot: opening.slot,
             born: now,
+            age,
             held: VecDeque::new(),
             sending: VecDeque::new(),
             audible: None,
@@ -124,13 +129,24 @@ impl Line {
             end: None,
             exchange,
         };
-        line.dial(Vec::new());
+        line.dial(history);
         line
     }
 
     /// Dials an engine that is told what was said so far.
     pub(super) fn dial(&mut self, history: Vec<Said>) {
-        self.engine = Some(self.exchange.dial(&self.agent, &self.caller, history));
+        self.engine = Some(self.exchange.dial(
+            &self.agent,
+            &self.caller,
+            Session {
+                // Names of another session may be the same.
+                utterance_prefix: match self.notes.next_seq() {
+                    1 => String::new(),
+                    seq => format!("{seq}-"),
+                },
+                history,
+            },
+        ));
     }
 
     /// Runs the call to its end and has its row completed. `span` is entered where there may be
@@ -147,7 +163,7 @@ impl Line {
         let end = self.end.unwrap_or(End { status: Status::Failed, ended_by: EndedBy::Error });
         info!(status = ?end.status, ended_by = ?end.ended_by, "call ended");
         self.slot.ended();
-        self.notes.complete(end, &self.exchange).await;
+        self.notes.complete(end, self.call.record(), &self.exchange).await;
         self.leave_stream();
     }
 
@@ -199,7 +215,10 @@ impl Line {
     }
 
     fn set_alarm(&mut self) {
-        let core = self.call.deadline().map(|(at, _)| self.born + Duration::from_millis(at.ms()));
+        let core = self
+            .call
+            .deadline()
+            .map(|(at, _)| self.born + Duration::from_millis(at.ms()).saturating_sub(self.age));
         let stuck = self.phone.as_ref().and_then(Phone::stuck_for).map(|stuck| {
             self.exchange.clock.now()
                 + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed()
@@ -212,7 +231,7 @@ impl Line {
     }
 
     pub(super) fn now(&self) -> CallTime {
-        CallTime::from(self.exchange.clock.now().saturating_sub(self.born))
+        CallTime::from(self.exchange.clock.now().saturating_sub(self.born) + self.age)
     }
 
     /// Tells the core, and does what it says.
@@ -251,7 +270,7 @@ impl Line {
     }
 
     /// Requests that `act` causes are timed from `since`, when we woke for them.
-    fn sending_since(&mut self, since: Stopwatch, act: impl FnOnce(&mut Self)) {
+    pub(super) fn sending_since(&mut self, since: Stopwatch, act: impl FnOnce(&mut Self)) {
         let before = self.sending.len();
         act(self);
         for (_, _, asked) in self.sending.range_mut(before..) {
@@ -304,96 +323,6 @@ impl Line {
         self.tell(Event::LineOpen);
         for report in std::mem::take(&mut self.held) {
             self.report(report, Stopwatch::start());
-        }
-    }
-
-    fn phone_gone(&mut self, why: &'static str) {
-        let Some(phone) = self.phone.take() else { return };
-        self.start_due = None;
-        if phone.has_started() {
-            warn!(why, "media stream lost");
-            counter!("frontdesk_streams_lost_total").increment(1);
-            self.tell(Event::LineLost);
-        } else {
-            warn!(why, "media stream gave nothing");
-        }
-    }
-
-    fn caller_left(&mut self) {
-        self.has_left = true;
-        if self.fallback_due.is_some() {
-            // The engine was lost, and nothing came after it.
-            self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
-        } else {
-            self.tell(Event::CallerLeft);
-        }
-    }
-
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Stream(socket) => {
-                // A second stream of one call takes the first one's place.
-                if self.phone.is_some() {
-                    self.phone_gone("replaced");
-                }
-                self.phone = Some(Phone::new(*socket, self.notes.call_sid()));
-                self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
-            }
-            Command::After { answer } => self.after(answer),
-            Command::CallerLeft => self.caller_left(),
-            Command::OwnerEnds => self.tell(Event::OwnerEnds),
-            Command::Drain => self.tell(Event::Drain),
-        }
-    }
-
-    /// Twilio asks what happens next: the stream has ended, even if we have not noticed.
-    fn after(&mut self, answer: oneshot::Sender<AfterPlan>) {
-        self.phone_gone("ended, says the phone company");
-        let plan = if self.has_left || self.end.is_some() {
-            AfterPlan::HangUp
-        } else if self.fallback_due.is_none() && self.returns < RETURNS_MAX {
-            self.returns += 1;
-            self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
-            AfterPlan::Return
-        } else {
-            self.finish(End { status: Status::NoAnswer, ended_by: EndedBy::Agent });
-            AfterPlan::Fallback
-        };
-        // Whoever asked may have gone away; the plan holds all the same.
-        let _ = answer.send(plan);
-    }
-
-    fn due(&mut self) {
-        let now = self.exchange.clock.now();
-        let is_due = |due: Option<Duration>| due.is_some_and(|due| due <= now);
-        if is_due(self.start_due) {
-            self.phone_gone("no start");
-        } else if is_due(self.stream_due) {
-            self.stream_due = None;
-            self.caller_left();
-        } else if is_due(self.fallback_due) {
-            self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
-        } else if let Some((_, timer)) = self.call.deadline().filter(|(at, _)| *at <= self.now()) {
-            self.core_due(timer);
-        }
-    }
-
-    fn core_due(&mut self, timer: Timer) {
-        self.sending_since(Stopwatch::start(), |line| line.tell(Event::Due(timer)));
-    }
-
-    /// Ends a call whose end the core does not know, because it happens after the stream.
-    fn finish(&mut self, end: End) {
-        let at = self.now();
-        self.notes.write(at, crate::call::LogEvent::Ended(end));
-        self.end = Some(end);
-    }
-
-    /// Closes the media stream, so that the phone company asks what happens next.
-    pub(super) fn leave_stream(&mut self) {
-        self.engine = None;
-        if let Some(phone) = self.phone.take() {
-            crate::clock::spawn(phone.close());
         }
     }
 }

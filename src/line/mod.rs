@@ -4,6 +4,7 @@
 //! gets its row through the [`writer`], and starts a [`driver`], which dials the engine and waits
 //! for the media stream.
 
+pub mod control;
 pub mod directory;
 pub mod driver;
 mod ledger;
@@ -15,16 +16,20 @@ mod replay;
 pub mod spool;
 pub mod writer;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tracing::warn;
+use tracing::{Instrument, error, warn};
 use uuid::Uuid;
 
+use crate::aftercall::callback::complete_live;
 use crate::agent::Agent;
 use crate::agent::prompt::Prompts;
-use crate::call::{Purpose, Said};
+use crate::call::{End, EndedBy, Purpose, Said, Status};
 use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
 use crate::engine::Engine;
@@ -32,6 +37,7 @@ use crate::engine::realtime::{Realtime, RealtimeConfig};
 use crate::functions;
 use crate::private::Private;
 use crate::socket::small_buffers;
+use crate::store::Store;
 use driver::{Line, Opening};
 use registry::Registry;
 use writer::LogWriter;
@@ -45,6 +51,8 @@ pub struct Exchange {
     pub registry: Arc<Registry>,
     /// Where everything is written down.
     pub log: LogWriter,
+    /// The database, for what cannot be written the usual way.
+    pub store: Store,
     /// What agents are told.
     pub prompts: Prompts,
     /// How engines are reached.
@@ -72,8 +80,34 @@ impl Exchange {
             agent = %opening.agent.id,
         );
         metrics::counter!("frontdesk_calls_started_total").increment(1);
+        let call_sid = opening.call_sid.clone();
         let line = span.in_scope(|| Line::new(Arc::clone(self), opening));
-        clock::spawn(line.run(span));
+        let exchange = Arc::clone(self);
+        let running = AssertUnwindSafe(line.run(span.clone())).catch_unwind();
+        let watched = async move {
+            if running.await.is_err() {
+                exchange.pick_up(&call_sid).instrument(span).await;
+            }
+        };
+        clock::spawn(watched);
+    }
+
+    /// A call's task has broken, which is a fault of ours: the phone company asks what happens
+    /// next, and if nothing does, the row is completed all the same.
+    async fn pick_up(&self, call_sid: &str) {
+        const NEXT_LIMIT: Duration = Duration::from_secs(15);
+        const ATTEMPTS: u32 = 20;
+        error!("the call's task broke");
+        metrics::counter!("frontdesk_broken_calls_total").increment(1);
+        let end = End { status: Status::Failed, ended_by: EndedBy::Error };
+        for _ in 0..ATTEMPTS {
+            self.clock.sleep(NEXT_LIMIT).await;
+            if self.registry.find(call_sid).is_some()
+                || complete_live(&self.store, call_sid, Some(end)).await.is_ok()
+            {
+                return;
+            }
+        }
     }
 
     /// What the agent is told for a whole call. A replaced template that fails on this agent must
@@ -97,7 +131,7 @@ impl Exchange {
         })
     }
 
-    fn dial(&self, agent: &Agent, caller: &Private<String>, history: Vec<Said>) -> Box<dyn Engine> {
+    fn dial(&self, agent: &Agent, caller: &Private<String>, session: Session) -> Box<dyn Engine> {
         Box::new(Realtime::dial(RealtimeConfig {
             base_url: self.engines.openai.base_url.clone(),
             api_key: self.engines.openai.api_key.clone(),
@@ -107,9 +141,18 @@ impl Exchange {
             language: agent.settings.language.get(..2).map(str::to_owned),
             instructions: self.instructions(agent, caller),
             functions: functions::signatures(),
-            history,
+            history: session.history,
+            utterance_prefix: session.utterance_prefix,
         }))
     }
+}
+
+/// What tells one engine session of a call from another.
+struct Session {
+    /// Put before the engine's names for stretches of speech.
+    utterance_prefix: String,
+    /// What was said before.
+    history: Vec<Said>,
 }
 
 /// How media WebSockets are read: small buffers, small messages. Every look for a message clears

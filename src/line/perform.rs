@@ -1,17 +1,13 @@
 //! Does what the core says.
 
-use std::time::Duration;
-
 use metrics::counter;
 use tracing::{info, warn};
 
+use super::control::STREAM_LIMIT;
 use super::driver::Line;
 use crate::call::{Action, LogEvent, Sent};
 use crate::clock::Stopwatch;
 use crate::functions;
-
-/// How long `/twilio/after` may take to be asked after we have closed a stream.
-const AFTER_LIMIT: Duration = Duration::from_secs(15);
 
 impl Line {
     /// Does one thing. Nothing here waits: what takes time is queued and reported back.
@@ -38,7 +34,7 @@ impl Line {
             }
             Action::MoveToFallback => {
                 counter!("frontdesk_fallbacks_total").increment(1);
-                self.fallback_due = Some(self.exchange.clock.now() + AFTER_LIMIT);
+                self.fallback_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
                 self.leave_stream();
             }
             Action::HangUp(end) => self.end = Some(end),

@@ -13,10 +13,10 @@ use crate::twilio::media::{self, Inbound};
 
 /// The largest message that is read from the phone's side. Twilio's are below 1 KiB.
 pub(super) const MESSAGE_MAX: usize = 64 * 1024;
-/// Audio is handed on in pieces of at most this many base64 characters: 1,584 bytes, 198 ms. A
+/// Audio is handed on in pieces of at most this many base64 characters: 768 bytes, 96 ms. A
 /// multiple of four, so that every piece is base64 of its own, and of three bytes, so that only the
 /// last one has padding.
-const PIECE: usize = 2112;
+const PIECE: usize = 1024;
 /// How many messages may wait for a slow phone before nothing more is read from the engine.
 const QUEUE_MAX: usize = 256;
 /// Messages that are not what the protocol says, after which the stream is given up.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics::{counter, histogram};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -15,7 +16,6 @@ use crate::store::{CompletedCall, EventRow};
 /// A call's log.
 pub(super) struct Notes {
     log: LogWriter,
-    record: CallRecord,
     call_log_id: Uuid,
     call_sid: String,
     instance_id: Uuid,
@@ -23,8 +23,8 @@ pub(super) struct Notes {
     started: Duration,
     /// The first stream's start, the transcript's 00:00.
     opened_at: Option<CallTime>,
-    /// The stream that has just opened.
-    stream_sid: String,
+    /// The streams that have opened here.
+    stream_sids: Vec<String>,
     seq: i64,
 }
 
@@ -33,14 +33,13 @@ impl Notes {
     pub(super) fn new(exchange: &Exchange, opening: &Opening) -> Self {
         Self {
             log: exchange.log.clone(),
-            record: CallRecord::new(),
             call_log_id: opening.call_log_id,
             call_sid: opening.call_sid.clone(),
             instance_id: exchange.instance_id,
             model: exchange.engines.models.realtime.clone(),
             started: opening.started,
-            opened_at: None,
-            stream_sid: String::new(),
+            opened_at: opening.before.has_opened().then(CallTime::default),
+            stream_sids: Vec::new(),
             seq: opening.seq,
         }
     }
@@ -50,19 +49,28 @@ impl Notes {
         &self.call_sid
     }
 
+    /// The number of the next event.
+    pub(super) fn next_seq(&self) -> i64 {
+        self.seq
+    }
+
     /// A stream has opened under this name.
     pub(super) fn stream(&mut self, stream_sid: String, at: CallTime) {
         self.opened_at.get_or_insert(at);
-        self.stream_sid = stream_sid;
+        self.stream_sids.push(stream_sid);
     }
 
     /// Writes something down.
     pub(super) fn write(&mut self, at: CallTime, mut event: LogEvent) {
-        if let LogEvent::LineOpened { stream_sid } = &mut event {
-            stream_sid.clone_from(&self.stream_sid);
+        if let (LogEvent::LineOpened { stream_sid }, Some(ours)) =
+            (&mut event, self.stream_sids.last())
+        {
+            stream_sid.clone_from(ours);
         }
         let at_ms = self.opened_at.map_or(0, |opened_at| at.ms_since(opened_at));
-        self.record.apply(at_ms, &event);
+        if let LogEvent::FirstAudio { first_audio_ms, .. } = event {
+            histogram!("frontdesk_first_audio_seconds").record(first_audio_ms as f64 / 1000.0);
+        }
         let (kind, data) = kind_and_data(&event);
         self.log.event(EventRow {
             call_log_id: self.call_log_id,
@@ -74,10 +82,17 @@ impl Notes {
         self.seq += 1;
     }
 
-    /// Completes the call's row.
-    pub(super) async fn complete(&self, end: End, exchange: &Exchange) {
+    /// Completes the call's row from everything that was written down.
+    pub(super) async fn complete(&self, end: End, record: &CallRecord, exchange: &Exchange) {
         let ended = clock::unix_now();
-        let mut metadata = self.record.metadata();
+        let status = status_word(end);
+        let by = json!(end.ended_by).as_str().unwrap_or_default().to_owned();
+        counter!("frontdesk_calls_ended_total", "status" => status.clone(), "by" => by)
+            .increment(1);
+        let mut metadata = record.metadata();
+        if let Some(Value::Array(stream_sids)) = metadata.get_mut("stream_sids") {
+            stream_sids.extend(self.stream_sids.iter().map(|sid| json!(sid)));
+        }
         metadata.insert("call_sid".into(), json!(self.call_sid));
         metadata.insert("engine".into(), json!("realtime"));
         metadata.insert("model".into(), json!(self.model));
@@ -89,8 +104,8 @@ impl Notes {
                 call_log_id: self.call_log_id,
                 call_sid: self.call_sid.clone(),
                 instance_id: Some(self.instance_id),
-                status: status_word(end),
-                transcript: self.record.transcript().into(),
+                status,
+                transcript: record.transcript().into(),
                 metadata: Value::Object(metadata).into(),
                 ended_us: i64::try_from(ended.as_micros()).unwrap_or(i64::MAX),
                 duration_ms: i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX),

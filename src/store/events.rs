@@ -60,20 +60,6 @@ impl Store {
         Ok(())
     }
 
-    /// The number of a call's last event; 0 when none is written.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn last_seq(&self, call_log_id: Uuid) -> Result<i64> {
-        let seq = sqlx::query_scalar(
-            "select coalesce(max(seq), 0) from call_events where call_log_id = $1",
-        )
-        .bind(call_log_id)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(seq)
-    }
-
     /// The events of a call, in order.
     ///
     /// # Errors

@@ -61,6 +61,11 @@ impl StoreError {
     }
 }
 
+/// An address that no database can be reached at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an address that can be used; accepted: postgres://user:password@host:5432/database")]
+pub struct BadAddress;
+
 impl From<sqlx::Error> for StoreError {
     /// A refusal is a fault of the data alone: SQLSTATE classes 22 (data), 23 (constraint),
     /// 54 (too large or too deep) and P0 (raised by a trigger). Everything else, a missing table
@@ -120,6 +125,15 @@ impl Store {
             })
             .connect_lazy_with(options);
         Self::new(pool)
+    }
+
+    /// On at most `connections` of its own to a database's address.
+    ///
+    /// # Errors
+    /// The address is not one of a PostgreSQL; the error does not repeat it.
+    pub fn at(url: &str, connections: u32) -> std::result::Result<Self, BadAddress> {
+        let options = url.parse().map_err(|_| BadAddress)?;
+        Ok(Self::connect_lazily(options, connections))
     }
 
     /// The connections, for the parts of the store that are no method of it.

@@ -58,7 +58,7 @@ pub fn upgrade(
         .into_response();
     Ok((response, async move {
         let upgraded = on_upgrade.await.ok()?;
-        Some(over_tcp(upgraded, config).await?)
+        over_tcp(upgraded, config).await
     }))
 }
 

@@ -56,10 +56,10 @@ impl Printed {
         for (index, row) in events.iter().enumerate() {
             let event = json!({"kind": row.kind, "data": row.data.reveal()});
             match serde_json::from_value(event) {
-                Ok(LogEvent::CallerSaid { utterance, started_ms, text, settled: true, .. }) => {
-                    if self.callers.insert(utterance) {
-                        line(started_ms, "Caller", text.as_deref().unwrap_or("[inaudible]"));
-                    }
+                Ok(LogEvent::CallerSaid { utterance, started_ms, text, settled: true, .. })
+                    if self.callers.insert(utterance.clone()) =>
+                {
+                    line(started_ms, "Caller", text.as_deref().unwrap_or("[inaudible]"));
                 }
                 // Written about once a second while it is spoken; the last one counts.
                 Ok(LogEvent::AgentSaid {
@@ -69,16 +69,16 @@ impl Printed {
                     heard,
                     interrupted,
                     ..
-                }) if interrupted || heard == generated || is_last_of(reply, &events[index..]) => {
-                    if self.replies.insert(reply) {
-                        let cut = if interrupted { " … (interrupted)" } else { "" };
-                        line(started_ms, "Agent", &format!("{heard}{cut}"));
-                    }
+                }) if (interrupted
+                    || heard == generated
+                    || is_last_of(reply, &events[index..]))
+                    && self.replies.insert(reply) =>
+                {
+                    let cut = if interrupted { " … (interrupted)" } else { "" };
+                    line(started_ms, "Agent", &format!("{heard}{cut}"));
                 }
-                Ok(LogEvent::FunctionCalled { run, name, .. }) => {
-                    if self.functions.insert(run) {
-                        line(u64::try_from(row.at_ms).unwrap_or(0), "     ", &format!("({name})"));
-                    }
+                Ok(LogEvent::FunctionCalled { run, name, .. }) if self.functions.insert(run) => {
+                    line(u64::try_from(row.at_ms).unwrap_or(0), "", &format!("({name})"));
                 }
                 _ => {}
             }

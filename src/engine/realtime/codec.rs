@@ -25,12 +25,16 @@ pub(super) struct Codec {
     /// Words so far of stretches of speech whose words are not final.
     words: BTreeMap<String, String>,
     is_ready: bool,
+    /// Put before names of stretches of speech.
+    utterance_prefix: String,
 }
 
 #[derive(Debug)]
 struct ActiveResponse {
     id: String,
     reply: ReplyId,
+    /// Whether some of its words have come.
+    has_words: bool,
     /// Function calls reported, by the service's call id.
     reported: BTreeSet<String>,
     /// Arguments that are said to be complete, until the item or the response says so too.
@@ -47,6 +51,11 @@ pub(super) enum Unread {
 }
 
 impl Codec {
+    /// A new session, which puts this before its names for stretches of speech.
+    pub(super) fn new(utterance_prefix: String) -> Self {
+        Self { utterance_prefix, ..Self::default() }
+    }
+
     /// A reply was asked for.
     pub(super) fn requested(&mut self, reply: ReplyId) {
         self.requested.push_back(reply);
@@ -68,9 +77,13 @@ impl Codec {
         match &*event.kind.0 {
             "response.output_audio.delta" => self.audio(message, &event, reports),
             "response.output_audio_transcript.delta" => {
-                if let (Some(reply), Some(delta)) = (self.reply_of(&event), &event.delta) {
-                    push(reports, Event::ReplyWords { reply, text: delta.0.to_string() });
-                }
+                self.reply_words(&event, event.delta.as_ref(), reports);
+            }
+            // Some services send the words of a reply only once.
+            "response.output_audio_transcript.done"
+                if self.active.as_ref().is_some_and(|active| !active.has_words) =>
+            {
+                self.reply_words(&event, event.transcript.as_ref(), reports);
             }
             "response.created" => self.response_created(&event, reports),
             "response.output_item.done" => self.item_done(&event, reports),
@@ -93,7 +106,8 @@ impl Codec {
         event: &ServerEvent<'_>,
         reports: &mut VecDeque<Report>,
     ) -> Result<(), Unread> {
-        let utterance = owned(event.item_id.as_ref());
+        let name = event.item_id.as_ref().map_or("", |id| &*id.0);
+        let utterance = format!("{}{name}", self.utterance_prefix);
         match kind {
             "input_audio_buffer.speech_started" => {
                 push(reports, Event::SpeechStarted { utterance });
@@ -145,6 +159,20 @@ impl Codec {
         reports.push_back(Report::Audio { reply, item: owned(event.item_id.as_ref()), payload });
     }
 
+    fn reply_words(
+        &mut self,
+        event: &ServerEvent<'_>,
+        words: Option<&Text<'_>>,
+        reports: &mut VecDeque<Report>,
+    ) {
+        if let (Some(reply), Some(words)) = (self.reply_of(event), words) {
+            if let Some(active) = &mut self.active {
+                active.has_words = true;
+            }
+            push(reports, Event::ReplyWords { reply, text: words.0.to_string() });
+        }
+    }
+
     /// Whose event this is: only the response that we asked for counts, so that what comes late
     /// from a cancelled one, or out of band, is not taken for it.
     fn reply_of(&self, event: &ServerEvent<'_>) -> Option<ReplyId> {
@@ -176,6 +204,7 @@ impl Codec {
         self.active = Some(ActiveResponse {
             id: response.id.unwrap_or_default(),
             reply,
+            has_words: false,
             reported: BTreeSet::new(),
             announced: BTreeMap::new(),
         });
@@ -213,6 +242,12 @@ impl Codec {
             .is_some_and(|active| response.id.as_ref().is_none_or(|id| *id == active.id));
         let Some(mut active) = self.active.take_if(|_| is_active) else { return };
         let status = response.status.as_deref().unwrap_or("completed");
+        if !active.has_words {
+            let reply = active.reply;
+            let words = response.output.iter().flat_map(transcripts);
+            words
+                .for_each(|text| push(reports, Event::ReplyWords { reply, text: text.to_owned() }));
+        }
         if status == "completed" {
             active.remaining_functions(response.output, reports);
         }
@@ -288,6 +323,12 @@ impl ActiveResponse {
             self.function(call_id, name, arguments, reports);
         }
     }
+}
+
+/// The words of an item of a response's output.
+fn transcripts(item: &serde_json::Value) -> impl Iterator<Item = &str> {
+    let parts = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    parts.iter().filter_map(|part| part["transcript"].as_str())
 }
 
 fn outcome(status: &str, details: Option<super::wire::StatusDetails>) -> ReplyOutcome {

@@ -59,6 +59,9 @@ pub struct RealtimeConfig {
     pub functions: Vec<FunctionSignature>,
     /// What was said before, for a session that takes over.
     pub history: Vec<Said>,
+    /// Put before the service's names for stretches of speech, which may be those of an earlier
+    /// session again.
+    pub utterance_prefix: String,
 }
 
 /// Why the service could not be reached.
@@ -95,8 +98,8 @@ impl Realtime {
             config.history.iter().map(|said| ClientEvent::message(said.role, &said.text).to_json()),
         );
         Self {
+            codec: Codec::new(config.utterance_prefix.clone()),
             state: State::Dialling(Box::pin(dial(config))),
-            codec: Codec::default(),
             reports: VecDeque::new(),
             waiting,
             backlog: 0,

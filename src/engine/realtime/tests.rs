@@ -25,6 +25,7 @@ fn config(model: &str) -> RealtimeConfig {
             parameters: json!({"type": "object", "properties": {}}),
         }],
         history: Vec::new(),
+        utterance_prefix: String::new(),
     }
 }
 
@@ -205,4 +206,36 @@ fn what_is_unknown_is_ignored_and_what_is_no_event_is_malformed() {
     assert_eq!(read(codec, json!({"type": "rate_limits.updated"})), Err(Unread::Ignored));
     assert_eq!(read(codec, json!({"type": 7})), Err(Unread::Malformed));
     assert_eq!(read(codec, json!([1])), Err(Unread::Malformed));
+}
+
+#[test]
+fn each_documented_event_is_read_also_with_fields_that_are_not_known() {
+    let documented = include_str!("../../../tests/wire/openai/server-events.jsonl");
+    let mut codec = Codec::default();
+    codec.requested(REPLY);
+    let mut told = String::new();
+    for line in documented.lines() {
+        let mut event: Value = serde_json::from_str(line).unwrap();
+        event["not_known_yet"] = json!({"deep": [1, null]});
+        let reports = read(&mut codec, event.clone());
+        assert_ne!(reports, Err(Unread::Malformed), "{line}");
+        let kind = event["type"].as_str().unwrap();
+        told += &format!("{kind}: {:?}\n", reports.unwrap_or_default());
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn words_that_come_only_once_at_the_end_are_not_lost_and_never_doubled() {
+    let done = json!({"type": "response.output_audio_transcript.done", "response_id": "resp_1",
+        "item_id": "item_a1", "transcript": "Sure."});
+    let delta = json!({"type": "response.output_audio_transcript.delta",
+        "response_id": "resp_1", "item_id": "item_a1", "delta": "Sure."});
+    let words = vec![Report::Event(Event::ReplyWords { reply: REPLY, text: "Sure.".into() })];
+    assert_eq!(events(&mut replying(), vec![done.clone()]), words);
+    assert_eq!(events(&mut replying(), vec![delta, done]), words);
+    let all = json!({"type": "response.done", "response": {"id": "resp_1",
+        "status": "completed", "output": [{"type": "message", "status": "completed",
+        "content": [{"type": "output_audio", "transcript": "Sure."}]}]}});
+    assert_eq!(events(&mut replying(), vec![all])[..1], words);
 }

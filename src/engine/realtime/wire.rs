@@ -6,11 +6,9 @@
 //! events are read leniently, because its types refuse an event that lacks a field we do not need.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use async_openai::types::realtime as api;
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -150,7 +148,7 @@ pub(super) fn session_update(config: &RealtimeConfig) -> String {
         output_modalities: Some(vec!["audio".into()]),
         tools: Some(config.functions.iter().map(tool).collect()),
         reasoning: reasons
-            .then(|| api::RealtimeReasoning { effort: Some(api::RealtimeReasoningEffort::Low) }),
+            .then_some(api::RealtimeReasoning { effort: Some(api::RealtimeReasoningEffort::Low) }),
         parallel_tool_calls: reasons.then_some(true),
         ..Default::default()
     };
@@ -202,27 +200,9 @@ pub(super) struct ServerEvent<'a> {
 
 /// A string that is borrowed unless it has escapes. (serde's own `Option<Cow<str>>` always copies,
 /// and audio deltas are long.)
-#[derive(Debug)]
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Reader)
-    }
-}
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ServerItem {

@@ -55,8 +55,15 @@ impl Caller {
         Self { steps, at: 0, progress: None, speech_ended_at: None }
     }
 
-    /// Another stream begins: what was counted on the last one counts no more.
+    /// Another stream begins: what was counted on the last one counts no more, and the step that
+    /// tore it down has been done.
     pub(super) fn begin_stream(&mut self) {
+        let tore_down = |progress: &Progress| progress.done > 0;
+        if matches!(self.steps.get(self.at), Some(Step::DropSocket(_)))
+            && self.progress.as_ref().is_some_and(tore_down)
+        {
+            self.advance();
+        }
         if let Some(progress) = &mut self.progress {
             progress.heard_bytes = 0;
         }
@@ -147,7 +154,10 @@ impl Caller {
                 Doing::SendingBinary(bytes)
             }
             Step::HangUp => Doing::HangingUp,
-            Step::DropSocket(after) => Doing::Dropping(*after),
+            Step::DropSocket(after) => {
+                progress.done = 1;
+                Doing::Dropping(*after)
+            }
             _ => Doing::Silent,
         }
     }
@@ -205,6 +215,17 @@ mod tests {
             walk(&mut caller, &Playback::default(), 0, 440),
             ["400 LostPatience(400ms)", "420 HangingUp"]
         );
+    }
+
+    #[test]
+    fn a_socket_is_torn_down_once() {
+        let drop = Step::DropSocket(AfterDrop::AskAction);
+        let mut caller = Caller::new(vec![drop, Step::HangUp]);
+        let ear = Playback::default();
+        caller.begin_stream();
+        assert_eq!(walk(&mut caller, &ear, 0, 20), ["0 Dropping(AskAction)"]);
+        caller.begin_stream();
+        assert_eq!(walk(&mut caller, &ear, 20, 40), ["20 HangingUp"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! words and replies come from a [`Script`], and the voice babbles. Everything else follows the
 //! real service: the order of events, the pace of audio, what is refused and how.
 //!
-//! One session is a pure state machine ([`session`]); one task owns its socket ([`socket`]).
+//! One session is a pure state machine (`session`); one task owns its socket (`socket`).
 
 pub mod babble;
 pub mod detector;

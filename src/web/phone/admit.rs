@@ -11,19 +11,22 @@ use uuid::Uuid;
 
 use super::Document;
 use super::answer::{hang_up, nobody, nonce};
+use crate::aftercall::reconciler::record_of;
 use crate::agent::Agent;
-use crate::call::{End, EndedBy, Status};
+use crate::call::{CallRecord, End, EndedBy, Status};
 use crate::clock;
 use crate::line::driver::Opening;
 use crate::line::record::status_word;
 use crate::line::registry::Begin;
 use crate::line::writer::Opened;
 use crate::private::Private;
-use crate::store::{AdmissionOutcome, CompletedCall, NewCall};
+use crate::store::{Admission, AdmissionOutcome, CompletedCall, NewCall};
 use crate::web::Front;
 
 /// How long the database may take to be told of a new token of a call that is here.
 const RENEW_LIMIT: Duration = Duration::from_millis(250);
+/// How long it may take to be read what another process wrote of a call.
+const READ_LIMIT: Duration = Duration::from_secs(1);
 
 impl Front {
     /// Takes the call. `None`: it goes to the agent's fallback, and its row says so.
@@ -61,6 +64,7 @@ impl Front {
                     caller: new.caller.clone(),
                     started: Duration::from_micros(new.started_us.unsigned_abs()),
                     seq: 1,
+                    before: CallRecord::new(),
                 };
                 self.open(new, opening).await
             }
@@ -86,10 +90,11 @@ impl Front {
         let agent = Arc::clone(&opening.agent);
         match self.exchange.log.open(new.clone()).await {
             Opened::Admitted(admission) => match admission.outcome {
-                AdmissionOutcome::Admitted => {}
+                AdmissionOutcome::Admitted => self.row_is_there(&mut opening, &admission),
                 // Another instance has the call; the stream will come here.
                 AdmissionOutcome::Repeated => {
-                    opening.seq = self.next_seq(admission.call_log_id).await;
+                    self.row_is_there(&mut opening, &admission);
+                    (opening.seq, opening.before) = self.written(admission.call_log_id).await;
                 }
                 AdmissionOutcome::OverLimit => {
                     drop(opening);
@@ -111,12 +116,18 @@ impl Front {
         Some(document)
     }
 
-    /// The number of a call's next event, where another process has written some.
-    async fn next_seq(&self, call_log_id: Uuid) -> i64 {
-        match clock::within(RENEW_LIMIT, self.store.last_seq(call_log_id)).await {
-            Some(Ok(seq)) => seq + 1,
+    /// The database has the row, perhaps under the name that another process gave it.
+    fn row_is_there(&self, opening: &mut Opening, admission: &Admission) {
+        opening.call_log_id = admission.call_log_id;
+        self.exchange.registry.row_is_in_database(&opening.call_sid, admission.call_log_id);
+    }
+
+    /// What another process has written of a call, and the number of the next event.
+    pub(super) async fn written(&self, call_log_id: Uuid) -> (i64, CallRecord) {
+        match clock::within(READ_LIMIT, self.store.events(call_log_id)).await {
+            Some(Ok(events)) => (events.last().map_or(1, |last| last.seq + 1), record_of(&events)),
             // Numbers that nobody else has reached; events are read in their order.
-            Some(Err(_)) | None => 1_000_000,
+            Some(Err(_)) | None => (1_000_000, CallRecord::new()),
         }
     }
 

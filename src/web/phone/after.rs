@@ -16,6 +16,7 @@ use crate::aftercall::callback::complete_live;
 use crate::agent::Agent;
 use crate::call::{End, EndedBy, Status};
 use crate::clock;
+use crate::line::control::RETURNS_MAX;
 use crate::line::registry::{AfterPlan, CallHandle, Command};
 use crate::twilio::form::Form;
 use crate::web::Front;
@@ -24,8 +25,6 @@ use crate::web::Front;
 const PLAN_LIMIT: Duration = Duration::from_secs(2);
 /// How long the database may take to be told of a new token of a call that is here.
 const RENEW_LIMIT: Duration = Duration::from_millis(250);
-/// How often a call that lost its stream is given back to an agent.
-const RETURNS_MAX: i32 = 2;
 
 /// The safety net: nothing, back to the agent, or the fallback.
 pub(super) async fn after(

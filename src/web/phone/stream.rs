@@ -140,7 +140,7 @@ impl Front {
         let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
         // Without the row (in another instance's spool, or the database is away) there is nothing
         // to go on with; the phone company asks what happens next.
-        let Some(Ok(StreamClaim::Claimed { next_seq: seq, .. })) =
+        let Some(Ok(StreamClaim::Claimed { next_seq, .. })) =
             clock::within(FIND_LIMIT, claim).await
         else {
             return None;
@@ -148,6 +148,7 @@ impl Front {
         let row = clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
         let begin = registry.begin(call_sid, row.id, Arc::clone(agent), "");
         let Begin::New(slot, commands) = begin else { return None };
+        let (seq, before) = self.written(row.id).await;
         info!(call_sid, "a call of another instance goes on here");
         self.exchange.start(Opening {
             slot,
@@ -157,7 +158,8 @@ impl Front {
             call_sid: call_sid.clone(),
             caller: row.caller,
             started: Duration::from_micros(row.started_us.unsigned_abs()),
-            seq,
+            seq: seq.max(next_seq),
+            before,
         });
         registry.find(call_sid)
     }

@@ -1,0 +1,205 @@
+//! What the code map promises, read from the source: who may use whom, how long a file may be, and
+//! that what is documented is what is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The longest file, in lines. A longer one is split by question.
+const LINES_MAX: usize = 400;
+
+/// A source file below `src`.
+struct Source {
+    /// Its path below `src`, with slashes.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The module directly below the crate that it belongs to.
+    fn module(&self) -> &str {
+        let first = self.path.split('/').next().expect("a path has a first part");
+        first.trim_end_matches(".rs")
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs")
+    }
+
+    /// Everything but its inline tests, which stand at the end.
+    fn code(&self) -> &str {
+        self.text.split("#[cfg(test)]\nmod tests {").next().expect("a split has a first part")
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![src.clone()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).expect("a folder is read");
+        for path in entries.map(|entry| entry.expect("an entry is read").path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(source(&src, &path));
+            }
+        }
+    }
+    found
+}
+
+fn source(src: &Path, path: &PathBuf) -> Source {
+    let below = path.strip_prefix(src).expect("it is below src");
+    Source {
+        path: below.to_string_lossy().replace('\\', "/"),
+        text: fs::read_to_string(path).expect("a source file is read"),
+    }
+}
+
+/// The words in backticks or links of one cell of a table.
+fn words(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
+}
+
+/// The table in `src/lib.rs`: each layer's modules, and the layers that they may use.
+fn layers() -> BTreeMap<String, (Vec<String>, Vec<String>)> {
+    let map = read("src/lib.rs");
+    let rows = map.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1);
+    rows.filter(|row| !row.starts_with("---"))
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').collect();
+            let [layer, modules, uses, ..] = cells[..] else { panic!("not a row: {row}") };
+            let list = |cell| words(cell).filter(|word| *word != "mod").map(str::to_owned);
+            (layer.trim().to_owned(), (list(modules).collect(), list(uses).collect()))
+        })
+        .collect()
+}
+
+/// The modules that a piece of code names as `crate::module` or in `crate::{module::…, …}`.
+fn used(code: &str) -> BTreeSet<String> {
+    let name = |text: &str| words(text).next().unwrap_or_default().to_owned();
+    let mut found = BTreeSet::new();
+    for after in code.split("crate::").skip(1) {
+        let Some(group) = after.strip_prefix('{') else {
+            found.insert(name(after));
+            continue;
+        };
+        let mut depth = 0;
+        let mut rest = group;
+        found.insert(name(rest));
+        while let Some(at) = rest.find(['{', '}', ',']) {
+            match &rest[at..=at] {
+                "{" => depth += 1,
+                "}" if depth == 0 => break,
+                "}" => depth -= 1,
+                _ if depth == 0 => drop(found.insert(name(&rest[at..]))),
+                _ => {}
+            }
+            rest = &rest[at + 1..];
+        }
+    }
+    found
+}
+
+#[test]
+fn no_arrow_goes_up() {
+    let layers = layers();
+    let layer_of = |module: &str| {
+        let found = layers.iter().find(|(_, (modules, _))| modules.iter().any(|m| m == module));
+        found.map(|(layer, _)| layer.as_str())
+    };
+    let mut up = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let module = source.module();
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let layer = layer_of(module).unwrap_or_else(|| panic!("{module} is in no layer"));
+        let (_, may_use) = &layers[layer];
+        for target in used(source.code()) {
+            let Some(below) = layer_of(&target) else { continue };
+            let allowed = target == module || may_use.iter().any(|m| m == below || *m == target);
+            if !allowed {
+                up.push(format!("{}: {module} ({layer}) uses {target} ({below})", source.path));
+            }
+        }
+    }
+    assert!(up.is_empty(), "the table in src/lib.rs does not allow:\n{}", up.join("\n"));
+}
+
+#[test]
+fn used_modules_are_seen_in_every_spelling() {
+    let code = "use crate::call::{Event, End};\nuse crate::{store::{calls, Store}, clock};\n\
+                fn f() -> crate::agent::Agent {}";
+    let expected = ["agent", "call", "clock", "store"].map(str::to_owned);
+    assert_eq!(used(code), BTreeSet::from(expected));
+}
+
+#[test]
+fn every_module_is_in_a_layer_and_every_layer_is_made_of_modules() {
+    let documented: BTreeSet<String> =
+        layers().into_values().flat_map(|(modules, _)| modules).collect();
+    let declared: BTreeSet<String> = read("src/lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';').map(str::to_owned))
+        .collect();
+    assert_eq!(documented, declared);
+}
+
+#[test]
+fn no_file_is_too_long_and_every_module_says_what_it_is() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        let lines = source.text.lines().count();
+        if lines > LINES_MAX && !source.is_test() {
+            faults.push(format!("{} has {lines} lines of at most {LINES_MAX}", source.path));
+        }
+        if !source.text.starts_with("//! ") {
+            faults.push(format!("{} does not begin with //!", source.path));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn is_variable(word: &str) -> bool {
+    word.len() > 2
+        && word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
+}
+
+/// The names that stand in quotes in `src/config.rs`.
+fn variables_read() -> BTreeSet<String> {
+    let config = source(&root().join("src"), &root().join("src/config.rs"));
+    let quoted = config.code().split('"').skip(1).step_by(2).filter(|text| is_variable(text));
+    quoted.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readme_documents_the_variables_that_are_read() {
+    let readme = read("README.md");
+    let table = readme.split("\n## Environment").nth(1).expect("README has the section");
+    let table = table.split("\n## ").next().expect("a split has a first part");
+    let first_cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    let documented: BTreeSet<String> =
+        first_cells.flat_map(words).filter(|word| is_variable(word)).map(str::to_owned).collect();
+    assert_eq!(documented, variables_read());
+}
+
+#[test]
+fn the_example_environment_has_the_variables_that_are_read() {
+    let example = read(".env.example");
+    let names = example.lines().filter_map(|line| {
+        let (name, _) = line.trim_start_matches("# ").split_once('=')?;
+        is_variable(name).then(|| name.to_owned())
+    });
+    assert_eq!(names.collect::<BTreeSet<String>>(), variables_read());
+}

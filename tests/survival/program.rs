@@ -1,0 +1,196 @@
+//! The built program, its database behind a wire that can be cut, and callers.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use frontdesk::clock::{self, Clock, within};
+use frontdesk::private::Private;
+use frontdesk::rehearsal::phone::{self, CallOptions, CallReport, PhoneEvent, Sample, Step};
+use frontdesk::rehearsal::speech::{SAMPLES, Speech, SpeechOptions, serve};
+use frontdesk::store::migrate;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgPool};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::database::{FreshDatabase, fresh_database, pool};
+use crate::proxy::{Proxy, Wire};
+
+/// Anything here takes less.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
+/// What the agent answers, turn by turn.
+pub(crate) const ANSWERS: [&str; 3] = ["First answer.", "Second answer.", "Third answer."];
+const TOKEN: &str = "12345";
+const NUMBER: &str = "+15559870001";
+
+pub(crate) struct Bench {
+    pool: PgPool,
+    wire: Proxy,
+    speech: Speech,
+    folder: TempDir,
+    // Dropped last, when nothing uses it any more.
+    database: FreshDatabase,
+}
+
+/// The running program. It is killed with this value.
+pub(crate) struct Program {
+    child: Child,
+    public_url: String,
+}
+
+/// A call that runs.
+pub(crate) struct PlacedCall {
+    pub(crate) sid: String,
+    pub(crate) events: mpsc::Receiver<PhoneEvent>,
+    pub(crate) spoken: usize,
+    pub(crate) task: JoinHandle<CallReport>,
+}
+
+impl Bench {
+    /// A migrated database with one agent, and a speech service.
+    pub(crate) async fn start() -> Self {
+        let database = fresh_database().await;
+        let pool = pool(database.options(), 2).await;
+        migrate::migrate(&pool).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            r#"insert into auth.users (id, email) values ('{0}', 'a@b.c');
+            insert into customer (uuid, email, username, plan_id) values ('{0}', 'a@b.c', 'a', 1);
+            insert into voice_agents (name, created_by, twilio_phone_number, private_settings)
+                values ('Mia', '{0}', '{NUMBER}', '{{"greeting": "Hello."}}')"#,
+            uuid::Uuid::nil()
+        )))
+        .execute(&pool)
+        .await
+        .unwrap();
+        let wire = Proxy::to(&database.options()).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let turns = ["First", "Second", "Third"]
+            .map(|n| json!({"heard": format!("{n} question?"), "reply": format!("{n} answer.")}));
+        let script = json!({"turns": turns});
+        let options = SpeechOptions {
+            script: serde_json::from_value(script).unwrap(),
+            ..SpeechOptions::default()
+        };
+        let speech = serve(listener, options, std::future::pending::<()>()).unwrap();
+        Self { pool, wire, speech, folder: tempfile::tempdir().unwrap(), database }
+    }
+
+    pub(crate) fn wire(&self, state: Wire) {
+        self.wire.set(state);
+    }
+
+    /// Starts the program, on a port of its own choice, and waits until it answers calls.
+    pub(crate) async fn program(&self) -> Program {
+        let log = self.folder.path().join(format!("{}.log", uuid::Uuid::new_v4()));
+        let child = Command::new(env!("CARGO_BIN_EXE_frontdesk"))
+            .env_clear()
+            .env("PORT", "0")
+            .env("BIND", "127.0.0.1")
+            .env("DATABASE_URL", self.wire.options(self.database.options()).to_url_lossy().as_str())
+            .env("DATA_DIR", self.folder.path())
+            .env("TWILIO_AUTH_TOKEN", TOKEN)
+            .env("OPENAI_API_KEY", "rehearsal")
+            .env("OPENAI_BASE_URL", self.speech.base_url())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut program = Program { child, public_url: String::new() };
+        eventually("the program answers calls", async || {
+            assert!(program.child.try_wait().unwrap().is_none(), "{}", read(&log));
+            let Some(url) = public_url(&read(&log)) else { return false };
+            program.public_url = url;
+            true
+        })
+        .await;
+        program
+    }
+
+    /// A caller who says `turns` things, each when the agent has finished, hears the last answer,
+    /// and then does `last`, or stays on the line.
+    pub(crate) fn call(&self, program: &Program, turns: usize, last: Option<Step>) -> PlacedCall {
+        let mut options =
+            CallOptions::new(format!("{}/twilio/voice", program.public_url), NUMBER, Clock::real());
+        options.auth_token = Some(Private::new(TOKEN.to_owned()));
+        let (sender, events) = mpsc::channel(256);
+        options.events = Some(sender);
+        let sid = options.call_sid.clone();
+        let says = |n: usize| Step::Say(Sample::new(format!("line {n}"), SAMPLES[n]));
+        let mut steps: Vec<_> =
+            (0..turns).flat_map(|n| [Step::wait_for_agent(), says(n)]).collect();
+        steps.push(Step::wait_for_agent());
+        steps.extend(last);
+        PlacedCall { sid, events, spoken: 0, task: clock::spawn(phone::call(options, steps)) }
+    }
+
+    /// Waits until the call's row `l` fulfils the condition.
+    pub(crate) async fn eventually(&self, sid: &str, condition: &str) {
+        let ask =
+            format!("select count(*) > 0 from call_logs l where call_sid = $1 and {condition}");
+        eventually(condition, async || {
+            let asked = sqlx::query_scalar(AssertSqlSafe(ask.clone())).bind(sid);
+            asked.fetch_one(&self.pool).await.unwrap()
+        })
+        .await;
+    }
+
+    /// The call's row.
+    pub(crate) async fn row(&self, sid: &str) -> Value {
+        let row = sqlx::query_scalar("select to_jsonb(l) from call_logs l where call_sid = $1");
+        row.bind(sid).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// No event of the call is missing, and their times rise.
+    pub(crate) async fn assert_events_in_order(&self, sid: &str) {
+        let events: Vec<(i64, i64)> = sqlx::query_as(
+            "select seq, at_ms from call_events e join call_logs l on l.id = e.call_log_id
+            where call_sid = $1 order by seq",
+        )
+        .bind(sid)
+        .fetch_all(&self.pool)
+        .await
+        .unwrap();
+        assert!(events.len() > 5, "{events:?}");
+        for pair in events.windows(2) {
+            assert_eq!(pair[1].0, pair[0].0 + 1, "{events:?}");
+            assert!(pair[1].1 >= pair[0].1, "{events:?}");
+        }
+    }
+}
+
+impl Program {
+    /// As `kill -9`.
+    pub(crate) fn kill(self) {}
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the program says that its public URL is, once it answers calls.
+fn public_url(log: &str) -> Option<String> {
+    let (_, url) = log.split_once("public_url=\"")?;
+    Some(url.split_once('"')?.0.to_owned())
+}
+
+fn read(log: &Path) -> String {
+    std::fs::read_to_string(log).unwrap()
+}
+
+/// Asks until the answer is yes.
+async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !ask().await {
+            clock::pause(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(within(DEADLINE, asking).await.is_some(), "never came: {what}");
+}

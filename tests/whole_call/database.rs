@@ -1,0 +1,99 @@
+//! The database changes under the server, or is away.
+
+use frontdesk::rehearsal::phone::{Step, random_sid};
+use frontdesk::rehearsal::speech::SpeechOptions;
+use frontdesk::twilio::twiml_reader::Verb;
+use serde_json::json;
+
+use crate::harness::{
+    DEADLINE, FALLBACK, House, NUMBER, Plan, TOKEN, row, say, script, stream_url, turn, until,
+    voice,
+};
+use crate::proxy::Wire;
+
+async fn wired(auth_token: Option<&'static str>) -> House {
+    let script = script(vec![turn("Are you open?", "Yes.")]);
+    let speech = SpeechOptions { script, ..SpeechOptions::default() };
+    House::open(Plan { is_wired: true, auth_token, speech, ..Plan::default() }).await
+}
+
+fn cut(house: &House, wire: Wire) {
+    house.wire.as_ref().unwrap().set(wire);
+}
+
+#[tokio::test]
+async fn what_an_owner_changes_counts_for_the_next_calls() {
+    let house = House::with(vec![], json!({})).await;
+    stream_url(&house.ring(&random_sid("CA")).await);
+    house.sql("update voice_agents set status = 'inactive'").await;
+    let refused = || async {
+        let verbs = house.ring(&random_sid("CA")).await;
+        let fallback = Verb::Say { text: FALLBACK.to_owned() };
+        (verbs == [fallback, Verb::Hangup]).then_some(())
+    };
+    until("the fallback", DEADLINE, refused).await;
+    house.sql("update voice_agents set status = 'active'").await;
+    let answered = || async {
+        let verbs = house.ring(&random_sid("CA")).await;
+        matches!(verbs[0], Verb::Connect { .. }).then_some(())
+    };
+    until("the agent", DEADLINE, answered).await;
+}
+
+#[tokio::test]
+async fn with_the_database_away_a_known_agent_answers_and_the_row_comes_later() {
+    let house = wired(Some(TOKEN)).await;
+    house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;
+    cut(&house, Wire::Cut);
+    let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
+    let call = house.place(house.options(), steps).ended().await;
+    assert_eq!(call.errors, [""; 0]);
+    assert!(row(&house.pool, &call.call_sid).await.is_none(), "the row waits in the spool");
+    house.emptied().await;
+
+    cut(&house, Wire::Joined);
+    let row = house.row_within(&call.call_sid, DEADLINE).await;
+    assert_eq!(row.end(), ("completed", "caller"));
+    assert_eq!(row.lines()[1..], ["Caller: Are you open?", "Agent: Yes."]);
+    assert_eq!(house.kinds(&call.call_sid, "ended").await.last().unwrap(), "ended");
+}
+
+#[tokio::test]
+async fn a_call_does_not_notice_that_the_database_goes_and_comes_back() {
+    for away in [Wire::Cut, Wire::Stalled] {
+        let house = wired(Some(TOKEN)).await;
+        let steps = vec![
+            Step::wait_for_agent(),
+            say(0),
+            Step::wait_for_agent(),
+            say(1),
+            Step::wait_for_agent(),
+            Step::HangUp,
+        ];
+        let mut call = house.place(house.options(), steps);
+        call.heard_agent().await;
+        cut(&house, away);
+        call.heard_agent().await;
+        cut(&house, Wire::Joined);
+        let call = call.ended().await;
+        assert_eq!(call.errors, [""; 0]);
+        let row = house.row_within(&call.call_sid, DEADLINE).await;
+        assert_eq!(row.end(), ("completed", "caller"));
+        assert_eq!(row.metadata()["turns"].as_array().unwrap().len(), 2);
+        assert_eq!(row.lines()[1..3], ["Caller: Are you open?", "Agent: Yes."]);
+    }
+}
+
+#[tokio::test]
+async fn with_the_database_away_an_unknown_agent_is_an_apology_or_503() {
+    let sid = random_sid("CA");
+    let house = wired(Some(TOKEN)).await;
+    cut(&house, Wire::Cut);
+    let verbs = house.ring(&sid).await;
+    assert!(matches!(&verbs[..], [Verb::Say { .. }, Verb::Hangup]), "{verbs:?}");
+
+    let house = wired(None).await;
+    cut(&house, Wire::Cut);
+    let (status, _) = house.post("/twilio/voice", &voice(&sid, NUMBER), Some(TOKEN)).await;
+    assert_eq!(status, 503, "nothing can be checked; Twilio goes to its own fallback");
+}

@@ -1,0 +1,18 @@
+//! Whole calls on the real wire: webhook, media WebSocket, engine client and PostgreSQL, with the
+//! stand-in phone and the stand-in speech service, all on ports of their own and on one clock that
+//! is faster than the wall's.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+#[path = "../common/database.rs"]
+mod common_database;
+mod conversation;
+mod database;
+mod endings;
+mod harness;
+mod privacy;
+#[path = "../log/proxy.rs"]
+mod proxy;
+mod refusals;
+mod stream;
+mod survival;
+mod webhook;

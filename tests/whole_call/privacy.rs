@@ -1,0 +1,123 @@
+//! The log of a whole call shows nobody's number, name, words or secret.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use frontdesk::rehearsal::phone::{AfterDrop, Step, WebhookFault};
+use frontdesk::rehearsal::speech::Fault;
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::harness::{House, NUMBER, TOKEN, say, turn};
+
+const CALLER: &str = "+15557654321";
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_a_whole_call_tells_nobody_s_business() {
+    let kept = Kept::default();
+    let writer = kept.clone();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("info,frontdesk=trace"))
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+    let secrets = json!({
+        "greeting": "Welcome to Zebrafish.",
+        "instructions": "Whisper quietly.",
+        "transfer": {"targets": {"Rumpelstilz": "+15559990003"}},
+        "webhook": {"url": "https://hooks.example.com", "secret": "webhook-secret"},
+        "secrets": {"CRM_KEY": "crm-secret"},
+        // Bad settings are reported by name, not by value.
+        "voice": "?Quixotic?",
+        "fallback": {"kind": "forward", "number": "555-Xylophone", "message": "Marzipan."},
+    });
+    let house = House::with(vec![turn("I am Hieronymus.", "Pleased, Hieronymus!")], secrets).await;
+    house.sql("update voice_agents set name = 'Archibald'").await;
+    house
+        .sql(&format!(
+            "insert into business_details (voice_agent_id, business_name, business_phone)
+             values ('{}', 'Wolpertinger', '+15559990004')",
+            house.agent
+        ))
+        .await;
+    let mut unsigned = house.options();
+    unsigned.webhook_fault = WebhookFault::WrongSignature;
+    house.place(unsigned, vec![]).ended().await;
+    let steps = vec![
+        Step::wait_for_agent(),
+        Step::SendText("not json: Kumquat".to_owned()),
+        say(0),
+        Step::wait_for_agent(),
+        Step::Press("86753".into()),
+        Step::wait_for_agent(),
+        Step::DropSocket(AfterDrop::AskAction),
+        Step::wait_for_agent(),
+    ];
+    let mut options = house.options();
+    options.from = CALLER.to_owned().into();
+    let mut call = house.place(options, steps);
+    for _ in 0..4 {
+        call.heard_agent().await;
+    }
+    house.speech.command(Fault::RefuseConnects { status: 401 });
+    house.speech.command(Fault::DropSockets);
+    let call = call.ended().await;
+    assert_eq!(call.said, ["Marzipan."]);
+    let row = house.row(&call.call_sid).await;
+    assert!(row.lines().contains(&"Caller: I am Hieronymus."), "{:?}", row.lines());
+    house.app.shut_down(std::future::ready(())).await;
+
+    let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    for told in [
+        call.call_sid.as_str(),
+        "call ended",
+        "engine lost",
+        "media stream lost",
+        "not signed",
+        "private_settings.voice",
+    ] {
+        assert!(log.contains(told), "{told} is not in the log:\n{log}");
+    }
+    let token = call.documents[0].split_once("/twilio/stream/").unwrap().1;
+    let token = token.split_once('"').unwrap().0;
+    let numbers = [NUMBER, CALLER, "+15559990003", "+15559990004"].map(|number| &number[2..]);
+    let private = [
+        "Zebrafish",
+        "Welcome",
+        "Whisper",
+        "Rumpelstilz",
+        "webhook-secret",
+        "crm-secret",
+        "Quixotic",
+        "Xylophone",
+        "Marzipan",
+        "Hieronymus",
+        "Pleased",
+        "Archibald",
+        "Wolpertinger",
+        "Kumquat",
+        "86753",
+        TOKEN,
+        "sk-the-operators-key",
+        "another key",
+        token,
+    ];
+    for private in private.iter().chain(&numbers) {
+        let line = log.lines().find(|line| line.to_lowercase().contains(&private.to_lowercase()));
+        assert_eq!(line, None, "{private} is in the log");
+    }
+}
