@@ -147,7 +147,7 @@ async fn stamps_in_the_agents_audio_are_measured() {
         }
     });
     let mut options = options(&base);
-    options.stamps = Some(ms(0)..ms(600_000_000));
+    options.stamps = Some(Duration::ZERO..Duration::MAX);
     let wait = Step::WaitForAgent { quiet: ms(500), limit: ms(60_000) };
     let report = call(options, vec![wait, Step::HangUp]).await;
     assert_eq!(report.errors, [""; 0]);
