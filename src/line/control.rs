@@ -67,7 +67,9 @@ impl Line {
     /// Twilio asks what happens next: the stream has ended, even if we have not noticed.
     fn after(&mut self, answer: oneshot::Sender<AfterPlan>) {
         self.phone_gone("ended, says the phone company");
-        let plan = if self.has_left || self.call.is_ending() {
+        // A call on its way to the fallback is over for the core, and not for the caller.
+        let is_ending = self.fallback_due.is_none() && self.call.is_ending();
+        let plan = if self.has_left || is_ending {
             AfterPlan::HangUp
         } else if self.fallback_due.is_none() && self.returns < RETURNS_MAX {
             self.returns += 1;

@@ -250,9 +250,14 @@ impl Registry {
         }
     }
 
+    /// How many calls are here.
+    pub fn live(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Whether a slot is free.
     pub fn has_room(&self) -> bool {
-        self.lock().len() < self.calls_max
+        self.live() < self.calls_max
     }
 
     /// Whether the process takes no more calls.

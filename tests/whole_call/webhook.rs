@@ -102,7 +102,7 @@ async fn a_repeated_webhook_keeps_row_slot_and_engine_and_voids_the_old_token() 
     let mut media = Media::open(&new, SID).await;
     media.heard("media").await;
     assert_eq!(house.rows().await, 1);
-    assert_eq!(house.app.exchange.registry.calls_of(house.agent), 1);
+    assert_eq!(house.app.exchange.registry.live(), 1);
     assert_eq!(house.speech.observer().counts().opened, 1);
 }
 
@@ -134,4 +134,14 @@ async fn a_number_stored_with_spaces_is_found() {
     let (status, body) = house.post("/twilio/voice", &form, Some(TOKEN)).await;
     assert!(status == 200 && body.contains("<Connect"), "{body}");
     assert_eq!(house.app.exchange.registry.find(&sid).unwrap().agent.id, agent);
+}
+
+#[tokio::test]
+async fn of_two_webhooks_that_come_at_once_one_token_is_good() {
+    let house = House::with(vec![], json!({})).await;
+    let (first, second) = tokio::join!(house.ring(SID), house.ring(SID));
+    let tokens = [stream_url(&first), stream_url(&second)];
+    let refusals = [refused(&tokens[0]).await, refused(&tokens[1]).await];
+    assert!(refusals.contains(&403) && refusals.iter().any(|status| *status != 403));
+    assert_eq!((house.rows().await, house.app.exchange.registry.live()), (1, 1));
 }
