@@ -79,7 +79,8 @@ pub struct LogWriterTask {
 
 impl LogWriter {
     /// Makes the spool of this process in `spool_dir` and starts the tasks, which begin with the
-    /// spools of dead processes there. `instance_id` is new with every process.
+    /// spools of dead processes there. `instance_id` is new with every process; `is_up` says
+    /// whether the database has answered already.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -87,6 +88,7 @@ impl LogWriter {
         store: Store,
         spool_dir: PathBuf,
         instance_id: Uuid,
+        is_up: bool,
     ) -> io::Result<(Self, LogWriterTask)> {
         let spool = SpoolFile::create(&spool_dir, instance_id, SPOOL_BYTES)?;
         let shared = Arc::new(Shared {
@@ -95,7 +97,7 @@ impl LogWriter {
             spool_dir,
             spool: Arc::new(Mutex::new(spool)),
             pending_bytes: Arc::default(),
-            database_up: AtomicBool::new(true),
+            database_up: AtomicBool::new(is_up),
             trouble: Notify::new(),
             dropped: AtomicU64::new(0),
             proven_dead: Mutex::default(),
