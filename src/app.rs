@@ -138,11 +138,13 @@ impl App {
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);
+        let registry = Arc::clone(&exchange.registry);
         let mut background = vec![
-            clock::spawn(
-                Reconciler::new(store.clone(), instance_id)
-                    .run(clock, move || log.take_proven_dead()),
-            ),
+            clock::spawn(Reconciler::new(store.clone(), instance_id).run(
+                clock,
+                move || log.take_proven_dead(),
+                move |call_sid| registry.find(call_sid).is_some(),
+            )),
             clock::spawn(numbers::watch_lag()),
         ];
         if database.notifies {
