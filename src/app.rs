@@ -124,8 +124,10 @@ impl App {
         let store = database.store.clone();
         let instance_id = Uuid::now_v7();
         let spool = config.data_dir.join("spool");
-        let (log, log_task) = LogWriter::start(store.clone(), spool.clone(), instance_id)
-            .map_err(|source| StartError::Spool { path: spool.display().to_string(), source })?;
+        let (log, log_task) =
+            LogWriter::start(store.clone(), spool.clone(), instance_id, database.is_up).map_err(
+                |source| StartError::Spool { path: spool.display().to_string(), source },
+            )?;
         let exchange = Arc::new(Exchange {
             clock,
             registry: Registry::new(config.calls_max),
@@ -135,11 +137,13 @@ impl App {
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);
+        let registry = Arc::clone(&exchange.registry);
         let mut background = vec![
-            clock::spawn(
-                Reconciler::new(store.clone(), instance_id)
-                    .run(clock, move || log.take_proven_dead()),
-            ),
+            clock::spawn(Reconciler::new(store.clone(), instance_id).run(
+                clock,
+                move || log.take_proven_dead(),
+                move |call_sid| registry.find(call_sid).is_some(),
+            )),
             clock::spawn(numbers::watch_lag()),
         ];
         if database.notifies {
@@ -222,6 +226,8 @@ struct Database {
     store: Store,
     /// Whether it tells of changes.
     notifies: bool,
+    /// Whether it answered.
+    is_up: bool,
     #[cfg(feature = "embedded")]
     embedded: Option<crate::store::embedded::Embedded>,
 }
@@ -231,10 +237,11 @@ impl Database {
         match &config.database_url {
             Some(url) => {
                 let store = Store::at(url.expose_secret(), CONNECTIONS)?;
-                require_schema(&store).await?;
+                let is_up = require_schema(&store).await?;
                 Ok(Self {
                     store,
                     notifies: true,
+                    is_up,
                     #[cfg(feature = "embedded")]
                     embedded: None,
                 })
@@ -256,7 +263,7 @@ impl Database {
         {
             info!(number = sample.number, "a sample business answers");
         }
-        Ok(Self { store: Store::new(pool), notifies: false, embedded: Some(embedded) })
+        Ok(Self { store: Store::new(pool), notifies: false, is_up: true, embedded: Some(embedded) })
     }
 
     #[cfg(not(feature = "embedded"))]
@@ -265,15 +272,16 @@ impl Database {
     }
 }
 
-/// A reachable database must have the schema; an unreachable one may come back.
-async fn require_schema(store: &Store) -> Result<(), StartError> {
+/// A reachable database must have the schema; an unreachable one may come back. Gives whether it
+/// was reached.
+async fn require_schema(store: &Store) -> Result<bool, StartError> {
     match clock::within(SCHEMA_LIMIT, is_current(store.pool())).await {
-        Some(Ok(SchemaState::Current)) => Ok(()),
+        Some(Ok(SchemaState::Current)) => Ok(true),
         Some(Ok(SchemaState::Missing)) => Err(StartError::Schema("missing")),
         Some(Ok(SchemaState::Old)) => Err(StartError::Schema("old")),
         Some(Err(_)) | None => {
             error!("the database cannot be reached; /readyz says so until it can");
-            Ok(())
+            Ok(false)
         }
     }
 }

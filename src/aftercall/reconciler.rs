@@ -4,6 +4,8 @@
 //! the database all that time (after an outage everybody's last sign is old), or when the lock of
 //! its spool could be had. Two reconcilers at once do no harm: a call is completed only while it is
 //! live and still the dead process's.
+//!
+//! A process also completes rows of its own that none of its calls has any more.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
 use crate::clock::{self, Clock};
-use crate::store::{Abandoned, CompletedCall, Completes, EventRow, Result, Store};
+use crate::store::{Abandoned, CompletedCall, Completes, EventRow, Result, Store, StoreError};
 
 /// How often this process gives a sign of life and looks for those of others.
 pub const BEAT_PAUSE: Duration = Duration::from_secs(5);
@@ -24,11 +26,20 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(20);
 /// How long a live call that no process has must be quiet before it is completed, seconds.
 const QUIET_SECONDS: i32 = 60;
 
+/// How old a row of this process is at least before it must have a call, seconds.
+const OWN_AGE_SECONDS: i32 = 30;
+
+/// Every so many rounds the rows of this process are looked at.
+const OWN_ROUNDS: u32 = 6;
+
 /// The most calls that are completed in one round.
 const CALLS_PER_ROUND: i64 = 50;
 
 /// How long one round may take on the wall's clock, so that the signs of life are not late.
 const ROUND_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long reading the others' signs of life may take on the wall's clock.
+const OBSERVE_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long giving a sign of life may take on the wall's clock.
 const BEAT_LIMIT: Duration = Duration::from_secs(2);
@@ -40,6 +51,8 @@ pub struct Reconciler {
     instance_id: Uuid,
     watched: HashMap<Uuid, Watched>,
     proven_dead: BTreeSet<Uuid>,
+    /// Rows of this process that had no call when they were last looked at.
+    strays: BTreeSet<Uuid>,
 }
 
 /// The last sign of a process, and since when it is that.
@@ -52,26 +65,33 @@ struct Watched {
 impl Reconciler {
     /// For the process `instance_id`.
     pub fn new(store: Store, instance_id: Uuid) -> Self {
-        Self { store, instance_id, watched: HashMap::new(), proven_dead: BTreeSet::new() }
+        let (watched, proven_dead, strays) = Default::default();
+        Self { store, instance_id, watched, proven_dead, strays }
     }
 
     /// Runs for ever; drop the future to stop. `proven_dead` is asked in each round for processes
-    /// that are known to be dead by other means.
-    pub async fn run(mut self, clock: Clock, mut proven_dead: impl FnMut() -> Vec<Uuid> + Send) {
-        loop {
+    /// that are known to be dead by other means, `is_live` whether this process has the call with
+    /// this `call_sid`.
+    pub async fn run(
+        mut self,
+        clock: Clock,
+        mut proven_dead: impl FnMut() -> Vec<Uuid> + Send,
+        is_live: impl Fn(&str) -> bool + Send + Sync,
+    ) {
+        for round in 1_u32.. {
             self.proven_dead.extend(proven_dead());
             match clock::within(BEAT_LIMIT, self.store.beat(self.instance_id)).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => tracing::warn!(%error, "no sign of life could be given"),
                 None => tracing::warn!("no sign of life could be given in time"),
             }
-            match clock::within(ROUND_LIMIT, self.round(clock.now())).await {
-                Some(Ok(0)) => {}
-                Some(Ok(calls)) => tracing::info!(calls, "abandoned calls were completed"),
-                Some(Err(error)) => tracing::warn!(%error, "calls could not be reconciled"),
-                None => self.forget_observations(),
+            if round.is_multiple_of(OWN_ROUNDS) {
+                report(clock::within(ROUND_LIMIT, self.own_round(&is_live)).await);
             }
-            clock.sleep(BEAT_PAUSE).await;
+            // While there were calls to complete there may be more.
+            if !report(clock::within(ROUND_LIMIT, self.round(clock.now())).await) {
+                clock.sleep(BEAT_PAUSE).await;
+            }
         }
     }
 
@@ -84,17 +104,11 @@ impl Reconciler {
     /// completed.
     ///
     /// # Errors
-    /// [`StoreError`](crate::store::StoreError); the observations start anew then.
+    /// [`StoreError`]; when the signs of life could not be read, the observations start anew.
     pub async fn round(&mut self, now: Duration) -> Result<usize> {
-        let done = self.try_round(now).await;
-        if done.is_err() {
-            self.forget_observations();
-        }
-        done
-    }
-
-    async fn try_round(&mut self, now: Duration) -> Result<usize> {
-        let dead = self.observe(now).await?;
+        let late = || Err(StoreError::Away("signs of life took too long".to_owned()));
+        let observed = clock::within(OBSERVE_LIMIT, self.observe(now)).await;
+        let dead = observed.unwrap_or_else(late).inspect_err(|_| self.watched.clear())?;
         let calls = self.store.live_calls_of(&dead, CALLS_PER_ROUND).await?;
         let mut completed = 0;
         for call in &calls {
@@ -108,6 +122,23 @@ impl Reconciler {
             }
         }
         for call in &self.store.ownerless_calls(QUIET_SECONDS, CALLS_PER_ROUND).await? {
+            completed += usize::from(self.complete(call).await?);
+        }
+        Ok(completed)
+    }
+
+    /// Completes the rows of this process that no call of it has now or had in the last such
+    /// round: one that is being taken over or written down is not seen twice. Gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn own_round(&mut self, is_live: impl Fn(&str) -> bool) -> Result<usize> {
+        let own = self.store.old_calls_of(self.instance_id, OWN_AGE_SECONDS).await?;
+        let strays: Vec<_> = own.into_iter().filter(|call| !is_live(&call.call_sid)).collect();
+        let known =
+            std::mem::replace(&mut self.strays, strays.iter().map(|call| call.id).collect());
+        let mut completed = 0;
+        for call in strays.iter().filter(|call| known.contains(&call.id)) {
             completed += usize::from(self.complete(call).await?);
         }
         Ok(completed)
@@ -135,10 +166,6 @@ impl Reconciler {
         Ok(dead.into_iter().filter(|id| *id != self.instance_id).collect())
     }
 
-    fn forget_observations(&mut self) {
-        self.watched.clear();
-    }
-
     async fn complete(&self, call: &Abandoned) -> Result<bool> {
         let events = self.store.events(call.id).await?;
         let completed = fold(call, &events, |record| record.end().unwrap_or(LOST));
@@ -150,6 +177,20 @@ impl Reconciler {
             done => done,
         }
     }
+}
+
+/// Says what came of a round; whether calls were completed or time ran out over them.
+fn report(round: Option<Result<usize>>) -> bool {
+    match round {
+        Some(Ok(0)) => return false,
+        Some(Ok(calls)) => tracing::info!(calls, "abandoned calls were completed"),
+        Some(Err(error)) => {
+            tracing::warn!(%error, "calls could not be reconciled");
+            return false;
+        }
+        None => tracing::warn!("calls could not be reconciled in time"),
+    }
+    true
 }
 
 /// How a call ended whose process died and that did not end before.

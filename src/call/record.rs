@@ -76,8 +76,10 @@ impl CallRecord {
         Self::default()
     }
 
-    /// Folds in one event, written `at_ms` milliseconds after the first stream's start.
+    /// Folds in one event, written `at_ms` milliseconds after the first stream's start. An end
+    /// that something follows was none: a process that lost the call to another one wrote it.
     pub fn apply(&mut self, at_ms: u64, event: &LogEvent) {
+        self.end = None;
         match event.clone() {
             LogEvent::LineOpened { stream_sid } if !stream_sid.is_empty() => {
                 self.stream_sids.push(stream_sid);

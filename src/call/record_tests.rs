@@ -210,3 +210,12 @@ fn a_call_that_another_process_had_goes_on_in_its_own_time_and_numbers() {
     assert_eq!(call.opened_at(), Some(CallTime::default()));
     assert!(call.record().transcript().starts_with("[00:00] Agent: Hello there"));
 }
+
+#[test]
+fn an_end_that_something_follows_was_none() {
+    let end = End { status: Status::Failed, ended_by: EndedBy::Error };
+    let mut record = record(&[LogEvent::Ended(end)]);
+    assert_eq!(record.end(), Some(end));
+    record.apply(9_000, &LogEvent::LineOpened { stream_sid: "MZ2".into() });
+    assert_eq!(record.end(), None);
+}

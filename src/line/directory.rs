@@ -11,14 +11,21 @@ use uuid::Uuid;
 
 use crate::agent::{Agent, AgentSource, BusinessSource, Status};
 use crate::clock::{self, Clock};
-use crate::store::{AgentRow, ChangeEvent, Changes, Store};
+use crate::store::{AgentRow, ChangeEvent, Changes, Store, StoreError};
 
 /// The most numbers that are remembered.
 const NUMBERS_MAX: u64 = 100_000;
-/// How long the database may take to answer a webhook's question.
+/// The most numbers without an agent that are remembered.
+const UNKNOWN_MAX: u64 = 10_000;
+/// How long: a flood of calls to such a number asks the database once, and an agent that is made
+/// this moment answers soon even where changes are not told.
+const UNKNOWN_TIME: Duration = Duration::from_secs(2);
+/// How long the database may take to answer a question.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
 /// Without notifications what is remembered is read again after this long.
 const STALE_AFTER: Duration = Duration::from_secs(5);
+/// How long after a failed attempt what is remembered is read again at the earliest.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is known of a number.
 #[derive(Debug, Clone)]
@@ -33,9 +40,9 @@ pub enum LookUp {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    agent: Option<Arc<Agent>>,
-    /// Call time at which it was read.
-    read_at: Duration,
+    agent: Arc<Agent>,
+    /// Call time from which a look-up reads it again.
+    stale_at: Duration,
 }
 
 /// The agents by number and by id.
@@ -45,6 +52,8 @@ pub struct Directory {
     clock: Clock,
     by_number: Cache<String, Entry>,
     by_id: Cache<Uuid, Arc<Agent>>,
+    /// Numbers that no agent answers.
+    unknown: Cache<String, ()>,
     /// Whether the database tells of changes; otherwise entries are read again when stale.
     is_told: std::sync::atomic::AtomicBool,
 }
@@ -57,6 +66,7 @@ impl Directory {
             clock,
             by_number: Cache::new(NUMBERS_MAX),
             by_id: Cache::new(NUMBERS_MAX),
+            unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_TIME).build(),
             is_told: false.into(),
         })
     }
@@ -64,24 +74,26 @@ impl Directory {
     /// Who answers `number`, E.164.
     pub async fn look_up(self: &Arc<Self>, number: &str) -> LookUp {
         let Some(entry) = self.by_number.get(number) else {
-            return match clock::within(LOOK_UP_LIMIT, self.read(number)).await {
-                Some(Ok(Some(agent))) => LookUp::Found(agent),
-                Some(Ok(None)) => LookUp::Unknown,
-                Some(Err(())) | None => LookUp::Unavailable,
+            if self.unknown.contains_key(number) {
+                return LookUp::Unknown;
+            }
+            return match self.read(number).await {
+                Ok(Some(agent)) => LookUp::Found(agent),
+                Ok(None) => LookUp::Unknown,
+                Err(()) => LookUp::Unavailable,
             };
         };
-        let is_told = self.is_told.load(std::sync::atomic::Ordering::Relaxed);
-        if !is_told && self.clock.now().saturating_sub(entry.read_at) > STALE_AFTER {
+        if self.clock.now() >= entry.stale_at {
             // Answer with what is there, and know better next time.
             let directory = Arc::clone(self);
             let number = number.to_owned();
-            self.touch(&number, entry.clone());
+            self.put_off(&number, STALE_AFTER);
             clock::spawn(async move {
                 // An error has been logged; what is remembered stays.
-                let _ = clock::within(LOOK_UP_LIMIT, directory.read(&number)).await;
+                let _ = directory.read(&number).await;
             });
         }
-        entry.agent.map_or(LookUp::Unknown, LookUp::Found)
+        LookUp::Found(entry.agent)
     }
 
     /// An agent by its id, for a stream or a callback of a call that is not here.
@@ -93,32 +105,44 @@ impl Directory {
         Some(self.remember(row))
     }
 
-    fn touch(&self, number: &str, entry: Entry) {
-        self.by_number.insert(number.to_owned(), Entry { read_at: self.clock.now(), ..entry });
+    /// Has what is remembered of a number, if anything is, read again by a look-up `after` now.
+    fn put_off(&self, number: &str, after: Duration) {
+        if let Some(Entry { agent, .. }) = self.by_number.get(number) {
+            let entry = Entry { agent, stale_at: self.clock.now().saturating_add(after) };
+            self.by_number.insert(number.to_owned(), entry);
+        }
     }
 
-    /// Reads a number from the database. Unknown ones are not remembered: they are rare, and an
-    /// agent that is made this moment answers the next.
+    /// Reads a number from the database; if that fails, a later look-up tries again.
     async fn read(&self, number: &str) -> Result<Option<Arc<Agent>>, ()> {
         counter!("frontdesk_agent_reads_total").increment(1);
-        match self.store.agents_by_number(number).await {
+        let reading = self.store.agents_by_number(number);
+        let late = || Err(StoreError::Away("no answer".to_owned()));
+        match clock::within(LOOK_UP_LIMIT, reading).await.unwrap_or_else(late) {
             Ok(rows) => {
                 let agent = rows.into_iter().next().map(|row| self.remember(row));
-                match &agent {
-                    Some(agent) => {
-                        let entry =
-                            Entry { agent: Some(Arc::clone(agent)), read_at: self.clock.now() };
-                        self.by_number.insert(number.to_owned(), entry);
-                    }
-                    None => self.by_number.invalidate(number),
-                }
+                self.remember_number(number, agent.as_ref());
                 Ok(agent)
             }
             Err(error) => {
                 warn!(%error, "agents could not be read");
+                self.put_off(number, RETRY_AFTER);
                 Err(())
             }
         }
+    }
+
+    fn remember_number(&self, number: &str, agent: Option<&Arc<Agent>>) {
+        let Some(agent) = agent else {
+            self.by_number.invalidate(number);
+            self.unknown.insert(number.to_owned(), ());
+            return;
+        };
+        let is_told = self.is_told.load(std::sync::atomic::Ordering::Relaxed);
+        let fresh = if is_told { Duration::MAX } else { STALE_AFTER };
+        let stale_at = self.clock.now().saturating_add(fresh);
+        self.by_number.insert(number.to_owned(), Entry { agent: Arc::clone(agent), stale_at });
+        self.unknown.invalidate(number);
     }
 
     fn remember(&self, row: AgentRow) -> Arc<Agent> {
@@ -133,14 +157,13 @@ impl Directory {
     }
 
     /// Reads again what `agent` may have changed: the numbers that lead to it, and the one it has
-    /// now.
+    /// now. When the database does not answer, look-ups do it later.
     pub async fn refresh(&self, agent: Option<Uuid>, number: Option<&str>) {
+        self.unknown.invalidate_all();
         let mut numbers: Vec<String> = self
             .by_number
             .iter()
-            .filter(|(_, entry)| {
-                agent.is_none() || entry.agent.as_ref().map(|known| known.id) == agent
-            })
+            .filter(|(_, entry)| agent.is_none_or(|changed| entry.agent.id == changed))
             .map(|(number, _)| number.as_ref().clone())
             .collect();
         numbers.extend(number.and_then(crate::agent::phone_number::normalise_e164));
@@ -148,16 +171,21 @@ impl Directory {
             self.by_id.invalidate(&id);
             // A truncated notification does not say the number.
             if number.is_none()
-                && let Ok(Some(row)) = self.store.agent_by_id(id).await
+                && let Some(Ok(Some(row))) =
+                    clock::within(LOOK_UP_LIMIT, self.store.agent_by_id(id)).await
             {
                 numbers.extend(self.remember(row).number.clone());
             }
         }
         numbers.sort_unstable();
         numbers.dedup();
+        let mut is_away = false;
         for number in numbers {
-            // An error has been logged; what is remembered stays.
-            let _ = self.read(&number).await;
+            if is_away {
+                self.put_off(&number, Duration::ZERO);
+            } else {
+                is_away = self.read(&number).await.is_err();
+            }
         }
     }
 

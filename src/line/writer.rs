@@ -4,7 +4,7 @@
 //! does not, they go to the [spool](super::spool), and as long as anything is in the spool
 //! everything goes there, so that the order is kept. A second task tells the spool to the database
 //! and watches over whether it is there. A killed process loses what it was given in the last
-//! 300 ms at most; its spool is told by the next process that finds it.
+//! 300 ms at most, or 2 s when hundreds of calls end together; its spool is told by the next process that finds it.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,9 +29,15 @@ const QUEUE_RECORDS: usize = 16_384;
 /// How long a batch is gathered.
 const BATCH_TIME: Duration = Duration::from_millis(100);
 
-/// How long a batch may take on its way to the database before it goes to the spool instead: what
-/// a killed process may lose is in memory that long.
+/// How long a batch of events may take on its way to the database before it goes to the spool
+/// instead: what a killed process may lose is in memory that long.
 const DIRECT_LIMIT: Duration = Duration::from_millis(200);
+
+/// How much longer for each record that is a statement of its own.
+const STATEMENT_TIME: Duration = Duration::from_millis(5);
+
+/// The longest that a batch may take.
+const DIRECT_LIMIT_MAX: Duration = Duration::from_secs(2);
 
 /// How long a webhook waits for its row.
 const ADMIT_LIMIT: Duration = Duration::from_millis(250);
@@ -79,7 +85,8 @@ pub struct LogWriterTask {
 
 impl LogWriter {
     /// Makes the spool of this process in `spool_dir` and starts the tasks, which begin with the
-    /// spools of dead processes there. `instance_id` is new with every process.
+    /// spools of dead processes there. `instance_id` is new with every process; `is_up` says
+    /// whether the database has answered already.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -87,6 +94,7 @@ impl LogWriter {
         store: Store,
         spool_dir: PathBuf,
         instance_id: Uuid,
+        is_up: bool,
     ) -> io::Result<(Self, LogWriterTask)> {
         let spool = SpoolFile::create(&spool_dir, instance_id, SPOOL_BYTES)?;
         let shared = Arc::new(Shared {
@@ -95,7 +103,7 @@ impl LogWriter {
             spool_dir,
             spool: Arc::new(Mutex::new(spool)),
             pending_bytes: Arc::default(),
-            database_up: AtomicBool::new(true),
+            database_up: AtomicBool::new(is_up),
             trouble: Notify::new(),
             dropped: AtomicU64::new(0),
             proven_dead: Mutex::default(),
@@ -300,7 +308,7 @@ impl Shared {
         loop {
             let spool_is_empty = self.pending_bytes.load(Ordering::Acquire) == 0;
             if spool_is_empty && self.is_up() {
-                match clock::within(DIRECT_LIMIT, self.ledger.write(batch)).await {
+                match clock::within(direct_limit(batch), self.ledger.write(batch)).await {
                     Some(Ok(())) => return batch.clear(),
                     Some(Err(error)) => self.lost(&error),
                     None => self.lost(&StoreError::Away("a batch took too long".to_owned())),
@@ -315,6 +323,14 @@ impl Shared {
             }
         }
     }
+}
+
+/// How long this batch may take on its way to the database. Calls that end together are no sign
+/// of a lost one.
+fn direct_limit(batch: &[Record]) -> Duration {
+    let is_statement = |record: &&Record| !matches!(record, Record::Event(_));
+    let statements = u32::try_from(batch.iter().filter(is_statement).count()).unwrap_or(u32::MAX);
+    DIRECT_LIMIT.saturating_add(STATEMENT_TIME.saturating_mul(statements)).min(DIRECT_LIMIT_MAX)
 }
 
 /// The writer: gathers records and keeps them, until it is told to stop and has kept them all.

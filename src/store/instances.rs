@@ -109,6 +109,25 @@ impl Store {
         rows.iter().map(abandoned).collect()
     }
 
+    /// All live calls of a process whose row is at least `age_seconds` old.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn old_calls_of(&self, instance: Uuid, age_seconds: i32) -> Result<Vec<Abandoned>> {
+        let rows = sqlx::query(
+            "select id, call_sid, instance_id,
+                (extract(epoch from call_start) * 1000000)::bigint as started_us
+            from call_logs
+            where call_end is null and call_sid is not null and instance_id = $1
+                and created_at < now() - make_interval(secs => $2)",
+        )
+        .bind(instance)
+        .bind(f64::from(age_seconds))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(abandoned).collect()
+    }
+
     /// Forgets these processes: they are dead and their calls completed.
     ///
     /// # Errors

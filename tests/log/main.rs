@@ -1,9 +1,10 @@
 //! The call log on a real server: the store's statements, the writer with its spool, the
-//! reconciler.
+//! reconciler, the directory of agents.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 #[path = "../common/database.rs"]
 mod database;
+mod directory;
 mod fixture;
 mod proxy;
 mod reconciler;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use frontdesk::aftercall::reconciler::{DEAD_AFTER, Reconciler};
 use frontdesk::call::{End, EndedBy, LogEvent, Status};
+use frontdesk::clock::{self, Clock};
 use frontdesk::store::{Completes, EventRow, NewCall};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, completion, fixture};
+use crate::fixture::{Fixture, completion, eventually, fixture};
 
 const NO_TIME: Duration = Duration::ZERO;
 
@@ -177,4 +178,47 @@ async fn a_quiet_call_that_nobody_has_is_completed() {
     let mut reconciler = Reconciler::new(fixture.store.clone(), Uuid::new_v4());
     assert_eq!(reconciler.round(NO_TIME).await.unwrap(), 1);
     assert_eq!(fixture.row("CA-quiet").await.unwrap()["status"], "failed");
+}
+
+#[tokio::test]
+async fn a_row_of_this_process_that_no_call_has_is_completed() {
+    let fixture = fixture().await;
+    let us = Uuid::new_v4();
+    for sid in ["CA-lost", "CA-held", "CA-new"] {
+        live_call(&fixture, sid, us).await;
+    }
+    live_call(&fixture, "CA-neighbour", Uuid::new_v4()).await;
+    fixture
+        .sql("update call_logs set created_at = now() - interval '31 s' where call_sid <> 'CA-new'")
+        .await;
+    let mut reconciler = Reconciler::new(fixture.store.clone(), us);
+    let is_live = |sid: &str| sid == "CA-held";
+    assert_eq!(reconciler.own_round(is_live).await.unwrap(), 0, "it may be on its way");
+    assert_eq!(reconciler.own_round(is_live).await.unwrap(), 1);
+    let row = fixture.row("CA-lost").await.unwrap();
+    assert_eq!((&row["status"], &row["metadata"]["ended_by"]), (&json!("failed"), &json!("error")));
+    assert_eq!(reconciler.own_round(is_live).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_calls_of_a_killed_process_do_not_wait_for_each_other() {
+    let fixture = fixture().await;
+    let dead = Uuid::new_v4();
+    let call = live_call(&fixture, "CA0", dead).await;
+    fixture
+        .sql(
+            "insert into call_logs (voice_agent_id, call_sid, instance_id, call_start, status)
+            select voice_agent_id, 'CA' || n, instance_id, call_start, status
+            from call_logs, generate_series(1, 500) n",
+        )
+        .await;
+    let mut reports = vec![dead];
+    let reconciler = Reconciler::new(fixture.store.clone(), Uuid::new_v4());
+    let running =
+        clock::spawn(reconciler.run(Clock::real(), move || std::mem::take(&mut reports), |_| true));
+    let live = "select count(*) from call_logs where call_end is null";
+    // With a pause after every 50 calls this takes 50 s.
+    eventually("the end of all", async || fixture.text(live).await.unwrap() == "0").await;
+    running.abort();
+    assert_eq!(fixture.row(&call.call_sid).await.unwrap()["status"], "failed");
 }

@@ -43,7 +43,7 @@ impl Bench {
 }
 
 fn start(store: Store, folder: &Path, instance: Uuid) -> (LogWriter, LogWriterTask) {
-    LogWriter::start(store, folder.to_owned(), instance).unwrap()
+    LogWriter::start(store, folder.to_owned(), instance, true).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,4 +278,15 @@ async fn a_full_queue_drops_events_and_no_completion() {
     assert!(task.shutdown(LIMIT).await);
     assert_eq!(bench.fixture.events(&call).await, ROOM);
     assert_eq!(bench.fixture.row("CA1").await.unwrap()["status"], "completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_at_the_start_is_never_called_up() {
+    let bench = bench().await;
+    bench.proxy.set(Wire::Stalled);
+    let folder = bench.folder.path().to_owned();
+    let (log, _task) = LogWriter::start(bench.store(), folder, Uuid::new_v4(), false).unwrap();
+    assert!(!log.is_database_up());
+    bench.proxy.set(Wire::Joined);
+    eventually("the database", async || log.is_database_up()).await;
 }
