@@ -20,6 +20,10 @@ const UTTERANCES_MAX: usize = 64;
 pub(super) struct Codec {
     /// Replies asked for whose response the service has not yet named.
     requested: VecDeque<ReplyId>,
+    /// The last reply that was refused because another response is running.
+    blocked: Option<ReplyId>,
+    /// The reply that was blocked and now is not, until that is asked for.
+    unblocked: Option<ReplyId>,
     /// The response that is being worked on.
     active: Option<ActiveResponse>,
     /// Words so far of stretches of speech whose words are not final.
@@ -61,6 +65,16 @@ impl Codec {
         self.requested.push_back(reply);
     }
 
+    /// A reply is no longer wanted.
+    pub(super) fn cancelled(&mut self, reply: ReplyId) {
+        self.blocked.take_if(|blocked| *blocked == reply);
+    }
+
+    /// The reply that must be asked for again, because the response in its way has ended.
+    pub(super) fn take_unblocked(&mut self) -> Option<ReplyId> {
+        self.unblocked.take()
+    }
+
     /// The service's name for a reply's response, if it has given one.
     pub(super) fn response_id(&self, reply: ReplyId) -> Option<&str> {
         self.active.as_ref().filter(|active| active.reply == reply).map(|active| active.id.as_str())
@@ -88,7 +102,10 @@ impl Codec {
             "response.created" => self.response_created(&event, reports),
             "response.output_item.done" => self.item_done(&event, reports),
             "response.function_call_arguments.done" => self.arguments_done(&event),
-            "response.done" => self.response_done(&event, reports),
+            "response.done" => {
+                self.unblocked = self.blocked.take();
+                self.response_done(&event, reports);
+            }
             "session.updated" if !self.is_ready => {
                 self.is_ready = true;
                 push(reports, Event::EngineReady);
@@ -275,6 +292,11 @@ impl Codec {
             .filter(|reply| self.requested.contains(reply));
         if let Some(reply) = reply {
             self.requested.retain(|requested| *requested != reply);
+            // A cancelled response may still run: asking at once would be refused again.
+            if error.is_busy() {
+                self.blocked = Some(reply);
+                return;
+            }
             let outcome = ReplyOutcome::Failed { fatal: false, why: error.class() };
             push(reports, Event::ReplyEnded { reply, outcome, usage: Usage::default() });
         }

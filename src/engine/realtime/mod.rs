@@ -76,6 +76,8 @@ pub struct Realtime {
     state: State,
     codec: Codec,
     reports: VecDeque<Report>,
+    /// The reply asked for last and the message that asked for it.
+    last_request: Option<(ReplyId, String)>,
     /// What waits for the connection to be there.
     waiting: VecDeque<String>,
     /// Audio among what waits, in base64 characters.
@@ -101,6 +103,7 @@ impl Realtime {
             codec: Codec::new(config.utterance_prefix.clone()),
             state: State::Dialling(Box::pin(dial(config))),
             reports: VecDeque::new(),
+            last_request: None,
             waiting,
             backlog: 0,
             silence_owed: 0,
@@ -152,6 +155,7 @@ impl Realtime {
                         counter!("frontdesk_engine_malformed_total").increment(1);
                     }
                 }
+                self.repeat_unblocked();
                 let is_lost =
                     |report: &Report| matches!(report, Report::Event(Event::EngineLost { .. }));
                 if self.reports.iter().any(is_lost) {
@@ -165,6 +169,18 @@ impl Realtime {
                 self.lose(code == Some(1008), why);
             }
             Received::Broken(why) => self.lose(false, why),
+        }
+    }
+
+    /// Asks again for a reply that another response was in the way of.
+    fn repeat_unblocked(&mut self) {
+        if let Some(reply) = self.codec.take_unblocked()
+            && let Some((last, request)) = &self.last_request
+            && *last == reply
+        {
+            let request = request.clone();
+            self.codec.requested(reply);
+            self.send_text(request);
         }
     }
 
@@ -240,11 +256,14 @@ impl Engine for Realtime {
     }
 
     fn reply(&mut self, reply: ReplyId, instructions: Option<&str>) {
+        let request = ClientEvent::create_response(reply, instructions).to_json();
+        self.last_request = Some((reply, request.clone()));
         self.codec.requested(reply);
-        self.send(&ClientEvent::create_response(reply, instructions));
+        self.send_text(request);
     }
 
     fn cancel(&mut self, reply: ReplyId) {
+        self.codec.cancelled(reply);
         let response_id = self.codec.response_id(reply).map(str::to_owned);
         self.send(&ClientEvent::CancelResponse {
             event_id: "cancel",

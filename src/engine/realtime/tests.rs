@@ -6,9 +6,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::codec::{Codec, Unread};
-use super::{RealtimeConfig, wire};
+use super::{Realtime, RealtimeConfig, wire};
 use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
-use crate::engine::{FunctionSignature, Report};
+use crate::engine::{Engine, FunctionSignature, Report};
+use crate::socket::Received;
 
 fn config(model: &str) -> RealtimeConfig {
     RealtimeConfig {
@@ -149,14 +150,37 @@ fn errors_are_classed() {
     assert_eq!(read(&mut replying(), session), Ok(vec![lost("invalid_value")]));
     let mut codec = Codec::default();
     codec.requested(REPLY);
-    let busy = error(json!({"code": "conversation_already_has_active_response",
-        "event_id": "reply-7"}));
-    let outcome = ReplyOutcome::Failed {
-        fatal: false,
-        why: "conversation_already_has_active_response".into(),
-    };
+    let limited = error(json!({"code": "rate_limit_exceeded", "event_id": "reply-7"}));
+    let outcome = ReplyOutcome::Failed { fatal: false, why: "rate_limit_exceeded".into() };
     let ended = Event::ReplyEnded { reply: REPLY, outcome, usage: Usage::default() };
-    assert_eq!(read(&mut codec, busy), Ok(vec![Report::Event(ended)]));
+    assert_eq!(read(&mut codec, limited), Ok(vec![Report::Event(ended)]));
+}
+
+#[test]
+fn a_reply_asked_for_too_early_is_asked_for_again_when_the_running_one_has_ended() {
+    let busy = json!({"type": "error", "error": {
+        "code": "conversation_already_has_active_response", "event_id": "reply-8"}});
+    let done = json!({"type": "response.done", "response": {"id": "resp_1",
+        "status": "cancelled"}});
+    let mut realtime = Realtime::dial(config("gpt-realtime-2.1"));
+    realtime.waiting.clear();
+    let told = |realtime: &mut Realtime, message: &Value| {
+        realtime.received(Received::Text(message.to_string().into()));
+        std::mem::take(&mut realtime.reports).len()
+    };
+    realtime.codec = replying();
+    realtime.reply(ReplyId(8), Some("Say goodbye."));
+    let asked = realtime.waiting.pop_front().unwrap();
+    assert_eq!(told(&mut realtime, &busy), 0, "it has not failed");
+    assert!(realtime.waiting.is_empty(), "it would be refused again");
+    assert_eq!(told(&mut realtime, &done), 1, "the end of the first");
+    assert_eq!(realtime.waiting.pop_front(), Some(asked));
+    // One that is no longer wanted is not asked for again.
+    assert_eq!(told(&mut realtime, &busy), 0);
+    realtime.cancel(ReplyId(8));
+    realtime.waiting.clear();
+    told(&mut realtime, &done);
+    assert!(realtime.waiting.is_empty());
 }
 
 #[test]
