@@ -52,6 +52,9 @@ pub(super) enum Unread {
     Malformed,
     /// A type that we do not act on.
     Ignored,
+    /// An error that needs nothing done: a cancel that came too late, an item that is already gone,
+    /// a request that must wait.
+    Benign,
 }
 
 impl Codec {
@@ -110,7 +113,7 @@ impl Codec {
                 self.is_ready = true;
                 push(reports, Event::EngineReady);
             }
-            "error" => self.error(&event, reports),
+            "error" => return self.error(&event, reports),
             kind => return self.caller_event(kind, &event, reports),
         }
         Ok(())
@@ -278,29 +281,32 @@ impl Codec {
 
     /// Errors do not end the session (protocols 5.8). What an error means depends on what it
     /// answers, which the `event_id` that we gave says.
-    fn error(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+    fn error(
+        &mut self,
+        event: &ServerEvent<'_>,
+        reports: &mut VecDeque<Report>,
+    ) -> Result<(), Unread> {
         let error: ServerError =
             event.error.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let refused = error.event_id.as_deref();
         if error.is_fatal() || refused == Some("session") {
             push(reports, Event::EngineLost { fatal: true, why: error.class() });
-            return;
+            return Ok(());
         }
         let reply = refused
             .and_then(|id| id.strip_prefix("reply-")?.parse().ok())
             .map(ReplyId)
-            .filter(|reply| self.requested.contains(reply));
-        if let Some(reply) = reply {
-            self.requested.retain(|requested| *requested != reply);
-            // A cancelled response may still run: asking at once would be refused again.
-            if error.is_busy() {
-                self.blocked = Some(reply);
-                return;
-            }
-            let outcome = ReplyOutcome::Failed { fatal: false, why: error.class() };
-            push(reports, Event::ReplyEnded { reply, outcome, usage: Usage::default() });
+            .filter(|reply| self.requested.contains(reply))
+            .ok_or(Unread::Benign)?;
+        self.requested.retain(|requested| *requested != reply);
+        // A cancelled response may still run: asking at once would be refused again.
+        if error.is_busy() {
+            self.blocked = Some(reply);
+            return Err(Unread::Benign);
         }
-        // Anything else is benign: a cancel that came too late, an item that is already gone.
+        let outcome = ReplyOutcome::Failed { fatal: false, why: error.class() };
+        push(reports, Event::ReplyEnded { reply, outcome, usage: Usage::default() });
+        Ok(())
     }
 }
 

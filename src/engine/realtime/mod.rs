@@ -21,7 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use url::Url;
 
 use super::{Engine, FunctionSignature, Report};
-use crate::call::{Event, ReplyId, Role, Said};
+use crate::call::{Event, ReplyId, ReplyOutcome, Role, Said};
 use crate::clock;
 use crate::socket::{Received, Socket, small_buffers};
 use codec::{Codec, Unread};
@@ -125,8 +125,7 @@ impl Realtime {
     fn lose(&mut self, fatal: bool, why: impl Into<String>) {
         self.state = State::Lost;
         let why = why.into();
-        counter!("frontdesk_engine_errors_total", "class" => if fatal { "fatal" } else { "lost" })
-            .increment(1);
+        count_loss(fatal);
         self.reports.push_back(Report::Event(Event::EngineLost { fatal, why }));
     }
 
@@ -154,13 +153,10 @@ impl Realtime {
                     Err(Unread::Malformed) => {
                         counter!("frontdesk_engine_malformed_total").increment(1);
                     }
+                    Err(Unread::Benign) => count_error("benign"),
                 }
                 self.repeat_unblocked();
-                let is_lost =
-                    |report: &Report| matches!(report, Report::Event(Event::EngineLost { .. }));
-                if self.reports.iter().any(is_lost) {
-                    self.state = State::Lost;
-                }
+                self.count_reported();
             }
             Received::Binary => counter!("frontdesk_engine_malformed_total").increment(1),
             Received::Closed(code) => {
@@ -169,6 +165,23 @@ impl Realtime {
                 self.lose(code == Some(1008), why);
             }
             Received::Broken(why) => self.lose(false, why),
+        }
+    }
+
+    /// Counts the errors among what one message reported; a lost session is over.
+    fn count_reported(&mut self) {
+        for report in &self.reports {
+            match report {
+                Report::Event(Event::EngineLost { fatal, .. }) => {
+                    count_loss(*fatal);
+                    self.state = State::Lost;
+                }
+                Report::Event(Event::ReplyEnded {
+                    outcome: ReplyOutcome::Failed { fatal, .. },
+                    ..
+                }) => count_error(if *fatal { "fatal" } else { "refused" }),
+                _ => {}
+            }
         }
     }
 
@@ -295,6 +308,16 @@ impl Engine for Realtime {
     fn is_flushed(&self) -> bool {
         matches!(&self.state, State::Open(socket) if socket.is_flushed())
     }
+}
+
+/// `fatal`: refused for good. `lost`: the connection is gone. `refused`: a reply was not made.
+/// `benign`: an error that needs nothing done.
+fn count_error(class: &'static str) {
+    counter!("frontdesk_engine_errors_total", "class" => class).increment(1);
+}
+
+fn count_loss(fatal: bool) {
+    count_error(if fatal { "fatal" } else { "lost" });
 }
 
 async fn dial(config: RealtimeConfig) -> Dialled {

@@ -142,7 +142,7 @@ fn errors_are_classed() {
     let error = |body: Value| json!({"type": "error", "error": body});
     let benign = error(json!({"type": "invalid_request_error",
         "code": "response_cancel_not_active", "message": "no", "event_id": "cancel"}));
-    assert_eq!(read(&mut replying(), benign), Ok(vec![]));
+    assert_eq!(read(&mut replying(), benign), Err(Unread::Benign));
     let quota = error(json!({"type": "insufficient_quota", "code": null, "message": "pay"}));
     let lost = |why: &str| Report::Event(Event::EngineLost { fatal: true, why: why.into() });
     assert_eq!(read(&mut replying(), quota), Ok(vec![lost("insufficient_quota")]));
@@ -262,4 +262,26 @@ fn words_that_come_only_once_at_the_end_are_not_lost_and_never_doubled() {
         "status": "completed", "output": [{"type": "message", "status": "completed",
         "content": [{"type": "output_audio", "transcript": "Sure."}]}]}});
     assert_eq!(events(&mut replying(), vec![all])[..1], words);
+}
+
+#[test]
+fn errors_are_counted_by_class() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let told = |error: Value| {
+        let mut realtime = Realtime::dial(config("gpt-realtime-2.1"));
+        realtime.reply(REPLY, None);
+        let message = json!({"type": "error", "error": error}).to_string();
+        realtime.received(Received::Text(message.into()));
+    };
+    metrics::with_local_recorder(&recorder, || {
+        told(json!({"code": "response_cancel_not_active", "event_id": "cancel"}));
+        told(json!({"code": "rate_limit_exceeded", "event_id": "reply-7"}));
+        told(json!({"code": "insufficient_quota"}));
+        Realtime::dial(config("gpt-realtime-2.1")).received(Received::Closed(None));
+    });
+    let counted = recorder.handle().render();
+    for class in ["benign", "refused", "fatal", "lost"] {
+        let line = format!("frontdesk_engine_errors_total{{class=\"{class}\"}} 1");
+        assert!(counted.contains(&line), "{line} in {counted}");
+    }
 }
