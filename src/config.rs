@@ -95,7 +95,8 @@ impl PublicUrl {
     /// # Errors
     /// Says what is accepted.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const ACCEPTED: &str = "an address such as https://calls.example.com, without a query";
+        const ACCEPTED: &str =
+            "an address such as https://calls.example.com, without credentials or a query";
         let url = Url::parse(text).map_err(|_| ACCEPTED)?;
         let is_plain = matches!(url.scheme(), "http" | "https")
             && url.has_host()
@@ -103,7 +104,12 @@ impl PublicUrl {
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none();
-        if is_plain { Ok(Self(text.trim_end_matches('/').to_owned())) } else { Err(ACCEPTED) }
+        // The address in its normal form: scheme and host in lower case, nothing around it.
+        if is_plain {
+            Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        } else {
+            Err(ACCEPTED)
+        }
     }
 
     /// This machine, for trying.
@@ -165,17 +171,17 @@ impl Config {
             public_url: source("PUBLIC_URL")
                 .map(|text| {
                     PublicUrl::parse(&text)
-                        .map_err(|accepted| refused("PUBLIC_URL", &text, accepted))
+                        .map_err(|accepted| refused_address("PUBLIC_URL", &text, accepted))
                 })
                 .transpose()?,
             database_url: database_url(source)?,
             data_dir: source("DATA_DIR").unwrap_or_else(|| "./data".into()).into(),
             twilio: TwilioAccount {
                 account_sid: source("TWILIO_ACCOUNT_SID"),
-                auth_token: source("TWILIO_AUTH_TOKEN").map(SecretString::from),
+                auth_token: secret(source, "TWILIO_AUTH_TOKEN")?,
             },
             openai: OpenAi {
-                api_key: source("OPENAI_API_KEY").map(SecretString::from),
+                api_key: secret(source, "OPENAI_API_KEY")?,
                 base_url: base_url(source, "OPENAI_BASE_URL", "https://api.openai.com/v1")?,
             },
             twilio_api_url: base_url(source, "TWILIO_API_URL", "https://api.twilio.com")?,
@@ -231,12 +237,26 @@ fn database_url(source: Source<'_>) -> Result<Option<SecretString>, ConfigError>
     }
 }
 
+/// A secret, without the line end that a file or a paste leaves on it. An error never repeats it.
+fn secret(source: Source<'_>, name: &'static str) -> Result<Option<SecretString>, ConfigError> {
+    let Some(text) = source(name) else { return Ok(None) };
+    let text = text.trim();
+    if text.contains(char::is_control) {
+        return Err(ConfigError {
+            name,
+            found: "a control character in the value".into(),
+            accepted: "one line of text".into(),
+        });
+    }
+    Ok((!text.is_empty()).then(|| SecretString::from(text)))
+}
+
 fn base_url(source: Source<'_>, name: &'static str, default: &str) -> Result<Url, ConfigError> {
     let text = source(name).unwrap_or_else(|| default.to_owned());
-    Url::parse(text.trim_end_matches('/'))
+    Url::parse(text.trim().trim_end_matches('/'))
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| refused(name, &text, &format!("an address such as {default}")))
+        .ok_or_else(|| refused_address(name, &text, &format!("an address such as {default}")))
 }
 
 fn parsed<T>(
@@ -251,12 +271,23 @@ fn parsed<T>(
     }
 }
 
+/// An address may hold a user and a password, which an error does not repeat.
+fn refused_address(name: &'static str, text: &str, accepted: &str) -> ConfigError {
+    if text.contains('@') {
+        let found = "an address with credentials".into();
+        return ConfigError { name, found, accepted: accepted.to_owned() };
+    }
+    refused(name, text, accepted)
+}
+
 fn refused(name: &'static str, text: &str, accepted: &str) -> ConfigError {
     ConfigError { name, found: format!("read {text:?}"), accepted: accepted.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -300,6 +331,38 @@ mod tests {
     fn a_database_address_is_never_repeated() {
         let error = read(&[("DATABASE_URL", "mysql://u:hunter2@h/d")]).unwrap_err().to_string();
         assert!(error.starts_with("DATABASE_URL") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn credentials_in_an_address_are_never_repeated() {
+        for (name, value) in [
+            ("PUBLIC_URL", "https://u:hunter2@calls.example.com"),
+            ("OPENAI_BASE_URL", "ftp://u:hunter2@x"),
+            ("TWILIO_API_URL", "u:hunter2@x"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(name) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_one_line_and_never_repeated() {
+        let config = read(&[("OPENAI_API_KEY", " sk-1\n"), ("TWILIO_AUTH_TOKEN", "\n")]).unwrap();
+        assert_eq!(config.openai.api_key.unwrap().expose_secret(), "sk-1");
+        assert!(config.twilio.auth_token.is_none());
+        for name in ["OPENAI_API_KEY", "TWILIO_AUTH_TOKEN"] {
+            let error = read(&[(name, "hunter\n2")]).unwrap_err().to_string();
+            assert!(error.starts_with(name) && !error.contains("hunter"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_public_address_is_kept_in_its_normal_form() {
+        for written in ["HTTPS://Calls.Example.COM/", " https://calls.example.com\n"] {
+            assert_eq!(PublicUrl::parse(written).unwrap().as_str(), "https://calls.example.com");
+        }
+        let url = PublicUrl::parse("HTTP://Localhost:8080").unwrap();
+        assert_eq!(url.join_websocket("/t"), "ws://localhost:8080/t");
     }
 
     #[test]

@@ -160,7 +160,8 @@ impl CallRecord {
     }
 
     /// The keys of `call_logs.metadata` that events tell: `stream_sids`, `ended_by`, `turns`,
-    /// `functions`, `usage`, `gaps`, `messages`, and `prompts`: what the agent said outside turns.
+    /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, and `prompts`: what the
+    /// agent said outside turns. What a call does not have is there and empty.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut metadata = Map::new();
         let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);
@@ -173,6 +174,8 @@ impl CallRecord {
         set("usage", usage);
         set("gaps", json!([]));
         set("messages", json!([]));
+        set("voicemail", Value::Null);
+        set("recording", Value::Null);
         metadata
     }
 

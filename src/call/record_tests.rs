@@ -162,6 +162,9 @@ fn streams_usage_end_and_prompts_are_gathered() {
     assert_eq!(metadata["prompts"][0]["purpose"], "greeting");
     assert_eq!(metadata["prompts"][0]["heard"], "Hello");
     assert_eq!(metadata["turns"], json!([]));
+    for absent in ["voicemail", "recording"] {
+        assert_eq!(metadata.get(absent), Some(&Value::Null));
+    }
     assert_eq!(record.end(), Some(end));
     assert!(record.heard_anything());
 }

@@ -6,24 +6,27 @@ pub mod migrate;
 pub mod rehearse;
 pub mod serve;
 
+use std::future::Future;
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 
-/// Done when the process is told to end, by SIGTERM or SIGINT.
-pub async fn shutdown_signal() {
+/// Done when the process is told to end, by SIGTERM or SIGINT. It listens from this call on, not
+/// only once it is awaited; the call must be within the runtime.
+pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without signals only the kernel can end the process.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            // Without signals only the kernel can end the process.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
@@ -44,4 +47,21 @@ fn start_log(config: &Config, default: &str) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, id};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock;
+
+    #[tokio::test]
+    async fn a_signal_before_the_first_wait_is_not_lost() {
+        let told_to_end = shutdown_signal();
+        let told = Command::new("kill").args(["-TERM", &id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert!(clock::within(Duration::from_secs(10), told_to_end).await.is_some());
+    }
 }

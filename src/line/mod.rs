@@ -106,7 +106,7 @@ impl Exchange {
             model: self.engines.models.realtime.clone(),
             transcription_model: self.engines.models.transcription.clone(),
             voice: agent.settings.voice.clone(),
-            language: agent.settings.language.get(..2).map(str::to_owned),
+            language: agent.settings.language.split('-').next().map(str::to_owned),
             instructions: self.instructions(agent, caller),
             functions: functions::signatures(),
             history: session.history,

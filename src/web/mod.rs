@@ -6,16 +6,25 @@ pub mod serve;
 pub mod upgrade;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::clock;
 use crate::config::{PublicUrl, TwilioAccount};
 use crate::line::Exchange;
 use crate::line::directory::Directory;
 use crate::store::Store;
 use crate::twilio::form::MAX_BODY_BYTES;
+
+/// How long a request may take, from its head to its response, its body included. An upgraded
+/// connection has had its response.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the routes work with.
 #[derive(Debug)]
@@ -42,5 +51,46 @@ pub fn router(front: Arc<Front>) -> Router {
         .merge(phone::router())
         .merge(operators::router())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(REQUEST_LIMIT, limit_time))
         .with_state(front)
+}
+
+/// Answers 408 when a request takes too long, so that clients that send no body keep no place.
+async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match clock::within(limit, next.run(request)).await {
+        Some(response) => response,
+        None => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::post;
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_never_comes_is_not_waited_for() {
+        let limit = Duration::from_millis(20);
+        let router = Router::new()
+            .route("/", post(|_: Bytes| async {}))
+            .layer(from_fn_with_state(limit, limit_time));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = clock::spawn(serve::serve(listener, router, 1, std::future::pending::<()>()));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        // To the end: the connection is closed, and its place is free again.
+        let read = client.read_to_string(&mut answer);
+        clock::within(Duration::from_secs(10), read).await.expect("an end").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        serving.abort();
+    }
 }

@@ -20,6 +20,10 @@ const UTTERANCES_MAX: usize = 64;
 pub(super) struct Codec {
     /// Replies asked for whose response the service has not yet named.
     requested: VecDeque<ReplyId>,
+    /// The last reply that was refused because another response is running.
+    blocked: Option<ReplyId>,
+    /// The reply that was blocked and now is not, until that is asked for.
+    unblocked: Option<ReplyId>,
     /// The response that is being worked on.
     active: Option<ActiveResponse>,
     /// Words so far of stretches of speech whose words are not final.
@@ -48,6 +52,9 @@ pub(super) enum Unread {
     Malformed,
     /// A type that we do not act on.
     Ignored,
+    /// An error that needs nothing done: a cancel that came too late, an item that is already gone,
+    /// a request that must wait.
+    Benign,
 }
 
 impl Codec {
@@ -59,6 +66,16 @@ impl Codec {
     /// A reply was asked for.
     pub(super) fn requested(&mut self, reply: ReplyId) {
         self.requested.push_back(reply);
+    }
+
+    /// A reply is no longer wanted.
+    pub(super) fn cancelled(&mut self, reply: ReplyId) {
+        self.blocked.take_if(|blocked| *blocked == reply);
+    }
+
+    /// The reply that must be asked for again, because the response in its way has ended.
+    pub(super) fn take_unblocked(&mut self) -> Option<ReplyId> {
+        self.unblocked.take()
     }
 
     /// The service's name for a reply's response, if it has given one.
@@ -88,12 +105,15 @@ impl Codec {
             "response.created" => self.response_created(&event, reports),
             "response.output_item.done" => self.item_done(&event, reports),
             "response.function_call_arguments.done" => self.arguments_done(&event),
-            "response.done" => self.response_done(&event, reports),
+            "response.done" => {
+                self.unblocked = self.blocked.take();
+                self.response_done(&event, reports);
+            }
             "session.updated" if !self.is_ready => {
                 self.is_ready = true;
                 push(reports, Event::EngineReady);
             }
-            "error" => self.error(&event, reports),
+            "error" => return self.error(&event, reports),
             kind => return self.caller_event(kind, &event, reports),
         }
         Ok(())
@@ -261,24 +281,32 @@ impl Codec {
 
     /// Errors do not end the session (protocols 5.8). What an error means depends on what it
     /// answers, which the `event_id` that we gave says.
-    fn error(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+    fn error(
+        &mut self,
+        event: &ServerEvent<'_>,
+        reports: &mut VecDeque<Report>,
+    ) -> Result<(), Unread> {
         let error: ServerError =
             event.error.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let refused = error.event_id.as_deref();
         if error.is_fatal() || refused == Some("session") {
             push(reports, Event::EngineLost { fatal: true, why: error.class() });
-            return;
+            return Ok(());
         }
         let reply = refused
             .and_then(|id| id.strip_prefix("reply-")?.parse().ok())
             .map(ReplyId)
-            .filter(|reply| self.requested.contains(reply));
-        if let Some(reply) = reply {
-            self.requested.retain(|requested| *requested != reply);
-            let outcome = ReplyOutcome::Failed { fatal: false, why: error.class() };
-            push(reports, Event::ReplyEnded { reply, outcome, usage: Usage::default() });
+            .filter(|reply| self.requested.contains(reply))
+            .ok_or(Unread::Benign)?;
+        self.requested.retain(|requested| *requested != reply);
+        // A cancelled response may still run: asking at once would be refused again.
+        if error.is_busy() {
+            self.blocked = Some(reply);
+            return Err(Unread::Benign);
         }
-        // Anything else is benign: a cancel that came too late, an item that is already gone.
+        let outcome = ReplyOutcome::Failed { fatal: false, why: error.class() };
+        push(reports, Event::ReplyEnded { reply, outcome, usage: Usage::default() });
+        Ok(())
     }
 }
 

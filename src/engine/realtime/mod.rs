@@ -21,7 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use url::Url;
 
 use super::{Engine, FunctionSignature, Report};
-use crate::call::{Event, ReplyId, Role, Said};
+use crate::call::{Event, ReplyId, ReplyOutcome, Role, Said};
 use crate::clock;
 use crate::socket::{Received, Socket, small_buffers};
 use codec::{Codec, Unread};
@@ -76,6 +76,8 @@ pub struct Realtime {
     state: State,
     codec: Codec,
     reports: VecDeque<Report>,
+    /// The reply asked for last and the message that asked for it.
+    last_request: Option<(ReplyId, String)>,
     /// What waits for the connection to be there.
     waiting: VecDeque<String>,
     /// Audio among what waits, in base64 characters.
@@ -101,6 +103,7 @@ impl Realtime {
             codec: Codec::new(config.utterance_prefix.clone()),
             state: State::Dialling(Box::pin(dial(config))),
             reports: VecDeque::new(),
+            last_request: None,
             waiting,
             backlog: 0,
             silence_owed: 0,
@@ -122,8 +125,7 @@ impl Realtime {
     fn lose(&mut self, fatal: bool, why: impl Into<String>) {
         self.state = State::Lost;
         let why = why.into();
-        counter!("frontdesk_engine_errors_total", "class" => if fatal { "fatal" } else { "lost" })
-            .increment(1);
+        count_loss(fatal);
         self.reports.push_back(Report::Event(Event::EngineLost { fatal, why }));
     }
 
@@ -151,12 +153,10 @@ impl Realtime {
                     Err(Unread::Malformed) => {
                         counter!("frontdesk_engine_malformed_total").increment(1);
                     }
+                    Err(Unread::Benign) => count_error("benign"),
                 }
-                let is_lost =
-                    |report: &Report| matches!(report, Report::Event(Event::EngineLost { .. }));
-                if self.reports.iter().any(is_lost) {
-                    self.state = State::Lost;
-                }
+                self.repeat_unblocked();
+                self.count_reported();
             }
             Received::Binary => counter!("frontdesk_engine_malformed_total").increment(1),
             Received::Closed(code) => {
@@ -165,6 +165,35 @@ impl Realtime {
                 self.lose(code == Some(1008), why);
             }
             Received::Broken(why) => self.lose(false, why),
+        }
+    }
+
+    /// Counts the errors among what one message reported; a lost session is over.
+    fn count_reported(&mut self) {
+        for report in &self.reports {
+            match report {
+                Report::Event(Event::EngineLost { fatal, .. }) => {
+                    count_loss(*fatal);
+                    self.state = State::Lost;
+                }
+                Report::Event(Event::ReplyEnded {
+                    outcome: ReplyOutcome::Failed { fatal, .. },
+                    ..
+                }) => count_error(if *fatal { "fatal" } else { "refused" }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks again for a reply that another response was in the way of.
+    fn repeat_unblocked(&mut self) {
+        if let Some(reply) = self.codec.take_unblocked()
+            && let Some((last, request)) = &self.last_request
+            && *last == reply
+        {
+            let request = request.clone();
+            self.codec.requested(reply);
+            self.send_text(request);
         }
     }
 
@@ -240,11 +269,14 @@ impl Engine for Realtime {
     }
 
     fn reply(&mut self, reply: ReplyId, instructions: Option<&str>) {
+        let request = ClientEvent::create_response(reply, instructions).to_json();
+        self.last_request = Some((reply, request.clone()));
         self.codec.requested(reply);
-        self.send(&ClientEvent::create_response(reply, instructions));
+        self.send_text(request);
     }
 
     fn cancel(&mut self, reply: ReplyId) {
+        self.codec.cancelled(reply);
         let response_id = self.codec.response_id(reply).map(str::to_owned);
         self.send(&ClientEvent::CancelResponse {
             event_id: "cancel",
@@ -276,6 +308,16 @@ impl Engine for Realtime {
     fn is_flushed(&self) -> bool {
         matches!(&self.state, State::Open(socket) if socket.is_flushed())
     }
+}
+
+/// `fatal`: refused for good. `lost`: the connection is gone. `refused`: a reply was not made.
+/// `benign`: an error that needs nothing done.
+fn count_error(class: &'static str) {
+    counter!("frontdesk_engine_errors_total", "class" => class).increment(1);
+}
+
+fn count_loss(fatal: bool) {
+    count_error(if fatal { "fatal" } else { "lost" });
 }
 
 async fn dial(config: RealtimeConfig) -> Dialled {

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::codec::{Codec, Unread};
-use super::{RealtimeConfig, wire};
+use super::{Realtime, RealtimeConfig, wire};
 use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
-use crate::engine::{FunctionSignature, Report};
+use crate::engine::{Engine, FunctionSignature, Report};
+use crate::socket::Received;
 
 fn config(model: &str) -> RealtimeConfig {
     RealtimeConfig {
@@ -141,7 +142,7 @@ fn errors_are_classed() {
     let error = |body: Value| json!({"type": "error", "error": body});
     let benign = error(json!({"type": "invalid_request_error",
         "code": "response_cancel_not_active", "message": "no", "event_id": "cancel"}));
-    assert_eq!(read(&mut replying(), benign), Ok(vec![]));
+    assert_eq!(read(&mut replying(), benign), Err(Unread::Benign));
     let quota = error(json!({"type": "insufficient_quota", "code": null, "message": "pay"}));
     let lost = |why: &str| Report::Event(Event::EngineLost { fatal: true, why: why.into() });
     assert_eq!(read(&mut replying(), quota), Ok(vec![lost("insufficient_quota")]));
@@ -149,14 +150,37 @@ fn errors_are_classed() {
     assert_eq!(read(&mut replying(), session), Ok(vec![lost("invalid_value")]));
     let mut codec = Codec::default();
     codec.requested(REPLY);
-    let busy = error(json!({"code": "conversation_already_has_active_response",
-        "event_id": "reply-7"}));
-    let outcome = ReplyOutcome::Failed {
-        fatal: false,
-        why: "conversation_already_has_active_response".into(),
-    };
+    let limited = error(json!({"code": "rate_limit_exceeded", "event_id": "reply-7"}));
+    let outcome = ReplyOutcome::Failed { fatal: false, why: "rate_limit_exceeded".into() };
     let ended = Event::ReplyEnded { reply: REPLY, outcome, usage: Usage::default() };
-    assert_eq!(read(&mut codec, busy), Ok(vec![Report::Event(ended)]));
+    assert_eq!(read(&mut codec, limited), Ok(vec![Report::Event(ended)]));
+}
+
+#[test]
+fn a_reply_asked_for_too_early_is_asked_for_again_when_the_running_one_has_ended() {
+    let busy = json!({"type": "error", "error": {
+        "code": "conversation_already_has_active_response", "event_id": "reply-8"}});
+    let done = json!({"type": "response.done", "response": {"id": "resp_1",
+        "status": "cancelled"}});
+    let mut realtime = Realtime::dial(config("gpt-realtime-2.1"));
+    realtime.waiting.clear();
+    let told = |realtime: &mut Realtime, message: &Value| {
+        realtime.received(Received::Text(message.to_string().into()));
+        std::mem::take(&mut realtime.reports).len()
+    };
+    realtime.codec = replying();
+    realtime.reply(ReplyId(8), Some("Say goodbye."));
+    let asked = realtime.waiting.pop_front().unwrap();
+    assert_eq!(told(&mut realtime, &busy), 0, "it has not failed");
+    assert!(realtime.waiting.is_empty(), "it would be refused again");
+    assert_eq!(told(&mut realtime, &done), 1, "the end of the first");
+    assert_eq!(realtime.waiting.pop_front(), Some(asked));
+    // One that is no longer wanted is not asked for again.
+    assert_eq!(told(&mut realtime, &busy), 0);
+    realtime.cancel(ReplyId(8));
+    realtime.waiting.clear();
+    told(&mut realtime, &done);
+    assert!(realtime.waiting.is_empty());
 }
 
 #[test]
@@ -238,4 +262,26 @@ fn words_that_come_only_once_at_the_end_are_not_lost_and_never_doubled() {
         "status": "completed", "output": [{"type": "message", "status": "completed",
         "content": [{"type": "output_audio", "transcript": "Sure."}]}]}});
     assert_eq!(events(&mut replying(), vec![all])[..1], words);
+}
+
+#[test]
+fn errors_are_counted_by_class() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let told = |error: Value| {
+        let mut realtime = Realtime::dial(config("gpt-realtime-2.1"));
+        realtime.reply(REPLY, None);
+        let message = json!({"type": "error", "error": error}).to_string();
+        realtime.received(Received::Text(message.into()));
+    };
+    metrics::with_local_recorder(&recorder, || {
+        told(json!({"code": "response_cancel_not_active", "event_id": "cancel"}));
+        told(json!({"code": "rate_limit_exceeded", "event_id": "reply-7"}));
+        told(json!({"code": "insufficient_quota"}));
+        Realtime::dial(config("gpt-realtime-2.1")).received(Received::Closed(None));
+    });
+    let counted = recorder.handle().render();
+    for class in ["benign", "refused", "fatal", "lost"] {
+        let line = format!("frontdesk_engine_errors_total{{class=\"{class}\"}} 1");
+        assert!(counted.contains(&line), "{line} in {counted}");
+    }
 }

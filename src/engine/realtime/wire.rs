@@ -263,6 +263,11 @@ impl ServerError {
         [&self.code, &self.kind].into_iter().flatten().any(|word| FATAL.contains(&word.as_str()))
     }
 
+    /// Another response is running, which must end first.
+    pub(super) fn is_busy(&self) -> bool {
+        self.code.as_deref() == Some("conversation_already_has_active_response")
+    }
+
     /// A word for the log: never the message, which may quote what was said.
     pub(super) fn class(&self) -> String {
         let word = self.code.as_deref().or(self.kind.as_deref()).unwrap_or("error");
