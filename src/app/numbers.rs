@@ -37,7 +37,10 @@ fn describe() {
     describe_histogram!("frontdesk_webhook_seconds", "Voice webhook to its answer");
     describe_histogram!("frontdesk_first_audio_seconds", "Speech stopped to first audio sent");
     describe_histogram!("frontdesk_own_time_seconds", "Our own share of a turn, by what was sent");
-    describe_counter!("frontdesk_engine_errors_total", "Lost or refused engines, by class");
+    describe_counter!(
+        "frontdesk_engine_errors_total",
+        "Errors of the engine: fatal, lost, refused (a reply), benign"
+    );
     describe_gauge!("frontdesk_database_up", "Whether the database answers");
     describe_gauge!("frontdesk_log_spool_bytes", "Log on disk that the database has not");
     describe_gauge!("frontdesk_event_loop_lag_seconds", "How late a timer of one second was");

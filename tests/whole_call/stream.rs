@@ -60,10 +60,11 @@ impl Media {
     }
 }
 
-/// The status that a handshake is refused with.
+/// The status that a handshake is refused with; 101 if it is not.
 pub(crate) async fn refused(url: &str) -> u16 {
     match within(DEADLINE, Box::pin(connect_async(url))).await.unwrap() {
         Err(Error::Http(response)) => response.status().as_u16(),
+        Ok((_, response)) => response.status().as_u16(),
         other => panic!("{other:?}"),
     }
 }
