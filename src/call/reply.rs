@@ -12,6 +12,8 @@ const REPLY_MS: u64 = 6_000;
 /// How long the caller may wait for any audio, over all replies asked for since the last: one who
 /// speaks into the silence starts no new wait.
 const PATIENCE_MS: u64 = 12_000;
+/// A reply that is asked for has at least this long, however long the caller has waited.
+const LAST_WAIT_MS: u64 = 1_000;
 /// How long a cancelled reply may take to end.
 pub(super) const CANCEL_MS: u64 = 1_000;
 /// How often the same thing is asked for.
@@ -137,7 +139,8 @@ impl Call {
         self.playout.expect(Spoken::new(reply, purpose.clone(), turn, interruptible, since));
         if self.line == Line::Open {
             let patience_ms = PATIENCE_MS.saturating_sub(self.waited_ms);
-            self.timers.set(Timer::Reply, self.now.plus_ms(REPLY_MS.min(patience_ms)));
+            let wait_ms = patience_ms.clamp(LAST_WAIT_MS, REPLY_MS);
+            self.timers.set(Timer::Reply, self.now.plus_ms(wait_ms));
         }
         if let (Purpose::Goodbye(_), Some(farewell)) = (&purpose, &mut self.farewell) {
             farewell.reply = Some(reply);
