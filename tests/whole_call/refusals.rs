@@ -110,8 +110,15 @@ async fn a_deleted_agent_s_number_gets_an_apology_and_no_row() {
 #[tokio::test]
 async fn of_several_agents_with_one_number_the_active_one_answers() {
     let house = House::with(vec![], json!({})).await;
-    let newer = add_agent(&house.pool, NUMBER, json!({})).await;
-    house.sql(&format!("update voice_agents set status = 'inactive' where id = '{newer}'")).await;
+    // It gets the number and loses its service in one statement: what is remembered of the number
+    // is right before and after the notification.
+    let newer = add_agent(&house.pool, "+15559870002", json!({})).await;
+    house
+        .sql(&format!(
+            "update voice_agents set status = 'inactive', twilio_phone_number = '{NUMBER}'
+            where id = '{newer}'"
+        ))
+        .await;
     let sid = "CA00000000000000000000000000000001";
     house.ring(sid).await;
     let handle = house.app.exchange.registry.find(sid).unwrap();
