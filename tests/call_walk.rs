@@ -453,7 +453,7 @@ impl World {
         };
         let words = match which / 64 {
             0 | 1 => Words::Partial(text.to_owned()),
-            2 if which % 8 == 0 => Words::Inaudible,
+            2 if which.is_multiple_of(8) => Words::Inaudible,
             _ => Words::Final(text.to_owned()),
         };
         self.handle(Event::CallerWords { utterance, words });
