@@ -18,6 +18,7 @@ use crate::aftercall::reconciler::Reconciler;
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
+use crate::functions::Toolbox;
 use crate::line::directory::Directory;
 use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
@@ -134,6 +135,7 @@ impl App {
             log: log.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
+            toolbox: Arc::new(Toolbox { store: store.clone(), clock }),
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);

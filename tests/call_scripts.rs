@@ -201,6 +201,7 @@ fn usual_settings() -> CallSettings {
         reprompt_after_ms: 10_000,
         reprompts: 2,
         limit_ms: 1_800_000,
+        recall_budget_ms: None,
     }
 }
 
@@ -254,12 +255,22 @@ fn parse_event(text: &str) -> Event {
             Event::CallerWords { utterance: utterance.into(), words: Words::Partial(rest(2)) }
         }
         ["key", key] => Event::KeyPressed(key.chars().next().expect("a key is named")),
-        ["done", run, "failed", ..] => {
-            Event::FunctionDone { run: FunctionRun(number(run)), ok: false, output: rest(3) }
-        }
-        ["done", run, ..] => {
-            Event::FunctionDone { run: FunctionRun(number(run)), ok: true, output: rest(2) }
-        }
+        ["done", run, "failed", ..] => Event::FunctionDone {
+            run: FunctionRun(number(run)),
+            ok: false,
+            output: rest(3),
+            row: None,
+            then: None,
+            note: None,
+        },
+        ["done", run, ..] => Event::FunctionDone {
+            run: FunctionRun(number(run)),
+            ok: true,
+            output: rest(2),
+            row: None,
+            then: None,
+            note: None,
+        },
         ["mark", mark] => Event::MarkReturned(mark.parse::<Mark>().expect("a mark is named")),
         ["reply", reply, ref what @ ..] => reply_event(ReplyId(number(reply)), what, &rest(3)),
         _ => panic!("no such event: {text}"),
@@ -328,6 +339,12 @@ fn show(action: &Action) -> String {
             format!("dial engine{}", said.collect::<String>())
         }
         Action::Note(event) => format!("note {}", show_note(event)),
+        Action::Recall { recall, query } => format!("recall {} {query}", recall.0),
+        Action::SetContext { passages } => {
+            let ids = passages.iter().map(|passage| format!(" {}", passage.id));
+            format!("context{}", ids.collect::<String>())
+        }
+        Action::Transfer { target } => format!("transfer {} {}", target.name, target.number),
         Action::MoveToFallback => "move to fallback".to_owned(),
         Action::HangUp(end) => format!("hang up {}", lower(end)),
     }

@@ -66,6 +66,7 @@ fn settings() -> impl Strategy<Value = CallSettings> {
             reprompt_after_ms: idle * 2_000,
             reprompts,
             limit_ms: 60_000,
+            recall_budget_ms: None,
         },
     )
 }
@@ -169,6 +170,12 @@ impl World {
                 assert!(self.line_open, "moved a call without a line");
                 self.over = true;
             }
+            Action::Recall { .. } => {}
+            Action::SetContext { .. } => assert!(self.engine_ready),
+            Action::Transfer { .. } => {
+                assert!(self.line_open, "moved a call without a line");
+                self.over = true;
+            }
             Action::HangUp(_) => {
                 assert!(self.ended, "hung up without writing it down");
                 self.over = true;
@@ -258,7 +265,14 @@ impl World {
             Step::Drain => self.handle(Event::Drain),
             Step::FunctionDone(which) if !self.running.is_empty() => {
                 let run = self.running.swap_remove(usize::from(which) % self.running.len());
-                self.handle(Event::FunctionDone { run, ok: true, output: "{}".to_owned() });
+                self.handle(Event::FunctionDone {
+                    run,
+                    ok: true,
+                    output: "{}".to_owned(),
+                    row: None,
+                    then: None,
+                    note: None,
+                });
             }
             Step::FunctionDone(_) => {}
             Step::Stale(which) => self.stale(which),
@@ -338,9 +352,14 @@ impl World {
         self.handle(match which % 6 {
             0 => Event::ReplyAudio { reply, item: "item".to_owned(), bytes: 800 },
             1 => Event::MarkReturned(Mark { generation: 0, reply, ms: 100 }),
-            2 => {
-                Event::FunctionDone { run: FunctionRun(reply.0), ok: true, output: "{}".to_owned() }
-            }
+            2 => Event::FunctionDone {
+                run: FunctionRun(reply.0),
+                ok: true,
+                output: "{}".to_owned(),
+                row: None,
+                then: None,
+                note: None,
+            },
             3 => Event::Due(Timer::Limit),
             4 => Event::ReplyWords { reply, text: "stale".to_owned() },
             _ => {
@@ -406,6 +425,7 @@ proptest! {
             reprompt_after_ms: 0,
             reprompts: 0,
             limit_ms: 3_600_000,
+            recall_budget_ms: None,
         };
         let mut world = World::new(settings);
         world.take_step(Step::EngineReady);

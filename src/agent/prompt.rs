@@ -15,13 +15,16 @@ use crate::private::Private;
 const COMING_DAYS: usize = 14;
 
 /// The templates by file name, with what they say unless they are replaced.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("system.md", include_str!("../../prompts/system.md")),
     ("greeting.md", include_str!("../../prompts/greeting.md")),
     ("reprompt.md", include_str!("../../prompts/reprompt.md")),
     ("limit_warning.md", include_str!("../../prompts/limit_warning.md")),
     ("goodbye.md", include_str!("../../prompts/goodbye.md")),
     ("welcome_back.md", include_str!("../../prompts/welcome_back.md")),
+    ("filler.md", include_str!("../../prompts/filler.md")),
+    ("handover.md", include_str!("../../prompts/handover.md")),
+    ("handover_failed.md", include_str!("../../prompts/handover_failed.md")),
 ];
 
 /// All templates, parsed.
@@ -123,6 +126,13 @@ impl Prompts {
                 ("goodbye.md", context! { reason => reason, ..with_agent })
             }
             Purpose::WelcomeBack => ("welcome_back.md", with_agent),
+            Purpose::Filler => ("filler.md", with_agent),
+            Purpose::Handover(target) => {
+                ("handover.md", context! { target => target, ..with_agent })
+            }
+            Purpose::HandoverFailed(target) => {
+                ("handover_failed.md", context! { target => target, ..with_agent })
+            }
         };
         self.render(name, context).map(Some)
     }

@@ -220,6 +220,7 @@ impl AgentSettings {
             reprompt_after_ms: self.idle.reprompt_after_ms,
             reprompts: self.idle.reprompts,
             limit_ms: u64::from(self.limits.call_seconds) * 1000,
+            recall_budget_ms: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the core asks for: everything that can be done in a call, in one enum.
 
-use super::{End, FunctionRun, LogEvent, Mark, ReplyId};
+use super::{End, FunctionRun, LogEvent, Mark, Passage, RecallId, ReplyId, TransferTarget};
 
 /// One thing to do, in the order given.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,18 @@ pub enum Action {
     DeleteItem {
         /// The engine's name for the item.
         item: String,
+    },
+    /// Look up what the agent's own knowledge has on this. Answered once, by `Event::Recalled`.
+    Recall {
+        /// The id that its result carries.
+        recall: RecallId,
+        /// What the caller said.
+        query: String,
+    },
+    /// Put passages into the conversation, in the place of those that were put there before.
+    SetContext {
+        /// The passages, best first; none: only take the others away.
+        passages: Vec<Passage>,
     },
     /// Put a message into the conversation without asking for a reply.
     AddMessage {
@@ -68,6 +80,11 @@ pub enum Action {
     /// Leave the media stream: the caller goes on to the agent's fallback. The call's row is
     /// completed by what happens there.
     MoveToFallback,
+    /// Leave the media stream: the caller goes on to another party.
+    Transfer {
+        /// Who that is.
+        target: TransferTarget,
+    },
     /// End the call. Its last note has been written.
     HangUp(End),
 }
@@ -87,6 +104,12 @@ pub enum Purpose {
     Goodbye(GoodbyeReason),
     /// The line was lost for a moment and is back.
     WelcomeBack,
+    /// What the caller asked for takes a moment.
+    Filler,
+    /// The caller is about to be put through to this party.
+    Handover(String),
+    /// That party did not answer, and the caller is back.
+    HandoverFailed(String),
 }
 
 /// Why the agent says goodbye.

@@ -225,7 +225,12 @@ impl Call {
             Event::Due(timer) if self.timers.take_due(timer, self.now) => self.leave(),
             Event::EngineLost { .. } => self.leave(),
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
-            Event::FunctionDone { run, ok, output } => self.note_result(run, ok, output),
+            Event::FunctionDone { run, ok, output, row, note, .. } => {
+                self.note_result(run, ok, output, row);
+                if let Some(note) = note {
+                    self.note(note);
+                }
+            }
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What can happen in a call: everything that can wake the core, in one enum.
 
-use super::{FunctionRun, Mark, ReplyId, Timer};
+use super::{FunctionRun, LogEvent, Mark, RecallId, Recollection, ReplyId, Then, Timer};
 
 /// One thing that happened. Reports about what the core started carry the id that the core issued;
 /// a report about anything that is not current is dropped in one place.
@@ -103,7 +103,22 @@ pub enum Event {
         ok: bool,
         /// What the model is told, as JSON text.
         output: String,
+        /// The `functions.id` of the row that it came from; none for a built-in without one.
+        row: Option<String>,
+        /// What it asks of the call.
+        then: Option<Then>,
+        /// What it has to be written down besides.
+        note: Option<LogEvent>,
     },
+    /// A recall has ended.
+    Recalled {
+        /// Which.
+        recall: RecallId,
+        /// What came of it.
+        found: Recollection,
+    },
+    /// The other party could not be reached; the caller is coming back.
+    TransferFailed,
     /// The phone company says that everything before this mark was played, or thrown away.
     MarkReturned(Mark),
     /// The owner ends the call.

@@ -135,7 +135,7 @@ impl Call {
         self.keep(reply, call);
         self.expect_more();
         if ends_call {
-            self.function_done(run, true, DONE.to_owned());
+            self.function_done(run, true, DONE.to_owned(), None);
         }
         self.watch_functions();
     }
@@ -158,20 +158,32 @@ impl Call {
     }
 
     /// A function has been carried out, or has failed.
-    pub(super) fn function_done(&mut self, run: FunctionRun, ok: bool, output: String) {
-        self.note_result(run, ok, output);
+    pub(super) fn function_done(
+        &mut self,
+        run: FunctionRun,
+        ok: bool,
+        output: String,
+        row: Option<String>,
+    ) {
+        self.note_result(run, ok, output, row);
         self.watch_functions();
         self.give_outputs();
     }
 
     /// Keeps a function's output and writes it down. Only the first one counts.
-    pub(super) fn note_result(&mut self, run: FunctionRun, ok: bool, output: String) {
+    pub(super) fn note_result(
+        &mut self,
+        run: FunctionRun,
+        ok: bool,
+        output: String,
+        row: Option<String>,
+    ) {
         let now = self.now;
         let Some(call) = self.functions.in_flight().find(|call| call.run == run) else { return };
         let took_ms = now.ms_since(call.started);
         let result = json_or_text(&output);
         call.output = Some(output);
-        self.note(LogEvent::FunctionFinished { run: run.0, ok, took_ms, result });
+        self.note(LogEvent::FunctionFinished { run: run.0, ok, took_ms, result, row });
     }
 
     fn watch_functions(&mut self) {
@@ -187,7 +199,7 @@ impl Call {
         let late = |call: &&mut FunctionCall| now.ms_since(call.started) >= FUNCTION_MS;
         let runs: Vec<_> = self.functions.in_flight().filter(late).map(|call| call.run).collect();
         for run in runs {
-            self.function_done(run, false, TIMED_OUT.to_owned());
+            self.function_done(run, false, TIMED_OUT.to_owned(), None);
         }
         self.watch_functions();
     }

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TransferTarget;
+
 /// How a call ended, as `call_logs.status` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +44,29 @@ pub struct End {
     pub status: Status,
     /// `metadata.ended_by`.
     pub ended_by: EndedBy,
+}
+
+/// Whether the agent's knowledge was there when an answer was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retrieval {
+    /// It was.
+    Ready,
+    /// It was not there in time.
+    Late,
+    /// It could not be looked up.
+    Failed,
+    /// There is none to look up.
+    Off,
+}
+
+/// A passage that an answer was given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Its row in the agent's table.
+    pub id: i64,
+    /// Its cosine similarity to what the caller said.
+    pub similarity: f64,
 }
 
 /// One thing that is written down, as the `kind` and `data` of a `call_events` row. The time is
@@ -143,6 +168,51 @@ pub enum LogEvent {
         took_ms: u64,
         /// What the model was told; a string when it was not JSON.
         result: serde_json::Value,
+        /// The `functions.id` of the row that it came from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        row: Option<String>,
+    },
+    /// What an answer to the caller is grounded on; the last one of a turn counts.
+    Grounded {
+        /// The turn.
+        turn: u32,
+        /// Whether the agent's knowledge was there in time.
+        retrieval: Retrieval,
+        /// How long the look-up took, ms; none if it did not end.
+        took_ms: Option<u64>,
+        /// The passages that the engine was given.
+        chunks: Vec<Chunk>,
+    },
+    /// The caller said something that no passage is about.
+    Gap {
+        /// The turn.
+        turn: u32,
+        /// The words.
+        question: String,
+    },
+    /// The caller left a message with the agent.
+    MessageTaken {
+        /// The message.
+        text: String,
+        /// Where the caller can be reached.
+        callback: Option<String>,
+    },
+    /// The caller leaves the agent for another party.
+    TransferStarted {
+        /// Who that is.
+        target: TransferTarget,
+    },
+    /// That party answered and the conversation with it is over, or it did not answer.
+    TransferEnded {
+        /// Which of the two.
+        answered: bool,
+    },
+    /// The caller left a recorded message.
+    VoicemailLeft {
+        /// Where the recording is.
+        recording_url: String,
+        /// How long it is.
+        seconds: u64,
     },
     /// Tokens that a reply used.
     TokensUsed {

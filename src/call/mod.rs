@@ -17,12 +17,14 @@ mod turn;
 
 pub use action::{Action, GoodbyeReason, Purpose, Role, Said};
 pub use event::{Event, ReplyOutcome, Sent, Usage, Utterance, Words};
-pub use log::{End, EndedBy, LogEvent, Status};
+pub use log::{Chunk, End, EndedBy, LogEvent, Retrieval, Status};
 pub use record::CallRecord;
 pub use state::Call;
 
 use std::fmt;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// Time since the answer, in milliseconds. It prints and replays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +65,48 @@ pub struct ReplyId(pub u32);
 /// One run of a function, from 1. Issued by the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionRun(pub u32);
+
+/// One look-up in the agent's own knowledge, from 1. Issued by the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecallId(pub u32);
+
+/// A piece of the agent's own knowledge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passage {
+    /// Its row in the agent's table.
+    pub id: i64,
+    /// Its cosine similarity to what was looked up.
+    pub similarity: f64,
+    /// What it says.
+    pub text: String,
+}
+
+/// What came of a recall.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recollection {
+    /// These passages, best first; none if none is similar enough.
+    Found(Vec<Passage>),
+    /// It could not be looked up.
+    Failed,
+}
+
+/// Whom a caller is put through to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferTarget {
+    /// What the owner calls them.
+    pub name: String,
+    /// Their number, E.164.
+    pub number: String,
+}
+
+/// What a function that was carried out asks of the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// That it ends.
+    EndCall,
+    /// That the caller is put through.
+    Transfer(TransferTarget),
+}
 
 /// A mark in the audio that was sent: "when this comes back, `ms` of `reply` were played", unless
 /// the line was cleared since, which its generation tells. On the wire `generation:reply:ms`.
@@ -144,4 +188,7 @@ pub struct CallSettings {
     pub reprompts: u32,
     /// The longest call, ms.
     pub limit_ms: u64,
+    /// How long an answer waits for the agent's knowledge after the caller has stopped speaking,
+    /// ms; none: there is no knowledge to look up.
+    pub recall_budget_ms: Option<u64>,
 }

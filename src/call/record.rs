@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{End, LogEvent, ReplyId, Role, Said};
+use super::{Chunk, End, LogEvent, ReplyId, Retrieval, Role, Said};
 
 /// The transcript's line for speech whose words never came.
 const INAUDIBLE: &str = "[inaudible]";
@@ -18,6 +18,10 @@ pub struct CallRecord {
     keys: Vec<Keys>,
     replies: BTreeMap<u32, Reply>,
     functions: BTreeMap<u32, Function>,
+    grounds: BTreeMap<u32, Ground>,
+    gaps: Vec<String>,
+    messages: Vec<Value>,
+    voicemail: Option<Value>,
     input_tokens: u64,
     output_tokens: u64,
     end: Option<End>,
@@ -52,7 +56,15 @@ struct Function {
     turn: Option<u32>,
     name: String,
     arguments: Value,
+    row: Option<String>,
     outcome: Option<(bool, u64, Value)>,
+}
+
+/// What a turn's answer was grounded on.
+struct Ground {
+    retrieval: Retrieval,
+    took_ms: Option<u64>,
+    chunks: Vec<Chunk>,
 }
 
 /// The highest numbers that were given in a call.
@@ -111,10 +123,12 @@ impl CallRecord {
             }
             LogEvent::KeysPressed { keys, turn } => self.keys.push(Keys { turn, at_ms, keys }),
             LogEvent::FunctionCalled { run, turn, name, arguments } => {
-                self.functions.insert(run, Function { turn, name, arguments, outcome: None });
+                let function = Function { turn, name, arguments, row: None, outcome: None };
+                self.functions.insert(run, function);
             }
-            LogEvent::FunctionFinished { run, ok, took_ms, result } => {
+            LogEvent::FunctionFinished { run, ok, took_ms, result, row } => {
                 if let Some(function) = self.functions.get_mut(&run) {
+                    function.row = row;
                     function.outcome = Some((ok, took_ms, result));
                 }
             }
@@ -123,8 +137,21 @@ impl CallRecord {
                 self.output_tokens = self.output_tokens.saturating_add(output);
             }
             LogEvent::Ended(end) => self.end = Some(end),
+            LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
+                self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
+            }
+            LogEvent::Gap { question, .. } => self.gaps.push(question),
+            LogEvent::MessageTaken { text, callback } => {
+                self.messages.push(json!({"text": text, "callback": callback}));
+            }
+            LogEvent::VoicemailLeft { recording_url, seconds } => {
+                let voicemail = json!({"recording_url": recording_url, "seconds": seconds});
+                self.voicemail = Some(voicemail);
+            }
             LogEvent::LineOpened { .. }
             | LogEvent::LineLost {}
+            | LogEvent::TransferStarted { .. }
+            | LogEvent::TransferEnded { .. }
             | LogEvent::EngineReady {}
             | LogEvent::EngineLost { .. }
             | LogEvent::MovedToFallback { .. } => {}
@@ -172,9 +199,9 @@ impl CallRecord {
         set("functions", self.functions.values().map(Function::row).collect());
         let usage = json!({"input_tokens": self.input_tokens, "output_tokens": self.output_tokens});
         set("usage", usage);
-        set("gaps", json!([]));
-        set("messages", json!([]));
-        set("voicemail", Value::Null);
+        set("gaps", json!(self.gaps));
+        set("messages", json!(self.messages));
+        set("voicemail", json!(self.voicemail));
         set("recording", Value::Null);
         metadata
     }
@@ -245,6 +272,7 @@ impl CallRecord {
         // The latency is that of the first words that were heard. A reply that the caller talked
         // over before it began answered something else.
         let timed = || replies.iter().filter(|reply| reply.first_audio_ms.is_some());
+        let ground = self.grounds.get(&n);
         let first = timed().find(|reply| reply.heard_ms > 0).or_else(|| timed().next());
         json!({
             "n": n,
@@ -253,11 +281,11 @@ impl CallRecord {
             "agent": joined(replies.iter().map(|reply| reply.generated.as_str())),
             "heard": joined(replies.iter().map(|reply| reply.heard.as_str())),
             "interrupted": replies.iter().any(|reply| reply.interrupted),
-            "chunks": [],
+            "chunks": ground.map_or(&[][..], |ground| &ground.chunks),
             "functions": functions.map(|function| function.name.as_str()).collect::<Vec<_>>(),
-            "retrieval": "off",
+            "retrieval": ground.map_or(Retrieval::Off, |ground| ground.retrieval),
             "latency_ms": {
-                "retrieval": null,
+                "retrieval": ground.and_then(|ground| ground.took_ms),
                 "first_audio": first.and_then(|reply| reply.first_audio_ms),
                 "server": first.map(|reply| (reply.server_us + 500) / 1_000),
             },
@@ -287,7 +315,7 @@ impl Function {
             None => (None, None, Value::Null),
         };
         json!({
-            "id": null,
+            "id": self.row,
             "name": self.name,
             "arguments": self.arguments,
             "ok": ok,

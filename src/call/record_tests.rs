@@ -97,7 +97,13 @@ fn a_turn_joins_its_utterances_and_keys_and_names_its_functions() {
             name: "book".to_owned(),
             arguments: json!({"seats": 2}),
         },
-        LogEvent::FunctionFinished { run: 1, ok: true, took_ms: 120, result: json!({"id": 7}) },
+        LogEvent::FunctionFinished {
+            run: 1,
+            ok: true,
+            took_ms: 120,
+            result: json!({"id": 7}),
+            row: None,
+        },
         LogEvent::FunctionCalled {
             run: 2,
             turn: Some(1),
@@ -203,6 +209,7 @@ fn a_call_that_another_process_had_goes_on_in_its_own_time_and_numbers() {
         reprompt_after_ms: 10_000,
         reprompts: 2,
         limit_ms: 600_000,
+        recall_budget_ms: None,
     };
     let mut call = Call::resume(settings, record);
     let at = CallTime::from_ms(20_000);

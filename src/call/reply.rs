@@ -59,13 +59,15 @@ impl Wanted {
 /// Of two replies that are wanted, the one of the higher rank is asked for.
 fn rank(purpose: &Purpose) -> u8 {
     match purpose {
-        Purpose::Reprompt(_) => 0,
-        Purpose::LimitWarning => 1,
-        Purpose::WelcomeBack => 2,
-        Purpose::Greeting => 3,
-        Purpose::Answer => 4,
-        Purpose::Goodbye(GoodbyeReason::Done | GoodbyeReason::Idle) => 5,
-        Purpose::Goodbye(GoodbyeReason::Limit | GoodbyeReason::Ended) => 6,
+        Purpose::Filler => 0,
+        Purpose::Reprompt(_) => 1,
+        Purpose::LimitWarning => 2,
+        Purpose::WelcomeBack | Purpose::HandoverFailed(_) => 3,
+        Purpose::Greeting => 4,
+        Purpose::Answer => 5,
+        Purpose::Handover(_) => 6,
+        Purpose::Goodbye(GoodbyeReason::Done | GoodbyeReason::Idle) => 7,
+        Purpose::Goodbye(GoodbyeReason::Limit | GoodbyeReason::Ended) => 8,
     }
 }
 
@@ -83,6 +85,9 @@ fn name(purpose: &Purpose) -> &'static str {
         Purpose::LimitWarning => "limit_warning",
         Purpose::Goodbye(_) => "goodbye",
         Purpose::WelcomeBack => "welcome_back",
+        Purpose::Filler => "filler",
+        Purpose::Handover(_) => "handover",
+        Purpose::HandoverFailed(_) => "handover_failed",
     }
 }
 

@@ -187,7 +187,14 @@ impl Call {
                 self.reply_ended(reply, outcome, usage);
             }
             Event::Sent { reply, what, took_us } => self.sent(reply, what, took_us),
-            Event::FunctionDone { run, ok, output } => self.function_done(run, ok, output),
+            Event::FunctionDone { run, ok, output, row, then: _, note } => {
+                if let Some(note) = note {
+                    self.note(note);
+                }
+                self.function_done(run, ok, output, row);
+            }
+            Event::Recalled { .. } => {}
+            Event::TransferFailed => {}
             Event::MarkReturned(mark) => {
                 self.playout.mark_returned(mark);
                 self.settle_confirmed();

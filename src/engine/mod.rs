@@ -41,6 +41,9 @@ pub trait Engine: Send {
     /// Puts a message into the conversation.
     fn add_message(&mut self, role: Role, text: &str);
 
+    /// Puts a text beside the conversation, in the place of the one that was put there before.
+    fn set_context(&mut self, text: Option<&str>);
+
     /// Gives a function's output.
     fn give_output(&mut self, engine_call_id: &str, output: &str);
 

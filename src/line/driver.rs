@@ -21,7 +21,7 @@ use crate::agent::Agent;
 use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::Running;
+use crate::functions::{FunctionCaller, Running};
 use crate::private::Private;
 use crate::socket::WRITE_LIMIT;
 
@@ -63,6 +63,7 @@ pub(super) struct Line {
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
     pub(super) functions: FuturesUnordered<Running>,
+    pub(super) function_caller: Arc<FunctionCaller>,
     commands: mpsc::Receiver<Command>,
     pub(super) slot: Slot,
     /// When the task was made, and how old the call was then.
@@ -107,6 +108,12 @@ impl Line {
             true => clock::unix_now().saturating_sub(opening.started) * exchange.clock.speed(),
             false => Duration::ZERO,
         };
+        let function_caller = Arc::new(FunctionCaller {
+            agent: Arc::clone(&opening.agent),
+            call_log_id: opening.call_log_id,
+            call_sid: opening.call_sid.clone(),
+            caller: opening.caller.clone(),
+        });
         let mut line = Self {
             call: Call::resume(opening.agent.settings.call_settings(), opening.before),
             agent: opening.agent,
@@ -115,6 +122,7 @@ impl Line {
             engine: None,
             phone: None,
             functions: FuturesUnordered::new(),
+            function_caller,
             commands: opening.commands,
             slot: opening.slot,
             born: now,

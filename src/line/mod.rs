@@ -30,7 +30,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
 use crate::engine::Engine;
 use crate::engine::realtime::{Realtime, RealtimeConfig};
-use crate::functions;
+use crate::functions::{self, Toolbox};
 use crate::private::Private;
 use crate::socket::small_buffers;
 use driver::{Line, Opening};
@@ -50,6 +50,8 @@ pub struct Exchange {
     pub prompts: Prompts,
     /// How engines are reached.
     pub engines: Engines,
+    /// What functions work with.
+    pub toolbox: Arc<Toolbox>,
     /// This process.
     pub instance_id: Uuid,
 }
@@ -108,7 +110,7 @@ impl Exchange {
             voice: agent.settings.voice.clone(),
             language: agent.settings.language.split('-').next().map(str::to_owned),
             instructions: self.instructions(agent, caller),
-            functions: functions::signatures(),
+            functions: functions::signatures(agent),
             history: session.history,
             utterance_prefix: session.utterance_prefix,
         }))

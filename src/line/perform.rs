@@ -7,7 +7,7 @@ use super::control::STREAM_LIMIT;
 use super::driver::Line;
 use crate::call::{Action, LogEvent, Sent};
 use crate::clock::Stopwatch;
-use crate::functions;
+use crate::functions::{self, FunctionRequest};
 
 impl Line {
     /// Does one thing. Nothing here waits: what takes time is queued and reported back.
@@ -24,10 +24,13 @@ impl Line {
                     phone.clear();
                 }
             }
-            Action::RunFunction { run, engine_call_id: _, name, arguments } => {
+            Action::RunFunction { run, engine_call_id, name, arguments } => {
                 info!(run = run.0, function = name, "function called");
-                self.functions.push(functions::run(run, name, arguments));
+                let request = FunctionRequest { run, engine_call_id, name, arguments };
+                let toolbox = &self.exchange.toolbox;
+                self.functions.push(functions::run(toolbox, &self.function_caller, request));
             }
+            Action::Recall { .. } | Action::Transfer { .. } => {}
             Action::DialEngine { history } => {
                 warn!("dialling the engine anew");
                 self.dial(history);
@@ -55,6 +58,7 @@ impl Line {
             Action::TruncateItem { item, heard_ms } => engine.truncate(&item, heard_ms),
             Action::DeleteItem { item } => engine.delete(&item),
             Action::AddMessage { role, text } => engine.add_message(role, &text),
+            Action::SetContext { .. } => engine.set_context(None),
             Action::GiveOutput { engine_call_id, output } => {
                 engine.give_output(&engine_call_id, &output);
             }
@@ -62,6 +66,8 @@ impl Line {
             | Action::PlaceMark(_)
             | Action::ClearLine
             | Action::RunFunction { .. }
+            | Action::Recall { .. }
+            | Action::Transfer { .. }
             | Action::DialEngine { .. }
             | Action::MoveToFallback
             | Action::HangUp(_) => {}

@@ -301,6 +301,8 @@ impl Engine for Realtime {
         self.send(&ClientEvent::message(role, text));
     }
 
+    fn set_context(&mut self, _text: Option<&str>) {}
+
     fn give_output(&mut self, engine_call_id: &str, output: &str) {
         self.send(&ClientEvent::output(engine_call_id, output));
     }
