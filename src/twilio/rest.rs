@@ -26,7 +26,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// How long the rest of an answer may take after its status.
 const BODY_LIMIT: Duration = Duration::from_secs(2);
 /// How long a request may take with everything that is tried again.
-const TOTAL_LIMIT: Duration = Duration::from_secs(10);
+const TOTAL_LIMIT: Duration = Duration::from_secs(8);
 /// The first wait before something is tried again; each next one is twice as long.
 const BACKOFF: Duration = Duration::from_millis(250);
 /// The largest answer that is read.

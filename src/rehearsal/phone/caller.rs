@@ -78,8 +78,15 @@ impl Caller {
 
     /// Whether words or keys of the script are still to come.
     pub(super) fn has_more_to_say(&self) -> bool {
+        let done = self.progress.as_ref().map_or(0, |progress| progress.done);
         let rest = self.steps.get(self.at..).unwrap_or_default();
-        rest.iter().any(|step| matches!(step, Step::Say(_) | Step::Press(_)))
+        rest.iter().zip(std::iter::once(done).chain(std::iter::repeat(0))).any(|(step, done)| {
+            match step {
+                Step::Say(sample) => done < sample.frames(),
+                Step::Press(keys) => done < keys.chars().count(),
+                _ => false,
+            }
+        })
     }
 
     /// When the caller's last word ended, if that has not been asked since.
