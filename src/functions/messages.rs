@@ -130,8 +130,8 @@ pub(super) async fn send_sms(
         );
     };
     let Some(from) = &caller.agent.number else { return Outcome::refused(NO_TEXTS) };
-    if let Err(outcome) = caller.texts.begin(&request.engine_call_id, text) {
-        return outcome;
+    if let Some(instead) = caller.texts.begin(&request.engine_call_id, text) {
+        return instead;
     }
     // Dropped here, it stays among those that may have been sent.
     let sent = toolbox.twilio.send_message(&caller.agent, &to, from, text).await;
@@ -159,19 +159,19 @@ pub(super) async fn send_sms(
 const NO_TEXTS: &str = "no texts can be sent from this line; say it instead";
 
 impl Texts {
-    /// Takes a place for a text before it is sent.
-    fn begin(&self, engine_call_id: &str, body: &str) -> Result<(), Outcome> {
+    /// Takes a place for a text before it is sent. For one that is not to be sent, says why.
+    fn begin(&self, engine_call_id: &str, body: &str) -> Option<Outcome> {
         let mut texts = self.all();
         let same =
             |text: &&Text| text.engine_call_id == engine_call_id || text.body.reveal() == body;
         if let Some(text) = texts.iter().find(same) {
-            return Err(match text.is_taken {
+            return Some(match text.is_taken {
                 true => Outcome::done(json!({"sent": true, "before": true})),
                 false => Outcome::refused(MAY_BE_SENT),
             });
         }
         if texts.len() == TEXTS_MAX {
-            return Err(Outcome::refused(format!(
+            return Some(Outcome::refused(format!(
                 "{TEXTS_MAX} texts were sent in this call, and no more may be; say it instead"
             )));
         }
@@ -180,7 +180,7 @@ impl Texts {
             body: Private::new(body.to_owned()),
             is_taken: false,
         });
-        Ok(())
+        None
     }
 
     /// What came of a text. One that was certainly not sent gives its place back.
