@@ -1,5 +1,7 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+mod appointments;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -101,13 +103,15 @@ impl Outcome {
 
 /// What the model may call.
 pub fn signatures(_agent: &Agent) -> Vec<FunctionSignature> {
-    vec![FunctionSignature {
+    let mut signatures = vec![FunctionSignature {
         name: "end_call".into(),
         description: "Hang up. Say goodbye first, in the same reply. Use it only when the caller \
                       has said goodbye or clearly has nothing more to ask."
             .into(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
-    }]
+    }];
+    signatures.extend(appointments::signatures());
+    signatures
 }
 
 /// Carries out a function. `end_call` never comes here: the core does it.
@@ -127,9 +131,26 @@ pub fn run(
 }
 
 async fn carry_out(
-    _toolbox: &Toolbox,
-    _caller: &FunctionCaller,
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
-    Outcome::refused(format!("there is no function called {}; do not call it again", request.name))
+    let arguments: Value = serde_json::from_str(&request.arguments).unwrap_or_default();
+    match request.name.as_str() {
+        "check_availability" => {
+            appointments::check_availability(toolbox, caller, request, &arguments).await
+        }
+        "book_appointment" => {
+            appointments::book_appointment(toolbox, caller, request, &arguments).await
+        }
+        "reschedule_appointment" => {
+            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
+        }
+        "cancel_appointment" => {
+            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
+        }
+        name => {
+            Outcome::refused(format!("there is no function called {name}; do not call it again"))
+        }
+    }
 }
