@@ -33,7 +33,9 @@ fn hours(schedule: Value, zone: &str) -> Hours {
         timezone: Some(zone.to_owned()),
         ..BusinessSource::default()
     };
-    let agent = Agent::new(AgentSource { business: Some(business), ..AgentSource::default() });
+    let status = "active".to_owned();
+    let agent =
+        Agent::new(AgentSource { status, business: Some(business), ..AgentSource::default() });
     assert_eq!(agent.faults, []);
     agent.hours
 }
