@@ -1,5 +1,6 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+mod appointments;
 #[cfg(test)]
 mod fixture;
 mod knowledge;
@@ -125,6 +126,7 @@ pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
     };
     let mut signatures = vec![end_call, knowledge::signature(), messages::take_message_signature()];
     signatures.extend(messages::send_sms_signature(agent, &toolbox.twilio));
+    signatures.extend(appointments::signatures());
     signatures
 }
 
@@ -149,13 +151,25 @@ async fn carry_out(
     caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
-    let arguments = serde_json::from_str(&request.arguments).unwrap_or_default();
+    let arguments: Value = serde_json::from_str(&request.arguments).unwrap_or_default();
     match request.name.as_str() {
         knowledge::SEARCH_KNOWLEDGE => {
             knowledge::search_knowledge(toolbox, caller, request, &arguments).await
         }
         "take_message" => messages::take_message(toolbox, caller, request, &arguments).await,
         "send_sms" => messages::send_sms(toolbox, caller, request, &arguments).await,
+        "check_availability" => {
+            appointments::check_availability(toolbox, caller, request, &arguments).await
+        }
+        "book_appointment" => {
+            appointments::book_appointment(toolbox, caller, request, &arguments).await
+        }
+        "reschedule_appointment" => {
+            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
+        }
+        "cancel_appointment" => {
+            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
+        }
         name => {
             Outcome::refused(format!("there is no function called {name}; do not call it again"))
         }
