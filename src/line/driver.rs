@@ -18,6 +18,7 @@ use super::phone::{FromPhone, Phone, pieces};
 use super::registry::{Command, Slot};
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
+use crate::agent::history::History;
 use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
@@ -43,6 +44,8 @@ pub struct Opening {
     pub call_sid: String,
     /// Who calls.
     pub caller: Private<String>,
+    /// What is known of them from before.
+    pub history: History,
     /// When the webhook came, since the Unix epoch.
     pub started: Duration,
     /// The number of its next event; more than 1 when another process had the call before.
@@ -59,6 +62,7 @@ pub(super) struct Line {
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
+    history: History,
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
@@ -118,6 +122,7 @@ impl Line {
             call: Call::resume(opening.agent.settings.call_settings(), opening.before),
             agent: opening.agent,
             caller: opening.caller,
+            history: opening.history,
             notes,
             engine: None,
             phone: None,
@@ -150,6 +155,7 @@ impl Line {
         self.engine = Some(self.exchange.dial(
             &self.agent,
             &self.caller,
+            &self.history,
             Session {
                 // Names of another session may be the same.
                 utterance_prefix: match self.notes.next_seq() {

@@ -10,6 +10,7 @@ mod changes;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod events;
+mod history;
 mod instances;
 pub mod migrate;
 pub mod sample;
