@@ -14,6 +14,7 @@ mod history;
 mod instances;
 pub mod migrate;
 pub mod sample;
+mod shown;
 
 pub use agents::{AgentRow, BusinessRow};
 pub use calls::{
@@ -23,6 +24,7 @@ pub use calls::{
 pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
 pub use instances::{Abandoned, InstanceBeat};
+pub use shown::AppointmentRow;
 
 use std::borrow::Cow;
 use std::time::Duration;

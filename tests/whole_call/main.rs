@@ -3,6 +3,8 @@
 //! is faster than the wall's.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod abuse;
+mod booking;
 #[path = "../common/database.rs"]
 mod common_database;
 mod conversation;
