@@ -1,6 +1,7 @@
 //! What an agent is: its settings, its hours and its prompt. Pure.
 
 mod fault;
+pub mod history;
 pub mod hours;
 pub mod phone_number;
 pub mod prompt;

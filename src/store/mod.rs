@@ -11,10 +11,12 @@ mod changes;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod events;
+mod history;
 mod instances;
 pub mod migrate;
 mod passages;
 pub mod sample;
+mod shown;
 
 pub use agents::{AgentRow, BusinessRow};
 pub use appointments::{Appointment, Deed, NewAppointment, Placement};
@@ -26,6 +28,7 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
 pub use instances::{Abandoned, InstanceBeat};
 pub use passages::PassageRow;
+pub use shown::AppointmentRow;
 
 use std::borrow::Cow;
 use std::time::Duration;
