@@ -176,8 +176,9 @@ fn read_range(value: &Value) -> Option<Range> {
     (open < DAY_MINUTES).then_some(Range { open, close })
 }
 
-/// `09:00`, `9:00`, `09:00:00`, `24:00`, `9 am`, `5:30 PM`, in minutes.
-fn read_time(text: &str) -> Option<u16> {
+/// `09:00`, `9:00`, `09:00:00`, `24:00`, `9 am`, `5:30 PM`, in minutes after midnight; seconds do
+/// not count.
+pub fn read_time(text: &str) -> Option<u16> {
     let text = text.trim().to_ascii_lowercase();
     let (clock, half_day) = match (text.strip_suffix("am"), text.strip_suffix("pm")) {
         (Some(clock), _) => (clock, Some(0)),

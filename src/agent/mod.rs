@@ -1,10 +1,23 @@
-//! What an agent is: its settings, its hours and its prompt. Pure.
+//! What an agent is: its settings, its hours, its prompt and its functions. Pure.
 
+pub mod arguments;
+#[cfg(test)]
+mod arguments_tests;
 mod fault;
+pub mod flow;
+pub mod form;
+#[cfg(test)]
+mod form_tests;
+pub mod function;
+#[cfg(test)]
+mod function_tests;
 pub mod hours;
+pub mod json_api;
 pub mod phone_number;
 pub mod prompt;
 pub mod settings;
+pub mod template;
+mod variables;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +29,9 @@ pub use fault::SettingFault;
 
 use crate::private::Private;
 use fault::Faults;
+use function::{FunctionSource, Functions};
 use hours::Hours;
+use phone_number::Region;
 use settings::{AgentSettings, WhenClosed};
 
 /// The configured persona that answers a number.
@@ -42,6 +57,8 @@ pub struct Agent {
     pub business: Business,
     /// When that is open.
     pub hours: Hours,
+    /// What its owner lets it do.
+    pub functions: Functions,
     /// When the agent was made, in microseconds since 1970: of several with one number the newest
     /// answers.
     pub created_at_us: i64,
@@ -126,6 +143,8 @@ pub struct AgentSource {
     pub created_at_us: i64,
     /// The row of `business_details`, if there is one.
     pub business: Option<BusinessSource>,
+    /// The rows of `functions`, the oldest first.
+    pub functions: Vec<FunctionSource>,
 }
 
 /// A row of `business_details`, not yet checked.
@@ -167,6 +186,8 @@ impl Agent {
             }
             normal
         });
+        let region = number.as_deref().and_then(Region::of);
+        let functions = Functions::read(source.functions, region, &mut faults);
         Self {
             id: source.id,
             name: source.name,
@@ -192,6 +213,7 @@ impl Agent {
                     .unwrap_or(60),
             },
             hours,
+            functions,
             created_at_us: source.created_at_us,
         }
     }

@@ -10,17 +10,19 @@ mod changes;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod events;
+mod functions;
 mod instances;
 pub mod migrate;
 pub mod sample;
 
-pub use agents::{AgentRow, BusinessRow};
+pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use calls::{
     Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall,
     StreamClaim,
 };
 pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
+pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat};
 
 use std::borrow::Cow;
