@@ -2,9 +2,11 @@
 
 mod fault;
 pub mod hours;
+pub mod json_api;
 pub mod phone_number;
 pub mod prompt;
 pub mod settings;
+pub mod template;
 #[cfg(test)]
 mod tests;
 
