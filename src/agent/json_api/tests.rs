@@ -146,7 +146,10 @@ fn the_owner_may_choose_the_host_in_the_settings() {
             .unwrap(),
         "https://tenant-1.crm.example/orders?id=7"
     );
-    assert_eq!(url("https://x{{ secrets.KEY }}/orders", args), Err(RequestError::Address));
+    assert_eq!(
+        url("https://u:{{ secrets.HOST }}@crm.example/orders", args),
+        Err(RequestError::Address)
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod facts;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use minijinja::value::{Serde, Value as Context};
@@ -307,8 +308,21 @@ fn environment(place: Place) -> Environment<'static> {
     // Both would show the values that went in.
     environment.set_debug(false);
     environment.remove_global("debug");
+    for name in ["default", "d"] {
+        environment.add_filter(name, or_default);
+    }
     environment.set_formatter(move |output, _, value| write(output, place, value));
     environment
+}
+
+/// The engine's own stands in only for what does not exist; what was not given is there, and empty.
+fn or_default(value: Context, other: Option<Context>, lax: Option<bool>) -> Context {
+    let is_nothing = value.is_undefined() || value.is_none();
+    if is_nothing || (lax == Some(true) && !value.is_true()) {
+        other.unwrap_or_else(|| Context::from(""))
+    } else {
+        value
+    }
 }
 
 fn write(output: &mut Output<'_>, place: Place, value: &Context) -> Result<(), minijinja::Error> {
@@ -348,9 +362,15 @@ fn syntax(error: minijinja::Error) -> TemplateError {
 /// The text of a failure can have values in it: it goes no further.
 fn failed(error: &minijinja::Error, source: &str) -> TemplateError {
     match (error.kind(), error.range()) {
-        (ErrorKind::UndefinedError, Some(range)) => {
-            TemplateError::Missing(source.get(range).unwrap_or(source).trim().to_owned())
-        }
+        (ErrorKind::UndefinedError, Some(range)) => TemplateError::Missing(name_at(source, range)),
         (kind, _) => TemplateError::Failed { kind, line: error.line().unwrap_or(0) },
     }
+}
+
+/// What stands at `range` of a source. The engine's range of `a.b.c` may begin behind the `a`.
+fn name_at(source: &str, range: Range<usize>) -> String {
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let before = source.get(..range.start).unwrap_or_default();
+    let start = before.trim_end_matches(is_of_name).len();
+    source.get(start..range.end).unwrap_or(source).trim().to_owned()
 }

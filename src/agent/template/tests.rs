@@ -44,6 +44,9 @@ fn one_expression_keeps_its_type_and_anything_else_is_a_text() {
         (json!("{{ args.party }} of {{ args.list }}"), json!("4 of [1,\"x\"]")),
         (json!("<{{ args.none }}>"), json!("<>")),
         (json!("{{ args.notes | default('none') }}"), json!("none")),
+        (json!("{{ args.none | default('none') }}"), json!("none")),
+        (json!("{{ args.empty | default('none') }}"), json!("")),
+        (json!("{{ args.empty | d('none', true) }}"), json!("none")),
         (json!("{% if args.none %}x{% endif %}"), json!("")),
         (
             json!({"a": [{"b": "Dear {{ args.name }}", "c": 1}]}),
@@ -62,6 +65,7 @@ fn what_is_missing_is_named_with_its_field() {
         (json!("on {{ args.date }}"), "args.date is missing"),
         (json!({"a": [1, "{{ args.date.day }}"]}), "a: 1: args.date.day is missing"),
         (json!("{% if args.date %}x{% endif %}"), "args.date is missing"),
+        (json!("at {{ args.date.day.hour }}"), "args.date.day is missing"),
     ] {
         let found = rendered(&template).unwrap_err();
         assert_eq!(found.to_string(), error, "{template}");

@@ -4,8 +4,11 @@
 #[cfg(test)]
 mod tests;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::guard::{Client, GuardError, Request, Response};
@@ -21,20 +24,30 @@ const RESULT_BYTES_MAX: usize = 3_800;
 /// The longest answer to a request that was refused, which often says what to correct.
 const REASON_BYTES_MAX: usize = 400;
 
-/// Asks the service of `row`. The answer is one to `request`, whose engine call id keeps a deed
-/// from being done twice by services that know the header `Idempotency-Key`.
+/// A row of type `json_api`.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'r> {
+    /// `functions.id`.
+    pub(super) id: Uuid,
+    /// What the request is.
+    pub(super) api: &'r JsonApi,
+    /// The names of what it takes.
+    pub(super) names: &'r [String],
+}
+
+/// Asks the service of a row.
 pub(super) async fn json_api(
     client: &Client,
     caller: &FunctionCaller,
     request: &FunctionRequest,
-    row: Uuid,
-    api: &JsonApi,
+    row: Row<'_>,
     arguments: &Value,
 ) -> Outcome {
+    let Row { id, api, names } = row;
     let secrets = Secrets::of(&caller.agent.settings.secrets);
-    let outcome = match api.request(&values(caller, arguments)) {
+    let outcome = match api.request(&values(caller, names, arguments)) {
         Ok(filled) => {
-            let filled = with_key(filled, caller.call_log_id, &request.engine_call_id);
+            let filled = with_key(filled, &key(caller, request, id, arguments));
             let request = Request {
                 agent: caller.agent.id,
                 time_limit: api.time_limit,
@@ -46,21 +59,23 @@ pub(super) async fn json_api(
             match client.send(request).await {
                 Ok(response) => answered(api, &secrets, response),
                 Err(error) => {
-                    tracing::warn!(function = %row, reason = %error, "a service gave no answer");
+                    tracing::warn!(function = %id, reason = %error, "a service gave no answer");
                     Outcome::refused(no_answer(error, api.is_idempotent()))
                 }
             }
         }
         Err(error) => {
-            tracing::warn!(function = %row, reason = %error, "a request cannot be made");
+            tracing::warn!(function = %id, reason = %error, "a request cannot be made");
             Outcome::refused(not_made(&error))
         }
     };
-    Outcome { row: Some(row), ..outcome }
+    Outcome { row: Some(id), ..outcome }
 }
 
-/// What templates are filled in with.
-fn values(caller: &FunctionCaller, arguments: &Value) -> minijinja::Value {
+/// What templates are filled in with. What is optional and was not given is there, and empty.
+fn values(caller: &FunctionCaller, names: &[String], arguments: &Value) -> minijinja::Value {
+    let mut args: Map<_, _> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
+    args.extend(arguments.as_object().cloned().unwrap_or_default());
     let agent = &caller.agent;
     let facts = Facts {
         // What is not a number is the caller's choice of words.
@@ -74,18 +89,23 @@ fn values(caller: &FunctionCaller, arguments: &Value) -> minijinja::Value {
     let secrets = agent.settings.secrets.iter();
     let secrets = secrets.map(|(name, secret)| (name.as_str(), secret.reveal().as_str()));
     let mut values = facts.values();
-    values.insert("args".to_owned(), value_of(arguments));
+    values.insert("args".to_owned(), value_of(&args.into()));
     values.insert("secrets".to_owned(), minijinja::Value::from_pairs(secrets));
     minijinja::Value::from_pairs(values)
 }
 
-fn with_key(mut request: ApiRequest, call_log_id: Uuid, engine_call_id: &str) -> ApiRequest {
-    let key = HeaderValue::try_from(format!("{call_log_id}-{engine_call_id}"));
-    if let Ok(key) = key
+/// What keeps a deed from being done twice by services that know the header: the same for the same
+/// wish of the model, which a service learns nothing from.
+fn key(caller: &FunctionCaller, request: &FunctionRequest, row: Uuid, arguments: &Value) -> String {
+    let wish = json!([caller.call_log_id, request.engine_call_id, row, arguments]).to_string();
+    URL_SAFE_NO_PAD.encode(Sha256::digest(wish))
+}
+
+fn with_key(mut request: ApiRequest, key: &str) -> ApiRequest {
+    if let Ok(key) = HeaderValue::try_from(key)
         && !request.method.is_idempotent()
     {
-        let name = HeaderName::from_static("idempotency-key");
-        request.headers.entry(name).or_insert(key);
+        request.headers.entry(HeaderName::from_static("idempotency-key")).or_insert(key);
     }
     request
 }
@@ -94,7 +114,7 @@ fn with_key(mut request: ApiRequest, call_log_id: Uuid, engine_call_id: &str) ->
 fn not_made(error: &RequestError) -> String {
     match error {
         RequestError::Template(error) => match error.missing() {
-            Some(name) if name.starts_with("args") => {
+            Some(name) if name.contains("args.") => {
                 format!("{name} is missing or empty; call again with it")
             }
             _ => NOT_SET_UP.to_owned(),

@@ -37,12 +37,18 @@ fn request() -> FunctionRequest {
     }
 }
 
+fn row(api: &JsonApi) -> Row<'_> {
+    Row { id: ROW, api, names: &[] }
+}
+
 async fn call(service: &Service, mut data: Value, arguments: Value) -> Outcome {
     let path = data["url"].as_str().unwrap_or("/").to_owned();
     data["url"] = json!(format!("http://{}{path}", service.address));
     let client = Client::new(vec![service.allowed()]).unwrap();
     let api = JsonApi::read(&data).unwrap();
-    json_api(&client, &caller(), &request(), ROW, &api, &arguments).await
+    let names = ["id".to_owned(), "note".to_owned()];
+    let row = Row { id: ROW, api: &api, names: &names };
+    json_api(&client, &caller(), &request(), row, &arguments).await
 }
 
 /// What the model is told when a service answers so, and the service.
@@ -74,11 +80,40 @@ async fn a_service_is_asked_and_its_answer_is_data() {
     for line in [
         "authorization: Bearer hunter2/+\r\n",
         "content-type: application/json\r\n",
-        "idempotency-key: 00000000-0000-0000-0000-000000000001-call_1\r\n",
+        "idempotency-key: ",
         "\r\n\r\n{\"agent\":\"Bright Smiles\",\"call\":\"CA1\",\"id\":\"7\"}",
     ] {
         assert!(asked.contains(line), "{line} in {asked}");
     }
+}
+
+#[tokio::test]
+async fn the_same_wish_has_the_same_key_and_another_another() {
+    let service = Service::start(vec![answer(&json!(1))]).await;
+    let post = json!({"method": "POST", "body": {"id": "{{ args.id }}"}});
+    for id in ["7", "7", "8"] {
+        call(&service, post.clone(), json!({"id": id})).await;
+    }
+    call(&service, json!({"method": "PUT", "body": {"id": "{{ args.id }}"}}), json!({"id": "7"}))
+        .await;
+    let key = |asked: &String| {
+        asked.lines().find_map(|line| line.strip_prefix("idempotency-key: ").map(str::to_owned))
+    };
+    let keys: Vec<_> = service.asked().iter().map(key).collect();
+    assert!(keys[0].is_some() && keys[0] == keys[1] && keys[1] != keys[2], "{keys:?}");
+    assert_eq!(keys[3], None);
+}
+
+#[tokio::test]
+async fn what_is_optional_may_be_left_out() {
+    let data = json!({"method": "POST", "query": {"note": "{{ args.note }}"},
+                      "body": {"note": "{{ args.note }}", "text": "note: {{ args.note }}",
+                               "or": "{{ args.note | default('none') }}"}});
+    let (output, service) = told(data, vec![answer(&json!(1))]).await;
+    assert_eq!(output, json!({"ok": true, "result": 1}));
+    let asked = &service.asked()[0];
+    assert!(asked.starts_with("POST / HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.ends_with(r#"{"note":null,"or":"none","text":"note: "}"#), "{asked}");
 }
 
 #[tokio::test]
@@ -178,15 +213,16 @@ async fn no_answer_is_told_without_a_word_about_the_network() {
         "1\r\n1\r\n".into(),
     );
     let large = reply(200, "", &"1".repeat(RESPONSE_BYTES_MAX + 1));
-    for (replied, what) in [
-        (Reply::Silence, "the service did not answer in time"),
-        (drip, "the service did not answer in time"),
-        (Reply::Close, "the service broke off"),
-        (large, "the answer of the service is too large"),
-        (redirect(302, "http://169.254.169.254/latest"), "the service cannot be reached"),
+    let private = redirect(302, "http://169.254.169.254/latest");
+    for (replied, time_limit_ms, what) in [
+        (Reply::Silence, 300, "the service did not answer in time"),
+        (drip, 300, "the service did not answer in time"),
+        (Reply::Close, 20_000, "the service broke off"),
+        (large, 20_000, "the answer of the service is too large"),
+        (private, 20_000, "the service cannot be reached"),
     ] {
         for (method, rest) in [("GET", ""), ("POST", unknown)] {
-            let data = json!({"method": method, "timeout_ms": 400});
+            let data = json!({"method": method, "timeout_ms": time_limit_ms});
             let (output, _) = told(data, vec![replied.clone()]).await;
             assert_eq!(output, json!({"ok": false, "error": format!("{what}{rest}")}));
         }
@@ -198,7 +234,7 @@ async fn a_private_service_is_not_reached_unless_it_is_allowed() {
     let service = Service::start(vec![answer(&json!(1))]).await;
     let api = JsonApi::read(&json!({"method": "POST", "url": service.url("/").as_str()})).unwrap();
     let client = Client::new(Vec::new()).unwrap();
-    let outcome = json_api(&client, &caller(), &request(), ROW, &api, &json!({})).await;
+    let outcome = json_api(&client, &caller(), &request(), row(&api), &json!({})).await;
     let expected = json!({"ok": false, "error": "the service cannot be reached"});
     assert_eq!(outcome.output, expected);
     assert_eq!(service.connections(), 0);
@@ -210,7 +246,7 @@ async fn a_caller_who_hangs_up_ends_the_request() {
     let api = JsonApi::read(&json!({"url": service.url("/").as_str()})).unwrap();
     let client = Client::new(vec![service.allowed()]).unwrap();
     let running = clock::spawn(async move {
-        json_api(&client, &caller(), &request(), ROW, &api, &json!({})).await
+        json_api(&client, &caller(), &request(), row(&api), &json!({})).await
     });
     service.wait_for_connections(1).await;
     running.abort();
