@@ -18,7 +18,7 @@ use crate::aftercall::reconciler::Reconciler;
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
-use crate::functions::Toolbox;
+use crate::functions::{Toolbox, guard};
 use crate::line::directory::Directory;
 use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
@@ -66,6 +66,9 @@ pub enum StartError {
     /// The embedded database's sample.
     #[error("the embedded database failed: {0}")]
     Database(#[from] StoreError),
+    /// What reaches owners' services.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] reqwest::Error),
     /// The spool.
     #[error("DATA_DIR: the spool in {path} cannot be written: {source}")]
     Spool {
@@ -135,7 +138,11 @@ impl App {
             log: log.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
-            toolbox: Arc::new(Toolbox { store: store.clone(), clock }),
+            toolbox: Arc::new(Toolbox {
+                store: store.clone(),
+                clock,
+                services: guard::Client::new(config.private_tool_urls)?,
+            }),
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);

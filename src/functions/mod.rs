@@ -1,5 +1,12 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+pub mod guard;
+mod json_api;
+mod secrets;
+mod shorten;
+#[cfg(test)]
+mod test_service;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,6 +35,8 @@ pub struct Toolbox {
     pub store: Store,
     /// The time that calls live in.
     pub clock: Clock,
+    /// What reaches the services of owners.
+    pub services: guard::Client,
 }
 
 /// For whom functions are carried out. One for each call.
