@@ -19,6 +19,7 @@ use crate::agent::prompt::{PromptError, Prompts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
 use crate::functions::{Toolbox, guard};
+use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
 use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
@@ -66,9 +67,6 @@ pub enum StartError {
     /// The embedded database's sample.
     #[error("the embedded database failed: {0}")]
     Database(#[from] StoreError),
-    /// What reaches owners' services.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] reqwest::Error),
     /// The spool.
     #[error("DATA_DIR: the spool in {path} cannot be written: {source}")]
     Spool {
@@ -77,6 +75,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The HTTP client.
+    #[error("no HTTP client can be made: {0}")]
+    Http(#[from] reqwest::Error),
     /// A template.
     #[error("PROMPTS_DIR: {0}")]
     Prompt(#[from] PromptError),
@@ -132,6 +133,8 @@ impl App {
             LogWriter::start(store.clone(), spool.clone(), instance_id, database.is_up).map_err(
                 |source| StartError::Spool { path: spool.display().to_string(), source },
             )?;
+        let knowledge =
+            Arc::new(Knowledge::new(store.clone(), &config.openai, &config.models.embedding)?);
         let exchange = Arc::new(Exchange {
             clock,
             registry: Registry::new(config.calls_max),
@@ -140,6 +143,7 @@ impl App {
             engines: Engines { openai: config.openai, models: config.models },
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
+                knowledge,
                 clock,
                 services: guard::Client::new(config.private_tool_urls)?,
             }),

@@ -1,5 +1,7 @@
 //! What the agent is told: the templates of `prompts/`, filled in.
 
+mod quoted;
+
 use std::collections::BTreeMap;
 
 use jiff::Zoned;
@@ -8,14 +10,19 @@ use minijinja::{Environment, context};
 
 use super::phone_number::normalise_e164;
 use super::{Agent, AgentSource};
-use crate::call::{GoodbyeReason, Purpose};
+use crate::call::{GoodbyeReason, Passage, Purpose};
 use crate::private::Private;
 
 /// How many days the agent can name without working them out.
 const COMING_DAYS: usize = 14;
 
+/// The longest that one passage may be, in characters: about a page.
+const PASSAGE_MAX: usize = 2_000;
+/// The longest that all passages of a turn may be, in bytes. The best come first.
+const PASSAGES_MAX: usize = 16_000;
+
 /// The templates by file name, with what they say unless they are replaced.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("system.md", include_str!("../../prompts/system.md")),
     ("greeting.md", include_str!("../../prompts/greeting.md")),
     ("reprompt.md", include_str!("../../prompts/reprompt.md")),
@@ -25,6 +32,7 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("filler.md", include_str!("../../prompts/filler.md")),
     ("handover.md", include_str!("../../prompts/handover.md")),
     ("handover_failed.md", include_str!("../../prompts/handover_failed.md")),
+    ("context.md", include_str!("../../prompts/context.md")),
 ];
 
 /// All templates, parsed.
@@ -137,6 +145,19 @@ impl Prompts {
         self.render(name, context).map(Some)
     }
 
+    /// What the agent's knowledge has on what the caller has just said, best first; `None` if that
+    /// is nothing. What stands in a passage cannot pass for an instruction of ours, or leave the
+    /// block that it is in.
+    ///
+    /// # Errors
+    /// If a replaced template fails on these passages although it did not on the sample.
+    pub fn render_context(&self, passages: &[Passage]) -> Result<Option<String>, PromptError> {
+        if passages.is_empty() {
+            return Ok(None);
+        }
+        self.render("context.md", context! { passages => passage_texts(passages) }).map(Some)
+    }
+
     fn render(&self, name: &str, context: Value) -> Result<String, PromptError> {
         let template =
             self.environment.get_template(name).map_err(|source| broken(name, source))?;
@@ -147,6 +168,17 @@ impl Prompts {
 
 fn broken(name: &str, source: minijinja::Error) -> PromptError {
     PromptError::Broken { name: name.to_owned(), source }
+}
+
+/// The passages' texts, as many as there is room for.
+fn passage_texts(passages: &[Passage]) -> Vec<String> {
+    let mut used = 0;
+    let texts = passages.iter().map(|passage| quoted::passage(&passage.text, PASSAGE_MAX));
+    let fits = |text: &String| {
+        used += text.len();
+        used <= PASSAGES_MAX
+    };
+    texts.take_while(fits).collect()
 }
 
 /// What every template can say.

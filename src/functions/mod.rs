@@ -2,6 +2,7 @@
 
 pub mod guard;
 mod json_api;
+mod knowledge;
 mod secrets;
 mod shorten;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::agent::Agent;
 use crate::call::{Event, FunctionRun, LogEvent, Then};
 use crate::clock::{self, Clock};
 use crate::engine::FunctionSignature;
+use crate::knowledge::Knowledge;
 use crate::private::Private;
 use crate::store::Store;
 
@@ -33,6 +35,8 @@ const RUN_LIMIT: Duration = Duration::from_secs(25);
 pub struct Toolbox {
     /// The database.
     pub store: Store,
+    /// What businesses have written down.
+    pub knowledge: Arc<Knowledge>,
     /// The time that calls live in.
     pub clock: Clock,
     /// What reaches the services of owners.
@@ -110,13 +114,14 @@ impl Outcome {
 
 /// What the model may call.
 pub fn signatures(_agent: &Agent) -> Vec<FunctionSignature> {
-    vec![FunctionSignature {
+    let end_call = FunctionSignature {
         name: "end_call".into(),
         description: "Hang up. Say goodbye first, in the same reply. Use it only when the caller \
                       has said goodbye or clearly has nothing more to ask."
             .into(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
-    }]
+    };
+    vec![end_call, knowledge::signature()]
 }
 
 /// Carries out a function. `end_call` never comes here: the core does it.
@@ -136,9 +141,17 @@ pub fn run(
 }
 
 async fn carry_out(
-    _toolbox: &Toolbox,
-    _caller: &FunctionCaller,
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
-    Outcome::refused(format!("there is no function called {}; do not call it again", request.name))
+    let arguments = serde_json::from_str(&request.arguments).unwrap_or_default();
+    match request.name.as_str() {
+        knowledge::SEARCH_KNOWLEDGE => {
+            knowledge::search_knowledge(toolbox, caller, request, &arguments).await
+        }
+        name => {
+            Outcome::refused(format!("there is no function called {name}; do not call it again"))
+        }
+    }
 }

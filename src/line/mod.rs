@@ -10,6 +10,7 @@ pub mod driver;
 mod ledger;
 mod perform;
 mod phone;
+mod recall;
 pub mod record;
 pub mod registry;
 mod replay;
@@ -20,12 +21,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tracing::warn;
+use tracing::{Instrument, warn};
 use uuid::Uuid;
 
 use crate::agent::Agent;
 use crate::agent::prompt::Prompts;
-use crate::call::{Purpose, Said};
+use crate::call::{Passage, Purpose, Said};
 use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
 use crate::engine::Engine;
@@ -75,9 +76,15 @@ impl Exchange {
             agent = %opening.agent.id,
         );
         metrics::counter!("frontdesk_calls_started_total").increment(1);
-        let line = span.in_scope(|| Line::new(Arc::clone(self), opening));
+        let exchange = Arc::clone(self);
         // Should it ever panic, its slot is freed and the reconciler completes its row.
-        clock::spawn(line.run(span));
+        clock::spawn(async move {
+            let may_ask = exchange.log.is_database_up();
+            let knowledge = exchange.toolbox.knowledge.is_there(opening.agent.id, may_ask);
+            let has_knowledge = knowledge.instrument(span.clone()).await;
+            let line = span.in_scope(|| Line::new(exchange, opening, has_knowledge));
+            line.run(span).await;
+        });
     }
 
     /// What the agent is told for a whole call. A replaced template that fails on this agent must
@@ -98,6 +105,14 @@ impl Exchange {
         self.prompts.reply_instructions(purpose, agent).unwrap_or_else(|error| {
             warn!(%error, "a prompt template failed");
             Prompts::built_in().reply_instructions(purpose, agent).unwrap_or_default()
+        })
+    }
+
+    /// What the agent is told beside the conversation; none: nothing.
+    fn context(&self, passages: &[Passage]) -> Option<String> {
+        self.prompts.render_context(passages).unwrap_or_else(|error| {
+            warn!(%error, "a prompt template failed");
+            Prompts::built_in().render_context(passages).unwrap_or_default()
         })
     }
 

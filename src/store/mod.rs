@@ -13,6 +13,7 @@ mod events;
 mod functions;
 mod instances;
 pub mod migrate;
+mod passages;
 pub mod sample;
 
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
@@ -24,6 +25,7 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
 pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat};
+pub use passages::PassageRow;
 
 use std::borrow::Cow;
 use std::time::Duration;
