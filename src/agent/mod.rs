@@ -34,6 +34,9 @@ use hours::Hours;
 use phone_number::Region;
 use settings::{AgentSettings, WhenClosed};
 
+/// The longest appointment: a day. What claims to be longer is no length of an appointment.
+pub const APPOINTMENT_MAX_MINUTES: u32 = 24 * 60;
+
 /// The configured persona that answers a number.
 #[derive(Debug, Clone)]
 pub struct Agent {
@@ -209,7 +212,7 @@ impl Agent {
                 appointment_minutes: business
                     .appointment_minutes
                     .and_then(|minutes| u32::try_from(minutes).ok())
-                    .filter(|&minutes| minutes > 0)
+                    .filter(|minutes| (1..=APPOINTMENT_MAX_MINUTES).contains(minutes))
                     .unwrap_or(60),
             },
             hours,

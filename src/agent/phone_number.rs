@@ -67,6 +67,17 @@ pub fn normalise_local(text: &str, region: Option<Region>) -> Option<String> {
     is_possible.then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
 
+/// The number that a caller can be known and called back by, as E.164; `None` where it is withheld.
+/// Some networks put a word that is spelt on the keys in its place, and then everybody who
+/// withholds a number would seem to be one person.
+pub fn caller_number(from: &str) -> Option<String> {
+    const ANONYMOUS: &str = "+266696687";
+    const RESTRICTED: &str = "+7378742833";
+    const UNAVAILABLE: &str = "+86282452253";
+    normalise_e164(from)
+        .filter(|number| ![ANONYMOUS, RESTRICTED, UNAVAILABLE].contains(&number.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +107,7 @@ mod tests {
             assert_eq!(normalise_e164(written).as_deref(), expected, "{written}");
         }
     }
+
     #[test]
     fn numbers_are_understood_as_they_are_dialled_where_the_business_is() {
         for (number, region, expected) in [
@@ -113,6 +125,22 @@ mod tests {
         ] {
             let region = region.map(|number| Region::of(number).expect("a region"));
             assert_eq!(normalise_local(number, region).as_deref(), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_withheld_number_is_nobodys() {
+        for (from, expected) in [
+            ("+1 555 123-0001", Some("+15551230001")),
+            ("anonymous", None),
+            ("Restricted", None),
+            ("+266696687", None),
+            ("+7378742833", None),
+            ("+86282452253", None),
+            ("sip:anna@a.example", None),
+            ("", None),
+        ] {
+            assert_eq!(caller_number(from).as_deref(), expected, "{from}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! (`…_us`), so that no date type is chosen for the rest of the program.
 
 mod agents;
+mod appointments;
 mod calls;
 mod changes;
 #[cfg(feature = "embedded")]
@@ -17,6 +18,7 @@ mod passages;
 pub mod sample;
 
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
+pub use appointments::{Appointment, Deed, NewAppointment, Placement};
 pub use calls::{
     Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall,
     StreamClaim,

@@ -3,6 +3,7 @@
 //! is faster than the wall's.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod appointments;
 #[path = "../common/database.rs"]
 mod common_database;
 mod conversation;
