@@ -26,6 +26,7 @@ use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
 use crate::store::migrate::{MigrateError, SchemaState, is_current};
 use crate::store::{BadAddress, Changes, Store, StoreError};
+use crate::twilio::rest::TwilioRest;
 use crate::web::{Front, router, serve};
 
 /// Connections to a database of its own.
@@ -144,8 +145,9 @@ impl App {
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
                 knowledge,
-                clock,
                 services: guard::Client::new(config.private_tool_urls)?,
+                twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
+                clock,
             }),
             instance_id,
         });

@@ -229,9 +229,9 @@ impl FlowProgress {
         &self.values
     }
 
-    /// Whether nothing is asked any more.
-    pub fn is_over(&self) -> bool {
-        self.place == Place::Over
+    /// Whether it has come to its end with what was just taken.
+    pub fn has_just_ended(&self) -> bool {
+        self.place == Place::Over && self.steps > 0
     }
 
     fn answered(

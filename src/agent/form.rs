@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::arguments::Parameters;
 use super::fault::{Faults, Fields};
@@ -22,7 +23,7 @@ pub struct Form {
     /// What it is called.
     pub title: Option<String>,
     /// Where it is handed in; none if it is only kept.
-    pub submit_url: Option<String>,
+    pub submit_url: Option<Url>,
 }
 
 impl Form {
@@ -35,8 +36,8 @@ impl Form {
         let submit_url = match data.get("submit_url") {
             None => None,
             Some(_) => Some(data.accept("submit_url", "an http or https URL", faults, |value| {
-                let url = url::Url::parse(value.as_str()?.trim()).ok()?;
-                matches!(url.scheme(), "http" | "https").then(|| url.to_string())
+                let url = Url::parse(value.as_str()?.trim()).ok()?;
+                matches!(url.scheme(), "http" | "https").then_some(url)
             })?),
         };
         Some(Self { title, submit_url })

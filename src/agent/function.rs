@@ -1,7 +1,7 @@
 //! The rows of `functions`: what an owner lets the model do. A row that cannot be used is reported
 //! by its id and field and left out; it never breaks a call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +12,9 @@ use super::flow::{self, Flow};
 use super::form::{self, Form};
 use super::json_api::JsonApi;
 use super::phone_number::Region;
+use super::settings::read_numbers;
 use super::variables;
+use crate::private::Private;
 
 /// The most functions of an agent that are used.
 const FUNCTIONS_MAX: usize = 64;
@@ -126,7 +128,8 @@ impl Builtin {
         }
     }
 
-    fn named(name: &str) -> Option<Self> {
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|builtin| builtin.name() == name)
     }
 }
@@ -138,6 +141,8 @@ pub struct Functions {
     pub rows: Vec<AgentFunction>,
     /// The built-in ones that a row takes away and none gives.
     pub removed: BTreeSet<Builtin>,
+    /// Whom `transfer_call` rows name besides the settings: `data.targets`, E.164 by name.
+    pub(super) targets: BTreeMap<String, Private<String>>,
 }
 
 impl Functions {
@@ -171,7 +176,7 @@ impl Functions {
     }
 
     fn read_one(
-        &self,
+        &mut self,
         row: FunctionSource,
         region: Option<Region>,
         faults: &mut Faults,
@@ -189,6 +194,9 @@ impl Functions {
             Some("function") => Some(read_builtin(&fields, faults)?),
             _ => None,
         };
+        if builtin == Some(Builtin::TransferCall) {
+            self.targets.extend(read_numbers(&fields, faults));
+        }
         let name = self.read_name(row.name.as_deref(), builtin, &path, faults)?;
         let reserved: &[&str] = match kind {
             Some("form") => &[form::CONFIRMED],

@@ -174,7 +174,7 @@ pub struct BusinessSource {
 impl Agent {
     /// Checks what the rows say. What cannot be used is in [`Agent::faults`].
     pub fn new(source: AgentSource) -> Self {
-        let (settings, found) = AgentSettings::read(source.private_settings.reveal());
+        let (mut settings, found) = AgentSettings::read(source.private_settings.reveal());
         let mut faults = Faults(found);
         let business = source.business.unwrap_or_default();
         let schedule = business.operating_schedule.as_ref();
@@ -190,7 +190,8 @@ impl Agent {
             normal
         });
         let region = number.as_deref().and_then(Region::of);
-        let functions = Functions::read(source.functions, region, &mut faults);
+        let mut functions = Functions::read(source.functions, region, &mut faults);
+        settings.transfer_targets.append(&mut functions.targets);
         Self {
             id: source.id,
             name: source.name,

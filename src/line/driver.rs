@@ -22,7 +22,7 @@ use crate::agent::Agent;
 use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::{FunctionCaller, Running};
+use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
 use crate::private::Private;
 use crate::socket::WRITE_LIMIT;
 
@@ -115,6 +115,8 @@ impl Line {
             call_log_id: opening.call_log_id,
             call_sid: opening.call_sid.clone(),
             caller: opening.caller.clone(),
+            texts: Texts::default(),
+            dialogues: Dialogues::default(),
         });
         let settings = opening.agent.settings.call_settings(has_knowledge);
         let mut line = Self {

@@ -10,6 +10,7 @@ mod conversation;
 mod database;
 mod endings;
 mod harness;
+mod messages;
 mod privacy;
 #[path = "../log/proxy.rs"]
 mod proxy;

@@ -94,7 +94,7 @@ fn a_flow_goes_through_every_kind_of_step() {
         ending: Ending::EndCall,
     };
     assert_eq!(walker.take(json!({"answer": "Yes"})), over);
-    assert!(walker.progress.is_over());
+    assert!(walker.progress.has_just_ended());
     assert_eq!(
         Value::Object(walker.progress.values().clone()),
         json!({"party": 4, "table": {"number": 12}, "good": "yes"})
@@ -134,7 +134,9 @@ fn the_model_can_only_answer_the_present_question() {
     assert!(matches!(walker.take(json!({"answer": "z"})), FlowStep::Over { .. }));
     assert_eq!(Value::Object(walker.progress.values().clone()), json!({"one": "y", "two": "z"}));
     // Over: a stray answer does not begin it again, a wish to does.
+    assert!(walker.progress.has_just_ended());
     assert!(!walker.told(json!({"answer": "x"})).0);
+    assert!(!walker.progress.has_just_ended());
     assert_eq!(walker.told(json!({})).1["ask"], "One?");
     assert!(walker.progress.values().is_empty());
 }
@@ -189,7 +191,7 @@ fn a_call_that_fails_goes_where_the_owner_says_or_ends_the_flow() {
     let step = walker.called(false, json!({"ok": false, "error": "it is shut"}));
     let FlowStep::Tell { ok: false, output } = step else { panic!("{step:?}") };
     assert!(output["error"].as_str().unwrap().starts_with("it is shut; these steps end here"));
-    assert!(walker.progress.is_over());
+    assert!(walker.progress.has_just_ended());
     // A call that was given up in the middle counts as one that failed.
     let mut walker = Walker::of(nodes(json!("d")));
     walker.take(json!({}));
@@ -221,7 +223,7 @@ fn a_step_that_fails_on_its_values_breaks_the_flow_and_not_the_call() {
         let step = walker.take(json!({}));
         let FlowStep::Broken { node, .. } = step else { panic!("{nodes}: {step:?}") };
         assert_eq!(node, "a");
-        assert!(walker.progress.is_over());
+        assert!(walker.progress.has_just_ended());
     }
 }
 

@@ -16,8 +16,7 @@ use super::secrets::Secrets;
 use super::shorten::shorten;
 use super::{FunctionCaller, FunctionRequest, Outcome};
 use crate::agent::json_api::{ApiRequest, JsonApi, RequestError};
-use crate::agent::phone_number::normalise_e164;
-use crate::agent::template::{Facts, value_of};
+use crate::agent::template::value_of;
 
 /// The longest result that the model is given, bytes of JSON.
 const RESULT_BYTES_MAX: usize = 3_800;
@@ -76,19 +75,9 @@ pub(super) async fn json_api(
 fn values(caller: &FunctionCaller, names: &[String], arguments: &Value) -> minijinja::Value {
     let mut args: Map<_, _> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
     args.extend(arguments.as_object().cloned().unwrap_or_default());
-    let agent = &caller.agent;
-    let facts = Facts {
-        // What is not a number is the caller's choice of words.
-        caller: normalise_e164(caller.caller.reveal()).unwrap_or_default(),
-        call_id: caller.call_log_id.to_string(),
-        call_sid: caller.call_sid.clone(),
-        agent_id: agent.id.to_string(),
-        agent_name: agent.name.clone(),
-        agent_number: agent.number.clone().unwrap_or_default(),
-    };
-    let secrets = agent.settings.secrets.iter();
+    let secrets = caller.agent.settings.secrets.iter();
     let secrets = secrets.map(|(name, secret)| (name.as_str(), secret.reveal().as_str()));
-    let mut values = facts.values();
+    let mut values = caller.facts().values();
     values.insert("args".to_owned(), value_of(&args.into()));
     values.insert("secrets".to_owned(), minijinja::Value::from_pairs(secrets));
     minijinja::Value::from_pairs(values)

@@ -1,11 +1,10 @@
 //! A row of type `json_api` against a service on this machine.
 
-use std::sync::Arc;
-
 use crate::agent::{Agent, AgentSource};
 use crate::call::FunctionRun;
 use crate::clock;
 use crate::functions::guard::RESPONSE_BYTES_MAX;
+use crate::functions::fixture;
 use crate::functions::test_service::{Reply, Service, json as answer, redirect, reply};
 use crate::private::Private;
 
@@ -20,12 +19,7 @@ fn caller() -> FunctionCaller {
         private_settings: Private::new(json!({"secrets": {"KEY": SECRET}})),
         ..AgentSource::default()
     };
-    FunctionCaller {
-        agent: Arc::new(Agent::new(source)),
-        call_log_id: Uuid::from_u128(1),
-        call_sid: "CA1".to_owned(),
-        caller: Private::new("+15551230001".to_owned()),
-    }
+    fixture::caller(Agent::new(source), "+15551230001")
 }
 
 fn request() -> FunctionRequest {
