@@ -166,11 +166,11 @@ async fn two_confirmations_at_once_hand_a_form_in_once() {
 
 #[tokio::test]
 async fn a_form_is_handed_in_although_the_caller_hangs_up() {
-    let service = Service::start(vec![answer(&json!({}))]).await;
+    let mut service = Service::start(vec![answer(&json!({}))]).await;
     let mut desk = Desk::new(Some(&service), vec![form(&service)]);
     desk.call("sign_up", json!({"email": "ada@example.com"})).await;
     drop(run(&desk.toolbox, &desk.caller, request("sign_up", "a", r#"{"confirmed":true}"#)));
-    service.came(1).await;
+    service.wait_for_connections(1).await;
 }
 
 #[tokio::test]
