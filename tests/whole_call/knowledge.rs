@@ -21,7 +21,7 @@ fn question(n: usize) -> Turn {
 
 impl House {
     /// Gives the first agent passages, with ids from 1.
-    async fn learn(&self, texts: &[&str]) {
+    pub(crate) async fn learn(&self, texts: &[&str]) {
         let insert = format!(
             r#"insert into public."zz_{}" (content, embedding) values ($1, $2)"#,
             self.agent
