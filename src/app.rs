@@ -26,6 +26,7 @@ use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
 use crate::store::migrate::{MigrateError, SchemaState, is_current};
 use crate::store::{BadAddress, Changes, Store, StoreError};
+use crate::twilio::rest::TwilioRest;
 use crate::web::{Front, router, serve};
 
 /// Connections to a database of its own.
@@ -141,7 +142,12 @@ impl App {
             log: log.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
-            toolbox: Arc::new(Toolbox { store: store.clone(), knowledge, clock }),
+            toolbox: Arc::new(Toolbox {
+                store: store.clone(),
+                knowledge,
+                twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
+                clock,
+            }),
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);

@@ -12,7 +12,7 @@
 //! | layer | modules | may use |
 //! | --- | --- | --- |
 //! | open | [`private`], [`socket`], [`clock`], [`config`] | open |
-//! | pure | [`call`], [`agent`], [`audio`] | pure, private |
+//! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
 //! | adapters | [`twilio`], [`engine`], [`store`] | pure, open |
 //! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
 //! | shell | [mod@line] | deeds, adapters, pure, open |
@@ -26,6 +26,7 @@ pub mod call;
 
 pub mod agent;
 pub mod audio;
+pub mod calendar;
 
 pub mod clock;
 pub mod config;

@@ -1,6 +1,10 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+mod appointments;
+#[cfg(test)]
+mod fixture;
 mod knowledge;
+mod messages;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +21,9 @@ use crate::engine::FunctionSignature;
 use crate::knowledge::Knowledge;
 use crate::private::Private;
 use crate::store::Store;
+use crate::twilio::rest::TwilioRest;
+
+pub use messages::Texts;
 
 /// A function at work; it ends with `Event::FunctionDone`.
 pub type Running = Pin<Box<dyn Future<Output = Event> + Send>>;
@@ -31,6 +38,8 @@ pub struct Toolbox {
     pub store: Store,
     /// What businesses have written down.
     pub knowledge: Arc<Knowledge>,
+    /// Twilio's REST interface.
+    pub twilio: TwilioRest,
     /// The time that calls live in.
     pub clock: Clock,
 }
@@ -46,6 +55,8 @@ pub struct FunctionCaller {
     pub call_sid: String,
     /// Who calls, as the phone company says; not always a number.
     pub caller: Private<String>,
+    /// The texts that were sent to them.
+    pub texts: Texts,
 }
 
 /// What is to be carried out.
@@ -105,7 +116,7 @@ impl Outcome {
 }
 
 /// What the model may call.
-pub fn signatures(_agent: &Agent) -> Vec<FunctionSignature> {
+pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
     let end_call = FunctionSignature {
         name: "end_call".into(),
         description: "Hang up. Say goodbye first, in the same reply. Use it only when the caller \
@@ -113,7 +124,10 @@ pub fn signatures(_agent: &Agent) -> Vec<FunctionSignature> {
             .into(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
     };
-    vec![end_call, knowledge::signature()]
+    let mut signatures = vec![end_call, knowledge::signature(), messages::take_message_signature()];
+    signatures.extend(messages::send_sms_signature(agent, &toolbox.twilio));
+    signatures.extend(appointments::signatures());
+    signatures
 }
 
 /// Carries out a function. `end_call` never comes here: the core does it.
@@ -137,10 +151,24 @@ async fn carry_out(
     caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
-    let arguments = serde_json::from_str(&request.arguments).unwrap_or_default();
+    let arguments: Value = serde_json::from_str(&request.arguments).unwrap_or_default();
     match request.name.as_str() {
         knowledge::SEARCH_KNOWLEDGE => {
             knowledge::search_knowledge(toolbox, caller, request, &arguments).await
+        }
+        "take_message" => messages::take_message(toolbox, caller, request, &arguments).await,
+        "send_sms" => messages::send_sms(toolbox, caller, request, &arguments).await,
+        "check_availability" => {
+            appointments::check_availability(toolbox, caller, request, &arguments).await
+        }
+        "book_appointment" => {
+            appointments::book_appointment(toolbox, caller, request, &arguments).await
+        }
+        "reschedule_appointment" => {
+            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
+        }
+        "cancel_appointment" => {
+            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
         }
         name => {
             Outcome::refused(format!("there is no function called {name}; do not call it again"))
