@@ -45,7 +45,7 @@ fn settings_that_are_absent_have_their_defaults() {
         assert_eq!((settings.limits.call_seconds, settings.limits.concurrent_calls), (1800, 20));
         assert_eq!(settings.fallback, Fallback::Voicemail);
         assert_eq!(faults, [""; 0]);
-        let call = settings.call_settings();
+        let call = settings.call_settings(true);
         assert_eq!((call.reprompt_after_ms, call.reprompts, call.limit_ms), (10_000, 2, 1_800_000));
         assert!(call.greets && call.interruptible && !call.greeting_interruptible);
     }
@@ -71,7 +71,9 @@ fn every_documented_setting_is_read() {
     assert_eq!(settings.transfer_targets["sales"].reveal(), "+15550001111");
     assert_eq!(settings.fallback, Fallback::Forward(Private::new("+15550002222".to_owned())));
     assert_eq!(settings.fallback_message(), "Sorry.");
-    assert_eq!(settings.call_settings().reprompt_after_ms, 2500);
+    assert_eq!(settings.call_settings(true).reprompt_after_ms, 2500);
+    assert_eq!(settings.call_settings(true).recall_budget_ms, Some(700));
+    assert_eq!(settings.call_settings(false).recall_budget_ms, None);
     assert_eq!(settings.retention.recording_days, Some(30));
     assert_eq!(settings.secrets["CRM_KEY"].reveal(), "k3y");
     let printed = format!("{settings:?}");

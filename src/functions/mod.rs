@@ -1,5 +1,11 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+mod appointments;
+#[cfg(test)]
+mod fixture;
+mod knowledge;
+mod messages;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,8 +18,12 @@ use crate::agent::Agent;
 use crate::call::{Event, FunctionRun, LogEvent, Then};
 use crate::clock::{self, Clock};
 use crate::engine::FunctionSignature;
+use crate::knowledge::Knowledge;
 use crate::private::Private;
 use crate::store::Store;
+use crate::twilio::rest::TwilioRest;
+
+pub use messages::Texts;
 
 /// A function at work; it ends with `Event::FunctionDone`.
 pub type Running = Pin<Box<dyn Future<Output = Event> + Send>>;
@@ -26,6 +36,10 @@ const RUN_LIMIT: Duration = Duration::from_secs(25);
 pub struct Toolbox {
     /// The database.
     pub store: Store,
+    /// What businesses have written down.
+    pub knowledge: Arc<Knowledge>,
+    /// Twilio's REST interface.
+    pub twilio: TwilioRest,
     /// The time that calls live in.
     pub clock: Clock,
 }
@@ -41,6 +55,8 @@ pub struct FunctionCaller {
     pub call_sid: String,
     /// Who calls, as the phone company says; not always a number.
     pub caller: Private<String>,
+    /// The texts that were sent to them.
+    pub texts: Texts,
 }
 
 /// What is to be carried out.
@@ -100,14 +116,18 @@ impl Outcome {
 }
 
 /// What the model may call.
-pub fn signatures(_agent: &Agent) -> Vec<FunctionSignature> {
-    vec![FunctionSignature {
+pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
+    let end_call = FunctionSignature {
         name: "end_call".into(),
         description: "Hang up. Say goodbye first, in the same reply. Use it only when the caller \
                       has said goodbye or clearly has nothing more to ask."
             .into(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
-    }]
+    };
+    let mut signatures = vec![end_call, knowledge::signature(), messages::take_message_signature()];
+    signatures.extend(messages::send_sms_signature(agent, &toolbox.twilio));
+    signatures.extend(appointments::signatures());
+    signatures
 }
 
 /// Carries out a function. `end_call` never comes here: the core does it.
@@ -127,9 +147,31 @@ pub fn run(
 }
 
 async fn carry_out(
-    _toolbox: &Toolbox,
-    _caller: &FunctionCaller,
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
-    Outcome::refused(format!("there is no function called {}; do not call it again", request.name))
+    let arguments: Value = serde_json::from_str(&request.arguments).unwrap_or_default();
+    match request.name.as_str() {
+        knowledge::SEARCH_KNOWLEDGE => {
+            knowledge::search_knowledge(toolbox, caller, request, &arguments).await
+        }
+        "take_message" => messages::take_message(toolbox, caller, request, &arguments).await,
+        "send_sms" => messages::send_sms(toolbox, caller, request, &arguments).await,
+        "check_availability" => {
+            appointments::check_availability(toolbox, caller, request, &arguments).await
+        }
+        "book_appointment" => {
+            appointments::book_appointment(toolbox, caller, request, &arguments).await
+        }
+        "reschedule_appointment" => {
+            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
+        }
+        "cancel_appointment" => {
+            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
+        }
+        name => {
+            Outcome::refused(format!("there is no function called {name}; do not call it again"))
+        }
+    }
 }

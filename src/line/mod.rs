@@ -10,6 +10,7 @@ pub mod driver;
 mod ledger;
 mod perform;
 mod phone;
+mod recall;
 pub mod record;
 pub mod registry;
 mod replay;
@@ -20,13 +21,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tracing::warn;
+use tracing::{Instrument, warn};
 use uuid::Uuid;
 
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::agent::prompt::{Briefing, Prompts};
-use crate::call::{Purpose, Said};
+use crate::call::{Passage, Purpose, Said};
 use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
 use crate::engine::realtime::{Realtime, RealtimeConfig};
@@ -76,9 +77,15 @@ impl Exchange {
             agent = %opening.agent.id,
         );
         metrics::counter!("frontdesk_calls_started_total").increment(1);
-        let line = span.in_scope(|| Line::new(Arc::clone(self), opening));
+        let exchange = Arc::clone(self);
         // Should it ever panic, its slot is freed and the reconciler completes its row.
-        clock::spawn(line.run(span));
+        clock::spawn(async move {
+            let may_ask = exchange.log.is_database_up();
+            let knowledge = exchange.toolbox.knowledge.is_there(opening.agent.id, may_ask);
+            let has_knowledge = knowledge.instrument(span.clone()).await;
+            let line = span.in_scope(|| Line::new(exchange, opening, has_knowledge));
+            line.run(span).await;
+        });
     }
 
     /// What the agent is told for a whole call. A replaced template that fails on this agent must
@@ -113,6 +120,14 @@ impl Exchange {
         })
     }
 
+    /// What the agent is told beside the conversation; none: nothing.
+    fn context(&self, passages: &[Passage]) -> Option<String> {
+        self.prompts.render_context(passages).unwrap_or_else(|error| {
+            warn!(%error, "a prompt template failed");
+            Prompts::built_in().render_context(passages).unwrap_or_default()
+        })
+    }
+
     fn dial(
         &self,
         agent: &Agent,
@@ -120,7 +135,7 @@ impl Exchange {
         before: &History,
         session: Session,
     ) -> Box<dyn Engine> {
-        let functions = functions::signatures(agent);
+        let functions = functions::signatures(&self.toolbox, agent);
         Box::new(Realtime::dial(RealtimeConfig {
             base_url: self.engines.openai.base_url.clone(),
             api_key: self.engines.openai.api_key.clone(),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod abuse;
+mod appointments;
 mod booking;
 #[path = "../common/database.rs"]
 mod common_database;
@@ -11,6 +12,7 @@ mod conversation;
 mod database;
 mod endings;
 mod harness;
+mod messages;
 mod privacy;
 #[path = "../log/proxy.rs"]
 mod proxy;

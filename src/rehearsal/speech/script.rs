@@ -47,7 +47,8 @@ pub struct Phrase {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Turn {
-    /// The words of the transcription.
+    /// The words of the transcription. `{session}` becomes the session's number, so that no two
+    /// sessions hear the same.
     pub heard: String,
     /// What is said to it; may be empty where functions are called.
     #[serde(default)]
