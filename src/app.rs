@@ -18,13 +18,15 @@ use crate::aftercall::reconciler::Reconciler;
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
-use crate::functions::Toolbox;
+use crate::functions::{Toolbox, guard};
+use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
 use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
 use crate::store::migrate::{MigrateError, SchemaState, is_current};
 use crate::store::{BadAddress, Changes, Store, StoreError};
+use crate::twilio::rest::TwilioRest;
 use crate::web::{Front, router, serve};
 
 /// Connections to a database of its own.
@@ -74,6 +76,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The HTTP client.
+    #[error("no HTTP client can be made: {0}")]
+    Http(#[from] reqwest::Error),
     /// A template.
     #[error("PROMPTS_DIR: {0}")]
     Prompt(#[from] PromptError),
@@ -129,13 +134,21 @@ impl App {
             LogWriter::start(store.clone(), spool.clone(), instance_id, database.is_up).map_err(
                 |source| StartError::Spool { path: spool.display().to_string(), source },
             )?;
+        let knowledge =
+            Arc::new(Knowledge::new(store.clone(), &config.openai, &config.models.embedding)?);
         let exchange = Arc::new(Exchange {
             clock,
             registry: Registry::new(config.calls_max),
             log: log.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
-            toolbox: Arc::new(Toolbox { store: store.clone(), clock }),
+            toolbox: Arc::new(Toolbox {
+                store: store.clone(),
+                knowledge,
+                services: guard::Client::new(config.private_tool_urls)?,
+                twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
+                clock,
+            }),
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);

@@ -14,7 +14,7 @@
 //! | open | [`private`], [`socket`], [`clock`], [`config`] | open |
 //! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
 //! | adapters | [`twilio`], [`engine`], [`store`] | pure, open |
-//! | deeds | [`functions`], [`aftercall`] | adapters, pure, open |
+//! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
 //! | shell | [mod@line] | deeds, adapters, pure, open |
 //! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
 //! | all | [`app`], [`commands`] | all, top, shell, deeds, adapters, pure, open |
@@ -37,6 +37,7 @@ pub mod twilio;
 
 pub mod aftercall;
 pub mod functions;
+pub mod knowledge;
 
 pub mod line;
 

@@ -211,8 +211,8 @@ impl AgentSettings {
         )
     }
 
-    /// What a call needs to know.
-    pub fn call_settings(&self) -> CallSettings {
+    /// What a call needs to know, with or without knowledge to search.
+    pub fn call_settings(&self, has_knowledge: bool) -> CallSettings {
         CallSettings {
             greets: self.greeting.as_deref().is_none_or(|words| !words.trim().is_empty()),
             interruptible: self.interruptions.allow,
@@ -220,7 +220,7 @@ impl AgentSettings {
             reprompt_after_ms: self.idle.reprompt_after_ms,
             reprompts: self.idle.reprompts,
             limit_ms: u64::from(self.limits.call_seconds) * 1000,
-            recall_budget_ms: None,
+            recall_budget_ms: has_knowledge.then_some(self.knowledge.budget_ms.into()),
         }
     }
 }
@@ -341,7 +341,15 @@ fn read_number(value: &Value) -> Option<Private<String>> {
 }
 
 fn read_targets(root: &Fields<'_>, faults: &mut Faults) -> BTreeMap<String, Private<String>> {
-    let targets = root.section("transfer", &["targets"], faults).section("targets", &[], faults);
+    read_numbers(&root.section("transfer", &["targets"], faults), faults)
+}
+
+/// The numbers in `targets`, by their names.
+pub(super) fn read_numbers(
+    fields: &Fields<'_>,
+    faults: &mut Faults,
+) -> BTreeMap<String, Private<String>> {
+    let targets = fields.section("targets", &[], faults);
     let numbers = targets.all().filter_map(|(name, _)| {
         let number = targets.accept(name, ACCEPTED_NUMBER, faults, read_number)?;
         Some((name.clone(), number))

@@ -15,13 +15,15 @@ use uuid::Uuid;
 
 use super::control::STREAM_LIMIT;
 use super::phone::{FromPhone, Phone, pieces};
+use super::recall::Recalls;
 use super::registry::{Command, Slot};
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
+use crate::agent::history::History;
 use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::{FunctionCaller, Running};
+use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
 use crate::private::Private;
 use crate::socket::WRITE_LIMIT;
 
@@ -43,6 +45,8 @@ pub struct Opening {
     pub call_sid: String,
     /// Who calls.
     pub caller: Private<String>,
+    /// What is known of them from before.
+    pub history: History,
     /// When the webhook came, since the Unix epoch.
     pub started: Duration,
     /// The number of its next event; more than 1 when another process had the call before.
@@ -59,10 +63,12 @@ pub(super) struct Line {
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
+    history: History,
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
     pub(super) functions: FuturesUnordered<Running>,
+    pub(super) recalls: Recalls,
     pub(super) function_caller: Arc<FunctionCaller>,
     commands: mpsc::Receiver<Command>,
     pub(super) slot: Slot,
@@ -93,13 +99,13 @@ enum Wake {
     Phone(FromPhone),
     Report(Report),
     Sent(ReplyId, Sent, Stopwatch),
-    FunctionDone(Event),
+    Done(Event),
     Alarm,
 }
 
 impl Line {
     /// Dials the engine and waits for the rest.
-    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening, has_knowledge: bool) -> Self {
         let now = exchange.clock.now();
         let notes = Notes::new(&exchange, &opening);
         let history = opening.before.history();
@@ -113,15 +119,20 @@ impl Line {
             call_log_id: opening.call_log_id,
             call_sid: opening.call_sid.clone(),
             caller: opening.caller.clone(),
+            texts: Texts::default(),
+            dialogues: Dialogues::default(),
         });
+        let settings = opening.agent.settings.call_settings(has_knowledge);
         let mut line = Self {
-            call: Call::resume(opening.agent.settings.call_settings(), opening.before),
+            call: Call::resume(settings, opening.before),
             agent: opening.agent,
             caller: opening.caller,
+            history: opening.history,
             notes,
             engine: None,
             phone: None,
             functions: FuturesUnordered::new(),
+            recalls: Recalls::default(),
             function_caller,
             commands: opening.commands,
             slot: opening.slot,
@@ -150,6 +161,7 @@ impl Line {
         self.engine = Some(self.exchange.dial(
             &self.agent,
             &self.caller,
+            &self.history,
             Session {
                 // Names of another session may be the same.
                 utterance_prefix: match self.notes.next_seq() {
@@ -209,7 +221,10 @@ impl Line {
         if !self.functions.is_empty()
             && let Poll::Ready(Some(done)) = self.functions.poll_next_unpin(cx)
         {
-            return Poll::Ready(Wake::FunctionDone(done));
+            return Poll::Ready(Wake::Done(done));
+        }
+        if let Poll::Ready(recalled) = self.recalls.poll(cx) {
+            return Poll::Ready(Wake::Done(recalled));
         }
         self.set_alarm();
         self.alarm.poll(cx).map(|()| Wake::Alarm)
@@ -257,7 +272,7 @@ impl Line {
     fn wake(&mut self, wake: Wake, since: Stopwatch) {
         match wake {
             Wake::Report(report) => self.report(report, since),
-            Wake::Phone(FromPhone::Event(event)) | Wake::FunctionDone(event) => {
+            Wake::Phone(FromPhone::Event(event)) | Wake::Done(event) => {
                 self.sending_since(since, |line| line.tell(event));
             }
             Wake::Phone(FromPhone::Started(stream_sid)) => self.started(stream_sid),

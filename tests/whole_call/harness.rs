@@ -5,9 +5,10 @@ use std::time::Duration;
 use frontdesk::app::App;
 use frontdesk::clock::{self, Clock, within};
 use frontdesk::config::Config;
+use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::{self, CallOptions, CallReport, PhoneEvent, PhoneEventKind};
 use frontdesk::rehearsal::phone::{Sample, Step};
-use frontdesk::rehearsal::speech::script::{Script, Turn};
+use frontdesk::rehearsal::speech::script::{FunctionCall, Script, Turn};
 use frontdesk::rehearsal::speech::{SAMPLES, Speech, SpeechOptions, serve};
 use frontdesk::store::migrate::migrate;
 use frontdesk::twilio::signature::{self, Algorithm};
@@ -31,6 +32,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 const ROW_LIMIT: Duration = Duration::from_secs(5);
 /// Signs what no agent's own token does.
 pub(crate) const TOKEN: &str = "the-operators-auth-token";
+/// The operator's account with Twilio.
+pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
 /// The number of every house's first agent.
 pub(crate) const NUMBER: &str = "+15559870001";
 /// What is said when nobody can answer.
@@ -49,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) engine_url: Option<String>,
     /// Whether the database is reached over a wire that can be cut.
     pub(crate) is_wired: bool,
+    /// Variables besides the usual ones.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Plan {
@@ -60,6 +65,7 @@ impl Default for Plan {
             auth_token: Some(TOKEN),
             engine_url: None,
             is_wired: false,
+            environment: Vec::new(),
         }
     }
 }
@@ -72,6 +78,19 @@ pub(crate) fn script(turns: Vec<Turn>) -> Script {
 /// A turn: what is heard and what is said to it.
 pub(crate) fn turn(heard: &str, reply: &str) -> Turn {
     Turn { heard: heard.to_owned(), reply: reply.to_owned(), ..Turn::default() }
+}
+
+/// A turn whose reply calls these functions, and then says "Done."
+pub(crate) fn calls(heard: &str, functions: &[(&str, Value)]) -> Turn {
+    let functions = functions.iter().map(|(name, arguments)| FunctionCall {
+        name: (*name).to_owned(),
+        arguments: arguments.clone(),
+    });
+    Turn {
+        functions: functions.collect(),
+        after_functions: Some("Done.".to_owned()),
+        ..turn(heard, "")
+    }
 }
 
 /// The caller says line `n` of the sample audio, whatever the script makes of it.
@@ -87,6 +106,8 @@ pub(crate) fn ms(ms: u64) -> Duration {
 pub(crate) struct House {
     pub(crate) app: App,
     pub(crate) speech: Speech,
+    /// Twilio's REST side of the house's calls.
+    pub(crate) twilio: Api,
     pub(crate) pool: PgPool,
     pub(crate) agent: Uuid,
     pub(crate) clock: Clock,
@@ -112,6 +133,10 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = SpeechOptions { clock, ..plan.speech };
         let speech = serve(listener, options, std::future::pending::<()>()).unwrap();
+        let twilio = Api::new(Some(ACCOUNT.to_owned()), Some(TOKEN.to_owned().into()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let twilio_url = format!("http://{}", listener.local_addr().unwrap());
+        twilio.serve(listener);
         let wire = match plan.is_wired {
             true => Some(Proxy::to(&database.options()).await),
             false => None,
@@ -119,21 +144,35 @@ impl House {
         let options: PgConnectOptions = database.options();
         let options = wire.as_ref().map_or(options.clone(), |wire| wire.options(options));
         let data = tempfile::tempdir().unwrap();
-        let values = [
+        let mut values = vec![
             ("BIND", "127.0.0.1".to_owned()),
             ("PORT", "0".to_owned()),
             ("DATABASE_URL", options.to_url_lossy().to_string()),
             ("DATA_DIR", data.path().display().to_string()),
             ("MAX_CALLS", plan.calls_max.to_string()),
             ("DRAIN_SECONDS", "0".to_owned()),
+            ("TWILIO_API_URL", twilio_url),
+            ("TWILIO_ACCOUNT_SID", ACCOUNT.to_owned()),
             ("TWILIO_AUTH_TOKEN", plan.auth_token.unwrap_or_default().to_owned()),
             ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
             ("OPENAI_BASE_URL", plan.engine_url.unwrap_or_else(|| speech.base_url())),
         ];
+        values.extend(plan.environment);
         let value = |name: &str| values.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
         let app = App::start(Config::read(&value).unwrap(), clock).await.unwrap();
         let http = reqwest::Client::new();
-        Self { app, speech, pool, agent, clock, http, wire, _data: data, _database: database }
+        Self {
+            app,
+            speech,
+            twilio,
+            pool,
+            agent,
+            clock,
+            http,
+            wire,
+            _data: data,
+            _database: database,
+        }
     }
 
     /// Runs one statement.
@@ -146,6 +185,7 @@ impl House {
         let url = self.app.public_url.join("/twilio/voice");
         let mut options = CallOptions::new(url, NUMBER, self.clock);
         options.auth_token = Some(TOKEN.to_owned().into());
+        options.api = Some(self.twilio.clone());
         options.http = self.http.clone();
         options
     }
@@ -264,9 +304,8 @@ pub(crate) async fn add_agent(pool: &PgPool, number: &str, settings: Value) -> U
 
 /// The form of a voice webhook, as far as anybody looks at it.
 pub(crate) fn voice<'a>(sid: &'a str, to: &'a str) -> [(&'static str, &'a str); 5] {
-    let account = "AC00000000000000000000000000000001";
     [
-        ("AccountSid", account),
+        ("AccountSid", ACCOUNT),
         ("CallSid", sid),
         ("CallStatus", "ringing"),
         ("From", "+15551230001"),
