@@ -184,7 +184,9 @@ impl Parameters {
                 let why = |short: &str| format!("there is no argument {short}; {known}");
                 unexpected.iter().map(|full| (full.clone(), why(&name(full)))).collect()
             }
-            other => vec![(String::new(), format!("the arguments break the rule {:?}", other.keyword()))],
+            other => {
+                vec![(String::new(), format!("the arguments break the rule {:?}", other.keyword()))]
+            }
         }
     }
 }

@@ -11,7 +11,8 @@ use super::variables;
 pub(super) fn read(variables: Value) -> (Option<Parameters>, Vec<String>) {
     let mut faults = Faults::default();
     let region = Region::of("+15559870002");
-    let parameters = variables::read(Some(&variables), "variables", &["answer"], region, &mut faults);
+    let parameters =
+        variables::read(Some(&variables), "variables", &["answer"], region, &mut faults);
     (parameters, faults.0.into_iter().map(|fault| fault.path).collect())
 }
 
@@ -156,18 +157,46 @@ fn what_a_model_writes_a_little_differently_is_brought_into_form() {
 #[test]
 fn what_is_wrong_is_one_sentence_with_the_name_and_what_is_accepted() {
     for (variable, given, sentence) in [
-        (json!({"type": "integer", "minimum": 1}), json!("many"), "a must be a whole number of at least 1"),
-        (json!({"type": "integer", "minimum": 1, "maximum": 8}), json!(9), "a must be a whole number from 1 to 8"),
+        (
+            json!({"type": "integer", "minimum": 1}),
+            json!("many"),
+            "a must be a whole number of at least 1",
+        ),
+        (
+            json!({"type": "integer", "minimum": 1, "maximum": 8}),
+            json!(9),
+            "a must be a whole number from 1 to 8",
+        ),
         (json!({"type": "number"}), json!([]), "a must be a number"),
         (json!({"type": "boolean"}), json!("perhaps"), "a must be true or false"),
         (json!({"enum": ["x", "y"]}), json!("z"), "a must be one of: x, y"),
-        (json!({"type": "phone"}), json!("123"), "a must be a telephone number with its area code, such as +15551230001"),
-        (json!({"type": "email"}), json!("ada at example.com"), "a must be an email address, such as ada@example.com"),
-        (json!({"type": "email"}), json!("ada@example"), "a must be an email address, such as ada@example.com"),
+        (
+            json!({"type": "phone"}),
+            json!("123"),
+            "a must be a telephone number with its area code, such as +15551230001",
+        ),
+        (
+            json!({"type": "email"}),
+            json!("ada at example.com"),
+            "a must be an email address, such as ada@example.com",
+        ),
+        (
+            json!({"type": "email"}),
+            json!("ada@example"),
+            "a must be an email address, such as ada@example.com",
+        ),
         (json!({"type": "date"}), json!("30.11.2026"), "a must be a date as YYYY-MM-DD"),
         (json!({"type": "date"}), json!("2026-02-30"), "a must be a date as YYYY-MM-DD"),
-        (json!({"type": "time"}), json!("25:00"), "a must be a time of day as HH:MM, from 00:00 to 23:59"),
-        (json!({"pattern": "^[A-Z]{3}$"}), json!("abc"), "a must be a text that matches ^[A-Z]{3}$"),
+        (
+            json!({"type": "time"}),
+            json!("25:00"),
+            "a must be a time of day as HH:MM, from 00:00 to 23:59",
+        ),
+        (
+            json!({"pattern": "^[A-Z]{3}$"}),
+            json!("abc"),
+            "a must be a text that matches ^[A-Z]{3}$",
+        ),
         (json!({"maxLength": 2}), json!("abc"), "a must be a text of at most 2 characters"),
         (json!({"type": "text"}), json!("x".repeat(2001)), "a must have at most 2000 characters"),
     ] {
@@ -196,7 +225,9 @@ fn what_is_missing_and_what_is_too_much_is_named() {
     let mut open = full.clone();
     open["notes"] = json!(null);
     assert_eq!(check(&parameters, open), Ok(full.clone()));
-    assert!(check(&parameters, json!({"name": "", "email": "a@b.cd"})).unwrap_err().starts_with("name"));
+    assert!(
+        check(&parameters, json!({"name": "", "email": "a@b.cd"})).unwrap_err().starts_with("name")
+    );
     let mut more = full;
     more["caller"] = json!("+15550000000");
     assert_eq!(
@@ -215,8 +246,20 @@ fn email_addresses_are_told_from_others() {
     for good in ["a@b.co", "ada.l+x@mail.example.com", "ö@bücher.example", "o'neil@a-b.org"] {
         assert!(is_good(good), "{good}");
     }
-    for bad in ["a", "@b.co", "a@", "a b@c.de", "a@@b.co", ".a@b.co", "a..b@c.de", "a@b..co",
-        "a@-b.co", "a@b.c", "a@127.0.0.1", "a@b,co"] {
+    for bad in [
+        "a",
+        "@b.co",
+        "a@",
+        "a b@c.de",
+        "a@@b.co",
+        ".a@b.co",
+        "a..b@c.de",
+        "a@b..co",
+        "a@-b.co",
+        "a@b.c",
+        "a@127.0.0.1",
+        "a@b,co",
+    ] {
         assert!(!is_good(bad), "{bad}");
     }
 }

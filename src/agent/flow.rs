@@ -234,13 +234,7 @@ impl FlowProgress {
         self.place == Place::Over && self.steps > 0
     }
 
-    fn answered(
-        &mut self,
-        flow: &Flow,
-        facts: &Facts,
-        node: String,
-        answer: Value,
-    ) -> FlowStep {
+    fn answered(&mut self, flow: &Flow, facts: &Facts, node: String, answer: Value) -> FlowStep {
         let Some(Node::Ask { collect, next, .. }) = flow.nodes.get(&node) else {
             return FlowStep::refused("nothing is asked");
         };

@@ -35,10 +35,12 @@ impl Form {
         };
         let submit_url = match data.get("submit_url") {
             None => None,
-            Some(_) => Some(data.accept("submit_url", "an http or https URL", faults, |value| {
-                let url = Url::parse(value.as_str()?.trim()).ok()?;
-                matches!(url.scheme(), "http" | "https").then_some(url)
-            })?),
+            Some(_) => {
+                Some(data.accept("submit_url", "an http or https URL", faults, |value| {
+                    let url = Url::parse(value.as_str()?.trim()).ok()?;
+                    matches!(url.scheme(), "http" | "https").then_some(url)
+                })?)
+            }
         };
         Some(Self { title, submit_url })
     }

@@ -63,8 +63,7 @@ fn nothing_is_handed_in_that_was_not_read_back() {
     let (_, output) = told(&mut form, &fields, all.clone());
     assert_eq!(output["read_back"]["notes"], "x");
     // A change with the yes is read back first.
-    let (_, output) =
-        told(&mut form, &fields, json!({"email": "c@d.co", "confirmed": true}));
+    let (_, output) = told(&mut form, &fields, json!({"email": "c@d.co", "confirmed": true}));
     assert_eq!(output["read_back"]["email"], "c@d.co");
     // So is a no.
     let (_, output) = told(&mut form, &fields, json!({"confirmed": false}));
@@ -89,11 +88,21 @@ fn what_was_collected_stays_through_a_change_of_topic() {
 fn each_kind_of_field_is_checked_by_itself() {
     for (kind, wrong, right, kept) in [
         (json!({"type": "phone"}), json!("12"), json!("555 123 0001"), json!("+15551230001")),
-        (json!({"type": "email"}), json!("ada"), json!("ada@example.com"), json!("ada@example.com")),
+        (
+            json!({"type": "email"}),
+            json!("ada"),
+            json!("ada@example.com"),
+            json!("ada@example.com"),
+        ),
         (json!({"type": "date"}), json!("tomorrow"), json!("2026-12-01"), json!("2026-12-01")),
         (json!({"type": "time"}), json!("noonish"), json!("3 pm"), json!("15:00")),
         (json!({"type": "number"}), json!("few"), json!("4"), json!(4.0)),
-        (json!({"type": "choice", "enum": ["yes", "no"]}), json!("maybe"), json!("Yes"), json!("yes")),
+        (
+            json!({"type": "choice", "enum": ["yes", "no"]}),
+            json!("maybe"),
+            json!("Yes"),
+            json!("yes"),
+        ),
         (json!({"type": "text", "pattern": "^A"}), json!("b"), json!("Ab"), json!("Ab")),
     ] {
         let mut field = kind.clone();

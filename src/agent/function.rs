@@ -21,7 +21,8 @@ const FUNCTIONS_MAX: usize = 64;
 /// The longest description that every speech service takes, in characters.
 const DESCRIPTION_MAX: usize = 1000;
 
-const ACCEPTED_NAME: &str = "a name of 1 to 64 letters, digits, - and _, that no other function has";
+const ACCEPTED_NAME: &str =
+    "a name of 1 to 64 letters, digits, - and _, that no other function has";
 
 /// A row of `functions`, not yet checked.
 #[derive(Debug, Clone, Default)]

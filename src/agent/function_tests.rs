@@ -36,7 +36,12 @@ fn flow() -> Value {
 
 #[test]
 fn rows_of_all_types_are_read() {
-    let mut form = row(2, "form", "sign_up", json!({"title": "New patient", "submit_url": "https://a.example/x"}));
+    let mut form = row(
+        2,
+        "form",
+        "sign_up",
+        json!({"title": "New patient", "submit_url": "https://a.example/x"}),
+    );
     form.variables = json!([{"name": "email", "type": "email"}]);
     form.purpose = Some("Signs a patient up. ".to_owned());
     form.trigger_reason = Some("they are new".to_owned());
@@ -93,18 +98,37 @@ fn a_bad_row_is_reported_by_id_and_field_and_left_out() {
         (with(&|row| row.variables = json!([{"name": "answer"}])), "variables.answer"),
         (with(&|row| row.data = Value::Null), "data.nodes"),
         (with(&|row| row.data = json!([])), "data"),
-        (with(&|row| row.data["nodes"]["a"] = json!({"say": "x", "next": "b"})), "data.nodes.a.next"),
+        (
+            with(&|row| row.data["nodes"]["a"] = json!({"say": "x", "next": "b"})),
+            "data.nodes.a.next",
+        ),
         (with(&|row| row.data["nodes"]["a"] = json!({"call": "nobody"})), "data.nodes.call nobody"),
         (with(&|row| row.data["nodes"]["a"] = json!({"call": "f"})), "data.nodes.call f"),
         (with(&|row| row.kind = Some("form".to_owned())), "variables"),
-        (with(&|row| { row.kind = Some("form".to_owned());
-                       row.variables = json!([{"name": "confirmed"}]); }), "variables.confirmed"),
-        (with(&|row| { row.kind = Some("form".to_owned()); row.variables = json!([{"name": "a"}]);
-                       row.data = json!({"submit_url": "ftp://a.example"}); }), "data.submit_url"),
+        (
+            with(&|row| {
+                row.kind = Some("form".to_owned());
+                row.variables = json!([{"name": "confirmed"}]);
+            }),
+            "variables.confirmed",
+        ),
+        (
+            with(&|row| {
+                row.kind = Some("form".to_owned());
+                row.variables = json!([{"name": "a"}]);
+                row.data = json!({"submit_url": "ftp://a.example"});
+            }),
+            "data.submit_url",
+        ),
         (with(&|row| row.kind = Some("json_api".to_owned())), "data.url"),
         (with(&|row| row.kind = Some("function".to_owned())), "data.builtin"),
-        (with(&|row| { row.kind = Some("function".to_owned());
-                       row.data = json!({"builtin": "fly"}); }), "data.builtin"),
+        (
+            with(&|row| {
+                row.kind = Some("function".to_owned());
+                row.data = json!({"builtin": "fly"});
+            }),
+            "data.builtin",
+        ),
     ] {
         let agent = agent(vec![row(1, "flows", "older", flow()), bad]);
         assert_eq!(names(&agent.functions), ["older"], "{field}");
@@ -141,9 +165,7 @@ fn rows_tune_and_take_away_what_is_built_in() {
 
 #[test]
 fn flows_call_what_can_be_called() {
-    let calls = |name: &str| {
-        json!({"start": "a", "nodes": {"a": {"call": name, "next": "b"}, "b": {"end": "x"}}})
-    };
+    let calls = |name: &str| json!({"start": "a", "nodes": {"a": {"call": name, "next": "b"}, "b": {"end": "x"}}});
     let mut form = row(1, "form", "fill", json!({}));
     form.variables = json!([{"name": "a"}]);
     let mut off = row(2, "function", "x", json!({"builtin": "send_sms"}));
@@ -176,8 +198,25 @@ fn any_json() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
         "[a-z{}%_ ]{0,6}",
         prop::sample::select(vec![
-            "nodes", "start", "say", "ask", "call", "branch", "next", "collect", "type", "name",
-            "properties", "items", "enum", "pattern", "$ref", "builtin", "url", "required", "if",
+            "nodes",
+            "start",
+            "say",
+            "ask",
+            "call",
+            "branch",
+            "next",
+            "collect",
+            "type",
+            "name",
+            "properties",
+            "items",
+            "enum",
+            "pattern",
+            "$ref",
+            "builtin",
+            "url",
+            "required",
+            "if",
         ])
         .prop_map(str::to_owned),
     ];

@@ -11,15 +11,16 @@ mod form_tests;
 pub mod function;
 #[cfg(test)]
 mod function_tests;
+pub mod history;
 pub mod hours;
 pub mod json_api;
 pub mod phone_number;
 pub mod prompt;
 pub mod settings;
 pub mod template;
-mod variables;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use jiff::Timestamp;
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! What the agent is told: the templates of `prompts/`, filled in.
 
 mod quoted;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -8,18 +9,11 @@ use jiff::Zoned;
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 
-use super::phone_number::normalise_e164;
+use self::values::{agent_values, passage_values, system_values};
+use super::history::{ComingAppointment, History, PastCall};
 use super::{Agent, AgentSource};
 use crate::call::{GoodbyeReason, Passage, Purpose};
 use crate::private::Private;
-
-/// How many days the agent can name without working them out.
-const COMING_DAYS: usize = 14;
-
-/// The longest that one passage may be, in characters: about a page.
-const PASSAGE_MAX: usize = 2_000;
-/// The longest that all passages of a turn may be, in bytes. The best come first.
-const PASSAGES_MAX: usize = 16_000;
 
 /// The templates by file name, with what they say unless they are replaced.
 const BUILT_IN: [(&str, &str); 10] = [
@@ -39,6 +33,21 @@ const BUILT_IN: [(&str, &str); 10] = [
 #[derive(Debug)]
 pub struct Prompts {
     environment: Environment<'static>,
+}
+
+/// What a whole conversation is told from.
+#[derive(Debug, Clone, Copy)]
+pub struct Briefing<'a> {
+    /// Who answers.
+    pub agent: &'a Agent,
+    /// Who calls, as the phone company says.
+    pub caller: &'a Private<String>,
+    /// What is known of them from before.
+    pub history: &'a History,
+    /// What the agent can do: the name of each function and what it is for.
+    pub functions: &'a [(&'a str, &'a str)],
+    /// The time.
+    pub now: &'a Zoned,
 }
 
 /// Why a template cannot be used.
@@ -81,9 +90,9 @@ impl Prompts {
             environment.add_template_owned(name, source).map_err(|source| broken(name, source))?;
         }
         let prompts = Self { environment };
-        let sample = Agent::new(AgentSource::default());
+        let sample = sample_values();
         for (name, _) in BUILT_IN {
-            prompts.render(name, system_context(&sample, None, &Zoned::default()))?;
+            prompts.render(name, sample.clone())?;
         }
         Ok(prompts)
     }
@@ -93,19 +102,12 @@ impl Prompts {
         BUILT_IN.iter().map(|(name, _)| *name).collect()
     }
 
-    /// The instructions of a whole conversation. A caller's number goes in only if it is one: what
-    /// else stands there is the caller's choice.
+    /// The instructions of a whole conversation.
     ///
     /// # Errors
     /// If a replaced template fails on this agent although it did not on the sample.
-    pub fn render_system(
-        &self,
-        agent: &Agent,
-        caller: &Private<String>,
-        now: &Zoned,
-    ) -> Result<String, PromptError> {
-        let caller = normalise_e164(caller.reveal());
-        self.render("system.md", system_context(agent, caller, now))
+    pub fn render_system(&self, briefing: &Briefing<'_>) -> Result<String, PromptError> {
+        self.render("system.md", system_values(briefing))
     }
 
     /// The instructions of one reply, which stand in place of the conversation's. `None`: those of
@@ -118,7 +120,7 @@ impl Prompts {
         purpose: &Purpose,
         agent: &Agent,
     ) -> Result<Option<String>, PromptError> {
-        let with_agent = agent_context(agent);
+        let with_agent = agent_values(agent);
         let (name, context) = match purpose {
             Purpose::Answer => return Ok(None),
             Purpose::Greeting => ("greeting.md", with_agent),
@@ -155,7 +157,7 @@ impl Prompts {
         if passages.is_empty() {
             return Ok(None);
         }
-        self.render("context.md", context! { passages => passage_texts(passages) }).map(Some)
+        self.render("context.md", passage_values(passages)).map(Some)
     }
 
     fn render(&self, name: &str, context: Value) -> Result<String, PromptError> {
@@ -170,51 +172,28 @@ fn broken(name: &str, source: minijinja::Error) -> PromptError {
     PromptError::Broken { name: name.to_owned(), source }
 }
 
-/// The passages' texts, as many as there is room for.
-fn passage_texts(passages: &[Passage]) -> Vec<String> {
-    let mut used = 0;
-    let texts = passages.iter().map(|passage| quoted::passage(&passage.text, PASSAGE_MAX));
-    let fits = |text: &String| {
-        used += text.len();
-        used <= PASSAGES_MAX
+/// Values for every name that a template may use.
+fn sample_values() -> Value {
+    let history = History {
+        calls: vec![PastCall {
+            started_us: 0,
+            status: "completed".to_owned(),
+            summary: Some(Private::new("Asked for the way.".to_owned())),
+            messages: Private::new(vec!["Please call back.".to_owned()]),
+        }],
+        appointments: vec![ComingAppointment {
+            starts_us: 0,
+            service: Private::new("Check-up".to_owned()),
+        }],
     };
-    texts.take_while(fits).collect()
-}
-
-/// What every template can say.
-fn agent_context(agent: &Agent) -> Value {
-    let business = &agent.business;
-    context! {
-        agent => context! { name => &agent.name },
-        business => context! {
-            name => &business.name,
-            kind => &business.kind,
-            phone => &business.phone,
-            summary => &business.summary,
-            context => &business.context,
-        },
-        greeting => agent.settings.greeting.as_deref().map(str::trim),
-        language => &agent.settings.language,
-    }
-}
-
-fn system_context(agent: &Agent, caller: Option<String>, now: &Zoned) -> Value {
-    let days = agent.hours.coming_days(now, COMING_DAYS).into_iter().map(|day| {
-        context! { date => day.date.to_string(), weekday => day.weekday, hours => day.hours }
-    });
-    let days: Value = days.collect();
-    let local = now.with_time_zone(agent.hours.zone().clone());
-    context! {
-        now => context! {
-            date => local.date().to_string(),
-            weekday => local.strftime("%A").to_string(),
-            time => local.strftime("%H:%M").to_string(),
-            zone => local.time_zone().iana_name().unwrap_or("UTC"),
-        },
-        open => agent.hours.is_open(now.timestamp()),
-        days => days,
-        caller => caller,
-        instructions => agent.settings.instructions.trim(),
-        ..agent_context(agent)
-    }
+    let briefing = Briefing {
+        agent: &Agent::new(AgentSource::default()),
+        caller: &Private::new("+15551230001".to_owned()),
+        history: &history,
+        functions: &[("end_call", "Hang up.")],
+        now: &Zoned::default(),
+    };
+    let passage = Passage { id: 1, similarity: 1.0, text: "We are open.".to_owned() };
+    let reply = context! { times => 1, reason => "done", target => "sales" };
+    context! { ..reply, ..passage_values(&[passage]), ..system_values(&briefing) }
 }

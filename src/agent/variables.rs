@@ -98,9 +98,7 @@ fn from_list(items: &[Value], path: &str, faults: &mut Faults) -> Option<Read> {
         let definition = definition(&fields, faults)?;
         let is_required = match fields.get("required") {
             None => None,
-            Some(_) => {
-                Some(fields.accept("required", "true or false", faults, Value::as_bool)?)
-            }
+            Some(_) => Some(fields.accept("required", "true or false", faults, Value::as_bool)?),
         };
         if properties.insert(name.clone(), definition).is_some() {
             faults.add(fields.path_of("name"), "a name that is there twice", "another name");
@@ -172,17 +170,21 @@ fn definition(fields: &Fields<'_>, faults: &mut Faults) -> Option<Value> {
     }
     set("type", Some(json!(type_name)));
     set("format", format.map(Value::String));
-    set("enum", choices.map(|choices| match type_name {
-        "string" => choices.into_iter().map(|choice| Value::String(as_text(&choice))).collect(),
-        _ => Value::Array(choices),
-    }));
+    set(
+        "enum",
+        choices.map(|choices| match type_name {
+            "string" => choices.into_iter().map(|choice| Value::String(as_text(&choice))).collect(),
+            _ => Value::Array(choices),
+        }),
+    );
     let mut definition = Value::Object(definition);
     tidy(&mut definition, 0);
     Some(definition)
 }
 
 fn read_choices(value: &Value, path: String, faults: &mut Faults) -> Option<Vec<Value>> {
-    let is_one = |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
+    let is_one =
+        |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
     match value {
         Value::Array(items)
             if (1..=CHOICES_MAX).contains(&items.len()) && items.iter().all(is_one) =>

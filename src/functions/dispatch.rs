@@ -113,9 +113,7 @@ async fn carry_out_builtin(
             appointments::cancel_appointment(toolbox, caller, request, &arguments).await
         }
         Builtin::TransferCall => transfer::transfer_call(caller, &arguments),
-        Builtin::TakeMessage => {
-            messages::take_message(toolbox, caller, request, &arguments).await
-        }
+        Builtin::TakeMessage => messages::take_message(toolbox, caller, request, &arguments).await,
         Builtin::SendSms => messages::send_sms(toolbox, caller, request, &arguments).await,
         Builtin::SearchKnowledge => {
             knowledge::search_knowledge(toolbox, caller, request, &arguments).await
@@ -159,7 +157,9 @@ pub(super) async fn save(
 /// The arguments as the model wrote them; nothing at all is none.
 fn read_arguments(text: &str) -> Result<Map<String, Value>, String> {
     if text.len() > ARGUMENTS_BYTES_MAX {
-        return Err(format!("the arguments are too long; accepted are {ARGUMENTS_BYTES_MAX} bytes"));
+        return Err(format!(
+            "the arguments are too long; accepted are {ARGUMENTS_BYTES_MAX} bytes"
+        ));
     }
     if text.trim().is_empty() {
         return Ok(Map::new());

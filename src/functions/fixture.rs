@@ -18,7 +18,8 @@ pub(super) fn toolbox(services: Vec<HostPort>) -> Toolbox {
     let nowhere = || "http://localhost:1/".parse().expect("a URL");
     let store = Store::at("postgres://nobody@localhost:1/nothing", 1).expect("an address");
     let openai = OpenAi { api_key: None, base_url: nowhere() };
-    let account = TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) };
+    let account =
+        TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) };
     Toolbox {
         knowledge: Arc::new(Knowledge::new(store.clone(), &openai, "model").expect("a client")),
         store,

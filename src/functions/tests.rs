@@ -69,8 +69,14 @@ fn form(service: &Service) -> FunctionSource {
 }
 
 const BUILT_IN: [&str; 8] = [
-    "check_availability", "book_appointment", "reschedule_appointment", "cancel_appointment",
-    "take_message", "send_sms", "search_knowledge", "end_call",
+    "check_availability",
+    "book_appointment",
+    "reschedule_appointment",
+    "cancel_appointment",
+    "take_message",
+    "send_sms",
+    "search_knowledge",
+    "end_call",
 ];
 
 #[tokio::test]
@@ -88,19 +94,30 @@ async fn rows_add_tune_replace_and_take_away() {
     let mut off = builtin(1, "", "send_sms");
     off.is_active = Some(false);
     let url = json!({"url": "https://a.example/"});
-    let agent = agent(json!({}), vec![
-        off,
-        builtin(2, "book_table", "book_appointment"),
-        builtin(3, "", "take_message"),
-        row(4, "json_api", "check_availability", url, json!([{"name": "day"}])),
-        row(5, "function", "hang_up", json!({"builtin": "end_call"}), Value::Null),
-    ]);
+    let agent = agent(
+        json!({}),
+        vec![
+            off,
+            builtin(2, "book_table", "book_appointment"),
+            builtin(3, "", "take_message"),
+            row(4, "json_api", "check_availability", url, json!([{"name": "day"}])),
+            row(5, "function", "hang_up", json!({"builtin": "end_call"}), Value::Null),
+        ],
+    );
     let offered = signatures(&toolbox(Vec::new()), &agent);
     let names: Vec<&str> = offered.iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(names, [
-        "book_table", "take_message", "check_availability", "hang_up",
-        "reschedule_appointment", "cancel_appointment", "search_knowledge",
-    ]);
+    assert_eq!(
+        names,
+        [
+            "book_table",
+            "take_message",
+            "check_availability",
+            "hang_up",
+            "reschedule_appointment",
+            "cancel_appointment",
+            "search_knowledge",
+        ]
+    );
     assert!(offered[0].description.starts_with("This is book_table. Book an appointment"));
     assert!(offered[0].parameters["properties"]["date"].is_object());
     assert_eq!(offered[2].parameters["properties"]["day"], json!({"type": "string"}));
@@ -137,7 +154,10 @@ async fn a_form_is_posted_once_with_its_values() {
     // Another function in between changes nothing.
     assert!(!desk.call("cancel_everything", json!({})).await.ok);
     let confirmed = json!({"confirmed": true});
-    assert_eq!(desk.call("sign_up", confirmed.clone()).await.output, json!({"ok": true, "done": true}));
+    assert_eq!(
+        desk.call("sign_up", confirmed.clone()).await.output,
+        json!({"ok": true, "done": true})
+    );
     assert_eq!(desk.call("sign_up", confirmed).await.output["note"], "it was handed in before");
     let asked = service.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
@@ -215,14 +235,20 @@ async fn a_flow_calls_other_functions_and_puts_the_caller_through() {
     let url = format!("http://{}/{{{{ args.order }}}}", service.address);
     let variables = json!([{"name": "order", "type": "integer", "required": true}]);
     let api = row(1, "json_api", "find_order", json!({"url": url}), variables);
-    let flow = row(2, "flows", "parcel", json!({"start": "a", "nodes": {
-        "a": {"ask": "Which order?", "collect": "order", "next": "b"},
-        "b": {"call": "find_order", "arguments": {"order": "{{ order }}"}, "save_as": "found",
-              "next": "c", "on_error": "e"},
-        "c": {"branch": [{"if": "found.state == 'lost'", "next": "d"}], "next": "e"},
-        "d": {"transfer": "Front Desk"},
-        "e": {"end": "We will call {{ caller }} back: {{ found.error }}"},
-    }}), Value::Null);
+    let flow = row(
+        2,
+        "flows",
+        "parcel",
+        json!({"start": "a", "nodes": {
+            "a": {"ask": "Which order?", "collect": "order", "next": "b"},
+            "b": {"call": "find_order", "arguments": {"order": "{{ order }}"}, "save_as": "found",
+                  "next": "c", "on_error": "e"},
+            "c": {"branch": [{"if": "found.state == 'lost'", "next": "d"}], "next": "e"},
+            "d": {"transfer": "Front Desk"},
+            "e": {"end": "We will call {{ caller }} back: {{ found.error }}"},
+        }}),
+        Value::Null,
+    );
     let mut desk = Desk::new(Some(&service), vec![api, flow]);
     let outcome = desk.call("parcel", json!({})).await;
     assert_eq!(outcome.output["ask"], "Which order?");
@@ -236,7 +262,10 @@ async fn a_flow_calls_other_functions_and_puts_the_caller_through() {
     let outcome = desk.call("parcel", json!({"answer": "the blue one"})).await;
     assert_eq!(outcome.then, Some(Then::EndCall));
     let say = outcome.output["say"].as_str().unwrap();
-    assert!(say.starts_with("We will call +15551230001 back: order must be a whole number"), "{say}");
+    assert!(
+        say.starts_with("We will call +15551230001 back: order must be a whole number"),
+        "{say}"
+    );
     assert_eq!(service.asked().len(), 1);
 }
 
@@ -250,10 +279,16 @@ async fn a_flow_that_puts_through_to_nobody_says_so() {
 
 #[tokio::test]
 async fn a_flow_keeps_what_a_called_function_has_to_be_written_down() {
-    let flow = row(1, "flows", "note", json!({"start": "a", "nodes": {
-        "a": {"call": "take_message", "arguments": {"text": "Call {{ agent.number }}"}, "next": "b"},
-        "b": {"say": "It is noted."},
-    }}), Value::Null);
+    let flow = row(
+        1,
+        "flows",
+        "note",
+        json!({"start": "a", "nodes": {
+            "a": {"call": "take_message", "arguments": {"text": "Call {{ agent.number }}"}, "next": "b"},
+            "b": {"say": "It is noted."},
+        }}),
+        Value::Null,
+    );
     let mut desk = Desk::new(None, vec![flow]);
     let outcome = desk.call("note", json!({})).await;
     assert!(outcome.ok && outcome.output["say"] == "It is noted.");
@@ -266,8 +301,14 @@ async fn arguments_that_are_no_object_are_told_apart_from_none() {
     let flow = json!({"start": "a", "nodes": {"a": {"say": "Hello."}}});
     let desk = Desk::new(None, vec![row(1, "flows", "hello", flow, Value::Null)]);
     for (arguments, ok) in [
-        ("", true), (" ", true), ("null", true), ("{}", true),
-        ("[]", false), ("{", false), ("\"a\"", false), ("7", false),
+        ("", true),
+        (" ", true),
+        ("null", true),
+        ("{}", true),
+        ("[]", false),
+        ("{", false),
+        ("\"a\"", false),
+        ("7", false),
     ] {
         let request = request("hello", "call_1", arguments);
         let outcome = carry_out(&desk.toolbox, &desk.caller, &request).await;

@@ -19,6 +19,7 @@ use super::recall::Recalls;
 use super::registry::{Command, Slot};
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
+use crate::agent::history::History;
 use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
@@ -44,6 +45,8 @@ pub struct Opening {
     pub call_sid: String,
     /// Who calls.
     pub caller: Private<String>,
+    /// What is known of them from before.
+    pub history: History,
     /// When the webhook came, since the Unix epoch.
     pub started: Duration,
     /// The number of its next event; more than 1 when another process had the call before.
@@ -60,6 +63,7 @@ pub(super) struct Line {
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
+    history: History,
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
@@ -123,6 +127,7 @@ impl Line {
             call: Call::resume(settings, opening.before),
             agent: opening.agent,
             caller: opening.caller,
+            history: opening.history,
             notes,
             engine: None,
             phone: None,
@@ -156,6 +161,7 @@ impl Line {
         self.engine = Some(self.exchange.dial(
             &self.agent,
             &self.caller,
+            &self.history,
             Session {
                 // Names of another session may be the same.
                 utterance_prefix: match self.notes.next_seq() {

@@ -25,12 +25,13 @@ use tracing::{Instrument, warn};
 use uuid::Uuid;
 
 use crate::agent::Agent;
-use crate::agent::prompt::Prompts;
+use crate::agent::history::History;
+use crate::agent::prompt::{Briefing, Prompts};
 use crate::call::{Passage, Purpose, Said};
 use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
-use crate::engine::Engine;
 use crate::engine::realtime::{Realtime, RealtimeConfig};
+use crate::engine::{Engine, FunctionSignature};
 use crate::functions::{self, Toolbox};
 use crate::private::Private;
 use crate::socket::small_buffers;
@@ -89,14 +90,25 @@ impl Exchange {
 
     /// What the agent is told for a whole call. A replaced template that fails on this agent must
     /// not cost it the call: the built-in one takes its place.
-    fn instructions(&self, agent: &Agent, caller: &Private<String>) -> String {
+    fn instructions(
+        &self,
+        agent: &Agent,
+        caller: &Private<String>,
+        history: &History,
+        functions: &[FunctionSignature],
+    ) -> String {
         let unix_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
         let now = Timestamp::from_microsecond(unix_us)
             .unwrap_or(Timestamp::UNIX_EPOCH)
             .to_zoned(agent.hours.zone().clone());
-        self.prompts.render_system(agent, caller, &now).unwrap_or_else(|error| {
+        let functions: Vec<(&str, &str)> = functions
+            .iter()
+            .map(|function| (function.name.as_str(), function.description.as_str()))
+            .collect();
+        let briefing = Briefing { agent, caller, history, functions: &functions, now: &now };
+        self.prompts.render_system(&briefing).unwrap_or_else(|error| {
             warn!(%error, "a prompt template failed");
-            Prompts::built_in().render_system(agent, caller, &now).unwrap_or_default()
+            Prompts::built_in().render_system(&briefing).unwrap_or_default()
         })
     }
 
@@ -116,7 +128,14 @@ impl Exchange {
         })
     }
 
-    fn dial(&self, agent: &Agent, caller: &Private<String>, session: Session) -> Box<dyn Engine> {
+    fn dial(
+        &self,
+        agent: &Agent,
+        caller: &Private<String>,
+        before: &History,
+        session: Session,
+    ) -> Box<dyn Engine> {
+        let functions = functions::signatures(&self.toolbox, agent);
         Box::new(Realtime::dial(RealtimeConfig {
             base_url: self.engines.openai.base_url.clone(),
             api_key: self.engines.openai.api_key.clone(),
@@ -124,8 +143,8 @@ impl Exchange {
             transcription_model: self.engines.models.transcription.clone(),
             voice: agent.settings.voice.clone(),
             language: agent.settings.language.split('-').next().map(str::to_owned),
-            instructions: self.instructions(agent, caller),
-            functions: functions::signatures(&self.toolbox, agent),
+            instructions: self.instructions(agent, caller, before, &functions),
+            functions,
             history: session.history,
             utterance_prefix: session.utterance_prefix,
         }))

@@ -12,10 +12,12 @@ mod changes;
 pub mod embedded;
 mod events;
 mod functions;
+mod history;
 mod instances;
 pub mod migrate;
 mod passages;
 pub mod sample;
+mod shown;
 
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use appointments::{Appointment, Deed, NewAppointment, Placement};
@@ -28,6 +30,7 @@ pub use events::EventRow;
 pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat};
 pub use passages::PassageRow;
+pub use shown::AppointmentRow;
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) engine_url: Option<String>,
     /// Whether the database is reached over a wire that can be cut.
     pub(crate) is_wired: bool,
+    /// Variables besides the usual ones.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Plan {
@@ -63,6 +65,7 @@ impl Default for Plan {
             auth_token: Some(TOKEN),
             engine_url: None,
             is_wired: false,
+            environment: Vec::new(),
         }
     }
 }
@@ -141,7 +144,7 @@ impl House {
         let options: PgConnectOptions = database.options();
         let options = wire.as_ref().map_or(options.clone(), |wire| wire.options(options));
         let data = tempfile::tempdir().unwrap();
-        let values = [
+        let mut values = vec![
             ("BIND", "127.0.0.1".to_owned()),
             ("PORT", "0".to_owned()),
             ("DATABASE_URL", options.to_url_lossy().to_string()),
@@ -154,6 +157,7 @@ impl House {
             ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
             ("OPENAI_BASE_URL", plan.engine_url.unwrap_or_else(|| speech.base_url())),
         ];
+        values.extend(plan.environment);
         let value = |name: &str| values.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
         let app = App::start(Config::read(&value).unwrap(), clock).await.unwrap();
         let http = reqwest::Client::new();

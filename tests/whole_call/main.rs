@@ -3,13 +3,16 @@
 //! is faster than the wall's.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod abuse;
 mod appointments;
+mod booking;
 #[path = "../common/database.rs"]
 mod common_database;
 mod conversation;
 mod database;
 mod endings;
 mod harness;
+mod knowledge;
 mod messages;
 mod privacy;
 #[path = "../log/proxy.rs"]

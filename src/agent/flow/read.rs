@@ -40,7 +40,11 @@ impl Flow {
         let ids: BTreeSet<String> = nodes.all().map(|(id, _)| id.clone()).collect();
         if !(1..=NODES_MAX).contains(&ids.len()) {
             let found = if ids.is_empty() { "no step" } else { "more steps" };
-            faults.add(data.path_of("nodes"), found, format!("1 to {NODES_MAX} steps, by their ids"));
+            faults.add(
+                data.path_of("nodes"),
+                found,
+                format!("1 to {NODES_MAX} steps, by their ids"),
+            );
             return None;
         }
         let names = collected(&nodes, variables);
@@ -113,7 +117,13 @@ impl Reader<'_> {
             Some(_) => Some(self.word(node, "save_as")?),
         };
         let next = self.id(node, "next")?;
-        Some(Node::Call { function, arguments, save_as, next, on_error: self.id(node, "on_error")? })
+        Some(Node::Call {
+            function,
+            arguments,
+            save_as,
+            next,
+            on_error: self.id(node, "on_error")?,
+        })
     }
 
     fn branch(&mut self, node: &Fields<'_>) -> Option<Node> {

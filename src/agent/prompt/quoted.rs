@@ -1,11 +1,14 @@
 //! The words of others in what the agent is told: quoted so that they cannot pass for ours.
 
-/// A text of others as one short line in quotation marks, which it cannot close. Longer than
-/// `max` characters, it is cut.
+/// A text as one line. Longer than `max` characters, it is cut.
+pub(super) fn line(text: &str, max: usize) -> String {
+    cut(&words(text), max)
+}
+
+/// A text of others as one line in quotation marks, which it cannot close. Longer than `max`
+/// characters, it is cut.
 pub(super) fn quoted(text: &str, max: usize) -> String {
-    let line: Vec<&str> = text.split(is_break).filter(|word| !word.is_empty()).collect();
-    let line = cut(&line.join(" "), max).replace(['"', '“', '”', '«', '»', '„'], "'");
-    format!("\"{line}\"")
+    format!("\"{}\"", line(text, max).replace(['"', '“', '”', '„', '«', '»'], "'"))
 }
 
 /// A passage of a document, at most `max` characters: its lines stay, but each after the first is
@@ -13,13 +16,14 @@ pub(super) fn quoted(text: &str, max: usize) -> String {
 pub(super) fn passage(text: &str, max: usize) -> String {
     let text = cut(text, max).replace('<', "‹").replace('>', "›");
     let lines = text.split(['\n', '\r', '\u{0b}', '\u{0c}', '\u{85}', '\u{2028}', '\u{2029}']);
-    let lines = lines.map(|line| line.split(is_break).filter(|word| !word.is_empty()));
-    let lines = lines.map(|words| words.collect::<Vec<_>>().join(" "));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n    ")
+    let lines = lines.map(words).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n    ")
 }
 
-fn is_break(character: char) -> bool {
-    character.is_whitespace() || character.is_control()
+/// The words of a text with one space between them, and nothing else that is not seen.
+fn words(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn cut(text: &str, max: usize) -> String {
