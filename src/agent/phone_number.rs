@@ -64,7 +64,8 @@ pub fn normalise_local(text: &str, region: Option<Region>) -> Option<String> {
     let national = number.national().to_string();
     let general = DATABASE.by_id(country.as_ref())?.descriptors().general();
     let found = general.national_number().find(&national);
-    let is_possible = found.is_some_and(|found| (found.start(), found.end()) == (0, national.len()));
+    let is_possible =
+        found.is_some_and(|found| (found.start(), found.end()) == (0, national.len()));
     is_possible.then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
 
