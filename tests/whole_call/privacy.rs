@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use frontdesk::rehearsal::phone::{AfterDrop, Step, WebhookFault};
+use frontdesk::rehearsal::phone::{AfterDrop, PhoneEventKind, Step, WebhookFault};
 use frontdesk::rehearsal::speech::Fault;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -54,9 +54,8 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         call("search_knowledge", json!({"query": "Gooseberry?"})),
         call("no_such_function", json!({"what": "Persimmon"})),
     ];
-    let mut first = act("I am Hieronymus.", functions, "Pleased, Hieronymus!");
-    first.reply = "Pleased to look.".to_owned();
-    let house = House::with(vec![first], secrets).await;
+    let turns = vec![act("I am Hieronymus.", functions, "Pleased, Hieronymus!")];
+    let house = House::with(turns, secrets).await;
     furnish(&house, &["Quince trees, Hieronymus."]).await;
     house.sql("update voice_agents set name = 'Archibald'").await;
     house
@@ -82,9 +81,10 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     let mut options = house.options();
     options.from = CALLER.to_owned().into();
     let mut placed = house.place(options, steps);
-    for _ in 0..4 {
-        placed.heard_agent().await;
+    for _ in 0..2 {
+        placed.saw(|kind| *kind == PhoneEventKind::StreamOpened).await;
     }
+    placed.heard_agent().await;
     house.speech.command(Fault::RefuseConnects { status: 401 });
     house.speech.command(Fault::DropSockets);
     let call = placed.ended().await;
