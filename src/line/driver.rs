@@ -23,7 +23,7 @@ use crate::agent::history::History;
 use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::{FunctionCaller, Running, Texts};
+use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
 use crate::private::Private;
 use crate::socket::WRITE_LIMIT;
 
@@ -120,6 +120,7 @@ impl Line {
             call_sid: opening.call_sid.clone(),
             caller: opening.caller.clone(),
             texts: Texts::default(),
+            dialogues: Dialogues::default(),
         });
         let settings = opening.agent.settings.call_settings(has_knowledge);
         let mut line = Self {

@@ -12,6 +12,7 @@ mod conversation;
 mod database;
 mod endings;
 mod harness;
+mod knowledge;
 mod messages;
 mod privacy;
 #[path = "../log/proxy.rs"]

@@ -42,6 +42,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "transfer": {"targets": {"Rumpelstilz": "+15559990003"}},
         "webhook": {"url": "https://hooks.example.com", "secret": "webhook-secret"},
         "secrets": {"CRM_KEY": "crm-secret"},
+        "knowledge": {"budget_ms": 5000},
         // Bad settings are reported by name, not by value.
         "voice": "?Quixotic?",
         "fallback": {"kind": "forward", "number": "555-Xylophone", "message": "Marzipan."},
@@ -65,6 +66,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
             house.agent
         ))
         .await;
+    house.learn(&["I am Mandragora."]).await;
     let mut unsigned = house.options();
     unsigned.webhook_fault = WebhookFault::WrongSignature;
     house.place(unsigned, vec![]).ended().await;
@@ -91,6 +93,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     assert_eq!(call.said, ["Marzipan."]);
     let row = house.row(&call.call_sid).await;
     assert!(row.lines().contains(&"Caller: I am Hieronymus."), "{:?}", row.lines());
+    assert_eq!(row.metadata()["turns"][0]["chunks"][0]["id"], 1);
     house.app.shut_down(std::future::ready(())).await;
 
     let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
@@ -123,6 +126,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "Archibald",
         "Wolpertinger",
         "Kumquat",
+        "Mandragora",
         "86753",
         "Ottokar",
         "Noonish",
