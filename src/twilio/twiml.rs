@@ -36,6 +36,37 @@ pub struct ConnectStream<'a> {
     pub language: Option<&'a str>,
 }
 
+/// Somebody to be called and put through to the caller.
+#[derive(Debug, Clone, Copy)]
+pub struct Dial<'a> {
+    /// Who is called, as E.164.
+    pub number: &'a str,
+    /// The number that the called party sees: one of the account's own or the caller's, which it
+    /// also is where nothing is said.
+    pub caller_id: Option<&'a str>,
+    /// How long it may ring, in seconds; held to 5 to 600, which is what Twilio accepts.
+    pub timeout_s: u32,
+    /// How long the two may talk, in seconds; held to 14,400, the longest call there is.
+    pub time_limit_s: u32,
+    /// What is asked when that is over, also when nobody answered.
+    pub action_url: &'a str,
+}
+
+/// The caller's words to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// What is asked when they are. Not asked if nothing was said: then the next verb runs.
+    pub action_url: &'a str,
+    /// How long it may be, in seconds.
+    pub max_length_s: u32,
+    /// How long a silence ends it, in seconds.
+    pub timeout_s: u32,
+    /// Whether a beep says that it begins.
+    pub play_beep: bool,
+    /// The keys that end it, such as `#`; none where it is empty.
+    pub finish_on_key: &'a str,
+}
+
 /// A document under construction. Every text and attribute is escaped, and characters that
 /// XML 1.0 cannot hold are left out.
 pub struct Twiml {
@@ -83,6 +114,42 @@ impl Twiml {
         let attributes: Vec<_> =
             language.map(|language| ("language", language)).into_iter().collect();
         self.text_element("Say", &attributes, &text[..end])
+    }
+
+    /// Calls somebody and puts them through. The caller hears the ringing, and a call that nobody
+    /// has answered yet stays so until they do.
+    pub fn dial(mut self, dial: &Dial<'_>) -> Self {
+        let timeout = dial.timeout_s.clamp(5, 600).to_string();
+        let time_limit = dial.time_limit_s.clamp(1, 14_400).to_string();
+        let mut attributes = vec![
+            ("answerOnBridge", "true"),
+            ("timeout", timeout.as_str()),
+            ("timeLimit", time_limit.as_str()),
+            ("action", dial.action_url),
+            ("method", "POST"),
+        ];
+        attributes.extend(dial.caller_id.map(|caller_id| ("callerId", caller_id)));
+        self.write(Event::Start(element("Dial", &attributes)));
+        let mut twiml = self.text_element("Number", &[], dial.number);
+        twiml.write(Event::End(BytesEnd::new("Dial")));
+        twiml
+    }
+
+    /// Records the caller.
+    pub fn record(mut self, record: &Record<'_>) -> Self {
+        let record = element(
+            "Record",
+            &[
+                ("action", record.action_url),
+                ("method", "POST"),
+                ("maxLength", &record.max_length_s.to_string()),
+                ("timeout", &record.timeout_s.to_string()),
+                ("playBeep", if record.play_beep { "true" } else { "false" }),
+                ("finishOnKey", record.finish_on_key),
+            ],
+        );
+        self.write(Event::Empty(record));
+        self
     }
 
     /// Goes on with the document that `url` answers. What follows never runs.
@@ -196,6 +263,38 @@ mod tests {
         <Reject/>
         </Response>
         "#);
+    }
+
+    #[test]
+    fn a_party_is_dialled_and_the_caller_recorded() {
+        let dial = Dial {
+            number: "+15550001111",
+            caller_id: Some("+15559870002"),
+            timeout_s: 20,
+            time_limit_s: 3_600,
+            action_url: "https://voice.example.com/twilio/dial?a=1&b=2",
+        };
+        let record = Record {
+            action_url: "https://voice.example.com/twilio/voicemail",
+            max_length_s: 120,
+            timeout_s: 5,
+            play_beep: true,
+            finish_on_key: "#",
+        };
+        let document = Twiml::new().dial(&dial).record(&record).finish();
+        insta::assert_snapshot!(document.replace("><", ">\n<"), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <Response>
+        <Dial answerOnBridge="true" timeout="20" timeLimit="3600" action="https://voice.example.com/twilio/dial?a=1&amp;b=2" method="POST" callerId="+15559870002">
+        <Number>+15550001111</Number>
+        </Dial>
+        <Record action="https://voice.example.com/twilio/voicemail" method="POST" maxLength="120" timeout="5" playBeep="true" finishOnKey="#"/>
+        </Response>
+        "#);
+        let hurried = Dial { timeout_s: 0, time_limit_s: 99_999, caller_id: None, ..dial };
+        let document = Twiml::new().dial(&hurried).finish();
+        assert!(document.contains(r#"timeout="5" timeLimit="14400""#), "{document}");
+        assert!(!document.contains("callerId"), "{document}");
     }
 
     #[test]

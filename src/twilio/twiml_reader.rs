@@ -41,9 +41,9 @@ pub enum Verb {
     /// Refuses the call.
     Reject,
     /// Calls somebody.
-    Dial(Element),
+    Dial(Dial),
     /// Records the caller.
-    Record(Element),
+    Record(Record),
     /// A verb that is not known here.
     Other(Element),
 }
@@ -59,6 +59,36 @@ pub struct Stream {
     pub status_callback: Option<String>,
     /// Names and values for the stream's `start`.
     pub parameters: Vec<(String, String)>,
+}
+
+/// A `<Dial>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    /// Who is called, all at once: the `<Number>`s, or the text itself.
+    pub numbers: Vec<String>,
+    /// The number that the called party sees; the caller's unless said.
+    pub caller_id: Option<String>,
+    /// How long it rings, in seconds; 30 unless said.
+    pub timeout_s: u32,
+    /// How long the two may talk, in seconds; 14,400 unless said.
+    pub time_limit_s: u32,
+    /// What is asked when it is over; without it the next verb runs.
+    pub action: Option<String>,
+}
+
+/// A `<Record>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What is asked when something was recorded; unless said, the document's own address.
+    pub action: Option<String>,
+    /// How long it may be, in seconds; 3,600 unless said.
+    pub max_length_s: u32,
+    /// How long a silence ends it, in seconds; 5 unless said.
+    pub timeout_s: u32,
+    /// Whether a beep says that it begins; it does unless said.
+    pub play_beep: bool,
+    /// The keys that end it; all of them unless said.
+    pub finish_on_key: String,
 }
 
 /// An element as it stands in the document.
@@ -83,6 +113,10 @@ impl Element {
 
     fn owned(&self, name: &str) -> Option<String> {
         self.attribute(name).map(str::to_owned)
+    }
+
+    fn number(&self, name: &str) -> Option<u32> {
+        self.attribute(name)?.trim().parse().ok()
     }
 }
 
@@ -131,15 +165,30 @@ fn verb(element: Element) -> Result<Verb, TwimlError> {
         "Say" => Verb::Say { text: element.text },
         "Hangup" => Verb::Hangup,
         "Redirect" => Verb::Redirect { url: element.text.trim().to_owned(), method },
-        "Pause" => {
-            let length = element.attribute("length").and_then(|length| length.parse().ok());
-            Verb::Pause { seconds: length.unwrap_or(1) }
-        }
+        "Pause" => Verb::Pause { seconds: element.number("length").unwrap_or(1) },
         "Reject" => Verb::Reject,
-        "Dial" => Verb::Dial(element),
-        "Record" => Verb::Record(element),
+        "Dial" => Verb::Dial(read_dial(&element)),
+        "Record" => Verb::Record(Record {
+            action: element.owned("action"),
+            max_length_s: element.number("maxLength").unwrap_or(3_600),
+            timeout_s: element.number("timeout").unwrap_or(5),
+            play_beep: element.attribute("playBeep") != Some("false"),
+            finish_on_key: element.owned("finishOnKey").unwrap_or_else(|| "1234567890*#".into()),
+        }),
         _ => Verb::Other(element),
     })
+}
+
+fn read_dial(dial: &Element) -> Dial {
+    let nouns = dial.children.iter().filter(|child| child.name == "Number");
+    let texts = std::iter::once(dial).chain(nouns).map(|element| element.text.trim());
+    Dial {
+        numbers: texts.filter(|text| !text.is_empty()).map(str::to_owned).collect(),
+        caller_id: dial.owned("callerId"),
+        timeout_s: dial.number("timeout").unwrap_or(30),
+        time_limit_s: dial.number("timeLimit").unwrap_or(14_400),
+        action: dial.owned("action"),
+    }
 }
 
 fn read_stream(stream: &Element) -> Option<Stream> {
@@ -227,8 +276,7 @@ mod tests {
               <Say voice="x">Sorry &amp; <![CDATA[<goodbye>]]>&#33;</Say>
               <Pause/><Pause length="3"/>
               <Redirect method="GET"> /twilio/voice </Redirect>
-              <Dial timeout="20"><Number>+15550001111</Number></Dial>
-              <Record maxLength="120"/><Enqueue>support</Enqueue>
+              <Enqueue>support</Enqueue>
               <Hangup/><Reject reason="busy"/>
             </Response>"#,
         )
@@ -245,16 +293,56 @@ mod tests {
         assert_eq!(verbs[2..4], [Verb::Pause { seconds: 1 }, Verb::Pause { seconds: 3 }]);
         let redirect = Verb::Redirect { url: "/twilio/voice".into(), method: "GET".into() };
         assert_eq!(verbs[4], redirect);
-        let Verb::Dial(dial) = &verbs[5] else { panic!("{:?}", verbs[5]) };
-        assert_eq!(
-            (dial.attribute("timeout"), &*dial.children[0].text),
-            (Some("20"), "+15550001111")
-        );
-        assert!(
-            matches!(&verbs[6], Verb::Record(record) if record.attribute("maxLength") == Some("120"))
-        );
-        assert!(matches!(&verbs[7], Verb::Other(other) if other.name == "Enqueue"));
-        assert_eq!(verbs[8..], [Verb::Hangup, Verb::Reject]);
+        assert!(matches!(&verbs[5], Verb::Other(other) if other.name == "Enqueue"));
+        assert_eq!(verbs[6..], [Verb::Hangup, Verb::Reject]);
+    }
+
+    #[test]
+    fn a_dial_is_read_with_what_is_not_said() {
+        let xml = r#"<Response>
+              <Dial timeout="20" timeLimit="600" callerId="+1555" action="/twilio/dial?a=1&amp;b=2">
+                <Number url="/whisper">+15550001111</Number> <Number>+15550002222</Number>
+              </Dial>
+              <Dial> +15550003333 </Dial>
+            </Response>"#;
+        let full = Dial {
+            numbers: vec!["+15550001111".into(), "+15550002222".into()],
+            caller_id: Some("+1555".into()),
+            timeout_s: 20,
+            time_limit_s: 600,
+            action: Some("/twilio/dial?a=1&b=2".into()),
+        };
+        let bare = Dial {
+            numbers: vec!["+15550003333".into()],
+            caller_id: None,
+            timeout_s: 30,
+            time_limit_s: 14_400,
+            action: None,
+        };
+        assert_eq!(parse(xml), Ok(vec![Verb::Dial(full), Verb::Dial(bare)]));
+    }
+
+    #[test]
+    fn a_record_is_read_with_what_is_not_said() {
+        let xml = r##"<Response>
+              <Record action="/vm" maxLength="120" timeout="3" playBeep="false" finishOnKey="#"/>
+              <Record/>
+            </Response>"##;
+        let full = Record {
+            action: Some("/vm".into()),
+            max_length_s: 120,
+            timeout_s: 3,
+            play_beep: false,
+            finish_on_key: "#".into(),
+        };
+        let bare = Record {
+            action: None,
+            max_length_s: 3_600,
+            timeout_s: 5,
+            play_beep: true,
+            finish_on_key: "1234567890*#".into(),
+        };
+        assert_eq!(parse(xml), Ok(vec![Verb::Record(full), Verb::Record(bare)]));
     }
 
     #[test]

@@ -155,7 +155,9 @@ impl PlacedCall {
                         return next;
                     }
                 }
-                Verb::Dial(element) | Verb::Record(element) | Verb::Other(element) => {
+                Verb::Dial(_) => self.journal.error("<Dial> is not carried out here"),
+                Verb::Record(_) => self.journal.error("<Record> is not carried out here"),
+                Verb::Other(element) => {
                     self.journal.error(format!("<{}> is not carried out here", element.name));
                 }
             }
