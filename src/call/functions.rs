@@ -3,7 +3,7 @@
 
 use super::reply::Wanted;
 use super::state::Call;
-use super::{Action, CallTime, FunctionRun, LogEvent, Purpose, ReplyId, Role, Timer};
+use super::{Action, CallTime, FunctionRun, LogEvent, Purpose, ReplyId, Role, Then, Timer};
 
 /// The function that ends the call: carried out here.
 const END_CALL: &str = "end_call";
@@ -49,6 +49,8 @@ struct FunctionCall {
     name: String,
     started: CallTime,
     output: Option<String>,
+    /// What it asks of the call.
+    then: Option<Then>,
 }
 
 impl Batch {
@@ -116,6 +118,7 @@ impl Call {
             name,
             started: self.now,
             output: None,
+            then: None,
         };
         let (run, ends_call) = (call.run, call.name == END_CALL);
         if !ends_call {
@@ -135,7 +138,7 @@ impl Call {
         self.keep(reply, call);
         self.expect_more();
         if ends_call {
-            self.function_done(run, true, DONE.to_owned(), None);
+            self.function_done(run, true, DONE.to_owned(), None, Some(Then::EndCall));
         }
         self.watch_functions();
     }
@@ -164,7 +167,11 @@ impl Call {
         ok: bool,
         output: String,
         row: Option<String>,
+        then: Option<Then>,
     ) {
+        if let Some(call) = self.functions.in_flight().find(|call| call.run == run) {
+            call.then = then;
+        }
         self.note_result(run, ok, output, row);
         self.watch_functions();
         self.give_outputs();
@@ -199,7 +206,7 @@ impl Call {
         let late = |call: &&mut FunctionCall| now.ms_since(call.started) >= FUNCTION_MS;
         let runs: Vec<_> = self.functions.in_flight().filter(late).map(|call| call.run).collect();
         for run in runs {
-            self.function_done(run, false, TIMED_OUT.to_owned(), None);
+            self.function_done(run, false, TIMED_OUT.to_owned(), None, None);
         }
         self.watch_functions();
     }
@@ -214,10 +221,13 @@ impl Call {
 
     fn give(&mut self, batch: Batch) {
         let Batch { reply, calls, cancelled, orphaned, .. } = batch;
-        let ends_call = calls.iter().any(|call| call.name == END_CALL) && !cancelled;
-        let ends_only = calls.iter().all(|call| call.name == END_CALL);
+        // Who is put through need not be hung up on.
+        let asks = |call: &FunctionCall| call.then.clone();
+        let then = calls.iter().filter_map(asks).max_by_key(|then| *then != Then::EndCall);
+        let then = then.filter(|_| !cancelled);
+        let nothing_else = calls.iter().all(|call| call.then.is_some());
         for call in calls {
-            let withdrawn = cancelled && call.name == END_CALL;
+            let withdrawn = cancelled && call.then.is_some();
             let output = call.output.filter(|_| !withdrawn).unwrap_or_else(|| CANCELLED.to_owned());
             if orphaned {
                 let text = format!("The function {} has returned: {output}", call.name);
@@ -227,13 +237,14 @@ impl Call {
                 self.out.push(Action::GiveOutput { engine_call_id, output });
             }
         }
-        if ends_call {
-            // Words that came with the wish to end the call were the goodbye, unless there was
-            // something else to be done that the caller should hear of.
-            let spoke = ends_only && self.has_spoken(reply);
-            self.agent_ends(spoke.then_some(reply));
-        } else if !ends_only {
-            self.want(Wanted::now(Purpose::Answer));
+        // Words that came with the wish to end the call were the goodbye, and so with a transfer,
+        // unless there was something else to be done that the caller should hear of.
+        let said = (nothing_else && self.has_spoken(reply)).then_some(reply);
+        match then {
+            Some(Then::EndCall) => self.agent_ends(said),
+            Some(Then::Transfer(target)) => self.hand_over(target, said),
+            None if nothing_else => {}
+            None => self.want(Wanted::now(Purpose::Answer)),
         }
     }
 

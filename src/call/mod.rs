@@ -13,6 +13,7 @@ mod silence;
 mod state;
 mod survival;
 mod timers;
+mod transfer;
 mod turn;
 
 pub use action::{Action, GoodbyeReason, Purpose, Role, Said};

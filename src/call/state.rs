@@ -4,8 +4,9 @@
 //! for. The questions have a file each: who is speaking ([`turn`](super::turn)), what the engine
 //! is working on ([`reply`](super::reply)), what was heard ([`playout`](super::playout)), what is
 //! being carried out ([`functions`](super::functions)), what a silence or a long call means
-//! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), and what is done when a
-//! connection breaks ([`survival`](super::survival)).
+//! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), how the caller is put
+//! through ([`transfer`](super::transfer)), and what is done when a connection breaks
+//! ([`survival`](super::survival)).
 
 use super::ending::{Ending, Farewell};
 use super::functions::Functions;
@@ -56,6 +57,8 @@ pub struct Call {
     /// The call is nearly over, and the caller has not been told.
     pub(super) warning_due: bool,
     pub(super) farewell: Option<Farewell>,
+    /// Whoever did not answer when the caller was put through, until the caller is told.
+    pub(super) unanswered: Option<String>,
     /// The call has ended this way, but for the last words.
     pub(super) ending: Option<Ending>,
     pub(super) over: bool,
@@ -87,6 +90,7 @@ impl Call {
             reprompted: 0,
             warning_due: false,
             farewell: None,
+            unanswered: None,
             ending: None,
             over: false,
             record: CallRecord::new(),
@@ -187,14 +191,14 @@ impl Call {
                 self.reply_ended(reply, outcome, usage);
             }
             Event::Sent { reply, what, took_us } => self.sent(reply, what, took_us),
-            Event::FunctionDone { run, ok, output, row, then: _, note } => {
+            Event::FunctionDone { run, ok, output, row, then, note } => {
                 if let Some(note) = note {
                     self.note(note);
                 }
-                self.function_done(run, ok, output, row);
+                self.function_done(run, ok, output, row, then);
             }
             Event::Recalled { .. } => {}
-            Event::TransferFailed => {}
+            Event::TransferFailed => self.transfer_failed(),
             Event::MarkReturned(mark) => {
                 self.playout.mark_returned(mark);
                 self.settle_confirmed();
@@ -218,7 +222,9 @@ impl Call {
             Timer::Idle => self.idle(),
             Timer::LimitWarning => self.warning_due = true,
             Timer::Limit => self.limit_reached(),
-            Timer::Goodbye => self.goodbye_overdue(),
+            Timer::Goodbye => {
+                self.depart();
+            }
             Timer::Reply => self.reply_overdue(),
             Timer::Engine => self.give_up("the engine did not become ready in time"),
             Timer::Line => self.line_stayed_lost(),
@@ -234,8 +240,9 @@ impl Call {
             return;
         }
         self.settle_confirmed();
-        if let Some(end) = self.farewell_said() {
-            return self.end(end);
+        if self.farewell_is_said() {
+            self.depart();
+            return;
         }
         self.give_messages();
         self.warn_of_limit();

@@ -1,5 +1,7 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+mod transfer;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -100,14 +102,15 @@ impl Outcome {
 }
 
 /// What the model may call.
-pub fn signatures(_agent: &Agent) -> Vec<FunctionSignature> {
-    vec![FunctionSignature {
+pub fn signatures(agent: &Agent) -> Vec<FunctionSignature> {
+    let end_call = FunctionSignature {
         name: "end_call".into(),
         description: "Hang up. Say goodbye first, in the same reply. Use it only when the caller \
                       has said goodbye or clearly has nothing more to ask."
             .into(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
-    }]
+    };
+    std::iter::once(end_call).chain(transfer::signature(agent)).collect()
 }
 
 /// Carries out a function. `end_call` never comes here: the core does it.
@@ -128,8 +131,12 @@ pub fn run(
 
 async fn carry_out(
     _toolbox: &Toolbox,
-    _caller: &FunctionCaller,
+    caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
+    if request.name == transfer::NAME {
+        let arguments = serde_json::from_str(&request.arguments).unwrap_or_default();
+        return transfer::transfer_call(caller, &arguments);
+    }
     Outcome::refused(format!("there is no function called {}; do not call it again", request.name))
 }

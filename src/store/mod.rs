@@ -12,6 +12,7 @@ pub mod embedded;
 mod events;
 mod instances;
 pub mod migrate;
+mod outings;
 pub mod sample;
 
 pub use agents::{AgentRow, BusinessRow};
@@ -22,6 +23,7 @@ pub use calls::{
 pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
 pub use instances::{Abandoned, InstanceBeat};
+pub use outings::Outing;
 
 use std::borrow::Cow;
 use std::time::Duration;
