@@ -25,6 +25,7 @@ use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
 use crate::store::migrate::{MigrateError, SchemaState, is_current};
 use crate::store::{BadAddress, Changes, Store, StoreError};
+use crate::twilio::rest::TwilioRest;
 use crate::web::phone::Answers;
 use crate::web::{Front, router, serve};
 
@@ -75,6 +76,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The HTTP client.
+    #[error("cannot make HTTP requests: {0}")]
+    Http(#[from] reqwest::Error),
     /// A template.
     #[error("PROMPTS_DIR: {0}")]
     Prompt(#[from] PromptError),
@@ -136,7 +140,11 @@ impl App {
             log: log.clone(),
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
-            toolbox: Arc::new(Toolbox { store: store.clone(), clock }),
+            toolbox: Arc::new(Toolbox {
+                store: store.clone(),
+                twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
+                clock,
+            }),
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);

@@ -20,7 +20,7 @@ enum Command {
     /// Rehearse one phone call with everything in this process: no key, no account
     Demo(demo::Arguments),
     /// Be the phone: call a server as Twilio would, once or many times
-    Dial(dial::Arguments),
+    Dial(Box<dial::Arguments>),
     /// Be the speech service: OpenAI's endpoints without a model
     Rehearse(rehearse::Rehearse),
     /// Bring the schema of DATABASE_URL up to date
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     let done = match command {
         Command::Serve => serve::run().await.map_err(|error| error.to_string()),
         Command::Demo(arguments) => demo::run(arguments).await.map_err(|error| error.to_string()),
-        Command::Dial(arguments) => dial::run(arguments).await.map_err(|error| error.to_string()),
+        Command::Dial(arguments) => dial::run(*arguments).await.map_err(|error| error.to_string()),
         Command::Rehearse(arguments) => rehearse::run(arguments, shutdown_signal())
             .await
             .map(|()| ExitCode::SUCCESS)

@@ -1,18 +1,21 @@
 //! `frontdesk dial`: the stand-in phone, for one call or for many.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::clock::{self, Clock};
 use crate::private::Private;
+use crate::rehearsal::phone::api::{Api, Message};
 use crate::rehearsal::phone::totals::Totals;
 use crate::rehearsal::phone::{
-    self, CallOptions, CallReport, PhoneEvent, PhoneEventKind, Sample, Step,
+    self, CallOptions, CallReport, NumberedFarEnd, PhoneEvent, PhoneEventKind, Sample, Step,
 };
 use crate::twilio::form::normalise_e164;
 
@@ -65,7 +68,16 @@ pub struct Arguments {
     /// Where the end of the call is reported [default: nowhere]
     #[arg(long, value_name = "URL")]
     pub status_url: Option<String>,
-    /// Print one JSON object: every call and the totals
+    /// Where to stand in for Twilio's REST API for these calls and the messages that are sent
+    /// meanwhile, as 127.0.0.1:8090 (the server's TWILIO_API_URL is http:// and this) [default:
+    /// nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub api: Option<SocketAddr>,
+    /// What becomes of a call that the server forwards: a number, = and answers, busy, no-answer
+    /// or failed [default: they answer]
+    #[arg(long, value_name = "NUMBER=WHAT")]
+    pub far_end: Vec<NumberedFarEnd>,
+    /// Print one JSON object: every call, the messages and the totals
     #[arg(long)]
     pub json: bool,
     /// Stamp the caller's audio with the time, and measure the stamps in the agent's, while all
@@ -95,6 +107,14 @@ pub enum DialError {
         /// What is wrong with it, and what is accepted.
         why: String,
     },
+    /// The stand-in for the REST API cannot be reached there.
+    #[error("--api {address}: cannot listen there: {source}")]
+    Api {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The HTTP client cannot be made.
     #[error("cannot make HTTP requests: {0}")]
     Http(#[from] reqwest::Error),
@@ -105,6 +125,7 @@ pub enum DialError {
 struct Output<'a> {
     totals: &'a Totals,
     calls: &'a [CallReport],
+    messages: &'a [Message],
 }
 
 /// Places the calls and prints how they went. The exit code says whether all went well.
@@ -112,21 +133,32 @@ struct Output<'a> {
 /// # Errors
 /// If an argument or a file cannot be used; no call was placed then.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, DialError> {
-    let template = template(&arguments)?;
+    let mut template = template(&arguments)?;
     let ramp = seconds("--ramp", arguments.ramp)?;
     let steps = steps(&arguments)?;
+    if let Some(address) = arguments.api {
+        let listening = TcpListener::bind(address).await;
+        let listener = listening.map_err(|source| DialError::Api { address, source })?;
+        let api = Api::new(arguments.account_sid, template.auth_token.clone());
+        api.serve(listener);
+        template.api = Some(api);
+    }
     let reports = if arguments.calls == 1 && !arguments.json {
-        vec![watched_call(template, steps).await]
+        vec![watched_call(template.clone(), steps).await]
     } else {
         many_calls(&template, &steps, arguments.calls, ramp).await
     };
     let totals = Totals::of(&reports);
+    let messages = template.api.map_or_else(Vec::new, |api| api.messages());
     if arguments.json {
-        let output = Output { totals: &totals, calls: &reports };
+        let output = Output { totals: &totals, calls: &reports, messages: &messages };
         println!("{}", serde_json::to_string(&output).expect("numbers and text are JSON"));
     } else {
         for error in distinct_errors(&reports) {
             println!("error: {error}");
+        }
+        for Message { from, to, body } in &messages {
+            println!("message from {from} to {to}: {body}");
         }
         print!("{totals}");
     }
@@ -166,6 +198,8 @@ fn template(arguments: &Arguments) -> Result<CallOptions, DialError> {
             options.hang_up_after.map_or(Duration::MAX, |after| options.clock.now() + after);
         options.stamps = Some(from..until);
     }
+    options.far_ends =
+        arguments.far_end.iter().map(|end| (end.number.clone(), end.far_end)).collect();
     options.http = reqwest::Client::builder().build()?;
     Ok(options)
 }
@@ -233,6 +267,12 @@ fn line(event: &PhoneEvent) -> String {
         PhoneEventKind::Said { text } => format!("announcement: {text}"),
         PhoneEventKind::CallerSpoke { name } => format!("caller speaks: {name}"),
         PhoneEventKind::Pressed { key } => format!("caller presses {key}"),
+        PhoneEventKind::Dialling { number } => format!("calling {number}"),
+        PhoneEventKind::PutThrough => "put through".to_owned(),
+        PhoneEventKind::DialEnded(status) => format!("that call: {}", status.word()),
+        PhoneEventKind::Recording => "caller is recorded".to_owned(),
+        PhoneEventKind::Recorded { seconds } => format!("recorded {seconds} s"),
+        PhoneEventKind::Moved => "server moves the call".to_owned(),
         PhoneEventKind::Ended(ended) => match ended {
             phone::Ended::Caller => "caller hung up".to_owned(),
             phone::Ended::Server => "agent hung up".to_owned(),

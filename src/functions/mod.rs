@@ -1,5 +1,6 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+mod messages;
 mod transfer;
 
 use std::future::Future;
@@ -16,6 +17,9 @@ use crate::clock::{self, Clock};
 use crate::engine::FunctionSignature;
 use crate::private::Private;
 use crate::store::Store;
+use crate::twilio::rest::TwilioRest;
+
+pub use messages::Texts;
 
 /// A function at work; it ends with `Event::FunctionDone`.
 pub type Running = Pin<Box<dyn Future<Output = Event> + Send>>;
@@ -28,6 +32,8 @@ const RUN_LIMIT: Duration = Duration::from_secs(25);
 pub struct Toolbox {
     /// The database.
     pub store: Store,
+    /// Twilio's REST interface.
+    pub twilio: TwilioRest,
     /// The time that calls live in.
     pub clock: Clock,
 }
@@ -43,6 +49,8 @@ pub struct FunctionCaller {
     pub call_sid: String,
     /// Who calls, as the phone company says; not always a number.
     pub caller: Private<String>,
+    /// The texts that were sent to them.
+    pub texts: Texts,
 }
 
 /// What is to be carried out.
@@ -102,7 +110,7 @@ impl Outcome {
 }
 
 /// What the model may call.
-pub fn signatures(agent: &Agent) -> Vec<FunctionSignature> {
+pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
     let end_call = FunctionSignature {
         name: "end_call".into(),
         description: "Hang up. Say goodbye first, in the same reply. Use it only when the caller \
@@ -110,7 +118,10 @@ pub fn signatures(agent: &Agent) -> Vec<FunctionSignature> {
             .into(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
     };
-    std::iter::once(end_call).chain(transfer::signature(agent)).collect()
+    let mut signatures = vec![end_call, messages::take_message_signature()];
+    signatures.extend(messages::send_sms_signature(agent, &toolbox.twilio));
+    signatures.extend(transfer::signature(agent));
+    signatures
 }
 
 /// Carries out a function. `end_call` never comes here: the core does it.
@@ -130,13 +141,17 @@ pub fn run(
 }
 
 async fn carry_out(
-    _toolbox: &Toolbox,
+    toolbox: &Toolbox,
     caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
-    if request.name == transfer::NAME {
-        let arguments = serde_json::from_str(&request.arguments).unwrap_or_default();
-        return transfer::transfer_call(caller, &arguments);
+    let arguments = serde_json::from_str(&request.arguments).unwrap_or_default();
+    match request.name.as_str() {
+        "take_message" => messages::take_message(toolbox, caller, request, &arguments).await,
+        "send_sms" => messages::send_sms(toolbox, caller, request, &arguments).await,
+        transfer::NAME => transfer::transfer_call(&caller.agent, &arguments),
+        name => {
+            Outcome::refused(format!("there is no function called {name}; do not call it again"))
+        }
     }
-    Outcome::refused(format!("there is no function called {}; do not call it again", request.name))
 }

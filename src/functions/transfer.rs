@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{FunctionCaller, Outcome};
+use super::Outcome;
 use crate::agent::Agent;
 use crate::call::{Then, TransferTarget};
 use crate::engine::FunctionSignature;
@@ -31,8 +31,8 @@ pub(super) fn signature(agent: &Agent) -> Option<FunctionSignature> {
 }
 
 /// Has the call put through, once the agent has said so.
-pub(super) fn transfer_call(caller: &FunctionCaller, arguments: &Value) -> Outcome {
-    let targets = &caller.agent.settings.transfer_targets;
+pub(super) fn transfer_call(agent: &Agent, arguments: &Value) -> Outcome {
+    let targets = &agent.settings.transfer_targets;
     let asked = arguments["target"].as_str().unwrap_or_default().trim();
     let found = targets.get_key_value(asked).or_else(|| {
         targets.iter().find(|(name, _)| name.trim().to_lowercase() == asked.to_lowercase())
@@ -50,32 +50,21 @@ pub(super) fn transfer_call(caller: &FunctionCaller, arguments: &Value) -> Outco
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use uuid::Uuid;
-
     use super::*;
     use crate::agent::AgentSource;
 
-    fn caller(targets: Value) -> FunctionCaller {
-        let agent = Agent::new(AgentSource {
-            status: "active".to_owned(),
+    fn agent(targets: Value) -> Agent {
+        Agent::new(AgentSource {
             private_settings: json!({"transfer": {"targets": targets}}).into(),
             ..AgentSource::default()
-        });
-        FunctionCaller {
-            agent: Arc::new(agent),
-            call_log_id: Uuid::nil(),
-            call_sid: "CA1".to_owned(),
-            caller: "+15551230001".to_owned().into(),
-        }
+        })
     }
 
     #[test]
     fn a_target_is_found_by_its_name_and_its_number_is_the_owner_s() {
-        let caller = caller(json!({"Sales": "+1 (555) 000-3333"}));
+        let agent = agent(json!({"Sales": "+1 (555) 000-3333"}));
         for asked in ["Sales", " sales "] {
-            let outcome = transfer_call(&caller, &json!({"target": asked}));
+            let outcome = transfer_call(&agent, &json!({"target": asked}));
             let number = "+15550003333".to_owned();
             let target = TransferTarget { name: "Sales".to_owned(), number };
             assert_eq!(outcome.then, Some(Then::Transfer(target)), "{asked}");
@@ -85,7 +74,7 @@ mod tests {
 
     #[test]
     fn nothing_but_a_named_target_can_be_dialled() {
-        let caller = caller(json!({"Sales": "+15550003333", "Desk": "+15550004444", "Bad": "911"}));
+        let agent = agent(json!({"Sales": "+15550003333", "Desk": "+15550004444", "Bad": "911"}));
         for arguments in [
             json!({"target": "+15559999999"}),
             json!({"target": "Bad"}),
@@ -94,7 +83,7 @@ mod tests {
             json!({"target": 7}),
             json!(null),
         ] {
-            let outcome = transfer_call(&caller, &arguments);
+            let outcome = transfer_call(&agent, &arguments);
             assert_eq!((outcome.ok, outcome.then), (false, None), "{arguments}");
             let error = outcome.output["error"].as_str().unwrap();
             assert!(error.contains("Desk, Sales") && !error.contains("555"), "{error}");
@@ -103,9 +92,9 @@ mod tests {
 
     #[test]
     fn the_model_is_offered_names_only_and_nothing_without_targets() {
-        let offered = signature(&caller(json!({"Sales": "+15550003333"})).agent).unwrap();
+        let offered = signature(&agent(json!({"Sales": "+15550003333"}))).unwrap();
         assert_eq!(offered.parameters["properties"]["target"]["enum"], json!(["Sales"]));
         assert!(!offered.parameters.to_string().contains("555"));
-        assert!(signature(&caller(json!({"Bad": "911"})).agent).is_none());
+        assert!(signature(&agent(json!({"Bad": "911"}))).is_none());
     }
 }

@@ -22,7 +22,7 @@ use crate::agent::Agent;
 use crate::call::{Call, CallRecord, CallTime, Event, ReplyId, Said, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::{FunctionCaller, Running};
+use crate::functions::{FunctionCaller, Running, Texts};
 use crate::private::Private;
 use crate::socket::WRITE_LIMIT;
 
@@ -114,6 +114,7 @@ impl Line {
             call_log_id: opening.call_log_id,
             call_sid: opening.call_sid.clone(),
             caller: opening.caller.clone(),
+            texts: Texts::default(),
         });
         let mut line = Self {
             call: Call::resume(opening.agent.settings.call_settings(), opening.before),

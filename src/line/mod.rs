@@ -111,7 +111,7 @@ impl Exchange {
             voice: agent.settings.voice.clone(),
             language: agent.settings.language.split('-').next().map(str::to_owned),
             instructions: self.instructions(agent, caller),
-            functions: functions::signatures(agent),
+            functions: functions::signatures(&self.toolbox, agent),
             history: session.history,
             utterance_prefix: session.utterance_prefix,
         }))

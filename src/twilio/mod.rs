@@ -1,9 +1,10 @@
-//! Twilio's wire: what its messages look like and how they are signed. Everything here is pure;
-//! the sockets are `web`'s and `line`'s.
+//! Twilio's wire: what its messages look like and how they are signed, which is pure and whose
+//! sockets are `web`'s and `line`'s; and its REST interface.
 
 pub mod form;
 pub mod media;
 pub mod media_peer;
+pub mod rest;
 pub mod signature;
 pub mod token;
 pub mod twiml;

@@ -282,7 +282,7 @@ mod tests {
             finish_on_key: "#",
         };
         let document = Twiml::new().dial(&dial).record(&record).finish();
-        insta::assert_snapshot!(document.replace("><", ">\n<"), @r#"
+        insta::assert_snapshot!(document.replace("><", ">\n<"), @r##"
         <?xml version="1.0" encoding="UTF-8"?>
         <Response>
         <Dial answerOnBridge="true" timeout="20" timeLimit="3600" action="https://voice.example.com/twilio/dial?a=1&amp;b=2" method="POST" callerId="+15559870002">
@@ -290,7 +290,7 @@ mod tests {
         </Dial>
         <Record action="https://voice.example.com/twilio/voicemail" method="POST" maxLength="120" timeout="5" playBeep="true" finishOnKey="#"/>
         </Response>
-        "#);
+        "##);
         let hurried = Dial { timeout_s: 0, time_limit_s: 99_999, caller_id: None, ..dial };
         let document = Twiml::new().dial(&hurried).finish();
         assert!(document.contains(r#"timeout="5" timeLimit="14400""#), "{document}");

@@ -2,6 +2,9 @@
 //! fast as the wall's.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
+mod api;
+mod moves;
+mod rest;
 mod server;
 
 use std::time::Duration;
@@ -285,18 +288,30 @@ async fn a_webhook_can_be_unsigned_wrongly_signed_or_repeated() {
     }
 }
 
+#[derive(clap::Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    arguments: dial::Arguments,
+}
+
+#[tokio::test]
+async fn dial_says_where_it_cannot_stand_in_for_the_rest_api() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let line = ["dial", "--url", "http://localhost:1/voice", "--to", "+15559870002"];
+    let api = ["--api", &address, "--far-end", "+15550001111=busy"];
+    let CommandLine { arguments } = CommandLine::parse_from(line.iter().chain(&api));
+    let error = dial::run(arguments).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("--api {address}: cannot listen there")), "{error}");
+}
+
 #[tokio::test]
 async fn dial_places_each_call_under_its_own_name_and_exits_by_how_they_went() {
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: dial::Arguments,
-    }
     let server = server(&[("/voice", "<Response><Hangup/></Response>".into())]);
     let url = format!("{}/voice", server.start().await);
     let line = ["dial", "--url", &url, "--to", "+1 555 987 0002", "--auth-token", TOKEN];
     let many = ["--calls", "3", "--ramp", "0.05", "--json"];
-    let Line { arguments } = Line::parse_from(line.iter().chain(&many));
+    let CommandLine { arguments } = CommandLine::parse_from(line.iter().chain(&many));
     let code = within(DEADLINE, dial::run(arguments)).await.unwrap().unwrap();
     assert_eq!(code, ExitCode::FAILURE, "the server hung up before the caller spoke");
 

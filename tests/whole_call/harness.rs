@@ -5,6 +5,7 @@ use std::time::Duration;
 use frontdesk::app::App;
 use frontdesk::clock::{self, Clock, within};
 use frontdesk::config::Config;
+use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::{self, CallOptions, CallReport, PhoneEvent, PhoneEventKind};
 use frontdesk::rehearsal::phone::{Sample, Step};
 use frontdesk::rehearsal::speech::script::{Script, Turn};
@@ -31,6 +32,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 const ROW_LIMIT: Duration = Duration::from_secs(5);
 /// Signs what no agent's own token does.
 pub(crate) const TOKEN: &str = "the-operators-auth-token";
+/// The operator's account with Twilio.
+pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
 /// The number of every house's first agent.
 pub(crate) const NUMBER: &str = "+15559870001";
 /// What is said when nobody can answer.
@@ -87,6 +90,8 @@ pub(crate) fn ms(ms: u64) -> Duration {
 pub(crate) struct House {
     pub(crate) app: App,
     pub(crate) speech: Speech,
+    /// Twilio's REST side of the house's calls.
+    pub(crate) twilio: Api,
     pub(crate) pool: PgPool,
     pub(crate) agent: Uuid,
     pub(crate) clock: Clock,
@@ -113,6 +118,10 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = SpeechOptions { clock, ..plan.speech };
         let speech = serve(listener, options, std::future::pending::<()>()).unwrap();
+        let twilio = Api::new(Some(ACCOUNT.to_owned()), Some(TOKEN.to_owned().into()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let twilio_url = format!("http://{}", listener.local_addr().unwrap());
+        twilio.serve(listener);
         let wire = match plan.is_wired {
             true => Some(Proxy::to(&database.options()).await),
             false => None,
@@ -127,6 +136,8 @@ impl House {
             ("DATA_DIR", data.path().display().to_string()),
             ("MAX_CALLS", plan.calls_max.to_string()),
             ("DRAIN_SECONDS", "0".to_owned()),
+            ("TWILIO_API_URL", twilio_url),
+            ("TWILIO_ACCOUNT_SID", ACCOUNT.to_owned()),
             ("TWILIO_AUTH_TOKEN", plan.auth_token.unwrap_or_default().to_owned()),
             ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
             ("OPENAI_BASE_URL", plan.engine_url.unwrap_or_else(|| speech.base_url())),
@@ -137,6 +148,7 @@ impl House {
         Self {
             app,
             speech,
+            twilio,
             pool,
             agent,
             clock,
@@ -166,6 +178,7 @@ impl House {
         let url = self.app.public_url.join("/twilio/voice");
         let mut options = CallOptions::new(url, NUMBER, self.clock);
         options.auth_token = Some(TOKEN.to_owned().into());
+        options.api = Some(self.twilio.clone());
         options.http = self.http.clone();
         options
     }
@@ -312,9 +325,8 @@ pub(crate) async fn add_agent(pool: &PgPool, number: &str, settings: Value) -> U
 
 /// The form of a voice webhook, as far as anybody looks at it.
 pub(crate) fn voice<'a>(sid: &'a str, to: &'a str) -> [(&'static str, &'a str); 5] {
-    let account = "AC00000000000000000000000000000001";
     [
-        ("AccountSid", account),
+        ("AccountSid", ACCOUNT),
         ("CallSid", sid),
         ("CallStatus", "ringing"),
         ("From", "+15551230001"),

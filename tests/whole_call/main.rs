@@ -9,6 +9,7 @@ mod conversation;
 mod database;
 mod endings;
 mod harness;
+mod messages;
 mod moving;
 mod privacy;
 #[path = "../log/proxy.rs"]

@@ -55,24 +55,38 @@ impl Caller {
         Self { steps, at: 0, progress: None, speech_ended_at: None }
     }
 
-    /// Another stream begins: what was counted on the last one counts no more, and the step that
-    /// tore it down has been done.
-    pub(super) fn begin_stream(&mut self) {
+    /// Another stream begins: what was counted on the last one counts no more, patience included,
+    /// and the step that tore it down has been done.
+    pub(super) fn begin_stream(&mut self, now: Duration) {
         let tore_down = |progress: &Progress| progress.done > 0;
         if matches!(self.steps.get(self.at), Some(Step::DropSocket(_)))
             && self.progress.as_ref().is_some_and(tore_down)
         {
             self.advance();
         }
+        let waits = matches!(
+            self.steps.get(self.at),
+            Some(Step::WaitForAgent { .. } | Step::Interrupt { .. })
+        );
         if let Some(progress) = &mut self.progress {
             progress.heard_bytes = 0;
+            if waits {
+                progress.began_at = now;
+            }
         }
     }
 
     /// Whether words or keys of the script are still to come.
     pub(super) fn has_more_to_say(&self) -> bool {
+        let done = self.progress.as_ref().map_or(0, |progress| progress.done);
         let rest = self.steps.get(self.at..).unwrap_or_default();
-        rest.iter().any(|step| matches!(step, Step::Say(_) | Step::Press(_)))
+        rest.iter().zip(std::iter::once(done).chain(std::iter::repeat(0))).any(|(step, done)| {
+            match step {
+                Step::Say(sample) => done < sample.frames(),
+                Step::Press(keys) => done < keys.chars().count(),
+                _ => false,
+            }
+        })
     }
 
     /// When the caller's last word ended, if that has not been asked since.
@@ -222,10 +236,21 @@ mod tests {
         let drop = Step::DropSocket(AfterDrop::AskAction);
         let mut caller = Caller::new(vec![drop, Step::HangUp]);
         let ear = Playback::default();
-        caller.begin_stream();
+        caller.begin_stream(Duration::ZERO);
         assert_eq!(walk(&mut caller, &ear, 0, 20), ["0 Dropping(AskAction)"]);
-        caller.begin_stream();
+        caller.begin_stream(Duration::from_millis(20));
         assert_eq!(walk(&mut caller, &ear, 20, 40), ["20 HangingUp"]);
+    }
+
+    #[test]
+    fn patience_begins_anew_with_a_stream() {
+        let ms = Duration::from_millis;
+        let wait = Step::WaitForAgent { quiet: ms(100), limit: ms(400) };
+        let mut caller = Caller::new(vec![wait, Step::HangUp]);
+        let ear = Playback::default();
+        assert!(walk(&mut caller, &ear, 0, 400).is_empty());
+        caller.begin_stream(ms(9_000));
+        assert_eq!(walk(&mut caller, &ear, 9_000, 9_420), ["9400 LostPatience(400ms)"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::far_end::DialStatus;
 use crate::clock::Clock;
 use crate::rehearsal::stamp::Histogram;
 
@@ -73,8 +74,37 @@ pub enum PhoneEventKind {
         /// The key.
         key: char,
     },
+    /// The server has another party called.
+    Dialling {
+        /// Their number.
+        number: String,
+    },
+    /// They have answered.
+    PutThrough,
+    /// The call to them is over.
+    DialEnded(DialStatus),
+    /// The caller is being recorded.
+    Recording,
+    /// No longer.
+    Recorded {
+        /// How long it is, in seconds; 0 if nothing was said.
+        seconds: u64,
+    },
+    /// The server gave the call another document while it was on the line.
+    Moved,
     /// The call is over.
     Ended(Ended),
+}
+
+/// A call to another party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dialled {
+    /// Their number.
+    pub number: String,
+    /// How it ended.
+    pub status: DialStatus,
+    /// How long they talked, in milliseconds, if they answered.
+    pub talked_ms: Option<u64>,
 }
 
 /// A mark of the server's and its echo, in milliseconds after the answer.
@@ -123,6 +153,10 @@ pub struct CallReport {
     pub held: bool,
     /// What TwiML said.
     pub said: Vec<String>,
+    /// Who was called for the caller, in order.
+    pub dialled: Vec<Dialled>,
+    /// How long each recording with anything on it is, in seconds.
+    pub recorded_s: Vec<u64>,
     /// What went wrong.
     pub errors: Vec<String>,
     /// The TwiML documents, in order.
@@ -174,6 +208,8 @@ impl Journal {
             failed: false,
             held: false,
             said: Vec::new(),
+            dialled: Vec::new(),
+            recorded_s: Vec::new(),
             errors: Vec::new(),
             documents: Vec::new(),
             marks: Vec::new(),
@@ -220,6 +256,20 @@ impl Journal {
     pub(super) fn said(&mut self, text: &str) {
         self.tell(PhoneEventKind::Said { text: text.to_owned() });
         keep(&mut self.report.said, text.to_owned());
+    }
+
+    /// A call to another party is over.
+    pub(super) fn dialled(&mut self, dialled: Dialled) {
+        self.tell(PhoneEventKind::DialEnded(dialled.status));
+        keep(&mut self.report.dialled, dialled);
+    }
+
+    /// The caller was recorded for so long; 0 if nothing was said.
+    pub(super) fn recorded(&mut self, seconds: u64) {
+        self.tell(PhoneEventKind::Recorded { seconds });
+        if seconds > 0 {
+            keep(&mut self.report.recorded_s, seconds);
+        }
     }
 
     /// The agent begins to be heard at `now`, maybe in answer to what the caller said last.

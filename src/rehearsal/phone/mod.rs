@@ -4,8 +4,11 @@
 //!
 //! One call is one task, [`call`]; a load test starts many of them.
 
+pub mod api;
 mod caller;
+mod far_end;
 mod journal;
+mod moves;
 mod placed;
 mod playback;
 mod sample;
@@ -14,6 +17,7 @@ mod stream;
 pub mod totals;
 mod webhook;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -22,8 +26,10 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::private::Private;
+use api::Api;
 
-pub use journal::{CallReport, Ended, MarkTime, PhoneEvent, PhoneEventKind};
+pub use far_end::{DialStatus, FarEnd, NumberedFarEnd};
+pub use journal::{CallReport, Dialled, Ended, MarkTime, PhoneEvent, PhoneEventKind};
 pub use sample::{FRAME, FRAME_BYTES, Sample};
 pub use script::{AfterDrop, Step, StreamFault, WebhookFault};
 
@@ -47,6 +53,10 @@ pub struct CallOptions {
     pub auth_token: Option<Private<String>>,
     /// The time that the call lives in.
     pub clock: Clock,
+    /// What becomes of calls to other parties, by number; those to others are answered.
+    pub far_ends: BTreeMap<String, FarEnd>,
+    /// Where the call can be read, moved and ended while it lasts, if anywhere.
+    pub api: Option<Api>,
     /// What is wrong with the first webhook.
     pub webhook_fault: WebhookFault,
     /// What is wrong with the media stream.
@@ -79,6 +89,8 @@ impl CallOptions {
             account_sid: random_sid("AC"),
             auth_token: None,
             clock,
+            far_ends: BTreeMap::new(),
+            api: None,
             webhook_fault: WebhookFault::None,
             stream_fault: StreamFault::None,
             hang_up_after: None,

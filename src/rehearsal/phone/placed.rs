@@ -1,7 +1,9 @@
 //! A placed call: asks for TwiML and does what it says, verb after verb.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::api::{Reachable, Update, next_update};
 use super::caller::Caller;
 use super::journal::{CallReport, Ended, Journal, PhoneEventKind};
 use super::script::{AfterDrop, Step, WebhookFault};
@@ -22,18 +24,22 @@ pub(super) struct PlacedCall {
     pub(super) options: CallOptions,
     pub(super) caller: Caller,
     pub(super) journal: Journal,
+    /// Where updates of the call come from, if it can be reached.
+    pub(super) reachable: Option<Reachable>,
 }
 
 /// A document to be carried out.
-struct Document {
+pub(super) struct Document {
     url: String,
     verbs: Vec<Verb>,
 }
 
 /// What follows a document.
-enum Next {
+pub(super) enum Next {
     /// Another one, asked for with these fields.
     Ask { url: String, fields: Fields },
+    /// Another one.
+    Follow(Document),
     /// The end.
     End(Ended),
 }
@@ -43,13 +49,15 @@ impl PlacedCall {
         let mut journal =
             Journal::new(options.call_sid.clone(), options.clock, options.events.clone());
         journal.report.stamps = options.stamps.as_ref().map(|_| Histogram::default());
-        Self { options, caller: Caller::new(steps), journal }
+        let reachable = options.api.as_ref().map(|api| api.reach(&options));
+        Self { options, caller: Caller::new(steps), journal, reachable }
     }
 
     /// The call from the first ring to the report.
     pub(super) async fn run(mut self) -> CallReport {
         self.journal.tell(PhoneEventKind::Ringing);
         let ended = self.follow_documents().await;
+        self.reachable = None;
         if ended == Ended::Server && self.caller.has_more_to_say() {
             self.journal.error("the server ended the call before the caller had said everything");
         }
@@ -74,6 +82,7 @@ impl PlacedCall {
         for _ in 1..DOCUMENTS {
             match self.carry_out(document).await {
                 Next::End(ended) => return ended,
+                Next::Follow(next) => document = next,
                 Next::Ask { url, fields } => {
                     let answer =
                         webhook::post(&self.options, &url, &fields, Signing::AuthToken).await;
@@ -131,45 +140,73 @@ impl PlacedCall {
 
     async fn carry_out(&mut self, document: Document) -> Next {
         for verb in document.verbs {
-            if verb == Verb::Reject {
-                return Next::End(Ended::Rejected);
-            }
-            self.journal.answered();
-            match verb {
-                Verb::Reject | Verb::Hangup => return Next::End(Ended::Server),
-                Verb::Say { text } => {
-                    self.journal.said(&text);
-                    if !self.listen(CHARACTER * text.chars().count() as u32).await {
-                        return Next::End(Ended::Caller);
-                    }
-                }
-                Verb::Pause { seconds } => {
-                    if !self.listen(Duration::from_secs(seconds.into())).await {
-                        return Next::End(Ended::Caller);
-                    }
-                }
-                Verb::Redirect { url, .. } => return self.ask(&document.url, &url),
-                Verb::Connect { action, stream, .. } => {
-                    let next = self.connect(&document.url, action.as_deref(), &stream).await;
-                    if let Some(next) = next {
-                        return next;
-                    }
-                }
-                Verb::Dial(_) => self.journal.error("<Dial> is not carried out here"),
-                Verb::Record(_) => self.journal.error("<Record> is not carried out here"),
-                Verb::Other(element) => {
-                    self.journal.error(format!("<{}> is not carried out here", element.name));
-                }
+            if let ControlFlow::Break(next) = self.carry_out_verb(&document.url, verb).await {
+                return next;
             }
         }
         Next::End(Ended::Server)
     }
 
-    /// Stays on the line; false when the caller hung up in that time.
-    async fn listen(&mut self, duration: Duration) -> bool {
-        let (until, hang_up_at) = (self.options.clock.now() + duration, self.hang_up_at());
-        self.options.clock.sleep_until(until.min(hang_up_at)).await;
-        until < hang_up_at
+    /// What follows the document, if this verb is its last one.
+    async fn carry_out_verb(&mut self, base: &str, verb: Verb) -> ControlFlow<Next> {
+        if verb == Verb::Reject {
+            return ControlFlow::Break(Next::End(Ended::Rejected));
+        }
+        self.journal.answered();
+        if let Some(reachable) = &self.reachable {
+            reachable.answered();
+        }
+        match verb {
+            Verb::Reject | Verb::Hangup => ControlFlow::Break(Next::End(Ended::Server)),
+            Verb::Say { text } => {
+                self.journal.said(&text);
+                self.listen(CHARACTER * text.chars().count() as u32).await
+            }
+            Verb::Pause { seconds } => self.listen(Duration::from_secs(seconds.into())).await,
+            Verb::Redirect { url, .. } => ControlFlow::Break(self.ask(base, &url, Fields::new())),
+            Verb::Connect { action, stream, .. } => {
+                self.connect(base, action.as_deref(), &stream).await
+            }
+            Verb::Dial(dial) => self.dial(base, &dial).await,
+            Verb::Record(record) => self.record(base, &record).await,
+            Verb::Other(element) => {
+                self.journal.error(format!("<{}> is not carried out here", element.name));
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    /// Stays on the line, unless the caller hangs up or the call is moved in that time.
+    pub(super) async fn listen(&mut self, duration: Duration) -> ControlFlow<Next> {
+        let clock = self.options.clock;
+        let (until, hang_up_at) = (clock.now() + duration, self.hang_up_at());
+        tokio::select! {
+            () = clock.sleep_until(until.min(hang_up_at)) => match until < hang_up_at {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(Next::End(Ended::Caller)),
+            },
+            update = next_update(&mut self.reachable) => ControlFlow::Break(self.updated(update)),
+        }
+    }
+
+    /// What follows when the server moves the call.
+    pub(super) fn updated(&mut self, update: Update) -> Next {
+        // Addresses in a document that came by itself are absolute, or as the first one's.
+        let url = self.options.voice_url.clone();
+        match update {
+            Update::HangUp => Next::End(Ended::Server),
+            Update::Ask(next) => {
+                self.journal.tell(PhoneEventKind::Moved);
+                self.ask(&url, &next, Fields::new())
+            }
+            Update::Document(body) => {
+                self.journal.tell(PhoneEventKind::Moved);
+                match self.read(url, Ok(Answer { status: 200, body })) {
+                    Some(document) => Next::Follow(document),
+                    None => Next::End(Ended::Failed),
+                }
+            }
+        }
     }
 
     /// When the caller hangs up, whatever happens.
@@ -178,11 +215,13 @@ impl PlacedCall {
         self.journal.answered() + longest.min(self.options.longest)
     }
 
-    /// The next document, for a caller who is on the line.
-    fn ask(&mut self, base: &str, url: &str) -> Next {
+    /// The next document, for a caller who is on the line, with what else is to be told there.
+    pub(super) fn ask(&mut self, base: &str, url: &str, more: Fields) -> Next {
         match absolute(base, url) {
             Some(url) => {
-                Next::Ask { url, fields: webhook::call_fields(&self.options, "in-progress") }
+                let mut fields = webhook::call_fields(&self.options, "in-progress");
+                fields.extend(more);
+                Next::Ask { url, fields }
             }
             None => {
                 self.journal.error("a URL in the TwiML cannot be read");
@@ -191,14 +230,21 @@ impl PlacedCall {
         }
     }
 
-    /// The stream from its opening to the `action`; `None` when the next verb is to run.
-    async fn connect(&mut self, base: &str, action: Option<&str>, stream: &Stream) -> Option<Next> {
+    /// The stream from its opening to the `action`.
+    async fn connect(
+        &mut self,
+        base: &str,
+        action: Option<&str>,
+        stream: &Stream,
+    ) -> ControlFlow<Next> {
         let stream_sid = random_sid("MZ");
         let status_url = stream.status_callback.as_deref().and_then(|url| absolute(base, url));
         let end = Box::pin(stream::run(self, stream, &stream_sid, status_url.as_deref())).await;
         self.journal.tell(PhoneEventKind::StreamEnded);
         let (event, error) = match &end {
-            StreamEnd::Dropped(AfterDrop::Nothing) => return Some(Next::End(Ended::Dropped)),
+            StreamEnd::Dropped(AfterDrop::Nothing) => {
+                return ControlFlow::Break(Next::End(Ended::Dropped));
+            }
             StreamEnd::Refused(why) => ("stream-error", Some(why.as_str())),
             _ => ("stream-stopped", None),
         };
@@ -210,14 +256,32 @@ impl PlacedCall {
             let fields = webhook::stream_fields(&self.options, &stream_sid, name, event, error);
             self.report_to(&url, &fields).await;
         }
-        if end == StreamEnd::CallerHungUp {
-            if let Some(url) = action.and_then(|action| absolute(base, action)) {
-                let fields = webhook::call_fields(&self.options, "completed");
-                self.report_to(&url, &fields).await;
-            }
-            return Some(Next::End(Ended::Caller));
+        let next = match (end, action) {
+            (StreamEnd::CallerHungUp, _) => Next::End(Ended::Caller),
+            (StreamEnd::Moved(update), _) => self.updated(update),
+            (_, Some(action)) => self.ask(base, action, Fields::new()),
+            (_, None) => return ControlFlow::Continue(()),
+        };
+        if let Some(action) = action {
+            self.tell_of_end(base, action, Fields::new(), &next).await;
         }
-        action.map(|action| self.ask(base, action))
+        ControlFlow::Break(next)
+    }
+
+    /// The `action` of a verb in whose middle the call ended is told all the same; that of one
+    /// from which the call was moved elsewhere is not.
+    pub(super) async fn tell_of_end(
+        &mut self,
+        base: &str,
+        action: &str,
+        more: Fields,
+        next: &Next,
+    ) {
+        if let (Next::End(_), Some(url)) = (next, absolute(base, action)) {
+            let mut fields = webhook::call_fields(&self.options, "completed");
+            fields.extend(more);
+            self.report_to(&url, &fields).await;
+        }
     }
 
     /// Posts something whose answer does not matter, only that there is a good one.
@@ -234,7 +298,7 @@ impl PlacedCall {
 
 /// `url` as a document at `base` means it. An absolute one stays as it was written, because that
 /// is what is signed.
-fn absolute(base: &str, url: &str) -> Option<String> {
+pub(super) fn absolute(base: &str, url: &str) -> Option<String> {
     match url::Url::parse(url) {
         Ok(_) => Some(url.to_owned()),
         Err(_) => Some(url::Url::parse(base).ok()?.join(url).ok()?.into()),

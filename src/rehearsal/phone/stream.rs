@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::api::{Update, next_update};
 use super::caller::Doing;
 use super::journal::PhoneEventKind;
 use super::placed::PlacedCall;
@@ -52,6 +53,8 @@ pub(super) enum StreamEnd {
     CallerHungUp,
     /// The script tore it down.
     Dropped(AfterDrop),
+    /// The server gave the call something else to do.
+    Moved(Update),
 }
 
 /// An open stream.
@@ -94,7 +97,7 @@ pub(super) async fn run(
         call_sid: call.options.call_sid.clone(),
         stream_sid: stream_sid.to_owned(),
     };
-    call.caller.begin_stream();
+    call.caller.begin_stream(call.options.clock.now());
     let mut media = Media {
         call,
         socket,
@@ -169,6 +172,9 @@ impl Media<'_> {
             let wake_at = self.playback.due_at().map_or(frame_at, |due_at| due_at.min(frame_at));
             tokio::select! {
                 message = self.socket.next() => self.receive(message).await?,
+                update = next_update(&mut self.call.reachable) => {
+                    return Err(StreamEnd::Moved(update));
+                }
                 () = clock.sleep_until(wake_at.min(hang_up_at)) => {
                     let now = clock.now();
                     if now >= hang_up_at {
@@ -365,7 +371,7 @@ impl Media<'_> {
             return;
         }
         let leave = async {
-            if *end == StreamEnd::CallerHungUp
+            if matches!(end, StreamEnd::CallerHungUp | StreamEnd::Moved(_))
                 && self.call.options.stream_fault != StreamFault::NoStart
             {
                 self.sequence += 1;

@@ -1,0 +1,197 @@
+//! What messages accept, and that no text is sent twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::agent::AgentSource;
+use crate::call::FunctionRun;
+use crate::clock::{self, Clock, within};
+use crate::config::TwilioAccount;
+use crate::store::Store;
+
+const TAKEN: &str = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+const OPTED_OUT: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 14\r\n\
+                         \r\n{\"code\":21610}";
+
+fn agent(number: Option<&str>) -> Agent {
+    let number = number.map(str::to_owned);
+    Agent::new(AgentSource { number, status: "active".into(), ..AgentSource::default() })
+}
+
+fn caller(from: &str) -> FunctionCaller {
+    FunctionCaller {
+        agent: Arc::new(agent(Some("+15559870002"))),
+        call_log_id: uuid::Uuid::nil(),
+        call_sid: "CA1".into(),
+        caller: from.to_owned().into(),
+        texts: Texts::default(),
+    }
+}
+
+fn request(engine_call_id: &str) -> FunctionRequest {
+    FunctionRequest {
+        run: FunctionRun(1),
+        engine_call_id: engine_call_id.into(),
+        name: "send_sms".into(),
+        arguments: String::new(),
+    }
+}
+
+fn account() -> TwilioAccount {
+    TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) }
+}
+
+fn toolbox(api_url: &str, twilio: TwilioAccount) -> Toolbox {
+    Toolbox {
+        store: Store::at("postgres://nobody@localhost:1/nothing", 1).unwrap(),
+        twilio: TwilioRest::new(api_url.parse().unwrap(), twilio).unwrap(),
+        clock: Clock::real(),
+    }
+}
+
+/// A server that gives each connection the next answer, an empty one being none at all; what it
+/// was asked comes at the end.
+async fn answering(
+    answers: &'static [&'static str],
+) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = clock::spawn(async move {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !is_whole(&String::from_utf8_lossy(&request)) {
+                assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
+            }
+            asked.push(String::from_utf8(request).unwrap());
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        }
+        asked
+    });
+    (url, asked)
+}
+
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_some_and(|length| length.parse() == Ok(body.len()))
+}
+
+async fn send(toolbox: &Toolbox, caller: &FunctionCaller, id: &str, text: &str) -> Outcome {
+    send_sms(toolbox, caller, &request(id), &json!({"text": text})).await
+}
+
+async fn take(from: &str, arguments: Value) -> Outcome {
+    let toolbox = toolbox("http://localhost:1", TwilioAccount::default());
+    take_message(&toolbox, &caller(from), &request("c1"), &arguments).await
+}
+
+#[tokio::test]
+async fn a_message_is_noted_with_where_to_call_back() {
+    for (from, given, expected) in [
+        ("+15551230001", None, Some("+15551230001")),
+        ("+15551230001", Some("+44 20 7946 0000"), Some("+442079460000")),
+        ("+15551230001", Some("555 0100, after six"), Some("555 0100, after six")),
+        ("anonymous", None, None),
+    ] {
+        let taken = take(from, json!({"text": " Call me. ", "callback": given})).await;
+        let callback = expected.map(str::to_owned);
+        assert_eq!(taken.output, json!({"ok": true, "callback": callback}), "{given:?}");
+        let note = LogEvent::MessageTaken { text: "Call me.".into(), callback };
+        assert_eq!(taken.note, Some(note));
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_words_or_with_a_callback_that_is_none_is_refused() {
+    for (arguments, error) in [
+        (json!({"text": "  "}), "text is missing"),
+        (json!({"text": 7}), "text is missing"),
+        (json!(null), "text is missing"),
+        (json!({"text": "x".repeat(2_001)}), "text has 2001 characters: at most 2000"),
+        (json!({"text": "x", "callback": "at work"}), "callback is not a telephone number"),
+    ] {
+        let refused = take("+15551230001", arguments).await;
+        let said = refused.output["error"].as_str().unwrap();
+        assert!(!refused.ok && said.starts_with(error) && refused.note.is_none(), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_goes_to_the_caller_once_for_each_request_and_each_text() {
+    let (url, asked) = answering(&[TAKEN, TAKEN, TAKEN]).await;
+    let (toolbox, caller) = (toolbox(&url, account()), caller("+15551230001"));
+    let sent = json!({"ok": true, "sent": true});
+    assert_eq!(send(&toolbox, &caller, "c1", "One & two").await.output, sent);
+    for (id, text) in [("c1", "One & two"), ("c2", " One & two "), ("c1", "another")] {
+        let again = send(&toolbox, &caller, id, text).await;
+        assert_eq!(again.output, json!({"ok": true, "sent": true, "before": true}));
+    }
+    assert!(send(&toolbox, &caller, "c3", "Three").await.ok);
+    assert!(send(&toolbox, &caller, "c4", "Four").await.ok);
+    let fourth = send(&toolbox, &caller, "c5", "Five").await;
+    assert!(fourth.output["error"].as_str().unwrap().starts_with("3 texts were sent"));
+
+    let asked = within(Duration::from_secs(20), asked).await.unwrap().unwrap();
+    let head = "POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1";
+    assert!(asked.iter().all(|request| request.starts_with(head)), "{asked:?}");
+    // AC1:secret
+    let credentials = "authorization: Basic QUMxOnNlY3JldA==";
+    assert!(asked.iter().all(|request| request.contains(credentials)), "{asked:?}");
+    let form = "To=%2B15551230001&From=%2B15559870002&Body=One+%26+two";
+    assert!(asked[0].ends_with(form), "{}", asked[0]);
+}
+
+#[tokio::test]
+async fn a_text_that_may_have_been_sent_is_not_sent_again() {
+    let (url, asked) = answering(&[""]).await;
+    let (toolbox, caller) = (toolbox(&url, account()), caller("+15551230001"));
+    for id in ["c1", "c1", "c2"] {
+        let outcome = send(&toolbox, &caller, id, "Hello").await;
+        assert_eq!(outcome.output, json!({"ok": false, "error": MAY_BE_SENT}));
+    }
+    let asked = within(Duration::from_secs(20), asked).await.unwrap().unwrap();
+    assert_eq!(asked.len(), 1);
+}
+
+#[tokio::test]
+async fn a_text_that_was_refused_may_be_tried_again() {
+    let (url, asked) = answering(&[OPTED_OUT, TAKEN]).await;
+    let (toolbox, caller) = (toolbox(&url, account()), caller("+15551230001"));
+    let refused = send(&toolbox, &caller, "c1", "Hello").await;
+    assert!(refused.output["error"].as_str().unwrap().contains("opted out"), "{refused:?}");
+    assert!(send(&toolbox, &caller, "c2", "Hello").await.ok);
+    within(Duration::from_secs(20), asked).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn nobody_but_a_caller_with_a_number_is_texted() {
+    // Whoever is asked here is not there.
+    let toolbox = toolbox("http://localhost:1", account());
+    for from in ["anonymous", "", "sip:mallory@example.com"] {
+        let refused = send(&toolbox, &caller(from), "c1", "Hello").await;
+        assert!(refused.output["error"].as_str().unwrap().contains("withheld"), "{refused:?}");
+    }
+    let arguments = json!({"text": "x".repeat(1_601)});
+    let refused = send_sms(&toolbox, &caller("+15551230001"), &request("c1"), &arguments).await;
+    assert!(refused.output["error"].as_str().unwrap().contains("at most 1600"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn texts_are_offered_where_they_can_be_sent() {
+    let url = "http://localhost:1";
+    let offers =
+        |agent: &Agent, twilio| send_sms_signature(agent, &toolbox(url, twilio).twilio).is_some();
+    assert!(offers(&agent(Some("+15559870002")), account()));
+    assert!(!offers(&agent(None), account()));
+    assert!(!offers(&agent(Some("+15559870002")), TwilioAccount::default()));
+    let mut own = agent(Some("+15559870002"));
+    own.credentials =
+        Some(crate::agent::Credentials { account_sid: None, auth_token: "own".to_owned().into() });
+    assert!(!offers(&own, account()), "a token without its account is not mixed with another");
+}

@@ -1,0 +1,301 @@
+//! Twilio's REST interface: reads and updates a call, sends a message. Each answer is waited for
+//! within limits, and nothing is done twice that may have been done once.
+
+use std::time::Duration;
+
+use rand::Rng;
+use reqwest::{Client, RequestBuilder, Response};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use url::Url;
+
+use super::form::CallStatus;
+use crate::agent::Agent;
+use crate::clock::{Stopwatch, pause, within};
+use crate::config::TwilioAccount;
+
+/// The longest document that an update takes, in characters.
+pub const MAX_TWIML_CHARACTERS: usize = 4_000;
+/// The longest message, in characters.
+pub const MAX_MESSAGE_CHARACTERS: usize = 1_600;
+
+/// How long connecting may take. A request that was not connected was not sent.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// How long one answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// How long the rest of an answer may take after its status.
+const BODY_LIMIT: Duration = Duration::from_secs(2);
+/// How long a request may take with everything that is tried again.
+const TOTAL_LIMIT: Duration = Duration::from_secs(8);
+/// The first wait before something is tried again; each next one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(250);
+/// The largest answer that is read.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Why Twilio did not do something. No message holds a number or what Twilio says, which may
+/// repeat one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestError {
+    /// There is no account to do it with.
+    #[error(
+        "no Twilio account: set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or both in the agent's \
+         twilio_credentials"
+    )]
+    NoAccount,
+    /// The document is too long to be sent.
+    #[error("TwiML of {characters} characters: at most {MAX_TWIML_CHARACTERS} are accepted")]
+    TooLong {
+        /// How long it is.
+        characters: usize,
+    },
+    /// Twilio refused it. It was not done.
+    #[error("Twilio refused it with status {status}, code {code}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Twilio's own code, 0 if there is none.
+        code: u32,
+    },
+    /// Twilio could not be reached. It was not done.
+    #[error("Twilio cannot be reached")]
+    Unreachable,
+    /// There was no answer, or none that says. It may have been done.
+    #[error("Twilio gave no answer: it may have been done")]
+    Unknown,
+}
+
+/// What is to become of a live call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallUpdate<'a> {
+    /// It leaves what it is doing, a media stream included, and does what this document says.
+    Twiml(&'a str),
+    /// It ends.
+    Completed,
+}
+
+/// What came of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Updated {
+    /// It was done.
+    Done,
+    /// The call was over before: a caller who hangs up is faster than any transfer.
+    AlreadyOver,
+}
+
+/// Twilio's REST interface, for every agent with an account.
+#[derive(Debug, Clone)]
+pub struct TwilioRest {
+    http: Client,
+    api_url: Url,
+    global: TwilioAccount,
+}
+
+/// The account that a request is made with.
+struct Account<'a> {
+    sid: &'a str,
+    token: &'a str,
+}
+
+/// Whether a request may be made again when it may have been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeatable {
+    Yes,
+    No,
+}
+
+/// What an error's body says.
+#[derive(Deserialize)]
+struct ErrorBody {
+    code: u32,
+}
+
+#[derive(Deserialize)]
+struct CallBody {
+    status: String,
+}
+
+impl TwilioRest {
+    /// The interface at `api_url`, with the account for agents that have none of their own.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub fn new(api_url: Url, global: TwilioAccount) -> Result<Self, reqwest::Error> {
+        let http = Client::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { http, api_url, global })
+    }
+
+    /// Whether anything can be asked for this agent.
+    pub fn has_account(&self, agent: &Agent) -> bool {
+        self.account(agent).is_ok()
+    }
+
+    /// Changes a live call.
+    ///
+    /// # Errors
+    /// If it was not done, or perhaps not.
+    pub async fn update_call(
+        &self,
+        agent: &Agent,
+        call_sid: &str,
+        update: CallUpdate<'_>,
+    ) -> Result<Updated, RestError> {
+        // A document that is given again begins again, so it is not.
+        let (field, repeatable) = match update {
+            CallUpdate::Twiml(twiml) => {
+                let characters = twiml.chars().count();
+                if characters > MAX_TWIML_CHARACTERS {
+                    return Err(RestError::TooLong { characters });
+                }
+                (("Twiml", twiml), Repeatable::No)
+            }
+            CallUpdate::Completed => (("Status", "completed"), Repeatable::Yes),
+        };
+        let account = self.account(agent)?;
+        let request = self.http.post(self.call_url(&account, call_sid)).form(&[field]);
+        match self.exchange(&account, request, repeatable).await {
+            Ok(_) => Ok(Updated::Done),
+            Err(error) if is_over(&error) => Ok(Updated::AlreadyOver),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where a call is. One that Twilio does not know any more is over.
+    ///
+    /// # Errors
+    /// If Twilio does not say.
+    pub async fn fetch_call(&self, agent: &Agent, call_sid: &str) -> Result<CallStatus, RestError> {
+        let account = self.account(agent)?;
+        let request = self.http.get(self.call_url(&account, call_sid));
+        match self.exchange(&account, request, Repeatable::Yes).await {
+            Ok(body) => match serde_json::from_slice::<CallBody>(&body) {
+                Ok(call) => Ok(CallStatus::read(&call.status)),
+                Err(_) => Err(RestError::Unknown),
+            },
+            Err(error) if is_over(&error) => Ok(CallStatus::Completed),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a text message from one of the account's numbers. Never sent again when it may have
+    /// been: there is no key by which Twilio would know it for the same.
+    ///
+    /// # Errors
+    /// If it was not sent, or ([`RestError::Unknown`]) perhaps not.
+    pub async fn send_message(
+        &self,
+        agent: &Agent,
+        to: &str,
+        from: &str,
+        body: &str,
+    ) -> Result<(), RestError> {
+        let account = self.account(agent)?;
+        let url = self.url(&account, &["Messages.json"]);
+        let request = self.http.post(url).form(&[("To", to), ("From", from), ("Body", body)]);
+        self.exchange(&account, request, Repeatable::No).await.map(|_| ())
+    }
+
+    /// The agent's own account, or else the global one. One with a token and no name is its own,
+    /// and nothing can be asked with it.
+    fn account<'a>(&'a self, agent: &'a Agent) -> Result<Account<'a>, RestError> {
+        let (sid, token) = match &agent.credentials {
+            Some(own) => (&own.account_sid, Some(own.auth_token.reveal().as_str())),
+            None => {
+                let token = self.global.auth_token.as_ref();
+                (&self.global.account_sid, token.map(|token| token.expose_secret()))
+            }
+        };
+        match (sid, token) {
+            (Some(sid), Some(token)) => Ok(Account { sid, token }),
+            _ => Err(RestError::NoAccount),
+        }
+    }
+
+    fn call_url(&self, account: &Account<'_>, call_sid: &str) -> Url {
+        self.url(account, &["Calls", &format!("{call_sid}.json")])
+    }
+
+    fn url(&self, account: &Account<'_>, rest: &[&str]) -> Url {
+        let mut url = self.api_url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["2010-04-01", "Accounts", account.sid]).extend(rest);
+        }
+        url
+    }
+
+    /// The body of a good answer. What was certainly not done is tried again until the time is
+    /// up; what may have been, only if that does no harm.
+    async fn exchange(
+        &self,
+        account: &Account<'_>,
+        request: RequestBuilder,
+        repeatable: Repeatable,
+    ) -> Result<Vec<u8>, RestError> {
+        let request = request.basic_auth(account.sid, Some(account.token));
+        let since = Stopwatch::start();
+        let mut backoff = BACKOFF;
+        loop {
+            let Some(attempt) = request.try_clone() else { return Err(RestError::Unreachable) };
+            let (error, asked_to_wait) = match attempt_once(attempt).await {
+                Ok(body) => return Ok(body),
+                Err(failure) => failure,
+            };
+            let may_repeat = match &error {
+                RestError::Refused { status: 429, .. } | RestError::Unreachable => true,
+                RestError::Unknown => repeatable == Repeatable::Yes,
+                _ => false,
+            };
+            let jitter = backoff.mul_f64(rand::rng().random_range(0.5..1.0));
+            let wait = asked_to_wait.unwrap_or_default().max(jitter);
+            if !may_repeat || since.elapsed() + wait + ANSWER_LIMIT > TOTAL_LIMIT {
+                return Err(error);
+            }
+            pause(wait).await;
+            backoff *= 2;
+        }
+    }
+}
+
+/// One request: the body of its good answer, or what went wrong and how long Twilio asks to wait.
+async fn attempt_once(request: RequestBuilder) -> Result<Vec<u8>, (RestError, Option<Duration>)> {
+    let response = match within(ANSWER_LIMIT, request.send()).await {
+        Some(Ok(response)) => response,
+        // Whoever was not connected was told nothing.
+        Some(Err(error)) if error.is_connect() => return Err((RestError::Unreachable, None)),
+        Some(Err(_)) | None => return Err((RestError::Unknown, None)),
+    };
+    let status = response.status();
+    let retry_after = response.headers().get("retry-after");
+    let retry_after: Option<u32> =
+        retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let body = within(BODY_LIMIT, read(response)).await.unwrap_or_default();
+    if status.is_success() {
+        return Ok(body);
+    }
+    if status.is_server_error() {
+        return Err((RestError::Unknown, None));
+    }
+    let code = serde_json::from_slice::<ErrorBody>(&body).map_or(0, |error| error.code);
+    let refused = RestError::Refused { status: status.as_u16(), code };
+    Err((refused, retry_after.map(|seconds| Duration::from_secs(seconds.into()))))
+}
+
+/// An answer's body; of one that breaks or is too large, nothing. The status has said already
+/// what was done.
+async fn read(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = response.chunk().await {
+        if body.len() + piece.len() > ANSWER_BYTES {
+            return Vec::new();
+        }
+        body.extend_from_slice(&piece);
+    }
+    body
+}
+
+/// What Twilio says about a call that is over: 21220, and 404 once it has forgotten it.
+fn is_over(error: &RestError) -> bool {
+    matches!(error, RestError::Refused { code: 21220, .. } | RestError::Refused { status: 404, .. })
+}
