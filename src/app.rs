@@ -19,6 +19,7 @@ use crate::agent::prompt::{PromptError, Prompts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
 use crate::functions::Toolbox;
+use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
 use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
@@ -77,7 +78,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The HTTP client.
-    #[error("cannot make HTTP requests: {0}")]
+    #[error("no HTTP client can be made: {0}")]
     Http(#[from] reqwest::Error),
     /// A template.
     #[error("PROMPTS_DIR: {0}")]
@@ -134,6 +135,8 @@ impl App {
             LogWriter::start(store.clone(), spool.clone(), instance_id, database.is_up).map_err(
                 |source| StartError::Spool { path: spool.display().to_string(), source },
             )?;
+        let knowledge =
+            Arc::new(Knowledge::new(store.clone(), &config.openai, &config.models.embedding)?);
         let exchange = Arc::new(Exchange {
             clock,
             registry: Registry::new(config.calls_max),
@@ -142,6 +145,7 @@ impl App {
             engines: Engines { openai: config.openai, models: config.models },
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
+                knowledge,
                 twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
                 clock,
             }),

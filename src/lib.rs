@@ -12,9 +12,9 @@
 //! | layer | modules | may use |
 //! | --- | --- | --- |
 //! | open | [`private`], [`socket`], [`clock`], [`config`] | open |
-//! | pure | [`call`], [`agent`], [`audio`] | pure, private |
+//! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
 //! | adapters | [`twilio`], [`engine`], [`store`] | pure, open |
-//! | deeds | [`functions`], [`aftercall`] | adapters, pure, open |
+//! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
 //! | shell | [mod@line] | deeds, adapters, pure, open |
 //! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
 //! | all | [`app`], [`commands`] | all, top, shell, deeds, adapters, pure, open |
@@ -26,6 +26,7 @@ pub mod call;
 
 pub mod agent;
 pub mod audio;
+pub mod calendar;
 
 pub mod clock;
 pub mod config;
@@ -36,6 +37,7 @@ pub mod twilio;
 
 pub mod aftercall;
 pub mod functions;
+pub mod knowledge;
 
 pub mod line;
 

@@ -18,8 +18,9 @@ use std::path::Path;
 
 use call_phone::Phone;
 use frontdesk::call::{
-    Action, Call, CallRecord, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Purpose,
-    ReplyId, ReplyOutcome, Sent, Then, Timer, TransferTarget, Usage, Words,
+    Action, Call, CallRecord, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Passage,
+    Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Sent, Then, Timer, TransferTarget,
+    Usage, Words,
 };
 
 #[test]
@@ -247,6 +248,7 @@ fn set(settings: &mut CallSettings, name: &str, value: &str) {
         "reprompt_after" => settings.reprompt_after_ms = number(),
         "reprompts" => settings.reprompts = value.parse().expect("the setting is a number"),
         "limit" => settings.limit_ms = number(),
+        "budget" => settings.recall_budget_ms = Some(number()),
         _ => panic!("no such setting: {name}"),
     }
 }
@@ -288,34 +290,43 @@ fn parse_event(text: &str) -> Event {
             Event::CallerWords { utterance: utterance.into(), words: Words::Partial(rest(2)) }
         }
         ["key", key] => Event::KeyPressed(key.chars().next().expect("a key is named")),
-        ["done", run, "failed", ..] => Event::FunctionDone {
-            run: FunctionRun(number(run)),
-            ok: false,
-            output: rest(3),
-            row: None,
-            then: None,
-            note: None,
-        },
-        ["done", run, "transfers", name, ..] => Event::FunctionDone {
-            run: FunctionRun(number(run)),
-            ok: true,
-            output: rest(4),
-            row: None,
-            then: Some(Then::Transfer(target(name))),
-            note: None,
-        },
+        ["done", run, "failed", ..] => done(run, false, rest(3), None, None),
+        ["done", run, "ends", ..] => done(run, true, rest(3), Some(Then::EndCall), None),
+        ["done", run, "notes", ..] => {
+            let note = LogEvent::MessageTaken { text: rest(3), callback: None };
+            done(run, true, "{}".to_owned(), None, Some(note))
+        }
+        ["done", run, "transfers", name, ..] => {
+            done(run, true, rest(4), Some(Then::Transfer(target(name))), None)
+        }
         ["transfer", "failed"] => Event::TransferFailed,
-        ["done", run, ..] => Event::FunctionDone {
-            run: FunctionRun(number(run)),
-            ok: true,
-            output: rest(2),
-            row: None,
-            then: None,
-            note: None,
-        },
+        ["done", run, ..] => done(run, true, rest(2), None, None),
+        ["recalled", recall, ref found @ ..] => {
+            Event::Recalled { recall: RecallId(number(recall)), found: recollection(found) }
+        }
         ["mark", mark] => Event::MarkReturned(mark.parse::<Mark>().expect("a mark is named")),
         ["reply", reply, ref what @ ..] => reply_event(ReplyId(number(reply)), what, &rest(3)),
         _ => panic!("no such event: {text}"),
+    }
+}
+
+/// A function's end. What has something to be written down comes from a row.
+fn done(run: &str, ok: bool, output: String, then: Option<Then>, note: Option<LogEvent>) -> Event {
+    let row = note.as_ref().map(|_| "row".to_owned());
+    Event::FunctionDone { run: FunctionRun(number(run)), ok, output, row, then, note }
+}
+
+/// `failed`, `nothing`, or passages as `id:similarity`.
+fn recollection(found: &[&str]) -> Recollection {
+    let passage = |text: &&str| {
+        let (id, similarity) = text.split_once(':').expect("a passage is id:similarity");
+        let similarity = similarity.parse().expect("a similarity is a number");
+        Passage { id: number(id).into(), similarity, text: format!("Passage {id}.") }
+    };
+    match found {
+        ["failed"] => Recollection::Failed,
+        ["nothing"] => Recollection::Found(Vec::new()),
+        passages => Recollection::Found(passages.iter().map(passage).collect()),
     }
 }
 

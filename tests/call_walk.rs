@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use call_phone::Phone;
 use frontdesk::call::{
-    Action, Call, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, ReplyId,
-    ReplyOutcome, Then, Timer, TransferTarget, Usage, Words,
+    Action, Call, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Passage, Purpose,
+    RecallId, Recollection, ReplyId, ReplyOutcome, Then, Timer, TransferTarget, Usage, Words,
 };
 use proptest::prelude::*;
 
@@ -21,6 +21,7 @@ enum Step {
     LineLost,
     Speech(u8),
     Words(u8),
+    Recalled(u8),
     Key,
     Audio(u8),
     ReplyWords,
@@ -39,7 +40,8 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
         4 => Just(Step::LineOpen),
         1 => Just(Step::LineLost),
         9 => any::<u8>().prop_map(Step::Speech),
-        3 => any::<u8>().prop_map(Step::Words),
+        5 => any::<u8>().prop_map(Step::Words),
+        3 => any::<u8>().prop_map(Step::Recalled),
         1 => Just(Step::Key),
         12 => any::<u8>().prop_map(Step::Audio),
         4 => Just(Step::ReplyWords),
@@ -58,15 +60,18 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
 }
 
 fn settings() -> impl Strategy<Value = CallSettings> {
-    (any::<bool>(), any::<bool>(), any::<bool>(), 0..3_u64, 0..3_u32).prop_map(
-        |(greets, interruptible, greeting_interruptible, idle, reprompts)| CallSettings {
-            greets,
-            interruptible,
-            greeting_interruptible,
-            reprompt_after_ms: idle * 2_000,
-            reprompts,
-            limit_ms: 60_000,
-            recall_budget_ms: None,
+    let budget = prop_oneof![Just(None), Just(Some(0)), Just(Some(600)), Just(Some(2_000))];
+    (any::<bool>(), any::<bool>(), any::<bool>(), 0..3_u64, 0..3_u32, budget).prop_map(
+        |(greets, interruptible, greeting_interruptible, idle, reprompts, recall_budget_ms)| {
+            CallSettings {
+                greets,
+                interruptible,
+                greeting_interruptible,
+                reprompt_after_ms: idle * 2_000,
+                reprompts,
+                limit_ms: 60_000,
+                recall_budget_ms,
+            }
         },
     )
 }
@@ -90,13 +95,118 @@ struct World {
     /// Every function call: the session that wanted it, and how many outputs it got.
     calls: BTreeMap<String, (u32, u32)>,
     running: Vec<FunctionRun>,
+    runs: usize,
+    fillers: usize,
+    knowledge: Knowledge,
     over: bool,
     ended: bool,
 }
 
+/// What was looked up and told, and which stretch of speech an answer has to wait for.
+#[derive(Default)]
+struct Knowledge {
+    budget_ms: Option<u64>,
+    outstanding: Vec<RecallId>,
+    /// Recalls that came back, and the passages that they brought.
+    newest_back: Option<RecallId>,
+    passages: BTreeSet<i64>,
+    /// What the engine has.
+    context: Vec<i64>,
+    gaps: BTreeSet<u32>,
+    /// What is known of each stretch of speech: the recall of its words, if they came.
+    utterances: BTreeMap<String, Told>,
+    /// The one that stopped last, and until when its recall is waited for.
+    waiting: Option<(String, CallTime)>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Told {
+    stopped: bool,
+    worded: bool,
+    settled: bool,
+    recall: Option<RecallId>,
+}
+
+impl Knowledge {
+    /// An event is about to happen.
+    fn before(&mut self, now: CallTime, event: &Event) {
+        let (utterance, told) = match event {
+            Event::SpeechStarted { utterance } => (utterance, Told::default()),
+            Event::SpeechStopped { utterance } | Event::SpeechCommitted { utterance } => {
+                (utterance, Told { stopped: true, ..Told::default() })
+            }
+            Event::CallerWords { utterance, words } => {
+                let settled = !matches!(words, Words::Partial(_));
+                (utterance, Told { stopped: settled, worded: true, settled, recall: None })
+            }
+            Event::LineLost | Event::LineOpen | Event::EngineLost { .. } => {
+                self.waiting = None;
+                return;
+            }
+            _ => return,
+        };
+        let known = self.utterances.get(utterance).copied();
+        if known.is_none() {
+            self.waiting = None;
+        }
+        let known = known.unwrap_or_default();
+        if told.stopped && !known.stopped {
+            let until = now.plus_ms(self.budget_ms.unwrap_or(0));
+            self.waiting = Some((utterance.clone(), until));
+        }
+        let told = Told {
+            stopped: told.stopped || known.stopped,
+            worded: told.worded || known.worded,
+            settled: told.settled || known.settled,
+            recall: known.recall,
+        };
+        self.utterances.insert(utterance.clone(), told);
+    }
+
+    /// Something is looked up because of the event.
+    fn recall(&mut self, recall: RecallId, query: &str, event: &Event) {
+        assert!(self.budget_ms.is_some(), "looked up what there is not");
+        assert!(!query.trim().is_empty() && query.len() <= 1_000);
+        self.outstanding.push(recall);
+        let (Event::SpeechStopped { utterance }
+        | Event::SpeechCommitted { utterance }
+        | Event::CallerWords { utterance, .. }) = event
+        else {
+            panic!("looked up because of {event:?}")
+        };
+        self.utterances.get_mut(utterance).expect("it was told").recall = Some(recall);
+    }
+
+    /// An answer is asked for: either time is up, or there is nothing to wait for.
+    fn answer(&mut self, now: CallTime) {
+        let Some((utterance, until)) = self.waiting.take() else { return };
+        let told = self.utterances[&utterance];
+        if now >= until {
+            return;
+        }
+        match told.recall {
+            Some(recall) => {
+                let came = !self.outstanding.contains(&recall);
+                let newer_came = self.newest_back.is_some_and(|newest| newest >= recall);
+                assert!(came || newer_came, "did not wait for {recall:?} until {until:?}");
+            }
+            None => assert!(told.worded || told.settled, "did not wait for words until {until:?}"),
+        }
+    }
+
+    fn context(&mut self, passages: &[Passage]) {
+        let given: Vec<i64> = passages.iter().map(|passage| passage.id).collect();
+        assert_ne!(given, self.context, "the engine has them");
+        assert!(given.iter().all(|id| self.passages.contains(id)), "made up: {given:?}");
+        self.context = given;
+    }
+}
+
 impl World {
     fn new(settings: CallSettings) -> Self {
+        let budget_ms = settings.recall_budget_ms;
         Self {
+            knowledge: Knowledge { budget_ms, ..Knowledge::default() },
             call: Call::new(settings),
             now: CallTime::default(),
             phone: Phone::default(),
@@ -112,17 +222,31 @@ impl World {
             utterances: 0,
             calls: BTreeMap::new(),
             running: Vec::new(),
+            runs: 0,
+            fillers: 0,
             over: false,
             ended: false,
         }
     }
 
     fn handle(&mut self, event: Event) {
+        self.knowledge.before(self.now, &event);
         let actions = self.call.handle(self.now, event.clone());
+        let (mut answers, mut grounded) = (0, 0);
         for action in actions {
             assert!(!self.over, "after the end: {action:?} because of {event:?}");
+            match &action {
+                Action::Recall { recall, query } => self.knowledge.recall(*recall, query, &event),
+                Action::Note(LogEvent::ReplyRequested { turn: Some(_), purpose, .. }) => {
+                    answers += u32::from(purpose == "answer");
+                }
+                Action::Note(LogEvent::Grounded { .. }) => grounded += 1,
+                _ => {}
+            }
             self.see(&action);
         }
+        let expected = if self.knowledge.budget_ms.is_some() { answers } else { 0 };
+        assert_eq!(grounded, expected, "each answer says what it is grounded on");
         assert_eq!(self.over, self.call.is_over());
         if let Some((at, timer)) = self.call.deadline() {
             assert!(at >= self.now, "{timer:?} is in the past after {event:?}");
@@ -131,7 +255,16 @@ impl World {
 
     fn see(&mut self, action: &Action) {
         match action {
-            Action::Reply { reply, .. } => {
+            Action::Reply { reply, purpose } => {
+                match purpose {
+                    Purpose::Answer => self.knowledge.answer(self.now),
+                    Purpose::Filler => {
+                        assert!(!self.running.is_empty(), "nothing is being carried out");
+                        self.fillers += 1;
+                        assert!(self.fillers <= self.runs, "it was said before");
+                    }
+                    _ => {}
+                }
                 assert!(self.engine_ready, "asked an engine that is not ready");
                 assert!(self.active.is_none_or(|(_, stopping)| stopping), "two replies at once");
                 self.active = Some((*reply, false));
@@ -156,6 +289,7 @@ impl World {
             Action::RunFunction { run, engine_call_id, .. } => {
                 assert!(self.calls.contains_key(engine_call_id));
                 self.running.push(*run);
+                self.runs += 1;
             }
             Action::GiveOutput { engine_call_id, .. } => {
                 let (session, outputs) = self.calls.get_mut(engine_call_id).expect("was wanted");
@@ -171,7 +305,10 @@ impl World {
                 self.over = true;
             }
             Action::Recall { .. } => {}
-            Action::SetContext { .. } => assert!(self.engine_ready),
+            Action::SetContext { passages } => {
+                assert!(self.engine_ready);
+                self.knowledge.context(passages);
+            }
             // Also without a line: the phone company asks what happens next.
             Action::Transfer { .. } => self.over = true,
             Action::HangUp(_) => {
@@ -202,6 +339,13 @@ impl World {
                 assert!(generated.starts_with(heard.as_str()));
             }
             LogEvent::Ended(_) => self.ended = true,
+            LogEvent::Grounded { chunks, .. } => {
+                let ids: Vec<i64> = chunks.iter().map(|chunk| chunk.id).collect();
+                assert_eq!(ids, self.knowledge.context, "it says what the engine has");
+            }
+            // Their answer waits for nothing.
+            LogEvent::KeysPressed { .. } => self.knowledge.waiting = None,
+            LogEvent::Gap { turn, .. } => assert!(self.knowledge.gaps.insert(*turn), "told twice"),
             _ => {}
         }
     }
@@ -241,6 +385,7 @@ impl World {
             Step::EngineLost(fatal) => {
                 self.engine_ready = false;
                 self.engine_session += 1;
+                self.knowledge.context.clear();
                 self.active = None;
                 self.handle(Event::EngineLost { fatal, why: "closed".to_owned() });
             }
@@ -258,6 +403,7 @@ impl World {
             }
             Step::Speech(which) => self.speech(which),
             Step::Words(which) => self.words(which),
+            Step::Recalled(which) => self.recalled(which),
             Step::Key => self.handle(Event::KeyPressed('5')),
             Step::OwnerEnds => self.handle(Event::OwnerEnds),
             Step::Drain => self.handle(Event::Drain),
@@ -269,7 +415,11 @@ impl World {
                     ok: true,
                     output: "{}".to_owned(),
                     row: None,
-                    then: (which < 40).then_some(Then::Transfer(target)),
+                    then: match which {
+                        0..40 => Some(Then::Transfer(target)),
+                        241.. => Some(Then::EndCall),
+                        _ => None,
+                    },
                     note: None,
                 });
             }
@@ -298,12 +448,40 @@ impl World {
 
     fn words(&mut self, which: u8) {
         let utterance = format!("u{}", self.utterances.saturating_sub(u32::from(which) % 3));
+        let text = match which % 4 {
+            0 => "Hello",
+            1 => "Hello there",
+            2 => "Hello there, do you have parking",
+            _ => "",
+        };
         let words = match which / 64 {
-            0 => Words::Partial("Hello".to_owned()),
-            1 => Words::Inaudible,
-            _ => Words::Final("Hello there".to_owned()),
+            0 | 1 => Words::Partial(text.to_owned()),
+            2 if which.is_multiple_of(8) => Words::Inaudible,
+            _ => Words::Final(text.to_owned()),
         };
         self.handle(Event::CallerWords { utterance, words });
+    }
+
+    /// One of the recalls that are under way comes back.
+    fn recalled(&mut self, which: u8) {
+        if self.knowledge.outstanding.is_empty() {
+            return;
+        }
+        let index = usize::from(which) % self.knowledge.outstanding.len();
+        let recall = self.knowledge.outstanding.swap_remove(index);
+        let found = match which / 32 {
+            0 => Recollection::Failed,
+            kind => {
+                let ids = (1..i64::from(kind % 4)).map(|n| i64::from(recall.0) * 10 + n);
+                let passage = |id| Passage { id, similarity: 0.5, text: format!("Passage {id}") };
+                Recollection::Found(ids.map(passage).collect())
+            }
+        };
+        if let Recollection::Found(passages) = &found {
+            self.knowledge.passages.extend(passages.iter().map(|passage| passage.id));
+            self.knowledge.newest_back = self.knowledge.newest_back.max(Some(recall));
+        }
+        self.handle(Event::Recalled { recall, found });
     }
 
     /// The engine goes on with the reply that it works on; after it was told to stop, too.
@@ -348,7 +526,7 @@ impl World {
     fn stale(&mut self, which: u8) {
         let reply = ReplyId(1_000 + u32::from(which));
         assert!(!self.call.accepts_audio(reply));
-        self.handle(match which % 6 {
+        self.handle(match which % 7 {
             0 => Event::ReplyAudio { reply, item: "item".to_owned(), bytes: 800 },
             1 => Event::MarkReturned(Mark { generation: 0, reply, ms: 100 }),
             2 => Event::FunctionDone {
@@ -361,6 +539,11 @@ impl World {
             },
             3 => Event::Due(Timer::Limit),
             4 => Event::ReplyWords { reply, text: "stale".to_owned() },
+            5 => {
+                let passage = Passage { id: -1, similarity: 1.0, text: "stale".to_owned() };
+                let found = Recollection::Found(vec![passage]);
+                Event::Recalled { recall: RecallId(reply.0), found }
+            }
             _ => {
                 let outcome = ReplyOutcome::Completed;
                 Event::ReplyEnded { reply, outcome, usage: Usage::default() }

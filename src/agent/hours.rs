@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use serde_json::Value;
 
 use super::fault::{Faults, Fields, kind};
@@ -84,6 +84,15 @@ impl Hours {
         let yesterday = local.date().yesterday().ok();
         let still_open = yesterday.is_some_and(|day| open_at(day, minute + DAY_MINUTES));
         Some(still_open || open_at(local.date(), minute))
+    }
+
+    /// When the business opens and closes on a day, by the clock on the wall; what closes after
+    /// midnight closes on the next day. `None` if no hours are known.
+    pub fn ranges(&self, date: Date) -> Option<Vec<(DateTime, DateTime)>> {
+        let midnight = date.to_datetime(Time::midnight());
+        let at = |minute: u16| midnight.saturating_add(SignedDuration::from_mins(minute.into()));
+        let ranges = self.schedule.as_ref()?.of(date).iter();
+        Some(ranges.map(|range| (at(range.open), at(range.close))).collect())
     }
 
     /// The day that `now` is in where the business is, and those after it, `count` in all.
@@ -176,8 +185,9 @@ fn read_range(value: &Value) -> Option<Range> {
     (open < DAY_MINUTES).then_some(Range { open, close })
 }
 
-/// `09:00`, `9:00`, `09:00:00`, `24:00`, `9 am`, `5:30 PM`, in minutes.
-fn read_time(text: &str) -> Option<u16> {
+/// `09:00`, `9:00`, `09:00:00`, `24:00`, `9 am`, `5:30 PM`, in minutes after midnight; seconds do
+/// not count.
+pub fn read_time(text: &str) -> Option<u16> {
     let text = text.trim().to_ascii_lowercase();
     let (clock, half_day) = match (text.strip_suffix("am"), text.strip_suffix("pm")) {
         (Some(clock), _) => (clock, Some(0)),

@@ -1,6 +1,7 @@
 //! What an agent is: its settings, its hours and its prompt. Pure.
 
 mod fault;
+pub mod history;
 pub mod hours;
 pub mod phone_number;
 pub mod prompt;
@@ -19,6 +20,9 @@ use crate::private::Private;
 use fault::Faults;
 use hours::Hours;
 use settings::{AgentSettings, WhenClosed};
+
+/// The longest appointment: a day. What claims to be longer is no length of an appointment.
+pub const APPOINTMENT_MAX_MINUTES: u32 = 24 * 60;
 
 /// The configured persona that answers a number.
 #[derive(Debug, Clone)]
@@ -195,7 +199,7 @@ impl Agent {
                 appointment_minutes: business
                     .appointment_minutes
                     .and_then(|minutes| u32::try_from(minutes).ok())
-                    .filter(|&minutes| minutes > 0)
+                    .filter(|minutes| (1..=APPOINTMENT_MAX_MINUTES).contains(minutes))
                     .unwrap_or(60),
             },
             hours,

@@ -27,6 +27,17 @@ pub fn normalise_e164(text: &str) -> Option<String> {
     (8..=15).contains(&digits.len()).then(|| format!("+{digits}"))
 }
 
+/// The number that a caller can be known and called back by, as E.164; `None` where it is withheld.
+/// Some networks put a word that is spelt on the keys in its place, and then everybody who
+/// withholds a number would seem to be one person.
+pub fn caller_number(from: &str) -> Option<String> {
+    const ANONYMOUS: &str = "+266696687";
+    const RESTRICTED: &str = "+7378742833";
+    const UNAVAILABLE: &str = "+86282452253";
+    normalise_e164(from)
+        .filter(|number| ![ANONYMOUS, RESTRICTED, UNAVAILABLE].contains(&number.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +65,22 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(normalise_e164(written).as_deref(), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_withheld_number_is_nobodys() {
+        for (from, expected) in [
+            ("+1 555 123-0001", Some("+15551230001")),
+            ("anonymous", None),
+            ("Restricted", None),
+            ("+266696687", None),
+            ("+7378742833", None),
+            ("+86282452253", None),
+            ("sip:anna@a.example", None),
+            ("", None),
+        ] {
+            assert_eq!(caller_number(from).as_deref(), expected, "{from}");
         }
     }
 }

@@ -1,21 +1,22 @@
 //! What the agent is told: the templates of `prompts/`, filled in.
 
+mod quoted;
+mod values;
+
 use std::collections::BTreeMap;
 
 use jiff::Zoned;
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 
-use super::phone_number::normalise_e164;
+use self::values::{agent_values, passage_values, system_values};
+use super::history::{ComingAppointment, History, PastCall};
 use super::{Agent, AgentSource};
-use crate::call::{GoodbyeReason, Purpose};
+use crate::call::{GoodbyeReason, Passage, Purpose};
 use crate::private::Private;
 
-/// How many days the agent can name without working them out.
-const COMING_DAYS: usize = 14;
-
 /// The templates by file name, with what they say unless they are replaced.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("system.md", include_str!("../../prompts/system.md")),
     ("greeting.md", include_str!("../../prompts/greeting.md")),
     ("reprompt.md", include_str!("../../prompts/reprompt.md")),
@@ -25,12 +26,28 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("filler.md", include_str!("../../prompts/filler.md")),
     ("handover.md", include_str!("../../prompts/handover.md")),
     ("handover_failed.md", include_str!("../../prompts/handover_failed.md")),
+    ("context.md", include_str!("../../prompts/context.md")),
 ];
 
 /// All templates, parsed.
 #[derive(Debug)]
 pub struct Prompts {
     environment: Environment<'static>,
+}
+
+/// What a whole conversation is told from.
+#[derive(Debug, Clone, Copy)]
+pub struct Briefing<'a> {
+    /// Who answers.
+    pub agent: &'a Agent,
+    /// Who calls, as the phone company says.
+    pub caller: &'a Private<String>,
+    /// What is known of them from before.
+    pub history: &'a History,
+    /// What the agent can do: the name of each function and what it is for.
+    pub functions: &'a [(&'a str, &'a str)],
+    /// The time.
+    pub now: &'a Zoned,
 }
 
 /// Why a template cannot be used.
@@ -73,9 +90,9 @@ impl Prompts {
             environment.add_template_owned(name, source).map_err(|source| broken(name, source))?;
         }
         let prompts = Self { environment };
-        let sample = Agent::new(AgentSource::default());
+        let sample = sample_values();
         for (name, _) in BUILT_IN {
-            prompts.render(name, system_context(&sample, None, &Zoned::default()))?;
+            prompts.render(name, sample.clone())?;
         }
         Ok(prompts)
     }
@@ -85,19 +102,12 @@ impl Prompts {
         BUILT_IN.iter().map(|(name, _)| *name).collect()
     }
 
-    /// The instructions of a whole conversation. A caller's number goes in only if it is one: what
-    /// else stands there is the caller's choice.
+    /// The instructions of a whole conversation.
     ///
     /// # Errors
     /// If a replaced template fails on this agent although it did not on the sample.
-    pub fn render_system(
-        &self,
-        agent: &Agent,
-        caller: &Private<String>,
-        now: &Zoned,
-    ) -> Result<String, PromptError> {
-        let caller = normalise_e164(caller.reveal());
-        self.render("system.md", system_context(agent, caller, now))
+    pub fn render_system(&self, briefing: &Briefing<'_>) -> Result<String, PromptError> {
+        self.render("system.md", system_values(briefing))
     }
 
     /// The instructions of one reply, which stand in place of the conversation's. `None`: those of
@@ -110,7 +120,7 @@ impl Prompts {
         purpose: &Purpose,
         agent: &Agent,
     ) -> Result<Option<String>, PromptError> {
-        let with_agent = agent_context(agent);
+        let with_agent = agent_values(agent);
         let (name, context) = match purpose {
             Purpose::Answer => return Ok(None),
             Purpose::Greeting => ("greeting.md", with_agent),
@@ -137,6 +147,19 @@ impl Prompts {
         self.render(name, context).map(Some)
     }
 
+    /// What the agent's knowledge has on what the caller has just said, best first; `None` if that
+    /// is nothing. What stands in a passage cannot pass for an instruction of ours, or leave the
+    /// block that it is in.
+    ///
+    /// # Errors
+    /// If a replaced template fails on these passages although it did not on the sample.
+    pub fn render_context(&self, passages: &[Passage]) -> Result<Option<String>, PromptError> {
+        if passages.is_empty() {
+            return Ok(None);
+        }
+        self.render("context.md", passage_values(passages)).map(Some)
+    }
+
     fn render(&self, name: &str, context: Value) -> Result<String, PromptError> {
         let template =
             self.environment.get_template(name).map_err(|source| broken(name, source))?;
@@ -149,40 +172,28 @@ fn broken(name: &str, source: minijinja::Error) -> PromptError {
     PromptError::Broken { name: name.to_owned(), source }
 }
 
-/// What every template can say.
-fn agent_context(agent: &Agent) -> Value {
-    let business = &agent.business;
-    context! {
-        agent => context! { name => &agent.name },
-        business => context! {
-            name => &business.name,
-            kind => &business.kind,
-            phone => &business.phone,
-            summary => &business.summary,
-            context => &business.context,
-        },
-        greeting => agent.settings.greeting.as_deref().map(str::trim),
-        language => &agent.settings.language,
-    }
-}
-
-fn system_context(agent: &Agent, caller: Option<String>, now: &Zoned) -> Value {
-    let days = agent.hours.coming_days(now, COMING_DAYS).into_iter().map(|day| {
-        context! { date => day.date.to_string(), weekday => day.weekday, hours => day.hours }
-    });
-    let days: Value = days.collect();
-    let local = now.with_time_zone(agent.hours.zone().clone());
-    context! {
-        now => context! {
-            date => local.date().to_string(),
-            weekday => local.strftime("%A").to_string(),
-            time => local.strftime("%H:%M").to_string(),
-            zone => local.time_zone().iana_name().unwrap_or("UTC"),
-        },
-        open => agent.hours.is_open(now.timestamp()),
-        days => days,
-        caller => caller,
-        instructions => agent.settings.instructions.trim(),
-        ..agent_context(agent)
-    }
+/// Values for every name that a template may use.
+fn sample_values() -> Value {
+    let history = History {
+        calls: vec![PastCall {
+            started_us: 0,
+            status: "completed".to_owned(),
+            summary: Some(Private::new("Asked for the way.".to_owned())),
+            messages: Private::new(vec!["Please call back.".to_owned()]),
+        }],
+        appointments: vec![ComingAppointment {
+            starts_us: 0,
+            service: Private::new("Check-up".to_owned()),
+        }],
+    };
+    let briefing = Briefing {
+        agent: &Agent::new(AgentSource::default()),
+        caller: &Private::new("+15551230001".to_owned()),
+        history: &history,
+        functions: &[("end_call", "Hang up.")],
+        now: &Zoned::default(),
+    };
+    let passage = Passage { id: 1, similarity: 1.0, text: "We are open.".to_owned() };
+    let reply = context! { times => 1, reason => "done", target => "sales" };
+    context! { ..reply, ..passage_values(&[passage]), ..system_values(&briefing) }
 }

@@ -218,8 +218,8 @@ impl AgentSettings {
         })
     }
 
-    /// What a call needs to know.
-    pub fn call_settings(&self) -> CallSettings {
+    /// What a call needs to know, with or without knowledge to search.
+    pub fn call_settings(&self, has_knowledge: bool) -> CallSettings {
         CallSettings {
             greets: self.greeting.as_deref().is_none_or(|words| !words.trim().is_empty()),
             interruptible: self.interruptions.allow,
@@ -227,7 +227,7 @@ impl AgentSettings {
             reprompt_after_ms: self.idle.reprompt_after_ms,
             reprompts: self.idle.reprompts,
             limit_ms: u64::from(self.limits.call_seconds) * 1000,
-            recall_budget_ms: None,
+            recall_budget_ms: has_knowledge.then_some(self.knowledge.budget_ms.into()),
         }
     }
 }

@@ -41,6 +41,9 @@ fn describe() {
         "frontdesk_engine_errors_total",
         "Errors of the engine: fatal, lost, refused (a reply), benign"
     );
+    describe_counter!("frontdesk_recalls_total", "Searches of agents' knowledge, by outcome");
+    describe_histogram!("frontdesk_recall_seconds", "A search, embedding included");
+    describe_counter!("frontdesk_embedding_cache_hits_total", "Embeddings not asked for again");
     describe_gauge!("frontdesk_database_up", "Whether the database answers");
     describe_gauge!("frontdesk_log_spool_bytes", "Log on disk that the database has not");
     describe_gauge!("frontdesk_event_loop_lag_seconds", "How late a timer of one second was");

@@ -1,6 +1,7 @@
 //! How does the call end for the agent? With last words that are heard, or when the caller leaves,
 //! and always with one end that is written down.
 
+use super::functions::Done;
 use super::reply::Wanted;
 use super::state::Call;
 use super::survival::Line;
@@ -248,11 +249,8 @@ impl Call {
             Event::Due(timer) if self.timers.take_due(timer, self.now) => self.leave(),
             Event::EngineLost { .. } => self.leave(),
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
-            Event::FunctionDone { run, ok, output, row, note, .. } => {
-                self.note_result(run, ok, output, row);
-                if let Some(note) = note {
-                    self.note(note);
-                }
+            Event::FunctionDone { run, ok, output, row, then, note } => {
+                self.note_result(run, Done { ok, output, row, then, note });
             }
             _ => {}
         }

@@ -1,6 +1,8 @@
 //! What is being carried out? Every call of a function gets exactly one output, and all calls of
 //! one reply together one answer.
 
+use std::collections::VecDeque;
+
 use super::reply::Wanted;
 use super::state::Call;
 use super::{Action, CallTime, FunctionRun, LogEvent, Purpose, ReplyId, Role, Then, Timer};
@@ -17,11 +19,37 @@ const CANCELLED: &str = r#"{"ok":false,"error":"cancelled"}"#;
 const TIMED_OUT: &str = r#"{"ok":false,"error":"timed out"}"#;
 const TOO_MANY: &str = r#"{"ok":false,"error":"too many functions at once"}"#;
 
+/// Functions whose results are still taken in when they were answered for.
+const OVERDUE_LIMIT: usize = 16;
+
 /// All functions that are in flight.
 #[derive(Default)]
 pub(super) struct Functions {
     runs: u32,
     batches: Vec<Batch>,
+    /// Those that were answered for because they took too long.
+    overdue: VecDeque<FunctionCall>,
+}
+
+/// What came of a function.
+pub(super) struct Done {
+    /// Whether it did what was asked.
+    pub(super) ok: bool,
+    /// What the model is told, as JSON text.
+    pub(super) output: String,
+    /// The `functions.id` of the row that it came from.
+    pub(super) row: Option<String>,
+    /// What it asks of the call.
+    pub(super) then: Option<Then>,
+    /// What it has to be written down besides.
+    pub(super) note: Option<LogEvent>,
+}
+
+impl Done {
+    /// An answer of our own.
+    fn ours(ok: bool, output: &str, then: Option<Then>) -> Self {
+        Self { ok, output: output.to_owned(), row: None, then, note: None }
+    }
 }
 
 impl Functions {
@@ -41,15 +69,17 @@ pub(super) struct Batch {
     cancelled: bool,
     /// The engine that asked is gone: the next one is told in a message.
     orphaned: bool,
+    /// The caller was told that it takes a moment.
+    mentioned: bool,
 }
 
+#[derive(Clone)]
 struct FunctionCall {
     run: FunctionRun,
     engine_call_id: String,
     name: String,
     started: CallTime,
     output: Option<String>,
-    /// What it asks of the call.
     then: Option<Then>,
 }
 
@@ -63,7 +93,11 @@ impl Batch {
     }
 
     fn is_done(&self) -> bool {
-        self.complete && self.calls.iter().all(|call| call.output.is_some())
+        self.complete && !self.is_in_flight()
+    }
+
+    fn is_in_flight(&self) -> bool {
+        self.calls.iter().any(|call| call.output.is_none())
     }
 }
 
@@ -78,9 +112,30 @@ impl Functions {
         self.batches.is_empty()
     }
 
+    /// Whether something is being carried out that the caller was not told takes a moment.
+    pub(super) fn are_unmentioned(&self) -> bool {
+        self.batches.iter().any(|batch| batch.is_in_flight() && !batch.mentioned)
+    }
+
+    /// The caller is told.
+    pub(super) fn mention(&mut self) {
+        self.batches.iter_mut().for_each(|batch| batch.mentioned = true);
+    }
+
     fn in_flight(&mut self) -> impl Iterator<Item = &mut FunctionCall> {
         let calls = self.batches.iter_mut().flat_map(|batch| &mut batch.calls);
         calls.filter(|call| call.output.is_none())
+    }
+
+    /// A function is answered for; its own answer may come yet.
+    fn keep_overdue(&mut self, call: FunctionCall) {
+        self.overdue.truncate(OVERDUE_LIMIT - 1);
+        self.overdue.push_front(call);
+    }
+
+    fn take_overdue(&mut self, run: FunctionRun) -> Option<FunctionCall> {
+        let index = self.overdue.iter().position(|call| call.run == run)?;
+        self.overdue.remove(index)
     }
 
     fn next_run(&mut self) -> FunctionRun {
@@ -102,8 +157,10 @@ impl Call {
         if calls.any(|call| call.engine_call_id == engine_call_id) {
             return;
         }
-        let current = self.response.as_ref().is_some_and(|r| r.reply == reply && !r.cancelling);
-        if !current {
+        let may_call = self.response.as_ref().is_some_and(|response| {
+            response.reply == reply && !response.cancelling && response.purpose != Purpose::Filler
+        });
+        if !may_call {
             return self.refuse(engine_call_id, CANCELLED);
         }
         // Something is being done for the caller: the engine is not silent.
@@ -138,7 +195,7 @@ impl Call {
         self.keep(reply, call);
         self.expect_more();
         if ends_call {
-            self.function_done(run, true, DONE.to_owned(), None, Some(Then::EndCall));
+            self.function_done(run, Done::ours(true, DONE, Some(Then::EndCall)));
         }
         self.watch_functions();
     }
@@ -152,6 +209,7 @@ impl Call {
                 complete: false,
                 cancelled: false,
                 orphaned: false,
+                mentioned: false,
             }),
         }
     }
@@ -161,36 +219,31 @@ impl Call {
     }
 
     /// A function has been carried out, or has failed.
-    pub(super) fn function_done(
-        &mut self,
-        run: FunctionRun,
-        ok: bool,
-        output: String,
-        row: Option<String>,
-        then: Option<Then>,
-    ) {
-        if let Some(call) = self.functions.in_flight().find(|call| call.run == run) {
-            call.then = then;
-        }
-        self.note_result(run, ok, output, row);
+    pub(super) fn function_done(&mut self, run: FunctionRun, done: Done) {
+        self.note_result(run, done);
         self.watch_functions();
         self.give_outputs();
     }
 
-    /// Keeps a function's output and writes it down. Only the first one counts.
-    pub(super) fn note_result(
-        &mut self,
-        run: FunctionRun,
-        ok: bool,
-        output: String,
-        row: Option<String>,
-    ) {
-        let now = self.now;
-        let Some(call) = self.functions.in_flight().find(|call| call.run == run) else { return };
-        let took_ms = now.ms_since(call.started);
+    /// Keeps a function's output and writes it down. Only the first one counts, unless that was
+    /// ours: then the engine is told in a message what came of it after all.
+    pub(super) fn note_result(&mut self, run: FunctionRun, done: Done) {
+        let Done { ok, output, row, then, note } = done;
         let result = json_or_text(&output);
-        call.output = Some(output);
+        let started = if let Some(call) = self.functions.in_flight().find(|call| call.run == run) {
+            (call.output, call.then) = (Some(output), then);
+            call.started
+        } else if let Some(call) = self.functions.take_overdue(run) {
+            self.messages.push((Role::System, returned(&call.name, &output)));
+            call.started
+        } else {
+            return;
+        };
+        let took_ms = self.now.ms_since(started);
         self.note(LogEvent::FunctionFinished { run: run.0, ok, took_ms, result, row });
+        if let Some(note) = note {
+            self.note(note);
+        }
     }
 
     fn watch_functions(&mut self) {
@@ -204,9 +257,12 @@ impl Call {
     pub(super) fn function_overdue(&mut self) {
         let now = self.now;
         let late = |call: &&mut FunctionCall| now.ms_since(call.started) >= FUNCTION_MS;
-        let runs: Vec<_> = self.functions.in_flight().filter(late).map(|call| call.run).collect();
-        for run in runs {
-            self.function_done(run, false, TIMED_OUT.to_owned(), None, None);
+        let calls: Vec<_> =
+            self.functions.in_flight().filter(late).map(|call| call.clone()).collect();
+        for call in calls {
+            let run = call.run;
+            self.functions.keep_overdue(call);
+            self.function_done(run, Done::ours(false, TIMED_OUT, None));
         }
         self.watch_functions();
     }
@@ -221,29 +277,30 @@ impl Call {
 
     fn give(&mut self, batch: Batch) {
         let Batch { reply, calls, cancelled, orphaned, .. } = batch;
-        // Who is put through need not be hung up on.
-        let asks = |call: &FunctionCall| call.then.clone();
-        let then = calls.iter().filter_map(asks).max_by_key(|then| *then != Then::EndCall);
-        let then = then.filter(|_| !cancelled);
-        let nothing_else = calls.iter().all(|call| call.then.is_some());
+        let moves = |call: &FunctionCall| {
+            call.name == END_CALL || matches!(call.then, Some(Then::Transfer(_)))
+        };
+        let moves_only = calls.iter().all(moves);
+        // Who is put through is not hung up on.
+        let asked = calls.iter().filter_map(|call| call.then.clone());
+        let then = asked.max_by_key(|then| *then != Then::EndCall).filter(|_| !cancelled);
         for call in calls {
-            let withdrawn = cancelled && call.then.is_some();
+            let withdrawn = cancelled && moves(&call);
             let output = call.output.filter(|_| !withdrawn).unwrap_or_else(|| CANCELLED.to_owned());
             if orphaned {
-                let text = format!("The function {} has returned: {output}", call.name);
-                self.messages.push((Role::System, text));
+                self.messages.push((Role::System, returned(&call.name, &output)));
             } else {
                 let engine_call_id = call.engine_call_id;
                 self.out.push(Action::GiveOutput { engine_call_id, output });
             }
         }
-        // Words that came with the wish to end the call were the goodbye, and so with a transfer,
-        // unless there was something else to be done that the caller should hear of.
-        let said = (nothing_else && self.has_spoken(reply)).then_some(reply);
+        // Words that came with the wish to end the call or to put the caller through were about
+        // that, unless there was something else to be done that the caller should hear of.
+        let said = (moves_only && self.has_spoken(reply)).then_some(reply);
         match then {
             Some(Then::EndCall) => self.agent_ends(said),
             Some(Then::Transfer(target)) => self.hand_over(target, said),
-            None if nothing_else => {}
+            None if moves_only => {}
             None => self.want(Wanted::now(Purpose::Answer)),
         }
     }
@@ -264,6 +321,11 @@ impl Call {
         }
         self.give_outputs();
     }
+}
+
+/// How a new engine, or one that was told otherwise, learns what a function did.
+fn returned(name: &str, output: &str) -> String {
+    format!("The function {name} has returned: {output}")
 }
 
 /// JSON as it is; anything else as a string.

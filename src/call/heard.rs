@@ -5,7 +5,7 @@ use super::playout::{Spoken, Unheard};
 use super::reply::CANCEL_MS;
 use super::state::Call;
 use super::survival::Line;
-use super::{Action, LogEvent, ReplyId, Sent, Timer};
+use super::{Action, LogEvent, Purpose, ReplyId, Sent, Timer};
 
 /// What the caller hears of a reply is written down this often while it plays.
 const PROGRESS_EVERY_MS: u64 = 1_000;
@@ -86,7 +86,9 @@ impl Call {
 
     /// Something of a reply has left for the other side: how long we took, and the caller waited.
     pub(super) fn sent(&mut self, reply: ReplyId, what: Sent, took_us: u32) {
-        let Some(spoken) = self.playout.get(reply) else { return };
+        // A filler is not what the caller waits for.
+        let spoken = self.playout.get(reply).filter(|said| said.purpose != Purpose::Filler);
+        let Some(spoken) = spoken else { return };
         let (turn, since) = (spoken.turn, spoken.since);
         self.caller.server_us += u64::from(took_us);
         if what == Sent::FirstAudio {

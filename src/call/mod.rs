@@ -7,6 +7,7 @@ mod functions;
 mod heard;
 mod log;
 mod playout;
+mod recall;
 mod record;
 mod reply;
 mod silence;
@@ -150,6 +151,8 @@ pub struct NotOurMark;
 pub enum Timer {
     /// Speech stopped and the engine has not said that it is part of the conversation.
     Commit,
+    /// An answer waits for what the agent knows.
+    Recall,
     /// The caller's keys are complete when no more come.
     Keys,
     /// Nobody speaks.
@@ -168,6 +171,8 @@ pub enum Timer {
     Line,
     /// Audio should long have been played and its mark has not come back.
     Played,
+    /// A function is being carried out and nobody speaks.
+    Filler,
     /// A function takes too long.
     Function,
     /// The call is over but for words still in transcription.

@@ -229,3 +229,55 @@ fn an_end_that_something_follows_was_none() {
     record.apply(9_000, &LogEvent::LineOpened { stream_sid: "MZ2".into() });
     assert_eq!(record.end(), None);
 }
+
+#[test]
+fn a_turn_says_what_its_last_answer_was_grounded_on() {
+    let chunk = |id| Chunk { id, similarity: 0.83 };
+    let grounded =
+        |turn, retrieval, took_ms, chunks| LogEvent::Grounded { turn, retrieval, took_ms, chunks };
+    let record = record(&[
+        caller("a", 1, 1_000, Some("Do you have parking?")),
+        grounded(1, Retrieval::Late, None, vec![chunk(5)]),
+        grounded(1, Retrieval::Ready, Some(12), vec![chunk(7), chunk(9)]),
+        caller("b", 2, 5_000, Some("Do you rent boats?")),
+        grounded(2, Retrieval::Failed, Some(300), vec![]),
+        LogEvent::Gap { turn: 2, question: "Do you rent boats?".to_owned() },
+        LogEvent::KeysPressed { keys: "1".to_owned(), turn: 3 },
+    ]);
+    let metadata = record.metadata();
+    let told = |n: usize| {
+        let turn = &metadata["turns"][n - 1];
+        (turn["retrieval"].clone(), turn["latency_ms"]["retrieval"].clone(), turn["chunks"].clone())
+    };
+    let chunks = json!([{"id": 7, "similarity": 0.83}, {"id": 9, "similarity": 0.83}]);
+    assert_eq!(told(1), (json!("ready"), json!(12), chunks));
+    assert_eq!(told(2), (json!("failed"), json!(300), json!([])));
+    assert_eq!(told(3), (json!("off"), Value::Null, json!([])));
+    assert_eq!(metadata["gaps"], json!(["Do you rent boats?"]));
+}
+
+#[test]
+fn messages_and_rows_of_functions_are_kept_and_what_came_late_counts() {
+    let finished = |ok, row: Option<&str>| LogEvent::FunctionFinished {
+        run: 1,
+        ok,
+        took_ms: 40,
+        result: json!({"ok": ok}),
+        row: row.map(str::to_owned),
+    };
+    let record = record(&[
+        LogEvent::FunctionCalled {
+            run: 1,
+            turn: None,
+            name: "take_message".to_owned(),
+            arguments: json!({}),
+        },
+        finished(false, None),
+        finished(true, Some("7d1c")),
+        LogEvent::MessageTaken { text: "Call back".to_owned(), callback: Some("+1555".to_owned()) },
+    ]);
+    let metadata = record.metadata();
+    assert_eq!(metadata["functions"][0]["id"], "7d1c");
+    assert_eq!(metadata["functions"][0]["ok"], true);
+    assert_eq!(metadata["messages"], json!([{"text": "Call back", "callback": "+1555"}]));
+}

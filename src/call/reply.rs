@@ -115,19 +115,44 @@ impl Call {
 
     /// Asks for the reply that is wanted, if it can be asked for now.
     pub(super) fn ask(&mut self) {
+        self.withdraw_filler();
         let can_be_asked = self.response.is_none()
             && matches!(self.engine, Engine::Ready)
             && self.line != Line::Lost;
         if !can_be_asked {
             return;
         }
-        if let Some(wanted) = self.wanted.take_if(|wanted| {
-            is_final(&wanted.purpose)
-                || !(self.caller.is_in_mid_word()
-                    || self.timers.is_set(Timer::Commit)
-                    || wanted.after_playout && self.playout.iter().any(|said| !said.interruptible))
-        }) {
+        if self.wanted.as_ref().is_some_and(|wanted| self.is_time_for(wanted))
+            && let Some(wanted) = self.wanted.take()
+        {
             self.request(wanted);
+        }
+    }
+
+    fn is_time_for(&self, wanted: &Wanted) -> bool {
+        let is_playing = || self.playout.iter().any(|said| !said.interruptible);
+        is_final(&wanted.purpose)
+            || !(self.caller.is_in_mid_word()
+                || self.timers.is_set(Timer::Commit)
+                || wanted.purpose == Purpose::Answer && self.awaits_recall()
+                || wanted.after_playout && is_playing())
+    }
+
+    /// A filler that nothing was heard of makes way for what is wanted now; one that plays is said
+    /// to its end.
+    fn withdraw_filler(&mut self) {
+        let silent = |reply| self.playout.get(reply).is_none_or(Spoken::is_silent);
+        if self.wanted.is_some()
+            && let Some(response) = &mut self.response
+            && response.purpose == Purpose::Filler
+            && !response.cancelling
+            && silent(response.reply)
+        {
+            response.cancelling = true;
+            let reply = response.reply;
+            self.out.push(Action::CancelReply { reply });
+            self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
+            self.give_up_on(reply);
         }
     }
 
@@ -145,9 +170,12 @@ impl Call {
             && (purpose != Purpose::Greeting || self.settings.greeting_interruptible)
             && !is_final(&purpose);
         let since = if turn.is_some() { self.caller.stopped_at } else { self.now };
-        if turn.is_none() {
+        // A filler comes between the caller's words and their answer.
+        if turn.is_none() && purpose != Purpose::Filler {
             self.caller.server_us = 0;
         }
+        let grounds =
+            turn.filter(|_| purpose == Purpose::Answer).and_then(|turn| self.give_passages(turn));
         self.playout.expect(Spoken::new(reply, purpose.clone(), turn, interruptible, since));
         if self.line == Line::Open {
             let patience_ms = PATIENCE_MS.saturating_sub(self.waited_ms);
@@ -163,6 +191,9 @@ impl Call {
             turn,
             purpose: name(&purpose).to_owned(),
         });
+        if let Some(grounds) = grounds {
+            self.note(grounds);
+        }
         let awaited_since = self.now;
         self.response =
             Some(Response { reply, purpose, attempt, awaited_since, cancelling: false });
@@ -235,6 +266,9 @@ impl Call {
     /// A reply came to nothing, or broke off: it is asked for once more.
     fn retry(&mut self, failed: &Response, why: &str) {
         self.give_up_on(failed.reply);
+        if failed.purpose == Purpose::Filler {
+            return;
+        }
         if failed.attempt >= ATTEMPTS {
             return self.give_up(why);
         }
@@ -272,7 +306,8 @@ impl Call {
         } else {
             self.close(response.reply);
         }
-        if silent || response.purpose == Purpose::Answer {
+        let is_due = silent && response.purpose != Purpose::Filler;
+        if is_due || response.purpose == Purpose::Answer {
             self.want(Wanted::again(response.purpose, response.attempt));
         }
     }

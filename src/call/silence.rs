@@ -6,6 +6,8 @@ use super::state::Call;
 use super::survival::Line;
 use super::{GoodbyeReason, Purpose, Timer};
 
+/// The agent says that it is looking when a function takes that long and nobody speaks meanwhile.
+const FILLER_AFTER_MS: u64 = 1_000;
 /// A call is long if it may last this long: its caller is warned at a fixed time before the end.
 const LONG_CALL_MS: u64 = 5 * 60_000;
 /// That time. The caller of a shorter call is warned after nine tenths of it.
@@ -14,12 +16,15 @@ const WARN_BEFORE_MS: u64 = 30_000;
 impl Call {
     /// Nobody speaks, presses a key or works on anything, and nothing unheard is on the line.
     fn is_quiet(&self) -> bool {
+        self.nobody_speaks() && self.functions.is_empty()
+    }
+
+    fn nobody_speaks(&self) -> bool {
         self.line == Line::Open
             && self.engine.is_ready()
             && self.response.is_none()
             && self.wanted.is_none()
             && self.playout.is_empty()
-            && self.functions.is_empty()
             && !self.caller.is_in_mid_word()
     }
 
@@ -30,6 +35,21 @@ impl Call {
         } else if self.settings.reprompt_after_ms > 0 && !self.timers.is_set(Timer::Idle) {
             self.timers.set(Timer::Idle, self.now.plus_ms(self.settings.reprompt_after_ms));
         }
+    }
+
+    /// Measures silences in which something is being carried out for the caller.
+    pub(super) fn watch_work(&mut self) {
+        if !(self.nobody_speaks() && self.functions.are_unmentioned()) {
+            self.timers.clear(Timer::Filler);
+        } else if !self.timers.is_set(Timer::Filler) {
+            self.timers.set(Timer::Filler, self.now.plus_ms(FILLER_AFTER_MS));
+        }
+    }
+
+    /// It takes a moment: the caller is told, once.
+    pub(super) fn fill_silence(&mut self) {
+        self.functions.mention();
+        self.want(Wanted::now(Purpose::Filler));
     }
 
     /// It was silent for a while.

@@ -2,15 +2,17 @@
 //!
 //! `handle` is: let time pass, let the event change the state, then see what the state now asks
 //! for. The questions have a file each: who is speaking ([`turn`](super::turn)), what the engine
-//! is working on ([`reply`](super::reply)), what was heard ([`playout`](super::playout)), what is
-//! being carried out ([`functions`](super::functions)), what a silence or a long call means
+//! is working on ([`reply`](super::reply)), what was heard ([`playout`](super::playout)), what the
+//! agent knows ([`recall`](super::recall)), what is being carried out
+//! ([`functions`](super::functions)), what a silence or a long call means
 //! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), how the caller is put
 //! through ([`transfer`](super::transfer)), and what is done when a connection breaks
 //! ([`survival`](super::survival)).
 
 use super::ending::{Ending, Farewell};
-use super::functions::Functions;
+use super::functions::{Done, Functions};
 use super::playout::{Playout, Spoken};
+use super::recall::Recalls;
 use super::reply::{Response, Wanted};
 use super::survival::{Engine, Line};
 use super::timers::Timers;
@@ -51,6 +53,7 @@ pub struct Call {
     /// What it will be asked for next.
     pub(super) wanted: Option<Wanted>,
     pub(super) caller: Caller,
+    pub(super) recalls: Recalls,
     pub(super) functions: Functions,
     /// How often the agent has asked into the silence since the caller's last sign of life.
     pub(super) reprompted: u32,
@@ -86,6 +89,7 @@ impl Call {
             waited_ms: 0,
             wanted: None,
             caller: Caller::default(),
+            recalls: Recalls::default(),
             functions: Functions::default(),
             reprompted: 0,
             warning_due: false,
@@ -192,12 +196,9 @@ impl Call {
             }
             Event::Sent { reply, what, took_us } => self.sent(reply, what, took_us),
             Event::FunctionDone { run, ok, output, row, then, note } => {
-                if let Some(note) = note {
-                    self.note(note);
-                }
-                self.function_done(run, ok, output, row, then);
+                self.function_done(run, Done { ok, output, row, then, note });
             }
-            Event::Recalled { .. } => {}
+            Event::Recalled { recall, found } => self.recalled(recall, found),
             Event::TransferFailed => self.transfer_failed(),
             Event::MarkReturned(mark) => {
                 self.playout.mark_returned(mark);
@@ -218,6 +219,8 @@ impl Call {
     fn due(&mut self, timer: Timer) {
         match timer {
             Timer::Commit => self.commit_overdue(),
+            // What waited for it does not wait any longer.
+            Timer::Recall => {}
             Timer::Keys => self.keys_complete(),
             Timer::Idle => self.idle(),
             Timer::LimitWarning => self.warning_due = true,
@@ -229,6 +232,7 @@ impl Call {
             Timer::Engine => self.give_up("the engine did not become ready in time"),
             Timer::Line => self.line_stayed_lost(),
             Timer::Played => self.mark_overdue(),
+            Timer::Filler => self.fill_silence(),
             Timer::Function => self.function_overdue(),
             Timer::Words => {}
         }
@@ -248,6 +252,7 @@ impl Call {
         self.warn_of_limit();
         self.ask();
         self.watch_silence();
+        self.watch_work();
         self.watch_playout();
     }
 

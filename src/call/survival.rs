@@ -138,6 +138,7 @@ impl Call {
         self.abandon_response();
         self.forget_listener();
         self.orphan_functions();
+        self.recalls.forget_given();
         if self.farewell.is_some() {
             return self.finish_farewell();
         }

@@ -51,6 +51,8 @@ struct Speech {
     turn: u32,
     started: CallTime,
     stopped: bool,
+    /// Some of its words had come when it stopped.
+    worded: bool,
     /// An answer to it was asked for, or is about to be.
     answered: bool,
     text: Option<String>,
@@ -81,6 +83,34 @@ impl Caller {
         }
     }
 
+    /// The turn that a stretch of speech belongs to.
+    pub(super) fn turn_of(&self, utterance: &str) -> Option<u32> {
+        let found = self.speech.iter().find(|speech| speech.utterance == utterance);
+        found.map(|speech| speech.turn)
+    }
+
+    /// What the caller said in a turn, as far as it is known.
+    pub(super) fn words_of(&self, turn: u32) -> String {
+        let texts = self.spoken_in(turn).filter_map(|speech| speech.text.as_deref());
+        texts.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether all that the caller said in a turn is known.
+    pub(super) fn has_settled(&self, turn: u32) -> bool {
+        self.spoken_in(turn).all(|speech| speech.settled)
+    }
+
+    /// Whether words of a turn are still in transcription. With `enough`, only of speech that none
+    /// had come of when it stopped.
+    pub(super) fn awaits_words_of(&self, turn: u32, enough: bool) -> bool {
+        let unsettled = |speech: &Speech| speech.stopped && !speech.settled;
+        self.spoken_in(turn).any(|speech| unsettled(speech) && !(enough && speech.worded))
+    }
+
+    fn spoken_in(&self, turn: u32) -> impl Iterator<Item = &Speech> {
+        self.speech.iter().filter(move |speech| speech.turn == turn)
+    }
+
     fn find(&mut self, utterance: &str) -> Option<&mut Speech> {
         self.speech.iter_mut().find(|speech| speech.utterance == utterance)
     }
@@ -105,6 +135,9 @@ impl Call {
             return;
         }
         let turn = self.caller_takes_floor();
+        if self.settings.recall_budget_ms.is_some() {
+            self.recalls.begin(turn);
+        }
         if self.caller.speech.len() >= SPEECH_LIMIT
             && let Some(oldest) = self.caller.speech.pop_front()
         {
@@ -115,6 +148,7 @@ impl Call {
             turn,
             started: self.now,
             stopped: false,
+            worded: false,
             answered: false,
             text: None,
             settled: false,
@@ -154,13 +188,15 @@ impl Call {
             return;
         };
         speech.stopped = true;
+        speech.worded = speech.text.is_some();
         self.caller.stopped_at = now;
         self.caller.server_us = 0;
         self.note_speech(utterance);
+        self.look_up(utterance, true);
+        self.watch_recall();
     }
 
-    /// The engine takes the stretch of speech into account: time to answer. What the agent should
-    /// know for its answer is looked up here, before it is asked for.
+    /// The engine takes the stretch of speech into account: time to answer.
     pub(super) fn speech_committed(&mut self, utterance: Utterance) {
         self.speech_started(utterance.clone());
         self.stop(&utterance);
@@ -216,9 +252,13 @@ impl Call {
                 true
             }
         };
-        let settled = speech.settled;
+        let (settled, turn) = (speech.settled, speech.turn);
         if due {
             self.note_speech(utterance);
+        }
+        self.look_up(utterance, settled);
+        if settled {
+            self.note_gap(turn);
         }
         settled
     }
@@ -297,6 +337,7 @@ impl Call {
         let spaced: Vec<String> = keys.chars().map(String::from).collect();
         self.caller.stopped_at = self.now;
         self.caller.server_us = 0;
+        self.timers.clear(Timer::Recall);
         self.note(LogEvent::KeysPressed { keys: keys.to_owned(), turn: self.caller.turns });
         let text = format!("The caller pressed {} on the phone's keypad", spaced.join(" "));
         self.messages.push((Role::Caller, text));

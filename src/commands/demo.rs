@@ -1,6 +1,8 @@
 //! `frontdesk demo`: one rehearsed phone call with everything in this process, through the real
 //! webhook, the real media WebSocket and the real engine client. No key, no account.
 
+mod check;
+mod remains;
 mod story;
 
 use std::path::PathBuf;
@@ -9,13 +11,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
-use uuid::Uuid;
 
+use self::remains::Remains;
 use super::{shutdown_signal, start_log};
 use crate::app::{App, StartError};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
-use crate::rehearsal::phone::{self, CallOptions, CallReport, Sample, Step};
+use crate::rehearsal::phone::{self, CallOptions, Sample, Step};
 use crate::rehearsal::speech::{SAMPLES, SpeechOptions, serve};
 use crate::store::StoreError;
 use crate::store::sample::SAMPLE_NUMBER;
@@ -51,8 +53,8 @@ pub enum DemoError {
     /// The call went wrong.
     #[error("the rehearsed call failed: {0}")]
     Call(String),
-    /// The call is not in the database as it should be.
-    #[error("the rehearsed call's row is not as it should be: {0}")]
+    /// What is in the database of the call is not as it should be.
+    #[error("what the rehearsed call left is not as it should be: {0}")]
     Row(String),
 }
 
@@ -105,35 +107,36 @@ async fn rehearse(app: &App) -> Result<(), DemoError> {
     options.auth_token = Some(AUTH_TOKEN.to_owned().into());
     let call_sid = options.call_sid.clone();
     let call = clock::spawn(phone::call(options, steps()));
-    let row = story::tell(&app.store, &call_sid, async {
-        // A panic of the stand-in is told below, as a call that failed.
-        call.await.ok()
-    })
-    .await?;
-    let (report, call_log_id): (Option<CallReport>, Option<Uuid>) = row;
+    // A panic of the stand-in is told below, as a call that failed.
+    let (report, row) = story::tell(&app.store, &call_sid, async { call.await.ok() }).await?;
     match report {
         Some(report) if !report.failed => {}
         Some(report) => return Err(DemoError::Call(report.errors.join("; "))),
         None => return Err(DemoError::Call("the stand-in phone broke".into())),
     }
-    let call_log_id = call_log_id.ok_or_else(|| DemoError::Row("there is none".into()))?;
-    story::show(&app.store, &call_sid, call_log_id, ROW_LIMIT).await
+    let row = row.ok_or_else(|| DemoError::Row("there is none".into()))?;
+    let remains = Remains::read(&app.store, &row, ROW_LIMIT).await?;
+    remains.print();
+    remains.check().map_err(DemoError::Row)
 }
 
-/// The caller's part: five things to say, one of them into the agent's words.
+/// The caller's part: a question, another one into the agent's answer, an appointment, another time
+/// for it, and goodbye.
 fn steps() -> Vec<Step> {
     let line = |n: usize| Step::Say(Sample::new(format!("line {}", n + 1), SAMPLES[n]));
     vec![
         Step::wait_for_agent(),
         line(0),
-        Step::wait_for_agent(),
-        line(1),
         Step::interrupt(Duration::from_secs(4)),
+        line(1),
+        Step::wait_for_agent(),
         line(2),
         Step::wait_for_agent(),
         line(3),
         Step::wait_for_agent(),
         line(4),
+        Step::wait_for_agent(),
+        line(5),
     ]
 }
 

@@ -33,9 +33,10 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
 /// Starts the log on standard error, filtered as the configuration says or by `default`.
 fn start_log(config: &Config, default: &str) {
     let mut filter = EnvFilter::new(config.log_filter.as_deref().unwrap_or(default));
-    // Below this the libraries print what goes over the wire, which is what callers say.
+    // Below `info` the libraries print what goes over the wire, which is what callers say.
+    let libraries = if config.log_filter.is_some() { "info" } else { default };
     for library in ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "reqwest", "sqlx"] {
-        if let Ok(directive) = format!("{library}=info").parse() {
+        if let Ok(directive) = format!("{library}={libraries}").parse() {
             filter = filter.add_directive(directive);
         }
     }

@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::agent::AgentSource;
 use crate::call::FunctionRun;
-use crate::clock::{self, Clock, within};
+use crate::clock::{self, within};
 use crate::config::TwilioAccount;
-use crate::store::Store;
+use crate::functions::fixture::toolbox;
 
 const TAKEN: &str = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
 const OPTED_OUT: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 14\r\n\
@@ -43,14 +43,6 @@ fn request(engine_call_id: &str) -> FunctionRequest {
 
 fn account() -> TwilioAccount {
     TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) }
-}
-
-fn toolbox(api_url: &str, twilio: TwilioAccount) -> Toolbox {
-    Toolbox {
-        store: Store::at("postgres://nobody@localhost:1/nothing", 1).unwrap(),
-        twilio: TwilioRest::new(api_url.parse().unwrap(), twilio).unwrap(),
-        clock: Clock::real(),
-    }
 }
 
 /// A server that gives each connection the next answer, an empty one being none at all; what it

@@ -1,5 +1,9 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
+mod appointments;
+#[cfg(test)]
+mod fixture;
+mod knowledge;
 mod messages;
 mod transfer;
 
@@ -15,6 +19,7 @@ use crate::agent::Agent;
 use crate::call::{Event, FunctionRun, LogEvent, Then};
 use crate::clock::{self, Clock};
 use crate::engine::FunctionSignature;
+use crate::knowledge::Knowledge;
 use crate::private::Private;
 use crate::store::Store;
 use crate::twilio::rest::TwilioRest;
@@ -32,6 +37,8 @@ const RUN_LIMIT: Duration = Duration::from_secs(25);
 pub struct Toolbox {
     /// The database.
     pub store: Store,
+    /// What businesses have written down.
+    pub knowledge: Arc<Knowledge>,
     /// Twilio's REST interface.
     pub twilio: TwilioRest,
     /// The time that calls live in.
@@ -118,9 +125,10 @@ pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
             .into(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
     };
-    let mut signatures = vec![end_call, messages::take_message_signature()];
+    let mut signatures = vec![end_call, knowledge::signature(), messages::take_message_signature()];
     signatures.extend(messages::send_sms_signature(agent, &toolbox.twilio));
     signatures.extend(transfer::signature(agent));
+    signatures.extend(appointments::signatures());
     signatures
 }
 
@@ -145,11 +153,26 @@ async fn carry_out(
     caller: &FunctionCaller,
     request: &FunctionRequest,
 ) -> Outcome {
-    let arguments = serde_json::from_str(&request.arguments).unwrap_or_default();
+    let arguments: Value = serde_json::from_str(&request.arguments).unwrap_or_default();
     match request.name.as_str() {
+        knowledge::SEARCH_KNOWLEDGE => {
+            knowledge::search_knowledge(toolbox, caller, request, &arguments).await
+        }
         "take_message" => messages::take_message(toolbox, caller, request, &arguments).await,
         "send_sms" => messages::send_sms(toolbox, caller, request, &arguments).await,
         transfer::NAME => transfer::transfer_call(&caller.agent, &arguments),
+        "check_availability" => {
+            appointments::check_availability(toolbox, caller, request, &arguments).await
+        }
+        "book_appointment" => {
+            appointments::book_appointment(toolbox, caller, request, &arguments).await
+        }
+        "reschedule_appointment" => {
+            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
+        }
+        "cancel_appointment" => {
+            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
+        }
         name => {
             Outcome::refused(format!("there is no function called {name}; do not call it again"))
         }

@@ -16,9 +16,11 @@ use uuid::Uuid;
 use super::control::{LOST, STREAM_LIMIT};
 use super::leaving::{Leaving, Over};
 use super::phone::{FromPhone, Phone, pieces};
+use super::recall::Recalls;
 use super::registry::{Command, Slot};
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
+use crate::agent::history::History;
 use crate::call::{Call, CallRecord, CallTime, Event, ReplyId, Said, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
@@ -44,6 +46,8 @@ pub struct Opening {
     pub call_sid: String,
     /// Who calls.
     pub caller: Private<String>,
+    /// What is known of them from before.
+    pub history: History,
     /// When the webhook came, since the Unix epoch.
     pub started: Duration,
     /// The number of its next event; more than 1 when another process had the call before.
@@ -60,10 +64,12 @@ pub(super) struct Line {
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
+    history: History,
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
     pub(super) functions: FuturesUnordered<Running>,
+    pub(super) recalls: Recalls,
     pub(super) function_caller: Arc<FunctionCaller>,
     commands: mpsc::Receiver<Command>,
     pub(super) slot: Slot,
@@ -94,13 +100,13 @@ enum Wake {
     Phone(FromPhone),
     Report(Report),
     Sent(ReplyId, Sent, Stopwatch),
-    FunctionDone(Event),
+    Done(Event),
     Alarm,
 }
 
 impl Line {
     /// Dials the engine and waits for the rest.
-    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening, has_knowledge: bool) -> Self {
         let now = exchange.clock.now();
         let notes = Notes::new(&exchange, &opening);
         let history = opening.before.history();
@@ -116,14 +122,17 @@ impl Line {
             caller: opening.caller.clone(),
             texts: Texts::default(),
         });
+        let settings = opening.agent.settings.call_settings(has_knowledge);
         let mut line = Self {
-            call: Call::resume(opening.agent.settings.call_settings(), opening.before),
+            call: Call::resume(settings, opening.before),
             agent: opening.agent,
             caller: opening.caller,
+            history: opening.history,
             notes,
             engine: None,
             phone: None,
             functions: FuturesUnordered::new(),
+            recalls: Recalls::default(),
             function_caller,
             commands: opening.commands,
             slot: opening.slot,
@@ -155,6 +164,7 @@ impl Line {
         self.engine = Some(self.exchange.dial(
             &self.agent,
             &self.caller,
+            &self.history,
             Session {
                 // Names of another session may be the same.
                 utterance_prefix: match self.notes.next_seq() {
@@ -225,7 +235,10 @@ impl Line {
         if !self.functions.is_empty()
             && let Poll::Ready(Some(done)) = self.functions.poll_next_unpin(cx)
         {
-            return Poll::Ready(Wake::FunctionDone(done));
+            return Poll::Ready(Wake::Done(done));
+        }
+        if let Poll::Ready(recalled) = self.recalls.poll(cx) {
+            return Poll::Ready(Wake::Done(recalled));
         }
         self.set_alarm();
         self.alarm.poll(cx).map(|()| Wake::Alarm)
@@ -272,7 +285,7 @@ impl Line {
     fn wake(&mut self, wake: Wake, since: Stopwatch) {
         match wake {
             Wake::Report(report) => self.report(report, since),
-            Wake::Phone(FromPhone::Event(event)) | Wake::FunctionDone(event) => {
+            Wake::Phone(FromPhone::Event(event)) | Wake::Done(event) => {
                 self.sending_since(since, |line| line.tell(event));
             }
             Wake::Phone(FromPhone::Started(stream_sid)) => self.started(stream_sid),

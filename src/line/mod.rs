@@ -11,6 +11,7 @@ pub mod leaving;
 mod ledger;
 mod perform;
 mod phone;
+mod recall;
 pub mod record;
 pub mod registry;
 mod replay;
@@ -21,16 +22,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tracing::warn;
+use tracing::{Instrument, warn};
 use uuid::Uuid;
 
 use crate::agent::Agent;
-use crate::agent::prompt::Prompts;
-use crate::call::{Purpose, Said};
+use crate::agent::history::History;
+use crate::agent::prompt::{Briefing, Prompts};
+use crate::call::{Passage, Purpose, Said};
 use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
-use crate::engine::Engine;
 use crate::engine::realtime::{Realtime, RealtimeConfig};
+use crate::engine::{Engine, FunctionSignature};
 use crate::functions::{self, Toolbox};
 use crate::private::Private;
 use crate::socket::small_buffers;
@@ -76,21 +78,38 @@ impl Exchange {
             agent = %opening.agent.id,
         );
         metrics::counter!("frontdesk_calls_started_total").increment(1);
-        let line = span.in_scope(|| Line::new(Arc::clone(self), opening));
+        let exchange = Arc::clone(self);
         // Should it ever panic, its slot is freed and the reconciler completes its row.
-        clock::spawn(line.run(span));
+        clock::spawn(async move {
+            let may_ask = exchange.log.is_database_up();
+            let knowledge = exchange.toolbox.knowledge.is_there(opening.agent.id, may_ask);
+            let has_knowledge = knowledge.instrument(span.clone()).await;
+            let line = span.in_scope(|| Line::new(exchange, opening, has_knowledge));
+            line.run(span).await;
+        });
     }
 
     /// What the agent is told for a whole call. A replaced template that fails on this agent must
     /// not cost it the call: the built-in one takes its place.
-    fn instructions(&self, agent: &Agent, caller: &Private<String>) -> String {
+    fn instructions(
+        &self,
+        agent: &Agent,
+        caller: &Private<String>,
+        history: &History,
+        functions: &[FunctionSignature],
+    ) -> String {
         let unix_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
         let now = Timestamp::from_microsecond(unix_us)
             .unwrap_or(Timestamp::UNIX_EPOCH)
             .to_zoned(agent.hours.zone().clone());
-        self.prompts.render_system(agent, caller, &now).unwrap_or_else(|error| {
+        let functions: Vec<(&str, &str)> = functions
+            .iter()
+            .map(|function| (function.name.as_str(), function.description.as_str()))
+            .collect();
+        let briefing = Briefing { agent, caller, history, functions: &functions, now: &now };
+        self.prompts.render_system(&briefing).unwrap_or_else(|error| {
             warn!(%error, "a prompt template failed");
-            Prompts::built_in().render_system(agent, caller, &now).unwrap_or_default()
+            Prompts::built_in().render_system(&briefing).unwrap_or_default()
         })
     }
 
@@ -102,7 +121,22 @@ impl Exchange {
         })
     }
 
-    fn dial(&self, agent: &Agent, caller: &Private<String>, session: Session) -> Box<dyn Engine> {
+    /// What the agent is told beside the conversation; none: nothing.
+    fn context(&self, passages: &[Passage]) -> Option<String> {
+        self.prompts.render_context(passages).unwrap_or_else(|error| {
+            warn!(%error, "a prompt template failed");
+            Prompts::built_in().render_context(passages).unwrap_or_default()
+        })
+    }
+
+    fn dial(
+        &self,
+        agent: &Agent,
+        caller: &Private<String>,
+        before: &History,
+        session: Session,
+    ) -> Box<dyn Engine> {
+        let functions = functions::signatures(&self.toolbox, agent);
         Box::new(Realtime::dial(RealtimeConfig {
             base_url: self.engines.openai.base_url.clone(),
             api_key: self.engines.openai.api_key.clone(),
@@ -110,8 +144,8 @@ impl Exchange {
             transcription_model: self.engines.models.transcription.clone(),
             voice: agent.settings.voice.clone(),
             language: agent.settings.language.split('-').next().map(str::to_owned),
-            instructions: self.instructions(agent, caller),
-            functions: functions::signatures(&self.toolbox, agent),
+            instructions: self.instructions(agent, caller, before, &functions),
+            functions,
             history: session.history,
             utterance_prefix: session.utterance_prefix,
         }))

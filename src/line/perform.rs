@@ -30,7 +30,7 @@ impl Line {
                 let toolbox = &self.exchange.toolbox;
                 self.functions.push(functions::run(toolbox, &self.function_caller, request));
             }
-            Action::Recall { .. } => {}
+            Action::Recall { recall, query } => self.recall(recall, query),
             Action::DialEngine { history } => {
                 warn!("dialling the engine anew");
                 self.dial(history);
@@ -62,7 +62,9 @@ impl Line {
             Action::TruncateItem { item, heard_ms } => engine.truncate(&item, heard_ms),
             Action::DeleteItem { item } => engine.delete(&item),
             Action::AddMessage { role, text } => engine.add_message(role, &text),
-            Action::SetContext { .. } => engine.set_context(None),
+            Action::SetContext { passages } => {
+                engine.set_context(self.exchange.context(&passages).as_deref());
+            }
             Action::GiveOutput { engine_call_id, output } => {
                 engine.give_output(&engine_call_id, &output);
             }

@@ -5,17 +5,22 @@
 //! (`…_us`), so that no date type is chosen for the rest of the program.
 
 mod agents;
+mod appointments;
 mod calls;
 mod changes;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod events;
+mod history;
 mod instances;
 pub mod migrate;
 mod outings;
+mod passages;
 pub mod sample;
+mod shown;
 
 pub use agents::{AgentRow, BusinessRow};
+pub use appointments::{Appointment, Deed, NewAppointment, Placement};
 pub use calls::{
     Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall,
     StreamClaim,
@@ -24,6 +29,8 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
 pub use instances::{Abandoned, InstanceBeat};
 pub use outings::Outing;
+pub use passages::PassageRow;
+pub use shown::AppointmentRow;
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -7,6 +7,9 @@ use uuid::Uuid;
 /// The sample agent's number, in the range that is reserved for fiction.
 pub const SAMPLE_NUMBER: &str = "+15559870002";
 
+/// The zone that the sample business is in.
+pub const SAMPLE_ZONE: &str = "America/New_York";
+
 const OWNER: Uuid = Uuid::from_u128(0x5a3b_1e00_0000_4000_8000_0000_0000_0001);
 const AGENT: Uuid = Uuid::from_u128(0x5a3b_1e00_0000_4000_8000_0000_0000_0002);
 
@@ -160,8 +163,7 @@ async fn insert_business(connection: &mut PgConnection) -> Result<(), sqlx::Erro
         "insert into public.business_details (voice_agent_id, business_name, business_phone, \
          type_of_business, additional_context, business_summary, default_appointment_length, \
          operating_schedule, business_timezone) \
-         values ($1, 'Bright Smiles Dental', $2, 'Dental practice', $3, $4, 45, $5, \
-         'America/New_York')",
+         values ($1, 'Bright Smiles Dental', $2, 'Dental practice', $3, $4, 45, $5, $6)",
     )
     .bind(AGENT)
     .bind(SAMPLE_NUMBER)
@@ -172,6 +174,7 @@ async fn insert_business(connection: &mut PgConnection) -> Result<(), sqlx::Erro
         "saturday": [{"open": "09:00", "close": "13:00"}],
         "sunday": [],
     }))
+    .bind(SAMPLE_ZONE)
     .execute(connection)
     .await?;
     Ok(())

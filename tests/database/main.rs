@@ -8,6 +8,7 @@ mod common;
 
 mod admission;
 mod adoption;
+mod appointments;
 mod faults;
 mod recall;
 

@@ -6,6 +6,7 @@
 mod database;
 mod directory;
 mod fixture;
+mod history;
 mod proxy;
 mod reconciler;
 mod store;

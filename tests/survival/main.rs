@@ -1,7 +1,9 @@
-//! What the built program survives while calls are held: being killed, and a database that is
-//! away. The calls are real ones, over sockets and in real time.
+//! What the built program survives while calls are held: being killed, a database that is away,
+//! and another program that books the same times. The calls are real ones, over sockets and in real
+//! time.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod booking;
 #[path = "../common/database.rs"]
 mod database;
 mod program;

@@ -28,7 +28,7 @@ const TOKEN: &str = "12345";
 const NUMBER: &str = "+15559870001";
 
 pub(crate) struct Bench {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
     wire: Proxy,
     speech: Speech,
     folder: TempDir,
@@ -51,8 +51,15 @@ pub(crate) struct PlacedCall {
 }
 
 impl Bench {
-    /// A migrated database with one agent, and a speech service.
+    /// A migrated database with one agent, and a speech service that answers three questions.
     pub(crate) async fn start() -> Self {
+        let turns = ["First", "Second", "Third"]
+            .map(|n| json!({"heard": format!("{n} question?"), "reply": format!("{n} answer.")}));
+        Self::with(&turns).await
+    }
+
+    /// A migrated database with one agent, and a speech service with these turns.
+    pub(crate) async fn with(turns: &[Value]) -> Self {
         let database = fresh_database().await;
         let pool = pool(database.options(), 2).await;
         migrate::migrate(&pool).await.unwrap();
@@ -68,8 +75,6 @@ impl Bench {
         .unwrap();
         let wire = Proxy::to(&database.options()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let turns = ["First", "Second", "Third"]
-            .map(|n| json!({"heard": format!("{n} question?"), "reply": format!("{n} answer.")}));
         let script = json!({"turns": turns});
         let options = SpeechOptions {
             script: serde_json::from_value(script).unwrap(),
@@ -85,13 +90,18 @@ impl Bench {
 
     /// Starts the program, on a port of its own choice, and waits until it answers calls.
     pub(crate) async fn program(&self) -> Program {
+        self.program_in("data").await
+    }
+
+    /// Starts the program with its data in a folder of this name.
+    pub(crate) async fn program_in(&self, data: &str) -> Program {
         let log = self.folder.path().join(format!("{}.log", uuid::Uuid::new_v4()));
         let child = Command::new(env!("CARGO_BIN_EXE_frontdesk"))
             .env_clear()
             .env("PORT", "0")
             .env("BIND", "127.0.0.1")
             .env("DATABASE_URL", self.wire.options(self.database.options()).to_url_lossy().as_str())
-            .env("DATA_DIR", self.folder.path())
+            .env("DATA_DIR", self.folder.path().join(data))
             .env("TWILIO_AUTH_TOKEN", TOKEN)
             .env("OPENAI_API_KEY", "rehearsal")
             .env("OPENAI_BASE_URL", self.speech.base_url())

@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) engine_url: Option<String>,
     /// Whether the database is reached over a wire that can be cut.
     pub(crate) is_wired: bool,
+    /// Variables besides the usual ones.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Plan {
@@ -63,6 +65,7 @@ impl Default for Plan {
             auth_token: Some(TOKEN),
             engine_url: None,
             is_wired: false,
+            environment: Vec::new(),
         }
     }
 }
@@ -129,7 +132,7 @@ impl House {
         let options: PgConnectOptions = database.options();
         let options = wire.as_ref().map_or(options.clone(), |wire| wire.options(options));
         let data = tempfile::tempdir().unwrap();
-        let values = [
+        let mut values = vec![
             ("BIND", "127.0.0.1".to_owned()),
             ("PORT", "0".to_owned()),
             ("DATABASE_URL", options.to_url_lossy().to_string()),
@@ -142,9 +145,9 @@ impl House {
             ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
             ("OPENAI_BASE_URL", plan.engine_url.unwrap_or_else(|| speech.base_url())),
         ];
+        values.extend(plan.environment);
         let app = start(&values, clock).await;
         let http = reqwest::Client::new();
-        let values = values.to_vec();
         Self {
             app,
             speech,
@@ -366,6 +369,11 @@ impl Placed {
     /// Waits until the agent has spoken.
     pub(crate) async fn heard_agent(&mut self) {
         self.saw(|kind| *kind == PhoneEventKind::AgentEnded).await;
+    }
+
+    /// The phone does nothing more, and nobody is told.
+    pub(crate) fn freeze(self) {
+        self.call.abort();
     }
 
     /// Waits for the call's end.

@@ -3,6 +3,9 @@
 //! is faster than the wall's.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod abuse;
+mod appointments;
+mod booking;
 #[path = "../common/database.rs"]
 mod common_database;
 mod conversation;

@@ -90,7 +90,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     for told in [
         call.call_sid.as_str(),
-        "call ended",
+        "the caller is out",
         "engine lost",
         "media stream lost",
         "not signed",

@@ -78,6 +78,9 @@ pub struct Realtime {
     reports: VecDeque<Report>,
     /// The reply asked for last and the message that asked for it.
     last_request: Option<(ReplyId, String)>,
+    /// Our name for the item that is the context, and how many there were.
+    context: Option<String>,
+    contexts: u32,
     /// What waits for the connection to be there.
     waiting: VecDeque<String>,
     /// Audio among what waits, in base64 characters.
@@ -104,6 +107,8 @@ impl Realtime {
             state: State::Dialling(Box::pin(dial(config))),
             reports: VecDeque::new(),
             last_request: None,
+            context: None,
+            contexts: 0,
             waiting,
             backlog: 0,
             silence_owed: 0,
@@ -301,7 +306,17 @@ impl Engine for Realtime {
         self.send(&ClientEvent::message(role, text));
     }
 
-    fn set_context(&mut self, _text: Option<&str>) {}
+    fn set_context(&mut self, text: Option<&str>) {
+        if let Some(former) = self.context.take() {
+            self.send(&ClientEvent::Delete { event_id: "context", item_id: &former });
+        }
+        if let Some(text) = text {
+            self.contexts += 1;
+            let id = format!("context_{}", self.contexts);
+            self.send(&ClientEvent::context(&id, text));
+            self.context = Some(id);
+        }
+    }
 
     fn give_output(&mut self, engine_call_id: &str, output: &str) {
         self.send(&ClientEvent::output(engine_call_id, output));

@@ -285,3 +285,26 @@ fn errors_are_counted_by_class() {
         assert!(counted.contains(&line), "{line} in {counted}");
     }
 }
+
+#[test]
+fn a_context_takes_the_place_of_the_one_before() {
+    let mut realtime = Realtime::dial(config("gpt-realtime-2.1"));
+    realtime.waiting.clear();
+    let mut sent = |text| {
+        realtime.set_context(text);
+        let sent = realtime.waiting.drain(..).map(|text| serde_json::from_str(&text).unwrap());
+        sent.collect::<Vec<Value>>()
+    };
+    let created = |id: &str, text: &str| {
+        json!({"type": "conversation.item.create", "event_id": "context", "item":
+            {"type": "message", "id": id, "role": "system",
+             "content": [{"type": "input_text", "text": text}]}})
+    };
+    let deleted = |id: &str| json!({"type": "conversation.item.delete", "event_id": "context", "item_id": id});
+    assert_eq!(sent(None), Vec::<Value>::new(), "there is nothing to take away");
+    assert_eq!(sent(Some("Open from nine.")), [created("context_1", "Open from nine.")]);
+    let replaced = sent(Some("Parking is free."));
+    assert_eq!(replaced, [deleted("context_1"), created("context_2", "Parking is free.")]);
+    assert_eq!(sent(None), [deleted("context_2")]);
+    assert_eq!(sent(None), Vec::<Value>::new());
+}

@@ -53,8 +53,16 @@ struct ReplyMetadata {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item<'a> {
-    Message { role: &'static str, content: [Content<'a>; 1] },
-    FunctionCallOutput { call_id: &'a str, output: &'a str },
+    Message {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        role: &'static str,
+        content: [Content<'a>; 1],
+    },
+    FunctionCallOutput {
+        call_id: &'a str,
+        output: &'a str,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -84,7 +92,19 @@ impl<'a> ClientEvent<'a> {
         };
         Self::CreateItem {
             event_id: "message",
-            item: Item::Message { role, content: [Content { kind, text }] },
+            item: Item::Message { id: None, role, content: [Content { kind, text }] },
+        }
+    }
+
+    /// A message that stands beside the conversation and can be deleted by this id.
+    pub(super) fn context(id: &'a str, text: &'a str) -> Self {
+        Self::CreateItem {
+            event_id: "context",
+            item: Item::Message {
+                id: Some(id),
+                role: "system",
+                content: [Content { kind: "input_text", text }],
+            },
         }
     }
 

@@ -54,6 +54,19 @@ impl Conversation {
             .is_some_and(|item| item["type"] == "function_call_output")
     }
 
+    /// The newest output of a function, if it is JSON.
+    pub(super) fn output_of(&self, function: &str) -> Option<Value> {
+        let of_type = |kind| {
+            self.items.iter().map(|item| &item.wire).filter(move |wire| wire["type"] == kind)
+        };
+        let is_of = |output: &&Value| {
+            of_type("function_call")
+                .any(|call| call["name"] == function && call["call_id"] == output["call_id"])
+        };
+        let newest = of_type("function_call_output").filter(is_of).last()?;
+        serde_json::from_str(newest["output"].as_str()?).ok()
+    }
+
     /// Puts the service's own item at the end; gives the id of the one before it.
     pub(super) fn append(&mut self, wire: Value) -> Value {
         let previous = self.last_id();

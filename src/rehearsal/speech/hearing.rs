@@ -144,7 +144,6 @@ impl Session {
             "item_id": item_id, "previous_item_id": previous}));
         self.emit_item(&previous, &item);
         let (words, text) = self.words_of_turn(self.heard_count);
-        let text = text.to_owned();
         self.heard_count += 1;
         let delay = match words {
             _ if !self.conduct.transcribes => return,
@@ -164,10 +163,11 @@ impl Session {
         self.emit(json!({"type": "input_audio_buffer.cleared"}));
     }
 
-    fn words_of_turn(&self, turn: usize) -> (Words, &str) {
+    fn words_of_turn(&self, turn: usize) -> (Words, String) {
         let turn = self.manner.script.turns.get(turn);
         let words = turn.and_then(|turn| turn.words).unwrap_or(self.manner.words);
-        (words, turn.map_or("…", |turn| &turn.heard))
+        let text = turn.map_or("…", |turn| &turn.heard);
+        (words, text.replace("{session}", &self.number.to_string()))
     }
 
     fn tell_words_during_speech(&mut self) {
@@ -180,7 +180,7 @@ impl Session {
             return;
         }
         let (from, item_id) = (std::mem::replace(told, due), item_id.clone());
-        let text = self.words_of_turn(self.heard_count).1.to_owned();
+        let text = self.words_of_turn(self.heard_count).1;
         self.emit_words(&item_id, &text, from, due);
     }
 

@@ -16,6 +16,7 @@ mod conversation;
 mod hearing;
 mod http;
 mod language;
+mod outputs;
 mod reply;
 mod session;
 mod settings;
@@ -40,12 +41,13 @@ use crate::clock::{Clock, spawn};
 
 /// The caller's side of the built-in script as μ-law at 8 kHz, one line each: real speech, made
 /// by `scripts/sample-audio`.
-pub const SAMPLES: [&[u8]; 5] = [
+pub const SAMPLES: [&[u8]; 6] = [
     sample(include_bytes!("../audio/caller-1.wav")),
     sample(include_bytes!("../audio/caller-2.wav")),
     sample(include_bytes!("../audio/caller-3.wav")),
     sample(include_bytes!("../audio/caller-4.wav")),
     sample(include_bytes!("../audio/caller-5.wav")),
+    sample(include_bytes!("../audio/caller-6.wav")),
 ];
 
 /// The header that sox writes before μ-law samples.

@@ -1,11 +1,14 @@
 //! What the stand-in hears and says: a script of turns, in JSON.
 //!
 //! The stand-in recognises nothing. The first stretch of speech of a session is its script's first
-//! turn, whatever was said, and so on; after the last turn it says `otherwise`.
+//! turn, whatever was said, and so on; after the last turn it says `otherwise`. What is said and the
+//! arguments of functions may quote what functions have returned: `$(function/pointer)`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+
+use super::outputs;
 
 /// The script of `frontdesk demo`, which the sample audio was made from.
 const BUILT_IN: &str = include_str!("script.json");
@@ -44,7 +47,8 @@ pub struct Phrase {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Turn {
-    /// The words of the transcription.
+    /// The words of the transcription. `{session}` becomes the session's number, so that no two
+    /// sessions hear the same.
     pub heard: String,
     /// What is said to it; may be empty where functions are called.
     #[serde(default)]
@@ -79,6 +83,15 @@ pub struct FunctionCall {
 }
 
 impl FunctionCall {
+    /// The call with what its arguments quote of functions' outputs.
+    pub(super) fn quoting(&self, output: &impl Fn(&str) -> Option<Value>) -> Self {
+        let arguments = match &self.arguments {
+            Value::String(_) => self.arguments.clone(),
+            arguments => outputs::fill(arguments, output),
+        };
+        Self { name: self.name.clone(), arguments }
+    }
+
     /// The arguments as the wire has them: JSON in a text.
     pub fn arguments_text(&self) -> String {
         match &self.arguments {

@@ -97,7 +97,7 @@ pub(super) struct Session {
     pub(super) has_spoken: bool,
     pub(super) replies: Vec<Reply>,
 
-    number: u64,
+    pub(super) number: u64,
     names: u64,
     expires_at: Duration,
 }

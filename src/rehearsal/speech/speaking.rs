@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::outputs::fill_text;
 use super::reply::{Content, Reply, Step};
 use super::script::ErrorBody;
 use super::session::{Outgoing, Session};
@@ -84,6 +85,7 @@ impl Session {
         let turn_index = self.heard_count.checked_sub(1);
         let turn = turn_index.and_then(|index| script.turns.get(index));
         let is_new = self.heard_count > self.replied_count;
+        let output = |function: &str| self.conversation.output_of(function);
         let (mut error, mut functions) = (self.manner.take_failure(), Vec::new());
         let text = if let Some(text) = instructed {
             text.to_owned()
@@ -99,7 +101,7 @@ impl Session {
             if error.is_none() {
                 self.replied_count = self.heard_count;
                 if self.may_call(params) {
-                    functions = turn.functions.clone();
+                    functions = turn.functions.iter().map(|call| call.quoting(&output)).collect();
                 }
             }
             turn.reply.clone()
@@ -110,7 +112,7 @@ impl Session {
         };
         let first_audio = turn.and_then(|turn| turn.first_audio_ms).map(Duration::from_millis);
         Content {
-            spoken: (!text.is_empty()).then(|| self.manner.voice.speak(&text)),
+            spoken: (!text.is_empty()).then(|| self.manner.voice.speak(&fill_text(&text, &output))),
             functions,
             error,
             first_audio: first_audio.unwrap_or(self.manner.first_audio),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use metrics::counter;
 use serde_json::{Value, json};
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::Document;
@@ -14,6 +14,8 @@ use super::answer::{hang_up, nobody, nonce};
 use crate::aftercall::callback::ROOM;
 use crate::aftercall::reconciler::record_of;
 use crate::agent::Agent;
+use crate::agent::history::History;
+use crate::agent::phone_number::caller_number;
 use crate::call::{CallRecord, End, EndedBy, Status};
 use crate::clock;
 use crate::line::driver::Opening;
@@ -27,6 +29,9 @@ use crate::web::Front;
 
 /// How long the database may take to be told of a new token of a call that is here.
 const RENEW_LIMIT: Duration = Duration::from_millis(250);
+/// How long it may take to be read what is known of a caller. It is read while the call's row is
+/// written, which may take longer.
+const HISTORY_LIMIT: Duration = Duration::from_millis(150);
 /// How long it may take to be read what another process wrote of a call.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
@@ -64,6 +69,7 @@ impl Front {
                     call_log_id: new.id,
                     call_sid: call_sid.to_owned(),
                     caller: new.caller.clone(),
+                    history: History::default(),
                     started: Duration::from_micros(new.started_us.unsigned_abs()),
                     seq: 1,
                     before: CallRecord::new(),
@@ -91,7 +97,10 @@ impl Front {
     async fn open(self: &Arc<Self>, new: NewCall, mut opening: Opening) -> Option<Document> {
         let agent = Arc::clone(&opening.agent);
         let mut is_in_database = true;
-        match self.exchange.log.open(new.clone()).await {
+        let history = self.history(agent.id, &new.caller);
+        let (opened, history) = tokio::join!(self.exchange.log.open(new.clone()), history);
+        opening.history = history;
+        match opened {
             Opened::Admitted(admission) => match admission.outcome {
                 AdmissionOutcome::Admitted => opening.call_log_id = admission.call_log_id,
                 // Another instance has the call; the stream will come here.
@@ -162,6 +171,7 @@ impl Front {
         }
         info!(call_sid, "a call of another instance goes on here");
         let (seq, before) = self.written(row.id).await;
+        let history = self.history(agent.id, &row.caller).await;
         registry.has_row(call_sid, row.id, true);
         self.exchange.start(Opening {
             slot,
@@ -170,12 +180,30 @@ impl Front {
             call_log_id: row.id,
             call_sid: call_sid.to_owned(),
             caller: row.caller,
+            history,
             started: Duration::from_micros(row.started_us.unsigned_abs()),
             seq,
             before,
             returns: row.stream_returns + i32::from(returns),
         });
         registry.find(call_sid)
+    }
+
+    /// What is known of a caller from before, if the database says it soon: nobody waits for that.
+    async fn history(&self, agent_id: Uuid, caller: &Private<String>) -> History {
+        let Some(number) = caller_number(caller.reveal()) else { return History::default() };
+        if !self.exchange.log.is_database_up() {
+            return History::default();
+        }
+        let read = self.store.caller_history(agent_id, &number);
+        match clock::within(HISTORY_LIMIT, read).await {
+            Some(Ok(history)) => history,
+            Some(Err(error)) => {
+                warn!(%error, "a caller's earlier calls could not be read");
+                History::default()
+            }
+            None => History::default(),
+        }
     }
 
     /// What another process has written of a call, and the number of our next event, with room for

@@ -1,0 +1,119 @@
+//! Which times are free?
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Value, json};
+use tracing::warn;
+
+use super::super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::arguments;
+use super::desk::{CANNOT_LOOK, Desk};
+use crate::calendar::slots::{Busy, spread};
+
+/// How many times are named at once: more nobody keeps in mind.
+const OFFERS: usize = 8;
+/// How many are named where none is free in the time that was asked about.
+const NEXT_OFFERS: usize = 3;
+const DAYS_MAX: i64 = 31;
+const DAYS_WITHOUT_DATE: i64 = 7;
+const HOURS_UNKNOWN: &str = "the opening hours are not known: these times are free in the \
+                             calendar, and other hours can be booked as well";
+
+/// `check_availability`.
+pub(in crate::functions) async fn check_availability(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    arguments: &Value,
+) -> Outcome {
+    let desk = Desk::new(toolbox, caller, request);
+    let asked = match Asked::read(&desk, arguments) {
+        Ok(asked) => asked,
+        Err(error) => return Outcome::refused(error),
+    };
+    let wanted = desk.near(asked.wanted());
+    let (around_from, around_until) = desk.around(wanted);
+    let span = (around_from, around_until.max(desk.near(asked.end())));
+    let minutes = desk.usual_minutes();
+    match desk.busy(span, minutes, None).await {
+        Ok(busy) => Outcome::done(asked.answer(&desk, span, &busy)),
+        Err(error) => {
+            warn!(%error, call = %desk.deed.call_log_id, "free times could not be looked up");
+            Outcome::refused(CANNOT_LOOK)
+        }
+    }
+}
+
+/// What is asked about.
+struct Asked {
+    first: Date,
+    days: i64,
+    time: Option<Time>,
+}
+
+impl Asked {
+    fn read(desk: &Desk<'_>, arguments: &Value) -> Result<Self, String> {
+        let date = arguments::date(arguments, "date", desk.today())?;
+        let time = arguments::time(arguments, "time")?;
+        let days = arguments::count(arguments, "days", DAYS_MAX);
+        let usual = if date.is_some() { 1 } else { DAYS_WITHOUT_DATE };
+        Ok(Self { first: date.unwrap_or(desk.today()), days: days.unwrap_or(usual), time })
+    }
+
+    /// The time nearest to which something else is offered.
+    fn wanted(&self) -> DateTime {
+        self.first.to_datetime(self.time.unwrap_or(Time::midnight()))
+    }
+
+    /// The midnight after the last day.
+    fn end(&self) -> DateTime {
+        self.first.saturating_add(self.days.days()).to_datetime(Time::midnight())
+    }
+
+    fn answer(&self, desk: &Desk<'_>, span: (Timestamp, Timestamp), busy: &[Busy]) -> Value {
+        let minutes = desk.usual_minutes();
+        let calendar = desk.calendar(minutes);
+        let free = match self.time {
+            None => {
+                let first = desk.near(self.first.to_datetime(Time::midnight()));
+                calendar.free(first, desk.near(self.end()), busy)
+            }
+            Some(time) => {
+                let days = self.first.series(1.day()).take(self.days.unsigned_abs() as usize);
+                days.filter_map(|day| calendar.check(day.to_datetime(time), busy).ok()).collect()
+            }
+        };
+        let offers = match free.is_empty() {
+            true => calendar.nearest(desk.near(self.wanted()), span, busy, NEXT_OFFERS),
+            false => spread(&free, OFFERS),
+        };
+        let mut answer = json!({
+            "free": !free.is_empty(),
+            "offers": offers.into_iter().map(|start| desk.spoken(start)).collect::<Value>(),
+            "minutes": minutes,
+        });
+        if free.is_empty() {
+            answer["note"] = self.nothing_free(desk, busy).into();
+        } else if free.len() > OFFERS {
+            answer["note"] = format!(
+                "{} times are free, these are some of them; ask again about a certain time",
+                free.len()
+            )
+            .into();
+        }
+        if desk.agent.hours.is_open(desk.now).is_none() {
+            answer["hours"] = HOURS_UNKNOWN.into();
+        }
+        answer
+    }
+
+    /// Why there is nothing, and what the offers are then.
+    fn nothing_free(&self, desk: &Desk<'_>, busy: &[Busy]) -> String {
+        let why = self.time.filter(|_| self.days == 1).and_then(|_| {
+            let why = desk.calendar(desk.usual_minutes()).check(self.wanted(), busy).err()?;
+            Some(desk.reason(why, self.wanted(), desk.usual_minutes()))
+        });
+        let why = why.unwrap_or_else(|| "nothing is free then".to_owned());
+        format!("{why}; the offers are the nearest times that are free")
+    }
+}

@@ -1,0 +1,176 @@
+//! Moves and cancels appointments: only the caller's own, which they are by number and name.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use serde_json::{Value, json};
+use tracing::warn;
+
+use super::super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::arguments::{self, NAME_CHARACTERS, required_text};
+use super::desk::{CANNOT_LOOK, Desk, answered, settle};
+use super::names::{Fit, fit};
+use crate::calendar::slots::Unbookable;
+use crate::store::{Appointment, Placement};
+
+/// How many appointments are named to choose from.
+const CHOICES: usize = 5;
+/// The same words whether or not somebody else has one: that is private.
+const NOT_FOUND: &str = "no coming appointment was found under this name for the number that the \
+    caller calls from. Ask for the name that it was booked under, or offer to take a message; say \
+    nothing about anybody else's appointments";
+const WITHHELD: &str = "the caller's number is withheld, so it cannot be known which appointments \
+    are theirs; offer to take a message";
+
+/// `cancel_appointment`.
+pub(in crate::functions) async fn cancel_appointment(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    arguments: &Value,
+) -> Outcome {
+    let desk = Desk::new(toolbox, caller, request);
+    match find(&desk, arguments).await {
+        Ok(appointment) => cancel(&desk, &appointment).await,
+        Err(refused) => refused,
+    }
+}
+
+/// `reschedule_appointment`.
+pub(in crate::functions) async fn reschedule_appointment(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    arguments: &Value,
+) -> Outcome {
+    let desk = Desk::new(toolbox, caller, request);
+    match reschedule(&desk, arguments).await {
+        Ok(outcome) | Err(outcome) => outcome,
+    }
+}
+
+async fn cancel(desk: &Desk<'_>, appointment: &Appointment) -> Outcome {
+    let (store, deed) = (desk.store.clone(), desk.deed.clone());
+    let (id, agent_id) = (appointment.id, desk.agent.id);
+    let cancelled = settle(move || {
+        let (store, deed) = (store.clone(), deed.clone());
+        async move { store.cancel_appointment(&deed, id, agent_id).await }
+    });
+    match cancelled.await {
+        Ok(true) => Outcome::done(json!({"cancelled": told(desk, appointment)})),
+        Ok(false) => Outcome::refused(NOT_FOUND),
+        Err(error) => desk.not_confirmed(&error, "cancelled"),
+    }
+}
+
+async fn reschedule(desk: &Desk<'_>, arguments: &Value) -> Result<Outcome, Outcome> {
+    let local = desk.local(arguments, "new_date", "new_time").map_err(Outcome::refused)?;
+    let mut appointment = find(desk, arguments).await?;
+    if appointment.is_changed {
+        return Ok(Outcome::done(json!({"rescheduled": told(desk, &appointment)})));
+    }
+    let (id, agent_id) = (appointment.id, desk.agent.id);
+    let minutes = appointment.minutes.unwrap_or(desk.usual_minutes());
+    let start = match desk.calendar(minutes).check(local, &[]) {
+        Ok(start) => start,
+        Err(why) => return Ok(desk.refuse(why, local, minutes, Some(id)).await),
+    };
+    let (store, deed, usual) = (desk.store.clone(), desk.deed.clone(), desk.usual_minutes());
+    let moved = settle(move || {
+        let (store, deed) = (store.clone(), deed.clone());
+        let start_us = start.as_microsecond();
+        async move { store.move_appointment(&deed, id, agent_id, start_us, usual).await }
+    });
+    Ok(match moved.await {
+        Ok(Placement::Placed) => {
+            let before = desk.spoken(at(&appointment));
+            appointment.start_us = start.as_microsecond();
+            Outcome::done(json!({"rescheduled": told(desk, &appointment), "before": before}))
+        }
+        Ok(Placement::Taken) => desk.refuse(Unbookable::Taken, local, minutes, Some(id)).await,
+        Ok(Placement::Gone) => Outcome::refused(NOT_FOUND),
+        Err(error) => desk.not_confirmed(&error, "moved"),
+    })
+}
+
+/// The one appointment that is meant.
+async fn find(desk: &Desk<'_>, arguments: &Value) -> Result<Appointment, Outcome> {
+    let Some(caller) = &desk.caller else { return Err(Outcome::refused(WITHHELD)) };
+    let wanted = Wanted::read(desk, arguments).map_err(Outcome::refused)?;
+    let now_us = desk.now.as_microsecond();
+    let asked = desk.store.callers_appointments(desk.agent.id, caller, now_us, &desk.deed);
+    let mut found = answered(asked).await.map_err(|error| {
+        warn!(%error, call = %desk.deed.call_log_id, "appointments could not be looked up");
+        Outcome::refused(CANNOT_LOOK)
+    })?;
+    if let Some(at) = found.iter().position(|appointment| appointment.is_changed) {
+        return Ok(found.swap_remove(at));
+    }
+    wanted.choose(desk, found)
+}
+
+/// What the caller says of an appointment.
+struct Wanted {
+    name: String,
+    date: Option<Date>,
+    time: Option<Time>,
+}
+
+impl Wanted {
+    fn read(desk: &Desk<'_>, arguments: &Value) -> Result<Self, String> {
+        Ok(Self {
+            name: required_text(arguments, "name", NAME_CHARACTERS)?,
+            date: arguments::date(arguments, "date", desk.today())?,
+            time: arguments::time(arguments, "time")?,
+        })
+    }
+
+    /// Of the caller's appointments, the one that fits.
+    fn choose(&self, desk: &Desk<'_>, found: Vec<Appointment>) -> Result<Appointment, Outcome> {
+        let fits: Vec<_> = found
+            .into_iter()
+            .map(|appointment| (fit(&self.name, appointment.name.reveal()), appointment))
+            .filter(|(fit, _)| *fit > Fit::Not)
+            .collect();
+        let best = fits.iter().map(|(fit, _)| *fit).max();
+        let named = fits.into_iter().filter(|(fit, _)| Some(*fit) == best);
+        let named: Vec<Appointment> = named.map(|(_, appointment)| appointment).collect();
+        let (mut then, other): (Vec<_>, Vec<_>) =
+            named.into_iter().partition(|appointment| self.is_then(desk, appointment));
+        match then.len() {
+            0 if other.is_empty() => Err(Outcome::refused(NOT_FOUND)),
+            0 => Err(choices(desk, "the caller has none at that time, but", &other)),
+            1 => Ok(then.remove(0)),
+            // Written down twice: nobody can say which.
+            _ if then.iter().all(|other| told(desk, other) == told(desk, &then[0])) => {
+                Ok(then.remove(0))
+            }
+            _ => Err(choices(desk, "the caller has several:", &then)),
+        }
+    }
+
+    fn is_then(&self, desk: &Desk<'_>, appointment: &Appointment) -> bool {
+        let local = desk.agent.hours.zone().to_datetime(at(appointment));
+        self.date.is_none_or(|date| date == local.date())
+            && self
+                .time
+                .is_none_or(|time| (time.hour(), time.minute()) == (local.hour(), local.minute()))
+    }
+}
+
+/// Asks which of the caller's own appointments is meant.
+fn choices(desk: &Desk<'_>, what: &str, own: &[Appointment]) -> Outcome {
+    let mut outcome = Outcome::refused(format!(
+        "{what} these. Nothing was changed; ask which one is meant, and give its date and time"
+    ));
+    let told = own.iter().take(CHOICES).map(|appointment| told(desk, appointment));
+    outcome.output["appointments"] = told.collect();
+    outcome
+}
+
+fn told(desk: &Desk<'_>, appointment: &Appointment) -> Value {
+    desk.told(at(appointment), appointment.name.reveal(), appointment.service.reveal())
+}
+
+fn at(appointment: &Appointment) -> Timestamp {
+    Timestamp::from_microsecond(appointment.start_us).unwrap_or(Timestamp::MAX)
+}

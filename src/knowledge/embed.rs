@@ -1,0 +1,235 @@
+//! Embeddings from any server that speaks OpenAI's `/embeddings` (protocols 6.6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_openai::types::embeddings::{CreateEmbeddingRequest, EmbeddingInput, EncodingFormat};
+use metrics::counter;
+use moka::future::Cache;
+use reqwest::redirect;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::clock;
+use crate::config::OpenAi;
+use crate::private::Private;
+
+/// Dimensions of the agents' tables.
+pub(super) const DIMENSIONS: usize = 1536;
+/// How long an embedding may take, the wait for a place included.
+const EMBED_LIMIT: Duration = Duration::from_secs(3);
+/// How long a connection may take to be made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// Requests at once, and connections kept. A thousand calls ask for about 200 a second, of a third
+/// of a second each.
+const AT_ONCE_MAX: usize = 256;
+/// How long a request waits for a place; beyond, it fails.
+const PLACE_LIMIT: Duration = Duration::from_millis(500);
+/// After a failure that may pass.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// The most of an answer that is read. 1,536 numbers take about 35 KB.
+const ANSWER_MAX_BYTES: usize = 512 * 1024;
+/// The most of a text that is embedded: its end, where a question stands. Services take 8,192
+/// tokens.
+const TEXT_MAX_BYTES: usize = 4_000;
+/// Embeddings that are remembered, 6 KiB each, and for how long.
+const REMEMBERED_MAX: u64 = 2_048;
+const REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
+
+/// Why a text has no embedding. Nothing of the text is in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmbedError {
+    /// Too many are asked for at once.
+    #[error("embedding: too many requests at once")]
+    Busy,
+    /// No answer came in time.
+    #[error("embedding: no answer in time")]
+    Late,
+    /// There is no connection, or it was lost.
+    #[error("embedding: {0}")]
+    Unreachable(&'static str),
+    /// The service refused, with this status and perhaps a code.
+    #[error("embedding: the service answered {status} {code}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// `error.code` or `error.type`, if it is a word.
+        code: String,
+    },
+    /// The answer is not one.
+    #[error("embedding: the answer is not {{\"data\":[{{\"embedding\":[…]}}]}}")]
+    Unreadable,
+    /// The model makes embeddings of another size.
+    #[error(
+        "embedding: {0} dimensions, needed are 1536: EMBEDDING_MODEL must name a model that has them"
+    )]
+    Dimensions(usize),
+    /// It has a number that is none, or no direction.
+    #[error("embedding: the numbers are not finite or all zero")]
+    Unusable,
+}
+
+impl EmbedError {
+    /// Whether another attempt may succeed. An exhausted quota is a 429, too.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status: 429, code } => code != "insufficient_quota",
+            Self::Refused { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+}
+
+impl From<reqwest::Error> for EmbedError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Unreachable(match error.is_connect() {
+            true => "cannot connect",
+            false => "the connection was lost",
+        })
+    }
+}
+
+/// Asks the service, and remembers.
+#[derive(Debug)]
+pub(super) struct Embedder {
+    http: reqwest::Client,
+    url: Url,
+    api_key: Option<SecretString>,
+    model: String,
+    places: Semaphore,
+    remembered: Cache<Private<String>, Arc<[f32]>>,
+    limit: Duration,
+}
+
+impl Embedder {
+    pub(super) fn new(service: &OpenAi, model: &str) -> Result<Self, reqwest::Error> {
+        let mut url = service.base_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("embeddings");
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
+            .pool_max_idle_per_host(AT_ONCE_MAX)
+            .build()?;
+        Ok(Self {
+            http,
+            url,
+            api_key: service.api_key.clone(),
+            model: model.to_owned(),
+            places: Semaphore::new(AT_ONCE_MAX),
+            remembered: Cache::builder()
+                .max_capacity(REMEMBERED_MAX)
+                .time_to_live(REMEMBERED_FOR)
+                .build(),
+            limit: EMBED_LIMIT,
+        })
+    }
+
+    /// The embedding of what was said; none of what has no word in it. What is said again, in
+    /// nearly the same spelling, is not asked for again, nor is what is being asked for.
+    pub(super) async fn embed(&self, said: &str) -> Result<Option<Arc<[f32]>>, EmbedError> {
+        let said = &said[said.ceil_char_boundary(said.len().saturating_sub(TEXT_MAX_BYTES))..];
+        let key = normalised(said);
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let asked =
+            self.remembered.entry(key.into()).or_try_insert_with(self.ask(said.trim())).await;
+        let entry = asked.map_err(|error| EmbedError::clone(&error))?;
+        if !entry.is_fresh() {
+            counter!("frontdesk_embedding_cache_hits_total").increment(1);
+        }
+        Ok(Some(entry.into_value()))
+    }
+
+    async fn ask(&self, text: &str) -> Result<Arc<[f32]>, EmbedError> {
+        let request = CreateEmbeddingRequest {
+            model: self.model.clone(),
+            input: EmbeddingInput::String(text.to_owned()),
+            encoding_format: Some(EncodingFormat::Float),
+            dimensions: Some(DIMENSIONS as u32),
+            user: None,
+        };
+        let asking = async {
+            let _place =
+                clock::within(PLACE_LIMIT, self.places.acquire()).await.ok_or(EmbedError::Busy)?;
+            match self.attempt(&request).await {
+                Err(error) if error.may_pass() => {
+                    clock::pause(RETRY_AFTER).await;
+                    self.attempt(&request).await
+                }
+                done => done,
+            }
+        };
+        clock::within(self.limit, asking).await.unwrap_or(Err(EmbedError::Late))
+    }
+
+    async fn attempt(&self, request: &CreateEmbeddingRequest) -> Result<Arc<[f32]>, EmbedError> {
+        let mut post = self.http.post(self.url.clone()).json(request);
+        if let Some(key) = &self.api_key {
+            post = post.bearer_auth(key.expose_secret());
+        }
+        let mut response = post.send().await?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while let Some(part) = response.chunk().await? {
+            if answer.len() + part.len() > ANSWER_MAX_BYTES {
+                return Err(EmbedError::Unreadable);
+            }
+            answer.extend_from_slice(&part);
+        }
+        if !status.is_success() {
+            return Err(EmbedError::Refused { status: status.as_u16(), code: error_code(&answer) });
+        }
+        read(&answer)
+    }
+}
+
+/// As much of an answer as is needed: not every server says its usage and model.
+#[derive(Deserialize)]
+struct Answer {
+    data: Vec<Embedding>,
+}
+
+#[derive(Deserialize)]
+struct Embedding {
+    embedding: Vec<f32>,
+}
+
+fn read(answer: &[u8]) -> Result<Arc<[f32]>, EmbedError> {
+    let answer: Answer = serde_json::from_slice(answer).map_err(|_| EmbedError::Unreadable)?;
+    let vector = answer.data.into_iter().next().ok_or(EmbedError::Unreadable)?.embedding;
+    if vector.len() != DIMENSIONS {
+        return Err(EmbedError::Dimensions(vector.len()));
+    }
+    // Cosine distance to zero is not defined.
+    if !vector.iter().all(|value| value.is_finite()) || vector.iter().all(|value| *value == 0.0) {
+        return Err(EmbedError::Unusable);
+    }
+    Ok(vector.into())
+}
+
+/// `error.code`, else `error.type`. The message may repeat what was said, so it is not read.
+fn error_code(answer: &[u8]) -> String {
+    let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+    let error = &answer["error"];
+    let code = error["code"].as_str().or(error["type"].as_str()).unwrap_or_default();
+    let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    code.chars().take_while(|c| is_code(*c)).take(64).collect()
+}
+
+/// What is the same question: lower case, single spaces, without punctuation at the end.
+fn normalised(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    words.join(" ").trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned()
+}
+
+#[cfg(test)]
+#[path = "embed_tests.rs"]
+mod tests;

@@ -1,0 +1,8 @@
+//! What an agent's business has written down, searched by meaning: a service embeds the words, and
+//! the agent's own passages are searched for what is near.
+
+mod embed;
+mod search;
+
+pub use embed::EmbedError;
+pub use search::{Knowledge, SearchError};

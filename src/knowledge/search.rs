@@ -1,0 +1,125 @@
+//! Searching an agent's own passages.
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::embed::{DIMENSIONS, EmbedError, Embedder};
+use crate::agent::Agent;
+use crate::call::Passage;
+use crate::clock::{self, Stopwatch};
+use crate::config::OpenAi;
+use crate::store::{Store, StoreError};
+
+/// How long a search may take, embedding included, where the agent's budget is not longer. What
+/// comes after the budget is too late for this answer, and serves the next one.
+const SEARCH_LIMIT: Duration = Duration::from_secs(3);
+/// The most of a passage that is given to the engine.
+const PASSAGE_MAX_BYTES: usize = 2_000;
+/// Agents of which it is remembered whether they have passages, and for how long.
+const AGENTS_MAX: u64 = 100_000;
+const STALE_AFTER: Duration = Duration::from_secs(2);
+/// How long the database may take to say it. The engine is dialled after that.
+const CHECK_LIMIT: Duration = Duration::from_millis(250);
+
+/// Why a search gave nothing. Nothing of what was looked for is in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SearchError {
+    /// The words have no embedding.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The database did not search.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It took too long.
+    #[error("search: no answer in time")]
+    Late,
+}
+
+/// All agents' knowledge. One for all calls of a process.
+#[derive(Debug)]
+pub struct Knowledge {
+    store: Store,
+    embedder: Embedder,
+    known: Cache<Uuid, Known>,
+}
+
+/// What is remembered of an agent.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    has_search: bool,
+    has_passages: bool,
+    since: Stopwatch,
+}
+
+impl Knowledge {
+    /// Over the agents' tables in `store`; `model` of `service` makes the embeddings.
+    ///
+    /// # Errors
+    /// If this machine's HTTP client cannot be made.
+    pub fn new(store: Store, service: &OpenAi, model: &str) -> Result<Self, reqwest::Error> {
+        let embedder = Embedder::new(service, model)?;
+        Ok(Self { store, embedder, known: Cache::new(AGENTS_MAX) })
+    }
+
+    /// Whether an agent has anything to be searched. Where the database cannot be asked, or
+    /// `may_ask` is false because it is known to be away, what was known last counts, and else
+    /// that there is something: a search will tell.
+    pub async fn is_there(&self, agent: Uuid, may_ask: bool) -> bool {
+        let known = self.known.get(&agent);
+        if let Some(known) = known
+            && known.since.elapsed() < STALE_AFTER
+        {
+            return known.has_passages;
+        }
+        let otherwise = known.is_none_or(|known| known.has_passages);
+        if !may_ask {
+            return otherwise;
+        }
+        // Any direction finds something where there is something.
+        let mut direction = [0.0; DIMENSIONS];
+        direction[0] = 1.0;
+        let search = self.store.search_passages(agent, &direction, 1);
+        let Some(Ok(found)) = clock::within(CHECK_LIMIT, search).await else { return otherwise };
+        let now = Known {
+            has_search: found.is_some(),
+            has_passages: found.is_some_and(|rows| !rows.is_empty()),
+            since: Stopwatch::start(),
+        };
+        if !now.has_search && known.is_none_or(|known| known.has_search) {
+            warn!(%agent, "the agent has no search function: it answers without knowledge");
+        }
+        self.known.insert(agent, now);
+        now.has_passages
+    }
+
+    /// The agent's passages about what was said, best first; none if none is similar enough.
+    ///
+    /// # Errors
+    /// Why it could not be searched, which has been logged.
+    pub async fn search(&self, agent: &Agent, said: &str) -> Result<Vec<Passage>, SearchError> {
+        let budget = Duration::from_millis(agent.settings.knowledge.budget_ms.into());
+        let search = clock::within(budget.max(SEARCH_LIMIT), self.look_up(agent, said));
+        let found = search.await.unwrap_or(Err(SearchError::Late));
+        if let Err(error) = &found {
+            warn!(%error, "the agent's knowledge could not be searched");
+        }
+        found
+    }
+
+    async fn look_up(&self, agent: &Agent, said: &str) -> Result<Vec<Passage>, SearchError> {
+        let settings = &agent.settings.knowledge;
+        let Some(embedding) = self.embedder.embed(said).await? else { return Ok(Vec::new()) };
+        let rows = self.store.search_passages(agent.id, &embedding, settings.matches).await?;
+        let passages = rows.unwrap_or_default().into_iter().map(|row| {
+            let text = row.content.trim();
+            let text = text[..text.floor_char_boundary(PASSAGE_MAX_BYTES)].to_owned();
+            Passage { id: row.id, similarity: row.similarity, text }
+        });
+        // A passage whose similarity is not a number is not similar.
+        let is_near = |passage: &Passage| passage.similarity >= settings.min_similarity;
+        Ok(passages.filter(is_near).filter(|passage| !passage.text.is_empty()).collect())
+    }
+}
