@@ -213,6 +213,7 @@ async fn a_time_that_cannot_be_booked_is_refused_with_the_nearest_that_can() {
     assert!(asked["note"].as_str().unwrap().contains("taken"), "{asked}");
     assert_eq!(times(&asked["offers"]), ["13:00", "15:00", "12:30"]);
     assert_eq!(weekend["offers"][0], said(monday + 4.days(), "16:00"));
+    assert!(weekend["note"].as_str().unwrap().contains("closed"), "{weekend}");
     assert_eq!(rows(&house).await.len(), 1);
 }
 

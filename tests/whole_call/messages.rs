@@ -2,22 +2,9 @@
 
 use frontdesk::rehearsal::phone::Step;
 use frontdesk::rehearsal::phone::api::Message;
-use frontdesk::rehearsal::speech::script::{FunctionCall, Turn};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{House, NUMBER, ms, say, turn};
-
-/// A turn whose reply calls these functions and then says "Done."
-fn calls(heard: &str, functions: &[(&str, Value)]) -> Turn {
-    let functions = functions.iter().map(|(name, arguments)| FunctionCall {
-        name: (*name).to_owned(),
-        arguments: arguments.clone(),
-    });
-    let mut turn = turn(heard, "");
-    turn.functions = functions.collect();
-    turn.after_functions = Some("Done.".to_owned());
-    turn
-}
+use crate::harness::{House, NUMBER, calls, ms, say};
 
 /// The caller says so many things and hangs up after the last answer.
 fn steps(turns: usize) -> Vec<Step> {
