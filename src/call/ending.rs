@@ -18,7 +18,7 @@ const GOODBYE_GRACE_MS: u64 = 5_000;
 const GOODBYE_LONGEST_MS: u64 = 30_000;
 /// A server that goes down waits this long for a goodbye.
 const DRAIN_MS: u64 = 5_000;
-/// How long the end waits for words that are still in transcription.
+/// How long the end waits for words that are still in transcription, and for functions.
 const WORDS_MS: u64 = 2_000;
 
 /// The agent is saying its last words, or is about to: what comes then comes when they were heard.
@@ -223,36 +223,42 @@ impl Call {
     }
 
     /// Ends the call if it has come to that. Only words that are still in transcription are waited
-    /// for.
+    /// for, and what is still being carried out.
     pub(super) fn conclude(&mut self) {
         let Some(ending) = &self.ending else { return };
         let hangs_up = matches!(ending, Ending::HangUp(_));
         self.settle_playing();
         self.keys_complete();
         self.timers.clear_all();
-        if hangs_up && self.engine.is_ready() && self.caller.awaits_words() {
+        if hangs_up && self.awaits_last_words() {
             self.timers.set(Timer::Words, self.now.plus_ms(WORDS_MS));
         } else {
             self.leave();
         }
     }
 
-    /// The call has ended, but for the last words.
+    /// Whether something that belongs into the call's row may still come.
+    fn awaits_last_words(&self) -> bool {
+        self.functions.are_in_flight() || (self.engine.is_ready() && self.caller.awaits_words())
+    }
+
+    /// The call has ended, but for the last words and what is still being carried out.
     pub(super) fn handle_last_words(&mut self, event: Event) {
+        let mut is_over = false;
         match event {
             Event::CallerWords { utterance, words } => {
                 self.learn(&utterance, words);
-                if !self.caller.awaits_words() {
-                    self.leave();
-                }
             }
-            Event::Due(timer) if self.timers.take_due(timer, self.now) => self.leave(),
-            Event::EngineLost { .. } => self.leave(),
+            Event::Due(timer) => is_over = self.timers.take_due(timer, self.now),
+            Event::EngineLost { .. } => is_over = !self.functions.are_in_flight(),
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
             Event::FunctionDone { run, ok, output, row, then, note } => {
                 self.note_result(run, Done { ok, output, row, then, note });
             }
             _ => {}
+        }
+        if is_over || !self.awaits_last_words() {
+            self.leave();
         }
     }
 
