@@ -15,6 +15,7 @@ mod functions;
 mod harness;
 mod knowledge;
 mod messages;
+mod moving;
 mod privacy;
 #[path = "../log/proxy.rs"]
 mod proxy;
