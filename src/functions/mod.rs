@@ -5,6 +5,7 @@ mod appointments;
 mod fixture;
 mod knowledge;
 mod messages;
+mod transfer;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -126,6 +127,7 @@ pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
     };
     let mut signatures = vec![end_call, knowledge::signature(), messages::take_message_signature()];
     signatures.extend(messages::send_sms_signature(agent, &toolbox.twilio));
+    signatures.extend(transfer::signature(agent));
     signatures.extend(appointments::signatures());
     signatures
 }
@@ -158,6 +160,7 @@ async fn carry_out(
         }
         "take_message" => messages::take_message(toolbox, caller, request, &arguments).await,
         "send_sms" => messages::send_sms(toolbox, caller, request, &arguments).await,
+        transfer::NAME => transfer::transfer_call(&caller.agent, &arguments),
         "check_availability" => {
             appointments::check_availability(toolbox, caller, request, &arguments).await
         }

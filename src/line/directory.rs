@@ -218,6 +218,7 @@ fn source(row: AgentRow) -> AgentSource {
         account_sid: row.account_sid.map(|sid| sid.into_inner()),
         auth_token: row.auth_token,
         private_settings: row.private_settings,
+        take_over_timeout: row.take_over_timeout,
         created_at_us: row.created_at_us,
         business: row.business.map(|business| BusinessSource {
             name: business.name.map(|name| name.into_inner()),

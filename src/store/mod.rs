@@ -14,6 +14,7 @@ mod events;
 mod history;
 mod instances;
 pub mod migrate;
+mod outings;
 mod passages;
 pub mod sample;
 mod shown;
@@ -27,6 +28,7 @@ pub use calls::{
 pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
 pub use instances::{Abandoned, InstanceBeat};
+pub use outings::Outing;
 pub use passages::PassageRow;
 pub use shown::AppointmentRow;
 

@@ -13,6 +13,7 @@ mod database;
 mod endings;
 mod harness;
 mod messages;
+mod moving;
 mod privacy;
 #[path = "../log/proxy.rs"]
 mod proxy;

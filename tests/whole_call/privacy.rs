@@ -77,6 +77,12 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     house.speech.command(Fault::DropSockets);
     let call = call.ended().await;
     assert_eq!(call.said, ["Marzipan."]);
+    let left = [
+        ("CallSid", call.call_sid.as_str()),
+        ("To", NUMBER),
+        ("RecordingUrl", "https://api.twilio.com/Mirabelle"),
+    ];
+    assert_eq!(house.post("/twilio/voicemail", &left, Some(TOKEN)).await.0, 200);
     let row = house.row(&call.call_sid).await;
     assert!(row.lines().contains(&"Caller: I am Hieronymus."), "{:?}", row.lines());
     house.app.shut_down(std::future::ready(())).await;
@@ -84,7 +90,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     for told in [
         call.call_sid.as_str(),
-        "call ended",
+        "the caller is out",
         "engine lost",
         "media stream lost",
         "not signed",
@@ -110,6 +116,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "Archibald",
         "Wolpertinger",
         "Kumquat",
+        "Mirabelle",
         "86753",
         TOKEN,
         "sk-the-operators-key",
