@@ -20,4 +20,5 @@ mod proxy;
 mod refusals;
 mod stream;
 mod survival;
+mod transfers;
 mod webhook;
