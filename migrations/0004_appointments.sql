@@ -33,8 +33,9 @@ as $$
 $$;
 
 -- Books, or says why not:
---   booked   the appointment is there: a new one, or the one that this call of the function, or an
---            earlier one of the same telephone call, booked for the same person at the same time
+--   booked   the appointment is there: a new one; or the one that this call of the function booked
+--            before; or one that another call of it, in the same telephone call, booked for the same
+--            person at the same time, now with what was said last
 --   taken    something else is booked in that time
 -- Those who book with one agent pass one at a time: the lock lasts until the transaction ends, and
 -- each statement after it sees what those before have committed (at read committed, the default).
@@ -53,12 +54,14 @@ declare
     key text := p_call || ':' || p_engine_call;
 begin
     perform pg_advisory_xact_lock(hashtextextended(p_agent::text, 1));
-    if exists (
-        select from appointments a
-        where a.booking_key = key
-            or a.voice_agent_id = p_agent and a.status = 'pending' and a.schedule_time = p_start
-                and starts_with(a.booking_key, p_call || ':') and lower(a.name) = lower(p_name)
-    ) then
+    if exists (select from appointments a where a.booking_key = key) then
+        return 'booked';
+    end if;
+    update appointments a
+    set service = p_service, special_notes = coalesce(p_notes, a.special_notes)
+    where a.voice_agent_id = p_agent and a.status = 'pending' and a.schedule_time = p_start
+        and starts_with(a.booking_key, p_call || ':') and lower(a.name) = lower(p_name);
+    if found then
         return 'booked';
     end if;
     if exists (

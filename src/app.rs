@@ -18,7 +18,7 @@ use crate::aftercall::reconciler::Reconciler;
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
-use crate::functions::Toolbox;
+use crate::functions::{Toolbox, guard};
 use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
 use crate::line::registry::{Command, Registry};
@@ -146,6 +146,7 @@ impl App {
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
                 knowledge,
+                services: guard::Client::new(config.private_tool_urls)?,
                 twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
                 clock,
             }),

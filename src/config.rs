@@ -1,6 +1,8 @@
 //! Configuration: one struct, read once from the environment. A missing or malformed value stops
 //! the start with one line that names the variable, what was read and what is accepted.
 
+mod host_port;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
+
+pub use host_port::HostPort;
 
 /// Everything that `serve` can be told. Each field is one variable of the README's table.
 #[derive(Debug, Clone)]
@@ -34,6 +38,8 @@ pub struct Config {
     pub calls_max: usize,
     /// `DRAIN_SECONDS`: how long a shutdown waits for calls to end by themselves.
     pub drain: Duration,
+    /// `ALLOW_PRIVATE_TOOL_URLS`: where requests on an owner's behalf may go although private.
+    pub private_tool_urls: Vec<HostPort>,
     /// `PROMPTS_DIR`: templates that replace the built-in ones.
     pub prompts_dir: Option<PathBuf>,
     /// `RUST_LOG`: what is logged.
@@ -197,6 +203,13 @@ impl Config {
                 |text| text.parse().ok().filter(|n| *n <= 14_400).map(Duration::from_secs),
             )?
             .unwrap_or(Duration::from_secs(240)),
+            private_tool_urls: parsed(
+                source,
+                "ALLOW_PRIVATE_TOOL_URLS",
+                "a comma list of host:port such as localhost:9000,10.0.0.5:80",
+                HostPort::parse_list,
+            )?
+            .unwrap_or_default(),
             prompts_dir: parsed(source, "PROMPTS_DIR", "a directory that exists", |text| {
                 Some(PathBuf::from(text)).filter(|path| path.is_dir())
             })?,
@@ -318,6 +331,7 @@ mod tests {
             ("TWILIO_API_URL", "::"),
             ("MAX_CALLS", "0"),
             ("DRAIN_SECONDS", "-1"),
+            ("ALLOW_PRIVATE_TOOL_URLS", "localhost"),
             ("PROMPTS_DIR", "/no/such/directory"),
             ("RUST_LOG", "frontdesk=[["),
         ] {

@@ -1,9 +1,12 @@
 //! Lenient reading of what owners write: each value that cannot be used is reported by name, and
-//! its default is used.
+//! its default is used; a function with one is left out.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
+
+/// Where the paths of function rows begin.
+pub(super) const FUNCTIONS: &str = "functions.";
 
 /// A setting that is not used as it stands. Holds no value, which might be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +22,11 @@ pub struct SettingFault {
 impl fmt::Display for SettingFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, found, accepted } = self;
-        write!(f, "{path}: found {found}, accepted is {accepted}; the default is used")
+        let instead = match path.starts_with(FUNCTIONS) {
+            true => "the function is left out",
+            false => "the default is used",
+        };
+        write!(f, "{path}: found {found}, accepted is {accepted}; {instead}")
     }
 }
 
@@ -32,8 +39,12 @@ impl Faults {
     const MOST: usize = 50;
 
     pub(super) fn add(&mut self, path: String, found: &'static str, accepted: impl Into<String>) {
+        self.push(SettingFault { path, found, accepted: accepted.into() });
+    }
+
+    pub(super) fn push(&mut self, fault: SettingFault) {
         if self.0.len() < Self::MOST {
-            self.0.push(SettingFault { path, found, accepted: accepted.into() });
+            self.0.push(fault);
         }
     }
 }
@@ -51,6 +62,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
 }
 
 /// The fields of one object, or of none. `null` is the same as absent.
+#[derive(Clone)]
 pub(super) struct Fields<'v> {
     path: String,
     object: Option<&'v Map<String, Value>>,

@@ -1,14 +1,27 @@
-//! What an agent is: its settings, its hours and its prompt. Pure.
+//! What an agent is: its settings, its hours, its prompt and its functions. Pure.
 
+pub mod arguments;
+#[cfg(test)]
+mod arguments_tests;
 mod fault;
+pub mod flow;
+pub mod form;
+#[cfg(test)]
+mod form_tests;
+pub mod function;
+#[cfg(test)]
+mod function_tests;
 pub mod history;
 pub mod hours;
+pub mod json_api;
 pub mod phone_number;
 pub mod prompt;
 mod ring;
 pub mod settings;
+pub mod template;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,7 +31,9 @@ pub use fault::SettingFault;
 
 use crate::private::Private;
 use fault::Faults;
+use function::{FunctionSource, Functions};
 use hours::Hours;
+use phone_number::Region;
 use settings::{AgentSettings, WhenClosed};
 
 /// The longest appointment: a day. What claims to be longer is no length of an appointment.
@@ -49,6 +64,8 @@ pub struct Agent {
     pub business: Business,
     /// When that is open.
     pub hours: Hours,
+    /// What its owner lets it do.
+    pub functions: Functions,
     /// When the agent was made, in microseconds since 1970: of several with one number the newest
     /// answers.
     pub created_at_us: i64,
@@ -135,6 +152,8 @@ pub struct AgentSource {
     pub created_at_us: i64,
     /// The row of `business_details`, if there is one.
     pub business: Option<BusinessSource>,
+    /// The rows of `functions`, the oldest first.
+    pub functions: Vec<FunctionSource>,
 }
 
 /// A row of `business_details`, not yet checked.
@@ -161,7 +180,7 @@ pub struct BusinessSource {
 impl Agent {
     /// Checks what the rows say. What cannot be used is in [`Agent::faults`].
     pub fn new(source: AgentSource) -> Self {
-        let (settings, found) = AgentSettings::read(source.private_settings.reveal());
+        let (mut settings, found) = AgentSettings::read(source.private_settings.reveal());
         let mut faults = Faults(found);
         let business = source.business.unwrap_or_default();
         let schedule = business.operating_schedule.as_ref();
@@ -177,6 +196,9 @@ impl Agent {
             }
             normal
         });
+        let region = number.as_deref().and_then(Region::of);
+        let mut functions = Functions::read(source.functions, region, &mut faults);
+        settings.transfer_targets.append(&mut functions.targets);
         Self {
             id: source.id,
             name: source.name,
@@ -203,6 +225,7 @@ impl Agent {
                     .unwrap_or(60),
             },
             hours,
+            functions,
             created_at_us: source.created_at_us,
         }
     }

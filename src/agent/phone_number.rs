@@ -1,5 +1,8 @@
 //! Telephone numbers: one spelling for each.
 
+use phonenumber::country::Id;
+use phonenumber::metadata::DATABASE;
+
 /// A telephone number as E.164, `+` and 8 to 15 digits, however it was written: with spaces,
 /// hyphens, dots, brackets or `tel:`. `None` for anything else, such as `sip:` and `client:`.
 ///
@@ -25,6 +28,43 @@ pub fn normalise_e164(text: &str) -> Option<String> {
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     (8..=15).contains(&digits.len()).then(|| format!("+{digits}"))
+}
+
+/// A country whose callers say their numbers without a country code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region(Id);
+
+impl Region {
+    /// Where a number in E.164 belongs to. A number that the number plan does not know belongs to
+    /// the main one of the countries that share its code.
+    pub fn of(e164: &str) -> Option<Self> {
+        let number = phonenumber::parse(None, e164).ok()?;
+        if number.is_valid() {
+            return number.country().id().map(Self);
+        }
+        let countries = DATABASE.by_code(&number.code().value())?;
+        let main = countries.iter().find(|country| country.is_main_country_for_code());
+        main.or(countries.first())?.id().parse().ok().map(Self)
+    }
+}
+
+/// A telephone number as E.164, also one that is written as it is dialled in `region`.
+pub fn normalise_local(text: &str, region: Option<Region>) -> Option<String> {
+    const LONGEST: usize = 32;
+    let text = text.trim();
+    if let Some(number) = normalise_e164(text) {
+        return Some(number);
+    }
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, ' ' | '-' | '.' | '(' | ')' | '/');
+    let Region(country) = region?;
+    if text.len() > LONGEST || !text.chars().all(is_part) {
+        return None;
+    }
+    let number = phonenumber::parse(Some(country), text).ok()?;
+    let digits = u16::try_from(number.national().to_string().len()).ok()?;
+    let lengths = DATABASE.by_id(country.as_ref())?.descriptors().general().possible_length();
+    let is_possible = lengths.contains(&digits);
+    is_possible.then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
 
 /// The number that a caller can be known and called back by, as E.164; `None` where it is withheld.
@@ -65,6 +105,26 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(normalise_e164(written).as_deref(), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_understood_as_they_are_dialled_where_the_business_is() {
+        for (number, region, expected) in [
+            ("555 123-0001", Some("+15559870002"), Some("+15551230001")),
+            ("(555) 123.0001", Some("+15559870002"), Some("+15551230001")),
+            ("1 555 123 0001", Some("+15559870002"), Some("+15551230001")),
+            ("123-0001", Some("+15559870002"), None),
+            ("555 123 0001 22", Some("+15559870002"), None),
+            ("020 7946 0958", Some("+442079460000"), Some("+442079460958")),
+            ("+44 20 7946 0958", Some("+15559870002"), Some("+442079460958")),
+            ("+44 20 7946 0958", None, Some("+442079460958")),
+            ("555 123-0001", None, None),
+            ("five five five", Some("+15559870002"), None),
+            ("", Some("+15559870002"), None),
+        ] {
+            let region = region.map(|number| Region::of(number).expect("a region"));
+            assert_eq!(normalise_local(number, region).as_deref(), expected, "{number}");
         }
     }
 

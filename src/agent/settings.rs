@@ -348,7 +348,15 @@ fn read_number(value: &Value) -> Option<Private<String>> {
 }
 
 fn read_targets(root: &Fields<'_>, faults: &mut Faults) -> BTreeMap<String, Private<String>> {
-    let targets = root.section("transfer", &["targets"], faults).section("targets", &[], faults);
+    read_numbers(&root.section("transfer", &["targets"], faults), faults)
+}
+
+/// The numbers in `targets`, by their names.
+pub(super) fn read_numbers(
+    fields: &Fields<'_>,
+    faults: &mut Faults,
+) -> BTreeMap<String, Private<String>> {
+    let targets = fields.section("targets", &[], faults);
     let numbers = targets.all().filter_map(|(name, _)| {
         let number = targets.accept(name, ACCEPTED_NUMBER, faults, read_number)?;
         Some((name.clone(), number))

@@ -136,6 +136,21 @@ fn hours_that_meet_are_one_stretch_and_a_night_goes_on_after_midnight() {
 }
 
 #[test]
+fn hours_that_meet_where_the_clock_changes_are_one_stretch() {
+    let range = |open: &str, close: &str| json!({"open": open, "close": close});
+    for (meet, again, local) in [
+        ("01:30", "01:30", "2026-10-25T00:45"),
+        // The half hour in between is skipped.
+        ("01:15", "01:45", "2026-03-29T00:30"),
+    ] {
+        let day = json!({"sun": [range("00:00", meet), range(again, "04:00")]});
+        let hours = hours(day, "Europe/London");
+        let calendar = Calendar { hours: &hours, minutes: 60, now: LONG_AGO };
+        assert!(check(calendar, local, &[]).is_ok(), "{local}");
+    }
+}
+
+#[test]
 fn without_known_hours_any_hour_will_do_and_those_of_the_day_are_offered() {
     let hours = hours(json!({}), "UTC");
     let calendar = Calendar { hours: &hours, minutes: 60, now: LONG_AGO };

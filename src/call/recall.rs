@@ -31,13 +31,14 @@ pub(super) struct Recalls {
 }
 
 /// What the caller talks about in one turn.
+#[derive(Default)]
 struct Topic {
     turn: u32,
     /// How many recalls were started for it.
     recalls: u32,
     /// The last one: the stretch of speech whose words made it due, when, how many words the turn
     /// had, and the words but for case and punctuation.
-    newest: RecallId,
+    newest: Option<RecallId>,
     utterance: Utterance,
     asked_at: CallTime,
     words: usize,
@@ -60,22 +61,6 @@ struct Found {
 }
 
 impl Topic {
-    fn of(turn: u32) -> Self {
-        Self {
-            turn,
-            recalls: 0,
-            newest: RecallId(0),
-            utterance: Utterance::new(),
-            asked_at: CallTime::default(),
-            words: 0,
-            plain: String::new(),
-            in_flight: Vec::new(),
-            found: None,
-            failed: None,
-            gap_noted: false,
-        }
-    }
-
     /// Whether these words are worth another recall. `complete`: they will hardly change any more.
     fn is_news(&self, utterance: &str, text: &str, complete: bool, now: CallTime) -> bool {
         let plain = plain(tail(text));
@@ -114,7 +99,7 @@ impl Topic {
 
     /// Whether the last recall found nothing.
     fn found_nothing(&self) -> bool {
-        let nothing = |found: &Found| found.recall == self.newest && found.passages.is_empty();
+        let nothing = |found: &Found| Some(found.recall) == self.newest && found.passages.is_empty();
         self.found.as_ref().is_some_and(nothing)
     }
 
@@ -142,7 +127,7 @@ impl Recalls {
     /// The caller speaks in this turn.
     pub(super) fn begin(&mut self, turn: u32) {
         if self.topics.back().is_none_or(|topic| topic.turn < turn) {
-            self.topics.push_back(Topic::of(turn));
+            self.topics.push_back(Topic { turn, ..Topic::default() });
             self.topics.retain(|topic| topic.turn + 1 >= turn);
         }
     }
@@ -184,7 +169,7 @@ impl Call {
         let recall = RecallId(*issued);
         let query = tail(&text);
         topic.recalls += 1;
-        topic.newest = recall;
+        topic.newest = Some(recall);
         topic.utterance = utterance.to_owned();
         topic.asked_at = now;
         topic.words = count_words(&text);

@@ -1,22 +1,52 @@
-//! What tests of functions work with: a toolbox in which nothing answers.
+//! What tests of functions work with: a toolbox whose database and services are away.
 
 use std::sync::Arc;
 
-use super::Toolbox;
+use uuid::Uuid;
+
+use super::{Dialogues, FunctionCaller, FunctionRequest, Texts, Toolbox, guard};
+use crate::agent::Agent;
+use crate::call::FunctionRun;
 use crate::clock::Clock;
-use crate::config::{OpenAi, TwilioAccount};
+use crate::config::{HostPort, OpenAi, TwilioAccount};
 use crate::knowledge::Knowledge;
 use crate::store::Store;
 use crate::twilio::rest::TwilioRest;
 
-/// A toolbox whose Twilio is at `api_url`; nobody is at home at the database and at the service.
-pub(super) fn toolbox(api_url: &str, twilio: TwilioAccount) -> Toolbox {
-    let store = Store::at("postgres://nobody@localhost:1/nothing", 1).unwrap();
-    let service = OpenAi { api_key: None, base_url: "http://localhost:1/v1".parse().unwrap() };
+/// A toolbox that may reach these services although they are private, and nothing else.
+pub(super) fn toolbox(services: Vec<HostPort>) -> Toolbox {
+    let nowhere = || "http://localhost:1/".parse().expect("a URL");
+    let store = Store::at("postgres://nobody@localhost:1/nothing", 1).expect("an address");
+    let openai = OpenAi { api_key: None, base_url: nowhere() };
+    let account =
+        TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) };
     Toolbox {
-        knowledge: Arc::new(Knowledge::new(store.clone(), &service, "none").unwrap()),
+        knowledge: Arc::new(Knowledge::new(store.clone(), &openai, "model").expect("a client")),
         store,
-        twilio: TwilioRest::new(api_url.parse().unwrap(), twilio).unwrap(),
+        services: guard::Client::new(services).expect("a client"),
+        twilio: TwilioRest::new(nowhere(), account).expect("a client"),
         clock: Clock::real(),
+    }
+}
+
+/// A call from this number to an agent.
+pub(super) fn caller(agent: Agent, from: &str) -> FunctionCaller {
+    FunctionCaller {
+        agent: Arc::new(agent),
+        call_log_id: Uuid::from_u128(1),
+        call_sid: "CA1".to_owned(),
+        caller: from.to_owned().into(),
+        texts: Texts::default(),
+        dialogues: Dialogues::default(),
+    }
+}
+
+/// A wish of the model's.
+pub(super) fn request(name: &str, engine_call_id: &str, arguments: &str) -> FunctionRequest {
+    FunctionRequest {
+        run: FunctionRun(1),
+        engine_call_id: engine_call_id.to_owned(),
+        name: name.to_owned(),
+        arguments: arguments.to_owned(),
     }
 }

@@ -1,6 +1,5 @@
 //! What messages accept, and that no text is sent twice.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +10,7 @@ use crate::agent::AgentSource;
 use crate::call::FunctionRun;
 use crate::clock::{self, within};
 use crate::config::TwilioAccount;
-use crate::functions::fixture::toolbox;
+use crate::functions::fixture;
 
 const TAKEN: &str = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
 const OPTED_OUT: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 14\r\n\
@@ -23,13 +22,7 @@ fn agent(number: Option<&str>) -> Agent {
 }
 
 fn caller(from: &str) -> FunctionCaller {
-    FunctionCaller {
-        agent: Arc::new(agent(Some("+15559870002"))),
-        call_log_id: uuid::Uuid::nil(),
-        call_sid: "CA1".into(),
-        caller: from.to_owned().into(),
-        texts: Texts::default(),
-    }
+    fixture::caller(agent(Some("+15559870002")), from)
 }
 
 fn request(engine_call_id: &str) -> FunctionRequest {
@@ -43,6 +36,11 @@ fn request(engine_call_id: &str) -> FunctionRequest {
 
 fn account() -> TwilioAccount {
     TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) }
+}
+
+fn toolbox(api_url: &str, twilio: TwilioAccount) -> Toolbox {
+    let twilio = TwilioRest::new(api_url.parse().unwrap(), twilio).unwrap();
+    Toolbox { twilio, ..fixture::toolbox(Vec::new()) }
 }
 
 /// A server that gives each connection the next answer, an empty one being none at all; what it

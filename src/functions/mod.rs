@@ -1,10 +1,21 @@
 //! What the agent can do for a caller, as the model sees it and as it is carried out.
 
 mod appointments;
+mod dialogue;
+mod dispatch;
 #[cfg(test)]
 mod fixture;
+pub mod guard;
+mod json_api;
 mod knowledge;
 mod messages;
+mod offers;
+mod secrets;
+mod shorten;
+#[cfg(test)]
+mod test_service;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::future::Future;
@@ -16,21 +27,26 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::agent::Agent;
+use crate::agent::phone_number::normalise_e164;
+use crate::agent::template::Facts;
 use crate::call::{Event, FunctionRun, LogEvent, Then};
 use crate::clock::{self, Clock};
-use crate::engine::FunctionSignature;
 use crate::knowledge::Knowledge;
 use crate::private::Private;
 use crate::store::Store;
 use crate::twilio::rest::TwilioRest;
 
+pub use dialogue::Dialogues;
 pub use messages::Texts;
+pub use offers::signatures;
 
 /// A function at work; it ends with `Event::FunctionDone`.
 pub type Running = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 /// How long any function may take. The core waits a little longer before it answers for it.
 const RUN_LIMIT: Duration = Duration::from_secs(25);
+/// The most that the model is told of a function, bytes of JSON.
+const OUTPUT_BYTES_MAX: usize = 4096;
 
 /// What functions work with. One for all calls of a process.
 #[derive(Debug)]
@@ -39,6 +55,8 @@ pub struct Toolbox {
     pub store: Store,
     /// What businesses have written down.
     pub knowledge: Arc<Knowledge>,
+    /// What reaches the services of owners.
+    pub services: guard::Client,
     /// Twilio's REST interface.
     pub twilio: TwilioRest,
     /// The time that calls live in.
@@ -58,6 +76,23 @@ pub struct FunctionCaller {
     pub caller: Private<String>,
     /// The texts that were sent to them.
     pub texts: Texts,
+    /// How far forms and flows have come.
+    pub dialogues: Dialogues,
+}
+
+impl FunctionCaller {
+    /// What templates may say of the call.
+    fn facts(&self) -> Facts {
+        Facts {
+            // What is not a number is the caller's choice of words.
+            caller: normalise_e164(self.caller.reveal()).unwrap_or_default(),
+            call_id: self.call_log_id.to_string(),
+            call_sid: self.call_sid.clone(),
+            agent_id: self.agent.id.to_string(),
+            agent_name: self.agent.name.clone(),
+            agent_number: self.agent.number.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// What is to be carried out.
@@ -105,10 +140,11 @@ impl Outcome {
     }
 
     fn event(self, run: FunctionRun) -> Event {
+        let (output, _) = shorten::shorten(self.output, OUTPUT_BYTES_MAX);
         Event::FunctionDone {
             run,
             ok: self.ok,
-            output: self.output.to_string(),
+            output: output.to_string(),
             row: self.row.map(|row| row.to_string()),
             then: self.then,
             note: self.note,
@@ -116,65 +152,26 @@ impl Outcome {
     }
 }
 
-/// What the model may call.
-pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
-    let end_call = FunctionSignature {
-        name: "end_call".into(),
-        description: "Hang up. Say goodbye first, in the same reply. Use it only when the caller \
-                      has said goodbye or clearly has nothing more to ask."
-            .into(),
-        parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
-    };
-    let mut signatures = vec![end_call, knowledge::signature(), messages::take_message_signature()];
-    signatures.extend(messages::send_sms_signature(agent, &toolbox.twilio));
-    signatures.extend(transfer::signature(agent));
-    signatures.extend(appointments::signatures());
-    signatures
-}
-
-/// Carries out a function. `end_call` never comes here: the core does it.
+/// Carries out a function. What was begun goes on when the result is not waited for any more: the
+/// caller may hang up while a form is handed in.
 pub fn run(
     toolbox: &Arc<Toolbox>,
     caller: &Arc<FunctionCaller>,
     request: FunctionRequest,
 ) -> Running {
     let (toolbox, caller) = (Arc::clone(toolbox), Arc::clone(caller));
+    let run = request.run;
+    let row = offers::row(&caller.agent, &request.name).map(|function| function.id);
+    let task = clock::spawn(async move {
+        let working = Box::pin(dispatch::carry_out(&toolbox, &caller, &request));
+        clock::within(RUN_LIMIT, working).await
+    });
     Box::pin(async move {
-        let run = request.run;
-        let outcome = clock::within(RUN_LIMIT, carry_out(&toolbox, &caller, &request)).await;
-        outcome
-            .unwrap_or_else(|| Outcome::refused("it took too long and may not be done"))
-            .event(run)
+        let outcome = match task.await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Outcome::refused("it took too long; whether it was done is not known"),
+            Err(_) => Outcome::refused("it failed; whether it was done is not known"),
+        };
+        Outcome { row: outcome.row.or(row), ..outcome }.event(run)
     })
-}
-
-async fn carry_out(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
-    request: &FunctionRequest,
-) -> Outcome {
-    let arguments: Value = serde_json::from_str(&request.arguments).unwrap_or_default();
-    match request.name.as_str() {
-        knowledge::SEARCH_KNOWLEDGE => {
-            knowledge::search_knowledge(toolbox, caller, request, &arguments).await
-        }
-        "take_message" => messages::take_message(toolbox, caller, request, &arguments).await,
-        "send_sms" => messages::send_sms(toolbox, caller, request, &arguments).await,
-        transfer::NAME => transfer::transfer_call(&caller.agent, &arguments),
-        "check_availability" => {
-            appointments::check_availability(toolbox, caller, request, &arguments).await
-        }
-        "book_appointment" => {
-            appointments::book_appointment(toolbox, caller, request, &arguments).await
-        }
-        "reschedule_appointment" => {
-            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
-        }
-        "cancel_appointment" => {
-            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
-        }
-        name => {
-            Outcome::refused(format!("there is no function called {name}; do not call it again"))
-        }
-    }
 }

@@ -3,19 +3,16 @@
 
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::{FunctionCaller, Outcome};
 use crate::agent::Agent;
 use crate::call::{Then, TransferTarget};
 use crate::engine::FunctionSignature;
-
-/// The function's name.
-pub(super) const NAME: &str = "transfer_call";
 
 /// The function as the model sees it; `None` for an agent that can put nobody through.
 pub(super) fn signature(agent: &Agent) -> Option<FunctionSignature> {
     let names: Vec<&String> = agent.settings.transfer_targets.keys().collect();
     (!names.is_empty()).then(|| FunctionSignature {
-        name: NAME.into(),
+        name: "transfer_call".into(),
         description: "Put the caller through to somebody else, and leave the call. Use it when the \
                       caller asks for that, or needs what only they can do."
             .into(),
@@ -31,8 +28,8 @@ pub(super) fn signature(agent: &Agent) -> Option<FunctionSignature> {
 }
 
 /// Has the call put through, once the agent has said so.
-pub(super) fn transfer_call(agent: &Agent, arguments: &Value) -> Outcome {
-    let targets = &agent.settings.transfer_targets;
+pub(super) fn transfer_call(caller: &FunctionCaller, arguments: &Value) -> Outcome {
+    let targets = &caller.agent.settings.transfer_targets;
     let asked = arguments["target"].as_str().unwrap_or_default().trim();
     let found = targets.get_key_value(asked).or_else(|| {
         targets.iter().find(|(name, _)| name.trim().to_lowercase() == asked.to_lowercase())
@@ -52,19 +49,22 @@ pub(super) fn transfer_call(agent: &Agent, arguments: &Value) -> Outcome {
 mod tests {
     use super::*;
     use crate::agent::AgentSource;
+    use crate::functions::fixture;
 
-    fn agent(targets: Value) -> Agent {
-        Agent::new(AgentSource {
+    fn caller(targets: Value) -> FunctionCaller {
+        let agent = Agent::new(AgentSource {
+            status: "active".to_owned(),
             private_settings: json!({"transfer": {"targets": targets}}).into(),
             ..AgentSource::default()
-        })
+        });
+        fixture::caller(agent, "+15551230001")
     }
 
     #[test]
     fn a_target_is_found_by_its_name_and_its_number_is_the_owner_s() {
-        let agent = agent(json!({"Sales": "+1 (555) 000-3333"}));
+        let caller = caller(json!({"Sales": "+1 (555) 000-3333"}));
         for asked in ["Sales", " sales "] {
-            let outcome = transfer_call(&agent, &json!({"target": asked}));
+            let outcome = transfer_call(&caller, &json!({"target": asked}));
             let number = "+15550003333".to_owned();
             let target = TransferTarget { name: "Sales".to_owned(), number };
             assert_eq!(outcome.then, Some(Then::Transfer(target)), "{asked}");
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn nothing_but_a_named_target_can_be_dialled() {
-        let agent = agent(json!({"Sales": "+15550003333", "Desk": "+15550004444", "Bad": "911"}));
+        let caller = caller(json!({"Sales": "+15550003333", "Desk": "+15550004444", "Bad": "911"}));
         for arguments in [
             json!({"target": "+15559999999"}),
             json!({"target": "Bad"}),
@@ -83,7 +83,7 @@ mod tests {
             json!({"target": 7}),
             json!(null),
         ] {
-            let outcome = transfer_call(&agent, &arguments);
+            let outcome = transfer_call(&caller, &arguments);
             assert_eq!((outcome.ok, outcome.then), (false, None), "{arguments}");
             let error = outcome.output["error"].as_str().unwrap();
             assert!(error.contains("Desk, Sales") && !error.contains("555"), "{error}");
@@ -92,9 +92,9 @@ mod tests {
 
     #[test]
     fn the_model_is_offered_names_only_and_nothing_without_targets() {
-        let offered = signature(&agent(json!({"Sales": "+15550003333"}))).unwrap();
+        let offered = signature(&caller(json!({"Sales": "+15550003333"})).agent).unwrap();
         assert_eq!(offered.parameters["properties"]["target"]["enum"], json!(["Sales"]));
         assert!(!offered.parameters.to_string().contains("555"));
-        assert!(signature(&agent(json!({"Bad": "911"}))).is_none());
+        assert!(signature(&caller(json!({"Bad": "911"})).agent).is_none());
     }
 }

@@ -18,9 +18,12 @@ use crate::store::{Store, StoreError};
 const SEARCH_LIMIT: Duration = Duration::from_secs(3);
 /// The most of a passage that is given to the engine.
 const PASSAGE_MAX_BYTES: usize = 2_000;
-/// Agents of which it is remembered whether they have passages, and for how long.
+/// Agents of which it is remembered whether they have passages.
 const AGENTS_MAX: u64 = 100_000;
-const STALE_AFTER: Duration = Duration::from_secs(2);
+/// How long it is remembered that there are some: looking costs a search.
+const SOME_FOR: Duration = Duration::from_secs(60);
+/// How long it is remembered that there are none: an owner who adds some wants to hear them.
+const NONE_FOR: Duration = Duration::from_secs(2);
 /// How long the database may take to say it. The engine is dialled after that.
 const CHECK_LIMIT: Duration = Duration::from_millis(250);
 
@@ -54,6 +57,12 @@ struct Known {
     since: Stopwatch,
 }
 
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < if self.has_passages { SOME_FOR } else { NONE_FOR }
+    }
+}
+
 impl Knowledge {
     /// Over the agents' tables in `store`; `model` of `service` makes the embeddings.
     ///
@@ -70,7 +79,7 @@ impl Knowledge {
     pub async fn is_there(&self, agent: Uuid, may_ask: bool) -> bool {
         let known = self.known.get(&agent);
         if let Some(known) = known
-            && known.since.elapsed() < STALE_AFTER
+            && known.is_fresh()
         {
             return known.has_passages;
         }

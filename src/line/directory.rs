@@ -9,9 +9,10 @@ use moka::sync::Cache;
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::agent::function::FunctionSource;
 use crate::agent::{Agent, AgentSource, BusinessSource, Status};
 use crate::clock::{self, Clock};
-use crate::store::{AgentRow, ChangeEvent, Changes, Store, StoreError};
+use crate::store::{AgentRow, ChangeEvent, Changes, FunctionRow, Store, StoreError};
 
 /// The most numbers that are remembered.
 const NUMBERS_MAX: u64 = 100_000;
@@ -230,5 +231,20 @@ fn source(row: AgentRow) -> AgentSource {
             operating_schedule: business.operating_schedule,
             timezone: business.timezone,
         }),
+        functions: row.functions.into_iter().map(function).collect(),
+    }
+}
+
+fn function(row: FunctionRow) -> FunctionSource {
+    FunctionSource {
+        id: row.id,
+        kind: row.kind,
+        data: row.data.into_inner(),
+        is_active: row.is_active,
+        name: row.name,
+        purpose: row.purpose,
+        trigger_reason: row.trigger_reason,
+        variables: row.variables.into_inner(),
+        saves: row.save_data,
     }
 }

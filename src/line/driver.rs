@@ -24,7 +24,7 @@ use crate::agent::history::History;
 use crate::call::{Call, CallRecord, CallTime, Event, ReplyId, Said, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::{FunctionCaller, Running, Texts};
+use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
 use crate::private::Private;
 use crate::socket::WRITE_LIMIT;
 
@@ -121,6 +121,7 @@ impl Line {
             call_sid: opening.call_sid.clone(),
             caller: opening.caller.clone(),
             texts: Texts::default(),
+            dialogues: Dialogues::default(),
         });
         let settings = opening.agent.settings.call_settings(has_knowledge);
         let mut line = Self {

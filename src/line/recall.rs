@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
-use futures_util::future::{AbortHandle, abortable};
+use futures_util::future::{AbortHandle, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use metrics::{counter, histogram};
 use tracing::Instrument;
@@ -24,7 +23,7 @@ const RECALLS_MAX: usize = 3;
 /// A call's look-ups.
 #[derive(Default)]
 pub(super) struct Recalls {
-    running: FuturesUnordered<Pin<Box<dyn Future<Output = (RecallId, Recollection)> + Send>>>,
+    running: FuturesUnordered<BoxFuture<'static, (RecallId, Recollection)>>,
     /// Those that run, oldest first.
     handles: VecDeque<(RecallId, AbortHandle)>,
 }

@@ -1,5 +1,6 @@
 //! Agents and their businesses, as the rows have them. What they mean is for `agent`.
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -33,6 +34,33 @@ pub struct AgentRow {
     pub created_at_us: i64,
     /// Its row of `business_details`.
     pub business: Option<BusinessRow>,
+    /// Its rows of `functions`, the oldest first.
+    pub functions: Vec<FunctionRow>,
+}
+
+/// A row of `functions`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FunctionRow {
+    /// `id`.
+    pub id: Uuid,
+    /// `type`.
+    pub kind: Option<String>,
+    /// `data`, of any shape; null when it cannot be held.
+    #[serde(deserialize_with = "json_in_text")]
+    pub data: Private<Value>,
+    /// `is_active`.
+    pub is_active: Option<bool>,
+    /// `name`.
+    pub name: Option<String>,
+    /// `purpose`.
+    pub purpose: Option<String>,
+    /// `trigger_reason`.
+    pub trigger_reason: Option<String>,
+    /// `variables`, of any shape; null when it cannot be held.
+    #[serde(deserialize_with = "json_in_text")]
+    pub variables: Private<Value>,
+    /// `save_data`.
+    pub save_data: bool,
 }
 
 /// A row of `business_details`.
@@ -71,7 +99,13 @@ macro_rules! agent_query {
                 b.id is not null as has_business, b.business_name, b.business_phone,
                 b.type_of_business, b.additional_context, b.business_summary,
                 b.default_appointment_length, b.operating_schedule::text as operating_schedule,
-                b.business_timezone
+                b.business_timezone,
+                array(select json_build_object('id', f.id, 'kind', f.type, 'data', f.data::text,
+                        'is_active', f.is_active, 'name', f.name, 'purpose', f.purpose,
+                        'trigger_reason', f.trigger_reason, 'variables', f.variables::text,
+                        'save_data', coalesce(f.save_data, false))::text
+                    from functions f where f.assistant_id = a.id
+                    order by f.created_at, f.id limit 200) as functions
             from voice_agents a left join business_details b on b.voice_agent_id = a.id "#,
             $rest
         )
@@ -129,7 +163,29 @@ fn agent(row: &PgRow) -> sqlx::Result<AgentRow> {
         take_over_timeout: row.try_get("takeOverTimeout")?,
         created_at_us: row.try_get::<Option<i64>, _>("created_at_us")?.unwrap_or_default(),
         business: if row.try_get("has_business")? { Some(business(row)?) } else { None },
+        functions: functions(row)?,
     })
+}
+
+/// A row that cannot be read is left out and reported: the agent answers without it.
+fn functions(row: &PgRow) -> sqlx::Result<Vec<FunctionRow>> {
+    let texts: Vec<String> = row.try_get("functions")?;
+    let readable = texts.iter().filter_map(|text| match serde_json::from_str(text) {
+        Ok(function) => Some(function),
+        Err(_) => {
+            tracing::error!("a function's row cannot be read and is left out");
+            None
+        }
+    });
+    Ok(readable.collect())
+}
+
+fn json_in_text<'d, D>(deserializer: D) -> std::result::Result<Private<Value>, D::Error>
+where
+    D: Deserializer<'d>,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(lenient_json(text).unwrap_or_default().into())
 }
 
 fn business(row: &PgRow) -> sqlx::Result<BusinessRow> {

@@ -12,6 +12,9 @@ use crate::private::Private;
 /// The most appointments that are read of one caller.
 const CALLERS_APPOINTMENTS: i64 = 20;
 
+/// How much is read of a text that anybody may have written.
+const READ_CHARACTERS: i32 = 200;
+
 /// Which call of a function does something: what it did is done once, however often it is tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {
@@ -156,7 +159,7 @@ impl Store {
         deed: &Deed,
     ) -> Result<Vec<Appointment>> {
         let rows = sqlx::query(
-            "select id, name, service, duration_minutes,
+            "select id, left(name, $6) as name, left(service, $6) as service, duration_minutes,
                 (extract(epoch from schedule_time) * 1000000)::bigint as start_us,
                 coalesce(change_key = $4, false) as is_changed
             from appointments
@@ -164,13 +167,14 @@ impl Store {
                 and isfinite(schedule_time)
                 and (change_key = $4 or status = 'pending' and schedule_time
                     > timestamptz 'epoch' + $3::bigint * interval '1 microsecond')
-            order by schedule_time limit $5",
+            order by is_changed desc, schedule_time limit $5",
         )
         .bind(agent_id)
         .bind(e164.reveal())
         .bind(now_us)
         .bind(deed.key())
         .bind(CALLERS_APPOINTMENTS)
+        .bind(READ_CHARACTERS)
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(appointment).collect()

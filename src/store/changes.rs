@@ -135,13 +135,14 @@ fn decode(payload: &str) -> Option<Change> {
         data: Value,
     }
     let Notice { operation, table, data } = serde_json::from_str(payload).ok()?;
-    let agent_column = match table.as_str() {
-        "voice_agents" => "id",
-        "functions" => "assistant_id",
-        _ => "voice_agent_id",
+    let agent_columns: &[&str] = match table.as_str() {
+        "voice_agents" => &["id"],
+        // Truncated, every table's notice says voice_agent_id.
+        "functions" => &["assistant_id", "voice_agent_id"],
+        _ => &["voice_agent_id"],
     };
     let text = |column: &str| data.get(column).and_then(Value::as_str);
-    let agent_id = text(agent_column).and_then(|id| id.parse().ok());
+    let agent_id = agent_columns.iter().find_map(|column| text(column)?.parse().ok());
     let number = text("twilio_phone_number").map(|number| Private::new(number.to_owned()));
     Some(Change { table, operation, agent_id, number })
 }
@@ -173,6 +174,8 @@ mod tests {
             r#"{{"operation":"DELETE","table":"functions","data":{{"assistant_id":"{id}"}}}}"#
         );
         assert_eq!(decode(&function).unwrap().agent_id, Some(id.parse().unwrap()));
+        let truncated = function.replace("assistant_id", "voice_agent_id");
+        assert_eq!(decode(&truncated).unwrap().agent_id, Some(id.parse().unwrap()));
         assert_eq!(decode("hello"), None);
         assert_eq!(decode(r#"{"operation":"DELETE","table":"functions"}"#).unwrap().agent_id, None);
     }

@@ -11,6 +11,7 @@ mod changes;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod events;
+mod functions;
 mod history;
 mod instances;
 pub mod migrate;
@@ -19,7 +20,7 @@ mod passages;
 pub mod sample;
 mod shown;
 
-pub use agents::{AgentRow, BusinessRow};
+pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use appointments::{Appointment, Deed, NewAppointment, Placement};
 pub use calls::{
     Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall,
@@ -27,6 +28,7 @@ pub use calls::{
 };
 pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
+pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat};
 pub use outings::Outing;
 pub use passages::PassageRow;

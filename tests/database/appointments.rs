@@ -109,7 +109,7 @@ fn appointment(
         minutes,
         name: name.to_owned().into(),
         phone: CALLER.to_owned().into(),
-        service: "Check-up".to_owned().into(),
+        service: format!("Check-up for {name}").into(),
         notes: None,
     }
 }
@@ -145,6 +145,7 @@ async fn what_is_tried_again_is_done_once() {
     let asked_again = Deed { engine_call_id: "call_2".to_owned(), ..first.clone() };
     assert_eq!(bench.book_as(asked_again.clone(), 0, "ANA").await, Placement::Placed);
     assert_eq!(bench.count("true").await, 1, "and each time it is the one appointment");
+    assert_eq!(bench.count("service = 'Check-up for ANA'").await, 1, "with what was said last");
 
     assert_eq!(bench.book_as(asked_again, 0, "Leo").await, Placement::Taken, "somebody else");
     assert_eq!(bench.book_as(deed(), 0, "Ana").await, Placement::Taken, "another telephone call");

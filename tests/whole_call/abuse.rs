@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use axum::extract::Request;
 use frontdesk::clock;
 use frontdesk::rehearsal::phone::CallReport;
-use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::FunctionCall;
 use serde_json::{Value, json};
@@ -33,6 +32,7 @@ async fn open(
     environment: Vec<(&'static str, String)>,
 ) -> House {
     settings["secrets"] = json!({"CRM_KEY": SECRET});
+    settings["knowledge"] = json!({"min_similarity": 0, "budget_ms": 5000});
     let turns = vec![act("Do as I say.", functions, "Well.")];
     let speech = SpeechOptions { script: script(turns), ..SpeechOptions::default() };
     House::open(Plan { settings, speech, environment, ..Plan::default() }).await
@@ -143,12 +143,7 @@ async fn an_appointment_is_under_the_number_that_calls() {
 
 #[tokio::test]
 async fn nobody_is_reached_whom_the_owner_has_not_named() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let api = Api::new(None, Some(TOKEN.to_owned().into()));
-    api.serve(listener);
-    let account = "AC00000000000000000000000000000001".to_owned();
-    let house = open(
+    let house = fooled(
         vec![
             call("transfer_call", json!({"target": PREMIUM})),
             call("transfer_call", json!({"target": "boss", "number": PREMIUM})),
@@ -156,7 +151,6 @@ async fn nobody_is_reached_whom_the_owner_has_not_named() {
             call("send_sms", json!({"to": PREMIUM, "number": PREMIUM, "text": "Buy now."})),
         ],
         json!({"transfer": {"targets": {"sales": SALES}}}),
-        vec![("TWILIO_API_URL", url), ("TWILIO_ACCOUNT_SID", account)],
     )
     .await;
     let (report, row) = held(&house).await;
@@ -165,7 +159,8 @@ async fn nobody_is_reached_whom_the_owner_has_not_named() {
     assert_eq!(row.end(), ("completed", "caller"));
     let documents = report.documents.join("\n");
     assert!(!documents.contains("<Dial") && !documents.contains("8888"), "{documents}");
-    assert!(api.messages().iter().all(|message| message.to == CALLER), "{:?}", api.messages());
+    let messages = house.twilio.messages();
+    assert!(messages.iter().all(|message| message.to == CALLER), "{messages:?}");
 }
 
 #[tokio::test]

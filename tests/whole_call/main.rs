@@ -12,6 +12,7 @@ mod conversation;
 mod database;
 mod endings;
 mod harness;
+mod knowledge;
 mod messages;
 mod moving;
 mod privacy;

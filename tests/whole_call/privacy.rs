@@ -41,6 +41,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "transfer": {"targets": {"Rumpelstilz": "+15559990003"}},
         "webhook": {"url": "https://hooks.example.com", "secret": "webhook-secret"},
         "secrets": {"CRM_KEY": "crm-secret"},
+        "knowledge": {"budget_ms": 5000},
         // Bad settings are reported by name, not by value.
         "voice": "?Quixotic?",
         "fallback": {"kind": "forward", "number": "555-Xylophone", "message": "Marzipan."},
@@ -54,6 +55,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
             house.agent
         ))
         .await;
+    house.learn(&["I am Mandragora."]).await;
     let mut unsigned = house.options();
     unsigned.webhook_fault = WebhookFault::WrongSignature;
     house.place(unsigned, vec![]).ended().await;
@@ -85,6 +87,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     assert_eq!(house.post("/twilio/voicemail", &left, Some(TOKEN)).await.0, 200);
     let row = house.row(&call.call_sid).await;
     assert!(row.lines().contains(&"Caller: I am Hieronymus."), "{:?}", row.lines());
+    assert_eq!(row.metadata()["turns"][0]["chunks"][0]["id"], 1);
     house.app.shut_down(std::future::ready(())).await;
 
     let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
@@ -117,6 +120,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "Wolpertinger",
         "Kumquat",
         "Mirabelle",
+        "Mandragora",
         "86753",
         TOKEN,
         "sk-the-operators-key",

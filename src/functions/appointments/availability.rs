@@ -33,7 +33,7 @@ pub(in crate::functions) async fn check_availability(
     };
     let wanted = desk.near(asked.wanted());
     let (around_from, around_until) = desk.around(wanted);
-    let span = (around_from, around_until.max(desk.near(asked.end())));
+    let span = (around_from, around_until.max(asked.span(&desk).1));
     let minutes = desk.usual_minutes();
     match desk.busy(span, minutes, None).await {
         Ok(busy) => Outcome::done(asked.answer(&desk, span, &busy)),
@@ -65,9 +65,11 @@ impl Asked {
         self.first.to_datetime(self.time.unwrap_or(Time::midnight()))
     }
 
-    /// The midnight after the last day.
-    fn end(&self) -> DateTime {
-        self.first.saturating_add(self.days.days()).to_datetime(Time::midnight())
+    /// From the first day's midnight to the one after the last day.
+    fn span(&self, desk: &Desk<'_>) -> (Timestamp, Timestamp) {
+        let end = self.first.saturating_add(self.days.days());
+        let midnight = |date: Date| desk.near(date.to_datetime(Time::midnight()));
+        (midnight(self.first), midnight(end))
     }
 
     fn answer(&self, desk: &Desk<'_>, span: (Timestamp, Timestamp), busy: &[Busy]) -> Value {
@@ -75,8 +77,8 @@ impl Asked {
         let calendar = desk.calendar(minutes);
         let free = match self.time {
             None => {
-                let first = desk.near(self.first.to_datetime(Time::midnight()));
-                calendar.free(first, desk.near(self.end()), busy)
+                let (first, end) = self.span(desk);
+                calendar.free(first, end, busy)
             }
             Some(time) => {
                 let days = self.first.series(1.day()).take(self.days.unsigned_abs() as usize);
@@ -109,11 +111,17 @@ impl Asked {
 
     /// Why there is nothing, and what the offers are then.
     fn nothing_free(&self, desk: &Desk<'_>, busy: &[Busy]) -> String {
-        let why = self.time.filter(|_| self.days == 1).and_then(|_| {
-            let why = desk.calendar(desk.usual_minutes()).check(self.wanted(), busy).err()?;
-            Some(desk.reason(why, self.wanted(), desk.usual_minutes()))
-        });
-        let why = why.unwrap_or_else(|| "nothing is free then".to_owned());
+        let minutes = desk.usual_minutes();
+        let calendar = desk.calendar(minutes);
+        let (first, end) = self.span(desk);
+        let why = match (self.time, calendar.check(self.wanted(), busy)) {
+            (Some(_), Err(why)) if self.days == 1 => desk.reason(why, self.wanted(), minutes),
+            (Some(_), _) => "that time is free on none of these days".to_owned(),
+            (None, _) if calendar.free(first, end, &[]).is_empty() => {
+                "the business is closed then, or it is too late for that".to_owned()
+            }
+            (None, _) => "everything is taken then".to_owned(),
+        };
         format!("{why}; the offers are the nearest times that are free")
     }
 }

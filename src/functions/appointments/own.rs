@@ -105,7 +105,7 @@ async fn find(desk: &Desk<'_>, arguments: &Value) -> Result<Appointment, Outcome
     if let Some(at) = found.iter().position(|appointment| appointment.is_changed) {
         return Ok(found.swap_remove(at));
     }
-    wanted.choose(desk, found)
+    wanted.choose(desk, found).map_err(|unclear| unclear.outcome(desk))
 }
 
 /// What the caller says of an appointment.
@@ -125,7 +125,7 @@ impl Wanted {
     }
 
     /// Of the caller's appointments, the one that fits.
-    fn choose(&self, desk: &Desk<'_>, found: Vec<Appointment>) -> Result<Appointment, Outcome> {
+    fn choose(&self, desk: &Desk<'_>, found: Vec<Appointment>) -> Result<Appointment, Unclear> {
         let fits: Vec<_> = found
             .into_iter()
             .map(|appointment| (fit(&self.name, appointment.name.reveal()), appointment))
@@ -133,18 +133,16 @@ impl Wanted {
             .collect();
         let best = fits.iter().map(|(fit, _)| *fit).max();
         let named = fits.into_iter().filter(|(fit, _)| Some(*fit) == best);
-        let named: Vec<Appointment> = named.map(|(_, appointment)| appointment).collect();
-        let (mut then, other): (Vec<_>, Vec<_>) =
-            named.into_iter().partition(|appointment| self.is_then(desk, appointment));
-        match then.len() {
-            0 if other.is_empty() => Err(Outcome::refused(NOT_FOUND)),
-            0 => Err(choices(desk, "the caller has none at that time, but", &other)),
-            1 => Ok(then.remove(0)),
-            // Written down twice: nobody can say which.
-            _ if then.iter().all(|other| told(desk, other) == told(desk, &then[0])) => {
-                Ok(then.remove(0))
-            }
-            _ => Err(choices(desk, "the caller has several:", &then)),
+        let (mut then, other): (Vec<_>, Vec<_>) = named
+            .map(|(_, appointment)| appointment)
+            .partition(|appointment| self.is_then(desk, appointment));
+        // Of what was written down twice nobody can say which.
+        let is_one = then.iter().all(|other| told(desk, other) == told(desk, &then[0]));
+        match (then.is_empty(), other.is_empty()) {
+            (true, true) => Err(Unclear::None),
+            (true, false) => Err(Unclear::OtherTimes(other)),
+            (false, _) if is_one => Ok(then.swap_remove(0)),
+            (false, _) => Err(Unclear::Several(then)),
         }
     }
 
@@ -157,14 +155,31 @@ impl Wanted {
     }
 }
 
-/// Asks which of the caller's own appointments is meant.
-fn choices(desk: &Desk<'_>, what: &str, own: &[Appointment]) -> Outcome {
-    let mut outcome = Outcome::refused(format!(
-        "{what} these. Nothing was changed; ask which one is meant, and give its date and time"
-    ));
-    let told = own.iter().take(CHOICES).map(|appointment| told(desk, appointment));
-    outcome.output["appointments"] = told.collect();
-    outcome
+/// Why it is not known which appointment is meant.
+enum Unclear {
+    /// The caller has none under the name.
+    None,
+    /// The caller has some, at other times than was said.
+    OtherTimes(Vec<Appointment>),
+    /// Several fit.
+    Several(Vec<Appointment>),
+}
+
+impl Unclear {
+    /// Asks, with the caller's own appointments to choose from.
+    fn outcome(self, desk: &Desk<'_>) -> Outcome {
+        let (what, own) = match self {
+            Self::None => return Outcome::refused(NOT_FOUND),
+            Self::OtherTimes(own) => ("the caller has none at that time, but", own),
+            Self::Several(own) => ("the caller has several:", own),
+        };
+        let mut outcome = Outcome::refused(format!(
+            "{what} these. Nothing was changed; ask which one is meant, and give its date and time"
+        ));
+        let told = own.iter().take(CHOICES).map(|appointment| told(desk, appointment));
+        outcome.output["appointments"] = told.collect();
+        outcome
+    }
 }
 
 fn told(desk: &Desk<'_>, appointment: &Appointment) -> Value {

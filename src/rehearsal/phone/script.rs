@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::sample::Sample;
 
-/// One thing that the caller does in the call, one after the other. When the last step is done
-/// the caller stays on the line, silent, until the server ends the call.
+/// One thing that the caller does on a media stream or into a recording, one after the other; while
+/// TwiML speaks or another party is called they wait. When the last step is done the caller stays
+/// on the line, silent, until the server ends the call.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Says this, frame by frame in real time.

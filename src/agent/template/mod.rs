@@ -1,0 +1,376 @@
+//! Templates and conditions that owners write into function rows. What a caller says goes in as a
+//! value, never as source; a name that does not exist is an error, so a typing error is reported
+//! and does not become an empty text.
+
+mod facts;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use minijinja::value::{Serde, Value as Context};
+use minijinja::{Environment, ErrorKind, Output, UndefinedBehavior};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+pub use facts::Facts;
+
+/// The longest source, bytes.
+const SOURCE_MAX: usize = 8 * 1024;
+/// What one rendering may use: about as many instructions, or 64 bytes of text for each.
+const FUEL: u64 = 20_000;
+/// How deep a template may nest while it is rendered.
+const DEPTH_MAX: usize = 40;
+/// How deep JSON with templates in it may nest.
+const TREE_DEPTH_MAX: usize = 16;
+/// What does not stand for itself in an address, RFC 3986 section 2.3.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+static TEXT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Place::Text));
+static PATH: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Place::Path));
+static QUERY: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Place::Query));
+
+/// Where a text will stand, which says how values are written into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Anywhere: as they are.
+    Text,
+    /// In the path of an address: encoded, and never an empty step or one up.
+    Path,
+    /// In the query of an address: encoded.
+    Query,
+}
+
+/// Why a template cannot be used. Says nothing of the values that went in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// It is too long.
+    #[error("a template of {0} bytes; accepted are at most {SOURCE_MAX}")]
+    TooLong(usize),
+    /// JSON that is too deep.
+    #[error("templates nested deeper than {TREE_DEPTH_MAX}")]
+    TooDeep,
+    /// It cannot be parsed.
+    #[error("{0}")]
+    Syntax(String),
+    /// It asks for what is never there.
+    #[error("{name} is not known here; known are {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that are known.
+        known: String,
+    },
+    /// It asks for what is not there this time, or may not be empty where it stands.
+    #[error("{0} is missing")]
+    Missing(String),
+    /// It failed on the values that it was given.
+    #[error("{kind} in line {line}")]
+    Failed {
+        /// What went wrong.
+        kind: ErrorKind,
+        /// Where, from 1; 0 if that is not known.
+        line: usize,
+    },
+    /// One of several has one of these faults.
+    #[error("{field}: {error}")]
+    Below {
+        /// Which one: the name of a field, or the place in a list from 0.
+        field: String,
+        /// Its fault.
+        error: Box<TemplateError>,
+    },
+}
+
+impl TemplateError {
+    /// The same, seen from what holds the field.
+    pub fn below(self, field: impl Into<String>) -> Self {
+        Self::Below { field: field.into(), error: Box::new(self) }
+    }
+
+    /// What is missing, if that is the fault: as it is written, such as `args.date`.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Missing(name) => Some(name),
+            Self::Below { error, .. } => error.missing(),
+            _ => None,
+        }
+    }
+}
+
+/// A text with values in it: `Your order {{ args.order }}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(String);
+
+impl Template {
+    /// Checks a source. It may ask for the names in `known` and for nothing else.
+    ///
+    /// # Errors
+    /// If it is too long, cannot be parsed or asks for another name.
+    pub fn parse(source: &str, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
+        checked_length(source)?;
+        let template = TEXT.template_from_str(source).map_err(syntax)?;
+        checked_names(template.undeclared_variables(false), known)?;
+        Ok(Self(source.to_owned()))
+    }
+
+    /// The text, with these values.
+    ///
+    /// # Errors
+    /// If a value that it asks for is not there or does not suit, or if it uses too much.
+    pub fn render(&self, values: &Context) -> Result<String, TemplateError> {
+        self.render_for(Place::Text, values)
+    }
+
+    /// The text, with these values written as the place needs it.
+    ///
+    /// # Errors
+    /// If a value that it asks for is not there or does not suit, or if it uses too much.
+    pub fn render_for(&self, place: Place, values: &Context) -> Result<String, TemplateError> {
+        let environment = match place {
+            Place::Text => &TEXT,
+            Place::Path => &PATH,
+            Place::Query => &QUERY,
+        };
+        let rendered = environment.render_str(&self.0, values.clone());
+        rendered.map_err(|error| failed(&error, &self.0))
+    }
+}
+
+/// A question about values: `party > 4`. Braces around it are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition(Expression);
+
+impl Condition {
+    /// Checks a source. It may ask for the names in `known` and for nothing else.
+    ///
+    /// # Errors
+    /// If it is too long, cannot be parsed or asks for another name.
+    pub fn parse(source: &str, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
+        let source = source.trim();
+        Expression::parse(in_braces(source).unwrap_or(source), known).map(Self)
+    }
+
+    /// Whether it holds for these values.
+    ///
+    /// # Errors
+    /// If a value that it asks for is not there or does not suit, or if it uses too much.
+    pub fn holds(&self, values: &Context) -> Result<bool, TemplateError> {
+        Ok(self.0.value(values)?.is_true())
+    }
+}
+
+/// One expression, without braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Expression(String);
+
+impl Expression {
+    fn parse(source: &str, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
+        checked_length(source)?;
+        let expression = TEXT.compile_expression(source).map_err(syntax)?;
+        checked_names(expression.undeclared_variables(false), known)?;
+        Ok(Self(source.trim().to_owned()))
+    }
+
+    fn value(&self, values: &Context) -> Result<Context, TemplateError> {
+        let expression = TEXT.compile_expression(&self.0).map_err(syntax)?;
+        let value = expression.eval(values.clone()).map_err(|error| failed(&error, &self.0))?;
+        // The engine itself is strict only about what is done with a value.
+        if value.is_undefined() { Err(TemplateError::Missing(self.0.clone())) } else { Ok(value) }
+    }
+}
+
+/// JSON in which every string is a template. The keys are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateTree {
+    /// What stays as it is.
+    Fixed(Value),
+    /// A string that becomes a string.
+    Text(Template),
+    /// A string that is one expression in braces and becomes its value, a number for example.
+    Value(ValueTemplate),
+    /// A list.
+    List(Vec<TemplateTree>),
+    /// An object.
+    Fields(BTreeMap<String, TemplateTree>),
+}
+
+/// One expression that becomes its value: `{{ args.party }}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueTemplate(Expression);
+
+impl TemplateTree {
+    /// Checks every string in `value`.
+    ///
+    /// # Errors
+    /// That of the first template that is wrong, or that the value is too deep.
+    pub fn parse(value: &Value, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
+        Self::parse_at(value, known, 0)
+    }
+
+    fn parse_at(
+        value: &Value,
+        known: &BTreeSet<String>,
+        depth: usize,
+    ) -> Result<Self, TemplateError> {
+        if depth > TREE_DEPTH_MAX {
+            return Err(TemplateError::TooDeep);
+        }
+        let below = |value: &Value| Self::parse_at(value, known, depth + 1);
+        Ok(match value {
+            Value::String(source) => Self::parse_text(source, known)?,
+            Value::Array(items) => Self::List(each_item(items, below)?),
+            Value::Object(fields) => Self::Fields(each_field(fields, below)?),
+            fixed => Self::Fixed(fixed.clone()),
+        })
+    }
+
+    fn parse_text(source: &str, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
+        // `{{ a }} and {{ b }}` has braces around it too; what is between them is no expression.
+        match in_braces(source).map(|source| Expression::parse(source, known)) {
+            Some(Ok(expression)) => Ok(Self::Value(ValueTemplate(expression))),
+            _ => Template::parse(source, known).map(Self::Text),
+        }
+    }
+
+    /// The JSON, with these values in its strings.
+    ///
+    /// # Errors
+    /// That of the first template that fails.
+    pub fn render(&self, values: &Context) -> Result<Value, TemplateError> {
+        let below = |tree: &Self| tree.render(values);
+        Ok(match self {
+            Self::Fixed(value) => value.clone(),
+            Self::Text(template) => Value::String(template.render(values)?),
+            Self::Value(ValueTemplate(expression)) => json_of(&expression.value(values)?)?,
+            Self::List(items) => Value::Array(each_item(items, below)?),
+            Self::Fields(fields) => Value::Object(each_field(fields, below)?),
+        })
+    }
+}
+
+/// JSON as templates see it.
+pub fn value_of(json: &Value) -> Context {
+    Context::from(Serde(json))
+}
+
+fn each_item<T, U>(
+    items: &[T],
+    change: impl Fn(&T) -> Result<U, TemplateError>,
+) -> Result<Vec<U>, TemplateError> {
+    let change =
+        |(at, item): (usize, &T)| change(item).map_err(|error| error.below(at.to_string()));
+    items.iter().enumerate().map(change).collect()
+}
+
+fn each_field<'f, T: 'f, U, C: FromIterator<(String, U)>>(
+    fields: impl IntoIterator<Item = (&'f String, &'f T)>,
+    change: impl Fn(&T) -> Result<U, TemplateError>,
+) -> Result<C, TemplateError> {
+    let change = |(name, value): (&String, &T)| match change(value) {
+        Ok(changed) => Ok((name.clone(), changed)),
+        Err(error) => Err(error.below(name)),
+    };
+    fields.into_iter().map(change).collect()
+}
+
+fn in_braces(source: &str) -> Option<&str> {
+    source.strip_prefix("{{")?.strip_suffix("}}")
+}
+
+fn checked_length(source: &str) -> Result<(), TemplateError> {
+    if source.len() > SOURCE_MAX { Err(TemplateError::TooLong(source.len())) } else { Ok(()) }
+}
+
+/// A name is known, or a function that every template has.
+fn checked_names(
+    asked: impl IntoIterator<Item = String>,
+    known: &BTreeSet<String>,
+) -> Result<(), TemplateError> {
+    let is_known =
+        |name: &str| known.contains(name) || TEXT.globals().any(|(global, _)| global == name);
+    match asked.into_iter().filter(|name| !is_known(name)).min() {
+        Some(name) => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            Err(TemplateError::Unknown { name, known: known.join(", ") })
+        }
+        None => Ok(()),
+    }
+}
+
+fn environment(place: Place) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(DEPTH_MAX);
+    // Both would show the values that went in.
+    environment.set_debug(false);
+    environment.remove_global("debug");
+    for name in ["default", "d"] {
+        environment.add_filter(name, or_default);
+    }
+    environment.set_formatter(move |output, _, value| write(output, place, value));
+    environment
+}
+
+/// The engine's own stands in only for what does not exist; what was not given is there, and empty.
+fn or_default(value: Context, other: Option<Context>, lax: Option<bool>) -> Context {
+    let is_nothing = value.is_undefined() || value.is_none();
+    if is_nothing || (lax == Some(true) && !value.is_true()) {
+        other.unwrap_or_else(|| Context::from(""))
+    } else {
+        value
+    }
+}
+
+fn write(output: &mut Output<'_>, place: Place, value: &Context) -> Result<(), minijinja::Error> {
+    if value.is_undefined() {
+        return Err(ErrorKind::UndefinedError.into());
+    }
+    let text = match json_of(value) {
+        // What is optional and was not given is there, and empty.
+        Ok(Value::Null) => String::new(),
+        Ok(Value::String(text)) => text,
+        Ok(other) => other.to_string(),
+        Err(_) => return Err(ErrorKind::BadSerialization.into()),
+    };
+    match place {
+        Place::Text => output.write_str(&text)?,
+        // `DELETE /customers/{{ args.id }}` without an id is another request than the owner meant.
+        Place::Path if leaves_its_step(&text) => return Err(ErrorKind::UndefinedError.into()),
+        Place::Path | Place::Query => write!(output, "{}", utf8_percent_encode(&text, &RESERVED))?,
+    }
+    Ok(())
+}
+
+/// Whether a step of a path would be empty or go up, for those too who decode `%2F` first.
+fn leaves_its_step(text: &str) -> bool {
+    text.split(['/', '\\']).any(|step| step.bytes().all(|byte| byte == b'.'))
+}
+
+fn json_of(value: &Context) -> Result<Value, TemplateError> {
+    let unfit = |_| TemplateError::Failed { kind: ErrorKind::BadSerialization, line: 0 };
+    serde_json::to_value(value).map_err(unfit)
+}
+
+fn syntax(error: minijinja::Error) -> TemplateError {
+    TemplateError::Syntax(error.to_string())
+}
+
+/// The text of a failure can have values in it: it goes no further.
+fn failed(error: &minijinja::Error, source: &str) -> TemplateError {
+    match (error.kind(), error.range()) {
+        (ErrorKind::UndefinedError, Some(range)) => TemplateError::Missing(name_at(source, range)),
+        (kind, _) => TemplateError::Failed { kind, line: error.line().unwrap_or(0) },
+    }
+}
+
+/// What stands at `range` of a source. The engine's range of `a.b.c` may begin behind the `a`.
+fn name_at(source: &str, range: Range<usize>) -> String {
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let before = source.get(..range.start).unwrap_or_default();
+    let start = before.trim_end_matches(is_of_name).len();
+    source.get(start..range.end).unwrap_or(source).trim().to_owned()
+}

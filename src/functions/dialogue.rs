@@ -1,0 +1,243 @@
+//! Forms and flows: what takes more than one call of a function. How far each has come is kept for
+//! the length of the phone call.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use serde_json::{Map, Value, json};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::dispatch::{carry_out_at_once, save};
+use super::guard::{Request, Response};
+use super::offers::find;
+use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox, transfer};
+use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
+use crate::agent::form::{Form, FormProgress, FormStep};
+use crate::agent::function::AgentFunction;
+use crate::call::Then;
+
+/// How long a form's service may take.
+const SUBMIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a second call of a form or flow is told while the first is at work.
+const BUSY: &str = "this is still being worked on; wait for its result and do not call it again";
+
+/// How far the forms and flows of a call have come, by `functions.id`.
+#[derive(Debug, Default)]
+pub struct Dialogues {
+    forms: Places<FormProgress>,
+    flows: Places<FlowProgress>,
+}
+
+/// `None`: it is being worked on.
+struct Places<P>(Mutex<HashMap<Uuid, Option<P>>>);
+
+impl<P> Default for Places<P> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// What callers said is not printed.
+impl<P> std::fmt::Debug for Places<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Places").finish_non_exhaustive()
+    }
+}
+
+/// A dialogue that is taken out to be worked on. It goes back when this is dropped, also when the
+/// work is given up in the middle.
+struct Taken<'p, P> {
+    places: &'p Places<P>,
+    id: Uuid,
+    progress: Option<P>,
+}
+
+impl<P: Default> Places<P> {
+    /// Takes a dialogue out; a new one if there is none yet. `None` if somebody has it.
+    fn take(&self, id: Uuid) -> Option<Taken<'_, P>> {
+        let mut places = self.lock();
+        let progress = match places.get_mut(&id) {
+            Some(place) => place.take()?,
+            None => {
+                places.insert(id, None);
+                P::default()
+            }
+        };
+        Some(Taken { places: self, id, progress: Some(progress) })
+    }
+}
+
+impl<P> Places<P> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Option<P>>> {
+        // A dialogue is whole whenever it is in its place.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<P> Deref for Taken<'_, P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        self.progress.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<P> DerefMut for Taken<'_, P> {
+    fn deref_mut(&mut self) -> &mut P {
+        self.progress.as_mut().expect("it is there until it is dropped")
+    }
+}
+
+impl<P> Drop for Taken<'_, P> {
+    fn drop(&mut self) {
+        self.places.lock().insert(self.id, self.progress.take());
+    }
+}
+
+/// Goes on with a form.
+pub(super) async fn form(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    function: &AgentFunction,
+    form: &Form,
+    arguments: &Map<String, Value>,
+) -> Outcome {
+    let Some(mut progress) = caller.dialogues.forms.take(function.id) else {
+        return Outcome::refused(BUSY);
+    };
+    let step = match progress.take(&function.parameters, arguments) {
+        FormStep::Submit(values) => {
+            let values = Value::Object(values);
+            let is_taken = submit(toolbox, caller, function, form, &values).await;
+            let result = json!({"submitted": is_taken});
+            let is_kept = save(toolbox, caller, function, values, &result).await;
+            // Where it goes nowhere else, keeping it is handing it in.
+            progress.submitted(is_taken && (is_kept || form.submit_url.is_some()))
+        }
+        step => step,
+    };
+    match step {
+        FormStep::Tell { ok, output } => Outcome::new(ok, output),
+        FormStep::Submit(_) => Outcome::refused(BUSY),
+    }
+}
+
+/// Hands a form in, if it goes anywhere. Whether it was taken.
+async fn submit(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    function: &AgentFunction,
+    form: &Form,
+    values: &Value,
+) -> bool {
+    let Some(url) = &form.submit_url else { return true };
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, json)]);
+    let key = format!("{}-{}", caller.call_log_id, function.id);
+    if let Ok(key) = HeaderValue::try_from(key) {
+        headers.insert(HeaderName::from_static("idempotency-key"), key);
+    }
+    let request = Request {
+        agent: caller.agent.id,
+        time_limit: SUBMIT_LIMIT,
+        method: Method::POST,
+        url: url.clone(),
+        headers,
+        body: Some(values.to_string().into()),
+    };
+    match toolbox.services.send(request).await {
+        Ok(Response { status, .. }) if status.is_success() => true,
+        Ok(Response { status, .. }) => {
+            warn!(function = %function.id, %status, "a form was not taken");
+            false
+        }
+        Err(error) => {
+            warn!(function = %function.id, %error, "a form could not be handed in");
+            false
+        }
+    }
+}
+
+/// Goes on with a flow.
+pub(super) async fn flow(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    (function, flow): (&AgentFunction, &Flow),
+    arguments: &Map<String, Value>,
+) -> Outcome {
+    let Some(mut progress) = caller.dialogues.flows.take(function.id) else {
+        return Outcome::refused(BUSY);
+    };
+    let facts = caller.facts();
+    let (mut then, mut note) = (None, None);
+    let mut step = progress.take(flow, &function.parameters, arguments, &facts);
+    let mut calls = 0;
+    while let FlowStep::Call { function: name, arguments } = step {
+        calls += 1;
+        let called = FunctionRequest {
+            run: request.run,
+            engine_call_id: format!("{}-{calls}", request.engine_call_id),
+            name,
+            arguments: arguments.to_string(),
+        };
+        let outcome = call(toolbox, caller, &called, arguments).await;
+        then = outcome.then.or(then);
+        note = outcome.note.or(note);
+        step = progress.called(flow, &facts, outcome.ok, &outcome.output);
+    }
+    let outcome = told(caller, function, step);
+    if progress.has_just_ended() {
+        let values = Value::Object(progress.values().clone());
+        save(toolbox, caller, function, values, &outcome.output).await;
+    }
+    Outcome { then: outcome.then.or(then), note, ..outcome }
+}
+
+/// Calls another function of the agent for a flow.
+async fn call(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    arguments: Value,
+) -> Outcome {
+    match (find(toolbox, &caller.agent, &request.name), arguments) {
+        (Some(offer), Value::Object(arguments)) => {
+            carry_out_at_once(toolbox, caller, request, offer, arguments).await
+        }
+        _ => Outcome::refused("this is not possible here"),
+    }
+}
+
+/// What the model is told of where a flow has come to.
+fn told(caller: &FunctionCaller, function: &AgentFunction, step: FlowStep) -> Outcome {
+    match step {
+        FlowStep::Tell { ok, output } => Outcome::new(ok, output),
+        FlowStep::Over { output, ending: Ending::Done } => Outcome::done(output),
+        FlowStep::Over { output, ending: Ending::EndCall } => {
+            Outcome { then: Some(Then::EndCall), ..Outcome::done(output) }
+        }
+        FlowStep::Over { mut output, ending: Ending::Transfer(target) } => {
+            let outcome = transfer::transfer_call(caller, &json!({"target": target}));
+            if outcome.then.is_none() {
+                warn!(function = %function.id, "a flow puts the caller through to nobody known");
+                return Outcome::refused(
+                    "the caller cannot be put through; apologise and offer to take a message",
+                );
+            }
+            output["transfer"] = outcome.output["target"].clone();
+            Outcome { then: outcome.then, ..Outcome::done(output) }
+        }
+        FlowStep::Broken { output, node, why } => {
+            warn!(function = %function.id, node, why, "a flow broke off");
+            Outcome::new(false, output)
+        }
+        // The loop above carries these out.
+        FlowStep::Call { .. } => Outcome::refused(BUSY),
+    }
+}

@@ -1,0 +1,172 @@
+//! Carries out what the model called: finds it, checks the arguments, does it, and keeps what came
+//! of it where the owner wants that.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tracing::warn;
+
+use super::offers::{Offer, find};
+use super::{
+    FunctionCaller, FunctionRequest, Outcome, Toolbox, appointments, dialogue, json_api, knowledge,
+    messages, transfer,
+};
+use crate::agent::function::{AgentFunction, Builtin, Work};
+use crate::call::Then;
+use crate::clock;
+use crate::private::Private;
+use crate::store::SavedRun;
+
+/// The longest arguments, bytes.
+const ARGUMENTS_BYTES_MAX: usize = 16 * 1024;
+/// How long the database may take to keep what came of a function.
+const SAVE_LIMIT: Duration = Duration::from_secs(3);
+
+/// Carries out whatever was called.
+pub(super) async fn carry_out(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+) -> Outcome {
+    let Some(offer) = find(toolbox, &caller.agent, &request.name) else {
+        let name: String = request.name.chars().take(64).collect();
+        return Outcome::refused(format!(
+            "there is no function called {name}; do not call it again"
+        ));
+    };
+    let arguments = match read_arguments(&request.arguments) {
+        Ok(arguments) => arguments,
+        Err(why) => return Outcome::refused(why),
+    };
+    match offer {
+        Offer::Row(function @ AgentFunction { work: Work::Form(form), .. }) => {
+            dialogue::form(toolbox, caller, function, form, &arguments).await
+        }
+        Offer::Row(function @ AgentFunction { work: Work::Flow(flow), .. }) => {
+            dialogue::flow(toolbox, caller, request, (function, flow), &arguments).await
+        }
+        offer => carry_out_at_once(toolbox, caller, request, offer, arguments).await,
+    }
+}
+
+/// Carries out what is not a dialogue.
+pub(super) async fn carry_out_at_once(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    offer: Offer<'_>,
+    arguments: Map<String, Value>,
+) -> Outcome {
+    let function = match offer {
+        Offer::Builtin(builtin) => {
+            return carry_out_builtin(toolbox, caller, request, builtin, arguments).await;
+        }
+        Offer::Row(function) => function,
+    };
+    let (outcome, saves) = match &function.work {
+        Work::JsonApi(api) => {
+            let arguments = match function.parameters.check(&arguments) {
+                Ok(arguments) => Value::Object(arguments),
+                Err(why) => return Outcome::refused(format!("{why}; correct it and call again")),
+            };
+            let names = function.parameters.names();
+            let row = json_api::Row { id: function.id, api, names };
+            let outcome =
+                json_api::json_api(&toolbox.services, caller, request, row, &arguments).await;
+            // What a service would not take is kept too: it was collected.
+            save(toolbox, caller, function, arguments, &outcome.output).await;
+            return outcome;
+        }
+        Work::Builtin(builtin, _) => {
+            let given = Value::Object(arguments.clone());
+            (carry_out_builtin(toolbox, caller, request, *builtin, arguments).await, given)
+        }
+        Work::Form(_) | Work::Flow(_) => {
+            return Outcome::refused("a form or steps cannot be called from steps");
+        }
+    };
+    if outcome.ok {
+        save(toolbox, caller, function, saves, &outcome.output).await;
+    }
+    outcome
+}
+
+async fn carry_out_builtin(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    builtin: Builtin,
+    arguments: Map<String, Value>,
+) -> Outcome {
+    let arguments = Value::Object(arguments);
+    match builtin {
+        Builtin::CheckAvailability => {
+            appointments::check_availability(toolbox, caller, request, &arguments).await
+        }
+        Builtin::BookAppointment => {
+            appointments::book_appointment(toolbox, caller, request, &arguments).await
+        }
+        Builtin::RescheduleAppointment => {
+            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
+        }
+        Builtin::CancelAppointment => {
+            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
+        }
+        Builtin::TransferCall => transfer::transfer_call(caller, &arguments),
+        Builtin::TakeMessage => messages::take_message(toolbox, caller, request, &arguments).await,
+        Builtin::SendSms => messages::send_sms(toolbox, caller, request, &arguments).await,
+        Builtin::SearchKnowledge => {
+            knowledge::search_knowledge(toolbox, caller, request, &arguments).await
+        }
+        // Under its own name the core does it; a row can give it another.
+        Builtin::EndCall => Outcome { then: Some(Then::EndCall), ..Outcome::done(json!({})) },
+    }
+}
+
+/// Keeps a run as the owner's row wants it. Whether it is kept; a row that wants nothing is content.
+pub(super) async fn save(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    function: &AgentFunction,
+    arguments: Value,
+    result: &Value,
+) -> bool {
+    if !function.saves {
+        return true;
+    }
+    let run = SavedRun {
+        agent_id: caller.agent.id,
+        function_id: function.id,
+        call_log_id: caller.call_log_id,
+        arguments: Private::new(arguments),
+        result: Private::new(result.clone()),
+    };
+    match clock::within(SAVE_LIMIT, toolbox.store.save_run(&run)).await {
+        Some(Ok(())) => true,
+        Some(Err(error)) => {
+            warn!(function = %function.id, %error, "what a function collected is not kept");
+            false
+        }
+        None => {
+            warn!(function = %function.id, "what a function collected may not be kept");
+            false
+        }
+    }
+}
+
+/// The arguments as the model wrote them; nothing at all is none.
+fn read_arguments(text: &str) -> Result<Map<String, Value>, String> {
+    if text.len() > ARGUMENTS_BYTES_MAX {
+        return Err(format!(
+            "the arguments are too long; accepted are {ARGUMENTS_BYTES_MAX} bytes"
+        ));
+    }
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(Value::Null) => Ok(Map::new()),
+        _ => Err("the arguments are not a JSON object; call again with one".to_owned()),
+    }
+}

@@ -1,0 +1,381 @@
+//! The one way out for requests whose address somebody outside has written: an owner in a row or a
+//! setting, a caller in an argument, a service in a redirect. Nothing private is reached.
+//!
+//! Addresses are checked where the connection is made and nowhere else: the resolver that the
+//! connection uses leaves no private address through, so a name that answers differently the next
+//! time gains nothing. Each request connects anew, and each redirect is a request.
+
+mod address;
+mod redirect;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use url::{Host, Url};
+use uuid::Uuid;
+
+use crate::clock;
+use crate::config::HostPort;
+use address::is_public;
+
+/// The largest body that is sent, bytes.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// The largest answer that is read, bytes.
+pub const RESPONSE_BYTES_MAX: usize = 256 * 1024;
+/// How long a connection may take to be made, name and encryption included.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// How long a request waits for its place.
+const PLACE_LIMIT: Duration = Duration::from_secs(1);
+/// Requests of the process at once.
+const PLACES: usize = 64;
+/// Requests of one agent at once.
+const PLACES_PER_AGENT: usize = 8;
+const REDIRECTS_MAX: usize = 3;
+/// Before the second attempt.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// A request to somewhere outside. May hold secrets, so it does not print itself.
+#[derive(Clone)]
+pub struct Request {
+    /// On whose behalf.
+    pub agent: Uuid,
+    /// How long it may take with all that belongs to it: place, redirects, second attempt, answer.
+    pub time_limit: Duration,
+    /// The method. One that is idempotent is tried twice if the service cannot be reached or says
+    /// that it is busy.
+    pub method: Method,
+    /// Where it goes.
+    pub url: Url,
+    /// What is sent along. Only the host that is asked first is given these.
+    pub headers: HeaderMap,
+    /// What is sent, at most [`REQUEST_BYTES_MAX`].
+    pub body: Option<Bytes>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Response {
+    /// The status, never a redirect that was followed.
+    pub status: StatusCode,
+    /// The content type, if one was named.
+    pub content_type: Option<String>,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// Why a request was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is another kind of address.
+    #[error("only http and https addresses are allowed")]
+    Scheme,
+    /// A user or a password stands in it.
+    #[error("an address with credentials in it is not allowed")]
+    Credentials,
+    /// Its host is not a name that could be in the DNS.
+    #[error("the host is not a name or a public address")]
+    Host,
+    /// It leads into a private network.
+    #[error("the host has an address that is not public")]
+    NotPublic,
+    /// A redirect from `https` to `http`.
+    #[error("redirected from https to http")]
+    Downgrade,
+    /// A redirect that would hand a body or a deed to another host.
+    #[error("redirected to another host with what was meant for this one")]
+    OtherHost,
+    /// A redirect to nowhere.
+    #[error("redirected to what is not an address")]
+    Location,
+    /// A redirect too many.
+    #[error("redirected more than {REDIRECTS_MAX} times")]
+    Redirects,
+}
+
+/// Why there is no answer. Names no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// The request is not allowed.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The service answered with a redirect that leads nowhere.
+    #[error("redirected: {0}")]
+    Redirected(Refusal),
+    /// The body is too large.
+    #[error("a request of more than {REQUEST_BYTES_MAX} bytes")]
+    RequestTooLarge,
+    /// The answer is too large.
+    #[error("an answer of more than {RESPONSE_BYTES_MAX} bytes")]
+    ResponseTooLarge,
+    /// Too many requests are on their way.
+    #[error("too many requests at once")]
+    Busy,
+    /// No connection was made.
+    #[error("no connection")]
+    Unreachable,
+    /// The connection broke, or what came was not HTTP.
+    #[error("the connection broke")]
+    Broken,
+    /// The time was up.
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+impl GuardError {
+    /// Whether the service may have done what it was asked, although there is no answer.
+    pub fn may_be_done(self) -> bool {
+        match self {
+            Self::Refused(_) | Self::RequestTooLarge | Self::Busy | Self::Unreachable => false,
+            Self::Redirected(_) | Self::ResponseTooLarge | Self::Broken | Self::TimedOut => true,
+        }
+    }
+}
+
+/// Makes requests. One for the process.
+pub struct Client {
+    /// Reaches public addresses only.
+    public: reqwest::Client,
+    /// Reaches any address; used for what is in `allowed`.
+    any: reqwest::Client,
+    allowed: Vec<HostPort>,
+    places: Semaphore,
+    /// Those of agents that have requests on their way.
+    agents: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("guard::Client").field("allowed", &self.allowed).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that may reach `allowed` although private. Names are looked up as the system does.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(allowed: Vec<HostPort>) -> Result<Self, reqwest::Error> {
+        Self::with_resolver(allowed, Arc::new(SystemResolver))
+    }
+
+    /// A client that looks names up elsewhere.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn with_resolver(
+        allowed: Vec<HostPort>,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            public: connector(Arc::new(PublicOnly(Arc::clone(&resolver))))?,
+            any: connector(resolver)?,
+            allowed,
+            places: Semaphore::new(PLACES),
+            agents: Mutex::default(),
+        })
+    }
+
+    /// Makes a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// If it is not allowed, or there is no answer within the limits.
+    pub async fn send(&self, request: Request) -> Result<Response, GuardError> {
+        if request.body.as_ref().is_some_and(|body| body.len() > REQUEST_BYTES_MAX) {
+            return Err(GuardError::RequestTooLarge);
+        }
+        let sent = clock::within(request.time_limit, self.send_in_place(&request)).await;
+        sent.unwrap_or(Err(GuardError::TimedOut))
+    }
+
+    async fn send_in_place(&self, request: &Request) -> Result<Response, GuardError> {
+        let agent = self.places_of(request.agent);
+        let places = clock::within(PLACE_LIMIT, async {
+            // The agent's first: one agent's queue takes no places from the others.
+            Ok::<[SemaphorePermit<'_>; 2], tokio::sync::AcquireError>([
+                agent.acquire().await?,
+                self.places.acquire().await?,
+            ])
+        });
+        let Some(Ok(_places)) = places.await else { return Err(GuardError::Busy) };
+        let first = self.follow(request.clone()).await;
+        if !request.method.is_idempotent() || !may_pass(&first) {
+            return first;
+        }
+        clock::pause(RETRY_PAUSE).await;
+        self.follow(request.clone()).await
+    }
+
+    fn places_of(&self, agent: Uuid) -> Arc<Semaphore> {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        agents.retain(|_, places| Arc::strong_count(places) > 1);
+        let places = agents.entry(agent).or_insert_with(|| Semaphore::new(PLACES_PER_AGENT).into());
+        Arc::clone(places)
+    }
+
+    /// Makes a request, and those that it is redirected to.
+    async fn follow(&self, mut request: Request) -> Result<Response, GuardError> {
+        let mut response = self.ask(&request).await?;
+        for _ in 0..REDIRECTS_MAX {
+            let next = redirect::next(&request, response.status(), response.headers());
+            let Some(next) = next.map_err(GuardError::Redirected)? else {
+                return read(response).await;
+            };
+            request = next;
+            response = self.ask(&request).await.map_err(|error| match error {
+                GuardError::Refused(refusal) => GuardError::Redirected(refusal),
+                // The first host was reached.
+                GuardError::Unreachable => GuardError::Broken,
+                other => other,
+            })?;
+        }
+        match redirect::next(&request, response.status(), response.headers()) {
+            Ok(None) => read(response).await,
+            Ok(Some(_)) => Err(GuardError::Redirected(Refusal::Redirects)),
+            Err(refusal) => Err(GuardError::Redirected(refusal)),
+        }
+    }
+
+    async fn ask(&self, request: &Request) -> Result<reqwest::Response, GuardError> {
+        let connector = self.connector_for(&request.url).map_err(GuardError::Refused)?;
+        let mut asked = reqwest::Request::new(request.method.clone(), request.url.clone());
+        *asked.headers_mut() = request.headers.clone();
+        *asked.body_mut() = request.body.clone().map(Into::into);
+        connector.execute(asked).await.map_err(|error| failure(&error))
+    }
+
+    /// What may connect to an address. An address that is written as numbers is never looked up, so
+    /// it is checked here.
+    fn connector_for(&self, url: &Url) -> Result<&reqwest::Client, Refusal> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Refusal::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Credentials);
+        }
+        if self.allowed.iter().any(|place| place.is_of(url)) {
+            return Ok(&self.any);
+        }
+        match url.host().ok_or(Refusal::Host)? {
+            Host::Domain(name) if !is_dns_name(name) => Err(Refusal::Host),
+            Host::Ipv4(address) if !is_public(address.into()) => Err(Refusal::NotPublic),
+            Host::Ipv6(address) if !is_public(address.into()) => Err(Refusal::NotPublic),
+            Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => Ok(&self.public),
+        }
+    }
+}
+
+fn connector(resolver: Arc<dyn Resolve>) -> Result<reqwest::Client, reqwest::Error> {
+    let json = HeaderValue::from_static("application/json, text/plain;q=0.5, */*;q=0.1");
+    reqwest::Client::builder()
+        .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([(header::ACCEPT, json)]))
+        .dns_resolver(resolver)
+        .connect_timeout(CONNECT_LIMIT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .http1_only()
+        // A proxy would look names up by itself.
+        .no_proxy()
+        // A connection that was kept may be closed by the other side just as it is used again.
+        .pool_max_idle_per_host(0)
+        // The limit on an answer is one on what it unpacks to.
+        .no_gzip()
+        .no_brotli()
+        .no_deflate()
+        .no_zstd()
+        .build()
+}
+
+/// Letters, digits, `-` and `_` in labels, as the DNS has them; an international name has become
+/// that when its address was parsed.
+fn is_dns_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Response, GuardError> {
+    let most = RESPONSE_BYTES_MAX;
+    if response.content_length().is_some_and(|length| length > most as u64) {
+        return Err(GuardError::ResponseTooLarge);
+    }
+    let status = response.status();
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(|_| GuardError::Broken)? {
+        if body.len() + piece.len() > most {
+            return Err(GuardError::ResponseTooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Response { status, content_type, body: body.freeze() })
+}
+
+/// Whether it may be otherwise in a moment.
+fn may_pass(result: &Result<Response, GuardError>) -> bool {
+    match result {
+        Ok(response) => matches!(response.status.as_u16(), 502..=504),
+        Err(error) => matches!(error, GuardError::Unreachable | GuardError::Broken),
+    }
+}
+
+/// What a failure means. Its own text has the address in it.
+fn failure(error: &reqwest::Error) -> GuardError {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    if causes.into_iter().any(|cause| cause.is::<NotPublic>()) {
+        GuardError::Refused(Refusal::NotPublic)
+    } else if error.is_connect() {
+        GuardError::Unreachable
+    } else {
+        GuardError::Broken
+    }
+}
+
+/// Looks names up as the system does.
+struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Leaves through what is public. A name with any other address is refused as a whole.
+struct PublicOnly(Arc<dyn Resolve>);
+
+/// A name has an address that is not public.
+#[derive(Debug, thiserror::Error)]
+#[error("an address that is not public")]
+struct NotPublic;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolving = self.0.resolve(name);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = resolving.await?.collect();
+            if found.iter().all(|address| is_public(address.ip())) {
+                Ok(Box::new(found.into_iter()) as Addrs)
+            } else {
+                Err(NotPublic.into())
+            }
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! Carries out a row of type `json_api`: one request, and its answer as data for the model, short
+//! and without secrets.
+
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::guard::{Client, GuardError, Request, Response};
+use super::secrets::Secrets;
+use super::shorten::shorten;
+use super::{FunctionCaller, FunctionRequest, Outcome};
+use crate::agent::json_api::{ApiRequest, JsonApi, RequestError};
+use crate::agent::template::value_of;
+
+/// The longest result that the model is given, bytes of JSON.
+const RESULT_BYTES_MAX: usize = 3_800;
+/// The longest answer to a request that was refused, which often says what to correct.
+const REASON_BYTES_MAX: usize = 400;
+
+/// A row of type `json_api`.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'r> {
+    /// `functions.id`.
+    pub(super) id: Uuid,
+    /// What the request is.
+    pub(super) api: &'r JsonApi,
+    /// The names of what it takes.
+    pub(super) names: &'r [String],
+}
+
+/// Asks the service of a row.
+pub(super) async fn json_api(
+    client: &Client,
+    caller: &FunctionCaller,
+    request: &FunctionRequest,
+    row: Row<'_>,
+    arguments: &Value,
+) -> Outcome {
+    let Row { id, api, names } = row;
+    let secrets = Secrets::of(&caller.agent.settings.secrets);
+    let outcome = match api.request(&values(caller, names, arguments)) {
+        Ok(filled) => {
+            let filled = with_key(filled, &key(caller, request, id, arguments));
+            let request = Request {
+                agent: caller.agent.id,
+                time_limit: api.time_limit,
+                method: filled.method,
+                url: filled.url,
+                headers: filled.headers,
+                body: filled.body.map(Into::into),
+            };
+            match client.send(request).await {
+                Ok(response) => answered(api, &secrets, response),
+                Err(error) => {
+                    tracing::warn!(function = %id, reason = %error, "a service gave no answer");
+                    Outcome::refused(no_answer(error, api.is_idempotent()))
+                }
+            }
+        }
+        Err(error) => {
+            tracing::warn!(function = %id, reason = %error, "a request cannot be made");
+            Outcome::refused(not_made(&error))
+        }
+    };
+    Outcome { row: Some(id), ..outcome }
+}
+
+/// What templates are filled in with. What is optional and was not given is there, and empty.
+fn values(caller: &FunctionCaller, names: &[String], arguments: &Value) -> minijinja::Value {
+    let mut args: Map<_, _> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
+    args.extend(arguments.as_object().cloned().unwrap_or_default());
+    let secrets = caller.agent.settings.secrets.iter();
+    let secrets = secrets.map(|(name, secret)| (name.as_str(), secret.reveal().as_str()));
+    let mut values = caller.facts().values();
+    values.insert("args".to_owned(), value_of(&args.into()));
+    values.insert("secrets".to_owned(), minijinja::Value::from_pairs(secrets));
+    minijinja::Value::from_pairs(values)
+}
+
+/// What keeps a deed from being done twice by services that know the header: the same for the same
+/// wish of the model, which a service learns nothing from.
+fn key(caller: &FunctionCaller, request: &FunctionRequest, row: Uuid, arguments: &Value) -> String {
+    let wish = json!([caller.call_log_id, request.engine_call_id, row, arguments]).to_string();
+    URL_SAFE_NO_PAD.encode(Sha256::digest(wish))
+}
+
+fn with_key(mut request: ApiRequest, key: &str) -> ApiRequest {
+    if let Ok(key) = HeaderValue::try_from(key)
+        && !request.method.is_idempotent()
+    {
+        request.headers.entry(HeaderName::from_static("idempotency-key")).or_insert(key);
+    }
+    request
+}
+
+/// What the model is told of a request that could not be filled in.
+fn not_made(error: &RequestError) -> String {
+    match error {
+        RequestError::Template(error) => match error.missing() {
+            Some(name) if name.contains("args.") => {
+                format!("{name} is missing or empty; call again with it")
+            }
+            _ => NOT_SET_UP.to_owned(),
+        },
+        RequestError::Header(_) => {
+            "an argument has a line break or a control character; call again without".to_owned()
+        }
+        RequestError::Address => NOT_SET_UP.to_owned(),
+    }
+}
+
+const NOT_SET_UP: &str = "this function is not set up rightly; do not call it again, say that it is \
+                          not possible now";
+
+/// What the model is told when there is no answer. It learns nothing of the network.
+pub(super) fn no_answer(error: GuardError, is_idempotent: bool) -> String {
+    let what = match error {
+        GuardError::Refused(_) | GuardError::Redirected(_) => "the service cannot be reached",
+        GuardError::Unreachable => "the service cannot be reached now",
+        GuardError::RequestTooLarge => "the arguments are too long",
+        GuardError::ResponseTooLarge => "the answer of the service is too large",
+        GuardError::Busy => "too many requests at once; call again in a moment",
+        GuardError::Broken => "the service broke off",
+        GuardError::TimedOut => "the service did not answer in time",
+    };
+    if error.may_be_done() && !is_idempotent {
+        format!("{what}; whether it was done is not known, so do not say that it was")
+    } else {
+        what.to_owned()
+    }
+}
+
+fn answered(api: &JsonApi, secrets: &Secrets, response: Response) -> Outcome {
+    let body = read_body(&response);
+    if !response.status.is_success() {
+        return not_done(secrets, response.status, body);
+    }
+    let Some(body) = body else {
+        let what = "the service answered with a page and not with data";
+        return Outcome::refused(if api.is_idempotent() {
+            what.to_owned()
+        } else {
+            format!("{what}; whether it was done is not known, so do not say that it was")
+        });
+    };
+    let picked = match (api.result.as_str(), body) {
+        ("", body) => body,
+        (pointer, mut body) => body.pointer_mut(pointer).map(Value::take).unwrap_or_default(),
+    };
+    let (result, truncated) = shorten(secrets.hide_in(picked), RESULT_BYTES_MAX);
+    let mut output = json!({"result": result});
+    if truncated {
+        output["truncated"] = json!(true);
+    }
+    Outcome::done(output)
+}
+
+fn not_done(secrets: &Secrets, status: StatusCode, body: Option<Value>) -> Outcome {
+    let mut outcome = Outcome::refused(format!("the service answered {}", status.as_u16()));
+    let reason = body.filter(|body| body.is_object() || body.is_array());
+    let reason = reason.map(|reason| secrets.hide_in(reason));
+    if let Some(reason) = reason.filter(|reason| reason.to_string().len() <= REASON_BYTES_MAX) {
+        outcome.output["answer"] = reason;
+    }
+    outcome
+}
+
+/// The data of an answer: JSON whatever it calls itself, nothing, or plain text. `None` if it is
+/// something else, such as a page.
+fn read_body(response: &Response) -> Option<Value> {
+    if response.body.trim_ascii().is_empty() {
+        return Some(Value::Null);
+    }
+    if let Ok(value) = serde_json::from_slice(&response.body) {
+        return Some(value);
+    }
+    let kind = response.content_type.as_deref().unwrap_or("text/plain").to_ascii_lowercase();
+    let text = std::str::from_utf8(&response.body).ok().filter(|_| kind.starts_with("text/plain"));
+    text.map(|text| text.trim().into())
+}

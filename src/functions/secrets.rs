@@ -1,0 +1,82 @@
+//! What an agent's secrets look like in what comes back from a service, and how they stay out of
+//! what the model, the log and the events are given.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use crate::private::Private;
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "[secret]";
+/// A shorter one would hide half of what is said, and is no secret.
+const BYTES_MIN: usize = 4;
+
+/// The secrets of one agent, in each form in which they may come back.
+pub(super) struct Secrets(Vec<String>);
+
+impl Secrets {
+    pub(super) fn of(secrets: &BTreeMap<String, Private<String>>) -> Self {
+        let forms = secrets.values().map(Private::reveal).flat_map(|secret| {
+            let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+            let query: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            [secret.clone(), encoded, query, secret.trim().to_owned()]
+        });
+        let mut forms: Vec<String> = forms.filter(|form| form.len() >= BYTES_MIN).collect();
+        // The longest first, or the rest of one that begins with another would stay.
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        Self(forms)
+    }
+
+    /// A text without them.
+    pub(super) fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+    }
+
+    /// A value without them, names of fields included.
+    pub(super) fn hide_in(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.hide(&text)),
+            Value::Number(number) if self.0.contains(&number.to_string()) => HIDDEN.into(),
+            Value::Array(items) => items.into_iter().map(|item| self.hide_in(item)).collect(),
+            Value::Object(fields) => {
+                let fields = fields.into_iter();
+                let hidden = fields.map(|(name, value)| (self.hide(&name), self.hide_in(value)));
+                Value::Object(hidden.collect::<Map<_, _>>())
+            }
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_form_of_a_secret_is_left() {
+        let secrets =
+            [("A", "hunter2/+ x"), ("B", "hunter2/+ x and more"), ("C", "12345"), ("D", "ab")]
+                .map(|(name, secret)| (name.to_owned(), Private::new(secret.to_owned())));
+        let secrets = Secrets::of(&BTreeMap::from(secrets));
+        let echoed = json!({
+            "headers": {"Authorization": "Bearer hunter2/+ x"},
+            "url": "https://x/?a=hunter2%2F%2B%20x&b=hunter2%2F%2B+x",
+            "hunter2/+ x and more": ["hunter2/+ x and more.", 12345, 123_456, null],
+            "words": "grab a cab",
+        });
+        assert_eq!(
+            secrets.hide_in(echoed),
+            json!({
+                "headers": {"Authorization": "Bearer [secret]"},
+                "url": "https://x/?a=[secret]&b=[secret]",
+                "[secret]": ["[secret].", "[secret]", 123_456, null],
+                "words": "grab a cab",
+            })
+        );
+    }
+}
