@@ -22,4 +22,5 @@ mod proxy;
 mod refusals;
 mod stream;
 mod survival;
+mod transfers;
 mod webhook;
