@@ -112,6 +112,11 @@ impl Functions {
         self.batches.is_empty()
     }
 
+    /// Whether something is being carried out.
+    pub(super) fn are_in_flight(&self) -> bool {
+        self.batches.iter().any(Batch::is_in_flight)
+    }
+
     /// Whether something is being carried out that the caller was not told takes a moment.
     pub(super) fn are_unmentioned(&self) -> bool {
         self.batches.iter().any(|batch| batch.is_in_flight() && !batch.mentioned)

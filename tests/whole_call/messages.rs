@@ -1,35 +1,21 @@
 //! What is left of a call besides the talk: messages for the business, texts to the caller.
 
-use frontdesk::rehearsal::phone::Step;
 use frontdesk::rehearsal::phone::api::Message;
 use serde_json::json;
 
-use crate::harness::{House, NUMBER, calls, ms, say};
-
-/// The caller says so many things and hangs up after the last answer.
-fn steps(turns: usize) -> Vec<Step> {
-    let said = (0..turns).flat_map(|n| [Step::wait_for_agent(), say(n)]);
-    said.chain([Step::wait_for_agent(), Step::HangUp]).collect()
-}
+use crate::booking::{act, call, lines};
+use crate::harness::{House, NUMBER};
 
 #[tokio::test]
 async fn a_message_is_kept_and_a_text_reaches_the_caller_once() {
-    let text = json!({"text": "Elm Street 5, ring twice."});
-    let house = House::with(
-        vec![
-            calls(
-                "Tell them I am late, and text me the address.",
-                &[
-                    ("take_message", json!({"text": "Late by ten minutes."})),
-                    ("send_sms", text.clone()),
-                ],
-            ),
-            calls("Once more, please.", &[("send_sms", text)]),
-        ],
-        json!({}),
-    )
-    .await;
-    let (call, row) = house.call(steps(2)).await;
+    let text = || call("send_sms", json!({"text": "Elm Street 5, ring twice."}));
+    let message = call("take_message", json!({"text": "Late by ten minutes."}));
+    let turns = vec![
+        act("Tell them I am late, and text me the address.", vec![message, text()], "Done."),
+        act("Once more, please.", vec![text()], "It is on its way."),
+    ];
+    let house = House::with(turns, json!({})).await;
+    let (call, row) = house.call(lines(2)).await;
     assert_eq!(call.errors, [""; 0]);
 
     let message = json!({"text": "Late by ten minutes.", "callback": "+15551230001"});
@@ -47,20 +33,15 @@ async fn a_message_is_kept_and_a_text_reaches_the_caller_once() {
 
 #[tokio::test]
 async fn a_caller_who_withholds_their_number_is_not_texted_and_leaves_a_message() {
-    let house = House::with(
-        vec![calls(
-            "Text me the address, and have them call me.",
-            &[
-                ("send_sms", json!({"text": "Elm Street 5."})),
-                ("take_message", json!({"text": "Call."})),
-            ],
-        )],
-        json!({}),
-    )
-    .await;
+    let functions = vec![
+        call("send_sms", json!({"text": "Elm Street 5."})),
+        call("take_message", json!({"text": "Call."})),
+    ];
+    let turns = vec![act("Text me the address, and have them call me.", functions, "Done.")];
+    let house = House::with(turns, json!({})).await;
     let mut options = house.options();
     options.from = "anonymous".to_owned().into();
-    let call = house.place(options, steps(1)).ended().await;
+    let call = house.place(options, lines(1)).ended().await;
     assert_eq!(call.errors, [""; 0]);
     let row = house.row(&call.call_sid).await;
     let functions = row.metadata()["functions"].as_array().unwrap();
@@ -73,7 +54,7 @@ async fn a_caller_who_withholds_their_number_is_not_texted_and_leaves_a_message(
 #[tokio::test]
 async fn the_model_is_offered_messages_and_texts() {
     let house = House::with(vec![], json!({})).await;
-    house.call(vec![Step::Wait(ms(500)), Step::wait_for_agent(), Step::HangUp]).await;
+    house.call(lines(0)).await;
     let told = house.speech.observer().received("session.update");
     let tools = told[0].event["session"]["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();

@@ -72,6 +72,7 @@ impl Address {
         let path = self.path.render_for(Place::Path, values).map_err(in_url)?;
         let base = Url::parse(origin).ok().filter(is_plain).ok_or(RequestError::Address)?;
         let mut url = Url::parse(&format!("{origin}{path}")).map_err(|_| RequestError::Address)?;
+        // Follows from where the parts are cut, and is what everything here rests on.
         if url.origin() != base.origin() || !is_plain(&url) {
             return Err(RequestError::Address);
         }
