@@ -11,6 +11,7 @@ mod common_database;
 mod conversation;
 mod database;
 mod endings;
+mod functions;
 mod harness;
 mod knowledge;
 mod messages;
