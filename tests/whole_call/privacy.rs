@@ -57,7 +57,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     ];
     let turns = vec![act("I am Hieronymus.", functions, "Pleased, Hieronymus!")];
     let house = House::with(turns, secrets).await;
-    furnish(&house, &["Quince trees, Hieronymus."]).await;
+    furnish(&house).await;
     house.sql("update voice_agents set name = 'Archibald'").await;
     house
         .sql(&format!(
@@ -141,7 +141,6 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "Sauerkraut",
         "Gooseberry",
         "Persimmon",
-        "Quince",
         TOKEN,
         "sk-the-operators-key",
         "another key",
