@@ -2,19 +2,30 @@
 
 use frontdesk::rehearsal::phone::Step;
 use frontdesk::rehearsal::speech::SpeechOptions;
-use frontdesk::rehearsal::speech::script::Turn;
+use frontdesk::rehearsal::speech::script::{FunctionCall, Turn};
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, House, NUMBER, Plan, Row, TOKEN, calls, say, script, until, voice};
+use crate::harness::{DEADLINE, House, NUMBER, Plan, Row, TOKEN, say, script, turn, until, voice};
 use crate::proxy::Wire;
 
 const ZONE: &str = "Europe/London";
 const CALLER: &str = "+15551230001";
-/// What the caller says in each turn.
-const ASKS: &str = "Can you do that?";
+
+/// A turn in which the model calls these.
+fn calls(functions: &[(&str, Value)]) -> Turn {
+    let call = |(name, arguments): &(&str, Value)| FunctionCall {
+        name: (*name).to_owned(),
+        arguments: arguments.clone(),
+    };
+    Turn {
+        functions: functions.iter().map(call).collect(),
+        after_functions: Some("So it is.".to_owned()),
+        ..turn("Can you do that?", "")
+    }
+}
 
 /// A business in London that is open from nine to five on weekdays and takes an hour for each.
 async fn house(turns: Vec<Turn>, is_wired: bool) -> House {
@@ -118,10 +129,10 @@ async fn a_caller_finds_a_time_books_it_moves_it_and_cancels_it() {
     let moving =
         json!({"name": "ana perez", "new_date": tuesday.to_string(), "new_time": "9:30 am"});
     let turns = vec![
-        calls(ASKS, &[("check_availability", json!({"date": monday.to_string()}))]),
-        calls(ASKS, &[("book_appointment", booking)]),
-        calls(ASKS, &[("reschedule_appointment", moving)]),
-        calls(ASKS, &[("cancel_appointment", json!({"name": "Pérez"}))]),
+        calls(&[("check_availability", json!({"date": monday.to_string()}))]),
+        calls(&[("book_appointment", booking)]),
+        calls(&[("reschedule_appointment", moving)]),
+        calls(&[("cancel_appointment", json!({"name": "Pérez"}))]),
     ];
     let house = house(turns, false).await;
     let (results, row) = call(&house, 4, CALLER).await;
@@ -163,21 +174,18 @@ async fn a_time_that_cannot_be_booked_is_refused_with_the_nearest_that_can() {
         zone.to_datetime(found.timestamp()).date()
     };
     let saturday = monday + 5.days();
-    let turns = vec![calls(
-        ASKS,
-        &[
-            booking(monday, "14:30"),
-            booking(saturday, "14:00"),
-            booking(monday, "16:30"),
-            booking(monday - 30.days(), "14:00"),
-            booking(change(true), "01:30"),
-            booking(change(false), "01:30"),
-            ("book_appointment", json!({"date": "Monday", "time": "14:00", "name": "Ana"})),
-            ("book_appointment", json!({"date": monday.to_string(), "time": "14:00"})),
-            ("check_availability", json!({"date": monday.to_string(), "time": "14:00"})),
-            ("check_availability", json!({"date": saturday.to_string(), "days": 2})),
-        ],
-    )];
+    let turns = vec![calls(&[
+        booking(monday, "14:30"),
+        booking(saturday, "14:00"),
+        booking(monday, "16:30"),
+        booking(monday - 30.days(), "14:00"),
+        booking(change(true), "01:30"),
+        booking(change(false), "01:30"),
+        ("book_appointment", json!({"date": "Monday", "time": "14:00", "name": "Ana"})),
+        ("book_appointment", json!({"date": monday.to_string(), "time": "14:00"})),
+        ("check_availability", json!({"date": monday.to_string(), "time": "14:00"})),
+        ("check_availability", json!({"date": saturday.to_string(), "days": 2})),
+    ])];
     let house = house(turns, false).await;
     write(&house, monday, "14:00", "Other", "+15559990000").await;
     let (results, _) = call(&house, 1, CALLER).await;
@@ -216,17 +224,14 @@ async fn nobody_reaches_anybody_elses_appointments() {
     let moving = json!({"name": "Ana Pérez", "new_date": monday.to_string(), "new_time": "10:30"});
     let on_tuesday = json!({"name": "Perez", "date": tuesday.to_string()});
     let turns = vec![
-        calls(
-            ASKS,
-            &[
-                cancel("Zoe Brown"),
-                cancel("Nobody At All"),
-                cancel("Bob Pérez"),
-                cancel("Perez"),
-                ("reschedule_appointment", moving),
-            ],
-        ),
-        calls(ASKS, &[("cancel_appointment", on_tuesday)]),
+        calls(&[
+            cancel("Zoe Brown"),
+            cancel("Nobody At All"),
+            cancel("Bob Pérez"),
+            cancel("Perez"),
+            ("reschedule_appointment", moving),
+        ]),
+        calls(&[("cancel_appointment", on_tuesday)]),
     ];
     let house = house(turns, false).await;
     write(&house, monday, "10:00", "Zoe Brown", "+15559990000").await;
@@ -254,15 +259,12 @@ async fn who_withholds_a_number_is_asked_for_one_and_reaches_no_appointment() {
         arguments["phone"] = phone.into();
         (name, arguments)
     };
-    let turns = vec![calls(
-        ASKS,
-        &[
-            booking(monday, "09:00"),
-            with_phone("10:00", "946 0958"),
-            with_phone("11:00", "+44 20 7946 0958"),
-            ("cancel_appointment", json!({"name": "Zoe"})),
-        ],
-    )];
+    let turns = vec![calls(&[
+        booking(monday, "09:00"),
+        with_phone("10:00", "946 0958"),
+        with_phone("11:00", "+44 20 7946 0958"),
+        ("cancel_appointment", json!({"name": "Zoe"})),
+    ])];
     let house = house(turns, false).await;
     // A word on the keys in place of a number: to appearances the same person's.
     write(&house, monday, "15:00", "Zoe", "+266696687").await;
@@ -286,7 +288,7 @@ async fn who_withholds_a_number_is_asked_for_one_and_reaches_no_appointment() {
 /// then, or the database might end what nobody waits for any more.
 #[tokio::test]
 async fn a_booking_goes_on_to_its_end_although_the_caller_has_left() {
-    let house = house(vec![calls(ASKS, &[booking(monday(), "14:00")])], false).await;
+    let house = house(vec![calls(&[booking(monday(), "14:00")])], false).await;
     let mut holder = house.pool.begin().await.unwrap();
     sqlx::query("select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 1))")
         .bind(house.agent)
@@ -317,14 +319,11 @@ async fn a_booking_goes_on_to_its_end_although_the_caller_has_left() {
 
 #[tokio::test]
 async fn nothing_is_confirmed_while_the_database_is_away() {
-    let all = calls(
-        ASKS,
-        &[
-            booking(monday(), "14:00"),
-            ("check_availability", json!({})),
-            ("cancel_appointment", json!({"name": "Ana Pérez"})),
-        ],
-    );
+    let all = calls(&[
+        booking(monday(), "14:00"),
+        ("check_availability", json!({})),
+        ("cancel_appointment", json!({"name": "Ana Pérez"})),
+    ]);
     let house = house(vec![all], true).await;
     let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
     let mut call = house.place(house.options(), steps);
