@@ -99,7 +99,8 @@ impl Topic {
 
     /// Whether the last recall found nothing.
     fn found_nothing(&self) -> bool {
-        let nothing = |found: &Found| Some(found.recall) == self.newest && found.passages.is_empty();
+        let nothing =
+            |found: &Found| Some(found.recall) == self.newest && found.passages.is_empty();
         self.found.as_ref().is_some_and(nothing)
     }
 

@@ -91,6 +91,12 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     house.speech.command(Fault::DropSockets);
     let call = placed.ended().await;
     assert_eq!(call.said, ["Marzipan."]);
+    let left = [
+        ("CallSid", call.call_sid.as_str()),
+        ("To", NUMBER),
+        ("RecordingUrl", "https://api.twilio.com/Mirabelle"),
+    ];
+    assert_eq!(house.post("/twilio/voicemail", &left, Some(TOKEN)).await.0, 200);
     let row = house.row(&call.call_sid).await;
     assert!(row.lines().contains(&"Caller: I am Hieronymus."), "{:?}", row.lines());
     assert_eq!(row.metadata()["turns"][0]["chunks"][0]["id"], 1);
@@ -99,7 +105,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     for told in [
         call.call_sid.as_str(),
-        "call ended",
+        "the caller is out",
         "engine lost",
         "media stream lost",
         "not signed",
@@ -126,6 +132,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "Archibald",
         "Wolpertinger",
         "Kumquat",
+        "Mirabelle",
         "Mandragora",
         "86753",
         "Ottokar",
