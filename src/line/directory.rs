@@ -149,7 +149,7 @@ impl Directory {
     fn remember(&self, row: AgentRow) -> Arc<Agent> {
         let agent = Arc::new(Agent::new(source(row)));
         for fault in &agent.faults {
-            warn!(agent = %agent.id, %fault, "a setting cannot be used");
+            warn!(agent = %agent.id, %fault, "something in its rows cannot be used");
         }
         if agent.status != Status::Deleted {
             self.by_id.insert(agent.id, Arc::clone(&agent));

@@ -8,7 +8,7 @@ use frontdesk::config::Config;
 use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::{self, CallOptions, CallReport, PhoneEvent, PhoneEventKind};
 use frontdesk::rehearsal::phone::{Sample, Step};
-use frontdesk::rehearsal::speech::script::{FunctionCall, Script, Turn};
+use frontdesk::rehearsal::speech::script::{Script, Turn};
 use frontdesk::rehearsal::speech::{SAMPLES, Speech, SpeechOptions, serve};
 use frontdesk::store::migrate::migrate;
 use frontdesk::twilio::signature::{self, Algorithm};
@@ -78,19 +78,6 @@ pub(crate) fn script(turns: Vec<Turn>) -> Script {
 /// A turn: what is heard and what is said to it.
 pub(crate) fn turn(heard: &str, reply: &str) -> Turn {
     Turn { heard: heard.to_owned(), reply: reply.to_owned(), ..Turn::default() }
-}
-
-/// A turn whose reply calls these functions, and then says "Done."
-pub(crate) fn calls(heard: &str, functions: &[(&str, Value)]) -> Turn {
-    let functions = functions.iter().map(|(name, arguments)| FunctionCall {
-        name: (*name).to_owned(),
-        arguments: arguments.clone(),
-    });
-    Turn {
-        functions: functions.collect(),
-        after_functions: Some("Done.".to_owned()),
-        ..turn(heard, "")
-    }
 }
 
 /// The caller says line `n` of the sample audio, whatever the script makes of it.
