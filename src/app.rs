@@ -27,6 +27,7 @@ use crate::line::{Engines, Exchange};
 use crate::store::migrate::{MigrateError, SchemaState, is_current};
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
+use crate::web::phone::Answers;
 use crate::web::{Front, router, serve};
 
 /// Connections to a database of its own.
@@ -172,6 +173,7 @@ impl App {
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,
+            answers: Answers::default(),
             metrics: numbers::install(),
         });
         let (stop_serving, stopped) = oneshot::channel::<()>();

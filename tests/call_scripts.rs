@@ -7,7 +7,8 @@
 //! - `|` at the end, the transcript and the end of the call, expected.
 //!
 //! `set NAME VALUE` changes a setting, `phone off` keeps marks from coming back, `notes on` shows
-//! what is written down. `#` is a comment. With `UPDATE_CALLS=1` the expected lines are written
+//! what is written down. After `out NAME` the caller comes back from that party to a call of another
+//! process. `#` is a comment. With `UPDATE_CALLS=1` the expected lines are written
 //! anew: read the difference.
 
 mod call_phone;
@@ -18,7 +19,8 @@ use std::path::Path;
 use call_phone::Phone;
 use frontdesk::call::{
     Action, Call, CallRecord, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Passage,
-    Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Sent, Then, Timer, Usage, Words,
+    Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Sent, Then, Timer, TransferTarget,
+    Usage, Words,
 };
 
 #[test]
@@ -79,20 +81,25 @@ struct Player {
 impl Player {
     fn play(script: &str) -> String {
         let (mut settings, mut notes, mut phone) = (usual_settings(), false, true);
+        let mut before = Vec::new();
         for line in script.lines() {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["set", name, value] => set(&mut settings, name, value),
                 ["notes", "on"] => notes = true,
                 ["phone", "off"] => phone = false,
+                ["out", name] => before = out_on(name),
                 _ => {}
             }
         }
         let mut player = Self {
-            call: Call::new(settings),
+            call: match &before[..] {
+                [] => Call::new(settings),
+                before => Call::resume(settings, folded(before)),
+            },
             phone: phone.then(Phone::default),
             notes,
             at: CallTime::default(),
-            record: CallRecord::new(),
+            record: folded(&before),
             text: String::new(),
         };
         // Comments stand before the event that they are about.
@@ -193,6 +200,33 @@ impl Player {
     }
 }
 
+fn target(name: &str) -> TransferTarget {
+    TransferTarget { name: name.to_owned(), number: "+15550003333".to_owned() }
+}
+
+/// What was written of a call whose caller was greeted and then put through.
+fn out_on(name: &str) -> Vec<LogEvent> {
+    vec![
+        LogEvent::LineOpened { stream_sid: "MZ1".to_owned() },
+        LogEvent::AgentSaid {
+            reply: 1,
+            turn: None,
+            started_ms: 100,
+            generated: "Good day.".to_owned(),
+            heard: "Good day.".to_owned(),
+            heard_ms: 900,
+            interrupted: false,
+        },
+        LogEvent::TransferStarted { target: target(name) },
+    ]
+}
+
+fn folded(events: &[LogEvent]) -> CallRecord {
+    let mut record = CallRecord::new();
+    events.iter().for_each(|event| record.apply(0, event));
+    record
+}
+
 fn usual_settings() -> CallSettings {
     CallSettings {
         greets: true,
@@ -262,6 +296,10 @@ fn parse_event(text: &str) -> Event {
             let note = LogEvent::MessageTaken { text: rest(3), callback: None };
             done(run, true, "{}".to_owned(), None, Some(note))
         }
+        ["done", run, "transfers", name, ..] => {
+            done(run, true, rest(4), Some(Then::Transfer(target(name))), None)
+        }
+        ["transfer", "failed"] => Event::TransferFailed,
         ["done", run, ..] => done(run, true, rest(2), None, None),
         ["recalled", recall, ref found @ ..] => {
             Event::Recalled { recall: RecallId(number(recall)), found: recollection(found) }
@@ -371,6 +409,8 @@ fn show_purpose(purpose: &Purpose) -> String {
         Purpose::Goodbye(reason) => format!("goodbye {}", lower(reason)),
         Purpose::LimitWarning => "limit warning".to_owned(),
         Purpose::WelcomeBack => "welcome back".to_owned(),
+        Purpose::Handover(name) => format!("handover {name}"),
+        Purpose::HandoverFailed(name) => format!("handover failed {name}"),
         other => lower(other),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use call_phone::Phone;
 use frontdesk::call::{
     Action, Call, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Passage, Purpose,
-    RecallId, Recollection, ReplyId, ReplyOutcome, Then, Timer, Usage, Words,
+    RecallId, Recollection, ReplyId, ReplyOutcome, Then, Timer, TransferTarget, Usage, Words,
 };
 use proptest::prelude::*;
 
@@ -309,10 +309,8 @@ impl World {
                 assert!(self.engine_ready);
                 self.knowledge.context(passages);
             }
-            Action::Transfer { .. } => {
-                assert!(self.line_open, "moved a call without a line");
-                self.over = true;
-            }
+            // Also without a line: the phone company asks what happens next.
+            Action::Transfer { .. } => self.over = true,
             Action::HangUp(_) => {
                 assert!(self.ended, "hung up without writing it down");
                 self.over = true;
@@ -411,12 +409,17 @@ impl World {
             Step::Drain => self.handle(Event::Drain),
             Step::FunctionDone(which) if !self.running.is_empty() => {
                 let run = self.running.swap_remove(usize::from(which) % self.running.len());
+                let target = TransferTarget { name: "Sales".into(), number: "+15550003333".into() };
                 self.handle(Event::FunctionDone {
                     run,
                     ok: true,
                     output: "{}".to_owned(),
                     row: None,
-                    then: (which > 240).then_some(Then::EndCall),
+                    then: match which {
+                        0..40 => Some(Then::Transfer(target)),
+                        241.. => Some(Then::EndCall),
+                        _ => None,
+                    },
                     note: None,
                 });
             }

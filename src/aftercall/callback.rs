@@ -1,31 +1,121 @@
-//! Completes a live call that no task of this process has, because a callback says that it is over.
+//! Completes a live call that no task of this process has, because a callback says what came of it.
 
-use super::reconciler::fold;
-use crate::call::{CallRecord, End, EndedBy, Status};
-use crate::store::{Abandoned, Completes, Result, Store};
+use super::reconciler::{fold, record_of};
+use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
+use crate::private::Private;
+use crate::store::{Abandoned, CallRow, Completes, EventRow, Result, Store};
 
-/// Completes the row of `call_sid` if it is live: as `end` says, or as what was written of it
-/// says, or, with neither, as a call that the caller ended. Gives whether a row was completed.
+/// How many places are left free behind the last event of a call for what another process may still
+/// write of it.
+pub const ROOM: i64 = 1000;
+
+/// What came of a call that no task has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CameTo {
+    /// It is over, and that is all that is known.
+    Over,
+    /// The caller had nobody: a fallback's message was said, a forward was not answered, or nothing
+    /// was recorded.
+    Nobody,
+    /// The party that was dialled answered, and the conversation with it is over.
+    Answered,
+    /// The caller left a message.
+    Voicemail {
+        /// Where the recording is.
+        recording_url: Private<String>,
+        /// How long it is.
+        seconds: u64,
+    },
+}
+
+impl CameTo {
+    /// Whether it is more than a guess, so that it counts also after one.
+    fn is_certain(&self) -> bool {
+        matches!(self, Self::Answered | Self::Voicemail { .. })
+    }
+
+    /// How the call ended; what its process wrote of that counts more than a guess.
+    fn end(&self, record: &CallRecord) -> End {
+        let end = |status, ended_by| End { status, ended_by };
+        match self {
+            Self::Over => record.end().unwrap_or_else(|| record.end_by_caller()),
+            Self::Nobody => record.end().unwrap_or(end(Status::NoAnswer, EndedBy::Agent)),
+            Self::Answered => end(Status::Transferred, EndedBy::Agent),
+            Self::Voicemail { .. } => end(Status::Voicemail, EndedBy::Caller),
+        }
+    }
+
+    /// What is to be written down of it.
+    fn note(&self) -> Option<LogEvent> {
+        match self {
+            Self::Over | Self::Nobody => None,
+            Self::Answered => Some(LogEvent::TransferEnded { answered: true }),
+            Self::Voicemail { recording_url, seconds } => Some(LogEvent::VoicemailLeft {
+                recording_url: recording_url.reveal().clone(),
+                seconds: *seconds,
+            }),
+        }
+    }
+}
+
+/// Completes the row of `call_sid` if it is live, or was completed by a guess while its caller was
+/// out and more is known now. `at_us`: when that became known, microseconds since the Unix epoch.
+/// Gives whether a row was completed.
 ///
 /// # Errors
 /// [`StoreError`](crate::store::StoreError).
-pub async fn complete_live(store: &Store, call_sid: &str, end: Option<End>) -> Result<bool> {
-    let Some(row) = store.call_by_sid(call_sid).await?.filter(|row| !row.ended) else {
+pub async fn complete_live(
+    store: &Store,
+    call_sid: &str,
+    came_to: &CameTo,
+    at_us: i64,
+) -> Result<bool> {
+    let may_complete = |row: &CallRow| !row.ended || (row.is_out && came_to.is_certain());
+    let Some(row) = store.call_by_sid(call_sid).await?.filter(may_complete) else {
         return Ok(false);
     };
+    let mut events = store.events(row.id).await?;
+    let record = record_of(&events);
+    let end = came_to.end(&record);
+    if record.end() != Some(end) {
+        let happened: Vec<LogEvent> =
+            came_to.note().into_iter().chain([LogEvent::Ended(end)]).collect();
+        events.extend(write_behind(store, &row, &events, &happened, at_us).await?);
+    }
     let call = Abandoned {
         id: row.id,
         call_sid: call_sid.to_owned(),
         instance_id: row.instance_id,
         started_us: row.started_us,
     };
-    let events = store.events(call.id).await?;
-    let completed = fold(&call, &events, |record| end.unwrap_or_else(|| caller_left(record)));
-    store.complete(&completed, Completes::IfLive).await
+    let completes = if came_to.is_certain() { Completes::AfterOuting } else { Completes::IfLive };
+    store.complete(&fold(&call, &events, |_| end), completes).await
 }
 
-/// The caller hung up: after hearing something, or before.
-fn caller_left(record: &CallRecord) -> End {
-    let status = if record.heard_anything() { Status::Completed } else { Status::NoAnswer };
-    record.end().unwrap_or(End { status, ended_by: EndedBy::Caller })
+/// Writes down what happened in a call that no task has.
+///
+/// # Errors
+/// [`StoreError`](crate::store::StoreError).
+pub async fn write(store: &Store, row: &CallRow, happened: &[LogEvent], at_us: i64) -> Result<()> {
+    let before = store.events(row.id).await?;
+    write_behind(store, row, &before, happened, at_us).await.map(drop)
+}
+
+async fn write_behind(
+    store: &Store,
+    row: &CallRow,
+    before: &[EventRow],
+    happened: &[LogEvent],
+    at_us: i64,
+) -> Result<Vec<EventRow>> {
+    let last = before.last();
+    let since_start_ms = at_us.saturating_sub(row.started_us) / 1000;
+    let at_ms = last.map_or(0, |last| last.at_ms).max(since_start_ms);
+    let first = last.map_or(0, |last| last.seq) + ROOM;
+    let rows: Vec<EventRow> = (first..)
+        .zip(happened)
+        .map(|(seq, event)| EventRow::new(row.id, seq, at_ms, event))
+        .collect();
+    store.append_events(&rows.iter().collect::<Vec<_>>()).await?;
+    Ok(rows)
 }

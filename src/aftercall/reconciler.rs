@@ -5,7 +5,8 @@
 //! its spool could be had. Two reconcilers at once do no harm: a call is completed only while it is
 //! live and still the dead process's.
 //!
-//! A process also completes rows of its own that none of its calls has any more.
+//! A process also completes rows of its own that none of its calls has any more, and those of
+//! callers who were out for too long.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -124,7 +125,17 @@ impl Reconciler {
         for call in &self.store.ownerless_calls(QUIET_SECONDS, CALLS_PER_ROUND).await? {
             completed += usize::from(self.complete(call).await?);
         }
+        for call in &self.store.overdue_outings(CALLS_PER_ROUND).await? {
+            completed += usize::from(self.complete_overdue(call).await?);
+        }
         Ok(completed)
+    }
+
+    /// Completes a call whose caller was out for longer than may be.
+    async fn complete_overdue(&self, call: &Abandoned) -> Result<bool> {
+        let events = self.store.events(call.id).await?;
+        let completed = fold(call, &events, |record| record.end().unwrap_or(unheard_of(record)));
+        self.store.complete(&completed, Completes::IfLive).await
     }
 
     /// Completes the rows of this process that no call of it has now or had in the last such
@@ -195,6 +206,16 @@ fn report(round: Option<Result<usize>>) -> bool {
 
 /// How a call ended whose process died and that did not end before.
 const LOST: End = End { status: Status::Failed, ended_by: EndedBy::Error };
+
+/// How a call ended whose caller was out and of which nothing more was heard. Nothing says that
+/// anybody answered or that a message was left: at the fallback the caller had nobody, as far as is
+/// known. One who was put through had the agent, so for them it is only not known.
+fn unheard_of(record: &CallRecord) -> End {
+    match record.transfer() {
+        Some(_) => LOST,
+        None => End { status: Status::NoAnswer, ended_by: EndedBy::Agent },
+    }
+}
 
 /// The completed row, from what was written of the call. It ended with its last event.
 pub(super) fn fold(

@@ -64,7 +64,11 @@ impl Parameters {
             options.with_format(*phone, |text: &str| normalise_e164(text).is_some())
         });
         let validator = options.build(&schema).map_err(|error| {
-            format!("a JSON Schema in which {} is right", error.instance_path().as_str())
+            // The text of an error has the owner's values in it, where it is does not.
+            match error.instance_path().as_str() {
+                "" => "a JSON Schema without references to elsewhere".to_owned(),
+                path => format!("a JSON Schema with another {path}"),
+            }
         })?;
         Ok(Self { schema, validator: Arc::new(validator), names, optional, region })
     }

@@ -16,6 +16,7 @@ pub mod hours;
 pub mod json_api;
 pub mod phone_number;
 pub mod prompt;
+mod ring;
 pub mod settings;
 pub mod template;
 #[cfg(test)]
@@ -51,6 +52,8 @@ pub struct Agent {
     pub status: Status,
     /// Whether its owner has taken it out of service for now.
     pub unavailable: bool,
+    /// How long a party's phone rings before a caller who is put through comes back, seconds.
+    pub ring_seconds: u32,
     /// Its own Twilio credentials. Without, the global ones are used.
     pub credentials: Option<Credentials>,
     /// Its settings, complete.
@@ -143,6 +146,8 @@ pub struct AgentSource {
     pub auth_token: Option<Private<String>>,
     /// `voice_agents.private_settings`.
     pub private_settings: Private<Value>,
+    /// `voice_agents."takeOverTimeout"`.
+    pub take_over_timeout: Option<String>,
     /// `voice_agents.created_at`, microseconds since 1970.
     pub created_at_us: i64,
     /// The row of `business_details`, if there is one.
@@ -181,6 +186,7 @@ impl Agent {
         let schedule = business.operating_schedule.as_ref();
         let hours = Hours::read(schedule, business.timezone.as_deref(), &mut faults);
         let status = Status::read(&source.status, &mut faults);
+        let ring_seconds = ring::read(source.take_over_timeout.as_deref(), &mut faults);
         let auth_token = source.auth_token.filter(|token| !token.reveal().trim().is_empty());
         let number = source.number.as_deref().and_then(|number| {
             let normal = phone_number::normalise_e164(number);
@@ -199,6 +205,7 @@ impl Agent {
             number,
             status,
             unavailable: source.unavailable,
+            ring_seconds,
             credentials: auth_token.map(|auth_token| Credentials {
                 account_sid: filled(source.account_sid),
                 auth_token,

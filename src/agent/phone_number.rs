@@ -61,9 +61,11 @@ pub fn normalise_local(text: &str, region: Option<Region>) -> Option<String> {
         return None;
     }
     let number = phonenumber::parse(Some(country), text).ok()?;
-    let digits = u16::try_from(number.national().to_string().len()).ok()?;
-    let lengths = DATABASE.by_id(country.as_ref())?.descriptors().general().possible_length();
-    let is_possible = lengths.contains(&digits);
+    let national = number.national().to_string();
+    let general = DATABASE.by_id(country.as_ref())?.descriptors().general();
+    let found = general.national_number().find(&national);
+    let is_possible =
+        found.is_some_and(|found| (found.start(), found.end()) == (0, national.len()));
     is_possible.then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
 

@@ -204,11 +204,18 @@ impl AgentSettings {
         }
     }
 
-    /// What is spoken when the agent cannot take a call: the owner's message, or an apology.
+    /// What is spoken when the agent cannot take a call: the owner's message, or an apology. It
+    /// comes before the tone where the fallback is a voicemail, else it is the last word.
     pub fn fallback_message(&self) -> &str {
-        self.message.as_deref().unwrap_or(
-            "Sorry, nobody can take your call at the moment. Please try again later. Goodbye.",
-        )
+        self.message.as_deref().unwrap_or(match self.fallback {
+            Fallback::Voicemail => {
+                "Sorry, nobody can take your call at the moment. Please leave a message after the \
+                 tone."
+            }
+            Fallback::Forward(_) | Fallback::Say => {
+                "Sorry, nobody can take your call at the moment. Please try again later. Goodbye."
+            }
+        })
     }
 
     /// What a call needs to know, with or without knowledge to search.

@@ -80,7 +80,8 @@ pub enum Action {
     /// Leave the media stream: the caller goes on to the agent's fallback. The call's row is
     /// completed by what happens there.
     MoveToFallback,
-    /// Leave the media stream: the caller goes on to another party.
+    /// Leave the media stream: the caller goes on to another party. The call is over for the core:
+    /// should nobody answer there, it is resumed from what was written down.
     Transfer {
         /// Who that is.
         target: TransferTarget,

@@ -1,12 +1,13 @@
-//! How does the call end? With a goodbye that is heard, or when the caller leaves, and always with
-//! one end that is written down.
+//! How does the call end for the agent? With last words that are heard, or when the caller leaves,
+//! and always with one end that is written down.
 
 use super::functions::Done;
 use super::reply::Wanted;
 use super::state::Call;
 use super::survival::Line;
 use super::{
-    Action, CallTime, End, EndedBy, Event, GoodbyeReason, LogEvent, Purpose, ReplyId, Status, Timer,
+    Action, CallTime, End, EndedBy, Event, GoodbyeReason, LogEvent, Purpose, ReplyId, Status,
+    Timer, TransferTarget,
 };
 
 /// A goodbye of which no audio comes is given up after this time.
@@ -20,23 +21,33 @@ const DRAIN_MS: u64 = 5_000;
 /// How long the end waits for words that are still in transcription, and for functions.
 const WORDS_MS: u64 = 2_000;
 
-/// The agent is saying goodbye, or is about to: the call ends when it was heard.
+/// The agent is saying its last words, or is about to: what comes then comes when they were heard.
 pub(super) struct Farewell {
-    end: End,
-    /// The reply that is the goodbye, once it was asked for.
+    pub(super) then: Ending,
+    /// The reply that is the last words, once it was asked for.
     pub(super) reply: Option<ReplyId>,
-    /// Whether the caller may keep the agent from hanging up by speaking.
+    /// Whether the caller may keep the agent from leaving by speaking.
     pub(super) withdrawable: bool,
-    /// The call ends at this time, heard or not.
+    /// The agent leaves at this time, heard or not.
     latest: CallTime,
 }
 
-/// How the call ends, as soon as the event that ended it has been seen to.
+/// How the call ends for the agent, as soon as the event that ended it has been seen to.
+#[derive(Clone)]
 pub(super) enum Ending {
     /// It is hung up.
     HangUp(End),
     /// The caller goes on to the agent's fallback, because of this.
     Fallback(String),
+    /// The caller goes on to another party.
+    Transfer(TransferTarget),
+}
+
+impl Ending {
+    /// Whether the caller goes on to another party.
+    pub(super) fn is_transfer(&self) -> bool {
+        matches!(self, Self::Transfer(_))
+    }
 }
 
 impl GoodbyeReason {
@@ -64,14 +75,23 @@ impl Call {
         if said.is_none() || self.farewell.is_some() {
             return self.say_goodbye(reason, reason.end());
         }
-        self.farewell = Some(Farewell {
-            end: reason.end(),
-            reply: said,
-            withdrawable: true,
-            latest: self.now.plus_ms(GOODBYE_LONGEST_MS),
-        });
+        self.take_leave(Ending::HangUp(reason.end()), Purpose::Goodbye(reason), said);
+    }
+
+    /// The last words before `then`: `said`, or else a reply of this purpose is asked for.
+    pub(super) fn take_leave(&mut self, then: Ending, purpose: Purpose, said: Option<ReplyId>) {
+        let withdrawable = match purpose {
+            Purpose::Goodbye(reason) => reason.may_be_withdrawn(),
+            _ => true,
+        };
+        let latest = self.now.plus_ms(GOODBYE_LONGEST_MS);
+        self.farewell = Some(Farewell { then, reply: said, withdrawable, latest });
         self.wanted = None;
-        self.watch_goodbye();
+        if said.is_some() {
+            return self.watch_goodbye();
+        }
+        self.timers.set(Timer::Goodbye, self.now.plus_ms(GOODBYE_SILENT_MS));
+        self.want(Wanted::now(purpose));
     }
 
     /// Says goodbye and then ends the call. A goodbye that cannot be withdrawn cuts off whatever is
@@ -87,11 +107,7 @@ impl Call {
         if !withdrawable {
             self.cut(false);
         }
-        self.wanted = None;
-        let latest = self.now.plus_ms(GOODBYE_LONGEST_MS);
-        self.farewell = Some(Farewell { end, reply: None, withdrawable, latest });
-        self.timers.set(Timer::Goodbye, self.now.plus_ms(GOODBYE_SILENT_MS));
-        self.want(Wanted::now(Purpose::Goodbye(reason)));
+        self.take_leave(Ending::HangUp(end), Purpose::Goodbye(reason), None);
     }
 
     /// The owner ends the call.
@@ -99,8 +115,13 @@ impl Call {
         self.say_goodbye(GoodbyeReason::Ended, GoodbyeReason::Ended.end());
     }
 
-    /// The server goes down: there is time for a short goodbye.
+    /// The server goes down: there is time for a short goodbye. Whoever is being put through goes
+    /// at once: that needs this server no more.
     pub(super) fn drain(&mut self) {
+        if self.farewell.as_ref().is_some_and(|farewell| farewell.then.is_transfer()) {
+            self.depart();
+            return;
+        }
         let end = End { status: Status::Failed, ended_by: EndedBy::Error };
         self.say_goodbye(GoodbyeReason::Ended, end);
         let latest = self.now.plus_ms(DRAIN_MS);
@@ -124,42 +145,42 @@ impl Call {
         }
     }
 
-    /// The goodbye took too long.
-    pub(super) fn goodbye_overdue(&mut self) {
-        if let Some(end) = self.farewell_end() {
-            self.end(end);
-        }
+    /// Whether there were last words and they were heard.
+    pub(super) fn farewell_is_said(&self) -> bool {
+        let reply = self.farewell.as_ref().and_then(|farewell| farewell.reply);
+        reply.is_some_and(|reply| {
+            self.playout.get(reply).is_none()
+                && self.response.as_ref().is_none_or(|response| response.reply != reply)
+        })
     }
 
-    /// How the call ends, if there was a goodbye and it was heard.
-    pub(super) fn farewell_said(&self) -> Option<End> {
-        let farewell = self.farewell.as_ref()?;
-        let reply = farewell.reply?;
-        let said = self.playout.get(reply).is_none()
-            && self.response.as_ref().is_none_or(|response| response.reply != reply);
-        said.then_some(farewell.end)
+    /// What comes after the last words comes now, whether they were heard or not. Returns whether
+    /// any had been decided on.
+    pub(super) fn depart(&mut self) -> bool {
+        let Some(farewell) = &self.farewell else { return false };
+        self.ending.get_or_insert(farewell.then.clone());
+        true
     }
 
-    /// How the call ends, if a goodbye has been decided on.
-    pub(super) fn farewell_end(&self) -> Option<End> {
-        self.farewell.as_ref().map(|farewell| farewell.end)
-    }
-
-    /// No more can be said: the goodbye is what is on the line, or nothing.
+    /// No more can be said: the last words are what is on the line, or nothing.
     pub(super) fn finish_farewell(&mut self) {
         let playing = |reply| self.playout.get(reply).is_some();
         if let Some(farewell) = &self.farewell
             && !farewell.reply.is_some_and(playing)
         {
-            self.end(farewell.end);
+            self.depart();
         }
     }
 
-    /// The caller speaks: a goodbye that may be withdrawn is. Returns whether none is left.
+    /// The caller speaks: last words that may be withdrawn are. Returns whether none are left.
     pub(super) fn withdraw_farewell(&mut self) -> bool {
-        if self.farewell.take_if(|farewell| farewell.withdrawable).is_some() {
+        let stays = |said: &Farewell| said.withdrawable && self.may_stay(said);
+        if self.farewell.as_ref().is_some_and(stays) {
             self.wanted = None;
             self.timers.clear(Timer::Goodbye);
+            if let Some(Farewell { then: Ending::Transfer(target), .. }) = self.farewell.take() {
+                self.withdraw_transfer(&target);
+            }
         }
         self.farewell.is_none()
     }
@@ -167,18 +188,20 @@ impl Call {
     /// The caller has left.
     pub(super) fn caller_left(&mut self) {
         self.settle_playing();
-        let by_us = |end: &End| matches!(end.ended_by, EndedBy::Limit | EndedBy::Owner);
-        let decided = self.farewell_end().filter(by_us);
-        let heard = self.record.heard_anything();
-        let status = if heard { Status::Completed } else { Status::NoAnswer };
-        self.end(decided.unwrap_or(End { status, ended_by: EndedBy::Caller }));
+        let decided = self.farewell.as_ref().and_then(|farewell| match farewell.then {
+            Ending::HangUp(end) => Some(end),
+            _ => None,
+        });
+        let decided = decided.filter(|end| matches!(end.ended_by, EndedBy::Limit | EndedBy::Owner));
+        self.end(decided.unwrap_or_else(|| self.record.end_by_caller()));
     }
 
     /// The engine is of no use any more: the caller goes on to the agent's fallback. If the line is
-    /// not open that waits until it is; and a goodbye is the end even if it could not be said.
+    /// not open that waits until it is; and what was to come after last words comes even if they
+    /// could not be said.
     pub(super) fn give_up(&mut self, why: &str) {
-        if let Some(end) = self.farewell_end() {
-            return self.end(end);
+        if self.depart() {
+            return;
         }
         self.response = None;
         self.wanted = None;
@@ -250,6 +273,10 @@ impl Call {
             Some(Ending::Fallback(why)) => {
                 self.note(LogEvent::MovedToFallback { why });
                 self.out.push(Action::MoveToFallback);
+            }
+            Some(Ending::Transfer(target)) => {
+                self.note(LogEvent::TransferStarted { target: target.clone() });
+                self.out.push(Action::Transfer { target });
             }
             None => {}
         }

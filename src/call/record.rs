@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Chunk, End, LogEvent, ReplyId, Retrieval, Role, Said};
+use super::{
+    Chunk, End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget,
+};
 
 /// The transcript's line for speech whose words never came.
 const INAUDIBLE: &str = "[inaudible]";
@@ -22,6 +24,8 @@ pub struct CallRecord {
     gaps: Vec<String>,
     messages: Vec<Value>,
     voicemail: Option<Value>,
+    /// Whom the caller was put through to, while nothing says how that went.
+    transfer: Option<TransferTarget>,
     input_tokens: u64,
     output_tokens: u64,
     end: Option<End>,
@@ -148,10 +152,10 @@ impl CallRecord {
                 let voicemail = json!({"recording_url": recording_url, "seconds": seconds});
                 self.voicemail = Some(voicemail);
             }
+            LogEvent::TransferStarted { target } => self.transfer = Some(target),
+            LogEvent::TransferEnded { .. } => self.transfer = None,
             LogEvent::LineOpened { .. }
             | LogEvent::LineLost {}
-            | LogEvent::TransferStarted { .. }
-            | LogEvent::TransferEnded { .. }
             | LogEvent::EngineReady {}
             | LogEvent::EngineLost { .. }
             | LogEvent::MovedToFallback { .. } => {}
@@ -179,6 +183,17 @@ impl CallRecord {
     /// How the call ended, if that was written.
     pub fn end(&self) -> Option<End> {
         self.end
+    }
+
+    /// Whom the caller was put through to, while nothing says how that went.
+    pub fn transfer(&self) -> Option<&TransferTarget> {
+        self.transfer.as_ref()
+    }
+
+    /// How the call ended if the caller hung up now.
+    pub fn end_by_caller(&self) -> End {
+        let status = if self.heard_anything() { Status::Completed } else { Status::NoAnswer };
+        End { status, ended_by: EndedBy::Caller }
     }
 
     /// Whether the caller heard any of the agent's audio.

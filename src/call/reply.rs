@@ -76,6 +76,11 @@ fn is_final(purpose: &Purpose) -> bool {
     matches!(purpose, Purpose::Goodbye(reason) if !reason.may_be_withdrawn())
 }
 
+/// Whether nothing comes after it but the end of the call for the agent.
+fn is_last_words(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Goodbye(_) | Purpose::Handover(_))
+}
+
 /// How the log names a purpose.
 fn name(purpose: &Purpose) -> &'static str {
     match purpose {
@@ -94,7 +99,7 @@ fn name(purpose: &Purpose) -> &'static str {
 impl Call {
     /// A reply is wanted. It takes the place of one of the same or a lower rank.
     pub(super) fn want(&mut self, wanted: Wanted) {
-        if self.farewell.is_some() && !matches!(wanted.purpose, Purpose::Goodbye(_)) {
+        if self.farewell.is_some() && !is_last_words(&wanted.purpose) {
             return;
         }
         if let Some(other) = &self.wanted {
@@ -156,7 +161,9 @@ impl Call {
         self.replies += 1;
         let reply = ReplyId(self.replies);
         let turn = match purpose {
-            Purpose::Answer | Purpose::Goodbye(GoodbyeReason::Done) => self.caller.turn(),
+            Purpose::Answer | Purpose::Goodbye(GoodbyeReason::Done) | Purpose::Handover(_) => {
+                self.caller.turn()
+            }
             _ => None,
         };
         let interruptible = self.settings.interruptible
@@ -175,7 +182,7 @@ impl Call {
             let wait_ms = patience_ms.clamp(LAST_WAIT_MS, REPLY_MS);
             self.timers.set(Timer::Reply, self.now.plus_ms(wait_ms));
         }
-        if let (Purpose::Goodbye(_), Some(farewell)) = (&purpose, &mut self.farewell) {
+        if let (true, Some(farewell)) = (is_last_words(&purpose), &mut self.farewell) {
             farewell.reply = Some(reply);
         }
         self.out.push(Action::Reply { reply, purpose: purpose.clone() });

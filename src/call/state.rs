@@ -5,8 +5,9 @@
 //! is working on ([`reply`](super::reply)), what was heard ([`playout`](super::playout)), what the
 //! agent knows ([`recall`](super::recall)), what is being carried out
 //! ([`functions`](super::functions)), what a silence or a long call means
-//! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), and what is done when a
-//! connection breaks ([`survival`](super::survival)).
+//! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), how the caller is put
+//! through ([`transfer`](super::transfer)), and what is done when a connection breaks
+//! ([`survival`](super::survival)).
 
 use super::ending::{Ending, Farewell};
 use super::functions::{Done, Functions};
@@ -59,6 +60,8 @@ pub struct Call {
     /// The call is nearly over, and the caller has not been told.
     pub(super) warning_due: bool,
     pub(super) farewell: Option<Farewell>,
+    /// Whoever did not answer when the caller was put through, until the caller is told.
+    pub(super) unanswered: Option<String>,
     /// The call has ended this way, but for the last words.
     pub(super) ending: Option<Ending>,
     pub(super) over: bool,
@@ -91,6 +94,7 @@ impl Call {
             reprompted: 0,
             warning_due: false,
             farewell: None,
+            unanswered: None,
             ending: None,
             over: false,
             record: CallRecord::new(),
@@ -195,7 +199,7 @@ impl Call {
                 self.function_done(run, Done { ok, output, row, then, note });
             }
             Event::Recalled { recall, found } => self.recalled(recall, found),
-            Event::TransferFailed => {}
+            Event::TransferFailed => self.transfer_failed(),
             Event::MarkReturned(mark) => {
                 self.playout.mark_returned(mark);
                 self.settle_confirmed();
@@ -221,7 +225,9 @@ impl Call {
             Timer::Idle => self.idle(),
             Timer::LimitWarning => self.warning_due = true,
             Timer::Limit => self.limit_reached(),
-            Timer::Goodbye => self.goodbye_overdue(),
+            Timer::Goodbye => {
+                self.depart();
+            }
             Timer::Reply => self.reply_overdue(),
             Timer::Engine => self.give_up("the engine did not become ready in time"),
             Timer::Line => self.line_stayed_lost(),
@@ -238,8 +244,9 @@ impl Call {
             return;
         }
         self.settle_confirmed();
-        if let Some(end) = self.farewell_said() {
-            return self.end(end);
+        if self.farewell_is_said() {
+            self.depart();
+            return;
         }
         self.give_messages();
         self.warn_of_limit();

@@ -64,7 +64,11 @@ impl Call {
         }
         if back {
             let greeted = self.record.heard_anything() || !self.settings.greets;
-            let purpose = if greeted { Purpose::WelcomeBack } else { Purpose::Greeting };
+            let purpose = match self.unanswered.take() {
+                Some(name) => Purpose::HandoverFailed(name),
+                None if greeted => Purpose::WelcomeBack,
+                None => Purpose::Greeting,
+            };
             self.want(Wanted::now(purpose));
         } else {
             self.watch_length();
@@ -79,8 +83,8 @@ impl Call {
         }
         self.line = Line::Lost;
         self.note(LogEvent::LineLost {});
-        if let Some(end) = self.farewell_end() {
-            return self.end(end);
+        if self.depart() {
+            return;
         }
         self.want_unheard_answer();
         self.cut(false);

@@ -1,12 +1,56 @@
-//! How does the caller get to another party?
+//! The caller is put through to somebody else: the agent says so, and when that was heard the call
+//! leaves the media stream. A caller whom nobody answered there comes back to the agent.
 
-use super::reply::Wanted;
+use super::ending::{Ending, Farewell};
 use super::state::Call;
-use super::{Purpose, ReplyId, TransferTarget};
+use super::survival::Line;
+use super::{LogEvent, Purpose, ReplyId, Role, TransferTarget};
 
 impl Call {
-    /// The caller is to be put through. `said` is the reply that the agent said so with, if it did.
-    pub(super) fn hand_over(&mut self, _target: TransferTarget, _said: Option<ReplyId>) {
-        self.want(Wanted::now(Purpose::Answer));
+    /// The caller is to be put through. `said` is the reply that the agent said so with, if it did;
+    /// else it is asked to. With nobody to say it or to hear it, the caller goes at once: the phone
+    /// company asks where to.
+    pub(super) fn hand_over(&mut self, target: TransferTarget, said: Option<ReplyId>) {
+        if self.farewell.is_some() {
+            return;
+        }
+        if self.line != Line::Open || !self.engine.is_ready() {
+            self.ending.get_or_insert(Ending::Transfer(target));
+            return;
+        }
+        let purpose = Purpose::Handover(target.name.clone());
+        self.take_leave(Ending::Transfer(target), purpose, said);
+    }
+
+    /// Whether the caller may still keep the agent from putting them through by speaking: until
+    /// they have heard that it will. After that "thank you" must not cost them the transfer.
+    pub(super) fn may_stay(&self, farewell: &Farewell) -> bool {
+        let heard = |reply| match self.playout.get(reply) {
+            Some(spoken) => spoken.heard_ms() > 0,
+            None => self.record.was_heard(reply),
+        };
+        !farewell.then.is_transfer() || !farewell.reply.is_some_and(heard)
+    }
+
+    /// The caller spoke before they heard of the transfer. The model, which was told that they are
+    /// being put through, is told that they are not.
+    pub(super) fn withdraw_transfer(&mut self, target: &TransferTarget) {
+        let text = format!(
+            "The caller went on speaking and was not put through to {}. If they still want it, \
+             call transfer_call again.",
+            target.name
+        );
+        self.messages.push((Role::System, text));
+    }
+
+    /// The party did not answer, and the caller is coming back.
+    pub(super) fn transfer_failed(&mut self) {
+        let Some(target) = self.record.transfer() else { return };
+        let name = target.name.clone();
+        self.note(LogEvent::TransferEnded { answered: false });
+        let text =
+            format!("The caller was to be put through to {name}, and nobody answered there.");
+        self.messages.push((Role::System, text));
+        self.unanswered = Some(name);
     }
 }

@@ -5,9 +5,6 @@ use serde_json::{Value, json};
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
 use crate::engine::FunctionSignature;
 
-/// The function's name.
-pub(super) const SEARCH_KNOWLEDGE: &str = "search_knowledge";
-
 /// The most text of one result, in bytes: it is read during a call.
 const RESULT_MAX_BYTES: usize = 3_000;
 
@@ -20,7 +17,7 @@ const NOTHING: &str = "The business has nothing written down about this. Say tha
 /// What the model sees of it.
 pub(super) fn signature() -> FunctionSignature {
     FunctionSignature {
-        name: SEARCH_KNOWLEDGE.into(),
+        name: "search_knowledge".into(),
         description: "Search what the business has written down: services, prices, hours, \
                       directions, policies. Use it when the caller asks about the business and \
                       you were not given the answer."

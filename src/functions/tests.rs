@@ -331,3 +331,47 @@ async fn what_the_model_is_told_is_short() {
     let Event::FunctionDone { ok: true, output, .. } = event else { panic!("{event:?}") };
     assert!(output.len() <= 4096 && output.contains(r#""ok":true"#), "{}", output.len());
 }
+
+/// Begins a call of a function, and gives it up once the service has been asked.
+async fn given_up(desk: &Desk, service: &mut Service, name: &str, arguments: &str) {
+    let request = request(name, "given up", arguments);
+    let mut working = Box::pin(carry_out(&desk.toolbox, &desk.caller, &request));
+    let asked = Box::pin(service.wait_for_connections(1));
+    let waiting = futures_util::future::select(&mut working, asked).await;
+    assert!(matches!(waiting, futures_util::future::Either::Right(_)), "it was not asked");
+    // Meanwhile the model calls it again.
+    let again = carry_out(&desk.toolbox, &desk.caller, &request).await;
+    assert!(again.output["error"].as_str().unwrap().contains("still being worked on"));
+}
+
+#[tokio::test]
+async fn a_form_without_an_answer_in_time_is_not_handed_in_again() {
+    let mut service = Service::start(vec![Reply::Silence]).await;
+    let mut desk = Desk::new(Some(&service), vec![form(&service)]);
+    desk.call("sign_up", json!({"email": "ada@example.com"})).await;
+    given_up(&desk, &mut service, "sign_up", r#"{"confirmed":true}"#).await;
+    let outcome = desk.call("sign_up", json!({"confirmed": true})).await;
+    assert!(outcome.output["error"].as_str().unwrap().contains("is not known"), "{outcome:?}");
+    assert_eq!(service.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_flow_goes_on_from_a_call_without_an_answer_in_time() {
+    let mut service = Service::start(vec![Reply::Silence]).await;
+    let url = format!("http://{}/", service.address);
+    let flow = json!({"start": "a", "nodes": {
+        "a": {"call": "slow", "next": "b", "on_error": "c"},
+        "b": {"say": "It is done."}, "c": {"say": "It may not be done."},
+    }});
+    let mut desk = Desk::new(
+        Some(&service),
+        vec![
+            row(1, "json_api", "slow", json!({"method": "POST", "url": url}), Value::Null),
+            row(2, "flows", "steps", flow, Value::Null),
+        ],
+    );
+    given_up(&desk, &mut service, "steps", "{}").await;
+    let outcome = desk.call("steps", json!({})).await;
+    assert_eq!(outcome.output, json!({"ok": true, "say": "It may not be done.", "done": true}));
+    assert_eq!(service.connections(), 1);
+}

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::driver::Line;
+use super::leaving::{Leaving, Onward, Over, dial_limit, fallback_limit};
 use super::phone::Phone;
 use super::registry::{AfterPlan, Command};
 use crate::call::{End, EndedBy, Event, LogEvent, Status};
@@ -18,8 +19,14 @@ use crate::clock::{self, Stopwatch};
 pub(super) const STREAM_LIMIT: Duration = Duration::from_secs(15);
 /// How long a media WebSocket may take to send `start`.
 const START_LIMIT: Duration = Duration::from_secs(5);
-/// How often a call that lost its stream is given back to the agent.
+/// How often a caller is given back to the agent: after a lost stream, or when nobody answered whom
+/// they were put through to.
 pub const RETURNS_MAX: i32 = 2;
+
+/// The caller had nobody, and nothing says that they left.
+pub(super) const LOST: End = End { status: Status::Failed, ended_by: EndedBy::Error };
+/// The caller has heard that nobody can take the call.
+const UNANSWERED: End = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
 
 impl Line {
     pub(super) fn phone_gone(&mut self, why: &'static str) {
@@ -36,11 +43,11 @@ impl Line {
 
     pub(super) fn caller_left(&mut self) {
         self.has_left = true;
-        if self.fallback_due.is_some() {
+        match self.leaving.as_ref().map(|leaving| &leaving.to) {
             // The engine was lost, and nothing came after it.
-            self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
-        } else {
-            self.tell(Event::CallerLeft);
+            Some(Onward::Fallback) => self.finish(LOST),
+            Some(Onward::Party(_)) => self.finish(self.call.record().end_by_caller()),
+            None => self.tell(Event::CallerLeft),
         }
     }
 
@@ -54,36 +61,62 @@ impl Line {
                 self.phone = Some(Phone::new(*socket, self.notes.call_sid()));
                 self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
             }
-            Command::After { answer } => self.after(answer),
+            Command::After { stream_sid, answer } => self.after(stream_sid.as_deref(), answer),
             Command::CallerLeft => self.caller_left(),
             Command::OwnerEnds => self.tell(Event::OwnerEnds),
-            Command::Drain if self.fallback_due.is_some() => {
-                self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
-            }
             Command::Drain => self.tell(Event::Drain),
         }
     }
 
     /// Twilio asks what happens next: the stream has ended, even if we have not noticed.
-    fn after(&mut self, answer: oneshot::Sender<AfterPlan>) {
-        self.phone_gone("ended, says the phone company");
-        // A call on its way to the fallback is over for the core, and not for the caller.
-        let is_ending = self.fallback_due.is_none() && self.call.is_ending();
-        let plan = if self.has_left || is_ending {
-            AfterPlan::HangUp
-        } else if self.fallback_due.is_none() && self.returns < RETURNS_MAX {
-            self.returns += 1;
-            if self.call.opened_at().is_none() {
-                self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+    fn after(&mut self, stream_sid: Option<&str>, answer: oneshot::Sender<AfterPlan>) {
+        let present = self.phone.as_ref().and_then(Phone::stream_sid);
+        let is_past = present.zip(stream_sid).is_some_and(|(present, ended)| present != ended);
+        if !is_past {
+            self.phone_gone("ended, says the phone company");
+        }
+        // A call that goes on elsewhere is over for the core, and not for the caller.
+        let plan = match self.leaving.take().map(|leaving| leaving.to) {
+            // Asked again about a stream in whose place another one is.
+            _ if is_past => AfterPlan::Return,
+            _ if self.has_left => AfterPlan::HangUp,
+            Some(Onward::Party(target)) => AfterPlan::Transfer(target.number.into()),
+            Some(Onward::Fallback) => AfterPlan::Fallback,
+            None if self.call.is_ending() => AfterPlan::HangUp,
+            None if self.returns < RETURNS_MAX => {
+                self.returns += 1;
+                if self.call.opened_at().is_none() {
+                    self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+                }
+                self.call.expect_line(self.now());
+                AfterPlan::Return
             }
-            self.call.expect_line(self.now());
-            AfterPlan::Return
-        } else {
-            self.finish(End { status: Status::NoAnswer, ended_by: EndedBy::Agent });
-            AfterPlan::Fallback
+            None => {
+                let why = "the media stream was lost too often".to_owned();
+                self.notes.write(self.now(), LogEvent::MovedToFallback { why });
+                AfterPlan::Fallback
+            }
         };
+        let limit = match plan {
+            AfterPlan::Return | AfterPlan::HangUp => None,
+            AfterPlan::Transfer(_) => Some(dial_limit(&self.agent)),
+            AfterPlan::Fallback => fallback_limit(&self.agent),
+        };
+        if let Some(limit) = limit {
+            self.over = Some(Over::Out { limit, plan, answer });
+            return;
+        }
+        if plan == AfterPlan::Fallback {
+            self.finish(UNANSWERED);
+        }
         // Whoever asked may have gone away; the plan holds all the same.
         let _ = answer.send(plan);
+    }
+
+    /// Leaves the media stream; the phone company asks what happens next, and is told this.
+    pub(super) fn leave_for(&mut self, to: Onward) {
+        self.leaving = Some(Leaving { to, due: self.exchange.clock.now() + STREAM_LIMIT });
+        self.leave_stream();
     }
 
     pub(super) fn due(&mut self) {
@@ -94,8 +127,8 @@ impl Line {
         } else if is_due(self.stream_due) {
             self.stream_due = None;
             self.caller_left();
-        } else if is_due(self.fallback_due) {
-            self.finish(End { status: Status::Failed, ended_by: EndedBy::Error });
+        } else if is_due(self.leaving.as_ref().map(|leaving| leaving.due)) {
+            self.finish(LOST);
         } else if let Some((_, timer)) = self.call.deadline().filter(|(at, _)| *at <= self.now()) {
             self.sending_since(Stopwatch::start(), |line| line.tell(Event::Due(timer)));
         }
@@ -105,7 +138,7 @@ impl Line {
     fn finish(&mut self, end: End) {
         let at = self.now();
         self.notes.write(at, LogEvent::Ended(end));
-        self.end = Some(end);
+        self.over = Some(Over::Ended(end));
     }
 
     /// Closes the media stream, so that the phone company asks what happens next.

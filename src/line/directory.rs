@@ -149,7 +149,7 @@ impl Directory {
     fn remember(&self, row: AgentRow) -> Arc<Agent> {
         let agent = Arc::new(Agent::new(source(row)));
         for fault in &agent.faults {
-            warn!(agent = %agent.id, %fault, "a setting cannot be used");
+            warn!(agent = %agent.id, %fault, "something in its rows cannot be used");
         }
         if agent.status != Status::Deleted {
             self.by_id.insert(agent.id, Arc::clone(&agent));
@@ -219,6 +219,7 @@ fn source(row: AgentRow) -> AgentSource {
         account_sid: row.account_sid.map(|sid| sid.into_inner()),
         auth_token: row.auth_token,
         private_settings: row.private_settings,
+        take_over_timeout: row.take_over_timeout,
         created_at_us: row.created_at_us,
         business: row.business.map(|business| BusinessSource {
             name: business.name.map(|name| name.into_inner()),

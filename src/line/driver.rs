@@ -13,14 +13,15 @@ use tokio::sync::mpsc;
 use tracing::{Instrument, Span, info};
 use uuid::Uuid;
 
-use super::control::STREAM_LIMIT;
+use super::control::{LOST, STREAM_LIMIT};
+use super::leaving::{Leaving, Over};
 use super::phone::{FromPhone, Phone, pieces};
 use super::recall::Recalls;
 use super::registry::{Command, Slot};
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
-use crate::call::{Call, CallRecord, CallTime, End, EndedBy, Event, ReplyId, Said, Sent, Status};
+use crate::call::{Call, CallRecord, CallTime, Event, ReplyId, Said, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
@@ -86,11 +87,11 @@ pub(super) struct Line {
     pub(super) stream_due: Option<Duration>,
     /// When the media WebSocket is given up for want of `start`.
     pub(super) start_due: Option<Duration>,
-    /// When nobody has asked what happens next; the caller goes to the fallback.
-    pub(super) fallback_due: Option<Duration>,
+    /// Where the caller goes on to, until the phone company has asked.
+    pub(super) leaving: Option<Leaving>,
     pub(super) returns: i32,
     pub(super) has_left: bool,
-    pub(super) end: Option<End>,
+    pub(super) over: Option<Over>,
 }
 
 /// Everything that wakes the task.
@@ -144,13 +145,16 @@ impl Line {
             alarm: Alarm::new(),
             stream_due: Some(now + STREAM_LIMIT),
             start_due: None,
-            fallback_due: None,
+            leaving: None,
             returns: opening.returns,
             has_left: false,
-            end: None,
+            over: None,
             exchange,
         };
         line.dial(history);
+        if line.call.record().transfer().is_some() {
+            line.tell(Event::TransferFailed);
+        }
         line
     }
 
@@ -176,7 +180,7 @@ impl Line {
     /// Runs the call to its end and has its row completed. `span` is entered where there may be
     /// something to say, not for audio that passes through.
     pub(super) async fn run(mut self, span: Span) {
-        while self.end.is_none() {
+        while self.over.is_none() {
             let wake = std::future::poll_fn(|cx| self.poll(cx)).await;
             span.in_scope(|| self.wake(wake, Stopwatch::start()));
         }
@@ -184,10 +188,21 @@ impl Line {
     }
 
     async fn complete(mut self) {
-        let end = self.end.unwrap_or(End { status: Status::Failed, ended_by: EndedBy::Error });
+        self.leave_stream();
+        let end = match self.over.take() {
+            Some(Over::Out { limit, plan, answer }) => {
+                info!("the caller is out");
+                self.notes.go_out(limit, self.returns).await;
+                drop(self.slot);
+                // Whoever asked may have gone away; the plan holds all the same.
+                let _ = answer.send(plan);
+                return;
+            }
+            Some(Over::Ended(end)) => end,
+            None => LOST,
+        };
         info!(status = ?end.status, ended_by = ?end.ended_by, "call ended");
         self.slot.ended();
-        self.leave_stream();
         self.notes.complete(end, self.call.record(), &self.exchange).await;
     }
 
@@ -250,10 +265,9 @@ impl Line {
             self.exchange.clock.now()
                 + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed()
         });
-        let due = [core, self.stream_due, self.start_due, self.fallback_due, stuck]
-            .into_iter()
-            .flatten()
-            .min();
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.due);
+        let due =
+            [core, self.stream_due, self.start_due, leaving, stuck].into_iter().flatten().min();
         self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
     }
 

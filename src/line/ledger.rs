@@ -33,7 +33,7 @@ impl Ledger {
         Self { store, folder, aliases: Mutex::default() }
     }
 
-    /// Writes the calls, then the events in one statement, then the completions.
+    /// Writes the calls, then the events in one statement, then how callers left and calls ended.
     ///
     /// # Errors
     /// The database is away; some of the records may be written, all may be written again.
@@ -51,11 +51,17 @@ impl Ledger {
         self.rename(records);
         refused.extend(self.write_events(records).await?);
         for (place, record) in records.iter().enumerate() {
-            if let Record::Completion(call) = record {
-                let written = limited(self.store.complete(call, Completes::ByOwner)).await;
-                if taken(written)?.is_none() {
-                    refused.push(place);
+            let written = match record {
+                Record::Outing(outing) => limited(self.store.go_out(outing)).await,
+                Record::Completion(call) => {
+                    limited(self.store.complete(call, Completes::ByOwner)).await.map(drop)
                 }
+                Record::Call(_) | Record::Event(_) => continue,
+            };
+            if taken(written)?.is_none() {
+                refused.push(place);
+            }
+            if let Record::Completion(call) = record {
                 self.aliases().remove(&call.call_log_id);
             }
         }
@@ -73,7 +79,7 @@ impl Ledger {
             .enumerate()
             .filter_map(|(place, record)| match record {
                 Record::Event(event) => Some((place, event)),
-                Record::Call(_) | Record::Completion(_) => None,
+                Record::Call(_) | Record::Outing(_) | Record::Completion(_) => None,
             })
             .unzip();
         let mut refused = Vec::new();

@@ -7,6 +7,7 @@
 pub mod control;
 pub mod directory;
 pub mod driver;
+pub mod leaving;
 mod ledger;
 mod perform;
 mod phone;

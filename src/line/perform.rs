@@ -3,8 +3,8 @@
 use metrics::counter;
 use tracing::{info, warn};
 
-use super::control::STREAM_LIMIT;
 use super::driver::Line;
+use super::leaving::{Onward, Over};
 use crate::call::{Action, LogEvent, Sent};
 use crate::clock::Stopwatch;
 use crate::functions::{self, FunctionRequest};
@@ -31,17 +31,20 @@ impl Line {
                 self.functions.push(functions::run(toolbox, &self.function_caller, request));
             }
             Action::Recall { recall, query } => self.recall(recall, query),
-            Action::Transfer { .. } => {}
             Action::DialEngine { history } => {
                 warn!("dialling the engine anew");
                 self.dial(history);
             }
             Action::MoveToFallback => {
                 counter!("frontdesk_fallbacks_total").increment(1);
-                self.fallback_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
-                self.leave_stream();
+                self.leave_for(Onward::Fallback);
             }
-            Action::HangUp(end) => self.end = Some(end),
+            Action::Transfer { target } => {
+                info!("the caller is put through");
+                counter!("frontdesk_transfers_total").increment(1);
+                self.leave_for(Onward::Party(target));
+            }
+            Action::HangUp(end) => self.over = Some(Over::Ended(end)),
             action => self.tell_engine(action),
         }
     }

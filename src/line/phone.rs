@@ -58,6 +58,11 @@ impl Phone {
         self.stream_sid.is_some()
     }
 
+    /// The stream's name, once it has started.
+    pub(super) fn stream_sid(&self) -> Option<&str> {
+        self.stream_sid.as_deref()
+    }
+
     /// Whether so much waits to be sent that nothing should be added.
     pub(super) fn is_full(&self) -> bool {
         self.socket.queued() >= QUEUE_MAX

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{counter, histogram};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Exchange;
@@ -11,7 +11,7 @@ use super::driver::Opening;
 use super::writer::LogWriter;
 use crate::call::{CallRecord, CallTime, End, LogEvent};
 use crate::clock;
-use crate::store::{CompletedCall, EventRow};
+use crate::store::{CompletedCall, EventRow, Outing};
 
 /// A call's log.
 pub(super) struct Notes {
@@ -71,15 +71,22 @@ impl Notes {
         if let LogEvent::FirstAudio { first_audio_ms, .. } = event {
             histogram!("frontdesk_first_audio_seconds").record(first_audio_ms as f64 / 1000.0);
         }
-        let (kind, data) = kind_and_data(&event);
-        self.log.event(EventRow {
-            call_log_id: self.call_log_id,
-            seq: self.seq,
-            at_ms: i64::try_from(at_ms).unwrap_or(i64::MAX),
-            kind,
-            data: data.into(),
-        });
+        let at_ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
+        self.log.event(EventRow::new(self.call_log_id, self.seq, at_ms, &event));
         self.seq += 1;
+    }
+
+    /// The caller leaves for `limit` at most; the row is completed by what is told of that.
+    pub(super) async fn go_out(&self, limit: Duration, returns: i32) {
+        self.log
+            .go_out(Outing {
+                call_sid: self.call_sid.clone(),
+                instance_id: self.instance_id,
+                until_us: unix_us(clock::unix_now().saturating_add(limit)),
+                returns,
+                metadata: json!({}).into(),
+            })
+            .await;
     }
 
     /// Completes the call's row from everything that was written down.
@@ -107,23 +114,19 @@ impl Notes {
                 status,
                 transcript: record.transcript().into(),
                 metadata: Value::Object(metadata).into(),
-                ended_us: i64::try_from(ended.as_micros()).unwrap_or(i64::MAX),
+                ended_us: unix_us(ended),
                 duration_ms: i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX),
             })
             .await;
     }
 }
 
+/// A time since the Unix epoch as rows have it, in microseconds.
+pub fn unix_us(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// `call_logs.status`, as the contract spells it.
 pub fn status_word(end: End) -> String {
     json!(end.status).as_str().unwrap_or("failed").to_owned()
-}
-
-/// An event as a row of `call_events` has it.
-fn kind_and_data(event: &LogEvent) -> (String, Value) {
-    let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else {
-        return ("unknown".into(), Value::Object(Map::new()));
-    };
-    let kind = fields.remove("kind").and_then(|kind| kind.as_str().map(str::to_owned));
-    (kind.unwrap_or_default(), fields.remove("data").unwrap_or_else(|| json!({})))
 }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::agent::Agent;
+use crate::private::Private;
 use crate::socket::ServerSocket;
 
 /// How many control messages may wait for a call's task. Control is never dropped: whoever sends
@@ -23,6 +24,8 @@ pub enum Command {
     Stream(Box<ServerSocket>),
     /// Twilio asks what happens next, because the stream has ended.
     After {
+        /// The stream that has ended, if Twilio says which.
+        stream_sid: Option<String>,
         /// Where the answer goes.
         answer: oneshot::Sender<AfterPlan>,
     },
@@ -35,14 +38,28 @@ pub enum Command {
 }
 
 /// What happens after a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterPlan {
     /// The caller goes back to the agent.
     Return,
+    /// The caller is put through to this number.
+    Transfer(Private<String>),
     /// The agent's fallback.
     Fallback,
     /// Nothing.
     HangUp,
+}
+
+impl AfterPlan {
+    /// How logs and metrics name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Return => "return",
+            Self::Transfer(_) => "transfer",
+            Self::Fallback => "fallback",
+            Self::HangUp => "hang up",
+        }
+    }
 }
 
 /// How others reach a call's task.

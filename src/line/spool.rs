@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::store::{CompletedCall, EventRow, NewCall};
+use crate::store::{CompletedCall, EventRow, NewCall, Outing};
 
 /// How large a spool grows before events are left out. Calls and completions, some kilobytes each,
 /// are always written.
@@ -34,6 +34,8 @@ pub enum Record {
     Call(NewCall),
     /// Something happened in it.
     Event(EventRow),
+    /// Its caller has left the agent for somebody or something else.
+    Outing(Outing),
     /// It is over.
     Completion(CompletedCall),
 }
@@ -44,6 +46,7 @@ impl Record {
         match self {
             Self::Call(_) => "call",
             Self::Event(_) => "event",
+            Self::Outing(_) => "outing",
             Self::Completion(_) => "completion",
         }
     }

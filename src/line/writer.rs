@@ -20,7 +20,7 @@ use super::ledger::Ledger;
 use super::replay;
 use super::spool::{BATCH_RECORDS, Record, SPOOL_BYTES, SpoolFile};
 use crate::clock;
-use crate::store::{Admission, CompletedCall, EventRow, NewCall, Store, StoreError};
+use crate::store::{Admission, CompletedCall, EventRow, NewCall, Outing, Store, StoreError};
 
 /// Records that wait for the writer. When it is full an event is dropped and counted; a
 /// completion waits.
@@ -149,10 +149,17 @@ impl LogWriter {
 
     /// Takes the end of a call, after what was taken of it before. Waits for room; never dropped.
     pub async fn complete(&self, call: CompletedCall) {
-        let Err(mpsc::error::SendError(record)) = self.queue.send(Record::Completion(call)).await
-        else {
-            return;
-        };
+        self.take(Record::Completion(call)).await;
+    }
+
+    /// Takes that a caller has left, after what was taken of the call before. Waits for room; never
+    /// dropped.
+    pub async fn go_out(&self, outing: Outing) {
+        self.take(Record::Outing(outing)).await;
+    }
+
+    async fn take(&self, record: Record) {
+        let Err(mpsc::error::SendError(record)) = self.queue.send(record).await else { return };
         // The task has ended. The spool is told by the next process.
         if let Err(error) = self.shared.append(&mut vec![record]).await {
             tracing::error!(kind = %error.kind(), "a call's end is lost: the spool cannot be written");

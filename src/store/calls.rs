@@ -89,6 +89,8 @@ pub struct CallRow {
     pub instance_id: Option<Uuid>,
     /// Whether the row is complete.
     pub ended: bool,
+    /// Whether the caller is out, or was when the row was completed by a guess.
+    pub is_out: bool,
     /// `status`.
     pub status: Option<String>,
     /// When it began, microseconds since the Unix epoch.
@@ -145,6 +147,8 @@ pub enum Completes {
     IfLive,
     /// Only a live row that the process which died still has.
     IfAbandoned,
+    /// Also a row that was completed by a guess while its caller was out.
+    AfterOuting,
 }
 
 impl Store {
@@ -287,7 +291,7 @@ impl Store {
     ) -> Result<Option<i32>> {
         let count = sqlx::query_scalar(
             "update call_logs set stream_returns = stream_returns + 1, stream_nonce = $2,
-                instance_id = $3
+                instance_id = $3, out_until = null, holds_line = true
             where call_sid = $1 and call_end is null and stream_returns < $4
             returning stream_returns",
         )
@@ -306,8 +310,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn call_by_sid(&self, call_sid: &str) -> Result<Option<CallRow>> {
         let row = sqlx::query(
-            "select id, voice_agent_id, caller_number, instance_id, call_end is not null as ended, status,
-                (extract(epoch from call_start) * 1000000)::bigint as started_us,
+            "select id, voice_agent_id, caller_number, instance_id, call_end is not null as ended,
+                out_until is not null as is_out, status, (extract(epoch from call_start) * 1000000)::bigint as started_us,
                 stream_returns, metadata::text as metadata
             from call_logs where call_sid = $1",
         )
@@ -321,6 +325,7 @@ impl Store {
             caller: row.try_get::<Option<String>, _>("caller_number")?.unwrap_or_default().into(),
             instance_id: row.try_get("instance_id")?,
             ended: row.try_get("ended")?,
+            is_out: row.try_get("is_out")?,
             status: row.try_get("status")?,
             started_us: row.try_get("started_us")?,
             stream_returns: row.try_get("stream_returns")?,
@@ -358,10 +363,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn complete(&self, call: &CompletedCall, when: Completes) -> Result<bool> {
-        let (if_live, if_owner) = match when {
-            Completes::ByOwner => (false, true),
-            Completes::IfLive => (true, false),
-            Completes::IfAbandoned => (true, true),
+        let (if_live, if_owner, from_outing) = match when {
+            Completes::ByOwner => (false, true, false),
+            Completes::IfLive => (true, false, false),
+            Completes::IfAbandoned => (true, true, false),
+            Completes::AfterOuting => (true, false, true),
         };
         let done = sqlx::query(
             "update call_logs set
@@ -369,8 +375,10 @@ impl Store {
                 duration = $3::bigint * interval '1 millisecond', status = $4, transcript = $5,
                 metadata = case when jsonb_typeof(metadata) = 'object' then metadata
                     else '{}' end || $6,
-                stream_nonce = null, holds_line = false
-            where call_sid = $1 and (call_end is null or not $7)
+                stream_nonce = null, holds_line = false,
+                out_until = case when not $10 then out_until end
+            where call_sid = $1
+                and (call_end is null or not $7 or ($10 and out_until is not null))
                 and (instance_id is not distinct from $9 or not $8)",
         )
         .bind(storable_text(&call.call_sid))
@@ -382,6 +390,7 @@ impl Store {
         .bind(if_live)
         .bind(if_owner)
         .bind(call.instance_id)
+        .bind(from_outing)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)

@@ -9,6 +9,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Result, Store, lenient_json, storable_json, storable_text};
+use crate::call::LogEvent;
 use crate::private::Private;
 
 /// The most events that are read of one call; a call of hours has some thousands.
@@ -27,6 +28,19 @@ pub struct EventRow {
     pub kind: String,
     /// What belongs to it.
     pub data: Private<Value>,
+}
+
+impl EventRow {
+    /// What `event` is as a row.
+    pub fn new(call_log_id: Uuid, seq: i64, at_ms: i64, event: &LogEvent) -> Self {
+        let mut tagged = serde_json::to_value(event).unwrap_or_default();
+        let kind = tagged["kind"].as_str().unwrap_or("unknown").to_owned();
+        let data = match tagged["data"].take() {
+            Value::Null => Value::Object(serde_json::Map::new()),
+            data => data,
+        };
+        Self { call_log_id, seq, at_ms, kind, data: data.into() }
+    }
 }
 
 impl Store {

@@ -1,4 +1,4 @@
-//! Which processes are alive, and whose calls are whose.
+//! Which processes are alive, and whose calls are whose. A call whose caller is out is nobody's.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -55,7 +55,8 @@ impl Store {
             from frontdesk_instances
             union all
             select distinct l.instance_id, null::bigint from call_logs l
-            where l.call_end is null and l.call_sid is not null and l.instance_id is not null
+            where l.call_end is null and l.call_sid is not null and l.out_until is null
+                and l.instance_id is not null
                 and not exists (select from frontdesk_instances i where i.id = l.instance_id)",
         )
         .fetch_all(&self.pool)
@@ -76,7 +77,8 @@ impl Store {
             "select id, call_sid, instance_id,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
-            where call_end is null and call_sid is not null and instance_id = any($1)
+            where call_end is null and call_sid is not null and out_until is null
+                and instance_id = any($1)
             order by call_start limit $2",
         )
         .bind(instances)
@@ -96,7 +98,8 @@ impl Store {
             "select id, call_sid, instance_id,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs l
-            where call_end is null and call_sid is not null and instance_id is null
+            where call_end is null and call_sid is not null and out_until is null
+                and instance_id is null
                 and created_at < now() - make_interval(secs => $1)
                 and not exists (select from call_events e where e.call_log_id = l.id
                     and e.created_at > now() - make_interval(secs => $1))
@@ -118,7 +121,8 @@ impl Store {
             "select id, call_sid, instance_id,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
-            where call_end is null and call_sid is not null and instance_id = $1
+            where call_end is null and call_sid is not null and out_until is null
+                and instance_id = $1
                 and created_at < now() - make_interval(secs => $2)",
         )
         .bind(instance)
@@ -141,7 +145,7 @@ impl Store {
     }
 }
 
-fn abandoned(row: &PgRow) -> Result<Abandoned> {
+pub(super) fn abandoned(row: &PgRow) -> Result<Abandoned> {
     Ok(Abandoned {
         id: row.try_get("id")?,
         call_sid: row.try_get("call_sid")?,

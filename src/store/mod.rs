@@ -15,6 +15,7 @@ mod functions;
 mod history;
 mod instances;
 pub mod migrate;
+mod outings;
 mod passages;
 pub mod sample;
 mod shown;
@@ -29,6 +30,7 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use events::EventRow;
 pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat};
+pub use outings::Outing;
 pub use passages::PassageRow;
 pub use shown::AppointmentRow;
 

@@ -250,3 +250,28 @@ fn functions() -> [FunctionRow; 4] {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::function::FunctionSource;
+    use crate::agent::{Agent, AgentSource};
+
+    #[test]
+    fn the_sample_s_functions_can_all_be_used() {
+        let row = |(name, purpose, trigger, variables, kind, data): FunctionRow| FunctionSource {
+            kind: Some(kind.to_owned()),
+            data,
+            name: Some(name.to_owned()),
+            purpose: Some(purpose.to_owned()),
+            trigger_reason: Some(trigger.to_owned()),
+            variables,
+            ..FunctionSource::default()
+        };
+        let functions = functions().map(row).into();
+        let status = "active".to_owned();
+        let agent = Agent::new(AgentSource { status, functions, ..AgentSource::default() });
+        assert_eq!(agent.faults, []);
+        assert_eq!(agent.functions.rows.len(), 4);
+    }
+}

@@ -124,6 +124,21 @@ impl Form {
         self.get("CallStatus").map(CallStatus::read)
     }
 
+    /// Whether the party that a `<Dial>` called answered, by `DialCallStatus` and, where it was
+    /// sent, `DialBridged`: a caller who hung up while it rang was not put through.
+    pub fn dial_is_answered(&self) -> bool {
+        matches!(self.get("DialCallStatus"), Some("completed" | "answered"))
+            && self.get("DialBridged") != Some("false")
+    }
+
+    /// `RecordingUrl` and `RecordingDuration` in seconds (0 where it was not sent) of what a
+    /// `<Record>` recorded; none if that was nothing.
+    pub fn recording(&self) -> Option<(String, u64)> {
+        let url = self.get("RecordingUrl")?;
+        let seconds = self.get("RecordingDuration").map(|seconds| seconds.parse().unwrap_or(0));
+        (seconds != Some(0)).then(|| (url.to_owned(), seconds.unwrap_or(0)))
+    }
+
     /// `CallDuration` in seconds, if it was sent and is a number.
     pub fn call_duration_s(&self) -> Option<u64> {
         self.get("CallDuration")?.parse().ok()
@@ -303,6 +318,32 @@ mod tests {
             ("new-word", false),
         ] {
             assert_eq!(CallStatus::read(word).is_over(), over, "{word}");
+        }
+    }
+
+    #[test]
+    fn what_became_of_a_dial_and_a_recording_is_read() {
+        for (body, answered) in [
+            ("DialCallStatus=completed", true),
+            ("DialCallStatus=answered", true),
+            ("DialCallStatus=completed&DialBridged=true", true),
+            ("DialCallStatus=completed&DialBridged=false", false),
+            ("DialCallStatus=busy", false),
+            ("DialCallStatus=no-answer&DialBridged=true", false),
+            ("CallStatus=completed", false),
+        ] {
+            assert_eq!(form(body).dial_is_answered(), answered, "{body}");
+        }
+        let url = "https://api.twilio.com/RE1";
+        for (body, seconds) in [
+            (format!("RecordingUrl={url}&RecordingDuration=12"), Some(12)),
+            (format!("RecordingUrl={url}"), Some(0)),
+            (format!("RecordingUrl={url}&RecordingDuration=0"), None),
+            ("RecordingUrl=&RecordingDuration=12".to_owned(), None),
+            ("RecordingDuration=12".to_owned(), None),
+        ] {
+            let left = seconds.map(|seconds| (url.to_owned(), seconds));
+            assert_eq!(form(&body).recording(), left, "{body}");
         }
     }
 

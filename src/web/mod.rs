@@ -41,6 +41,8 @@ pub struct Front {
     pub twilio: TwilioAccount,
     /// This machine, where the host can send a request to another one.
     pub fly_machine_id: Option<String>,
+    /// What webhooks were answered lately.
+    pub answers: phone::Answers,
     /// The numbers of `/metrics`.
     pub metrics: Option<PrometheusHandle>,
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use frontdesk::aftercall::reconciler::{DEAD_AFTER, Reconciler};
-use frontdesk::call::{End, EndedBy, LogEvent, Status};
+use frontdesk::call::{End, EndedBy, LogEvent, Status, TransferTarget};
 use frontdesk::clock::{self, Clock};
-use frontdesk::store::{Completes, EventRow, NewCall};
+use frontdesk::store::{Completes, EventRow, NewCall, Outing};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -221,4 +221,55 @@ async fn hundreds_of_calls_of_a_killed_process_do_not_wait_for_each_other() {
     eventually("the end of all", async || fixture.text(live).await.unwrap() == "0").await;
     running.abort();
     assert_eq!(fixture.row(&call.call_sid).await.unwrap()["status"], "failed");
+}
+
+#[tokio::test]
+async fn callers_who_are_out_are_left_alone_until_their_time_is_over() {
+    let fixture = fixture().await;
+    let (dead, us) = (Uuid::new_v4(), Uuid::new_v4());
+    fixture.store.beat(dead).await.unwrap();
+    let mut calls = Vec::new();
+    for sid in ["CA-fallback", "CA-transfer"] {
+        let call = live_call(&fixture, sid, dead).await;
+        let outing = Outing {
+            call_sid: sid.to_owned(),
+            instance_id: dead,
+            until_us: (clock::unix_now() + DEAD_AFTER * 100).as_micros().try_into().unwrap(),
+            returns: 1,
+            metadata: json!({"fallback_reason": "closed"}).into(),
+        };
+        fixture.store.go_out(&outing).await.unwrap();
+        calls.push(call);
+    }
+    let target = TransferTarget { name: "Sales".into(), number: "+15550003333".into() };
+    happened(&fixture, &calls[1], 1, 900, &LogEvent::TransferStarted { target }).await;
+    let held = "select count(*) from call_logs where holds_line";
+    assert_eq!(fixture.text(held).await.unwrap(), "0");
+
+    let mut reconciler = Reconciler::new(fixture.store.clone(), us);
+    reconciler.add_proven_dead(dead);
+    assert_eq!(reconciler.round(NO_TIME).await.unwrap(), 0);
+    let mut own = Reconciler::new(fixture.store.clone(), dead);
+    fixture.sql("update call_logs set created_at = now() - interval '31 s'").await;
+    assert_eq!(own.own_round(|_| false).await.unwrap(), 0);
+    assert_eq!(own.own_round(|_| false).await.unwrap(), 0);
+
+    fixture.sql("update call_logs set out_until = now() - interval '1 s'").await;
+    assert_eq!(reconciler.round(NO_TIME).await.unwrap(), 2);
+    for (sid, status, ended_by) in
+        [("CA-fallback", "no-answer", "agent"), ("CA-transfer", "failed", "error")]
+    {
+        let row = fixture.row(sid).await.unwrap();
+        assert_eq!(
+            (&row["status"], &row["metadata"]["ended_by"]),
+            (&json!(status), &json!(ended_by))
+        );
+        assert_eq!(row["metadata"]["fallback_reason"], "closed");
+    }
+    // What a callback knows counts more than that nothing was heard.
+    let mut certain = completion(&calls[1]);
+    certain.status = "transferred".to_owned();
+    assert!(fixture.store.complete(&certain, Completes::AfterOuting).await.unwrap());
+    assert!(!fixture.store.complete(&certain, Completes::AfterOuting).await.unwrap(), "once");
+    assert_eq!(fixture.row("CA-transfer").await.unwrap()["status"], "transferred");
 }

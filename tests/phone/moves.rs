@@ -80,16 +80,6 @@ async fn a_caller_who_hangs_up_while_it_rings_is_told_to_the_action() {
 }
 
 #[tokio::test]
-async fn of_a_lost_call_nothing_more_is_heard() {
-    let server = server(&[("/voice", DIAL.into()), ("/dial", GOODBYE.into())]);
-    let mut options = options(&server.start().await);
-    options.far_ends.insert("+15550001111".into(), FarEnd::Lost);
-    let report = call(options, vec![]).await;
-    assert_eq!((report.ended, report.dialled.len()), (Ended::Dropped, 0));
-    assert_eq!(server.paths("CallStatus"), ["/voice ringing"]);
-}
-
-#[tokio::test]
 async fn what_the_caller_says_after_the_beep_is_recorded() {
     // 3 s of silence end it, or the key, or the caller hangs up; the action is told each time.
     for (end, digits, ended) in [

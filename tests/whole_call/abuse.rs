@@ -96,7 +96,7 @@ async fn another_caller_s_appointment_is_neither_found_nor_changed() {
         json!({}),
     )
     .await;
-    furnish(&house, &[]).await;
+    furnish(&house).await;
     book_other(&house).await;
     let before = appointments(&house).await;
     let (_, row) = held(&house).await;
@@ -111,7 +111,7 @@ async fn another_caller_s_appointment_is_neither_found_nor_changed() {
 #[tokio::test]
 async fn a_taken_time_does_not_tell_whose_it_is() {
     let house = fooled(vec![call("check_availability", json!({"days": 3}))], json!({})).await;
-    furnish(&house, &[]).await;
+    furnish(&house).await;
     book_other(&house).await;
     let (_, row) = held(&house).await;
     let results = results(&row);
@@ -132,7 +132,7 @@ async fn an_appointment_is_under_the_number_that_calls() {
         act("For somebody else.", vec![call("book_appointment", booking)], "Well."),
     ];
     let house = House::with(turns, json!({})).await;
-    furnish(&house, &[]).await;
+    furnish(&house).await;
     let (_, row) = house.call(lines(2)).await;
     // Whether it was booked or not, it is nobody else's.
     for row in appointments(&house).await {
@@ -191,7 +191,7 @@ async fn a_query_is_looked_up_and_not_carried_out() {
         json!({}),
     )
     .await;
-    furnish(&house, &["We drop off parcels at the front table."]).await;
+    house.learn(&["We drop off parcels at the front table."]).await;
     held(&house).await;
     assert_eq!(appointments(&house).await, [Value::Null; 0]);
 }
@@ -297,7 +297,7 @@ async fn a_passage_that_gives_orders_is_a_quotation() {
         json!({"transfer": {"targets": {"sales": SALES}}}),
     )
     .await;
-    furnish(&house, &[passage]).await;
+    house.learn(&[passage]).await;
     let (report, row) = held(&house).await;
     refused(&row, 1);
     assert!(!report.documents.join("\n").contains("<Dial"));
@@ -311,7 +311,7 @@ async fn a_passage_that_gives_orders_is_a_quotation() {
 #[tokio::test]
 async fn the_prompt_has_no_secret_and_nothing_of_others() {
     let house = fooled(vec![], json!({"transfer": {"targets": {"sales": SALES}}})).await;
-    furnish(&house, &[]).await;
+    furnish(&house).await;
     book_other(&house).await;
     let mut other = house.options();
     other.from = OTHER.to_owned().into();

@@ -8,7 +8,7 @@ use frontdesk::config::Config;
 use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::{self, CallOptions, CallReport, PhoneEvent, PhoneEventKind};
 use frontdesk::rehearsal::phone::{Sample, Step};
-use frontdesk::rehearsal::speech::script::{FunctionCall, Script, Turn};
+use frontdesk::rehearsal::speech::script::{Script, Turn};
 use frontdesk::rehearsal::speech::{SAMPLES, Speech, SpeechOptions, serve};
 use frontdesk::store::migrate::migrate;
 use frontdesk::twilio::signature::{self, Algorithm};
@@ -80,19 +80,6 @@ pub(crate) fn turn(heard: &str, reply: &str) -> Turn {
     Turn { heard: heard.to_owned(), reply: reply.to_owned(), ..Turn::default() }
 }
 
-/// A turn whose reply calls these functions, and then says "Done."
-pub(crate) fn calls(heard: &str, functions: &[(&str, Value)]) -> Turn {
-    let functions = functions.iter().map(|(name, arguments)| FunctionCall {
-        name: (*name).to_owned(),
-        arguments: arguments.clone(),
-    });
-    Turn {
-        functions: functions.collect(),
-        after_functions: Some("Done.".to_owned()),
-        ..turn(heard, "")
-    }
-}
-
 /// The caller says line `n` of the sample audio, whatever the script makes of it.
 pub(crate) fn say(n: usize) -> Step {
     Step::Say(Sample::new(format!("line {n}"), SAMPLES[n]))
@@ -113,6 +100,7 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
     pub(crate) wire: Option<Proxy>,
+    values: Vec<(&'static str, String)>,
     _data: tempfile::TempDir,
     _database: FreshDatabase,
 }
@@ -158,8 +146,7 @@ impl House {
             ("OPENAI_BASE_URL", plan.engine_url.unwrap_or_else(|| speech.base_url())),
         ];
         values.extend(plan.environment);
-        let value = |name: &str| values.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
-        let app = App::start(Config::read(&value).unwrap(), clock).await.unwrap();
+        let app = start(&values, clock).await;
         let http = reqwest::Client::new();
         Self {
             app,
@@ -170,9 +157,18 @@ impl House {
             clock,
             http,
             wire,
+            values,
             _data: data,
             _database: database,
         }
+    }
+
+    /// Another server on the same database, with another folder of its own.
+    pub(crate) async fn neighbour(&self) -> App {
+        let mut values = self.values.clone();
+        let folder = self._data.path().join("neighbour").display().to_string();
+        values.insert(0, ("DATA_DIR", folder));
+        start(&values, self.clock).await
     }
 
     /// Runs one statement.
@@ -245,12 +241,35 @@ impl House {
         fields: &[(&str, &str)],
         token: Option<&str>,
     ) -> (u16, String) {
-        let url = self.app.public_url.join(path);
+        self.post_to(&self.app.public_url.join(path), fields, token).await
+    }
+
+    /// Posts a form to a URL.
+    pub(crate) async fn post_to(
+        &self,
+        url: &str,
+        fields: &[(&str, &str)],
+        token: Option<&str>,
+    ) -> (u16, String) {
+        self.post_with(url, fields, token, &[]).await
+    }
+
+    /// Posts a form to a URL, with more headers.
+    pub(crate) async fn post_with(
+        &self,
+        url: &str,
+        fields: &[(&str, &str)],
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
         let fields: Vec<_> =
             fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let mut request = self.http.post(&url).form(&fields);
+        let mut request = self.http.post(url).form(&fields);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(token) = token {
-            let signed = signature::sign(token.as_bytes(), &url, &fields, Algorithm::Sha1);
+            let signed = signature::sign(token.as_bytes(), url, &fields, Algorithm::Sha1);
             request = request.header("x-twilio-signature", signed);
         }
         let answer = request.send().await.unwrap();
@@ -268,6 +287,11 @@ impl House {
     pub(crate) async fn emptied(&self) {
         within(DEADLINE, self.app.exchange.registry.empty()).await.expect("the slots are freed");
     }
+}
+
+async fn start(values: &[(&'static str, String)], clock: Clock) -> App {
+    let value = |name: &str| values.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
+    App::start(Config::read(&value).unwrap(), clock).await.unwrap()
 }
 
 /// The call's row as it is.
@@ -345,6 +369,11 @@ impl Placed {
     /// Waits until the agent has spoken.
     pub(crate) async fn heard_agent(&mut self) {
         self.saw(|kind| *kind == PhoneEventKind::AgentEnded).await;
+    }
+
+    /// The phone does nothing more, and nobody is told.
+    pub(crate) fn freeze(self) {
+        self.call.abort();
     }
 
     /// Waits for the call's end.

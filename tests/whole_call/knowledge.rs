@@ -7,7 +7,7 @@ use frontdesk::rehearsal::speech::script::{FunctionCall, Turn, Words};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use crate::harness::{DEADLINE, House, Plan, Row, say, script, turn, until};
+use crate::harness::{DEADLINE, House, Plan, Row, ms, say, script, turn, until};
 use crate::proxy::Wire;
 
 const PARKING: &str = "Parking is free behind the building.";
@@ -214,12 +214,15 @@ async fn the_model_can_look_itself() {
         name: "search_knowledge".to_owned(),
         arguments: json!({"query": query}),
     };
-    let mut question = turn("Hello?", "One moment.");
+    let mut question = turn("Hello?", "");
     question.functions = vec![look("free parking"), look("zeppelin"), look(" ")];
     question.after_functions = Some("Parking is free.".to_owned());
     let house = House::with(vec![question], patient()).await;
     house.learn(&[PARKING, HOURS]).await;
-    let (_, row) = house.asked(1).await;
+    // Should it take a moment, the agent says so first.
+    let patiently = Step::WaitForAgent { quiet: ms(3_000), limit: ms(20_000) };
+    let (_, row) = house.call(vec![Step::wait_for_agent(), say(0), patiently, Step::HangUp]).await;
+    assert_eq!(row.lines().last().unwrap(), &"Agent: Parking is free.");
 
     let functions = row.metadata()["functions"].as_array().unwrap();
     let [found, nothing, refused] = &functions[..] else { panic!("{functions:?}") };

@@ -11,13 +11,16 @@ mod common_database;
 mod conversation;
 mod database;
 mod endings;
+mod functions;
 mod harness;
 mod knowledge;
 mod messages;
+mod moving;
 mod privacy;
 #[path = "../log/proxy.rs"]
 mod proxy;
 mod refusals;
 mod stream;
 mod survival;
+mod transfers;
 mod webhook;

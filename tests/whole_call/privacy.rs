@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use frontdesk::rehearsal::phone::{AfterDrop, Step, WebhookFault};
+use frontdesk::rehearsal::phone::{AfterDrop, PhoneEventKind, Step, WebhookFault};
 use frontdesk::rehearsal::speech::Fault;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use crate::harness::{House, NUMBER, TOKEN, say, turn};
+use crate::booking::{act, call, furnish};
+use crate::harness::{House, NUMBER, TOKEN, say};
 
 const CALLER: &str = "+15557654321";
 
@@ -46,12 +47,22 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "voice": "?Quixotic?",
         "fallback": {"kind": "forward", "number": "555-Xylophone", "message": "Marzipan."},
     });
-    let house = House::with(vec![turn("I am Hieronymus.", "Pleased, Hieronymus!")], secrets).await;
+    let functions = vec![
+        call("book_appointment", json!({"name": "Ottokar", "date": "Sunday", "time": "Noonish"})),
+        call("cancel_appointment", json!({"name": "Ottokar"})),
+        call("take_message", json!({"text": "Rhubarb.", "callback": "+15559990005"})),
+        call("send_sms", json!({"text": "Sauerkraut."})),
+        call("search_knowledge", json!({"query": "Gooseberry?"})),
+        call("no_such_function", json!({"what": "Persimmon"})),
+    ];
+    let turns = vec![act("I am Hieronymus.", functions, "Pleased, Hieronymus!")];
+    let house = House::with(turns, secrets).await;
+    furnish(&house).await;
     house.sql("update voice_agents set name = 'Archibald'").await;
     house
         .sql(&format!(
-            "insert into business_details (voice_agent_id, business_name, business_phone)
-             values ('{}', 'Wolpertinger', '+15559990004')",
+            "update business_details set business_name = 'Wolpertinger',
+                business_phone = '+15559990004' where voice_agent_id = '{}'",
             house.agent
         ))
         .await;
@@ -71,14 +82,21 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     ];
     let mut options = house.options();
     options.from = CALLER.to_owned().into();
-    let mut call = house.place(options, steps);
-    for _ in 0..4 {
-        call.heard_agent().await;
+    let mut placed = house.place(options, steps);
+    for _ in 0..2 {
+        placed.saw(|kind| *kind == PhoneEventKind::StreamOpened).await;
     }
+    placed.heard_agent().await;
     house.speech.command(Fault::RefuseConnects { status: 401 });
     house.speech.command(Fault::DropSockets);
-    let call = call.ended().await;
+    let call = placed.ended().await;
     assert_eq!(call.said, ["Marzipan."]);
+    let left = [
+        ("CallSid", call.call_sid.as_str()),
+        ("To", NUMBER),
+        ("RecordingUrl", "https://api.twilio.com/Mirabelle"),
+    ];
+    assert_eq!(house.post("/twilio/voicemail", &left, Some(TOKEN)).await.0, 200);
     let row = house.row(&call.call_sid).await;
     assert!(row.lines().contains(&"Caller: I am Hieronymus."), "{:?}", row.lines());
     assert_eq!(row.metadata()["turns"][0]["chunks"][0]["id"], 1);
@@ -87,7 +105,7 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     for told in [
         call.call_sid.as_str(),
-        "call ended",
+        "the caller is out",
         "engine lost",
         "media stream lost",
         "not signed",
@@ -97,7 +115,8 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     }
     let token = call.documents[0].split_once("/twilio/stream/").unwrap().1;
     let token = token.split_once('"').unwrap().0;
-    let numbers = [NUMBER, CALLER, "+15559990003", "+15559990004"].map(|number| &number[2..]);
+    let numbers = [NUMBER, CALLER, "+15559990003", "+15559990004", "+15559990005"];
+    let numbers = numbers.map(|number| &number[2..]);
     let private = [
         "Zebrafish",
         "Welcome",
@@ -113,8 +132,15 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
         "Archibald",
         "Wolpertinger",
         "Kumquat",
+        "Mirabelle",
         "Mandragora",
         "86753",
+        "Ottokar",
+        "Noonish",
+        "Rhubarb",
+        "Sauerkraut",
+        "Gooseberry",
+        "Persimmon",
         TOKEN,
         "sk-the-operators-key",
         "another key",

@@ -48,3 +48,91 @@ impl Remains {
 fn expect(is_so: bool, otherwise: &str) -> Result<(), String> {
     if is_so { Ok(()) } else { Err(otherwise.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{AppointmentRow, CallSummary};
+    use serde_json::json;
+    use uuid::Uuid;
+
+    /// What a call leaves in which everything went well.
+    fn remains() -> Remains {
+        let turn = |chunks: Value| json!({"retrieval": "ready", "chunks": chunks, "latency_ms": {"first_audio": 400}});
+        let chunk = json!([{"id": 1, "similarity": 0.3}]);
+        let done = |name: &str, result: Value| json!({"name": name, "ok": true, "result": result});
+        let moved = json!({"rescheduled": {"date": "2026-11-24", "time": "14:15",
+            "name": "Maria Lopez"}});
+        let metadata = json!({
+            "turns": [turn(chunk.clone()), turn(chunk), turn(json!([]))],
+            "functions": [done("check_availability", json!({})),
+                done("book_appointment", json!({})), done("reschedule_appointment", moved)],
+        });
+        Remains {
+            caller: "+15551230001".to_owned(),
+            call: CallSummary {
+                ended: true,
+                status: "completed".to_owned(),
+                duration_ms: 1,
+                transcript: "Your appointment is now on Tuesday at 14:15.".to_owned().into(),
+                metadata: metadata.into(),
+            },
+            appointments: vec![AppointmentRow {
+                id: Uuid::nil(),
+                name: "Maria Lopez".to_owned().into(),
+                phone: "+15551230001".to_owned().into(),
+                service: "cleaning".to_owned().into(),
+                status: "pending".to_owned(),
+                // 2026-11-24 19:15 UTC
+                starts_us: 1_795_547_700_000_000,
+                minutes: Some(45),
+            }],
+            passages: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// What is said of it after this change.
+    fn changed(pointer: &str, value: Value) -> String {
+        let mut remains = remains();
+        let mut metadata = remains.call.metadata.reveal().clone();
+        *metadata.pointer_mut(pointer).expect("the pointer is right") = value;
+        remains.call.metadata = metadata.into();
+        remains.check().expect_err(pointer)
+    }
+
+    #[test]
+    fn a_call_that_went_well_passes_and_whatever_is_missing_is_named() {
+        assert_eq!(remains().check(), Ok(()));
+        let missing = [
+            ("/turns/1/chunks", json!([]), "without a passage"),
+            ("/turns/0/retrieval", json!("late"), "without a passage"),
+            ("/turns/2/latency_ms", json!({}), "no latency"),
+            ("/turns", json!([]), "too few turns"),
+            ("/functions/1/ok", json!(false), "not all was done"),
+            ("/functions/2/result/rescheduled/time", json!("14:30"), "another one"),
+        ];
+        for (pointer, value, expected) in missing {
+            let said = changed(pointer, value);
+            assert!(said.contains(expected), "{pointer}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_row_and_what_was_heard_have_to_agree() {
+        type Change = fn(&mut Remains);
+        let changes: [(Change, &str); 6] = [
+            (|remains| remains.call.status = "failed".to_owned(), "not completed"),
+            (|remains| remains.appointments.clear(), "0 appointments"),
+            (|remains| remains.appointments[0].status = "cancelled".to_owned(), "not pending"),
+            (|remains| remains.caller = "+15551230002".to_owned(), "another number"),
+            (|remains| remains.appointments[0].starts_us += 900_000_000, "another one"),
+            (|remains| remains.call.transcript = String::new().into(), "heard another time"),
+        ];
+        for (change, expected) in changes {
+            let mut remains = remains();
+            change(&mut remains);
+            let said = remains.check().expect_err(expected);
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ pub(super) struct Remains {
     pub(super) call: CallSummary,
     pub(super) appointments: Vec<AppointmentRow>,
     /// What the passages say that turns were given.
-    passages: BTreeMap<i64, String>,
+    pub(super) passages: BTreeMap<i64, String>,
 }
 
 impl Remains {

@@ -20,8 +20,6 @@ pub enum FarEnd {
     NoAnswer,
     /// It cannot be reached.
     Failed,
-    /// Nothing more is ever heard of it, nor of the caller: the server has to notice by itself.
-    Lost,
 }
 
 impl Default for FarEnd {
@@ -66,8 +64,7 @@ pub(super) struct Course {
     pub(super) rings: Duration,
     /// How long they talk; none if it is not answered.
     pub(super) talks: Option<Duration>,
-    /// How it ends, if that is ever heard.
-    pub(super) status: Option<DialStatus>,
+    pub(super) status: DialStatus,
 }
 
 impl FarEnd {
@@ -77,12 +74,11 @@ impl FarEnd {
         const TONE: Duration = Duration::from_secs(1);
         let (rings, talks, status) = match self {
             Self::Answers { rings, talks } if rings < timeout => {
-                (rings, Some(talks.min(time_limit)), Some(DialStatus::Completed))
+                (rings, Some(talks.min(time_limit)), DialStatus::Completed)
             }
-            Self::Answers { .. } | Self::NoAnswer => (timeout, None, Some(DialStatus::NoAnswer)),
-            Self::Busy => (TONE, None, Some(DialStatus::Busy)),
-            Self::Failed => (TONE, None, Some(DialStatus::Failed)),
-            Self::Lost => (Duration::ZERO, None, None),
+            Self::Answers { .. } | Self::NoAnswer => (timeout, None, DialStatus::NoAnswer),
+            Self::Busy => (TONE, None, DialStatus::Busy),
+            Self::Failed => (TONE, None, DialStatus::Failed),
         };
         Course { rings, talks, status }
     }
@@ -146,7 +142,7 @@ mod tests {
     #[test]
     fn a_call_rings_and_lasts_as_long_as_it_may() {
         let answers = FarEnd::Answers { rings: s(8), talks: s(60) };
-        let course = |rings, talks, status| Course { rings, talks, status: Some(status) };
+        let course = |rings, talks, status| Course { rings, talks, status };
         for (far_end, timeout, expected) in [
             (answers, s(20), course(s(8), Some(s(30)), DialStatus::Completed)),
             (answers, s(8), course(s(8), None, DialStatus::NoAnswer)),
@@ -171,9 +167,9 @@ mod tests {
             let first = super::first(&far_ends, &numbers, s(20), s(30));
             first.map(|(number, course)| (number, course.status))
         };
-        assert_eq!(first(&["1", "2", "3"]), Some(("3".to_owned(), Some(DialStatus::Completed))));
-        assert_eq!(first(&["1", "2"]), Some(("2".to_owned(), Some(DialStatus::Completed))));
-        assert_eq!(first(&["4", "1"]), Some(("4".to_owned(), Some(DialStatus::NoAnswer))));
+        assert_eq!(first(&["1", "2", "3"]), Some(("3".to_owned(), DialStatus::Completed)));
+        assert_eq!(first(&["1", "2"]), Some(("2".to_owned(), DialStatus::Completed)));
+        assert_eq!(first(&["4", "1"]), Some(("4".to_owned(), DialStatus::NoAnswer)));
         assert_eq!(first(&[]), None);
     }
 

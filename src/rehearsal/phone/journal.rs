@@ -22,7 +22,7 @@ pub enum Ended {
     Server,
     /// The server refused the call.
     Rejected,
-    /// The script tore the socket down for good, or the call was lost while it was forwarded.
+    /// The script tore the socket down for good.
     Dropped,
     /// The server gave nothing that a call can go on with.
     Failed,

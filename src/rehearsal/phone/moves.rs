@@ -38,10 +38,7 @@ impl PlacedCall {
             return ControlFlow::Continue(());
         };
         self.journal.tell(PhoneEventKind::Dialling { number: number.clone() });
-        let Some(status) = course.status else {
-            return ControlFlow::Break(Next::End(Ended::Dropped));
-        };
-        let mut dialled = Dialled { number, status, talked_ms: None };
+        let mut dialled = Dialled { number, status: course.status, talked_ms: None };
         let mut flow = self.listen(course.rings).await;
         if flow.is_break() {
             dialled.status = DialStatus::Canceled;

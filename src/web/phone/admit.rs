@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Document;
 use super::answer::{hang_up, nobody, nonce};
+use crate::aftercall::callback::ROOM;
 use crate::aftercall::reconciler::record_of;
 use crate::agent::Agent;
 use crate::agent::history::History;
@@ -18,11 +19,12 @@ use crate::agent::phone_number::caller_number;
 use crate::call::{CallRecord, End, EndedBy, Status};
 use crate::clock;
 use crate::line::driver::Opening;
-use crate::line::record::status_word;
+use crate::line::leaving::fallback_limit;
+use crate::line::record::{status_word, unix_us};
 use crate::line::registry::{Begin, CallHandle};
 use crate::line::writer::Opened;
 use crate::private::Private;
-use crate::store::{AdmissionOutcome, CompletedCall, NewCall};
+use crate::store::{AdmissionOutcome, CompletedCall, NewCall, Outing};
 use crate::web::Front;
 
 /// How long the database may take to be told of a new token of a call that is here.
@@ -56,7 +58,7 @@ impl Front {
         if registry.find(call_sid).is_none()
             && let Err(refusal) = agent.answers_now(now())
         {
-            return self.refuse(new, &refusal.to_string()).await;
+            return self.refuse(agent, new, &refusal.to_string()).await;
         }
         match registry.begin(call_sid, new.id, Arc::clone(agent), &new.nonce) {
             Begin::New(slot, commands) => {
@@ -86,7 +88,7 @@ impl Front {
             Begin::Ended => Some(hang_up()),
             Begin::Full => {
                 let why = if registry.is_draining() { "draining" } else { "all lines taken" };
-                self.refuse(new, why).await
+                self.refuse(agent, new, why).await
             }
         }
     }
@@ -108,7 +110,7 @@ impl Front {
                 }
                 AdmissionOutcome::OverLimit => {
                     drop(opening);
-                    return self.close_row(&new, "the agent's lines are taken").await;
+                    return self.leave_row(&agent, new, "the agent's lines are taken").await;
                 }
                 AdmissionOutcome::Ended => return Some(hang_up()),
                 AdmissionOutcome::NoAgent => return Some(nobody()),
@@ -118,7 +120,7 @@ impl Front {
                 let limit = agent.settings.limits.concurrent_calls as usize;
                 if opening.slot.calls_before >= limit {
                     drop(opening);
-                    return self.close_row(&new, "the agent's lines are taken").await;
+                    return self.leave_row(&agent, new, "the agent's lines are taken").await;
                 }
             }
         }
@@ -141,13 +143,23 @@ impl Front {
         }
     }
 
-    /// A call that another process had goes on here, with an engine dialled anew, if `claimed`
-    /// gives it to us. The slot comes first: a call that is claimed must have a task.
+    /// A call that is here goes to its agent again, by a fresh token; the old one is void.
+    pub(super) async fn to_agent_again(&self, agent: &Agent, call_sid: &str) -> Document {
+        let nonce = nonce();
+        self.exchange.registry.renew(call_sid, &nonce);
+        self.renew(call_sid, &nonce).await;
+        self.to_agent(agent, call_sid, &nonce)
+    }
+
+    /// A call that another process had, or none, goes on here, with an engine dialled anew, if
+    /// `claimed` gives it to us, which counts as a return to the agent if `returns`. The slot comes
+    /// first: a call that is claimed must have a task.
     pub(super) async fn take_over(
         self: &Arc<Self>,
         agent: &Arc<Agent>,
         call_sid: &str,
         nonce: &str,
+        returns: bool,
         claimed: impl Future<Output = bool>,
     ) -> Option<CallHandle> {
         let row = clock::within(READ_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
@@ -172,7 +184,7 @@ impl Front {
             started: Duration::from_micros(row.started_us.unsigned_abs()),
             seq,
             before,
-            returns: row.stream_returns,
+            returns: row.stream_returns + i32::from(returns),
         });
         registry.find(call_sid)
     }
@@ -196,8 +208,7 @@ impl Front {
 
     /// What another process has written of a call, and the number of our next event, with room for
     /// what that process may still write.
-    async fn written(&self, call_log_id: Uuid) -> (i64, CallRecord) {
-        const ROOM: i64 = 1000;
+    pub(super) async fn written(&self, call_log_id: Uuid) -> (i64, CallRecord) {
         match clock::within(READ_LIMIT, self.store.events(call_log_id)).await {
             Some(Ok(events)) => {
                 (events.last().map_or(0, |last| last.seq) + ROOM, record_of(&events))
@@ -208,7 +219,7 @@ impl Front {
     }
 
     /// The call is not taken: a row that says why, and no slot.
-    async fn refuse(self: &Arc<Self>, new: NewCall, why: &str) -> Option<Document> {
+    async fn refuse(&self, agent: &Agent, new: NewCall, why: &str) -> Option<Document> {
         // Another instance may have the call, and this be its repeated webhook: its row is its own.
         if self.exchange.log.is_database_up() {
             let known = clock::within(RENEW_LIMIT, self.store.call_by_sid(&new.call_sid)).await;
@@ -222,31 +233,43 @@ impl Front {
             Opened::Admitted(admission) if admission.outcome == AdmissionOutcome::Ended => {
                 Some(hang_up())
             }
-            Opened::Admitted(_) | Opened::Spooled => self.close_row(&new, why).await,
+            Opened::Admitted(_) | Opened::Spooled => self.leave_row(agent, new, why).await,
         }
     }
 
-    /// Completes the row of a call that goes to the fallback at once.
-    async fn close_row(&self, new: &NewCall, why: &str) -> Option<Document> {
+    /// The call goes to the fallback at once. Its row is completed by what comes of that, or now if
+    /// nobody tells.
+    async fn leave_row(&self, agent: &Agent, new: NewCall, why: &str) -> Option<Document> {
         info!(call_sid = new.call_sid, why, "a call goes to the fallback");
         counter!("frontdesk_calls_rejected_total", "reason" => why.to_owned()).increment(1);
+        let now_us = unix_us(clock::unix_now());
+        let mut metadata = new.metadata.into_inner();
+        metadata["fallback_reason"] = json!(why);
+        if let Some(limit) = fallback_limit(agent) {
+            let outing = Outing {
+                call_sid: new.call_sid,
+                instance_id: new.instance_id,
+                until_us: now_us.saturating_add(unix_us(limit)),
+                returns: 0,
+                metadata: metadata.into(),
+            };
+            self.exchange.log.go_out(outing).await;
+            return None;
+        }
         self.exchange.registry.note_ended(&new.call_sid);
         let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
-        let ended_us = unix_us(clock::unix_now());
-        let mut metadata = new.metadata.reveal().clone();
         metadata["ended_by"] = json!(end.ended_by);
-        metadata["fallback_reason"] = json!(why);
         self.exchange
             .log
             .complete(CompletedCall {
                 call_log_id: new.id,
-                call_sid: new.call_sid.clone(),
+                call_sid: new.call_sid,
                 instance_id: Some(new.instance_id),
                 status: status_word(end),
                 transcript: String::new().into(),
                 metadata: metadata.into(),
-                ended_us,
-                duration_ms: (ended_us - new.started_us).max(0) / 1000,
+                ended_us: now_us,
+                duration_ms: (now_us - new.started_us).max(0) / 1000,
             })
             .await;
         None
@@ -254,22 +277,12 @@ impl Front {
 
     /// What a row's `metadata` holds from the start.
     fn first_metadata(&self, call_sid: &str) -> Value {
-        json!({
-            "call_sid": call_sid,
-            "engine": "realtime",
-            "model": self.exchange.engines.models.realtime,
-            "stream_sids": [],
-            "turns": [],
-            "functions": [],
-            "gaps": [],
-            "messages": [],
-            "usage": {"input_tokens": 0, "output_tokens": 0},
-        })
+        let mut metadata = CallRecord::new().metadata();
+        metadata.insert("call_sid".into(), json!(call_sid));
+        metadata.insert("engine".into(), json!("realtime"));
+        metadata.insert("model".into(), json!(self.exchange.engines.models.realtime));
+        Value::Object(metadata)
     }
-}
-
-fn unix_us(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Wall time, for opening hours.

@@ -11,86 +11,77 @@ use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::info;
 
-use super::answer::{apology, fallback, hang_up, nonce};
-use super::{Document, Refused, unbroken};
-use crate::aftercall::callback::complete_live;
+use super::answer::{apology, hang_up};
+use super::{Document, FIND_LIMIT, Refused, unbroken};
+use crate::aftercall::callback::{CameTo, complete_live};
 use crate::agent::Agent;
-use crate::call::{End, EndedBy, Status};
 use crate::clock;
-use crate::line::control::RETURNS_MAX;
+use crate::line::leaving::dial_limit;
+use crate::line::record::unix_us;
 use crate::line::registry::{AfterPlan, CallHandle, Command};
 use crate::twilio::form::Form;
 use crate::web::Front;
 
-/// How long a call's task, or the database, may take to say what happens next.
+/// How long a call's task may take to say what happens next.
 const PLAN_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last words of a call may take from an instance to the database.
 const OWNER_WRITES: Duration = Duration::from_millis(400);
 
-/// The safety net: nothing, back to the agent, or the fallback.
+/// The safety net: nothing, back to the agent, on to somebody else, or the fallback.
 pub(super) async fn after(
     State(front): State<Arc<Front>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    unbroken(async move { next(&front, &uri, &headers, &body).await }).await
+    unbroken(async move {
+        let (form, agent) = front.signed(&uri, &headers, &body).await?;
+        let Some(agent) = agent else { return Ok(front.without_agent()) };
+        let call_sid = form.call_sid()?;
+        let next = next(&front, &form, &agent, call_sid);
+        Ok::<Document, Refused>(front.once(&uri, &headers, call_sid, next).await)
+    })
+    .await
 }
 
-async fn next(
-    front: &Arc<Front>,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Document, Refused> {
-    let form = Form::parse(body)?;
-    let call_sid = form.call_sid()?;
-    let agent = front.agent_of(&form).await;
-    front.check(agent.as_deref(), uri, headers, &form)?;
-    let Some(agent) = agent else { return Ok(front.without_agent()) };
+async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
     let is_over = form.call_status().is_some_and(|status| status.is_over());
-    let plan = match front.exchange.registry.find(call_sid) {
+    let here = match front.exchange.registry.find(call_sid) {
         Some(handle) if is_over => {
             // A task that is gone has ended the call already.
             let _ = handle.commands.send(Command::CallerLeft).await;
-            AfterPlan::HangUp
+            Some(AfterPlan::HangUp)
         }
-        Some(handle) => plan_here(&handle).await,
-        None => match front.plan_elsewhere(&agent, call_sid, is_over).await {
+        Some(handle) => plan_here(&handle, form.stream_sid()).await,
+        None => None,
+    };
+    let plan = match here {
+        Some(plan) => plan,
+        None => match front.plan_elsewhere(agent, call_sid, is_over).await {
             Elsewhere::Plan(plan) => plan,
-            Elsewhere::TakenOver(document) => return Ok(document),
+            Elsewhere::TakenOver(document) => return document,
         },
     };
-    info!(call_sid, ?plan, "a stream has ended");
-    counter!("frontdesk_after_total", "plan" => match plan {
-        AfterPlan::Return => "return",
-        AfterPlan::Fallback => "fallback",
-        AfterPlan::HangUp => "hang up",
-    })
-    .increment(1);
-    Ok(match plan {
-        AfterPlan::Return => {
-            let nonce = nonce();
-            front.exchange.registry.renew(call_sid, &nonce);
-            front.renew(call_sid, &nonce).await;
-            front.to_agent(&agent, call_sid, &nonce)
-        }
-        AfterPlan::Fallback => fallback(&agent),
+    info!(call_sid, plan = plan.name(), "a stream has ended");
+    counter!("frontdesk_after_total", "plan" => plan.name()).increment(1);
+    match plan {
+        AfterPlan::Return => front.to_agent_again(agent, call_sid).await,
+        AfterPlan::Transfer(number) => front.to_party(agent, form, &number),
+        AfterPlan::Fallback => front.fallback(agent, form),
         AfterPlan::HangUp => hang_up(),
-    })
+    }
 }
 
-async fn plan_here(handle: &CallHandle) -> AfterPlan {
+/// What the call's task says; none if it has just ended.
+async fn plan_here(handle: &CallHandle, stream_sid: Option<&str>) -> Option<AfterPlan> {
     let (answer, plan) = oneshot::channel();
+    let stream_sid = stream_sid.map(str::to_owned);
     let asked = async {
-        handle.commands.send(Command::After { answer }).await.ok()?;
+        handle.commands.send(Command::After { stream_sid, answer }).await.ok()?;
         plan.await.ok()
     };
-    // A task that is gone has ended the call; one that does not answer must not keep the caller.
-    match clock::within(PLAN_LIMIT, asked).await {
-        Some(plan) => plan.unwrap_or(AfterPlan::HangUp),
-        None => AfterPlan::Fallback,
-    }
+    // A task that does not answer must not keep the caller.
+    clock::within(PLAN_LIMIT, asked).await.unwrap_or(Some(AfterPlan::Fallback))
 }
 
 /// What becomes of a call that no task here has.
@@ -102,11 +93,11 @@ enum Elsewhere {
 
 impl Front {
     /// No agent is known: the number has none any more, or the database is away.
-    fn without_agent(&self) -> Document {
+    pub(super) fn without_agent(&self) -> Document {
         if self.exchange.log.is_database_up() { hang_up() } else { apology() }
     }
 
-    /// A call that is not here: its row says what is left to do.
+    /// A call that is not here: its row, and what was written of it, say what is left to do.
     async fn plan_elsewhere(
         self: &Arc<Self>,
         agent: &Arc<Agent>,
@@ -119,7 +110,7 @@ impl Front {
         }
         // An instance that has just ended the call is still writing so.
         clock::pause(OWNER_WRITES).await;
-        let row = match clock::within(PLAN_LIMIT, self.store.call_by_sid(call_sid)).await {
+        let row = match clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await {
             Some(Ok(Some(row))) if !row.ended => row,
             Some(Ok(_)) => return plan(AfterPlan::HangUp),
             // Nothing is known of the call, but somebody is on the line.
@@ -129,32 +120,33 @@ impl Front {
             self.complete_elsewhere(call_sid.to_owned());
             return plan(AfterPlan::HangUp);
         }
-        let nonce = nonce();
-        let instance = self.exchange.instance_id;
-        let counted = self.store.count_return(call_sid, &nonce, instance, RETURNS_MAX);
-        let claimed =
-            async { matches!(clock::within(PLAN_LIMIT, counted).await, Some(Ok(Some(_)))) };
-        if row.stream_returns < RETURNS_MAX
-            && self.take_over(agent, call_sid, &nonce, claimed).await.is_some()
-        {
-            return Elsewhere::TakenOver(self.to_agent(agent, call_sid, &nonce));
+        let (_, record) = self.written(row.id).await;
+        if let Some(target) = record.transfer() {
+            // Asked again, or the process that was to put the caller through is gone.
+            self.go_out(&row, call_sid, dial_limit(agent)).await;
+            return plan(AfterPlan::Transfer(target.number.clone().into()));
         }
-        let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
-        // What cannot be completed now is the reconciler's.
-        let completing = complete_live(&self.store, call_sid, Some(end));
-        let _ = clock::within(PLAN_LIMIT, completing).await;
+        if row.is_out {
+            return plan(AfterPlan::Fallback);
+        }
+        if let Some(document) = self.bring_back(agent, call_sid, &row).await {
+            return Elsewhere::TakenOver(document);
+        }
+        self.leave_for_fallback(agent, &row, call_sid, &record).await;
         plan(AfterPlan::Fallback)
     }
 
-    /// Completes the row of a call that is over and is not here, unless its owner does so first.
+    /// Completes the row of a call that is over and is not here, unless who knows more does first:
+    /// its process, or the callback of what the caller was out at.
     pub(super) fn complete_elsewhere(&self, call_sid: String) {
-        /// The owner hears of the end as we do, and knows more.
-        const OWNER_FIRST: Duration = Duration::from_secs(3);
-        let store = self.store.clone();
+        /// They hear of the end as we do.
+        const OTHERS_FIRST: Duration = Duration::from_secs(3);
+        let (store, at_us) = (self.store.clone(), unix_us(clock::unix_now()));
         clock::spawn(async move {
-            clock::pause(OWNER_FIRST).await;
+            clock::pause(OTHERS_FIRST).await;
+            let completing = complete_live(&store, &call_sid, &CameTo::Over, at_us);
             // What cannot be completed now is the reconciler's.
-            let _ = clock::within(PLAN_LIMIT, complete_live(&store, &call_sid, None)).await;
+            let _ = clock::within(FIND_LIMIT, completing).await;
         });
     }
 }

@@ -6,13 +6,20 @@ use rand::distr::{Alphanumeric, SampleString};
 
 use super::Document;
 use crate::agent::Agent;
+use crate::agent::settings::{AgentSettings, Fallback};
 use crate::clock;
+use crate::line::leaving::{MESSAGE_LIMIT, TALK_LIMIT};
+use crate::private::Private;
+use crate::twilio::form::{Form, normalise_e164};
 use crate::twilio::token::{self, StreamClaims};
-use crate::twilio::twiml::{ConnectStream, Twiml};
+use crate::twilio::twiml::{ConnectStream, Dial, Record, Twiml};
 use crate::web::Front;
 
 /// How long a stream token is good. Twilio opens the stream at once; clocks of instances differ.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
+
+/// After so long a silence a message is over, seconds.
+const MESSAGE_SILENCE_S: u32 = 5;
 
 /// What is spoken when a number has no agent.
 const NOBODY: &str = "Sorry, this number is not in service at the moment. Goodbye.";
@@ -51,10 +58,63 @@ impl Front {
                 .finish(),
         )
     }
+
+    /// The caller is put through. The party sees the number that the caller called.
+    pub(super) fn to_party(
+        &self,
+        agent: &Agent,
+        form: &Form,
+        number: &Private<String>,
+    ) -> Document {
+        let called = form.get("To").and_then(normalise_e164).or_else(|| agent.number.clone());
+        Document(
+            Twiml::new()
+                .dial(&Dial {
+                    number: number.reveal(),
+                    caller_id: called.as_deref(),
+                    timeout_s: agent.ring_seconds,
+                    time_limit_s: whole_seconds(TALK_LIMIT),
+                    action_url: &self.public_url.join("/twilio/dial"),
+                })
+                .finish(),
+        )
+    }
+
+    /// The agent's fallback.
+    pub(super) fn fallback(&self, agent: &Agent, form: &Form) -> Document {
+        match &agent.settings.fallback {
+            Fallback::Forward(number) => self.to_party(agent, form, number),
+            Fallback::Voicemail => self.to_voicemail(&agent.settings),
+            Fallback::Say => sorry(agent),
+        }
+    }
+
+    /// The caller may leave a message. Where nothing is said `<Record>` asks nobody, and the verb
+    /// behind it does.
+    fn to_voicemail(&self, settings: &AgentSettings) -> Document {
+        let action_url = self.public_url.join("/twilio/voicemail");
+        Document(
+            Twiml::new()
+                .say(settings.fallback_message(), Some(&settings.language))
+                .record(&Record {
+                    action_url: &action_url,
+                    max_length_s: whole_seconds(MESSAGE_LIMIT),
+                    timeout_s: MESSAGE_SILENCE_S,
+                    play_beep: true,
+                    finish_on_key: "#",
+                })
+                .redirect(&action_url)
+                .finish(),
+        )
+    }
 }
 
-/// The agent's fallback.
-pub(super) fn fallback(agent: &Agent) -> Document {
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Nobody can take the call, says the agent's fallback, and that is all.
+pub(super) fn sorry(agent: &Agent) -> Document {
     let settings = &agent.settings;
     Document(
         Twiml::new().say(settings.fallback_message(), Some(&settings.language)).hangup().finish(),

@@ -3,9 +3,15 @@
 mod admit;
 mod after;
 mod answer;
+mod away;
+mod dial;
+mod once;
 mod status;
 mod stream;
 mod voice;
+mod voicemail;
+
+pub use once::Answers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +43,8 @@ pub(super) fn router() -> Router<Arc<Front>> {
     Router::new()
         .route("/twilio/voice", post(voice::voice))
         .route("/twilio/after", post(after::after))
+        .route("/twilio/dial", post(dial::dial))
+        .route("/twilio/voicemail", post(voicemail::voicemail))
         .route("/twilio/status", post(status::status))
         .route("/twilio/stream-status", post(status::stream_status))
         .route("/twilio/stream/{token}", get(stream::stream))
@@ -80,6 +88,7 @@ where
 }
 
 /// TwiML as an answer.
+#[derive(Debug, Clone)]
 struct Document(String);
 
 impl IntoResponse for Document {
@@ -119,6 +128,21 @@ impl Front {
         counter!("frontdesk_webhooks_refused_total", "reason" => "signature").increment(1);
         warn!(path, "a webhook is not signed as it should be: check PUBLIC_URL and the auth token");
         Err(Refused::NotSigned)
+    }
+
+    /// Reads a webhook about a call that was announced before, and checks it: its form, and the
+    /// call's agent, if that is known.
+    async fn signed(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(Form, Option<Arc<Agent>>), Refused> {
+        let form = Form::parse(body)?;
+        form.call_sid()?;
+        let agent = self.agent_of(&form).await;
+        self.check(agent.as_deref(), uri, headers, &form)?;
+        Ok((form, agent))
     }
 
     /// Who answers the number that a form says was called.

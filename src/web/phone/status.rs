@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::Refused;
 use crate::line::registry::Command;
-use crate::twilio::form::{Form, StreamEvent};
+use crate::twilio::form::StreamEvent;
 use crate::web::Front;
 
 /// `POST /twilio/status`: a call that is over is completed, if nothing else has done so.
@@ -21,7 +21,7 @@ pub(super) async fn status(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
-    let form = front.signed(&uri, &headers, &body).await?;
+    let (form, _) = front.signed(&uri, &headers, &body).await?;
     let call_sid = form.call_sid()?;
     if form.call_status().is_some_and(|status| status.is_over()) {
         match front.exchange.registry.find(call_sid) {
@@ -43,21 +43,11 @@ pub(super) async fn stream_status(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
-    let form = front.signed(&uri, &headers, &body).await?;
+    let (form, _) = front.signed(&uri, &headers, &body).await?;
     let call_sid = form.call_sid()?;
     if let Some(StreamEvent::Error) = form.stream_event() {
         counter!("frontdesk_stream_errors_total").increment(1);
         warn!(call_sid, "the phone company reports a stream error");
     }
     Ok(StatusCode::NO_CONTENT)
-}
-
-impl Front {
-    async fn signed(&self, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Form, Refused> {
-        let form = Form::parse(body)?;
-        form.call_sid()?;
-        let agent = self.agent_of(&form).await;
-        self.check(agent.as_deref(), uri, headers, &form)?;
-        Ok(form)
-    }
 }

@@ -136,7 +136,7 @@ impl Front {
                     let claim = clock::within(FIND_LIMIT, claim).await;
                     matches!(claim, Some(Ok(StreamClaim::Claimed { .. })))
                 };
-                self.take_over(agent, call_sid, "", claimed).await
+                self.take_over(agent, call_sid, "", false, claimed).await
             }
         }
     }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::{HeaderMap, Uri};
 use metrics::{counter, histogram};
 
-use super::answer::{apology, fallback, hang_up, nobody};
+use super::answer::{apology, hang_up, nobody};
 use super::{Document, Refused, unbroken};
 use crate::clock::Stopwatch;
 use crate::line::directory::LookUp;
@@ -61,5 +61,6 @@ async fn answer(
     if form.call_status().is_some_and(|status| status.is_over()) {
         return Ok(hang_up());
     }
-    Ok(front.admit(&agent, &call_sid, form.from()).await.unwrap_or_else(|| fallback(&agent)))
+    let admitted = front.admit(&agent, &call_sid, form.from()).await;
+    Ok(admitted.unwrap_or_else(|| front.fallback(&agent, &form)))
 }

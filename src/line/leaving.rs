@@ -1,0 +1,65 @@
+//! How a caller leaves the agent for somebody or something else, without the call being over.
+//!
+//! The call's task ends then: the row says that the caller is out, and for how long at most. What
+//! comes of it is for the phone company to say, to whichever process it asks, hours later perhaps
+//! and after a restart: that process completes the row or takes the call on from what was written
+//! of it. So there is one way back for every process, no task or slot waits for a conversation
+//! between others, and a server that goes down need not.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::registry::AfterPlan;
+use crate::agent::Agent;
+use crate::agent::settings::Fallback;
+use crate::call::{End, TransferTarget};
+
+/// How long a caller and the party that they were put through to may talk: as long as Twilio lets
+/// them.
+pub const TALK_LIMIT: Duration = Duration::from_secs(14_400);
+/// The longest message that a caller can leave.
+pub const MESSAGE_LIMIT: Duration = Duration::from_secs(120);
+/// How long the longest words before the tone take to be spoken, and then some.
+const WORDS_LIMIT: Duration = Duration::from_secs(480);
+/// How much later than at the latest a callback may come.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// The core has left the media stream, and the phone company has not asked yet what happens next.
+pub(super) struct Leaving {
+    pub(super) to: Onward,
+    /// When nobody has asked.
+    pub(super) due: Duration,
+}
+
+/// Where a caller goes on to.
+pub(super) enum Onward {
+    /// The agent's fallback.
+    Fallback,
+    /// Another party.
+    Party(TransferTarget),
+}
+
+/// How the task of a call ends.
+pub(super) enum Over {
+    /// The call has ended.
+    Ended(End),
+    /// The caller is out. Whoever asked what happens next is told when the call has no task here
+    /// any more: what comes of it may be told at once.
+    Out { limit: Duration, plan: AfterPlan, answer: oneshot::Sender<AfterPlan> },
+}
+
+/// How long a caller may be out who is put through.
+pub fn dial_limit(agent: &Agent) -> Duration {
+    Duration::from_secs(agent.ring_seconds.into()) + TALK_LIMIT + SLACK
+}
+
+/// How long a caller may be out at the agent's fallback. `None`: that only speaks, and nobody tells
+/// when it has done so.
+pub fn fallback_limit(agent: &Agent) -> Option<Duration> {
+    match agent.settings.fallback {
+        Fallback::Say => None,
+        Fallback::Voicemail => Some(WORDS_LIMIT + MESSAGE_LIMIT + SLACK),
+        Fallback::Forward(_) => Some(dial_limit(agent)),
+    }
+}

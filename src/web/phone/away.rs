@@ -1,0 +1,126 @@
+//! Callers who are out: at a party that they were put through to, or at the agent's fallback. No
+//! task has their calls; the row and what was written of the call are all there is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::answer::nonce;
+use super::{Document, FIND_LIMIT};
+use crate::aftercall::callback::{CameTo, complete_live, write};
+use crate::agent::Agent;
+use crate::call::{CallRecord, LogEvent};
+use crate::clock;
+use crate::line::control::RETURNS_MAX;
+use crate::line::leaving::fallback_limit;
+use crate::line::record::unix_us;
+use crate::store::{CallRow, Outing};
+use crate::web::Front;
+
+/// How long what a process wrote last of a call may take to the database.
+const SETTLED_LIMIT: Duration = Duration::from_secs(1);
+/// How often is looked whether it is there.
+const SETTLED_PAUSE: Duration = Duration::from_millis(50);
+/// How often, and for how long between, the database is told what came of a call while it is away.
+const TRIES: u32 = 120;
+const TRY_PAUSE: Duration = Duration::from_secs(5);
+
+impl Front {
+    /// The row of a call whose caller is out or gone, once everything that was written of it before
+    /// is there; as it is, if that does not come.
+    pub(super) async fn settled(&self, call_sid: &str) -> Option<CallRow> {
+        let settling = async {
+            loop {
+                match self.store.call_by_sid(call_sid).await {
+                    Ok(Some(row)) if row.ended || row.is_out => return,
+                    _ => clock::pause(SETTLED_PAUSE).await,
+                }
+            }
+        };
+        clock::within(SETTLED_LIMIT, settling).await;
+        clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()?
+    }
+
+    /// Completes the row of a call whose caller is out as a callback says, when what was written of
+    /// the call is there. An outage of the database is waited for: nobody says it again.
+    pub(super) fn conclude(self: &Arc<Self>, call_sid: String, came_to: CameTo) {
+        let (front, at_us) = (Arc::clone(self), unix_us(clock::unix_now()));
+        clock::spawn(async move {
+            for _ in 0..TRIES {
+                if front.settled(&call_sid).await.is_some() {
+                    let completing = complete_live(&front.store, &call_sid, &came_to, at_us);
+                    match clock::within(FIND_LIMIT, completing).await {
+                        Some(Err(error)) if !error.is_away() => {
+                            return warn!(call_sid, %error, "a call cannot be completed");
+                        }
+                        Some(Ok(_)) => return info!(call_sid, "a caller who was out is gone"),
+                        Some(Err(_)) | None => {}
+                    }
+                }
+                clock::pause(TRY_PAUSE).await;
+            }
+            warn!(call_sid, "what came of a call could not be written down");
+        });
+    }
+
+    /// A caller of another process, or one who was out, comes back to the agent here: counted, with
+    /// a fresh token. `None`: they cannot.
+    pub(super) async fn bring_back(
+        self: &Arc<Self>,
+        agent: &Arc<Agent>,
+        call_sid: &str,
+        row: &CallRow,
+    ) -> Option<Document> {
+        if row.stream_returns >= RETURNS_MAX {
+            return None;
+        }
+        let nonce = nonce();
+        let instance = self.exchange.instance_id;
+        let counted = self.store.count_return(call_sid, &nonce, instance, RETURNS_MAX);
+        let claimed =
+            async { matches!(clock::within(FIND_LIMIT, counted).await, Some(Ok(Some(_)))) };
+        self.take_over(agent, call_sid, &nonce, true, claimed).await?;
+        Some(self.to_agent(agent, call_sid, &nonce))
+    }
+
+    /// A call that no task has goes to its agent's fallback: its row says so.
+    pub(super) async fn leave_for_fallback(
+        &self,
+        agent: &Agent,
+        row: &CallRow,
+        call_sid: &str,
+        record: &CallRecord,
+    ) {
+        let at_us = unix_us(clock::unix_now());
+        if record.transfer().is_some() {
+            let failed = [LogEvent::TransferEnded { answered: false }];
+            let writing = write(&self.store, row, &failed, at_us);
+            // Without it the call looks as if the caller were still there; they are out anyway.
+            let _ = clock::within(FIND_LIMIT, writing).await;
+        }
+        if let Some(limit) = fallback_limit(agent) {
+            return self.go_out(row, call_sid, limit).await;
+        }
+        let completing = complete_live(&self.store, call_sid, &CameTo::Nobody, at_us);
+        // What cannot be completed now is the reconciler's.
+        let _ = clock::within(FIND_LIMIT, completing).await;
+    }
+
+    /// The caller of a call that no task has is out, for at most `limit` from now.
+    pub(super) async fn go_out(&self, row: &CallRow, call_sid: &str, limit: Duration) {
+        // A row without a process is completed as it is.
+        let Some(instance_id) = row.instance_id else { return };
+        self.exchange
+            .log
+            .go_out(Outing {
+                call_sid: call_sid.to_owned(),
+                instance_id,
+                until_us: unix_us(clock::unix_now().saturating_add(limit)),
+                returns: row.stream_returns,
+                metadata: json!({}).into(),
+            })
+            .await;
+    }
+}

@@ -1,0 +1,69 @@
+//! `POST /twilio/dial`: somebody was called for the caller, because the agent put them through or
+//! because its fallback forwards. What came of it?
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, Uri};
+use metrics::counter;
+
+use super::answer::{hang_up, sorry};
+use super::{Document, Refused, unbroken};
+use crate::aftercall::callback::CameTo;
+use crate::agent::Agent;
+use crate::twilio::form::Form;
+use crate::web::Front;
+
+/// Answered, it was the end of the call; else the caller comes back, or hears an apology.
+pub(super) async fn dial(
+    State(front): State<Arc<Front>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    unbroken(async move {
+        let (form, agent) = front.signed(&uri, &headers, &body).await?;
+        let Some(agent) = agent else { return Ok(front.without_agent()) };
+        let call_sid = form.call_sid()?;
+        let next = next(&front, &form, &agent, call_sid);
+        Ok::<Document, Refused>(front.once(&uri, &headers, call_sid, next).await)
+    })
+    .await
+}
+
+async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
+    let is_answered = form.dial_is_answered();
+    let answered = if is_answered { "yes" } else { "no" };
+    counter!("frontdesk_dials_total", "answered" => answered).increment(1);
+    if is_answered || form.call_status().is_some_and(|status| status.is_over()) {
+        let came_to = if is_answered { CameTo::Answered } else { CameTo::Over };
+        front.conclude(call_sid.to_owned(), came_to);
+        return hang_up();
+    }
+    // Asked again: the caller is back already.
+    if front.exchange.registry.find(call_sid).is_some() {
+        return front.to_agent_again(agent, call_sid).await;
+    }
+    // Without the row nothing is known but that somebody is on the line.
+    let Some(row) = front.settled(call_sid).await else {
+        front.conclude(call_sid.to_owned(), CameTo::Nobody);
+        return sorry(agent);
+    };
+    if row.ended {
+        return hang_up();
+    }
+    let (_, record) = front.written(row.id).await;
+    if record.transfer().is_none() {
+        front.conclude(call_sid.to_owned(), CameTo::Nobody);
+        return sorry(agent);
+    }
+    match front.bring_back(agent, call_sid, &row).await {
+        Some(document) => document,
+        None => {
+            front.leave_for_fallback(agent, &row, call_sid, &record).await;
+            front.fallback(agent, form)
+        }
+    }
+}

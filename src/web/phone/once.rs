@@ -1,0 +1,55 @@
+//! Webhooks that come twice. Twilio repeats one whose answer it did not get, under the same token:
+//! it is carried out once and answered the same, so that a repetition spends no return to the agent
+//! and voids no stream token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+use moka::sync::Cache;
+use tokio::sync::OnceCell;
+
+use super::Document;
+use crate::web::Front;
+
+/// The same on all repetitions of one webhook. Not signed, so it only tells apart what is.
+const TOKEN_HEADER: &str = "i-twilio-idempotency-token";
+/// The longest token that is looked at.
+const TOKEN_MAX: usize = 128;
+/// How many answers are kept, and how long: Twilio gives up after 15 s a try.
+const ANSWERS_MAX: u64 = 10_000;
+const ANSWERS_TIME: Duration = Duration::from_secs(120);
+
+/// What webhooks were answered lately.
+pub struct Answers(Cache<String, Arc<OnceCell<Document>>>);
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(ANSWERS_TIME).build())
+    }
+}
+
+impl std::fmt::Debug for Answers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answers").finish_non_exhaustive()
+    }
+}
+
+impl Front {
+    /// The answer to a signed webhook about this call; what it was answered before, if it was.
+    pub(super) async fn once(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        call_sid: &str,
+        answering: impl Future<Output = Document>,
+    ) -> Document {
+        let token = headers.get(TOKEN_HEADER).and_then(|token| token.to_str().ok());
+        let Some(token) = token.filter(|token| (1..=TOKEN_MAX).contains(&token.len())) else {
+            return answering.await;
+        };
+        let key = format!("{} {call_sid} {token}", uri.path());
+        let answer = self.answers.0.get_with(key, Arc::default);
+        answer.get_or_init(|| answering).await.clone()
+    }
+}

@@ -1,0 +1,44 @@
+//! `POST /twilio/voicemail`: the caller has left a message, or has said nothing.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, Uri};
+use metrics::counter;
+
+use super::answer::hang_up;
+use super::{Document, Refused, unbroken};
+use crate::aftercall::callback::CameTo;
+use crate::twilio::form::Form;
+use crate::web::Front;
+
+/// Twilio asks this when a recording has ended, and, by the verb behind it, when there was none.
+pub(super) async fn voicemail(
+    State(front): State<Arc<Front>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    unbroken(async move {
+        let (form, agent) = front.signed(&uri, &headers, &body).await?;
+        if agent.is_none() {
+            return Ok(front.without_agent());
+        }
+        front.conclude(form.call_sid()?.to_owned(), came_to(&form));
+        Ok::<Document, Refused>(hang_up())
+    })
+    .await
+}
+
+fn came_to(form: &Form) -> CameTo {
+    let is_over = form.call_status().is_some_and(|status| status.is_over());
+    let (left, came_to) = match form.recording() {
+        Some((url, seconds)) => ("yes", CameTo::Voicemail { recording_url: url.into(), seconds }),
+        None if is_over => ("no", CameTo::Over),
+        None => ("no", CameTo::Nobody),
+    };
+    counter!("frontdesk_voicemails_total", "left" => left).increment(1);
+    came_to
+}
