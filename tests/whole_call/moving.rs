@@ -12,6 +12,7 @@ use crate::harness::{
     DEADLINE, FALLBACK, GREETING, House, NUMBER, Plan, Row, TOKEN, row, say, stream_url, turn,
     until, voice,
 };
+use crate::proxy::Wire;
 use crate::stream::Media;
 
 const SALES: &str = "+15550003333";
@@ -22,6 +23,10 @@ const RECORDING: &str = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordin
 
 /// An agent that puts whoever speaks through to sales.
 async fn house(settings: Value) -> House {
+    House::open(plan(settings)).await
+}
+
+fn plan(settings: Value) -> Plan {
     let arguments = json!({"target": "sales"});
     let call = FunctionCall { name: "transfer_call".to_owned(), arguments };
     let asks = Turn { functions: vec![call], ..turn(ASKED, "") };
@@ -35,7 +40,7 @@ async fn house(settings: Value) -> House {
     let mut all = json!({"transfer": {"targets": {"Sales": SALES}}});
     all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let speech = SpeechOptions { script, ..SpeechOptions::default() };
-    House::open(Plan { speech, settings: all, ..Plan::default() }).await
+    Plan { speech, settings: all, ..Plan::default() }
 }
 
 /// Places a call whose caller is put through, up to where it rings. Gives its name.
@@ -440,4 +445,46 @@ async fn what_is_asked_of_a_call_that_is_out_is_signed_too() {
         }
     }
     assert_eq!(house.rows().await, 0);
+}
+
+#[tokio::test]
+async fn a_message_left_while_the_database_is_away_is_kept() {
+    let fallback = json!({"fallback": {"kind": "voicemail"}});
+    let house = House::open(Plan { is_wired: true, ..plan(fallback) }).await;
+    house.sql(r#"update voice_agents set "unAvailable" = true"#).await;
+    let sid = random_sid("CA");
+    recorded(&house.ring(&sid).await);
+    let asks = Asks { house: &house, sid: &sid };
+    asks.is_out().await;
+    house.wire.as_ref().unwrap().set(Wire::Cut);
+    asks.left_message().await;
+    assert_eq!(row(&house.pool, &sid).await.unwrap().0["status"], "in-progress");
+    house.wire.as_ref().unwrap().set(Wire::Joined);
+    let row = asks.becomes("voicemail").await;
+    assert_eq!(row.metadata()["voicemail"]["recording_url"], RECORDING);
+}
+
+#[tokio::test]
+async fn a_caller_whom_nobody_answered_while_the_database_is_away_is_not_left_in_silence() {
+    let house = House::open(Plan { is_wired: true, ..plan(json!({})) }).await;
+    let sid = put_through(&house).await;
+    let asks = Asks { house: &house, sid: &sid };
+    asks.is_out().await;
+    house.wire.as_ref().unwrap().set(Wire::Cut);
+    assert_eq!(said(&asks.dial("no-answer").await), FALLBACK);
+    house.wire.as_ref().unwrap().set(Wire::Joined);
+    assert_eq!(asks.becomes("no-answer").await.end(), ("no-answer", "agent"));
+}
+
+#[tokio::test]
+async fn a_caller_is_put_through_also_while_the_database_is_away() {
+    let house = House::open(Plan { is_wired: true, ..plan(json!({})) }).await;
+    house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;
+    house.wire.as_ref().unwrap().set(Wire::Cut);
+    let call = house.place(house.options(), vec![Step::wait_for_agent(), say(0)]).ended().await;
+    assert_eq!((call.errors, call.dialled.len()), (vec![], 1));
+    house.emptied().await;
+    house.wire.as_ref().unwrap().set(Wire::Joined);
+    let row = house.row_within(&call.call_sid, DEADLINE).await;
+    assert_eq!((row.end(), row.lines().len()), (("transferred", "agent"), 3));
 }

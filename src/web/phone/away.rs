@@ -24,8 +24,8 @@ const SETTLED_LIMIT: Duration = Duration::from_secs(1);
 /// How often is looked whether it is there.
 const SETTLED_PAUSE: Duration = Duration::from_millis(50);
 /// How often, and for how long between, the database is told what came of a call while it is away.
-const TRIES: u32 = 60;
-const TRY_PAUSE: Duration = Duration::from_secs(10);
+const TRIES: u32 = 120;
+const TRY_PAUSE: Duration = Duration::from_secs(5);
 
 impl Front {
     /// The row of a call whose caller is out or gone, once everything that was written of it before

@@ -47,7 +47,10 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
         return front.to_agent_again(agent, call_sid).await;
     }
     // Without the row nothing is known but that somebody is on the line.
-    let Some(row) = front.settled(call_sid).await else { return sorry(agent) };
+    let Some(row) = front.settled(call_sid).await else {
+        front.conclude(call_sid.to_owned(), CameTo::Nobody);
+        return sorry(agent);
+    };
     if row.ended {
         return hang_up();
     }
