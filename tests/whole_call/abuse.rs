@@ -164,6 +164,19 @@ async fn nobody_is_reached_whom_the_owner_has_not_named() {
 }
 
 #[tokio::test]
+async fn a_transfer_goes_to_the_number_that_the_owner_wrote() {
+    let house = fooled(
+        vec![call("transfer_call", json!({"target": "sales", "number": PREMIUM, "to": PREMIUM}))],
+        json!({"transfer": {"targets": {"sales": SALES}}}),
+    )
+    .await;
+    let (report, _) = held(&house).await;
+    let documents = report.documents.join("\n");
+    assert!(!documents.contains("8888"), "{documents}");
+    assert!(documents.contains(SALES), "{documents}");
+}
+
+#[tokio::test]
 async fn what_is_not_offered_cannot_be_called() {
     let house = fooled(
         vec![

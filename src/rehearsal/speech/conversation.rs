@@ -63,7 +63,7 @@ impl Conversation {
             of_type("function_call")
                 .any(|call| call["name"] == function && call["call_id"] == output["call_id"])
         };
-        let newest = of_type("function_call_output").filter(is_of).next_back()?;
+        let newest = of_type("function_call_output").rfind(is_of)?;
         serde_json::from_str(newest["output"].as_str()?).ok()
     }
 
