@@ -10,6 +10,7 @@ use minijinja::value::Value;
 use minijinja::{Environment, context};
 
 use self::values::{agent_values, passage_values, system_values};
+use super::function::Builtin;
 use super::history::{ComingAppointment, History, PastCall};
 use super::{Agent, AgentSource};
 use crate::call::{GoodbyeReason, Passage, Purpose};
@@ -190,7 +191,7 @@ fn sample_values() -> Value {
         agent: &Agent::new(AgentSource::default()),
         caller: &Private::new("+15551230001".to_owned()),
         history: &history,
-        functions: &[("end_call", "Hang up.")],
+        functions: &Builtin::ALL.map(|builtin| (builtin.name(), "Does what it says.")),
         now: &Zoned::default(),
     };
     let passage = Passage { id: 1, similarity: 1.0, text: "We are open.".to_owned() };

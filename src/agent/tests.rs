@@ -215,6 +215,16 @@ fn only_functions_that_are_offered_are_spoken_of() {
         assert!(!text.contains(absent), "{absent}: {text}");
     }
     assert!(text.contains("- transfer_call: Puts") && text.contains("offer to put the caller"));
+    let row = function::FunctionSource {
+        kind: Some("function".to_owned()),
+        name: Some("look_it_up".to_owned()),
+        data: json!({"builtin": "search_knowledge"}),
+        ..function::FunctionSource::default()
+    };
+    let agent = Agent::new(AgentSource { functions: vec![row], ..sample() });
+    let functions = [("look_it_up", "Looks something up.")];
+    let text = system(&agent, "+15551230001", &History::default(), &functions);
+    assert!(text.contains("look once with look_it_up;"), "{text}");
 }
 
 #[test]

@@ -198,12 +198,14 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Embedding {
-    embedding: Vec<f32>,
+    /// Twice as wide as it is kept, so that a number too large for that is told from no number.
+    embedding: Vec<f64>,
 }
 
 fn read(answer: &[u8]) -> Result<Arc<[f32]>, EmbedError> {
     let answer: Answer = serde_json::from_slice(answer).map_err(|_| EmbedError::Unreadable)?;
     let vector = answer.data.into_iter().next().ok_or(EmbedError::Unreadable)?.embedding;
+    let vector: Vec<f32> = vector.into_iter().map(|value| value as f32).collect();
     if vector.len() != DIMENSIONS {
         return Err(EmbedError::Dimensions(vector.len()));
     }

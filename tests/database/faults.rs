@@ -63,7 +63,7 @@ async fn fault_1_and_7_the_statements_run_in_order_where_there_are_no_users() {
     run(&mut connection, "drop schema public cascade; create schema public").await;
     let pool = database.pool(1).await;
     let report = migrate(&pool).await.expect("an empty database migrates on one connection");
-    assert_eq!((report.migrations, report.embeddings_tables), (3, 0));
+    assert!(report.migrations > 0 && report.embeddings_tables == 0, "{report:?}");
     agent(&pool).await;
 }
 

@@ -1,24 +1,23 @@
 //! Forms, flows and function rows in whole calls: what the model is told, what is said, what is
 //! kept, and that a row that cannot be used costs a call nothing.
 
-use frontdesk::rehearsal::phone::Step;
-use frontdesk::rehearsal::speech::script::{FunctionCall, Turn};
+use std::sync::{Arc, Mutex};
+
+use frontdesk::clock;
+use frontdesk::rehearsal::phone::{DialStatus, FarEnd, Step};
+use frontdesk::rehearsal::speech::SpeechOptions;
+use frontdesk::rehearsal::speech::script::Turn;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::harness::{DEADLINE, House, Row, say, turn, until};
+use crate::booking::{act, call};
+use crate::harness::{DEADLINE, House, Plan, Row, ms, say, script, turn, until};
 
 /// A turn in which the model calls these.
 fn calls(functions: &[(&str, Value)]) -> Turn {
-    let call = |(name, arguments): &(&str, Value)| FunctionCall {
-        name: (*name).to_owned(),
-        arguments: arguments.clone(),
-    };
-    Turn {
-        functions: functions.iter().map(call).collect(),
-        after_functions: Some("I see.".to_owned()),
-        ..turn("Can you do that?", "")
-    }
+    let functions = functions.iter().map(|(name, arguments)| call(name, arguments.clone()));
+    act("Can you do that?", functions.collect(), "I see.")
 }
 
 /// Adds a row; its id.
@@ -36,7 +35,7 @@ async fn kept(house: &House) -> Vec<Value> {
 }
 
 /// A call in which the caller says so many things, and its functions with their results.
-async fn call(house: &House, turns: usize) -> (Vec<Value>, Row) {
+async fn hold(house: &House, turns: usize) -> (Vec<Value>, Row) {
     let mut steps = vec![Step::wait_for_agent()];
     steps.extend((0..turns).flat_map(|_| [say(0), Step::wait_for_agent()]));
     steps.push(Step::HangUp);
@@ -71,7 +70,7 @@ async fn a_form_is_filled_in_through_a_change_of_topic_and_kept_once() {
     )
     .await;
     let id = add(&house, "form", "sign_up", json!({"title": "New patient"}), fields()).await;
-    let (functions, row) = call(&house, 5).await;
+    let (functions, row) = hold(&house, 5).await;
     let results: Vec<&Value> = functions.iter().map(|function| &function["result"]).collect();
     assert_eq!(results[0]["ask"], "First and last name");
     assert_eq!(functions[1]["ok"], false);
@@ -90,11 +89,64 @@ async fn a_form_is_filled_in_through_a_change_of_topic_and_kept_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_posted_once_however_often_the_model_says_so() {
+    let posted: Arc<Mutex<Vec<String>>> = Arc::default();
+    let keep = Arc::clone(&posted);
+    let take = async move |body: String| keep.lock().unwrap().push(body);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = axum::Router::new().route("/in", axum::routing::post(take));
+    clock::spawn(async move { axum::serve(listener, router).await });
+    let confirmed = || ("sign_up", json!({"confirmed": true}));
+    let turns = vec![
+        calls(&[(
+            "sign_up",
+            json!({"full_name": "Ada", "phone": "+15551230001", "visit": "FIRST"}),
+        )]),
+        calls(&[confirmed(), confirmed()]),
+        calls(&[confirmed()]),
+    ];
+    let speech = SpeechOptions { script: script(turns), ..SpeechOptions::default() };
+    let environment = vec![("ALLOW_PRIVATE_TOOL_URLS", format!("127.0.0.1:{port}"))];
+    let house = House::open(Plan { speech, environment, ..Plan::default() }).await;
+    let url = json!({"submit_url": format!("http://127.0.0.1:{port}/in")});
+    add(&house, "form", "sign_up", url, fields()).await;
+    let (functions, _) = hold(&house, 3).await;
+    assert_eq!(functions.last().unwrap()["result"]["note"], "it was handed in before");
+    let values = json!({"full_name": "Ada", "phone": "+15551230001", "visit": "first"});
+    let posted = posted.lock().unwrap();
+    assert_eq!(posted.len(), 1, "{posted:?}");
+    assert_eq!(serde_json::from_str::<Value>(&posted[0]).unwrap(), values);
+    assert_eq!(kept(&house).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_puts_the_caller_through() {
+    const PARTY: &str = "+15550003333";
+    let settings = json!({"transfer": {"targets": {"on call": PARTY}}});
+    let house = House::with(vec![calls(&[("urgent", json!({}))])], settings).await;
+    let nodes = json!({"start": "a", "nodes": {"a": {"say": "Hold the line.", "next": "b"},
+                                               "b": {"transfer": "on call"}}});
+    add(&house, "flows", "urgent", nodes, json!(null)).await;
+    let mut options = house.options();
+    let far_end = FarEnd::Answers { rings: ms(1_000), talks: ms(2_000) };
+    options.far_ends.insert(PARTY.to_owned(), far_end);
+    let call = house.place(options, vec![Step::wait_for_agent(), say(0)]).ended().await;
+    let dialled: Vec<_> =
+        call.dialled.iter().map(|one| (one.number.as_str(), one.status)).collect();
+    assert_eq!(dialled, [(PARTY, DialStatus::Completed)]);
+    let row = house.row(&call.call_sid).await;
+    assert_eq!(row.end(), ("transferred", "agent"));
+    let told = json!({"ok": true, "say": "Hold the line.", "done": true, "transfer": "on call"});
+    assert_eq!(row.metadata()["functions"][0]["result"], told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_hangs_up_in_the_middle_of_a_form_hands_nothing_in() {
     let turns = vec![calls(&[("sign_up", json!({"full_name": "Ada"}))])];
     let house = House::with(turns, json!({})).await;
     add(&house, "form", "sign_up", json!({}), fields()).await;
-    let (functions, row) = call(&house, 1).await;
+    let (functions, row) = hold(&house, 1).await;
     assert_eq!(functions[0]["result"]["field"], "phone");
     assert_eq!(functions[0]["arguments"], json!({"full_name": "Ada"}));
     assert_eq!(row.end(), ("completed", "caller"));
@@ -165,7 +217,7 @@ async fn rows_that_cannot_be_used_cost_a_call_nothing_and_are_not_offered() {
         .sql("update functions set data = jsonb_set('{}', '{a}', '1e400') where type = 'form'")
         .await;
     house.sql("insert into functions (type, name, assistant_id) select null, null, id from voice_agents").await;
-    let (functions, row) = call(&house, 1).await;
+    let (functions, row) = hold(&house, 1).await;
     assert!(functions[0]["result"]["error"].as_str().unwrap().starts_with("there is no function"));
     assert_eq!((&functions[1]["ok"], &functions[1]["id"]), (&json!(true), &json!(null)));
     assert_eq!(row.end(), ("completed", "caller"));
@@ -176,11 +228,11 @@ async fn a_row_that_is_changed_is_known_to_the_next_call() {
     let turns = vec![calls(&[("hello", json!({}))])];
     let house = House::with(turns, json!({})).await;
     let say = |words: &str| json!({"start": "a", "nodes": {"a": {"say": words}}});
-    let (functions, _) = call(&house, 1).await;
+    let (functions, _) = hold(&house, 1).await;
     assert_eq!(functions[0]["ok"], false);
     let said = async |expected: &str| {
         until("the changed row", DEADLINE, || async {
-            let (functions, _) = call(&house, 1).await;
+            let (functions, _) = hold(&house, 1).await;
             (functions[0]["result"]["say"].as_str().unwrap_or_default() == expected).then_some(())
         })
         .await;

@@ -7,6 +7,7 @@ use minijinja::value::Value;
 use super::Briefing;
 use super::quoted::{line, passage, quoted};
 use crate::agent::Agent;
+use crate::agent::function::{Builtin, Work};
 use crate::agent::phone_number::caller_number;
 use crate::call::Passage;
 
@@ -84,13 +85,27 @@ fn caller_values(briefing: &Briefing<'_>) -> Value {
     }
 }
 
-/// What the agent can do, and the bare names of that, to ask whether one is among them.
+/// What the agent can do, and what its built-in functions are called: a row may have given one
+/// another name, and those that are not offered are not there.
 fn function_values(briefing: &Briefing<'_>) -> Value {
     let functions = briefing.functions.iter().map(|(name, description)| {
         context! { name => *name, description => line(description, DESCRIPTION_MAX) }
     });
-    let offered = briefing.functions.iter().map(|(name, _)| *name);
-    context! { functions => functions.collect::<Value>(), offered => offered.collect::<Value>() }
+    let offered = briefing
+        .functions
+        .iter()
+        .filter_map(|(name, _)| Some((built_in(briefing.agent, name)?.name(), *name)));
+    context! { functions => functions.collect::<Value>(), offered => Value::from_pairs(offered) }
+}
+
+/// The built-in function that the model calls by this name.
+fn built_in(agent: &Agent, name: &str) -> Option<Builtin> {
+    let row = agent.functions.rows.iter().find(|row| row.name == name);
+    match row.map(|row| &row.work) {
+        Some(Work::Builtin(builtin, _)) => Some(*builtin),
+        // One of the owner's that stands in for a built-in one has its name.
+        _ => Builtin::named(name),
+    }
 }
 
 /// The passages' texts, as many as there is room for.
