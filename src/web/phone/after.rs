@@ -38,7 +38,7 @@ pub(super) async fn after(
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
         let Some(agent) = agent else { return Ok(front.without_agent()) };
         let call_sid = form.call_sid()?;
-        let next = next(&front, &form, &agent, call_sid);
+        let next = Box::pin(next(&front, &form, &agent, call_sid));
         Ok::<Document, Refused>(front.once(&uri, &headers, call_sid, next).await)
     })
     .await
