@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
 use crate::agent::Agent;
-use crate::agent::phone_number::normalise_e164;
+use crate::agent::phone_number::{caller_number, normalise_e164};
 use crate::call::LogEvent;
 use crate::engine::FunctionSignature;
 use crate::private::Private;
@@ -95,7 +95,7 @@ pub(super) async fn take_message(
     };
     let given = arguments["callback"].as_str().map(str::trim).filter(|given| !given.is_empty());
     let callback = match given {
-        None => normalise_e164(caller.caller.reveal()),
+        None => caller_number(caller.caller.reveal()),
         // A number without its country is kept as it was said: the owner can read it.
         Some(given) => match normalise_e164(given).or_else(|| as_said(given)) {
             Some(callback) => Some(callback),
@@ -123,7 +123,7 @@ pub(super) async fn send_sms(
         Ok(text) => text,
         Err(error) => return Outcome::refused(error),
     };
-    let Some(to) = normalise_e164(caller.caller.reveal()) else {
+    let Some(to) = caller_number(caller.caller.reveal()) else {
         return Outcome::refused(
             "the caller's number is withheld, so no text can be sent to it; say it instead, or \
              take a message",

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::agent::Agent;
-use crate::agent::phone_number::normalise_e164;
+use crate::agent::phone_number::caller_number;
 use crate::agent::template::Facts;
 use crate::call::{Event, FunctionRun, LogEvent, Then};
 use crate::clock::{self, Clock};
@@ -85,7 +85,7 @@ impl FunctionCaller {
     fn facts(&self) -> Facts {
         Facts {
             // What is not a number is the caller's choice of words.
-            caller: normalise_e164(self.caller.reveal()).unwrap_or_default(),
+            caller: caller_number(self.caller.reveal()).unwrap_or_default(),
             call_id: self.call_log_id.to_string(),
             call_sid: self.call_sid.clone(),
             agent_id: self.agent.id.to_string(),

@@ -114,7 +114,7 @@ async fn a_form_is_posted_once_however_often_the_model_says_so() {
     let (functions, _) = hold(&house, 3).await;
     assert_eq!(functions.last().unwrap()["result"]["note"], "it was handed in before");
     let values = json!({"full_name": "Ada", "phone": "+15551230001", "visit": "first"});
-    let posted = posted.lock().unwrap();
+    let posted = posted.lock().unwrap().clone();
     assert_eq!(posted.len(), 1, "{posted:?}");
     assert_eq!(serde_json::from_str::<Value>(&posted[0]).unwrap(), values);
     assert_eq!(kept(&house).await.len(), 1);
