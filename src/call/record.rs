@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::functions::{END_CALL, returned};
 use super::{
     Chunk, End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget,
 };
 
 /// The transcript's line for speech whose words never came.
 const INAUDIBLE: &str = "[inaudible]";
+/// Functions that a new engine session is told of, the last ones, and how much of each output, in
+/// bytes.
+const HISTORY_FUNCTIONS: usize = 32;
+const HISTORY_OUTPUT: usize = 1_000;
 
 /// A call's written events, folded.
 #[derive(Default)]
@@ -19,7 +24,7 @@ pub struct CallRecord {
     speech: BTreeMap<String, Speech>,
     keys: Vec<Keys>,
     replies: BTreeMap<u32, Reply>,
-    functions: BTreeMap<u32, Function>,
+    functions: BTreeMap<u32, FunctionRecord>,
     grounds: BTreeMap<u32, Ground>,
     gaps: Vec<String>,
     messages: Vec<Value>,
@@ -56,12 +61,26 @@ struct Reply {
     server_us: u64,
 }
 
-struct Function {
+/// One run of a function.
+pub(crate) struct FunctionRecord {
     turn: Option<u32>,
-    name: String,
-    arguments: Value,
+    /// What the model called.
+    pub(crate) name: String,
+    /// With what; a string when that was not JSON.
+    pub(crate) arguments: Value,
     row: Option<String>,
-    outcome: Option<(bool, u64, Value)>,
+    /// What came of it, if that is known.
+    pub(crate) outcome: Option<FunctionOutcome>,
+}
+
+/// What came of a function.
+pub(crate) struct FunctionOutcome {
+    /// Whether it did what was asked.
+    pub(crate) ok: bool,
+    /// What the model was told; a string when it was not JSON.
+    pub(crate) result: Value,
+    took_ms: u64,
+    at_ms: u64,
 }
 
 /// What a turn's answer was grounded on.
@@ -127,13 +146,13 @@ impl CallRecord {
             }
             LogEvent::KeysPressed { keys, turn } => self.keys.push(Keys { turn, at_ms, keys }),
             LogEvent::FunctionCalled { run, turn, name, arguments } => {
-                let function = Function { turn, name, arguments, row: None, outcome: None };
+                let function = FunctionRecord { turn, name, arguments, row: None, outcome: None };
                 self.functions.insert(run, function);
             }
             LogEvent::FunctionFinished { run, ok, took_ms, result, row } => {
                 if let Some(function) = self.functions.get_mut(&run) {
                     function.row = row;
-                    function.outcome = Some((ok, took_ms, result));
+                    function.outcome = Some(FunctionOutcome { ok, result, took_ms, at_ms });
                 }
             }
             LogEvent::TokensUsed { input, output } => {
@@ -175,9 +194,20 @@ impl CallRecord {
         transcript
     }
 
-    /// The conversation for a new engine session: what was heard, oldest first.
+    /// The conversation for a new engine session: what was heard and what functions returned,
+    /// oldest first.
     pub fn history(&self) -> Vec<Said> {
-        self.lines().into_iter().map(|Line { role, text, .. }| Said { role, text }).collect()
+        let mut lines = self.lines();
+        let returned = self.functions.values().filter_map(FunctionRecord::line);
+        let first = returned.clone().count().saturating_sub(HISTORY_FUNCTIONS);
+        lines.extend(returned.skip(first));
+        lines.sort_by_key(|line| line.started_ms);
+        lines.into_iter().map(|Line { role, text, .. }| Said { role, text }).collect()
+    }
+
+    /// The functions that were called, oldest first.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &FunctionRecord> {
+        self.functions.values()
     }
 
     /// How the call ended, if that was written.
@@ -211,7 +241,7 @@ impl CallRecord {
         set("ended_by", json!(self.end.map(|end| end.ended_by)));
         set("turns", self.turns());
         set("prompts", self.prompts());
-        set("functions", self.functions.values().map(Function::row).collect());
+        set("functions", self.functions.values().map(FunctionRecord::row).collect());
         let usage = json!({"input_tokens": self.input_tokens, "output_tokens": self.output_tokens});
         set("usage", usage);
         set("gaps", json!(self.gaps));
@@ -322,21 +352,28 @@ impl CallRecord {
     }
 }
 
-impl Function {
+impl FunctionRecord {
     /// As `metadata.functions` has it; what was not known to finish has no result.
     fn row(&self) -> Value {
-        let (ok, ms, result) = match &self.outcome {
-            Some((ok, took_ms, result)) => (Some(*ok), Some(*took_ms), result.clone()),
-            None => (None, None, Value::Null),
-        };
+        let outcome = self.outcome.as_ref();
         json!({
             "id": self.row,
             "name": self.name,
             "arguments": self.arguments,
-            "ok": ok,
-            "ms": ms,
-            "result": result,
+            "ok": outcome.map(|outcome| outcome.ok),
+            "ms": outcome.map(|outcome| outcome.took_ms),
+            "result": outcome.map(|outcome| &outcome.result),
         })
+    }
+
+    /// What a new engine session is told of it. A wish to end the call that came to nothing says
+    /// nothing about what was done.
+    fn line(&self) -> Option<Line> {
+        let outcome = self.outcome.as_ref().filter(|_| self.name != END_CALL)?;
+        let mut output = outcome.result.to_string();
+        output.truncate(output.floor_char_boundary(HISTORY_OUTPUT));
+        let text = returned(&self.name, &output);
+        Some(Line { started_ms: outcome.at_ms, turn: self.turn, role: Role::System, text })
     }
 }
 
