@@ -9,6 +9,8 @@ use super::{Action, CallTime, FunctionRun, LogEvent, Purpose, ReplyId, Role, The
 
 /// The function that ends the call: carried out here.
 pub(super) const END_CALL: &str = "end_call";
+/// The function that looks a question up, which is no answer to it yet.
+pub(super) const SEARCH_KNOWLEDGE: &str = "search_knowledge";
 /// Calls carried out for one reply.
 const CALLS_PER_REPLY: usize = 16;
 /// A function is answered for after this time. The shell's own limits are tighter.

@@ -1,21 +1,21 @@
 //! What does the call come to? Folds what was written down into the completed row, the same way at
 //! the end of a call and after a crash.
 
+mod function;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::functions::{END_CALL, returned};
+use self::function::{FunctionOutcome, FunctionRecord};
 use super::{
     Chunk, End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget,
 };
 
 /// The transcript's line for speech whose words never came.
 const INAUDIBLE: &str = "[inaudible]";
-/// Functions that a new engine session is told of, the last ones, and how much of each output, in
-/// bytes.
+/// Functions that a new engine session is told of: the last ones.
 const HISTORY_FUNCTIONS: usize = 32;
-const HISTORY_OUTPUT: usize = 1_000;
 
 /// A call's written events, folded.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub struct CallRecord {
     replies: BTreeMap<u32, Reply>,
     functions: BTreeMap<u32, FunctionRecord>,
     grounds: BTreeMap<u32, Ground>,
-    gaps: Vec<String>,
+    gaps: Vec<(u32, String)>,
     messages: Vec<Value>,
     voicemail: Option<Value>,
     /// Whom the caller was put through to, while nothing says how that went.
@@ -59,28 +59,6 @@ struct Reply {
     interrupted: bool,
     first_audio_ms: Option<u64>,
     server_us: u64,
-}
-
-/// One run of a function.
-pub(crate) struct FunctionRecord {
-    turn: Option<u32>,
-    /// What the model called.
-    pub(crate) name: String,
-    /// With what; a string when that was not JSON.
-    pub(crate) arguments: Value,
-    row: Option<String>,
-    /// What came of it, if that is known.
-    pub(crate) outcome: Option<FunctionOutcome>,
-}
-
-/// What came of a function.
-pub(crate) struct FunctionOutcome {
-    /// Whether it did what was asked.
-    pub(crate) ok: bool,
-    /// What the model was told; a string when it was not JSON.
-    pub(crate) result: Value,
-    took_ms: u64,
-    at_ms: u64,
 }
 
 /// What a turn's answer was grounded on.
@@ -163,7 +141,7 @@ impl CallRecord {
             LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
                 self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
             }
-            LogEvent::Gap { question, .. } => self.gaps.push(question),
+            LogEvent::Gap { turn, question } => self.gaps.push((turn, question)),
             LogEvent::MessageTaken { text, callback } => {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }
@@ -244,7 +222,7 @@ impl CallRecord {
         set("functions", self.functions.values().map(FunctionRecord::row).collect());
         let usage = json!({"input_tokens": self.input_tokens, "output_tokens": self.output_tokens});
         set("usage", usage);
-        set("gaps", json!(self.gaps));
+        set("gaps", self.gaps());
         set("messages", json!(self.messages));
         set("voicemail", json!(self.voicemail));
         set("recording", Value::Null);
@@ -337,6 +315,15 @@ impl CallRecord {
         })
     }
 
+    /// The questions that neither a passage nor a function answered.
+    fn gaps(&self) -> Value {
+        let answers =
+            |run: &FunctionRecord, turn| run.turn == Some(turn) && run.did_more_than_look();
+        let is_open = |turn| !self.functions.values().any(|run| answers(run, turn));
+        let open = self.gaps.iter().filter(|(turn, _)| is_open(*turn));
+        open.map(|(_, question)| question.as_str()).collect()
+    }
+
     fn prompts(&self) -> Value {
         let outside = |reply: &&Reply| reply.turn.is_none() && !reply.generated.is_empty();
         let prompt = |reply: &Reply| {
@@ -349,31 +336,6 @@ impl CallRecord {
             })
         };
         self.replies.values().filter(outside).map(prompt).collect()
-    }
-}
-
-impl FunctionRecord {
-    /// As `metadata.functions` has it; what was not known to finish has no result.
-    fn row(&self) -> Value {
-        let outcome = self.outcome.as_ref();
-        json!({
-            "id": self.row,
-            "name": self.name,
-            "arguments": self.arguments,
-            "ok": outcome.map(|outcome| outcome.ok),
-            "ms": outcome.map(|outcome| outcome.took_ms),
-            "result": outcome.map(|outcome| &outcome.result),
-        })
-    }
-
-    /// What a new engine session is told of it. A wish to end the call that came to nothing says
-    /// nothing about what was done.
-    fn line(&self) -> Option<Line> {
-        let outcome = self.outcome.as_ref().filter(|_| self.name != END_CALL)?;
-        let mut output = outcome.result.to_string();
-        output.truncate(output.floor_char_boundary(HISTORY_OUTPUT));
-        let text = returned(&self.name, &output);
-        Some(Line { started_ms: outcome.at_ms, turn: self.turn, role: Role::System, text })
     }
 }
 
