@@ -201,7 +201,7 @@ impl Player {
 }
 
 fn target(name: &str) -> TransferTarget {
-    TransferTarget { name: name.to_owned(), number: "+15550003333".to_owned() }
+    TransferTarget { name: name.to_owned(), number: "+15550003333".to_owned().into() }
 }
 
 /// What was written of a call whose caller was greeted and then put through.
@@ -397,7 +397,9 @@ fn show(action: &Action) -> String {
             let ids = passages.iter().map(|passage| format!(" {}", passage.id));
             format!("context{}", ids.collect::<String>())
         }
-        Action::Transfer { target } => format!("transfer {} {}", target.name, target.number),
+        Action::Transfer { target } => {
+            format!("transfer {} {}", target.name, target.number.reveal())
+        }
         Action::MoveToFallback => "move to fallback".to_owned(),
         Action::HangUp(end) => format!("hang up {}", lower(end)),
     }

@@ -409,7 +409,8 @@ impl World {
             Step::Drain => self.handle(Event::Drain),
             Step::FunctionDone(which) if !self.running.is_empty() => {
                 let run = self.running.swap_remove(usize::from(which) % self.running.len());
-                let target = TransferTarget { name: "Sales".into(), number: "+15550003333".into() };
+                let number = "+15550003333".to_owned().into();
+                let target = TransferTarget { name: "Sales".into(), number };
                 self.handle(Event::FunctionDone {
                     run,
                     ok: true,

@@ -2,14 +2,15 @@
 
 use crate::private::Private;
 
-/// The last calls from the caller's number to the same agent, and the appointments under that
-/// number that are still to come. Empty where nothing is known, also for a number that is withheld.
+/// The last calls from the caller's number to the same agent, and how many appointments are still
+/// to come under that number. Empty where nothing is known, also for a number that is withheld.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// The newest first.
     pub calls: Vec<PastCall>,
-    /// The next one first.
-    pub appointments: Vec<ComingAppointment>,
+    /// No more than their number: when they are and what for is told to whoever knows the name,
+    /// since somebody else may call from, or pretend to, the same number.
+    pub appointments: i64,
 }
 
 /// A call that has ended.
@@ -23,14 +24,4 @@ pub struct PastCall {
     pub summary: Option<Private<String>>,
     /// The messages that the caller left in it.
     pub messages: Private<Vec<String>>,
-}
-
-/// An appointment that was not cancelled. Whose it is, is left out: the name is what tells its
-/// owner from somebody else who calls from, or pretends to, the same number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComingAppointment {
-    /// When it is, microseconds since the Unix epoch.
-    pub starts_us: i64,
-    /// What it is for.
-    pub service: Private<String>,
 }

@@ -11,7 +11,7 @@ use minijinja::{Environment, context};
 
 use self::values::{agent_values, passage_values, system_values};
 use super::function::Builtin;
-use super::history::{ComingAppointment, History, PastCall};
+use super::history::{History, PastCall};
 use super::{Agent, AgentSource};
 use crate::call::{GoodbyeReason, Passage, Purpose};
 use crate::private::Private;
@@ -182,10 +182,7 @@ fn sample_values() -> Value {
             summary: Some(Private::new("Asked for the way.".to_owned())),
             messages: Private::new(vec!["Please call back.".to_owned()]),
         }],
-        appointments: vec![ComingAppointment {
-            starts_us: 0,
-            service: Private::new("Check-up".to_owned()),
-        }],
+        appointments: 1,
     };
     let briefing = Briefing {
         agent: &Agent::new(AgentSource::default()),

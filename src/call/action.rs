@@ -137,7 +137,8 @@ pub enum Role {
     System,
 }
 
-/// One line of the conversation, for a new engine session.
+/// One line of the conversation, for a new engine session; of the system's, what a function
+/// returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// Who said it.

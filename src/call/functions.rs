@@ -8,7 +8,9 @@ use super::state::Call;
 use super::{Action, CallTime, FunctionRun, LogEvent, Purpose, ReplyId, Role, Then, Timer};
 
 /// The function that ends the call: carried out here.
-const END_CALL: &str = "end_call";
+pub(super) const END_CALL: &str = "end_call";
+/// The function that looks a question up, which is no answer to it yet.
+pub(super) const SEARCH_KNOWLEDGE: &str = "search_knowledge";
 /// Calls carried out for one reply.
 const CALLS_PER_REPLY: usize = 16;
 /// A function is answered for after this time. The shell's own limits are tighter.
@@ -67,7 +69,7 @@ pub(super) struct Batch {
     complete: bool,
     /// The caller interrupted the reply.
     cancelled: bool,
-    /// The engine that asked is gone: the next one is told in a message.
+    /// The engine that asked is gone.
     orphaned: bool,
     /// The caller was told that it takes a moment.
     mentioned: bool,
@@ -80,6 +82,8 @@ struct FunctionCall {
     name: String,
     started: CallTime,
     output: Option<String>,
+    /// The next engine learns of it from the call's record.
+    recorded: bool,
     then: Option<Then>,
 }
 
@@ -180,6 +184,7 @@ impl Call {
             name,
             started: self.now,
             output: None,
+            recorded: false,
             then: None,
         };
         let (run, ends_call) = (call.run, call.name == END_CALL);
@@ -292,6 +297,9 @@ impl Call {
         for call in calls {
             let withdrawn = cancelled && moves(&call);
             let output = call.output.filter(|_| !withdrawn).unwrap_or_else(|| CANCELLED.to_owned());
+            if call.recorded {
+                continue;
+            }
             if orphaned {
                 self.messages.push((Role::System, returned(&call.name, &output)));
             } else {
@@ -318,18 +326,22 @@ impl Call {
         }
     }
 
-    /// The engine that wanted the functions is gone. What was begun goes on.
+    /// The engine that wanted the functions is gone. What was begun goes on, and the next engine
+    /// is told in a message what came of it.
     pub(super) fn orphan_functions(&mut self) {
         for batch in &mut self.functions.batches {
             batch.complete(false);
             batch.orphaned = true;
+            for call in &mut batch.calls {
+                call.recorded |= call.output.is_some();
+            }
         }
         self.give_outputs();
     }
 }
 
 /// How a new engine, or one that was told otherwise, learns what a function did.
-fn returned(name: &str, output: &str) -> String {
+pub(super) fn returned(name: &str, output: &str) -> String {
     format!("The function {name} has returned: {output}")
 }
 

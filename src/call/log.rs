@@ -183,7 +183,7 @@ pub enum LogEvent {
         /// The passages that the engine was given.
         chunks: Vec<Chunk>,
     },
-    /// The caller said something that no passage is about.
+    /// The caller asked something that no passage is about.
     Gap {
         /// The turn.
         turn: u32,

@@ -28,6 +28,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::private::Private;
+
 /// Time since the answer, in milliseconds. It prints and replays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallTime(u64);
@@ -98,7 +100,7 @@ pub struct TransferTarget {
     /// What the owner calls them.
     pub name: String,
     /// Their number, E.164.
-    pub number: String,
+    pub number: Private<String>,
 }
 
 /// What a function that was carried out asks of the call.

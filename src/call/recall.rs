@@ -234,7 +234,8 @@ impl Call {
         Some(LogEvent::Grounded { turn, retrieval, took_ms, chunks })
     }
 
-    /// If all words of a turn are known, and nothing is known about them, the owner is told, once.
+    /// If all words of a turn are known, ask something, and nothing is known about them, the owner
+    /// is told, once.
     pub(super) fn note_gap(&mut self, turn: u32) {
         let Some(topic) = self.recalls.topic(turn) else { return };
         let text = self.caller.words_of(turn);
@@ -242,6 +243,7 @@ impl Call {
         let is_whole = self.caller.has_settled(turn) && topic.plain == plain(question);
         if is_whole
             && topic.found_nothing()
+            && asks(&text)
             && count_words(&text) >= QUESTION_WORDS
             && !std::mem::replace(&mut topic.gap_noted, true)
         {
@@ -253,6 +255,12 @@ impl Call {
 /// The end of a text, as much of it as is looked up.
 fn tail(text: &str) -> &str {
     &text[text.ceil_char_boundary(text.len().saturating_sub(QUERY_LIMIT))..]
+}
+
+/// Whether a text has a question in it: transcription writes its mark. The Greek one is a
+/// semicolon, which ends nothing elsewhere.
+fn asks(text: &str) -> bool {
+    text.contains(['?', '？', '؟', '\u{37e}', '՞', '፧']) || text.trim_end().ends_with(';')
 }
 
 /// A text without case and punctuation.
@@ -290,6 +298,19 @@ mod tests {
         ];
         for (text, words) in cases {
             assert_eq!(count_words(text), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_question_is_told_by_its_mark_in_any_script() {
+        for text in
+            ["Is it open?", "Open? I see.", "营业吗？", "هل أنتم مفتوحون؟", "Είστε ανοιχτά; "]
+        {
+            assert!(asks(text), "{text}");
+        }
+        for text in ["That is all I wanted to know, thank you, goodbye.", "Thanks; bye.", "…", ""]
+        {
+            assert!(!asks(text), "{text}");
         }
     }
 

@@ -1,16 +1,21 @@
 //! What does the call come to? Folds what was written down into the completed row, the same way at
 //! the end of a call and after a crash.
 
+mod function;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use self::function::{FunctionOutcome, FunctionRecord};
 use super::{
     Chunk, End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget,
 };
 
 /// The transcript's line for speech whose words never came.
 const INAUDIBLE: &str = "[inaudible]";
+/// Functions that a new engine session is told of: the last ones.
+const HISTORY_FUNCTIONS: usize = 32;
 
 /// A call's written events, folded.
 #[derive(Default)]
@@ -19,9 +24,9 @@ pub struct CallRecord {
     speech: BTreeMap<String, Speech>,
     keys: Vec<Keys>,
     replies: BTreeMap<u32, Reply>,
-    functions: BTreeMap<u32, Function>,
+    functions: BTreeMap<u32, FunctionRecord>,
     grounds: BTreeMap<u32, Ground>,
-    gaps: Vec<String>,
+    gaps: Vec<(u32, String)>,
     messages: Vec<Value>,
     voicemail: Option<Value>,
     /// Whom the caller was put through to, while nothing says how that went.
@@ -54,14 +59,6 @@ struct Reply {
     interrupted: bool,
     first_audio_ms: Option<u64>,
     server_us: u64,
-}
-
-struct Function {
-    turn: Option<u32>,
-    name: String,
-    arguments: Value,
-    row: Option<String>,
-    outcome: Option<(bool, u64, Value)>,
 }
 
 /// What a turn's answer was grounded on.
@@ -127,13 +124,13 @@ impl CallRecord {
             }
             LogEvent::KeysPressed { keys, turn } => self.keys.push(Keys { turn, at_ms, keys }),
             LogEvent::FunctionCalled { run, turn, name, arguments } => {
-                let function = Function { turn, name, arguments, row: None, outcome: None };
+                let function = FunctionRecord { turn, name, arguments, row: None, outcome: None };
                 self.functions.insert(run, function);
             }
             LogEvent::FunctionFinished { run, ok, took_ms, result, row } => {
                 if let Some(function) = self.functions.get_mut(&run) {
                     function.row = row;
-                    function.outcome = Some((ok, took_ms, result));
+                    function.outcome = Some(FunctionOutcome { ok, result, took_ms, at_ms });
                 }
             }
             LogEvent::TokensUsed { input, output } => {
@@ -144,7 +141,7 @@ impl CallRecord {
             LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
                 self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
             }
-            LogEvent::Gap { question, .. } => self.gaps.push(question),
+            LogEvent::Gap { turn, question } => self.gaps.push((turn, question)),
             LogEvent::MessageTaken { text, callback } => {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }
@@ -175,9 +172,20 @@ impl CallRecord {
         transcript
     }
 
-    /// The conversation for a new engine session: what was heard, oldest first.
+    /// The conversation for a new engine session: what was heard and what functions returned,
+    /// oldest first.
     pub fn history(&self) -> Vec<Said> {
-        self.lines().into_iter().map(|Line { role, text, .. }| Said { role, text }).collect()
+        let mut lines = self.lines();
+        let returned = self.functions.values().filter_map(FunctionRecord::line);
+        let first = returned.clone().count().saturating_sub(HISTORY_FUNCTIONS);
+        lines.extend(returned.skip(first));
+        lines.sort_by_key(|line| line.started_ms);
+        lines.into_iter().map(|Line { role, text, .. }| Said { role, text }).collect()
+    }
+
+    /// The functions that were called, oldest first.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &FunctionRecord> {
+        self.functions.values()
     }
 
     /// How the call ended, if that was written.
@@ -211,10 +219,10 @@ impl CallRecord {
         set("ended_by", json!(self.end.map(|end| end.ended_by)));
         set("turns", self.turns());
         set("prompts", self.prompts());
-        set("functions", self.functions.values().map(Function::row).collect());
+        set("functions", self.functions.values().map(FunctionRecord::row).collect());
         let usage = json!({"input_tokens": self.input_tokens, "output_tokens": self.output_tokens});
         set("usage", usage);
-        set("gaps", json!(self.gaps));
+        set("gaps", self.gaps());
         set("messages", json!(self.messages));
         set("voicemail", json!(self.voicemail));
         set("recording", Value::Null);
@@ -307,6 +315,15 @@ impl CallRecord {
         })
     }
 
+    /// The questions that neither a passage nor a function answered.
+    fn gaps(&self) -> Value {
+        let answers =
+            |run: &FunctionRecord, turn| run.turn == Some(turn) && run.did_more_than_look();
+        let is_open = |turn| !self.functions.values().any(|run| answers(run, turn));
+        let open = self.gaps.iter().filter(|(turn, _)| is_open(*turn));
+        open.map(|(_, question)| question.as_str()).collect()
+    }
+
     fn prompts(&self) -> Value {
         let outside = |reply: &&Reply| reply.turn.is_none() && !reply.generated.is_empty();
         let prompt = |reply: &Reply| {
@@ -319,24 +336,6 @@ impl CallRecord {
             })
         };
         self.replies.values().filter(outside).map(prompt).collect()
-    }
-}
-
-impl Function {
-    /// As `metadata.functions` has it; what was not known to finish has no result.
-    fn row(&self) -> Value {
-        let (ok, ms, result) = match &self.outcome {
-            Some((ok, took_ms, result)) => (Some(*ok), Some(*took_ms), result.clone()),
-            None => (None, None, Value::Null),
-        };
-        json!({
-            "id": self.row,
-            "name": self.name,
-            "arguments": self.arguments,
-            "ok": ok,
-            "ms": ms,
-            "result": result,
-        })
     }
 }
 

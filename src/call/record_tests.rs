@@ -187,6 +187,38 @@ fn history_is_what_was_heard_in_order() {
 }
 
 #[test]
+fn history_has_what_functions_returned_at_their_place_and_not_all_of_it() {
+    let mut record = CallRecord::new();
+    let mut function = |run: u32, at_ms: u64, name: &str, output: &str| {
+        let (name, turn, arguments) = (name.to_owned(), None, json!({}));
+        record.apply(at_ms, &LogEvent::FunctionCalled { run, turn, name, arguments });
+        let result = json!(output);
+        let row = None;
+        let finished = LogEvent::FunctionFinished { run, ok: true, took_ms: 1, result, row };
+        record.apply(at_ms, &finished);
+    };
+    function(1, 500, "first", "Too long ago.");
+    for run in 2..=33 {
+        function(run, 1_000, "look", "Nothing.");
+    }
+    function(34, 2_000, "book", &"ü".repeat(1_000));
+    function(35, 3_000, "end_call", "Said no.");
+    let name = "late".to_owned();
+    let called = LogEvent::FunctionCalled { run: 36, turn: None, name, arguments: json!({}) };
+    record.apply(4_000, &called);
+    record.apply(9_000, &caller("a", 1, 900, Some("Hi")));
+    record.apply(9_000, &agent(1, Some(1), 2_500, "Booked.", "Booked."));
+    let history = record.history();
+    assert_eq!(history.len(), HISTORY_FUNCTIONS + 2);
+    assert_eq!(history[0].text, "Hi");
+    assert_eq!(history[1].text, "The function look has returned: \"Nothing.\"");
+    let booked = &history[HISTORY_FUNCTIONS];
+    assert!(booked.text.starts_with("The function book has returned: \"üü"), "{}", booked.text);
+    assert!(booked.text.len() < 1_050, "{}", booked.text.len());
+    assert_eq!(history.last().unwrap().text, "Booked.");
+}
+
+#[test]
 fn a_call_that_another_process_had_goes_on_in_its_own_time_and_numbers() {
     let mut record = CallRecord::new();
     record.apply(0, &LogEvent::LineOpened { stream_sid: "MZ1".into() });
@@ -254,6 +286,43 @@ fn a_turn_says_what_its_last_answer_was_grounded_on() {
     assert_eq!(told(2), (json!("failed"), json!(300), json!([])));
     assert_eq!(told(3), (json!("off"), Value::Null, json!([])));
     assert_eq!(metadata["gaps"], json!(["Do you rent boats?"]));
+}
+
+#[test]
+fn what_a_function_answered_is_no_gap() {
+    let gap = |turn, question: &str| LogEvent::Gap { turn, question: question.to_owned() };
+    let called = |run, name: &str| LogEvent::FunctionCalled {
+        run,
+        turn: Some(run),
+        name: name.to_owned(),
+        arguments: json!({}),
+    };
+    let finished = |run, ok| LogEvent::FunctionFinished {
+        run,
+        ok,
+        took_ms: 1,
+        result: json!({"ok": ok}),
+        row: None,
+    };
+    let record = record(&[
+        gap(1, "Is nine free?"),
+        called(1, "check_availability"),
+        finished(1, true),
+        gap(2, "Do you rent boats?"),
+        called(2, "search_knowledge"),
+        finished(2, true),
+        gap(3, "Is ten free?"),
+        called(3, "check_availability"),
+        finished(3, false),
+        gap(4, "Was that all? Goodbye."),
+        called(4, "end_call"),
+        finished(4, true),
+        gap(5, "And cars?"),
+        called(6, "check_availability"),
+        finished(6, true),
+    ]);
+    let open = json!(["Do you rent boats?", "Is ten free?", "And cars?"]);
+    assert_eq!(record.metadata()["gaps"], open);
 }
 
 #[test]

@@ -15,10 +15,11 @@ use super::dispatch::{carry_out_at_once, save};
 use super::guard::{Request, Response};
 use super::offers::find;
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox, transfer};
+use crate::agent::Agent;
 use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
 use crate::agent::form::{Form, FormProgress, FormStep};
-use crate::agent::function::AgentFunction;
-use crate::call::Then;
+use crate::agent::function::{AgentFunction, Work};
+use crate::call::{CallRecord, Then};
 
 /// How long a form's service may take.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(10);
@@ -31,6 +32,19 @@ const BUSY: &str = "this is still being worked on; wait for its result and do no
 pub struct Dialogues {
     forms: Places<FormProgress>,
     flows: Places<FlowProgress>,
+}
+
+impl Dialogues {
+    /// Those of a call by what was written down of it: the forms that were handed in.
+    pub fn of(agent: &Agent, record: &CallRecord) -> Self {
+        let handed_in = record.functions().filter_map(|function| {
+            let outcome = function.outcome.as_ref().filter(|outcome| outcome.ok)?;
+            let row = agent.functions.rows.iter().find(|row| row.name == function.name)?;
+            let is_done = matches!(row.work, Work::Form(_)) && outcome.result["done"] == true;
+            is_done.then(|| (row.id, Some(FormProgress::handed_in())))
+        });
+        Self { forms: Places(Mutex::new(handed_in.collect())), flows: Places::default() }
+    }
 }
 
 /// `None`: it is being worked on.

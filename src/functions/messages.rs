@@ -5,10 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tracing::warn;
 
+use super::offers::builtin;
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
 use crate::agent::Agent;
+use crate::agent::function::Builtin;
 use crate::agent::phone_number::{caller_number, normalise_e164};
-use crate::call::LogEvent;
+use crate::call::{CallRecord, LogEvent};
 use crate::engine::FunctionSignature;
 use crate::private::Private;
 use crate::twilio::rest::{MAX_MESSAGE_CHARACTERS, RestError, TwilioRest};
@@ -159,6 +161,23 @@ pub(super) async fn send_sms(
 const NO_TEXTS: &str = "no texts can be sent from this line; say it instead";
 
 impl Texts {
+    /// Those that a call has sent, or may have sent, by what was written down of it.
+    pub fn of(agent: &Agent, record: &CallRecord) -> Self {
+        let texts = record.functions().filter_map(|function| {
+            builtin(agent, &function.name).filter(|builtin| *builtin == Builtin::SendSms)?;
+            let is_taken = match &function.outcome {
+                Some(outcome) if outcome.ok => true,
+                Some(outcome) if outcome.result["error"] != MAY_BE_SENT => return None,
+                _ => false,
+            };
+            let body = read_text(&function.arguments, MAX_MESSAGE_CHARACTERS).ok()?;
+            // The engine that named it is gone.
+            let engine_call_id = String::new();
+            Some(Text { engine_call_id, body: Private::new(body.to_owned()), is_taken })
+        });
+        Self(Mutex::new(texts.take(TEXTS_MAX).collect()))
+    }
+
     /// Takes a place for a text before it is sent. For one that is not to be sent, says why.
     fn begin(&self, engine_call_id: &str, body: &str) -> Option<Outcome> {
         let mut texts = self.all();

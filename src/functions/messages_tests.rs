@@ -185,3 +185,39 @@ async fn texts_are_offered_where_they_can_be_sent() {
         Some(crate::agent::Credentials { account_sid: None, auth_token: "own".to_owned().into() });
     assert!(!offers(&own, account()), "a token without its account is not mixed with another");
 }
+
+/// What was written down of a run of a function.
+fn record(calls: &[(&str, Value, Option<Value>)]) -> CallRecord {
+    let mut record = CallRecord::new();
+    for (run, (name, arguments, result)) in (1..).zip(calls) {
+        let (name, arguments) = ((*name).to_owned(), arguments.clone());
+        record.apply(0, &LogEvent::FunctionCalled { run, turn: None, name, arguments });
+        let Some(result) = result.clone() else { continue };
+        let ok = result["ok"] == true;
+        let finished = LogEvent::FunctionFinished { run, ok, took_ms: 1, result, row: None };
+        record.apply(0, &finished);
+    }
+    record
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_call_was_taken_over_is_not_sent_again() {
+    let text = |text: &str| json!({"text": text});
+    let sent = || Some(json!({"ok": true, "sent": true}));
+    let record = record(&[
+        ("send_sms", text("Main St 1"), sent()),
+        ("send_sms", text("Perhaps"), Some(json!({"ok": false, "error": MAY_BE_SENT}))),
+        ("send_sms", text("Under way"), None),
+        ("send_sms", text("Refused"), Some(json!({"ok": false, "error": "it was not sent"}))),
+        ("send_sms", json!("odd"), sent()),
+        ("take_message", text("A message"), sent()),
+    ]);
+    let caller = caller("+15551230001");
+    let texts = Texts::of(&caller.agent, &record);
+    let before = Outcome::done(json!({"sent": true, "before": true}));
+    assert_eq!(texts.begin("c1", "Main St 1"), Some(before));
+    assert_eq!(texts.begin("c2", "Perhaps"), Some(Outcome::refused(MAY_BE_SENT)));
+    assert_eq!(texts.begin("c3", "Under way"), Some(Outcome::refused(MAY_BE_SENT)));
+    let full = texts.begin("c4", "Refused").unwrap().output;
+    assert!(full["error"].as_str().unwrap().contains("no more may be"), "{full}");
+}

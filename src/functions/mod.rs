@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -162,10 +163,12 @@ pub fn run(
     let (toolbox, caller) = (Arc::clone(toolbox), Arc::clone(caller));
     let run = request.run;
     let row = offers::row(&caller.agent, &request.name).map(|function| function.id);
-    let task = clock::spawn(async move {
+    let work = async move {
         let working = Box::pin(dispatch::carry_out(&toolbox, &caller, &request));
         clock::within(RUN_LIMIT, working).await
-    });
+    };
+    // What is logged of it names the call.
+    let task = clock::spawn(work.instrument(Span::current()));
     Box::pin(async move {
         let outcome = match task.await {
             Ok(Some(outcome)) => outcome,

@@ -52,6 +52,15 @@ pub(super) fn row<'a>(agent: &'a Agent, name: &str) -> Option<&'a AgentFunction>
     agent.functions.rows.iter().find(|function| function.name == name)
 }
 
+/// The built-in function that has this name, or that a row has given it.
+pub(super) fn builtin(agent: &Agent, name: &str) -> Option<Builtin> {
+    match row(agent, name).map(|row| &row.work) {
+        Some(Work::Builtin(builtin, _)) => Some(*builtin),
+        Some(_) => None,
+        None => Builtin::named(name),
+    }
+}
+
 /// Whether a built-in function is offered under its own name, without a row.
 fn stands(agent: &Agent, builtin: Builtin) -> bool {
     let has_taken = |function: &AgentFunction| {

@@ -1,6 +1,7 @@
 //! Embeddings from any server that speaks OpenAI's `/embeddings` (protocols 6.6).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_openai::types::embeddings::{CreateEmbeddingRequest, EmbeddingInput, EncodingFormat};
@@ -99,6 +100,8 @@ pub(super) struct Embedder {
     url: Url,
     api_key: Option<SecretString>,
     model: String,
+    /// Whether the size is asked for. Servers refuse that of models that have only one.
+    names_size: AtomicBool,
     places: Semaphore,
     remembered: Cache<Private<String>, Arc<[f32]>>,
     limit: Duration,
@@ -121,6 +124,7 @@ impl Embedder {
             url,
             api_key: service.api_key.clone(),
             model: model.to_owned(),
+            names_size: AtomicBool::new(true),
             places: Semaphore::new(AT_ONCE_MAX),
             remembered: Cache::builder()
                 .max_capacity(REMEMBERED_MAX)
@@ -148,20 +152,13 @@ impl Embedder {
     }
 
     async fn ask(&self, text: &str) -> Result<Arc<[f32]>, EmbedError> {
-        let request = CreateEmbeddingRequest {
-            model: self.model.clone(),
-            input: EmbeddingInput::String(text.to_owned()),
-            encoding_format: Some(EncodingFormat::Float),
-            dimensions: Some(DIMENSIONS as u32),
-            user: None,
-        };
         let asking = async {
             let _place =
                 clock::within(PLACE_LIMIT, self.places.acquire()).await.ok_or(EmbedError::Busy)?;
-            match self.attempt(&request).await {
+            match self.attempt(text).await {
                 Err(error) if error.may_pass() => {
                     clock::pause(RETRY_AFTER).await;
-                    self.attempt(&request).await
+                    self.attempt(text).await
                 }
                 done => done,
             }
@@ -169,8 +166,31 @@ impl Embedder {
         clock::within(self.limit, asking).await.unwrap_or(Err(EmbedError::Late))
     }
 
-    async fn attempt(&self, request: &CreateEmbeddingRequest) -> Result<Arc<[f32]>, EmbedError> {
-        let mut post = self.http.post(self.url.clone()).json(request);
+    /// Asks once, or twice where the service may have refused the size: if it was that, the size
+    /// is not asked for any more.
+    async fn attempt(&self, text: &str) -> Result<Arc<[f32]>, EmbedError> {
+        if !self.names_size.load(Ordering::Relaxed) {
+            return self.post(text, None).await;
+        }
+        match self.post(text, Some(DIMENSIONS as u32)).await {
+            Err(EmbedError::Refused { status: 400 | 422, .. }) => {
+                let without = self.post(text, None).await;
+                self.names_size.fetch_and(without.is_err(), Ordering::Relaxed);
+                without
+            }
+            done => done,
+        }
+    }
+
+    async fn post(&self, text: &str, size: Option<u32>) -> Result<Arc<[f32]>, EmbedError> {
+        let request = CreateEmbeddingRequest {
+            model: self.model.clone(),
+            input: EmbeddingInput::String(text.to_owned()),
+            encoding_format: Some(EncodingFormat::Float),
+            dimensions: size,
+            user: None,
+        };
+        let mut post = self.http.post(self.url.clone()).json(&request);
         if let Some(key) = &self.api_key {
             post = post.bearer_auth(key.expose_secret());
         }

@@ -169,6 +169,36 @@ async fn a_failure_that_stays_is_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_service_that_refuses_the_size_is_not_asked_for_it_again() {
+    for status in [400, 422] {
+        let manner: Manner = match status {
+            400 => |n| if n == 0 { Answer::Status(400, json!({})) } else { good(n) },
+            _ => |n| if n == 0 { Answer::Status(422, json!({})) } else { good(n) },
+        };
+        let (service, embedder) = Service::start(manner).await;
+        assert!(embedder.embed("Are you open?").await.unwrap().is_some());
+        assert!(embedder.embed("When do you open?").await.unwrap().is_some());
+        let asked = service.asked.lock().unwrap();
+        let sizes: Vec<&Value> = asked.iter().map(|(_, request)| &request["dimensions"]).collect();
+        assert_eq!(sizes, [&json!(1536), &Value::Null, &Value::Null], "{status}");
+        assert_eq!(asked[1].1["input"], "Are you open?");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_a_text_is_asked_for_the_size_all_the_same() {
+    let (service, embedder) = Service::start(|n| match n {
+        0 | 1 => Answer::Status(400, json!({"error": {"code": "invalid_input"}})),
+        _ => good(n),
+    })
+    .await;
+    assert_eq!(embedder.embed("Odd").await, Err(refused(400, "invalid_input")));
+    assert!(embedder.embed("Are you open?").await.unwrap().is_some());
+    let asked = service.asked.lock().unwrap();
+    assert_eq!((asked.len(), &asked[2].1["dimensions"]), (3, &json!(1536)));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_embedding_is_named() {
     let short = |_| vector(json!([0.1, 0.2, 0.3]));
     assert_eq!(fails(short).await, (EmbedError::Dimensions(3), 1));
@@ -223,11 +253,11 @@ async fn beyond_what_is_asked_for_at_once_nothing_waits_for_long() {
 #[tokio::test]
 async fn a_failure_is_not_remembered() {
     let (service, embedder) = Service::start(|n| match n {
-        0 => Answer::Status(400, json!({})),
+        0 => Answer::Status(403, json!({})),
         _ => good(n),
     })
     .await;
-    assert_eq!(embedder.embed("Are you open?").await, Err(refused(400, "")));
+    assert_eq!(embedder.embed("Are you open?").await, Err(refused(403, "")));
     assert!(embedder.embed("Are you open?").await.unwrap().is_some());
     assert_eq!(service.asked(), 2);
 }

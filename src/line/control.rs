@@ -80,7 +80,7 @@ impl Line {
             // Asked again about a stream in whose place another one is.
             _ if is_past => AfterPlan::Return,
             _ if self.has_left => AfterPlan::HangUp,
-            Some(Onward::Party(target)) => AfterPlan::Transfer(target.number.into()),
+            Some(Onward::Party(target)) => AfterPlan::Transfer(target.number),
             Some(Onward::Fallback) => AfterPlan::Fallback,
             None if self.call.is_ending() => AfterPlan::HangUp,
             None if self.returns < RETURNS_MAX => {

@@ -120,8 +120,8 @@ impl Line {
             call_log_id: opening.call_log_id,
             call_sid: opening.call_sid.clone(),
             caller: opening.caller.clone(),
-            texts: Texts::default(),
-            dialogues: Dialogues::default(),
+            texts: Texts::of(&opening.agent, &opening.before),
+            dialogues: Dialogues::of(&opening.agent, &opening.before),
         });
         let settings = opening.agent.settings.call_settings(has_knowledge);
         let mut line = Self {

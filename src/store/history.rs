@@ -5,11 +5,11 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::{Result, Store};
-use crate::agent::history::{ComingAppointment, History, PastCall};
+use crate::agent::history::{History, PastCall};
 use crate::private::Private;
 
-/// Three of each kind, and of each text as much as a prompt has room for, so that no row, however
-/// large, delays an answer. A call is found by the number as the phone company said it; who wrote
+/// Three calls, and of each text as much as a prompt has room for, so that no row, however large,
+/// delays an answer. A call is found by the number as the phone company said it; who wrote
 /// an appointment may have spelled the number in another way.
 const QUERY: &str = "
     (select 'call' as kind, (extract(epoch from l.call_start) * 1000000)::bigint as at_us,
@@ -20,22 +20,21 @@ const QUERY: &str = "
         array(select left(m ->> 'text', 1000) from jsonb_array_elements(
             case when jsonb_typeof(l.metadata -> 'messages') = 'array'
                 then l.metadata -> 'messages' else '[]' end) m
-            where m ->> 'text' is not null limit 3) as messages
+            where m ->> 'text' is not null limit 3) as messages,
+        null::bigint as coming
     from call_logs l
     where l.voice_agent_id = $1 and l.caller_number = $2 and l.call_end is not null
         and isfinite(l.call_start)
     order by l.call_start desc limit 3)
     union all
-    (select 'appointment', (extract(epoch from a.schedule_time) * 1000000)::bigint,
-        left(a.service, 1000), null, null
+    (select 'appointments', null, null, null, null, count(*)
     from appointments a
     where a.voice_agent_id = $1 and a.status = 'pending' and a.schedule_time > now()
-        and isfinite(a.schedule_time) and normalised_number(a.phone_number) = $2
-    order by a.schedule_time limit 3)";
+        and isfinite(a.schedule_time) and normalised_number(a.phone_number) = $2)";
 
 impl Store {
     /// What is known of the caller with this number, E.164: the last three calls to this agent
-    /// that have ended, newest first, and the next three appointments with it.
+    /// that have ended, newest first, and how many appointments with it are to come.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -45,10 +44,7 @@ impl Store {
         for row in &rows {
             match row.try_get::<&str, _>("kind")? {
                 "call" => history.calls.push(past_call(row)?),
-                _ => history.appointments.push(ComingAppointment {
-                    starts_us: row.try_get("at_us")?,
-                    service: Private::new(row.try_get("what")?),
-                }),
+                _ => history.appointments = row.try_get("coming")?,
             }
         }
         Ok(history)

@@ -241,7 +241,7 @@ async fn callers_who_are_out_are_left_alone_until_their_time_is_over() {
         fixture.store.go_out(&outing).await.unwrap();
         calls.push(call);
     }
-    let target = TransferTarget { name: "Sales".into(), number: "+15550003333".into() };
+    let target = TransferTarget { name: "Sales".into(), number: "+15550003333".to_owned().into() };
     happened(&fixture, &calls[1], 1, 900, &LogEvent::TransferStarted { target }).await;
     let held = "select count(*) from call_logs where holds_line";
     assert_eq!(fixture.text(held).await.unwrap(), "0");

@@ -90,6 +90,47 @@ async fn a_party_that_does_not_answer_gives_the_caller_back_to_the_conversation(
 }
 
 #[tokio::test]
+async fn what_was_done_before_a_transfer_is_known_after_it_and_not_done_again() {
+    let confirm = || call("sign_up", json!({"confirmed": true}));
+    let fill = call("sign_up", json!({"name": "Ada"}));
+    // The speech service begins its script anew with the session after the transfer.
+    let turns = vec![act("Sign me up.", vec![fill, confirm(), confirm()], "Done."), wish()];
+    let house = house(turns, json!({})).await;
+    house
+        .sql(&format!(
+            "insert into functions (type, name, data, variables, assistant_id, save_data)
+            values ('form', 'sign_up', '{{}}', '[{{\"name\": \"name\"}}]', '{}', true)",
+            house.agent
+        ))
+        .await;
+    let steps = vec![
+        Step::wait_for_agent(),
+        say(0),
+        Step::wait_for_agent(),
+        say(1),
+        wait_until_back(),
+        say(2),
+        Step::wait_for_agent(),
+        Step::HangUp,
+    ];
+    let (call, row) = place(&house, FarEnd::Busy, steps).await;
+    assert_eq!(call.errors, [""; 0]);
+    let functions = row.metadata()["functions"].as_array().unwrap();
+    let last = functions.last().unwrap();
+    assert_eq!((functions.len(), &last["name"]), (7, &json!("sign_up")), "{functions:?}");
+    assert_eq!(last["result"]["note"], "it was handed in before", "{functions:?}");
+    let kept: i64 = sqlx::query_scalar("select count(*) from scrapping_data")
+        .fetch_one(&house.pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+    let items = house.speech.observer().received("conversation.item.create");
+    let told = items.iter().filter_map(|item| item.event["item"]["content"][0]["text"].as_str());
+    let mut done = told.filter(|text| text.starts_with("The function sign_up has returned: "));
+    assert!(done.any(|text| text.contains("\"done\":true")));
+}
+
+#[tokio::test]
 async fn a_caller_who_hangs_up_while_it_rings_is_gone() {
     let house = house(vec![wish()], json!({})).await;
     let mut options = house.options();

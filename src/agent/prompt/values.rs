@@ -74,14 +74,10 @@ fn caller_values(briefing: &Briefing<'_>) -> Value {
             messages => messages.map(|text| quoted(text, RECORD_MAX)).collect::<Value>(),
         })
     });
-    let appointments = briefing.history.appointments.iter().filter_map(|appointment| {
-        let service = quoted(appointment.service.reveal(), RECORD_MAX);
-        Some(context! { at => at(appointment.starts_us)?, service => service })
-    });
     context! {
         caller => caller_number(briefing.caller.reveal()),
         calls => calls.collect::<Value>(),
-        appointments => appointments.collect::<Value>(),
+        appointments => briefing.history.appointments,
     }
 }
 

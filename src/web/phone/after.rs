@@ -124,7 +124,7 @@ impl Front {
         if let Some(target) = record.transfer() {
             // Asked again, or the process that was to put the caller through is gone.
             self.go_out(&row, call_sid, dial_limit(agent)).await;
-            return plan(AfterPlan::Transfer(target.number.clone().into()));
+            return plan(AfterPlan::Transfer(target.number.clone()));
         }
         if row.is_out {
             return plan(AfterPlan::Fallback);
