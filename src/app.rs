@@ -27,7 +27,7 @@ use crate::line::{Engines, Exchange};
 use crate::store::migrate::{MigrateError, SchemaState, is_current};
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
-use crate::web::phone::Answers;
+use crate::web::phone::{Answers, Unwritten};
 use crate::web::{Front, router, serve};
 
 /// Connections to a database of its own.
@@ -36,6 +36,8 @@ const CONNECTIONS: u32 = 8;
 const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
 /// How long calls may take to say goodbye once the shutdown waits no longer.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
+/// How long what callbacks said of calls that are out may take to be written at the end.
+const UNWRITTEN_LIMIT: Duration = Duration::from_secs(5);
 /// How long the log may take to be written at the end; what is left is in the spool.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
 
@@ -105,6 +107,7 @@ pub struct App {
     /// Its calls.
     pub exchange: Arc<Exchange>,
     drain: Duration,
+    unwritten: Unwritten,
     log: LogWriterTask,
     serving: JoinHandle<()>,
     stop_serving: oneshot::Sender<()>,
@@ -166,6 +169,7 @@ impl App {
             let changes = Changes::new(&store);
             background.push(clock::spawn(Arc::clone(&directory).follow(changes)));
         }
+        let unwritten = Unwritten::default();
         let front = Arc::new(Front {
             exchange: Arc::clone(&exchange),
             directory,
@@ -174,6 +178,7 @@ impl App {
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,
             answers: Answers::default(),
+            unwritten: unwritten.clone(),
             metrics: numbers::install(),
         });
         let (stop_serving, stopped) = oneshot::channel::<()>();
@@ -189,6 +194,7 @@ impl App {
             store,
             exchange,
             drain: config.drain,
+            unwritten,
             log: log_task,
             serving,
             stop_serving,
@@ -219,6 +225,9 @@ impl App {
         let _ = self.serving.await;
         for task in &self.background {
             task.abort();
+        }
+        if clock::within(UNWRITTEN_LIMIT, self.unwritten.none()).await.is_none() {
+            warn!("the database is away: what came of some calls is not written down");
         }
         if !self.log.shutdown(LOG_LIMIT).await {
             warn!("the database is away: the rest of the log is in the spool");

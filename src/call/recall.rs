@@ -145,7 +145,9 @@ impl Recalls {
     /// The best there is for this turn: its own passages, or else those that were too late for the
     /// turn before.
     fn best(&mut self, turn: u32) -> Vec<Passage> {
-        let found = self.topics.iter_mut().rev().filter_map(|topic| topic.found.as_mut());
+        // Keys that are pressed begin no topic: those that are there may be of longer ago.
+        let recent = self.topics.iter_mut().rev().filter(|topic| topic.turn + 1 >= turn);
+        let found = recent.filter_map(|topic| topic.found.as_mut());
         let mut fresh = found.filter(|found| found.given_in.is_none_or(|given| given == turn));
         fresh.find(|found| !found.passages.is_empty()).map_or_else(Vec::new, |found| {
             found.given_in = Some(turn);

@@ -31,6 +31,8 @@ pub struct CallRecord {
     voicemail: Option<Value>,
     /// Whom the caller was put through to, while nothing says how that went.
     transfer: Option<TransferTarget>,
+    /// Whether the caller has gone on to the agent's fallback.
+    is_at_fallback: bool,
     input_tokens: u64,
     output_tokens: u64,
     end: Option<End>,
@@ -94,8 +96,11 @@ impl CallRecord {
     pub fn apply(&mut self, at_ms: u64, event: &LogEvent) {
         self.end = None;
         match event.clone() {
-            LogEvent::LineOpened { stream_sid } if !stream_sid.is_empty() => {
-                self.stream_sids.push(stream_sid);
+            LogEvent::LineOpened { stream_sid } => {
+                self.is_at_fallback = false;
+                if !stream_sid.is_empty() {
+                    self.stream_sids.push(stream_sid);
+                }
             }
             LogEvent::CallerSaid { utterance, turn, started_ms, text, .. } => {
                 self.speech.insert(utterance, Speech { turn, started_ms, text });
@@ -151,11 +156,8 @@ impl CallRecord {
             }
             LogEvent::TransferStarted { target } => self.transfer = Some(target),
             LogEvent::TransferEnded { .. } => self.transfer = None,
-            LogEvent::LineOpened { .. }
-            | LogEvent::LineLost {}
-            | LogEvent::EngineReady {}
-            | LogEvent::EngineLost { .. }
-            | LogEvent::MovedToFallback { .. } => {}
+            LogEvent::MovedToFallback { .. } => self.is_at_fallback = true,
+            LogEvent::LineLost {} | LogEvent::EngineReady {} | LogEvent::EngineLost { .. } => {}
         }
     }
 
@@ -198,9 +200,15 @@ impl CallRecord {
         self.transfer.as_ref()
     }
 
-    /// How the call ended if the caller hung up now.
+    /// Whether the caller has gone on to the agent's fallback.
+    pub fn is_at_fallback(&self) -> bool {
+        self.is_at_fallback
+    }
+
+    /// How the call ended if the caller hung up now: at the fallback they had nobody.
     pub fn end_by_caller(&self) -> End {
-        let status = if self.heard_anything() { Status::Completed } else { Status::NoAnswer };
+        let had_agent = self.heard_anything() && !self.is_at_fallback;
+        let status = if had_agent { Status::Completed } else { Status::NoAnswer };
         End { status, ended_by: EndedBy::Caller }
     }
 

@@ -79,11 +79,21 @@ impl Call {
         }
     }
 
-    /// The call is as long as it may be.
+    /// Says the goodbye that is due as soon as it can be heard.
+    pub(super) fn end_at_limit(&mut self) {
+        if self.goodbye_due && self.line == Line::Open && self.engine.is_ready() {
+            (self.goodbye_due, self.warning_due) = (false, false);
+            self.limit_reached();
+        }
+    }
+
+    /// The call is as long as it may be. While the line is lost nobody can be told; how long that
+    /// lasts has a limit of its own.
     pub(super) fn limit_reached(&mut self) {
         match &mut self.farewell {
             // The agent is saying goodbye already: now nobody can talk it out of it.
             Some(farewell) => farewell.withdrawable = false,
+            None if self.line == Line::Lost => self.goodbye_due = true,
             None => self.say_goodbye(GoodbyeReason::Limit, GoodbyeReason::Limit.end()),
         }
     }

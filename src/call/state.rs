@@ -57,6 +57,9 @@ pub struct Call {
     pub(super) functions: Functions,
     /// How often the agent has asked into the silence since the caller's last sign of life.
     pub(super) reprompted: u32,
+    /// The call became as long as it may be while its line was lost: the agent says goodbye when it
+    /// is back.
+    pub(super) goodbye_due: bool,
     /// The call is nearly over, and the caller has not been told.
     pub(super) warning_due: bool,
     pub(super) farewell: Option<Farewell>,
@@ -92,6 +95,7 @@ impl Call {
             recalls: Recalls::default(),
             functions: Functions::default(),
             reprompted: 0,
+            goodbye_due: false,
             warning_due: false,
             farewell: None,
             unanswered: None,
@@ -249,6 +253,7 @@ impl Call {
             return;
         }
         self.give_messages();
+        self.end_at_limit();
         self.warn_of_limit();
         self.ask();
         self.watch_silence();

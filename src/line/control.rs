@@ -53,6 +53,10 @@ impl Line {
 
     pub(super) fn command(&mut self, command: Command) {
         match command {
+            // The phone company is to ask what happens next.
+            Command::Stream(socket) if self.leaving.is_some() => {
+                clock::spawn(Phone::new(*socket, self.notes.call_sid()).close());
+            }
             Command::Stream(socket) => {
                 // A second stream of one call takes the first one's place.
                 if self.phone.is_some() {
@@ -62,6 +66,14 @@ impl Line {
                 self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
             }
             Command::After { stream_sid, answer } => self.after(stream_sid.as_deref(), answer),
+            Command::LetGo { if_leaving, answer } => {
+                if if_leaving && self.leaving.is_none() {
+                    // Whoever asked may have gone away.
+                    let _ = answer.send(false);
+                } else {
+                    self.over = Some(Over::Elsewhere(answer));
+                }
+            }
             Command::CallerLeft => self.caller_left(),
             Command::OwnerEnds => self.tell(Event::OwnerEnds),
             Command::Drain => self.tell(Event::Drain),
@@ -136,9 +148,7 @@ impl Line {
 
     /// Ends a call whose end the core does not know, because it happens after the stream.
     fn finish(&mut self, end: End) {
-        let at = self.now();
-        self.notes.write(at, LogEvent::Ended(end));
-        self.over = Some(Over::Ended(end));
+        self.over = Some(Over::EndedOutside(end));
     }
 
     /// Closes the media stream, so that the phone company asks what happens next.

@@ -21,7 +21,7 @@ use super::registry::{Command, Slot};
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
-use crate::call::{Call, CallRecord, CallTime, Event, ReplyId, Said, Sent};
+use crate::call::{Call, CallRecord, CallTime, Event, LogEvent, ReplyId, Said, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
@@ -189,7 +189,7 @@ impl Line {
 
     async fn complete(mut self) {
         self.leave_stream();
-        let end = match self.over.take() {
+        let (end, is_noted) = match self.over.take() {
             Some(Over::Out { limit, plan, answer }) => {
                 info!("the caller is out");
                 self.notes.go_out(limit, self.returns).await;
@@ -198,9 +198,24 @@ impl Line {
                 let _ = answer.send(plan);
                 return;
             }
-            Some(Over::Ended(end)) => end,
-            None => LOST,
+            Some(Over::Elsewhere(answer)) => {
+                info!("the call goes on elsewhere");
+                drop(self.slot);
+                // Whoever said so may have gone away.
+                let _ = answer.send(true);
+                return;
+            }
+            Some(Over::Ended(end)) => (end, true),
+            Some(Over::EndedOutside(end)) => (end, false),
+            None => (LOST, false),
         };
+        if !self.notes.is_ours(is_noted, &self.exchange).await {
+            info!("the call went on elsewhere");
+            return;
+        }
+        if !is_noted {
+            self.notes.write(self.now(), LogEvent::Ended(end));
+        }
         info!(status = ?end.status, ended_by = ?end.ended_by, "call ended");
         self.slot.ended();
         self.notes.complete(end, self.call.record(), &self.exchange).await;

@@ -42,8 +42,12 @@ pub(super) enum Onward {
 
 /// How the task of a call ends.
 pub(super) enum Over {
-    /// The call has ended.
+    /// The call has ended, says the core.
     Ended(End),
+    /// The call has ended after the stream, which the core does not know.
+    EndedOutside(End),
+    /// Another process has the call. Whoever said so is told when it has no task here any more.
+    Elsewhere(oneshot::Sender<bool>),
     /// The caller is out. Whoever asked what happens next is told when the call has no task here
     /// any more: what comes of it may be told at once.
     Out { limit: Duration, plan: AfterPlan, answer: oneshot::Sender<AfterPlan> },

@@ -13,6 +13,9 @@ use crate::call::{CallRecord, CallTime, End, LogEvent};
 use crate::clock;
 use crate::store::{CompletedCall, EventRow, Outing};
 
+/// How long the database may take to say whose a call is that has ended here.
+const OWNER_LIMIT: Duration = Duration::from_millis(500);
+
 /// A call's log.
 pub(super) struct Notes {
     log: LogWriter,
@@ -82,11 +85,28 @@ impl Notes {
             .go_out(Outing {
                 call_sid: self.call_sid.clone(),
                 instance_id: self.instance_id,
+                taken_by: None,
                 until_us: unix_us(clock::unix_now().saturating_add(limit)),
                 returns,
                 metadata: json!({}).into(),
             })
             .await;
+    }
+
+    /// Whether no other process has taken the call over meanwhile, as far as its row can be read;
+    /// unless `knows_best`, nor completed it.
+    pub(super) async fn is_ours(&self, knows_best: bool, exchange: &Exchange) -> bool {
+        if !self.log.is_database_up() {
+            return true;
+        }
+        let reading = exchange.toolbox.store.call_by_sid(&self.call_sid);
+        match clock::within(OWNER_LIMIT, reading).await {
+            Some(Ok(Some(row))) => {
+                row.instance_id.is_none_or(|owner| owner == self.instance_id)
+                    && (knows_best || !row.ended)
+            }
+            Some(Ok(None) | Err(_)) | None => true,
+        }
     }
 
     /// Completes the call's row from everything that was written down.

@@ -29,6 +29,14 @@ pub enum Command {
         /// Where the answer goes.
         answer: oneshot::Sender<AfterPlan>,
     },
+    /// Another process has the call: the task ends, and the call goes on. The answer says whether
+    /// it does, once the call's slot is free.
+    LetGo {
+        /// Only if the task waits to be asked where the caller goes on to.
+        if_leaving: bool,
+        /// Where the answer goes.
+        answer: oneshot::Sender<bool>,
+    },
     /// The caller is gone, says Twilio.
     CallerLeft,
     /// The owner ends the call.
@@ -79,6 +87,15 @@ impl CallHandle {
     /// Waits until the call's first webhook has got it its row. `false`: it was not taken.
     pub async fn is_taken(&mut self) -> bool {
         self.has_row.wait_for(|has_row| *has_row).await.is_ok()
+    }
+
+    /// Has the call's task let go of a call that another process has, `if_leaving` only if it
+    /// waits to be asked where the caller goes on to. Gives whether there is no task any more.
+    pub async fn let_go(&self, if_leaving: bool) -> bool {
+        let (answer, gone) = oneshot::channel();
+        // A task that cannot be told or does not answer is gone already.
+        let told = self.commands.send(Command::LetGo { if_leaving, answer }).await.is_ok();
+        !told || gone.await.unwrap_or(true)
     }
 }
 

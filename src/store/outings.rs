@@ -15,6 +15,10 @@ pub struct Outing {
     pub call_sid: String,
     /// The process that had it.
     pub instance_id: Uuid,
+    /// The process that sends the caller out, if that is another one: the call is its own then, so
+    /// that the first one completes it no more.
+    #[serde(default)]
+    pub taken_by: Option<Uuid>,
     /// When the call is given up, microseconds since the Unix epoch.
     pub until_us: i64,
     /// How often the caller was given back to the agent before.
@@ -34,6 +38,7 @@ impl Store {
             "update call_logs set
                 out_until = timestamptz 'epoch' + $3::bigint * interval '1 microsecond',
                 stream_returns = greatest(stream_returns, $4), holds_line = false,
+                instance_id = coalesce($6, instance_id),
                 metadata = case when jsonb_typeof(metadata) = 'object' then metadata
                     else '{}' end || $5
             where call_sid = $1 and instance_id = $2 and call_end is null",
@@ -43,6 +48,7 @@ impl Store {
         .bind(outing.until_us)
         .bind(outing.returns)
         .bind(storable_json(outing.metadata.reveal()).as_ref())
+        .bind(outing.taken_by)
         .execute(&self.pool)
         .await?;
         Ok(())

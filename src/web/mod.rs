@@ -43,6 +43,8 @@ pub struct Front {
     pub fly_machine_id: Option<String>,
     /// What webhooks were answered lately.
     pub answers: phone::Answers,
+    /// What callbacks said and is not written down yet.
+    pub unwritten: phone::Unwritten,
     /// The numbers of `/metrics`.
     pub metrics: Option<PrometheusHandle>,
 }

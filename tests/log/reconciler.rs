@@ -234,6 +234,7 @@ async fn callers_who_are_out_are_left_alone_until_their_time_is_over() {
         let outing = Outing {
             call_sid: sid.to_owned(),
             instance_id: dead,
+            taken_by: None,
             until_us: (clock::unix_now() + DEAD_AFTER * 100).as_micros().try_into().unwrap(),
             returns: 1,
             metadata: json!({"fallback_reason": "closed"}).into(),

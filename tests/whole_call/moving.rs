@@ -4,7 +4,7 @@
 use frontdesk::app::App;
 use frontdesk::rehearsal::phone::{Ended, FarEnd, PhoneEventKind, Step, random_sid};
 use frontdesk::rehearsal::speech::script::{FunctionCall, Phrase, Script, Turn};
-use frontdesk::rehearsal::speech::{Fault, SpeechOptions};
+use frontdesk::rehearsal::speech::{Fault, SAMPLES, SpeechOptions};
 use frontdesk::twilio::twiml_reader::{self, Dial, Record, Verb};
 use serde_json::{Value, json};
 
@@ -312,6 +312,86 @@ async fn another_process_takes_the_caller_back_after_this_one_has_stopped() {
     neighbour.shut_down(std::future::ready(())).await;
     let row = row(&pool, &sid).await.unwrap();
     assert_eq!((row.end(), house.rows().await), (("failed", "error"), 1));
+}
+
+/// Takes a call up to where its caller is to be put through, and nobody has asked yet.
+async fn unasked(house: &House) -> String {
+    let sid = random_sid("CA");
+    let mut media = Media::open(&stream_url(&house.ring(&sid).await), &sid).await;
+    Asks { house, sid: &sid }.heard(GREETING).await;
+    media.say(&SAMPLES[0][..9_600]).await;
+    media.closed().await;
+    sid
+}
+
+const GOES_ON: [(&str, &str); 1] = [("CallStatus", "in-progress")];
+
+#[tokio::test]
+async fn whom_another_process_puts_through_stays_so_when_their_own_gives_up_waiting() {
+    let house = house(json!({})).await;
+    let neighbour = house.neighbour().await;
+    let sid = unasked(&house).await;
+    let asks = Asks { house: &house, sid: &sid };
+    let answer = asks.post_to(&neighbour, "/twilio/after", &GOES_ON).await;
+    assert_eq!(dialled(&answer).numbers, [SALES]);
+    asks.is_out().await;
+    house.emptied().await;
+    let media = Media::open(&stream_url(&asks.dial("no-answer").await), &sid).await;
+    asks.heard(SORRY).await;
+    drop(media);
+    let kinds = house.kinds(&sid, "transfer_ended").await;
+    assert!(!kinds.iter().any(|kind| kind == "ended"), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_dial_that_ends_at_once_is_no_news_to_a_process_that_was_not_asked() {
+    let house = house(json!({})).await;
+    let neighbour = house.neighbour().await;
+    let sid = unasked(&house).await;
+    let asks = Asks { house: &house, sid: &sid };
+    dialled(&asks.post_to(&neighbour, "/twilio/after", &GOES_ON).await);
+    let _media = Media::open(&stream_url(&asks.dial("busy").await), &sid).await;
+    asks.heard(SORRY).await;
+}
+
+#[tokio::test]
+async fn a_process_that_lost_a_call_does_not_hang_up_on_it_later() {
+    let house = house(json!({})).await;
+    let neighbour = house.neighbour().await;
+    let sid = random_sid("CA");
+    let asks = Asks { house: &house, sid: &sid };
+    let media = Media::open(&stream_url(&house.ring(&sid).await), &sid).await;
+    asks.heard(GREETING).await;
+    drop(media);
+    let there = asks.post_to(&neighbour, "/twilio/after", &GOES_ON).await;
+    let media = Media::open(&stream_url(&there), &sid).await;
+    house.emptied().await;
+    drop(media);
+    stream_url(&asks.post("/twilio/after", &GOES_ON).await);
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_at_the_fallback_had_nobody() {
+    let forward = json!({"kind": "forward", "number": "+15550004444", "message": FALLBACK});
+    for from_neighbour in [false, true] {
+        let house = house(json!({"fallback": forward})).await;
+        let neighbour = house.neighbour().await;
+        let sid = random_sid("CA");
+        let media = Media::open(&stream_url(&house.ring(&sid).await), &sid).await;
+        let asks = Asks { house: &house, sid: &sid };
+        asks.heard(GREETING).await;
+        house.speech.command(Fault::RefuseConnects { status: 401 });
+        house.speech.command(Fault::DropSockets);
+        media.closed().await;
+        let asked = if from_neighbour { &neighbour } else { &house.app };
+        let answer = asks.post_to(asked, "/twilio/after", &GOES_ON).await;
+        assert_eq!(dialled(&answer).numbers, ["+15550004444"]);
+        asks.is_out().await;
+        house.emptied().await;
+        let fields = [("CallStatus", "completed"), ("DialCallStatus", "canceled")];
+        assert_eq!(asks.post("/twilio/dial", &fields).await, [Verb::Hangup]);
+        assert_eq!(house.row(&sid).await.end(), ("no-answer", "caller"));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The media stream: who may open it, and what it survives.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use frontdesk::audio::mulaw::SILENCE;
 use frontdesk::clock::{unix_now, within};
 use frontdesk::rehearsal::phone::{Ended, Step, StreamFault, random_sid};
 use frontdesk::twilio::media_peer::{self, StreamIds};
@@ -13,13 +16,19 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::harness::{DEADLINE, FALLBACK, House, TOKEN, ms, say, stream_url, turn};
 
 /// A media WebSocket in a test's own hands.
-pub(crate) struct Media(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Media(WebSocketStream<MaybeTlsStream<TcpStream>>, StreamIds);
 
 impl Media {
     /// Connects, and sends nothing.
     pub(crate) async fn connect(url: &str) -> Self {
         let connecting = within(DEADLINE, Box::pin(connect_async(url)));
-        Self(connecting.await.unwrap().expect("the stream is admitted").0)
+        let socket = connecting.await.unwrap().expect("the stream is admitted").0;
+        let ids = StreamIds {
+            account_sid: random_sid("AC"),
+            call_sid: String::new(),
+            stream_sid: random_sid("MZ"),
+        };
+        Self(socket, ids)
     }
 
     /// Connects and starts the stream of call `sid`.
@@ -30,13 +39,20 @@ impl Media {
     }
 
     pub(crate) async fn start(&mut self, sid: &str) {
-        let ids = StreamIds {
-            account_sid: random_sid("AC"),
-            call_sid: sid.to_owned(),
-            stream_sid: random_sid("MZ"),
-        };
+        self.1.call_sid = sid.to_owned();
         self.0.send(media_peer::connected().into()).await.unwrap();
-        self.0.send(media_peer::start(&ids, 1, &[]).into()).await.unwrap();
+        self.0.send(media_peer::start(&self.1, 1, &[]).into()).await.unwrap();
+    }
+
+    /// The caller says this, and then nothing, in less than the two seconds that are kept of what
+    /// comes too fast.
+    pub(crate) async fn say(&mut self, mulaw: &[u8]) {
+        let silence = [SILENCE; 5_600];
+        for (number, frame) in mulaw.chunks(160).chain(silence.chunks(160)).enumerate() {
+            let (number, payload) = (number as u64, BASE64_STANDARD.encode(frame));
+            let media = media_peer::media(&self.1, number + 2, number + 1, number * 20, &payload);
+            self.0.send(media.into()).await.unwrap();
+        }
     }
 
     /// Waits for a message of this kind.

@@ -249,6 +249,7 @@ impl Front {
             let outing = Outing {
                 call_sid: new.call_sid,
                 instance_id: new.instance_id,
+                taken_by: None,
                 until_us: now_us.saturating_add(unix_us(limit)),
                 returns: 0,
                 metadata: metadata.into(),

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::answer::{apology, hang_up};
-use super::{Document, FIND_LIMIT, Refused, unbroken};
+use super::{Document, FIND_LIMIT, PLAN_LIMIT, Refused, unbroken};
 use crate::aftercall::callback::{CameTo, complete_live};
 use crate::agent::Agent;
 use crate::clock;
@@ -22,8 +22,6 @@ use crate::line::registry::{AfterPlan, CallHandle, Command};
 use crate::twilio::form::Form;
 use crate::web::Front;
 
-/// How long a call's task may take to say what happens next.
-const PLAN_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last words of a call may take from an instance to the database.
 const OWNER_WRITES: Duration = Duration::from_millis(400);
 
@@ -129,10 +127,13 @@ impl Front {
         if row.is_out {
             return plan(AfterPlan::Fallback);
         }
-        if let Some(document) = self.bring_back(agent, call_sid, &row).await {
+        if !record.is_at_fallback()
+            && let Some(document) = self.bring_back(agent, call_sid, &row).await
+        {
             return Elsewhere::TakenOver(document);
         }
-        self.leave_for_fallback(agent, &row, call_sid, &record).await;
+        let why = "the media stream was lost too often";
+        self.leave_for_fallback(agent, &row, call_sid, &record, why).await;
         plan(AfterPlan::Fallback)
     }
 
@@ -142,7 +143,10 @@ impl Front {
         /// They hear of the end as we do.
         const OTHERS_FIRST: Duration = Duration::from_secs(3);
         let (store, at_us) = (self.store.clone(), unix_us(clock::unix_now()));
+        let unwritten = self.unwritten.begin();
         clock::spawn(async move {
+            // Until it is written or given up.
+            let _unwritten = unwritten;
             clock::pause(OTHERS_FIRST).await;
             let completing = complete_live(&store, &call_sid, &CameTo::Over, at_us);
             // What cannot be completed now is the reconciler's.

@@ -23,6 +23,8 @@ use crate::web::Front;
 const SETTLED_LIMIT: Duration = Duration::from_secs(1);
 /// How often is looked whether it is there.
 const SETTLED_PAUSE: Duration = Duration::from_millis(50);
+/// How long a callback waits for what it says to be written down.
+const CONCLUDE_LIMIT: Duration = Duration::from_secs(2);
 /// How often, and for how long between, the database is told what came of a call while it is away.
 const TRIES: u32 = 120;
 const TRY_PAUSE: Duration = Duration::from_secs(5);
@@ -44,10 +46,14 @@ impl Front {
     }
 
     /// Completes the row of a call whose caller is out as a callback says, when what was written of
-    /// the call is there. An outage of the database is waited for: nobody says it again.
-    pub(super) fn conclude(self: &Arc<Self>, call_sid: String, came_to: CameTo) {
+    /// the call is there. An outage of the database is waited for, nobody says it again; but who
+    /// asks is not kept waiting by one.
+    pub(super) async fn conclude(self: &Arc<Self>, call_sid: String, came_to: CameTo) {
         let (front, at_us) = (Arc::clone(self), unix_us(clock::unix_now()));
-        clock::spawn(async move {
+        let unwritten = self.unwritten.begin();
+        let concluding = clock::spawn(async move {
+            // Until it is written or given up.
+            let _unwritten = unwritten;
             for _ in 0..TRIES {
                 if front.settled(&call_sid).await.is_some() {
                     let completing = complete_live(&front.store, &call_sid, &came_to, at_us);
@@ -63,6 +69,7 @@ impl Front {
             }
             warn!(call_sid, "what came of a call could not be written down");
         });
+        clock::within(CONCLUDE_LIMIT, concluding).await;
     }
 
     /// A caller of another process, or one who was out, comes back to the agent here: counted, with
@@ -85,21 +92,26 @@ impl Front {
         Some(self.to_agent(agent, call_sid, &nonce))
     }
 
-    /// A call that no task has goes to its agent's fallback: its row says so.
+    /// A call that no task has goes to its agent's fallback because of `why`: its row says so.
     pub(super) async fn leave_for_fallback(
         &self,
         agent: &Agent,
         row: &CallRow,
         call_sid: &str,
         record: &CallRecord,
+        why: &str,
     ) {
         let at_us = unix_us(clock::unix_now());
+        let mut happened = Vec::new();
         if record.transfer().is_some() {
-            let failed = [LogEvent::TransferEnded { answered: false }];
-            let writing = write(&self.store, row, &failed, at_us);
-            // Without it the call looks as if the caller were still there; they are out anyway.
-            let _ = clock::within(FIND_LIMIT, writing).await;
+            happened.push(LogEvent::TransferEnded { answered: false });
         }
+        if !record.is_at_fallback() {
+            happened.push(LogEvent::MovedToFallback { why: why.to_owned() });
+        }
+        let writing = write(&self.store, row, &happened, at_us);
+        // Without it the call looks as if the caller were still there; they are out anyway.
+        let _ = clock::within(FIND_LIMIT, writing).await;
         if let Some(limit) = fallback_limit(agent) {
             return self.go_out(row, call_sid, limit).await;
         }
@@ -108,7 +120,8 @@ impl Front {
         let _ = clock::within(FIND_LIMIT, completing).await;
     }
 
-    /// The caller of a call that no task has is out, for at most `limit` from now.
+    /// The caller of a call that no task here has is out, for at most `limit` from now. The row is
+    /// ours then: a process that still waits to be asked where they go must not complete it.
     pub(super) async fn go_out(&self, row: &CallRow, call_sid: &str, limit: Duration) {
         // A row without a process is completed as it is.
         let Some(instance_id) = row.instance_id else { return };
@@ -117,6 +130,7 @@ impl Front {
             .go_out(Outing {
                 call_sid: call_sid.to_owned(),
                 instance_id,
+                taken_by: Some(self.exchange.instance_id),
                 until_us: unix_us(clock::unix_now().saturating_add(limit)),
                 returns: row.stream_returns,
                 metadata: json!({}).into(),

@@ -10,9 +10,10 @@ use http::{HeaderMap, Uri};
 use metrics::counter;
 
 use super::answer::{hang_up, sorry};
-use super::{Document, Refused, unbroken};
+use super::{Document, PLAN_LIMIT, Refused, unbroken};
 use crate::aftercall::callback::CameTo;
 use crate::agent::Agent;
+use crate::clock;
 use crate::twilio::form::Form;
 use crate::web::Front;
 
@@ -39,16 +40,19 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     counter!("frontdesk_dials_total", "answered" => answered).increment(1);
     if is_answered || form.call_status().is_some_and(|status| status.is_over()) {
         let came_to = if is_answered { CameTo::Answered } else { CameTo::Over };
-        front.conclude(call_sid.to_owned(), came_to);
+        front.conclude(call_sid.to_owned(), came_to).await;
         return hang_up();
     }
-    // Asked again: the caller is back already.
-    if front.exchange.registry.find(call_sid).is_some() {
+    // Asked again: the caller is back already. A task that still waits to be asked where they go
+    // has not heard that another process was.
+    if let Some(handle) = front.exchange.registry.find(call_sid)
+        && clock::within(PLAN_LIMIT, handle.let_go(true)).await != Some(true)
+    {
         return front.to_agent_again(agent, call_sid).await;
     }
     // Without the row nothing is known but that somebody is on the line.
     let Some(row) = front.settled(call_sid).await else {
-        front.conclude(call_sid.to_owned(), CameTo::Nobody);
+        front.conclude(call_sid.to_owned(), CameTo::Nobody).await;
         return sorry(agent);
     };
     if row.ended {
@@ -56,13 +60,14 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     }
     let (_, record) = front.written(row.id).await;
     if record.transfer().is_none() {
-        front.conclude(call_sid.to_owned(), CameTo::Nobody);
+        front.conclude(call_sid.to_owned(), CameTo::Nobody).await;
         return sorry(agent);
     }
     match front.bring_back(agent, call_sid, &row).await {
         Some(document) => document,
         None => {
-            front.leave_for_fallback(agent, &row, call_sid, &record).await;
+            let why = "nobody answered, and the caller cannot come back once more";
+            front.leave_for_fallback(agent, &row, call_sid, &record, why).await;
             front.fallback(agent, form)
         }
     }

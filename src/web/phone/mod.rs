@@ -8,10 +8,12 @@ mod dial;
 mod once;
 mod status;
 mod stream;
+mod unwritten;
 mod voice;
 mod voicemail;
 
 pub use once::Answers;
+pub use unwritten::Unwritten;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,8 @@ use crate::twilio::twiml::CONTENT_TYPE as TWIML;
 
 /// How long the database may take to say whose call it is.
 const FIND_LIMIT: Duration = Duration::from_secs(2);
+/// How long a call's task may take to say what happens next.
+const PLAN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Twilio's routes.
 pub(super) fn router() -> Router<Arc<Front>> {

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use metrics::counter;
 use tracing::warn;
 
-use super::unbroken;
+use super::{PLAN_LIMIT, unbroken};
 
 use crate::agent::Agent;
 use crate::clock;
@@ -112,6 +112,15 @@ impl Front {
         let StreamClaims { call_sid, nonce, .. } = claims;
         let registry = &self.exchange.registry;
         match registry.claim(call_sid, nonce) {
+            // The task here may be one that lost the call to the process that minted the token.
+            Claim::Spent if claims.instance != self.exchange.instance_id => {
+                let handle = registry.find(call_sid)?;
+                let claimed = self.claim_row(call_sid, nonce).await;
+                if !claimed || clock::within(PLAN_LIMIT, handle.let_go(false)).await != Some(true) {
+                    return None;
+                }
+                self.take_over(agent, call_sid, "", false, async { true }).await
+            }
             Claim::Spent => None,
             Claim::Here(handle, RowKnown(row_known)) => {
                 let asks = row_known && self.exchange.log.is_database_up();
@@ -131,13 +140,15 @@ impl Front {
             // The webhook was another instance's. Without the row there is nothing to go on with,
             // and the phone company asks what happens next.
             Claim::Elsewhere => {
-                let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
-                let claimed = async {
-                    let claim = clock::within(FIND_LIMIT, claim).await;
-                    matches!(claim, Some(Ok(StreamClaim::Claimed { .. })))
-                };
+                let claimed = self.claim_row(call_sid, nonce);
                 self.take_over(agent, call_sid, "", false, claimed).await
             }
         }
+    }
+
+    /// Spends a token that only the row knows.
+    async fn claim_row(&self, call_sid: &str, nonce: &str) -> bool {
+        let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
+        matches!(clock::within(FIND_LIMIT, claim).await, Some(Ok(StreamClaim::Claimed { .. })))
     }
 }

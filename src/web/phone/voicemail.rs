@@ -26,7 +26,7 @@ pub(super) async fn voicemail(
         if agent.is_none() {
             return Ok(front.without_agent());
         }
-        front.conclude(form.call_sid()?.to_owned(), came_to(&form));
+        front.conclude(form.call_sid()?.to_owned(), came_to(&form)).await;
         Ok::<Document, Refused>(hang_up())
     })
     .await
