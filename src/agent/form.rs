@@ -14,6 +14,10 @@ use super::fault::{Faults, Fields};
 /// The argument with which the model says that the caller found everything right.
 pub const CONFIRMED: &str = "confirmed";
 
+/// What is told when the caller cannot have heard what they are said to find right.
+const NOT_YET: &str = "read it back and wait for the caller's answer first; only then call again \
+                       with confirmed";
+
 /// How much of a long text is read back, in characters.
 const READ_BACK_MAX: usize = 200;
 
@@ -69,7 +73,8 @@ pub struct FormProgress {
 enum Stage {
     #[default]
     Asking,
-    ReadBack,
+    /// All were given back to be read to the caller, in this turn.
+    ReadBack(u32),
     /// Handed in; whether it arrived is not known yet, and perhaps never.
     Submitting,
     Submitted,
@@ -102,10 +107,16 @@ impl FormStep {
 }
 
 impl FormProgress {
-    /// Takes what the model gives: values, and whether the caller found them right.
-    pub fn take(&mut self, fields: &Parameters, arguments: &Map<String, Value>) -> FormStep {
+    /// Takes what the model gives: values, and whether the caller found them right. `turn` is the
+    /// caller's: who has not spoken since everything was to be read back has not found it right.
+    pub fn take(
+        &mut self,
+        fields: &Parameters,
+        arguments: &Map<String, Value>,
+        turn: u32,
+    ) -> FormStep {
         match self.stage {
-            Stage::Asking | Stage::ReadBack => {}
+            Stage::Asking | Stage::ReadBack(_) => {}
             Stage::Submitting => {
                 return FormStep::refused(
                     "it was handed in, but whether it arrived is not known; do not call this \
@@ -139,11 +150,18 @@ impl FormProgress {
             Ok(values) => values,
             Err(why) => return FormStep::refused(why),
         };
-        if confirmed && self.stage == Stage::ReadBack && !changed {
+        let since = match self.stage {
+            Stage::ReadBack(since) if !changed => since,
+            _ => turn,
+        };
+        if confirmed && matches!(self.stage, Stage::ReadBack(_)) && !changed {
+            if turn <= since {
+                return FormStep::refused(NOT_YET);
+            }
             self.stage = Stage::Submitting;
             return FormStep::Submit(values);
         }
-        self.stage = Stage::ReadBack;
+        self.stage = Stage::ReadBack(since);
         FormStep::done(json!({
             "read_back": read_back(&values),
             "next": "read this back and ask whether it is right; if so call again with confirmed \

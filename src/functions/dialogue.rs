@@ -103,14 +103,14 @@ impl<P> Drop for Taken<'_, P> {
 pub(super) async fn form(
     toolbox: &Toolbox,
     caller: &FunctionCaller,
-    function: &AgentFunction,
-    form: &Form,
+    request: &FunctionRequest,
+    (function, form): (&AgentFunction, &Form),
     arguments: &Map<String, Value>,
 ) -> Outcome {
     let Some(mut progress) = caller.dialogues.forms.take(function.id) else {
         return Outcome::refused(BUSY);
     };
-    let step = match progress.take(&function.parameters, arguments) {
+    let step = match progress.take(&function.parameters, arguments, request.turn) {
         FormStep::Submit(values) => {
             let values = Value::Object(values);
             let is_taken = submit(toolbox, caller, function, form, &values).await;
@@ -175,20 +175,21 @@ pub(super) async fn flow(
         return Outcome::refused(BUSY);
     };
     let facts = caller.facts();
-    let (mut then, mut note) = (None, None);
-    let mut step = progress.take(flow, &function.parameters, arguments, &facts);
+    let (mut then, mut notes) = (None, Vec::new());
+    let mut step = progress.take(flow, &function.parameters, arguments, &facts, request.turn);
     let mut calls = 0;
     while let FlowStep::Call { function: name, arguments } = step {
         calls += 1;
         let called = FunctionRequest {
             run: request.run,
+            turn: request.turn,
             engine_call_id: format!("{}-{calls}", request.engine_call_id),
             name,
             arguments: arguments.to_string(),
         };
         let outcome = call(toolbox, caller, &called, arguments).await;
         then = outcome.then.or(then);
-        note = outcome.note.or(note);
+        notes.extend(outcome.notes);
         step = progress.called(flow, &facts, outcome.ok, &outcome.output);
     }
     let outcome = told(caller, function, step);
@@ -196,7 +197,10 @@ pub(super) async fn flow(
         let values = Value::Object(progress.values().clone());
         save(toolbox, caller, function, values, &outcome.output).await;
     }
-    Outcome { then: outcome.then.or(then), note, ..outcome }
+    // The owner's words are said as they are, and before the call goes on elsewhere.
+    let then = outcome.then.clone().or(then);
+    let then = then.map(|then| then.saying(outcome.output["say"].as_str()));
+    Outcome { then, notes, ..outcome }
 }
 
 /// Calls another function of the agent for a flow.
@@ -220,7 +224,7 @@ fn told(caller: &FunctionCaller, function: &AgentFunction, step: FlowStep) -> Ou
         FlowStep::Tell { ok, output } => Outcome::new(ok, output),
         FlowStep::Over { output, ending: Ending::Done } => Outcome::done(output),
         FlowStep::Over { output, ending: Ending::EndCall } => {
-            Outcome { then: Some(Then::EndCall), ..Outcome::done(output) }
+            Outcome { then: Some(Then::EndCall { words: None }), ..Outcome::done(output) }
         }
         FlowStep::Over { mut output, ending: Ending::Transfer(target) } => {
             let outcome = transfer::transfer_call(caller, &json!({"target": target}));

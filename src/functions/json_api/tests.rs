@@ -25,6 +25,7 @@ fn caller() -> FunctionCaller {
 fn request() -> FunctionRequest {
     FunctionRequest {
         run: FunctionRun(1),
+        turn: 1,
         engine_call_id: "call_1".to_owned(),
         name: "look_up".to_owned(),
         arguments: String::new(),
