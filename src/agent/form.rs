@@ -18,6 +18,11 @@ pub const CONFIRMED: &str = "confirmed";
 const NOT_YET: &str = "read it back and wait for the caller's answer first; only then call again \
                        with confirmed";
 
+/// What is told of a form of which nothing was heard since it was handed in.
+const NOT_KNOWN: &str = "it was handed in, but whether it arrived is not known; do not call this \
+                         again, say neither that it did nor that it did not, and take a message, \
+                         so that somebody calls back";
+
 /// How much of a long text is read back, in characters.
 const READ_BACK_MAX: usize = 200;
 
@@ -118,10 +123,7 @@ impl FormProgress {
         match self.stage {
             Stage::Asking | Stage::ReadBack(_) => {}
             Stage::Submitting => {
-                return FormStep::refused(
-                    "it was handed in, but whether it arrived is not known; do not call this \
-                     again, and say that somebody will check",
-                );
+                return FormStep::refused(NOT_KNOWN);
             }
             Stage::Submitted => {
                 return FormStep::done(json!({"done": true, "note": "it was handed in before"}));
@@ -169,13 +171,22 @@ impl FormProgress {
         }))
     }
 
-    /// Says whether the form that was handed in was taken. What the model is told of it.
-    pub fn submitted(&mut self, taken: bool) -> FormStep {
-        self.stage = if taken { Stage::Submitted } else { Stage::Failed };
-        if taken {
-            return FormStep::done(json!({"done": true}));
+    /// Says whether the form that was handed in was taken; none if that is not known. What the
+    /// model is told of it.
+    pub fn submitted(&mut self, taken: Option<bool>) -> FormStep {
+        match taken {
+            Some(true) => {
+                self.stage = Stage::Submitted;
+                FormStep::done(json!({"done": true}))
+            }
+            Some(false) => {
+                self.stage = Stage::Failed;
+                FormStep::refused(
+                    "it could not be handed in; apologise and offer to take a message",
+                )
+            }
+            None => FormStep::refused(NOT_KNOWN),
         }
-        FormStep::refused("it could not be handed in; apologise and offer to take a message")
     }
 
     /// Keeps what is right. What is not, by name, with a sentence on each.

@@ -57,7 +57,10 @@ fn fields_are_asked_one_by_one_read_back_and_handed_in_once() {
     // Asked again while it is on its way, or after it was given up: never a second time.
     let (ok, output) = told(&mut form, &fields, json!({"confirmed": true}));
     assert!(!ok && output["error"].as_str().unwrap().contains("not known"));
-    assert_eq!(form.submitted(true), FormStep::Tell { ok: true, output: json!({"done": true}) });
+    assert_eq!(
+        form.submitted(Some(true)),
+        FormStep::Tell { ok: true, output: json!({"done": true}) }
+    );
     for again in [json!({"confirmed": true}), json!({"full_name": "Eve"}), json!({})] {
         let (ok, output) = told(&mut form, &fields, again);
         assert!(ok && output["done"] == true && output["note"].is_string());
@@ -169,7 +172,7 @@ fn a_form_that_was_not_taken_is_not_tried_again() {
     told(&mut form, &fields, json!({"a": "x"}));
     let step = take(&mut form, &fields, json!({"confirmed": true}));
     assert!(matches!(step, FormStep::Submit(_)));
-    assert!(matches!(form.submitted(false), FormStep::Tell { ok: false, .. }));
+    assert!(matches!(form.submitted(Some(false)), FormStep::Tell { ok: false, .. }));
     let (ok, output) = told(&mut form, &fields, json!({"confirmed": true}));
     assert!(!ok && output["error"].as_str().unwrap().contains("message"));
 }

@@ -144,7 +144,11 @@ impl CallRecord {
             LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
                 self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
             }
-            LogEvent::Gap { question, .. } => self.gaps.push(question),
+            LogEvent::Gap { question, .. } => {
+                if !self.gaps.contains(&question) {
+                    self.gaps.push(question);
+                }
+            }
             LogEvent::MessageTaken { text, callback } => {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }

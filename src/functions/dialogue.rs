@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::dispatch::{carry_out_at_once, save};
+use super::dispatch::{carry_out_at_once, keep, save};
 use super::guard::{Request, Response};
-use super::offers::find;
+use super::offers::{find, renamed};
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox, transfer};
 use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
 use crate::agent::form::{Form, FormProgress, FormStep};
@@ -115,9 +115,13 @@ pub(super) async fn form(
             let values = Value::Object(values);
             let is_taken = submit(toolbox, caller, function, form, &values).await;
             let result = json!({"submitted": is_taken});
-            let is_kept = save(toolbox, caller, function, values, &result).await;
-            // Where it goes nowhere else, keeping it is handing it in.
-            progress.submitted(is_taken && (is_kept || form.submit_url.is_some()))
+            progress.submitted(if form.submit_url.is_some() {
+                save(toolbox, caller, function, values, &result).await;
+                is_taken
+            } else {
+                // Keeping it is handing it in, whatever the row wants of its runs.
+                Some(keep(toolbox, caller, function, values, &result).await)
+            })
         }
         step => step,
     };
@@ -127,15 +131,15 @@ pub(super) async fn form(
     }
 }
 
-/// Hands a form in, if it goes anywhere. Whether it was taken.
+/// Hands a form in, if it goes anywhere. Whether it was taken; none if that is not known.
 async fn submit(
     toolbox: &Toolbox,
     caller: &FunctionCaller,
     function: &AgentFunction,
     form: &Form,
     values: &Value,
-) -> bool {
-    let Some(url) = &form.submit_url else { return true };
+) -> Option<bool> {
+    let Some(url) = &form.submit_url else { return Some(true) };
     let json = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, json)]);
     let key = format!("{}-{}", caller.call_log_id, function.id);
@@ -151,14 +155,14 @@ async fn submit(
         body: Some(values.to_string().into()),
     };
     match toolbox.services.send(request).await {
-        Ok(Response { status, .. }) if status.is_success() => true,
+        Ok(Response { status, .. }) if status.is_success() => Some(true),
         Ok(Response { status, .. }) => {
             warn!(function = %function.id, %status, "a form was not taken");
-            false
+            Some(false)
         }
         Err(error) => {
             warn!(function = %function.id, %error, "a form could not be handed in");
-            false
+            (!error.may_be_done()).then_some(false)
         }
     }
 }
@@ -210,7 +214,9 @@ async fn call(
     request: &FunctionRequest,
     arguments: Value,
 ) -> Outcome {
-    match (find(toolbox, &caller.agent, &request.name), arguments) {
+    let (agent, name) = (&caller.agent, request.name.as_str());
+    let offer = find(toolbox, agent, name).or_else(|| renamed(toolbox, agent, name));
+    match (offer, arguments) {
         (Some(offer), Value::Object(arguments)) => {
             carry_out_at_once(toolbox, caller, request, offer, arguments).await
         }

@@ -133,9 +133,17 @@ pub(super) async fn save(
     arguments: Value,
     result: &Value,
 ) -> bool {
-    if !function.saves {
-        return true;
-    }
+    !function.saves || keep(toolbox, caller, function, arguments, result).await
+}
+
+/// Keeps a run. Whether it is kept.
+pub(super) async fn keep(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    function: &AgentFunction,
+    arguments: Value,
+    result: &Value,
+) -> bool {
     let run = SavedRun {
         agent_id: caller.agent.id,
         function_id: function.id,

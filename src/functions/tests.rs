@@ -202,14 +202,15 @@ async fn a_form_is_handed_in_although_the_caller_hangs_up() {
 
 #[tokio::test]
 async fn a_form_that_is_refused_or_gets_no_answer_is_not_tried_again() {
-    for failure in [reply(500, "", ""), Reply::Close] {
+    for (failure, is_open) in [(reply(500, "", ""), false), (Reply::Close, true)] {
         let service = Service::start(vec![failure]).await;
         let mut desk = Desk::new(Some(&service), vec![form(&service)]);
         desk.call("sign_up", json!({"email": "ada@example.com"})).await;
         for _ in 0..2 {
             let outcome = desk.call("sign_up", json!({"confirmed": true})).await;
-            assert!(!outcome.ok);
-            assert!(outcome.output["error"].as_str().unwrap().contains("take a message"));
+            let error = outcome.output["error"].as_str().unwrap();
+            assert!(!outcome.ok && error.contains("take a message"), "{error}");
+            assert_eq!(error.contains("is not known"), is_open, "{error}");
         }
         assert_eq!(service.asked().len(), 1);
     }
@@ -226,14 +227,12 @@ async fn a_form_reaches_nothing_private() {
 
 #[tokio::test]
 async fn a_form_that_goes_nowhere_and_cannot_be_kept_is_not_done() {
-    let mut form = row(1, "form", "sign_up", json!({}), json!([{"name": "a"}]));
-    let mut desk = Desk::new(None, vec![form.clone()]);
-    desk.call("sign_up", json!({"a": "x"})).await;
-    assert!(desk.call("sign_up", json!({"confirmed": true})).await.ok);
-    form.saves = true;
-    let mut desk = Desk::new(None, vec![form]);
-    desk.call("sign_up", json!({"a": "x"})).await;
-    assert!(!desk.call("sign_up", json!({"confirmed": true})).await.ok);
+    for saves in [false, true] {
+        let form = row(1, "form", "sign_up", json!({}), json!([{"name": "a"}]));
+        let mut desk = Desk::new(None, vec![FunctionSource { saves, ..form }]);
+        desk.call("sign_up", json!({"a": "x"})).await;
+        assert!(!desk.call("sign_up", json!({"confirmed": true})).await.ok);
+    }
 }
 
 #[tokio::test]
@@ -297,6 +296,18 @@ async fn a_flow_keeps_all_that_called_functions_have_to_be_written_down() {
     assert!(outcome.ok && outcome.output["say"] == "It is noted.");
     let noted: Vec<&str> = outcome.notes.iter().map(message).collect();
     assert_eq!(noted, ["Call +15559870002", "Today"]);
+}
+
+#[tokio::test]
+async fn a_flow_calls_a_built_in_function_that_a_row_has_renamed() {
+    let renamed = row(1, "function", "note_it", json!({"builtin": "take_message"}), Value::Null);
+    let nodes = json!({"start": "a", "nodes": {
+        "a": {"call": "take_message", "arguments": {"text": "Today"}, "next": "b"},
+        "b": {"say": "It is noted."},
+    }});
+    let mut desk = Desk::new(None, vec![renamed, row(2, "flows", "note", nodes, Value::Null)]);
+    let outcome = desk.call("note", json!({})).await;
+    assert_eq!(outcome.notes.iter().map(message).collect::<Vec<_>>(), ["Today"]);
 }
 
 fn message(note: &LogEvent) -> &str {
