@@ -291,13 +291,26 @@ fn parse_event(text: &str) -> Event {
         }
         ["key", key] => Event::KeyPressed(key.chars().next().expect("a key is named")),
         ["done", run, "failed", ..] => done(run, false, rest(3), None, None),
-        ["done", run, "ends", ..] => done(run, true, rest(3), Some(Then::EndCall), None),
+        ["done", run, "ends", ..] => {
+            done(run, true, rest(3), Some(Then::EndCall { words: None }), None)
+        }
+        ["done", run, "says", ..] => {
+            done(run, true, DONE.to_owned(), Some(Then::EndCall { words: Some(rest(3)) }), None)
+        }
         ["done", run, "notes", ..] => {
             let note = LogEvent::MessageTaken { text: rest(3), callback: None };
             done(run, true, "{}".to_owned(), None, Some(note))
         }
-        ["done", run, "transfers", name, ..] => {
-            done(run, true, rest(4), Some(Then::Transfer(target(name))), None)
+        ["done", run, "transfers", name, ..] => done(
+            run,
+            true,
+            rest(4),
+            Some(Then::Transfer { target: target(name), words: None }),
+            None,
+        ),
+        ["done", run, "transfers_saying", name, ..] => {
+            let then = Then::Transfer { target: target(name), words: Some(rest(4)) };
+            done(run, true, DONE.to_owned(), Some(then), None)
         }
         ["transfer", "failed"] => Event::TransferFailed,
         ["done", run, ..] => done(run, true, rest(2), None, None),
@@ -310,10 +323,14 @@ fn parse_event(text: &str) -> Event {
     }
 }
 
+/// What a function that only asks something of the call returns.
+const DONE: &str = r#"{"ok":true}"#;
+
 /// A function's end. What has something to be written down comes from a row.
 fn done(run: &str, ok: bool, output: String, then: Option<Then>, note: Option<LogEvent>) -> Event {
     let row = note.as_ref().map(|_| "row".to_owned());
-    Event::FunctionDone { run: FunctionRun(number(run)), ok, output, row, then, note }
+    let notes = note.into_iter().collect();
+    Event::FunctionDone { run: FunctionRun(number(run)), ok, output, row, then, notes }
 }
 
 /// `failed`, `nothing`, or passages as `id:similarity`.
@@ -380,7 +397,7 @@ fn show(action: &Action) -> String {
         Action::AddMessage { role, text } => format!("message {} {text}", lower(role)),
         Action::ClearLine => "clear".to_owned(),
         Action::PlaceMark(mark) => format!("mark {mark}"),
-        Action::RunFunction { run, engine_call_id, name, arguments } => {
+        Action::RunFunction { run, engine_call_id, name, arguments, .. } => {
             format!("run {} {engine_call_id} {name} {arguments}", run.0)
         }
         Action::GiveOutput { engine_call_id, output } => {
@@ -408,13 +425,18 @@ fn show(action: &Action) -> String {
 fn show_purpose(purpose: &Purpose) -> String {
     match purpose {
         Purpose::Reprompt(n) => format!("reprompt {n}"),
-        Purpose::Goodbye(reason) => format!("goodbye {}", lower(reason)),
+        Purpose::Goodbye(reason, words) => format!("goodbye {}{}", lower(reason), exactly(words)),
         Purpose::LimitWarning => "limit warning".to_owned(),
         Purpose::WelcomeBack => "welcome back".to_owned(),
-        Purpose::Handover(name) => format!("handover {name}"),
+        Purpose::Handover(name, words) => format!("handover {name}{}", exactly(words)),
         Purpose::HandoverFailed(name) => format!("handover failed {name}"),
         other => lower(other),
     }
+}
+
+/// The words that a reply is to say, if it is told which.
+fn exactly(words: &Option<String>) -> String {
+    words.as_ref().map(|words| format!(" [{words}]")).unwrap_or_default()
 }
 
 /// A note as its JSON, which is what is written.

@@ -417,11 +417,11 @@ impl World {
                     output: "{}".to_owned(),
                     row: None,
                     then: match which {
-                        0..40 => Some(Then::Transfer(target)),
-                        241.. => Some(Then::EndCall),
+                        0..40 => Some(Then::Transfer { target, words: None }),
+                        241.. => Some(Then::EndCall { words: None }),
                         _ => None,
                     },
-                    note: None,
+                    notes: Vec::new(),
                 });
             }
             Step::FunctionDone(_) => {}
@@ -536,7 +536,7 @@ impl World {
                 output: "{}".to_owned(),
                 row: None,
                 then: None,
-                note: None,
+                notes: Vec::new(),
             },
             3 => Event::Due(Timer::Limit),
             4 => Event::ReplyWords { reply, text: "stale".to_owned() },

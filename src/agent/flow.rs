@@ -16,6 +16,10 @@ use super::template::{Condition, Facts, Template, TemplateError, TemplateTree, v
 /// The argument that carries the caller's answer.
 pub const ANSWER: &str = "answer";
 
+/// What is told when the caller cannot have heard the question.
+const NOT_YET: &str = "ask the question and wait for the caller's answer first; only then call \
+                       again with it";
+
 /// The most steps between two questions: a loop without a question ends here.
 const STEPS_MAX: usize = 100;
 /// The most functions that are called between two questions.
@@ -65,6 +69,8 @@ pub struct FlowProgress {
     /// How many steps were taken since then, and how many of them were calls.
     steps: usize,
     calls: usize,
+    /// The caller's turn in which it was last gone on with.
+    turn: u32,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,17 +173,28 @@ impl Flow {
 }
 
 impl FlowProgress {
-    /// Begins, or takes the caller's answer.
+    /// Begins, or takes the caller's answer. `turn` is the caller's: who has not spoken since they
+    /// were to be asked has not answered.
     pub fn take(
         &mut self,
         flow: &Flow,
         variables: &Parameters,
         arguments: &Map<String, Value>,
         facts: &Facts,
+        turn: u32,
     ) -> FlowStep {
         (self.said, self.steps, self.calls) = (Vec::new(), 0, 0);
         let mut given = arguments.clone();
         let answer = given.remove(ANSWER).filter(|answer| !answer.is_null() && answer != "");
+        if matches!(self.place, Place::Asking(_)) {
+            if answer.is_some() && turn <= self.turn {
+                return FlowStep::refused(NOT_YET);
+            }
+            // Asked once more, it is still what the caller was asked then.
+            self.turn = if answer.is_some() { turn } else { self.turn };
+        } else {
+            self.turn = turn;
+        }
         match (self.place.clone(), answer) {
             (Place::Over, Some(_)) => FlowStep::refused(
                 "this is finished and nothing is asked any more; call it without an answer only \

@@ -14,6 +14,15 @@ use super::fault::{Faults, Fields};
 /// The argument with which the model says that the caller found everything right.
 pub const CONFIRMED: &str = "confirmed";
 
+/// What is told when the caller cannot have heard what they are said to find right.
+const NOT_YET: &str = "read it back and wait for the caller's answer first; only then call again \
+                       with confirmed";
+
+/// What is told of a form of which nothing was heard since it was handed in.
+const NOT_KNOWN: &str = "it was handed in, but whether it arrived is not known; do not call this \
+                         again, say neither that it did nor that it did not, and take a message, \
+                         so that somebody calls back";
+
 /// How much of a long text is read back, in characters.
 const READ_BACK_MAX: usize = 200;
 
@@ -69,7 +78,8 @@ pub struct FormProgress {
 enum Stage {
     #[default]
     Asking,
-    ReadBack,
+    /// All were given back to be read to the caller, in this turn.
+    ReadBack(u32),
     /// Handed in; whether it arrived is not known yet, and perhaps never.
     Submitting,
     Submitted,
@@ -107,15 +117,18 @@ impl FormProgress {
         Self { stage: Stage::Submitted, ..Self::default() }
     }
 
-    /// Takes what the model gives: values, and whether the caller found them right.
-    pub fn take(&mut self, fields: &Parameters, arguments: &Map<String, Value>) -> FormStep {
+    /// Takes what the model gives: values, and whether the caller found them right. `turn` is the
+    /// caller's: who has not spoken since everything was to be read back has not found it right.
+    pub fn take(
+        &mut self,
+        fields: &Parameters,
+        arguments: &Map<String, Value>,
+        turn: u32,
+    ) -> FormStep {
         match self.stage {
-            Stage::Asking | Stage::ReadBack => {}
+            Stage::Asking | Stage::ReadBack(_) => {}
             Stage::Submitting => {
-                return FormStep::refused(
-                    "it was handed in, but whether it arrived is not known; do not call this \
-                     again, and say that somebody will check",
-                );
+                return FormStep::refused(NOT_KNOWN);
             }
             Stage::Submitted => {
                 return FormStep::done(json!({"done": true, "note": "it was handed in before"}));
@@ -144,11 +157,18 @@ impl FormProgress {
             Ok(values) => values,
             Err(why) => return FormStep::refused(why),
         };
-        if confirmed && self.stage == Stage::ReadBack && !changed {
+        let since = match self.stage {
+            Stage::ReadBack(since) if !changed => since,
+            _ => turn,
+        };
+        if confirmed && matches!(self.stage, Stage::ReadBack(_)) && !changed {
+            if turn <= since {
+                return FormStep::refused(NOT_YET);
+            }
             self.stage = Stage::Submitting;
             return FormStep::Submit(values);
         }
-        self.stage = Stage::ReadBack;
+        self.stage = Stage::ReadBack(since);
         FormStep::done(json!({
             "read_back": read_back(&values),
             "next": "read this back and ask whether it is right; if so call again with confirmed \
@@ -156,13 +176,22 @@ impl FormProgress {
         }))
     }
 
-    /// Says whether the form that was handed in was taken. What the model is told of it.
-    pub fn submitted(&mut self, taken: bool) -> FormStep {
-        self.stage = if taken { Stage::Submitted } else { Stage::Failed };
-        if taken {
-            return FormStep::done(json!({"done": true}));
+    /// Says whether the form that was handed in was taken; none if that is not known. What the
+    /// model is told of it.
+    pub fn submitted(&mut self, taken: Option<bool>) -> FormStep {
+        match taken {
+            Some(true) => {
+                self.stage = Stage::Submitted;
+                FormStep::done(json!({"done": true}))
+            }
+            Some(false) => {
+                self.stage = Stage::Failed;
+                FormStep::refused(
+                    "it could not be handed in; apologise and offer to take a message",
+                )
+            }
+            None => FormStep::refused(NOT_KNOWN),
         }
-        FormStep::refused("it could not be handed in; apologise and offer to take a message")
     }
 
     /// Keeps what is right. What is not, by name, with a sentence on each.

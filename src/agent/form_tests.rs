@@ -1,5 +1,7 @@
 //! Tests of forms: each kind of field, corrections, a change of topic, handing in once.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Map, Value, json};
 
 use super::arguments::Parameters;
@@ -18,9 +20,15 @@ fn object(value: Value) -> Map<String, Value> {
     value.as_object().expect("an object").clone()
 }
 
+/// Calls a form after the caller has spoken.
+fn take(progress: &mut FormProgress, fields: &Parameters, arguments: Value) -> FormStep {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    progress.take(fields, &object(arguments), TURN.fetch_add(1, Ordering::Relaxed))
+}
+
 /// What the model is told.
 fn told(progress: &mut FormProgress, fields: &Parameters, arguments: Value) -> (bool, Value) {
-    match progress.take(fields, &object(arguments)) {
+    match take(progress, fields, arguments) {
         FormStep::Tell { ok, output } => (ok, output),
         FormStep::Submit(values) => panic!("handed in: {values:?}"),
     }
@@ -44,12 +52,15 @@ fn fields_are_asked_one_by_one_read_back_and_handed_in_once() {
     assert!(ok);
     let values = json!({"full_name": "Ada Lovelace", "email": "ada@example.com"});
     assert_eq!(output["read_back"], values);
-    let step = form.take(&fields, &object(json!({"confirmed": true})));
+    let step = take(&mut form, &fields, json!({"confirmed": true}));
     assert_eq!(step, FormStep::Submit(object(values)));
     // Asked again while it is on its way, or after it was given up: never a second time.
     let (ok, output) = told(&mut form, &fields, json!({"confirmed": true}));
     assert!(!ok && output["error"].as_str().unwrap().contains("not known"));
-    assert_eq!(form.submitted(true), FormStep::Tell { ok: true, output: json!({"done": true}) });
+    assert_eq!(
+        form.submitted(Some(true)),
+        FormStep::Tell { ok: true, output: json!({"done": true}) }
+    );
     for again in [json!({"confirmed": true}), json!({"full_name": "Eve"}), json!({})] {
         let (ok, output) = told(&mut form, &fields, again);
         assert!(ok && output["done"] == true && output["note"].is_string());
@@ -69,8 +80,27 @@ fn nothing_is_handed_in_that_was_not_read_back() {
     let (_, output) = told(&mut form, &fields, json!({"confirmed": false}));
     assert!(output["read_back"].is_object());
     // The same values once more are no change.
-    let step = form.take(&fields, &object(json!({"email": "c@d.co", "confirmed": "yes"})));
+    let step = take(&mut form, &fields, json!({"email": "c@d.co", "confirmed": "yes"}));
     assert!(matches!(step, FormStep::Submit(values) if values["email"] == "c@d.co"));
+}
+
+#[test]
+fn the_model_does_not_confirm_for_the_caller() {
+    let (fields, mut form) = (good(json!([{"name": "a"}])), FormProgress::default());
+    let confirmed = object(json!({"confirmed": true}));
+    form.take(&fields, &object(json!({"a": "x"})), 3);
+    for turn in [3, 3, 0] {
+        let step = form.take(&fields, &confirmed, turn);
+        let FormStep::Tell { ok: false, output } = step else { panic!("{step:?}") };
+        assert!(output["error"].as_str().unwrap().contains("wait"), "{output}");
+    }
+    // Read back once more, it was read back before; changed, it was not.
+    form.take(&fields, &object(json!({})), 4);
+    let mut changed = form.clone();
+    assert!(matches!(form.take(&fields, &confirmed, 4), FormStep::Submit(_)));
+    changed.take(&fields, &object(json!({"a": "y"})), 4);
+    assert!(matches!(changed.take(&fields, &confirmed, 4), FormStep::Tell { ok: false, .. }));
+    assert!(matches!(changed.take(&fields, &confirmed, 5), FormStep::Submit(_)));
 }
 
 #[test]
@@ -140,9 +170,9 @@ fn good_values_are_kept_beside_wrong_ones_and_wrong_ones_replace_nothing_silentl
 fn a_form_that_was_not_taken_is_not_tried_again() {
     let (fields, mut form) = (good(json!([{"name": "a"}])), FormProgress::default());
     told(&mut form, &fields, json!({"a": "x"}));
-    let step = form.take(&fields, &object(json!({"confirmed": true})));
+    let step = take(&mut form, &fields, json!({"confirmed": true}));
     assert!(matches!(step, FormStep::Submit(_)));
-    assert!(matches!(form.submitted(false), FormStep::Tell { ok: false, .. }));
+    assert!(matches!(form.submitted(Some(false)), FormStep::Tell { ok: false, .. }));
     let (ok, output) = told(&mut form, &fields, json!({"confirmed": true}));
     assert!(!ok && output["error"].as_str().unwrap().contains("message"));
 }
@@ -153,6 +183,6 @@ fn a_long_text_is_read_back_in_part_and_handed_in_whole() {
     let long = "ö".repeat(1500);
     let (_, output) = told(&mut form, &fields, json!({"a": long}));
     assert_eq!(output["read_back"]["a"].as_str().unwrap().chars().count(), 201);
-    let step = form.take(&fields, &object(json!({"confirmed": true})));
+    let step = take(&mut form, &fields, json!({"confirmed": true}));
     assert_eq!(step, FormStep::Submit(object(json!({"a": long}))));
 }

@@ -156,14 +156,18 @@ impl Functions {
         let mut functions = Self::default();
         for row in rows {
             if row.is_active == Some(false) {
-                functions.removed.extend(removed(&row));
+                functions.removed.extend(removed(row));
                 continue;
             }
             let mut found = Faults::default();
-            let function = functions.read_one(row, region, &mut found);
+            let mut targets = BTreeMap::new();
+            let function = functions.read_one(row, region, &mut targets, &mut found);
             // What is faulty anywhere is used nowhere.
             match function {
-                Some(function) if found.0.is_empty() => functions.rows.push(function),
+                Some(function) if found.0.is_empty() => {
+                    functions.targets.extend(targets);
+                    functions.rows.push(function);
+                }
                 _ => found.0.into_iter().for_each(|fault| faults.push(fault)),
             }
         }
@@ -177,9 +181,10 @@ impl Functions {
     }
 
     fn read_one(
-        &mut self,
+        &self,
         row: FunctionSource,
         region: Option<Region>,
+        targets: &mut BTreeMap<String, Private<String>>,
         faults: &mut Faults,
     ) -> Option<AgentFunction> {
         let path = path_of(row.id);
@@ -196,7 +201,7 @@ impl Functions {
             _ => None,
         };
         if builtin == Some(Builtin::TransferCall) {
-            self.targets.extend(read_numbers(&fields, faults));
+            targets.extend(read_numbers(&fields, faults));
         }
         let name = self.read_name(row.name.as_deref(), builtin, &path, faults)?;
         let reserved: &[&str] = match kind {
@@ -283,8 +288,9 @@ fn path_of(id: Uuid) -> String {
 }
 
 /// The built-in function that an inactive row takes away.
-fn removed(row: &FunctionSource) -> Option<Builtin> {
-    let name = row.data.get("builtin").filter(|_| row.kind.as_deref() == Some("function"))?;
+fn removed(row: FunctionSource) -> Option<Builtin> {
+    let data = unwrapped(row.data);
+    let name = data.get("builtin").filter(|_| row.kind.as_deref() == Some("function"))?;
     Builtin::named(name.as_str()?.trim())
 }
 

@@ -149,6 +149,8 @@ fn rows_tune_and_take_away_what_is_built_in() {
     let mut off = row(1, "function", "sms", sms.clone());
     off.is_active = Some(false);
     assert_eq!(removed(vec![off.clone()]), [Builtin::SendSms]);
+    let text = json!(sms.to_string());
+    assert_eq!(removed(vec![FunctionSource { data: text, ..off.clone() }]), [Builtin::SendSms]);
     // Another row gives it back.
     assert_eq!(removed(vec![off.clone(), row(2, "function", "text_me", sms)]), []);
     // Inactive rows of other types, and ones that make no sense, take nothing away and are silent.

@@ -127,19 +127,19 @@ impl Prompts {
             Purpose::Greeting => ("greeting.md", with_agent),
             Purpose::Reprompt(times) => ("reprompt.md", context! { times => *times, ..with_agent }),
             Purpose::LimitWarning => ("limit_warning.md", with_agent),
-            Purpose::Goodbye(reason) => {
+            Purpose::Goodbye(reason, words) => {
                 let reason = match reason {
                     GoodbyeReason::Done => "done",
                     GoodbyeReason::Idle => "idle",
                     GoodbyeReason::Limit => "limit",
                     GoodbyeReason::Ended => "ended",
                 };
-                ("goodbye.md", context! { reason => reason, ..with_agent })
+                ("goodbye.md", context! { reason => reason, words => words, ..with_agent })
             }
             Purpose::WelcomeBack => ("welcome_back.md", with_agent),
             Purpose::Filler => ("filler.md", with_agent),
-            Purpose::Handover(target) => {
-                ("handover.md", context! { target => target, ..with_agent })
+            Purpose::Handover(target, words) => {
+                ("handover.md", context! { target => target, words => words, ..with_agent })
             }
             Purpose::HandoverFailed(target) => {
                 ("handover_failed.md", context! { target => target, ..with_agent })
@@ -192,6 +192,6 @@ fn sample_values() -> Value {
         now: &Zoned::default(),
     };
     let passage = Passage { id: 1, similarity: 1.0, text: "We are open.".to_owned() };
-    let reply = context! { times => 1, reason => "done", target => "sales" };
+    let reply = context! { times => 1, reason => "done", target => "sales", words => "Bye." };
     context! { ..reply, ..passage_values(&[passage]), ..system_values(&briefing) }
 }

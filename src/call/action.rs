@@ -56,6 +56,8 @@ pub enum Action {
     RunFunction {
         /// The id that its result carries.
         run: FunctionRun,
+        /// The caller's last turn that the model knew of; 0 before the first.
+        turn: u32,
         /// The engine's name for this call, also the idempotency key.
         engine_call_id: String,
         /// The function's name.
@@ -101,14 +103,14 @@ pub enum Purpose {
     Reprompt(u32),
     /// The call will soon be as long as it may be.
     LimitWarning,
-    /// The last words, because of this.
-    Goodbye(GoodbyeReason),
+    /// The last words, because of this: these, or others.
+    Goodbye(GoodbyeReason, Option<String>),
     /// The line was lost for a moment and is back.
     WelcomeBack,
     /// What the caller asked for takes a moment.
     Filler,
-    /// The caller is about to be put through to this party.
-    Handover(String),
+    /// The caller is about to be put through to this party: these words, or others.
+    Handover(String, Option<String>),
     /// That party did not answer, and the caller is back.
     HandoverFailed(String),
 }

@@ -69,19 +69,19 @@ impl GoodbyeReason {
 
 impl Call {
     /// The agent has nothing more to say: the reply that it said so with is its goodbye, or it is
-    /// asked for one.
-    pub(super) fn agent_ends(&mut self, said: Option<ReplyId>) {
+    /// asked for one, of these words if there are any.
+    pub(super) fn agent_ends(&mut self, said: Option<ReplyId>, words: Option<String>) {
         let reason = GoodbyeReason::Done;
         if said.is_none() || self.farewell.is_some() {
-            return self.say_goodbye(reason, reason.end());
+            return self.say_last_words(reason, words, reason.end());
         }
-        self.take_leave(Ending::HangUp(reason.end()), Purpose::Goodbye(reason), said);
+        self.take_leave(Ending::HangUp(reason.end()), Purpose::Goodbye(reason, words), said);
     }
 
     /// The last words before `then`: `said`, or else a reply of this purpose is asked for.
     pub(super) fn take_leave(&mut self, then: Ending, purpose: Purpose, said: Option<ReplyId>) {
         let withdrawable = match purpose {
-            Purpose::Goodbye(reason) => reason.may_be_withdrawn(),
+            Purpose::Goodbye(reason, _) => reason.may_be_withdrawn(),
             _ => true,
         };
         let latest = self.now.plus_ms(GOODBYE_LONGEST_MS);
@@ -97,6 +97,10 @@ impl Call {
     /// Says goodbye and then ends the call. A goodbye that cannot be withdrawn cuts off whatever is
     /// being said; with nobody to say it or to hear it, the call ends at once.
     pub(super) fn say_goodbye(&mut self, reason: GoodbyeReason, end: End) {
+        self.say_last_words(reason, None, end);
+    }
+
+    fn say_last_words(&mut self, reason: GoodbyeReason, words: Option<String>, end: End) {
         let withdrawable = reason.may_be_withdrawn();
         if self.farewell.as_ref().is_some_and(|said| withdrawable || !said.withdrawable) {
             return;
@@ -107,7 +111,7 @@ impl Call {
         if !withdrawable {
             self.cut(false);
         }
-        self.take_leave(Ending::HangUp(end), Purpose::Goodbye(reason), None);
+        self.take_leave(Ending::HangUp(end), Purpose::Goodbye(reason, words), None);
     }
 
     /// The owner ends the call.
@@ -252,8 +256,8 @@ impl Call {
             Event::Due(timer) => is_over = self.timers.take_due(timer, self.now),
             Event::EngineLost { .. } => is_over = !self.functions.are_in_flight(),
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
-            Event::FunctionDone { run, ok, output, row, then, note } => {
-                self.note_result(run, Done { ok, output, row, then, note });
+            Event::FunctionDone { run, ok, output, row, then, notes } => {
+                self.note_result(run, Done { ok, output, row, then, notes });
             }
             _ => {}
         }

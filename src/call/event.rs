@@ -107,8 +107,8 @@ pub enum Event {
         row: Option<String>,
         /// What it asks of the call.
         then: Option<Then>,
-        /// What it has to be written down besides.
-        note: Option<LogEvent>,
+        /// What has to be written down besides, in this order.
+        notes: Vec<LogEvent>,
     },
     /// A recall has ended.
     Recalled {

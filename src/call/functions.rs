@@ -43,14 +43,14 @@ pub(super) struct Done {
     pub(super) row: Option<String>,
     /// What it asks of the call.
     pub(super) then: Option<Then>,
-    /// What it has to be written down besides.
-    pub(super) note: Option<LogEvent>,
+    /// What has to be written down besides.
+    pub(super) notes: Vec<LogEvent>,
 }
 
 impl Done {
     /// An answer of our own.
     fn ours(ok: bool, output: &str, then: Option<Then>) -> Self {
-        Self { ok, output: output.to_owned(), row: None, then, note: None }
+        Self { ok, output: output.to_owned(), row: None, then, notes: Vec::new() }
     }
 }
 
@@ -191,6 +191,7 @@ impl Call {
         if !ends_call {
             self.out.push(Action::RunFunction {
                 run,
+                turn: turn.or_else(|| self.caller.turn()).unwrap_or(0),
                 engine_call_id: call.engine_call_id.clone(),
                 name: call.name.clone(),
                 arguments: arguments.to_owned(),
@@ -205,7 +206,7 @@ impl Call {
         self.keep(reply, call);
         self.expect_more();
         if ends_call {
-            self.function_done(run, Done::ours(true, DONE, Some(Then::EndCall)));
+            self.function_done(run, Done::ours(true, DONE, Some(Then::EndCall { words: None })));
         }
         self.watch_functions();
     }
@@ -238,7 +239,7 @@ impl Call {
     /// Keeps a function's output and writes it down. Only the first one counts, unless that was
     /// ours: then the engine is told in a message what came of it after all.
     pub(super) fn note_result(&mut self, run: FunctionRun, done: Done) {
-        let Done { ok, output, row, then, note } = done;
+        let Done { ok, output, row, then, notes } = done;
         let result = json_or_text(&output);
         let started = if let Some(call) = self.functions.in_flight().find(|call| call.run == run) {
             (call.output, call.then) = (Some(output), then);
@@ -251,7 +252,7 @@ impl Call {
         };
         let took_ms = self.now.ms_since(started);
         self.note(LogEvent::FunctionFinished { run: run.0, ok, took_ms, result, row });
-        if let Some(note) = note {
+        for note in notes {
             self.note(note);
         }
     }
@@ -287,13 +288,12 @@ impl Call {
 
     fn give(&mut self, batch: Batch) {
         let Batch { reply, calls, cancelled, orphaned, .. } = batch;
-        let moves = |call: &FunctionCall| {
-            call.name == END_CALL || matches!(call.then, Some(Then::Transfer(_)))
-        };
+        // What does nothing but end the call or put the caller through, under whatever name.
+        let moves = |call: &FunctionCall| call.then.as_ref().is_some_and(|then| !then.has_words());
         let moves_only = calls.iter().all(moves);
         // Who is put through is not hung up on.
         let asked = calls.iter().filter_map(|call| call.then.clone());
-        let then = asked.max_by_key(|then| *then != Then::EndCall).filter(|_| !cancelled);
+        let mut then = asked.max_by_key(|then| matches!(then, Then::Transfer { .. }));
         for call in calls {
             let withdrawn = cancelled && moves(&call);
             let output = call.output.filter(|_| !withdrawn).unwrap_or_else(|| CANCELLED.to_owned());
@@ -307,12 +307,15 @@ impl Call {
                 self.out.push(Action::GiveOutput { engine_call_id, output });
             }
         }
+        if cancelled && let Some(Then::Transfer { target, words: Some(_) }) = then.take() {
+            self.withdraw_transfer(&target);
+        }
         // Words that came with the wish to end the call or to put the caller through were about
         // that, unless there was something else to be done that the caller should hear of.
         let said = (moves_only && self.has_spoken(reply)).then_some(reply);
         match then {
-            Some(Then::EndCall) => self.agent_ends(said),
-            Some(Then::Transfer(target)) => self.hand_over(target, said),
+            Some(Then::EndCall { words }) => self.agent_ends(said, words),
+            Some(Then::Transfer { target, words }) => self.hand_over(target, said, words),
             None if moves_only => {}
             None => self.want(Wanted::now(Purpose::Answer)),
         }

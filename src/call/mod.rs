@@ -107,9 +107,34 @@ pub struct TransferTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Then {
     /// That it ends.
-    EndCall,
+    EndCall {
+        /// What is said before, word for word; none: what the agent has said, or a goodbye.
+        words: Option<String>,
+    },
     /// That the caller is put through.
-    Transfer(TransferTarget),
+    Transfer {
+        /// To whom.
+        target: TransferTarget,
+        /// What is said before, word for word; none: what the agent has said, or that it does so.
+        words: Option<String>,
+    },
+}
+
+impl Then {
+    /// The same, with these words if it has none.
+    pub fn saying(mut self, said: Option<&str>) -> Self {
+        let (Self::EndCall { words } | Self::Transfer { words, .. }) = &mut self;
+        if words.is_none() {
+            *words = said.map(str::to_owned);
+        }
+        self
+    }
+
+    /// Whether it has words of its own.
+    pub(in crate::call) fn has_words(&self) -> bool {
+        let (Self::EndCall { words } | Self::Transfer { words, .. }) = self;
+        words.is_some()
+    }
 }
 
 /// A mark in the audio that was sent: "when this comes back, `ms` of `reply` were played", unless

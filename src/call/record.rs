@@ -146,7 +146,11 @@ impl CallRecord {
             LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
                 self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
             }
-            LogEvent::Gap { turn, question } => self.gaps.push((turn, question)),
+            LogEvent::Gap { turn, question } => {
+                if !self.gaps.iter().any(|(_, known)| *known == question) {
+                    self.gaps.push((turn, question));
+                }
+            }
             LogEvent::MessageTaken { text, callback } => {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }

@@ -65,20 +65,20 @@ fn rank(purpose: &Purpose) -> u8 {
         Purpose::WelcomeBack | Purpose::HandoverFailed(_) => 3,
         Purpose::Greeting => 4,
         Purpose::Answer => 5,
-        Purpose::Handover(_) => 6,
-        Purpose::Goodbye(GoodbyeReason::Done | GoodbyeReason::Idle) => 7,
-        Purpose::Goodbye(GoodbyeReason::Limit | GoodbyeReason::Ended) => 8,
+        Purpose::Handover(..) => 6,
+        Purpose::Goodbye(GoodbyeReason::Done | GoodbyeReason::Idle, _) => 7,
+        Purpose::Goodbye(GoodbyeReason::Limit | GoodbyeReason::Ended, _) => 8,
     }
 }
 
 /// Whether it is said even if the caller is speaking, and cannot be cut off.
 fn is_final(purpose: &Purpose) -> bool {
-    matches!(purpose, Purpose::Goodbye(reason) if !reason.may_be_withdrawn())
+    matches!(purpose, Purpose::Goodbye(reason, _) if !reason.may_be_withdrawn())
 }
 
 /// Whether nothing comes after it but the end of the call for the agent.
 fn is_last_words(purpose: &Purpose) -> bool {
-    matches!(purpose, Purpose::Goodbye(_) | Purpose::Handover(_))
+    matches!(purpose, Purpose::Goodbye(..) | Purpose::Handover(..))
 }
 
 /// How the log names a purpose.
@@ -88,10 +88,10 @@ fn name(purpose: &Purpose) -> &'static str {
         Purpose::Answer => "answer",
         Purpose::Reprompt(_) => "reprompt",
         Purpose::LimitWarning => "limit_warning",
-        Purpose::Goodbye(_) => "goodbye",
+        Purpose::Goodbye(..) => "goodbye",
         Purpose::WelcomeBack => "welcome_back",
         Purpose::Filler => "filler",
-        Purpose::Handover(_) => "handover",
+        Purpose::Handover(..) => "handover",
         Purpose::HandoverFailed(_) => "handover_failed",
     }
 }
@@ -161,7 +161,7 @@ impl Call {
         self.replies += 1;
         let reply = ReplyId(self.replies);
         let turn = match purpose {
-            Purpose::Answer | Purpose::Goodbye(GoodbyeReason::Done) | Purpose::Handover(_) => {
+            Purpose::Answer | Purpose::Goodbye(GoodbyeReason::Done, _) | Purpose::Handover(..) => {
                 self.caller.turn()
             }
             _ => None,

@@ -199,8 +199,8 @@ impl Call {
                 self.reply_ended(reply, outcome, usage);
             }
             Event::Sent { reply, what, took_us } => self.sent(reply, what, took_us),
-            Event::FunctionDone { run, ok, output, row, then, note } => {
-                self.function_done(run, Done { ok, output, row, then, note });
+            Event::FunctionDone { run, ok, output, row, then, notes } => {
+                self.function_done(run, Done { ok, output, row, then, notes });
             }
             Event::Recalled { recall, found } => self.recalled(recall, found),
             Event::TransferFailed => self.transfer_failed(),

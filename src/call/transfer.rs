@@ -8,9 +8,14 @@ use super::{LogEvent, Purpose, ReplyId, Role, TransferTarget};
 
 impl Call {
     /// The caller is to be put through. `said` is the reply that the agent said so with, if it did;
-    /// else it is asked to. With nobody to say it or to hear it, the caller goes at once: the phone
-    /// company asks where to.
-    pub(super) fn hand_over(&mut self, target: TransferTarget, said: Option<ReplyId>) {
+    /// else it is asked to, with these words if there are any. With nobody to say it or to hear it,
+    /// the caller goes at once: the phone company asks where to.
+    pub(super) fn hand_over(
+        &mut self,
+        target: TransferTarget,
+        said: Option<ReplyId>,
+        words: Option<String>,
+    ) {
         if self.farewell.is_some() {
             return;
         }
@@ -18,7 +23,7 @@ impl Call {
             self.ending.get_or_insert(Ending::Transfer(target));
             return;
         }
-        let purpose = Purpose::Handover(target.name.clone());
+        let purpose = Purpose::Handover(target.name.clone(), words);
         self.take_leave(Ending::Transfer(target), purpose, said);
     }
 

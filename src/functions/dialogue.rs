@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::dispatch::{carry_out_at_once, save};
+use super::dispatch::{carry_out_at_once, keep, save};
 use super::guard::{Request, Response};
-use super::offers::find;
+use super::offers::{find, renamed};
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox, transfer};
 use crate::agent::Agent;
 use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
@@ -117,21 +117,25 @@ impl<P> Drop for Taken<'_, P> {
 pub(super) async fn form(
     toolbox: &Toolbox,
     caller: &FunctionCaller,
-    function: &AgentFunction,
-    form: &Form,
+    request: &FunctionRequest,
+    (function, form): (&AgentFunction, &Form),
     arguments: &Map<String, Value>,
 ) -> Outcome {
     let Some(mut progress) = caller.dialogues.forms.take(function.id) else {
         return Outcome::refused(BUSY);
     };
-    let step = match progress.take(&function.parameters, arguments) {
+    let step = match progress.take(&function.parameters, arguments, request.turn) {
         FormStep::Submit(values) => {
             let values = Value::Object(values);
             let is_taken = submit(toolbox, caller, function, form, &values).await;
             let result = json!({"submitted": is_taken});
-            let is_kept = save(toolbox, caller, function, values, &result).await;
-            // Where it goes nowhere else, keeping it is handing it in.
-            progress.submitted(is_taken && (is_kept || form.submit_url.is_some()))
+            progress.submitted(if form.submit_url.is_some() {
+                save(toolbox, caller, function, values, &result).await;
+                is_taken
+            } else {
+                // Keeping it is handing it in, whatever the row wants of its runs.
+                Some(keep(toolbox, caller, function, values, &result).await)
+            })
         }
         step => step,
     };
@@ -141,15 +145,15 @@ pub(super) async fn form(
     }
 }
 
-/// Hands a form in, if it goes anywhere. Whether it was taken.
+/// Hands a form in, if it goes anywhere. Whether it was taken; none if that is not known.
 async fn submit(
     toolbox: &Toolbox,
     caller: &FunctionCaller,
     function: &AgentFunction,
     form: &Form,
     values: &Value,
-) -> bool {
-    let Some(url) = &form.submit_url else { return true };
+) -> Option<bool> {
+    let Some(url) = &form.submit_url else { return Some(true) };
     let json = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, json)]);
     let key = format!("{}-{}", caller.call_log_id, function.id);
@@ -165,14 +169,14 @@ async fn submit(
         body: Some(values.to_string().into()),
     };
     match toolbox.services.send(request).await {
-        Ok(Response { status, .. }) if status.is_success() => true,
+        Ok(Response { status, .. }) if status.is_success() => Some(true),
         Ok(Response { status, .. }) => {
             warn!(function = %function.id, %status, "a form was not taken");
-            false
+            Some(false)
         }
         Err(error) => {
             warn!(function = %function.id, %error, "a form could not be handed in");
-            false
+            (!error.may_be_done()).then_some(false)
         }
     }
 }
@@ -189,20 +193,21 @@ pub(super) async fn flow(
         return Outcome::refused(BUSY);
     };
     let facts = caller.facts();
-    let (mut then, mut note) = (None, None);
-    let mut step = progress.take(flow, &function.parameters, arguments, &facts);
+    let (mut then, mut notes) = (None, Vec::new());
+    let mut step = progress.take(flow, &function.parameters, arguments, &facts, request.turn);
     let mut calls = 0;
     while let FlowStep::Call { function: name, arguments } = step {
         calls += 1;
         let called = FunctionRequest {
             run: request.run,
+            turn: request.turn,
             engine_call_id: format!("{}-{calls}", request.engine_call_id),
             name,
             arguments: arguments.to_string(),
         };
         let outcome = call(toolbox, caller, &called, arguments).await;
         then = outcome.then.or(then);
-        note = outcome.note.or(note);
+        notes.extend(outcome.notes);
         step = progress.called(flow, &facts, outcome.ok, &outcome.output);
     }
     let outcome = told(caller, function, step);
@@ -210,7 +215,10 @@ pub(super) async fn flow(
         let values = Value::Object(progress.values().clone());
         save(toolbox, caller, function, values, &outcome.output).await;
     }
-    Outcome { then: outcome.then.or(then), note, ..outcome }
+    // The owner's words are said as they are, and before the call goes on elsewhere.
+    let then = outcome.then.clone().or(then);
+    let then = then.map(|then| then.saying(outcome.output["say"].as_str()));
+    Outcome { then, notes, ..outcome }
 }
 
 /// Calls another function of the agent for a flow.
@@ -220,7 +228,9 @@ async fn call(
     request: &FunctionRequest,
     arguments: Value,
 ) -> Outcome {
-    match (find(toolbox, &caller.agent, &request.name), arguments) {
+    let (agent, name) = (&caller.agent, request.name.as_str());
+    let offer = find(toolbox, agent, name).or_else(|| renamed(toolbox, agent, name));
+    match (offer, arguments) {
         (Some(offer), Value::Object(arguments)) => {
             carry_out_at_once(toolbox, caller, request, offer, arguments).await
         }
@@ -234,7 +244,7 @@ fn told(caller: &FunctionCaller, function: &AgentFunction, step: FlowStep) -> Ou
         FlowStep::Tell { ok, output } => Outcome::new(ok, output),
         FlowStep::Over { output, ending: Ending::Done } => Outcome::done(output),
         FlowStep::Over { output, ending: Ending::EndCall } => {
-            Outcome { then: Some(Then::EndCall), ..Outcome::done(output) }
+            Outcome { then: Some(Then::EndCall { words: None }), ..Outcome::done(output) }
         }
         FlowStep::Over { mut output, ending: Ending::Transfer(target) } => {
             let outcome = transfer::transfer_call(caller, &json!({"target": target}));

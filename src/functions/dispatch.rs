@@ -40,7 +40,7 @@ pub(super) async fn carry_out(
     };
     match offer {
         Offer::Row(function @ AgentFunction { work: Work::Form(form), .. }) => {
-            dialogue::form(toolbox, caller, function, form, &arguments).await
+            dialogue::form(toolbox, caller, request, (function, form), &arguments).await
         }
         Offer::Row(function @ AgentFunction { work: Work::Flow(flow), .. }) => {
             dialogue::flow(toolbox, caller, request, (function, flow), &arguments).await
@@ -119,7 +119,9 @@ async fn carry_out_builtin(
             knowledge::search_knowledge(toolbox, caller, request, &arguments).await
         }
         // Under its own name the core does it; a row can give it another.
-        Builtin::EndCall => Outcome { then: Some(Then::EndCall), ..Outcome::done(json!({})) },
+        Builtin::EndCall => {
+            Outcome { then: Some(Then::EndCall { words: None }), ..Outcome::done(json!({})) }
+        }
     }
 }
 
@@ -131,9 +133,17 @@ pub(super) async fn save(
     arguments: Value,
     result: &Value,
 ) -> bool {
-    if !function.saves {
-        return true;
-    }
+    !function.saves || keep(toolbox, caller, function, arguments, result).await
+}
+
+/// Keeps a run. Whether it is kept.
+pub(super) async fn keep(
+    toolbox: &Toolbox,
+    caller: &FunctionCaller,
+    function: &AgentFunction,
+    arguments: Value,
+    result: &Value,
+) -> bool {
     let run = SavedRun {
         agent_id: caller.agent.id,
         function_id: function.id,

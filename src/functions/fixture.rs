@@ -41,10 +41,11 @@ pub(super) fn caller(agent: Agent, from: &str) -> FunctionCaller {
     }
 }
 
-/// A wish of the model's.
+/// A wish of the model's, in the caller's first turn.
 pub(super) fn request(name: &str, engine_call_id: &str, arguments: &str) -> FunctionRequest {
     FunctionRequest {
         run: FunctionRun(1),
+        turn: 1,
         engine_call_id: engine_call_id.to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_owned(),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use crate::call::LogEvent;
 use crate::engine::FunctionSignature;
 
 /// The most text of one result, in bytes: it is read during a call.
@@ -38,7 +39,7 @@ pub(super) fn signature() -> FunctionSignature {
 pub(super) async fn search_knowledge(
     toolbox: &Toolbox,
     caller: &FunctionCaller,
-    _request: &FunctionRequest,
+    request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {
     let query = arguments["query"].as_str().map(str::trim).unwrap_or_default();
@@ -47,7 +48,8 @@ pub(super) async fn search_knowledge(
     }
     match toolbox.knowledge.search(&caller.agent, query).await {
         Ok(passages) if passages.is_empty() => {
-            Outcome::done(json!({"passages": [], "note": NOTHING}))
+            let gap = LogEvent::Gap { turn: request.turn, question: query.to_owned() };
+            Outcome { notes: vec![gap], ..Outcome::done(json!({"passages": [], "note": NOTHING})) }
         }
         Ok(passages) => {
             let share = RESULT_MAX_BYTES / passages.len();

@@ -110,7 +110,7 @@ pub(super) async fn take_message(
         },
     };
     let mut outcome = Outcome::done(json!({"callback": callback}));
-    outcome.note = Some(LogEvent::MessageTaken { text: text.to_owned(), callback });
+    outcome.notes = vec![LogEvent::MessageTaken { text: text.to_owned(), callback }];
     outcome
 }
 

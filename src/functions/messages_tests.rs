@@ -28,6 +28,7 @@ fn caller(from: &str) -> FunctionCaller {
 fn request(engine_call_id: &str) -> FunctionRequest {
     FunctionRequest {
         run: FunctionRun(1),
+        turn: 1,
         engine_call_id: engine_call_id.into(),
         name: "send_sms".into(),
         arguments: String::new(),
@@ -93,7 +94,7 @@ async fn a_message_is_noted_with_where_to_call_back() {
         let callback = expected.map(str::to_owned);
         assert_eq!(taken.output, json!({"ok": true, "callback": callback}), "{given:?}");
         let note = LogEvent::MessageTaken { text: "Call me.".into(), callback };
-        assert_eq!(taken.note, Some(note));
+        assert_eq!(taken.notes, [note]);
     }
 }
 
@@ -108,7 +109,7 @@ async fn a_message_without_words_or_with_a_callback_that_is_none_is_refused() {
     ] {
         let refused = take("+15551230001", arguments).await;
         let said = refused.output["error"].as_str().unwrap();
-        assert!(!refused.ok && said.starts_with(error) && refused.note.is_none(), "{said}");
+        assert!(!refused.ok && said.starts_with(error) && refused.notes.is_empty(), "{said}");
     }
 }
 

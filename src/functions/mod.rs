@@ -101,6 +101,8 @@ impl FunctionCaller {
 pub struct FunctionRequest {
     /// Which run of the call it is.
     pub run: FunctionRun,
+    /// The caller's last turn that the model knew of; 0 before the first.
+    pub turn: u32,
     /// The engine's name for it: the idempotency key within the call.
     pub engine_call_id: String,
     /// The function's name.
@@ -120,8 +122,8 @@ pub struct Outcome {
     pub row: Option<Uuid>,
     /// What it asks of the call.
     pub then: Option<Then>,
-    /// What it has to be written down besides.
-    pub note: Option<LogEvent>,
+    /// What has to be written down besides, in this order.
+    pub notes: Vec<LogEvent>,
 }
 
 impl Outcome {
@@ -137,7 +139,7 @@ impl Outcome {
 
     fn new(ok: bool, mut output: Value) -> Self {
         output["ok"] = json!(ok);
-        Self { ok, output, row: None, then: None, note: None }
+        Self { ok, output, row: None, then: None, notes: Vec::new() }
     }
 
     fn event(self, run: FunctionRun) -> Event {
@@ -148,7 +150,7 @@ impl Outcome {
             output: output.to_string(),
             row: self.row.map(|row| row.to_string()),
             then: self.then,
-            note: self.note,
+            notes: self.notes,
         }
     }
 }

@@ -47,6 +47,13 @@ pub(super) fn find<'a>(toolbox: &Toolbox, agent: &'a Agent, name: &str) -> Optio
     builtin_signature(toolbox, agent, builtin).map(|_| Offer::Builtin(builtin))
 }
 
+/// The row that gives a built-in function another name than this one, its own.
+pub(super) fn renamed<'a>(toolbox: &Toolbox, agent: &'a Agent, name: &str) -> Option<Offer<'a>> {
+    let builtin = Builtin::named(name)?;
+    let function = agent.functions.rows.iter().find(|function| tunes(function, builtin))?;
+    find(toolbox, agent, &function.name)
+}
+
 /// The row with this name.
 pub(super) fn row<'a>(agent: &'a Agent, name: &str) -> Option<&'a AgentFunction> {
     agent.functions.rows.iter().find(|function| function.name == name)
@@ -61,12 +68,15 @@ pub(super) fn builtin(agent: &Agent, name: &str) -> Option<Builtin> {
     }
 }
 
+/// Whether a row tunes this built-in function.
+fn tunes(function: &AgentFunction, builtin: Builtin) -> bool {
+    matches!(function.work, Work::Builtin(tuned, _) if tuned == builtin)
+}
+
 /// Whether a built-in function is offered under its own name, without a row.
 fn stands(agent: &Agent, builtin: Builtin) -> bool {
-    let has_taken = |function: &AgentFunction| {
-        function.name == builtin.name()
-            || matches!(function.work, Work::Builtin(tuned, _) if tuned == builtin)
-    };
+    let has_taken =
+        |function: &AgentFunction| function.name == builtin.name() || tunes(function, builtin);
     !agent.functions.removed.contains(&builtin) && !agent.functions.rows.iter().any(has_taken)
 }
 

@@ -40,7 +40,13 @@ fn names(agent: &Agent) -> Vec<String> {
     signatures(&toolbox(Vec::new()), agent).into_iter().map(|one| one.name).collect()
 }
 
-/// A phone call with these functions and one service.
+/// A wish of the model's after the caller has spoken once more.
+fn later(name: &str, engine_call_id: &str, arguments: &str) -> FunctionRequest {
+    FunctionRequest { turn: 2, ..request(name, engine_call_id, arguments) }
+}
+
+/// A phone call with these functions and one service, in which the caller speaks before each of
+/// them.
 struct Desk {
     toolbox: Arc<Toolbox>,
     caller: Arc<FunctionCaller>,
@@ -57,7 +63,9 @@ impl Desk {
 
     async fn call(&mut self, name: &str, arguments: Value) -> Outcome {
         self.calls += 1;
-        let request = request(name, &format!("call_{}", self.calls), &arguments.to_string());
+        let id = format!("call_{}", self.calls);
+        let request = request(name, &id, &arguments.to_string());
+        let request = FunctionRequest { turn: self.calls, ..request };
         carry_out(&self.toolbox, &self.caller, &request).await
     }
 }
@@ -127,7 +135,7 @@ async fn rows_add_tune_replace_and_take_away() {
         assert!(outcome.output["error"].as_str().unwrap().starts_with("there is no function"));
     }
     let mut desk = Desk::new(None, vec![builtin(1, "hang_up", "end_call")]);
-    assert_eq!(desk.call("hang_up", json!({})).await.then, Some(Then::EndCall));
+    assert_eq!(desk.call("hang_up", json!({})).await.then, Some(Then::EndCall { words: None }));
 }
 
 #[tokio::test]
@@ -135,7 +143,7 @@ async fn a_transfer_row_names_whom_the_caller_can_be_put_through_to() {
     let data = json!({"builtin": "transfer_call", "targets": {"Ada": "+1 555 000 4444"}});
     let mut desk = Desk::new(None, vec![row(1, "function", "put_through", data, Value::Null)]);
     let outcome = desk.call("put_through", json!({"target": "ada"})).await;
-    let Some(Then::Transfer(target)) = outcome.then else { panic!("{outcome:?}") };
+    let Some(Then::Transfer { target, words: None }) = outcome.then else { panic!("{outcome:?}") };
     assert_eq!((target.name.as_str(), target.number.reveal().as_str()), ("Ada", "+15550004444"));
     let outcome = desk.call("put_through", json!({"target": "+15559990000"})).await;
     assert_eq!((outcome.ok, outcome.then), (false, None));
@@ -172,9 +180,8 @@ async fn two_confirmations_at_once_hand_a_form_in_once() {
     let service = Service::start(vec![answer(&json!({}))]).await;
     let mut desk = Desk::new(Some(&service), vec![form(&service)]);
     desk.call("sign_up", json!({"email": "ada@example.com"})).await;
-    let confirm = |id: &str| {
-        run(&desk.toolbox, &desk.caller, request("sign_up", id, r#"{"confirmed":true}"#))
-    };
+    let confirm =
+        |id: &str| run(&desk.toolbox, &desk.caller, later("sign_up", id, r#"{"confirmed":true}"#));
     let (one, other) = futures_util::future::join(confirm("a"), confirm("b")).await;
     for event in [one, other] {
         let Event::FunctionDone { row, output, .. } = event else { panic!("{event:?}") };
@@ -189,20 +196,21 @@ async fn a_form_is_handed_in_although_the_caller_hangs_up() {
     let mut service = Service::start(vec![answer(&json!({}))]).await;
     let mut desk = Desk::new(Some(&service), vec![form(&service)]);
     desk.call("sign_up", json!({"email": "ada@example.com"})).await;
-    drop(run(&desk.toolbox, &desk.caller, request("sign_up", "a", r#"{"confirmed":true}"#)));
+    drop(run(&desk.toolbox, &desk.caller, later("sign_up", "a", r#"{"confirmed":true}"#)));
     service.wait_for_connections(1).await;
 }
 
 #[tokio::test]
 async fn a_form_that_is_refused_or_gets_no_answer_is_not_tried_again() {
-    for failure in [reply(500, "", ""), Reply::Close] {
+    for (failure, is_open) in [(reply(500, "", ""), false), (Reply::Close, true)] {
         let service = Service::start(vec![failure]).await;
         let mut desk = Desk::new(Some(&service), vec![form(&service)]);
         desk.call("sign_up", json!({"email": "ada@example.com"})).await;
         for _ in 0..2 {
             let outcome = desk.call("sign_up", json!({"confirmed": true})).await;
-            assert!(!outcome.ok);
-            assert!(outcome.output["error"].as_str().unwrap().contains("take a message"));
+            let error = outcome.output["error"].as_str().unwrap();
+            assert!(!outcome.ok && error.contains("take a message"), "{error}");
+            assert_eq!(error.contains("is not known"), is_open, "{error}");
         }
         assert_eq!(service.asked().len(), 1);
     }
@@ -219,14 +227,12 @@ async fn a_form_reaches_nothing_private() {
 
 #[tokio::test]
 async fn a_form_that_goes_nowhere_and_cannot_be_kept_is_not_done() {
-    let mut form = row(1, "form", "sign_up", json!({}), json!([{"name": "a"}]));
-    let mut desk = Desk::new(None, vec![form.clone()]);
-    desk.call("sign_up", json!({"a": "x"})).await;
-    assert!(desk.call("sign_up", json!({"confirmed": true})).await.ok);
-    form.saves = true;
-    let mut desk = Desk::new(None, vec![form]);
-    desk.call("sign_up", json!({"a": "x"})).await;
-    assert!(!desk.call("sign_up", json!({"confirmed": true})).await.ok);
+    for saves in [false, true] {
+        let form = row(1, "form", "sign_up", json!({}), json!([{"name": "a"}]));
+        let mut desk = Desk::new(None, vec![FunctionSource { saves, ..form }]);
+        desk.call("sign_up", json!({"a": "x"})).await;
+        assert!(!desk.call("sign_up", json!({"confirmed": true})).await.ok);
+    }
 }
 
 #[tokio::test]
@@ -253,15 +259,15 @@ async fn a_flow_calls_other_functions_and_puts_the_caller_through() {
     let outcome = desk.call("parcel", json!({})).await;
     assert_eq!(outcome.output["ask"], "Which order?");
     let outcome = desk.call("parcel", json!({"answer": "17"})).await;
-    let Some(Then::Transfer(target)) = &outcome.then else { panic!("{outcome:?}") };
+    let Some(Then::Transfer { target, words: None }) = &outcome.then else { panic!("{outcome:?}") };
     assert_eq!(target.number.reveal(), "+15550003333");
     assert_eq!(outcome.output, json!({"ok": true, "done": true, "transfer": "front desk"}));
     assert!(service.asked()[0].starts_with("GET /17 "));
     // Arguments of a call are checked like the model's own.
     desk.call("parcel", json!({})).await;
     let outcome = desk.call("parcel", json!({"answer": "the blue one"})).await;
-    assert_eq!(outcome.then, Some(Then::EndCall));
     let say = outcome.output["say"].as_str().unwrap();
+    assert_eq!(outcome.then, Some(Then::EndCall { words: Some(say.to_owned()) }));
     assert!(
         say.starts_with("We will call +15551230001 back: order must be a whole number"),
         "{say}"
@@ -278,22 +284,47 @@ async fn a_flow_that_puts_through_to_nobody_says_so() {
 }
 
 #[tokio::test]
-async fn a_flow_keeps_what_a_called_function_has_to_be_written_down() {
-    let flow = row(
-        1,
-        "flows",
-        "note",
-        json!({"start": "a", "nodes": {
-            "a": {"call": "take_message", "arguments": {"text": "Call {{ agent.number }}"}, "next": "b"},
-            "b": {"say": "It is noted."},
-        }}),
-        Value::Null,
-    );
-    let mut desk = Desk::new(None, vec![flow]);
+async fn a_flow_keeps_all_that_called_functions_have_to_be_written_down() {
+    let call = |text: &str, next: &str| json!({"call": "take_message", "arguments": {"text": text}, "next": next});
+    let nodes = json!({"start": "a", "nodes": {
+        "a": call("Call {{ agent.number }}", "b"),
+        "b": call("Today", "c"),
+        "c": {"say": "It is noted."},
+    }});
+    let mut desk = Desk::new(None, vec![row(1, "flows", "note", nodes, Value::Null)]);
     let outcome = desk.call("note", json!({})).await;
     assert!(outcome.ok && outcome.output["say"] == "It is noted.");
-    let Some(LogEvent::MessageTaken { text, .. }) = outcome.note else { panic!("{outcome:?}") };
-    assert_eq!(text, "Call +15559870002");
+    let noted: Vec<&str> = outcome.notes.iter().map(message).collect();
+    assert_eq!(noted, ["Call +15559870002", "Today"]);
+}
+
+#[tokio::test]
+async fn a_flow_calls_a_built_in_function_that_a_row_has_renamed() {
+    let renamed = row(1, "function", "note_it", json!({"builtin": "take_message"}), Value::Null);
+    let nodes = json!({"start": "a", "nodes": {
+        "a": {"call": "take_message", "arguments": {"text": "Today"}, "next": "b"},
+        "b": {"say": "It is noted."},
+    }});
+    let mut desk = Desk::new(None, vec![renamed, row(2, "flows", "note", nodes, Value::Null)]);
+    let outcome = desk.call("note", json!({})).await;
+    assert_eq!(outcome.notes.iter().map(message).collect::<Vec<_>>(), ["Today"]);
+}
+
+fn message(note: &LogEvent) -> &str {
+    let LogEvent::MessageTaken { text, .. } = note else { panic!("{note:?}") };
+    text
+}
+
+#[tokio::test]
+async fn what_a_flow_says_before_a_transfer_goes_with_it() {
+    let nodes = json!({"start": "a", "nodes": {
+        "a": {"say": "Hold the line.", "next": "b"},
+        "b": {"transfer": "front desk"},
+    }});
+    let mut desk = Desk::new(None, vec![row(1, "flows", "out", nodes, Value::Null)]);
+    let outcome = desk.call("out", json!({})).await;
+    let Some(Then::Transfer { words, .. }) = outcome.then else { panic!("{outcome:?}") };
+    assert_eq!(words.as_deref(), Some("Hold the line."));
 }
 
 #[tokio::test]
@@ -334,7 +365,7 @@ async fn what_the_model_is_told_is_short() {
 
 /// Begins a call of a function, and gives it up once the service has been asked.
 async fn given_up(desk: &Desk, service: &mut Service, name: &str, arguments: &str) {
-    let request = request(name, "given up", arguments);
+    let request = later(name, "given up", arguments);
     let mut working = Box::pin(carry_out(&desk.toolbox, &desk.caller, &request));
     let asked = Box::pin(service.wait_for_connections(1));
     let waiting = futures_util::future::select(&mut working, asked).await;

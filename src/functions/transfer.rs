@@ -42,7 +42,8 @@ pub(super) fn transfer_call(caller: &FunctionCaller, arguments: &Value) -> Outco
         ));
     };
     let target = TransferTarget { name: name.clone(), number: number.clone() };
-    Outcome { then: Some(Then::Transfer(target)), ..Outcome::done(json!({"target": name})) }
+    let then = Then::Transfer { target, words: None };
+    Outcome { then: Some(then), ..Outcome::done(json!({"target": name})) }
 }
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ mod tests {
             let outcome = transfer_call(&caller, &json!({"target": asked}));
             let number = "+15550003333".to_owned().into();
             let target = TransferTarget { name: "Sales".to_owned(), number };
-            assert_eq!(outcome.then, Some(Then::Transfer(target)), "{asked}");
+            assert_eq!(outcome.then, Some(Then::Transfer { target, words: None }), "{asked}");
             assert_eq!(outcome.output, json!({"ok": true, "target": "Sales"}));
         }
     }

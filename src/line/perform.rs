@@ -24,9 +24,9 @@ impl Line {
                     phone.clear();
                 }
             }
-            Action::RunFunction { run, engine_call_id, name, arguments } => {
+            Action::RunFunction { run, turn, engine_call_id, name, arguments } => {
                 info!(run = run.0, function = name, "function called");
-                let request = FunctionRequest { run, engine_call_id, name, arguments };
+                let request = FunctionRequest { run, turn, engine_call_id, name, arguments };
                 let toolbox = &self.exchange.toolbox;
                 self.functions.push(functions::run(toolbox, &self.function_caller, request));
             }

@@ -335,7 +335,7 @@ async fn nothing_is_confirmed_while_the_database_is_away() {
     let row = house.row_within(&sid, DEADLINE).await;
     let functions = row.metadata()["functions"].as_array().unwrap();
     let [booked, looked, cancelled] = &functions[..] else { panic!("{functions:?}") };
-    assert!(error(&booked["result"]).contains("Do not say that it was booked"), "{booked}");
+    assert!(error(&booked["result"]).contains("is not known"), "{booked}");
     for unknown in [looked, cancelled] {
         assert!(error(&unknown["result"]).contains("cannot be reached"), "{unknown}");
     }

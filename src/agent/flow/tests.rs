@@ -14,9 +14,10 @@ fn read(data: &Value) -> (Option<Flow>, Vec<String>) {
     (flow, faults.0.into_iter().map(|fault| fault.path).collect())
 }
 
-/// A flow on its way.
+/// A flow on its way. The caller speaks before each call of it.
 struct Walker {
     flow: Flow,
+    turn: u32,
     progress: FlowProgress,
 }
 
@@ -24,13 +25,18 @@ impl Walker {
     fn of(nodes: Value) -> Self {
         let (flow, faults) = read(&json!({"start": "a", "nodes": nodes}));
         assert_eq!(faults, [""; 0]);
-        Self { flow: flow.expect("there are no faults"), progress: FlowProgress::default() }
+        Self {
+            flow: flow.expect("there are no faults"),
+            turn: 0,
+            progress: FlowProgress::default(),
+        }
     }
 
     fn take(&mut self, arguments: Value) -> FlowStep {
         let variables = good(json!([{"name": "size", "type": "integer"}]));
         let arguments: &Map<String, Value> = arguments.as_object().expect("an object");
-        self.progress.take(&self.flow, &variables, arguments, &facts())
+        self.turn += 1;
+        self.progress.take(&self.flow, &variables, arguments, &facts(), self.turn)
     }
 
     fn called(&mut self, ok: bool, output: Value) -> FlowStep {
@@ -139,6 +145,31 @@ fn the_model_can_only_answer_the_present_question() {
     assert!(!walker.progress.has_just_ended());
     assert_eq!(walker.told(json!({})).1["ask"], "One?");
     assert!(walker.progress.values().is_empty());
+}
+
+#[test]
+fn the_model_does_not_answer_for_the_caller() {
+    let mut walker = Walker::of(json!({
+        "a": {"ask": "One?", "collect": "one", "next": "b"},
+        "b": {"ask": "Two?", "collect": "two", "next": "c"},
+        "c": {"end": "Bye."},
+    }));
+    let same_turn = |walker: &mut Walker, arguments: Value| {
+        walker.turn -= 1;
+        walker.told(arguments)
+    };
+    walker.told(json!({}));
+    for _ in 0..2 {
+        let (ok, output) = same_turn(&mut walker, json!({"answer": "x"}));
+        assert!(!ok && output["error"].as_str().unwrap().contains("wait"), "{output}");
+    }
+    assert_eq!(walker.told(json!({"answer": "y"})).1["ask"], "Two?");
+    assert!(!same_turn(&mut walker, json!({"answer": "z"})).0);
+    // What the caller was asked before may be answered after it was looked up again.
+    assert_eq!(walker.told(json!({})).1["ask"], "Two?");
+    walker.turn -= 1;
+    assert!(matches!(walker.take(json!({"answer": "z"})), FlowStep::Over { .. }));
+    assert_eq!(Value::Object(walker.progress.values().clone()), json!({"one": "y", "two": "z"}));
 }
 
 #[test]

@@ -180,13 +180,19 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// What is told when it is not known that a change was made.
+    /// What is told when a change was not made, or nothing was heard of it: then it may have been.
     pub(super) fn not_confirmed(&self, error: &StoreError, done: &str) -> Outcome {
-        warn!(%error, call = %self.deed.call_log_id, "an appointment was not {done}");
-        Outcome::refused(format!(
-            "it could not be {done}: the calendar cannot be reached. Do not say that it was \
-             {done}; offer to take a message instead"
-        ))
+        warn!(%error, call = %self.deed.call_log_id, "an appointment was not {done} for certain");
+        Outcome::refused(match error.is_away() {
+            true => format!(
+                "the calendar did not answer: whether it was {done} is not known. Say neither \
+                 that it was nor that it was not; take a message, so that somebody calls back"
+            ),
+            false => format!(
+                "it could not be {done}. Do not say that it was {done}; offer to take a message \
+                 instead"
+            ),
+        })
     }
 }
 

@@ -3,8 +3,38 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// A part of a name that says who is meant has at least as many letters: no initial, no title.
+/// A part of a name that says who is meant has at least as many letters: no initial.
 const PART_LETTERS: usize = 3;
+/// What stands before a name and says nothing of who is meant.
+const TITLES: [&str; 25] = [
+    "mr",
+    "mrs",
+    "ms",
+    "miss",
+    "mister",
+    "dr",
+    "doctor",
+    "prof",
+    "professor",
+    "sir",
+    "madam",
+    "herr",
+    "frau",
+    "monsieur",
+    "madame",
+    "mademoiselle",
+    "mme",
+    "senor",
+    "senora",
+    "senorita",
+    "signor",
+    "signora",
+    "signore",
+    "dona",
+    "mevrouw",
+];
+/// Somebody who gives more than was written down says a full name, and no list of names.
+const MORE_WORDS_MAX: usize = 2;
 
 /// How well a name that is given fits one that was written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,12 +54,17 @@ pub(super) fn fit(given: &str, written: &str) -> Fit {
         return Fit::Whole;
     }
     let parts = |words: Vec<String>| -> Vec<String> {
-        words.into_iter().filter(|word| word.chars().count() >= PART_LETTERS).collect()
+        let says = |word: &String| {
+            word.chars().count() >= PART_LETTERS && !TITLES.contains(&word.as_str())
+        };
+        words.into_iter().filter(says).collect()
     };
+    let more_words = given.len().saturating_sub(written.len());
     let (given, written) = (parts(given), parts(written));
     let is_part_of =
         |a: &[String], b: &[String]| !a.is_empty() && a.iter().all(|word| b.contains(word));
-    match is_part_of(&given, &written) || is_part_of(&written, &given) {
+    let is_written_within = more_words <= MORE_WORDS_MAX && is_part_of(&written, &given);
+    match is_part_of(&given, &written) || is_written_within {
         true => Fit::Part,
         false => Fit::Not,
     }
@@ -60,6 +95,11 @@ mod tests {
             ("Perez", "Ana Pérez", Fit::Part),
             ("Mr Perez", "Ana Pérez", Fit::Part),
             ("Ana Pérez", "ana", Fit::Part),
+            ("Ana María Pérez", "Ana", Fit::Part),
+            ("Ana Bob Carl Dora", "Ana", Fit::Not),
+            ("Señora", "Señora Pérez", Fit::Not),
+            ("Miss", "Miss Marple", Fit::Not),
+            ("Frau Pérez", "Ana Perez", Fit::Part),
             ("Bo", "Li Bo", Fit::Not),
             ("Bob Perez", "Ana Perez", Fit::Not),
             ("Anna", "Ana", Fit::Not),

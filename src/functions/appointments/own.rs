@@ -140,9 +140,9 @@ impl Wanted {
         let is_one = then.iter().all(|other| told(desk, other) == told(desk, &then[0]));
         match (then.is_empty(), other.is_empty()) {
             (true, true) => Err(Unclear::None),
-            (true, false) => Err(Unclear::OtherTimes(other)),
+            (true, false) => Err(Unclear::OtherTimes(best == Some(Fit::Whole), other)),
             (false, _) if is_one => Ok(then.swap_remove(0)),
-            (false, _) => Err(Unclear::Several(then)),
+            (false, _) => Err(Unclear::Several(best == Some(Fit::Whole), then)),
         }
     }
 
@@ -155,28 +155,32 @@ impl Wanted {
     }
 }
 
-/// Why it is not known which appointment is meant.
+/// Why it is not known which appointment is meant. True where the whole name was given: else the
+/// appointments may be of others with the same number, whose names and services are theirs.
 enum Unclear {
     /// The caller has none under the name.
     None,
     /// The caller has some, at other times than was said.
-    OtherTimes(Vec<Appointment>),
+    OtherTimes(bool, Vec<Appointment>),
     /// Several fit.
-    Several(Vec<Appointment>),
+    Several(bool, Vec<Appointment>),
 }
 
 impl Unclear {
     /// Asks, with the caller's own appointments to choose from.
     fn outcome(self, desk: &Desk<'_>) -> Outcome {
-        let (what, own) = match self {
+        let (what, is_named, own) = match self {
             Self::None => return Outcome::refused(NOT_FOUND),
-            Self::OtherTimes(own) => ("the caller has none at that time, but", own),
-            Self::Several(own) => ("the caller has several:", own),
+            Self::OtherTimes(named, own) => ("the caller has none at that time, but", named, own),
+            Self::Several(named, own) => ("the caller has several:", named, own),
         };
         let mut outcome = Outcome::refused(format!(
             "{what} these. Nothing was changed; ask which one is meant, and give its date and time"
         ));
-        let told = own.iter().take(CHOICES).map(|appointment| told(desk, appointment));
+        let told = own.iter().take(CHOICES).map(|appointment| match is_named {
+            true => told(desk, appointment),
+            false => desk.spoken(at(appointment)),
+        });
         outcome.output["appointments"] = told.collect();
         outcome
     }

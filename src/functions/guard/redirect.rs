@@ -1,7 +1,8 @@
-//! What follows a redirect? The request that a browser would make, if it takes nothing to where it
-//! was not meant to go.
+//! What follows a redirect? The same request at another place, if it takes nothing to where it was
+//! not meant to go. A deed stays one: an answer to a question is no word on whether it was done.
 
 use http::{HeaderMap, Method, StatusCode, header};
+use url::Url;
 
 use super::{Refusal, Request};
 
@@ -15,8 +16,9 @@ pub(super) fn next(
     headers: &HeaderMap,
 ) -> Result<Option<Request>, Refusal> {
     let keeps_method = match status.as_u16() {
-        301..=303 => matches!(request.method, Method::GET | Method::HEAD),
-        307 | 308 => true,
+        // Only this one says that the deed was done, and where to read of it.
+        303 => matches!(request.method, Method::GET | Method::HEAD),
+        301 | 302 | 307 | 308 => true,
         _ => return Ok(None),
     };
     let Some(location) = headers.get(header::LOCATION) else { return Ok(None) };
@@ -25,7 +27,7 @@ pub(super) fn next(
     if request.url.scheme() == "https" && url.scheme() == "http" {
         return Err(Refusal::Downgrade);
     }
-    let is_elsewhere = url.origin() != request.url.origin();
+    let is_elsewhere = !is_same_place(&request.url, &url);
     let mut next = Request { url, ..request.clone() };
     if !keeps_method {
         next.method = Method::GET;
@@ -42,6 +44,17 @@ pub(super) fn next(
         next.headers.clear();
     }
     Ok(Some(next))
+}
+
+/// Whether what was meant for one address may be sent to the other: they have one origin, or the
+/// other is the same host by `https`.
+fn is_same_place(from: &Url, to: &Url) -> bool {
+    let is_upgrade = from.scheme() == "http"
+        && to.scheme() == "https"
+        && from.host() == to.host()
+        && from.port().is_none()
+        && to.port().is_none();
+    is_upgrade || from.origin() == to.origin()
 }
 
 #[cfg(test)]
@@ -85,15 +98,33 @@ mod tests {
     }
 
     #[test]
-    fn a_deed_that_is_done_elsewhere_becomes_a_question() {
-        for status in [301, 302, 303] {
-            let next = redirected(Method::POST, HERE, status, "/done").unwrap().unwrap();
+    fn a_deed_stays_a_deed() {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            for status in [301, 302, 307, 308] {
+                let next = redirected(method.clone(), HERE, status, "/z").unwrap().unwrap();
+                assert_eq!(next.method, method, "{status}");
+                assert!(next.body.is_some() && next.headers.contains_key(header::AUTHORIZATION));
+                let refused = redirected(method.clone(), HERE, status, "https://b.example/").err();
+                assert_eq!(refused, Some(Refusal::OtherHost), "{status}");
+            }
+            let next = redirected(method, HERE, 303, "/done").unwrap().unwrap();
             assert_eq!(next.method, Method::GET);
             assert!(next.body.is_none() && !next.headers.contains_key(header::CONTENT_TYPE));
             assert!(next.headers.contains_key(header::AUTHORIZATION));
         }
         let head = redirected(Method::HEAD, HERE, 302, "/done").unwrap().unwrap();
         assert_eq!(head.method, Method::HEAD);
+    }
+
+    #[test]
+    fn a_host_that_asks_for_https_is_the_same_host() {
+        let clear = "http://a.example/x";
+        let next = redirected(Method::POST, clear, 301, "https://a.example/x").unwrap().unwrap();
+        assert!(next.body.is_some() && next.headers.contains_key(header::AUTHORIZATION));
+        for elsewhere in ["https://b.example/x", "https://a.example:8443/x"] {
+            let refused = redirected(Method::POST, clear, 301, elsewhere).err();
+            assert_eq!(refused, Some(Refusal::OtherHost), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -289,7 +289,7 @@ async fn secrets_and_deeds_stay_with_the_host_that_was_asked() {
         request.headers.insert("x-key", HeaderValue::from_static("hunter2"));
         request
     };
-    let here = Service::start(vec![redirect(302, "/here"), redirect(302, other.url("/").as_str())]);
+    let here = Service::start(vec![redirect(303, "/here"), redirect(302, other.url("/").as_str())]);
     let here = here.await;
     let guarded = client(&[&here, &other]);
     let answer = guarded.send(with_secret(post(here.url("/").as_str()))).await.unwrap();

@@ -141,17 +141,25 @@ fn answered(api: &JsonApi, secrets: &Secrets, response: Response) -> Outcome {
     if !response.status.is_success() {
         return not_done(secrets, response.status, body);
     }
-    let Some(body) = body else {
-        let what = "the service answered with a page and not with data";
-        return Outcome::refused(if api.is_idempotent() {
+    let unclear = |what: &str| {
+        Outcome::refused(if api.is_idempotent() {
             what.to_owned()
         } else {
             format!("{what}; whether it was done is not known, so do not say that it was")
-        });
+        })
     };
-    let picked = match (api.result.as_str(), body) {
-        ("", body) => body,
-        (pointer, mut body) => body.pointer_mut(pointer).map(Value::take).unwrap_or_default(),
+    let Some(mut body) = body else {
+        return unclear("the service answered with a page and not with data");
+    };
+    let picked = match body.pointer_mut(&api.result).map(Value::take) {
+        Some(picked) => picked,
+        // Nothing was answered, and nothing is wrong with that.
+        None if body.is_null() => Value::Null,
+        None => {
+            let outcome = unclear("the service answered something else than was expected");
+            let (answer, _) = shorten(secrets.hide_in(body), REASON_BYTES_MAX);
+            return with_answer(outcome, answer);
+        }
     };
     let (result, truncated) = shorten(secrets.hide_in(picked), RESULT_BYTES_MAX);
     let mut output = json!({"result": result});
@@ -162,12 +170,17 @@ fn answered(api: &JsonApi, secrets: &Secrets, response: Response) -> Outcome {
 }
 
 fn not_done(secrets: &Secrets, status: StatusCode, body: Option<Value>) -> Outcome {
-    let mut outcome = Outcome::refused(format!("the service answered {}", status.as_u16()));
+    let outcome = Outcome::refused(format!("the service answered {}", status.as_u16()));
     let reason = body.filter(|body| body.is_object() || body.is_array());
     let reason = reason.map(|reason| secrets.hide_in(reason));
-    if let Some(reason) = reason.filter(|reason| reason.to_string().len() <= REASON_BYTES_MAX) {
-        outcome.output["answer"] = reason;
+    match reason.filter(|reason| reason.to_string().len() <= REASON_BYTES_MAX) {
+        Some(reason) => with_answer(outcome, reason),
+        None => outcome,
     }
+}
+
+fn with_answer(mut outcome: Outcome, answer: Value) -> Outcome {
+    outcome.output["answer"] = answer;
     outcome
 }
 

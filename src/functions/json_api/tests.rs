@@ -25,6 +25,7 @@ fn caller() -> FunctionCaller {
 fn request() -> FunctionRequest {
     FunctionRequest {
         run: FunctionRun(1),
+        turn: 1,
         engine_call_id: "call_1".to_owned(),
         name: "look_up".to_owned(),
         arguments: String::new(),
@@ -118,7 +119,20 @@ async fn answers_of_all_kinds_are_told_as_what_they_are() {
         (reply(204, "", ""), json!({}), json!({"ok": true, "result": null})),
         (reply(200, text, " in stock \n"), json!({}), json!({"ok": true, "result": "in stock"})),
         (reply(200, text, "[1,2]"), json!({}), json!({"ok": true, "result": [1, 2]})),
-        (answer(&json!({"a": 1})), json!({"result": "/b/c"}), json!({"ok": true, "result": null})),
+        (
+            answer(&json!({"a": 1})),
+            json!({"result": "/b/c"}),
+            json!({"ok": false, "error": "the service answered something else than was expected",
+                   "answer": {"a": 1}}),
+        ),
+        (
+            answer(&json!({"a": 2})),
+            json!({"method": "POST", "result": "/b"}),
+            json!({"ok": false, "answer": {"a": 2},
+            "error": "the service answered something else than was expected; whether it was done \
+                      is not known, so do not say that it was"}),
+        ),
+        (reply(204, "", ""), json!({"result": "/b"}), json!({"ok": true, "result": null})),
         (
             html(200),
             json!({}),
