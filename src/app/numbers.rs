@@ -43,6 +43,7 @@ fn describe() {
     );
     describe_counter!("frontdesk_recalls_total", "Searches of agents' knowledge, by outcome");
     describe_histogram!("frontdesk_recall_seconds", "A search, embedding included");
+    describe_histogram!("frontdesk_search_seconds", "A search in the database, of one vector");
     describe_counter!("frontdesk_embedding_cache_hits_total", "Embeddings not asked for again");
     describe_gauge!("frontdesk_database_up", "Whether the database answers");
     describe_gauge!("frontdesk_log_spool_bytes", "Log on disk that the database has not");

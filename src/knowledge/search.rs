@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics::histogram;
 use moka::sync::Cache;
 use tracing::warn;
 use uuid::Uuid;
@@ -121,7 +122,9 @@ impl Knowledge {
     async fn look_up(&self, agent: &Agent, said: &str) -> Result<Vec<Passage>, SearchError> {
         let settings = &agent.settings.knowledge;
         let Some(embedding) = self.embedder.embed(said).await? else { return Ok(Vec::new()) };
+        let since = Stopwatch::start();
         let rows = self.store.search_passages(agent.id, &embedding, settings.matches).await?;
+        histogram!("frontdesk_search_seconds").record(since.elapsed());
         let passages = rows.unwrap_or_default().into_iter().map(|row| {
             let text = row.content.trim();
             let text = text[..text.floor_char_boundary(PASSAGE_MAX_BYTES)].to_owned();

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::answer::{apology, hang_up};
-use super::{Document, FIND_LIMIT, PLAN_LIMIT, Refused, unbroken};
+use super::{Document, FIND_LIMIT, PLAN_LIMIT, answer_once};
 use crate::aftercall::callback::{CameTo, complete_live};
 use crate::agent::Agent;
 use crate::clock;
@@ -32,12 +32,8 @@ pub(super) async fn after(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    unbroken(async move {
-        let (form, agent) = front.signed(&uri, &headers, &body).await?;
-        let Some(agent) = agent else { return Ok(front.without_agent()) };
-        let call_sid = form.call_sid()?;
-        let next = Box::pin(next(&front, &form, &agent, call_sid));
-        Ok::<Document, Refused>(front.once(&uri, &headers, call_sid, next).await)
+    answer_once(front, uri, headers, body, |front, form, agent, call_sid| {
+        Box::pin(next(front, form, agent, call_sid))
     })
     .await
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, Uri};
 use metrics::counter;
 
 use super::answer::{hang_up, sorry};
-use super::{Document, PLAN_LIMIT, Refused, unbroken};
+use super::{Document, PLAN_LIMIT, answer_once};
 use crate::aftercall::callback::CameTo;
 use crate::agent::Agent;
 use crate::clock;
@@ -24,12 +24,8 @@ pub(super) async fn dial(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    unbroken(async move {
-        let (form, agent) = front.signed(&uri, &headers, &body).await?;
-        let Some(agent) = agent else { return Ok(front.without_agent()) };
-        let call_sid = form.call_sid()?;
-        let next = Box::pin(next(&front, &form, &agent, call_sid));
-        Ok::<Document, Refused>(front.once(&uri, &headers, call_sid, next).await)
+    answer_once(front, uri, headers, body, |front, form, agent, call_sid| {
+        Box::pin(next(front, form, agent, call_sid))
     })
     .await
 }

@@ -19,8 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 use metrics::counter;
@@ -89,6 +91,30 @@ where
         Ok(answer) => answer.into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// Answers a signed webhook about a call that was announced before, where its agent is known; a
+/// repeated one as before.
+async fn answer_once<N>(
+    front: Arc<Front>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+    next: N,
+) -> Response
+where
+    N: for<'a> FnOnce(&'a Arc<Front>, &'a Form, &'a Arc<Agent>, &'a str) -> BoxFuture<'a, Document>
+        + Send
+        + 'static,
+{
+    unbroken(async move {
+        let (form, agent) = front.signed(&uri, &headers, &body).await?;
+        let Some(agent) = agent else { return Ok(front.without_agent()) };
+        let call_sid = form.call_sid()?;
+        let next = next(&front, &form, &agent, call_sid);
+        Ok::<Document, Refused>(front.once(&uri, &headers, call_sid, next).await)
+    })
+    .await
 }
 
 /// TwiML as an answer.
