@@ -15,12 +15,15 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::aftercall::reconciler::Reconciler;
+use crate::aftercall::{recordings::Recordings, retention};
 use crate::agent::prompt::{PromptError, Prompts};
+use crate::archive::{Archive, BadPlace};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
 use crate::functions::{Toolbox, guard};
 use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
+use crate::line::recorder::{Recorder, RecorderTask};
 use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
@@ -38,6 +41,8 @@ const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
 const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
 /// How long what callbacks said of calls that are out may take to be written at the end.
 const UNWRITTEN_LIMIT: Duration = Duration::from_secs(5);
+/// How long the tapes may take to be written at the end.
+const TAPES_LIMIT: Duration = Duration::from_secs(2);
 /// How long the log may take to be written at the end; what is left is in the spool.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
 
@@ -79,6 +84,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Where recordings go.
+    #[error("OBJECT_STORE_URL: {0}")]
+    ObjectStore(#[from] BadPlace),
     /// The HTTP client.
     #[error("no HTTP client can be made: {0}")]
     Http(#[from] reqwest::Error),
@@ -109,6 +117,7 @@ pub struct App {
     drain: Duration,
     unwritten: Unwritten,
     log: LogWriterTask,
+    recorder: RecorderTask,
     serving: JoinHandle<()>,
     stop_serving: oneshot::Sender<()>,
     background: Vec<JoinHandle<()>>,
@@ -133,6 +142,10 @@ impl App {
         let database = Database::open(&config).await?;
         let store = database.store.clone();
         let instance_id = Uuid::now_v7();
+        let tapes = config.data_dir.join("tapes");
+        let (recorder, recorder_task) = Recorder::start(tapes.clone())
+            .map_err(|source| StartError::Spool { path: tapes.display().to_string(), source })?;
+        let archive = Archive::open(&config.object_store)?;
         let spool = config.data_dir.join("spool");
         let (log, log_task) =
             LogWriter::start(store.clone(), spool.clone(), instance_id, database.is_up).map_err(
@@ -144,6 +157,7 @@ impl App {
             clock,
             registry: Registry::new(config.calls_max),
             log: log.clone(),
+            recorder,
             prompts: prompts(config.prompts_dir.as_deref())?,
             engines: Engines { openai: config.openai, models: config.models },
             toolbox: Arc::new(Toolbox {
@@ -164,6 +178,8 @@ impl App {
                 move |call_sid| registry.find(call_sid).is_some(),
             )),
             clock::spawn(numbers::watch_lag()),
+            clock::spawn(Recordings::new(store.clone(), archive.clone(), tapes).run()),
+            clock::spawn(retention::run(store.clone(), archive)),
         ];
         if database.notifies {
             let changes = Changes::new(&store);
@@ -196,6 +212,7 @@ impl App {
             drain: config.drain,
             unwritten,
             log: log_task,
+            recorder: recorder_task,
             serving,
             stop_serving,
             background,
@@ -226,6 +243,7 @@ impl App {
         for task in &self.background {
             task.abort();
         }
+        self.recorder.shutdown(TAPES_LIMIT).await;
         if clock::within(UNWRITTEN_LIMIT, self.unwritten.none()).await.is_none() {
             warn!("the database is away: what came of some calls is not written down");
         }

@@ -2,6 +2,7 @@
 //! the start with one line that names the variable, what was read and what is accepted.
 
 mod host_port;
+mod object_store;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use host_port::HostPort;
+pub use object_store::ObjectStore;
 
 /// Everything that `serve` can be told. Each field is one variable of the README's table.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub struct Config {
     pub private_tool_urls: Vec<HostPort>,
     /// `PROMPTS_DIR`: templates that replace the built-in ones.
     pub prompts_dir: Option<PathBuf>,
+    /// `OBJECT_STORE_URL`: where recordings go.
+    pub object_store: ObjectStore,
     /// `RUST_LOG`: what is logged.
     pub log_filter: Option<String>,
     /// `FLY_MACHINE_ID`: set by Fly; a stream that lands on another machine is sent back here.
@@ -166,6 +170,10 @@ impl Config {
     /// The first variable that cannot be used.
     pub fn read(source: Source<'_>) -> Result<Self, ConfigError> {
         let source: Source<'_> = &|name: &str| source(name).filter(|value| !value.is_empty());
+        let data_dir = PathBuf::from(source("DATA_DIR").unwrap_or_else(|| "./data".into()));
+        let aws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT"];
+        let object_store =
+            object_store::read(source, "OBJECT_STORE_URL", &aws, data_dir.join("recordings"))?;
         let port = parsed(source, "PORT", "a port from 0 to 65535", |text| text.parse().ok())?
             .unwrap_or(8080);
         Ok(Self {
@@ -181,7 +189,8 @@ impl Config {
                 })
                 .transpose()?,
             database_url: database_url(source)?,
-            data_dir: source("DATA_DIR").unwrap_or_else(|| "./data".into()).into(),
+            data_dir,
+            object_store,
             twilio: TwilioAccount {
                 account_sid: source("TWILIO_ACCOUNT_SID"),
                 auth_token: secret(source, "TWILIO_AUTH_TOKEN")?,

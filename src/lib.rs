@@ -13,7 +13,7 @@
 //! | --- | --- | --- |
 //! | open | [`private`], [`socket`], [`clock`], [`config`] | open |
 //! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
-//! | adapters | [`twilio`], [`engine`], [`store`] | pure, open |
+//! | adapters | [`twilio`], [`engine`], [`store`], [`archive`] | pure, open |
 //! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
 //! | shell | [mod@line] | deeds, adapters, pure, open |
 //! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
@@ -31,6 +31,7 @@ pub mod calendar;
 pub mod clock;
 pub mod config;
 
+pub mod archive;
 pub mod engine;
 pub mod store;
 pub mod twilio;

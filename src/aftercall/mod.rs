@@ -2,3 +2,6 @@
 
 pub mod callback;
 pub mod reconciler;
+pub mod recordings;
+pub mod retention;
+mod tape_work;

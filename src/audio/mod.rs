@@ -1,4 +1,5 @@
-//! Audio arithmetic: μ-law samples and WAV files. Pure.
+//! Telephone audio: μ-law, WAV files, and recordings of calls.
 
 pub mod mulaw;
+pub mod recording;
 pub mod wav;

@@ -10,6 +10,7 @@ use tracing::warn;
 use super::driver::Line;
 use super::leaving::{Leaving, Onward, Over, dial_limit, fallback_limit};
 use super::phone::Phone;
+use super::recorder::Taps;
 use super::registry::{AfterPlan, Command};
 use crate::call::{End, EndedBy, Event, LogEvent, Status};
 use crate::clock::{self, Stopwatch};
@@ -55,14 +56,15 @@ impl Line {
         match command {
             // The phone company is to ask what happens next.
             Command::Stream(socket) if self.leaving.is_some() => {
-                clock::spawn(Phone::new(*socket, self.notes.call_sid()).close());
+                clock::spawn(Phone::new(*socket, self.notes.call_sid(), None).close());
             }
             Command::Stream(socket) => {
                 // A second stream of one call takes the first one's place.
                 if self.phone.is_some() {
                     self.phone_gone("replaced");
                 }
-                self.phone = Some(Phone::new(*socket, self.notes.call_sid()));
+                let tap = self.taps.as_ref().map(Taps::tap);
+                self.phone = Some(Phone::new(*socket, self.notes.call_sid(), tap));
                 self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
             }
             Command::After { stream_sid, answer } => self.after(stream_sid.as_deref(), answer),

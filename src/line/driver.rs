@@ -17,6 +17,7 @@ use super::control::{LOST, STREAM_LIMIT};
 use super::leaving::{Leaving, Over};
 use super::phone::{FromPhone, Phone, pieces};
 use super::recall::Recalls;
+use super::recorder::{Taps, notice_time};
 use super::registry::{Command, Slot};
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
@@ -68,6 +69,7 @@ pub(super) struct Line {
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
+    pub(super) taps: Option<Taps>,
     pub(super) functions: FuturesUnordered<Running>,
     pub(super) recalls: Recalls,
     pub(super) function_caller: Arc<FunctionCaller>,
@@ -123,6 +125,8 @@ impl Line {
             texts: Texts::of(&opening.agent, &opening.before),
             dialogues: Dialogues::of(&opening.agent, &opening.before),
         });
+        let taps = Taps::of(&exchange, &opening.agent, opening.call_log_id, now, age);
+        let notice = notice_time(&opening.agent);
         let settings = opening.agent.settings.call_settings(has_knowledge);
         let mut line = Self {
             call: Call::resume(settings, opening.before),
@@ -132,6 +136,7 @@ impl Line {
             notes,
             engine: None,
             phone: None,
+            taps,
             functions: FuturesUnordered::new(),
             recalls: Recalls::default(),
             function_caller,
@@ -143,7 +148,7 @@ impl Line {
             sending: VecDeque::new(),
             audible: None,
             alarm: Alarm::new(),
-            stream_due: Some(now + STREAM_LIMIT),
+            stream_due: Some(now + STREAM_LIMIT + notice),
             start_due: None,
             leaving: None,
             returns: opening.returns,

@@ -13,6 +13,7 @@ mod perform;
 mod phone;
 mod recall;
 pub mod record;
+pub mod recorder;
 pub mod registry;
 mod replay;
 pub mod spool;
@@ -37,6 +38,7 @@ use crate::functions::{self, Toolbox};
 use crate::private::Private;
 use crate::socket::small_buffers;
 use driver::{Line, Opening};
+use recorder::Recorder;
 use registry::Registry;
 use writer::LogWriter;
 
@@ -49,6 +51,8 @@ pub struct Exchange {
     pub registry: Arc<Registry>,
     /// Where everything is written down.
     pub log: LogWriter,
+    /// Where the tapes of recorded calls are written.
+    pub recorder: Recorder,
     /// What agents are told.
     pub prompts: Prompts,
     /// How engines are reached.

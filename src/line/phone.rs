@@ -7,6 +7,7 @@ use bytes::Bytes;
 use metrics::counter;
 use tokio::net::TcpStream;
 
+use super::recorder::Tap;
 use crate::call::{Event, Mark};
 use crate::socket::{Received, ServerSocket, Socket};
 use crate::twilio::media::{self, Inbound};
@@ -28,6 +29,8 @@ pub(super) struct Phone {
     call_sid: String,
     stream_sid: Option<String>,
     malformed: u32,
+    /// Listens where the call is recorded.
+    tap: Option<Box<Tap>>,
 }
 
 /// What came from the phone.
@@ -43,13 +46,14 @@ pub(super) enum FromPhone {
 }
 
 impl Phone {
-    /// Takes a fresh media WebSocket of the call `call_sid`.
-    pub(super) fn new(socket: ServerSocket, call_sid: &str) -> Self {
+    /// Takes a fresh media WebSocket of the call `call_sid`, on which `tap` listens.
+    pub(super) fn new(socket: ServerSocket, call_sid: &str, tap: Option<Tap>) -> Self {
         Self {
             socket: Socket::new(socket),
             call_sid: call_sid.to_owned(),
             stream_sid: None,
             malformed: 0,
+            tap: tap.map(Box::new),
         }
     }
 
@@ -119,12 +123,19 @@ impl Phone {
                 self.malformed()
             }
             Inbound::Media(media) => {
+                if let Some(tap) = &mut self.tap {
+                    tap.caller(media.timestamp_ms, &media.payload);
+                }
                 hear(&media.payload);
                 None
             }
             Inbound::Start(start) => self.start(start),
             Inbound::Mark { name } => {
-                name.parse::<Mark>().ok().map(|mark| FromPhone::Event(Event::MarkReturned(mark)))
+                let mark = name.parse::<Mark>().ok()?;
+                if let Some(tap) = &mut self.tap {
+                    tap.mark_returned(mark);
+                }
+                Some(FromPhone::Event(Event::MarkReturned(mark)))
             }
             Inbound::Dtmf { digit } => Some(FromPhone::Event(Event::KeyPressed(digit))),
             Inbound::Stop { .. } => Some(FromPhone::Stopped),
@@ -142,6 +153,9 @@ impl Phone {
         if !start.format.is_mulaw_8k() {
             return Some(FromPhone::Gone("audio is not μ-law at 8 kHz"));
         }
+        if let Some(tap) = &mut self.tap {
+            tap.started();
+        }
         self.stream_sid = Some(start.stream_sid.clone());
         Some(FromPhone::Started(start.stream_sid))
     }
@@ -157,6 +171,9 @@ impl Phone {
     pub(super) fn play(&mut self, payload: &str) {
         if let Some(stream_sid) = &self.stream_sid {
             self.socket.send(media::media(stream_sid, payload));
+            if let Some(tap) = &mut self.tap {
+                tap.agent(payload);
+            }
         }
     }
 
@@ -164,6 +181,9 @@ impl Phone {
     pub(super) fn mark(&mut self, mark: Mark) {
         if let Some(stream_sid) = &self.stream_sid {
             self.socket.send(media::mark(stream_sid, &mark.to_string()));
+            if let Some(tap) = &mut self.tap {
+                tap.mark_placed(mark);
+            }
         }
     }
 
@@ -171,11 +191,16 @@ impl Phone {
     pub(super) fn clear(&mut self) {
         if let Some(stream_sid) = &self.stream_sid {
             self.socket.overtake(media::clear(stream_sid));
+            if let Some(tap) = &mut self.tap {
+                tap.cleared();
+            }
         }
     }
 
     /// Closes the stream: the call goes on with what `/twilio/after` answers.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(mut self) {
+        // What is said while it closes is said to nobody.
+        self.tap = None;
         self.socket.close(Duration::from_secs(2)).await;
     }
 }

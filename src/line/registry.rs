@@ -79,6 +79,8 @@ pub struct CallHandle {
     pub agent: Arc<Agent>,
     /// The task's ear.
     pub commands: mpsc::Sender<Command>,
+    /// Whether a media stream has come: what is spoken before it has been.
+    pub has_streamed: bool,
     /// Whether the call has its row; closed when it was not taken after all.
     has_row: watch::Receiver<bool>,
 }
@@ -224,7 +226,7 @@ impl Registry {
         let is_same = |entry: &&Entry| entry.handle.agent.id == agent.id;
         let calls_before = calls.values().filter(is_same).count();
         let entry = Entry {
-            handle: CallHandle { call_log_id, agent, commands, has_row },
+            handle: CallHandle { call_log_id, agent, commands, has_streamed: false, has_row },
             has_row: row,
             nonce: Some(nonce.to_owned()),
             is_row_in_database: false,
@@ -271,7 +273,10 @@ impl Registry {
         match self.lock().get_mut(call_sid) {
             None => Claim::Elsewhere,
             Some(entry) => match entry.nonce.take_if(|present| present == nonce) {
-                Some(_) => Claim::Here(entry.handle.clone(), RowKnown(entry.is_row_in_database)),
+                Some(_) => {
+                    entry.handle.has_streamed = true;
+                    Claim::Here(entry.handle.clone(), RowKnown(entry.is_row_in_database))
+                }
                 None => Claim::Spent,
             },
         }

@@ -374,7 +374,7 @@ impl Store {
                 call_end = timestamptz 'epoch' + $2::bigint * interval '1 microsecond',
                 duration = $3::bigint * interval '1 millisecond', status = $4, transcript = $5,
                 metadata = case when jsonb_typeof(metadata) = 'object' then metadata
-                    else '{}' end || $6,
+                    else '{}' end || ($6::jsonb - 'recording'),
                 stream_nonce = null, holds_line = false,
                 out_until = case when not $10 then out_until end
             where call_sid = $1

@@ -17,6 +17,8 @@ mod instances;
 pub mod migrate;
 mod outings;
 mod passages;
+mod recordings;
+mod retention;
 pub mod sample;
 mod shown;
 
@@ -32,6 +34,8 @@ pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat};
 pub use outings::Outing;
 pub use passages::PassageRow;
+pub use recordings::TapedCall;
+pub use retention::{OldRecording, RetainingAgent};
 pub use shown::AppointmentRow;
 
 use std::borrow::Cow;

@@ -171,6 +171,11 @@ impl House {
         start(&values, self.clock).await
     }
 
+    /// The server's `DATA_DIR`.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self._data.path()
+    }
+
     /// Runs one statement.
     pub(crate) async fn sql(&self, sql: &str) {
         sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();

@@ -19,6 +19,7 @@ mod moving;
 mod privacy;
 #[path = "../log/proxy.rs"]
 mod proxy;
+mod recording;
 mod refusals;
 mod stream;
 mod survival;

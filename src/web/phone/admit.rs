@@ -83,7 +83,7 @@ impl Front {
                     return Some(hang_up());
                 }
                 self.renew(call_sid, &new.nonce).await;
-                Some(self.to_agent(&handle.agent, call_sid, &new.nonce))
+                Some(self.to_agent(&handle.agent, call_sid, &new.nonce, !handle.has_streamed))
             }
             Begin::Ended => Some(hang_up()),
             Begin::Full => {
@@ -124,7 +124,8 @@ impl Front {
                 }
             }
         }
-        let document = self.to_agent(&agent, &opening.call_sid, &new.nonce);
+        let is_first = !opening.before.has_opened();
+        let document = self.to_agent(&agent, &opening.call_sid, &new.nonce, is_first);
         let registry = &self.exchange.registry;
         registry.has_row(&opening.call_sid, opening.call_log_id, is_in_database);
         self.exchange.start(opening);
@@ -148,7 +149,8 @@ impl Front {
         let nonce = nonce();
         self.exchange.registry.renew(call_sid, &nonce);
         self.renew(call_sid, &nonce).await;
-        self.to_agent(agent, call_sid, &nonce)
+        // What comes before the stream was said before the first one.
+        self.to_agent(agent, call_sid, &nonce, false)
     }
 
     /// A call that another process had, or none, goes on here, with an engine dialled anew, if

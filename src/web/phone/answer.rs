@@ -9,6 +9,7 @@ use crate::agent::Agent;
 use crate::agent::settings::{AgentSettings, Fallback};
 use crate::clock;
 use crate::line::leaving::{MESSAGE_LIMIT, TALK_LIMIT};
+use crate::line::recorder::notice_time;
 use crate::private::Private;
 use crate::twilio::form::{Form, normalise_e164};
 use crate::twilio::token::{self, StreamClaims};
@@ -32,20 +33,34 @@ pub(super) fn nonce() -> String {
 }
 
 impl Front {
-    /// The call goes to the agent: a media stream, admitted by a token with this nonce.
-    pub(super) fn to_agent(&self, agent: &Agent, call_sid: &str, nonce: &str) -> Document {
+    /// The call goes to the agent: a media stream, admitted by a token with this nonce. A caller who
+    /// `is_new` to it is told first that the call is recorded, if it is; as it stands, which a
+    /// speech model would not say.
+    pub(super) fn to_agent(
+        &self,
+        agent: &Agent,
+        call_sid: &str,
+        nonce: &str,
+        is_new: bool,
+    ) -> Document {
+        let settings = &agent.settings;
+        let notice = Some(&settings.recording).filter(|recording| recording.enabled && is_new);
         let claims = StreamClaims {
             agent_id: agent.id,
             call_sid: call_sid.to_owned(),
             instance: self.exchange.instance_id,
             machine: self.fly_machine_id.clone(),
-            expires_unix_s: (clock::unix_now() + TOKEN_LIFE).as_secs(),
+            expires_unix_s: (clock::unix_now() + TOKEN_LIFE + notice_time(agent)).as_secs(),
             nonce: nonce.to_owned(),
         };
         let auth_token = self.auth_token(Some(agent)).unwrap_or_default();
         let path = format!("/twilio/stream/{}", token::mint(auth_token, &claims));
+        let twiml = match notice {
+            Some(recording) => Twiml::new().say(&recording.notice, Some(&settings.language)),
+            None => Twiml::new(),
+        };
         Document(
-            Twiml::new()
+            twiml
                 .connect_stream(&ConnectStream {
                     stream_url: &self.public_url.join_websocket(&path),
                     action_url: &self.public_url.join("/twilio/after"),

@@ -89,7 +89,7 @@ impl Front {
         let claimed =
             async { matches!(clock::within(FIND_LIMIT, counted).await, Some(Ok(Some(_)))) };
         self.take_over(agent, call_sid, &nonce, true, claimed).await?;
-        Some(self.to_agent(agent, call_sid, &nonce))
+        Some(self.to_agent(agent, call_sid, &nonce, false))
     }
 
     /// A call that no task has goes to its agent's fallback because of `why`: its row says so.

@@ -1,0 +1,183 @@
+//! Where recordings are kept: a folder, or a bucket of S3 or of what speaks its protocol.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::prefix::PrefixStore;
+use object_store::{Attribute, Attributes, ObjectStoreExt, RetryConfig};
+use secrecy::ExposeSecret;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use crate::clock;
+use crate::config::ObjectStore as Place;
+
+/// The content type of a recording.
+const CONTENT_TYPE: &str = "audio/ogg; codecs=opus";
+/// How long one attempt to store a file may take: 60 MB, the longest call there is, at 2 Mbit/s.
+const PUT_LIMIT: Duration = Duration::from_secs(300);
+/// How long one attempt to remove a file may take.
+const REMOVE_LIMIT: Duration = Duration::from_secs(30);
+/// What is sent in one piece; a longer file goes in several. S3 takes no less than 5 MiB.
+const PIECE_BYTES: usize = 5 << 20;
+
+/// Why something was not stored or removed. Says nothing of what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file could not be read.
+    #[error("the file cannot be read: {}", .0.kind())]
+    File(#[from] io::Error),
+    /// The store did not answer in time.
+    #[error("the object store does not answer")]
+    Slow,
+    /// The store refused, or cannot be reached.
+    #[error("the object store: {0}")]
+    Store(&'static str),
+}
+
+/// A place that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadPlace {
+    /// The folder.
+    #[error("the folder {path} cannot be written: {source}")]
+    Folder {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bucket. The error names what is missing and repeats no secret.
+    #[error("the bucket cannot be used with the AWS_ variables that are set: {0}")]
+    Bucket(&'static str),
+}
+
+/// Where recordings are kept.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    store: Arc<dyn object_store::ObjectStore>,
+    /// What is told of each object; a folder cannot be told anything.
+    attributes: Attributes,
+}
+
+impl Archive {
+    /// Opens the place; a folder is made if it is not there. A bucket is not asked anything yet.
+    ///
+    /// # Errors
+    /// [`BadPlace`].
+    pub fn open(place: &Place) -> Result<Self, BadPlace> {
+        match place {
+            Place::Folder(path) => {
+                let refused =
+                    |source| BadPlace::Folder { path: path.display().to_string(), source };
+                std::fs::create_dir_all(path).map_err(refused)?;
+                let store = LocalFileSystem::new_with_prefix(path)
+                    .map_err(|error| refused(io::Error::other(class(&error))))?;
+                Ok(Self { store: Arc::new(store), attributes: Attributes::new() })
+            }
+            Place::S3 { bucket, prefix, access } => {
+                let mut builder = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    // What fails is tried again later, with a fresh connection.
+                    .with_retry(RetryConfig { max_retries: 1, ..RetryConfig::default() });
+                for (name, value) in access {
+                    let key = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>();
+                    let value = value.expose_secret();
+                    // Who writes http:// means it.
+                    if *name == "AWS_ENDPOINT" && value.starts_with("http://") {
+                        builder = builder.with_allow_http(true);
+                    }
+                    builder = builder.with_config(key.map_err(|_| BadPlace::Bucket(name))?, value);
+                }
+                let store = builder.build().map_err(|error| BadPlace::Bucket(class(&error)))?;
+                let mut attributes = Attributes::new();
+                attributes.insert(Attribute::ContentType, CONTENT_TYPE.into());
+                let store = PrefixStore::new(store, prefix.as_str());
+                Ok(Self { store: Arc::new(store), attributes })
+            }
+        }
+    }
+
+    /// Stores a file under `name`, in the place of what was there.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing of it can be seen under the name then.
+    pub async fn put(&self, name: &str, file: &Path) -> Result<(), ArchiveError> {
+        let putting = async {
+            let mut file = File::open(file).await?;
+            let key = Key::from(name);
+            let mut object = BufWriter::with_capacity(Arc::clone(&self.store), key, PIECE_BYTES)
+                .with_attributes(self.attributes.clone());
+            match tokio::io::copy(&mut file, &mut object).await {
+                Ok(_) => object.shutdown().await.map_err(stored),
+                Err(error) => {
+                    // What was sent of it is thrown away, if that can be.
+                    let _ = object.abort().await;
+                    Err(stored(error))
+                }
+            }
+        };
+        clock::within(PUT_LIMIT, putting).await.unwrap_or(Err(ArchiveError::Slow))
+    }
+
+    /// Removes what is under `name`, if there is anything.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn remove(&self, name: &str) -> Result<(), ArchiveError> {
+        let key = Key::from(name);
+        match clock::within(REMOVE_LIMIT, self.store.delete(&key)).await {
+            Some(Ok(()) | Err(object_store::Error::NotFound { .. })) => Ok(()),
+            Some(Err(error)) => Err(ArchiveError::Store(class(&error))),
+            None => Err(ArchiveError::Slow),
+        }
+    }
+
+    /// What is under `name`; for tests and for joining two parts of one call.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn get(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
+        let getting = async {
+            let object = self.store.get(&Key::from(name)).await?;
+            object.bytes().await
+        };
+        match clock::within(PUT_LIMIT, getting).await {
+            Some(Ok(bytes)) => Ok(bytes.into()),
+            Some(Err(error)) => Err(ArchiveError::Store(class(&error))),
+            None => Err(ArchiveError::Slow),
+        }
+    }
+}
+
+/// The store's error that an I/O error holds.
+fn stored(error: io::Error) -> ArchiveError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<object_store::Error>()) {
+        Some(inner) => ArchiveError::Store(class(inner)),
+        None => ArchiveError::File(error),
+    }
+}
+
+/// An error's class, which repeats neither what was sent nor with what.
+fn class(error: &object_store::Error) -> &'static str {
+    match error {
+        object_store::Error::NotFound { .. } => "not found: is the bucket there?",
+        object_store::Error::PermissionDenied { .. } => "permission denied",
+        object_store::Error::Unauthenticated { .. } => "the credentials are refused",
+        object_store::Error::InvalidPath { .. } => "the name is refused",
+        object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. } => {
+            "not supported"
+        }
+        object_store::Error::UnknownConfigurationKey { .. } => "an unknown variable",
+        _ => "it cannot be reached, or it failed",
+    }
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

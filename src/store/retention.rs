@@ -1,0 +1,163 @@
+//! What is kept of old calls, and for how long.
+//!
+//! Each statement does a bounded number of rows and finds no row that it did before, so any number
+//! of instances may run it at any time.
+
+use serde_json::Value;
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::{Result, Store, lenient_json};
+use crate::private::Private;
+
+/// An agent that may keep things for a limited time.
+#[derive(Debug, Clone)]
+pub struct RetainingAgent {
+    /// `voice_agents.id`.
+    pub id: Uuid,
+    /// `private_settings`.
+    pub settings: Private<Value>,
+}
+
+/// A recording that is to be removed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OldRecording {
+    /// `call_logs.id`.
+    pub call_log_id: Uuid,
+    /// `metadata.recording`.
+    pub recording: Value,
+}
+
+impl Store {
+    /// Up to `limit` agents behind `after` whose settings say anything of retention, by their ids.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn retaining_agents(&self, after: Uuid, limit: i64) -> Result<Vec<RetainingAgent>> {
+        let rows = sqlx::query(
+            "select id, private_settings::text as settings from voice_agents
+            where id > $1 and private_settings::text like '%retention%' order by id limit $2",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let settings = lenient_json(row.try_get("settings")?).unwrap_or_default();
+                Ok(RetainingAgent { id: row.try_get("id")?, settings: settings.into() })
+            })
+            .collect()
+    }
+
+    /// Up to `limit` recordings of an agent's calls that began more than `days` ago.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn old_recordings(
+        &self,
+        agent_id: Uuid,
+        days: u32,
+        limit: i64,
+    ) -> Result<Vec<OldRecording>> {
+        let rows = sqlx::query(
+            "select id, (metadata->'recording')::text as recording from call_logs
+            where voice_agent_id = $1 and call_end is not null
+                and call_start < now() - $2::bigint * interval '1 day'
+                and metadata->'recording'->>'path' is not null
+            order by call_start limit $3",
+        )
+        .bind(agent_id)
+        .bind(i64::from(days))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let recording = lenient_json(row.try_get("recording")?).unwrap_or_default();
+                Ok(OldRecording { call_log_id: row.try_get("id")?, recording })
+            })
+            .collect()
+    }
+
+    /// Writes that a recording was removed, if its row still says that it is there.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn recording_removed(&self, old: &OldRecording) -> Result<bool> {
+        let done = sqlx::query(
+            "update call_logs set metadata = metadata || jsonb_build_object('recording', null,
+                'removed', coalesce(metadata->'removed', '{}')
+                    || jsonb_build_object('recording', to_jsonb(now())))
+            where id = $1 and metadata->'recording' = $2::jsonb",
+        )
+        .bind(old.call_log_id)
+        .bind(&old.recording)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Removes the words of up to `limit` of an agent's calls that began more than `days` ago, and
+    /// gives how many those were. What stays is what happened when: lists of what is kept, so that
+    /// what is not known here goes.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn remove_transcripts(&self, agent_id: Uuid, days: u32, limit: i64) -> Result<u64> {
+        let done = sqlx::query(
+            "with old as (
+                select id, case when jsonb_typeof(metadata) = 'object' then metadata
+                    else '{}' end as m
+                from call_logs
+                where voice_agent_id = $1 and call_end is not null
+                    and call_start < now() - $2::bigint * interval '1 day'
+                    and metadata->'removed'->>'transcript' is null
+                order by call_start limit $3
+                for update skip locked
+            ), kept as (
+                select id, coalesce((select jsonb_object_agg(key, value) from jsonb_each(m)
+                        where key in ('call_sid', 'stream_sids', 'engine', 'model', 'ended_by',
+                            'usage', 'recording', 'removed', 'fallback_reason', 'voicemail')), '{}')
+                    || jsonb_build_object(
+                        'turns', (select coalesce(jsonb_agg(jsonb_build_object(
+                                'n', e->'n', 'started_ms', e->'started_ms',
+                                'interrupted', e->'interrupted', 'chunks', e->'chunks',
+                                'functions', e->'functions', 'retrieval', e->'retrieval',
+                                'latency_ms', e->'latency_ms') order by place), '[]')
+                            from jsonb_array_elements(case jsonb_typeof(m->'turns')
+                                when 'array' then m->'turns' else '[]' end)
+                                with ordinality as a (e, place)),
+                        'prompts', (select coalesce(jsonb_agg(jsonb_build_object(
+                                'purpose', e->'purpose', 'started_ms', e->'started_ms',
+                                'interrupted', e->'interrupted') order by place), '[]')
+                            from jsonb_array_elements(case jsonb_typeof(m->'prompts')
+                                when 'array' then m->'prompts' else '[]' end)
+                                with ordinality as a (e, place)),
+                        'functions', (select coalesce(jsonb_agg(jsonb_build_object(
+                                'id', e->'id', 'name', e->'name', 'ok', e->'ok',
+                                'ms', e->'ms') order by place), '[]')
+                            from jsonb_array_elements(case jsonb_typeof(m->'functions')
+                                when 'array' then m->'functions' else '[]' end)
+                                with ordinality as a (e, place)),
+                        'gaps', '[]'::jsonb, 'messages', '[]'::jsonb,
+                        'removed', coalesce(m->'removed', '{}')
+                            || jsonb_build_object('transcript', to_jsonb(now()))) as m
+                from old
+            ), wordless as (
+                delete from call_events e using old where e.call_log_id = old.id
+                    and e.kind not in ('line_opened', 'line_lost', 'engine_ready', 'engine_lost',
+                        'reply_requested', 'first_audio', 'grounded', 'transfer_ended',
+                        'tokens_used', 'moved_to_fallback', 'ended')
+            )
+            update call_logs l set transcript = null, summary = null, metadata = kept.m
+            from kept where l.id = kept.id",
+        )
+        .bind(agent_id)
+        .bind(i64::from(days))
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
