@@ -15,6 +15,9 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::aftercall::reconciler::Reconciler;
+use crate::aftercall::summary::Summaries;
+use crate::aftercall::webhook::Webhooks;
+use crate::aftercall::{AT_ONCE, AT_ONCE_GENTLE, Aftercall, Parts};
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, PublicUrl};
@@ -109,6 +112,7 @@ pub struct App {
     drain: Duration,
     unwritten: Unwritten,
     log: LogWriterTask,
+    aftercall: Aftercall,
     serving: JoinHandle<()>,
     stop_serving: oneshot::Sender<()>,
     background: Vec<JoinHandle<()>>,
@@ -140,11 +144,25 @@ impl App {
             )?;
         let knowledge =
             Arc::new(Knowledge::new(store.clone(), &config.openai, &config.models.embedding)?);
+        let prompts = Arc::new(prompts(config.prompts_dir.as_deref())?);
+        let aftercall = Aftercall::start(Parts {
+            store: store.clone(),
+            instance_id,
+            summaries: Summaries::new(
+                store.clone(),
+                Arc::clone(&prompts),
+                &config.openai,
+                &config.models.chat,
+            )?,
+            webhooks: Webhooks::new(store.clone(), config.private_tool_urls.clone())?,
+            completed: log.completed(),
+            at_once: if database.notifies { AT_ONCE } else { AT_ONCE_GENTLE },
+        });
         let exchange = Arc::new(Exchange {
             clock,
             registry: Registry::new(config.calls_max),
             log: log.clone(),
-            prompts: prompts(config.prompts_dir.as_deref())?,
+            prompts,
             engines: Engines { openai: config.openai, models: config.models },
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
@@ -196,6 +214,7 @@ impl App {
             drain: config.drain,
             unwritten,
             log: log_task,
+            aftercall,
             serving,
             stop_serving,
             background,
@@ -232,6 +251,7 @@ impl App {
         if !self.log.shutdown(LOG_LIMIT).await {
             warn!("the database is away: the rest of the log is in the spool");
         }
+        self.aftercall.stop().await;
         // A process that ends has no calls left for others to look after.
         let ours = [self.exchange.instance_id];
         let gone = self.store.remove_instances(&ours);

@@ -50,7 +50,7 @@ pub struct Exchange {
     /// Where everything is written down.
     pub log: LogWriter,
     /// What agents are told.
-    pub prompts: Prompts,
+    pub prompts: Arc<Prompts>,
     /// How engines are reached.
     pub engines: Engines,
     /// What functions work with.
