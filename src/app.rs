@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 use crate::aftercall::reconciler::Reconciler;
 use crate::aftercall::{recordings::Recordings, retention};
+use crate::aftercall::summary::Summaries;
+use crate::aftercall::webhook::Webhooks;
+use crate::aftercall::{AT_ONCE, AT_ONCE_GENTLE, Aftercall, Parts};
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::archive::{Archive, BadPlace};
 use crate::clock::{self, Clock};
@@ -118,6 +121,7 @@ pub struct App {
     unwritten: Unwritten,
     log: LogWriterTask,
     recorder: RecorderTask,
+    aftercall: Aftercall,
     serving: JoinHandle<()>,
     stop_serving: oneshot::Sender<()>,
     background: Vec<JoinHandle<()>>,
@@ -153,12 +157,26 @@ impl App {
             )?;
         let knowledge =
             Arc::new(Knowledge::new(store.clone(), &config.openai, &config.models.embedding)?);
+        let prompts = Arc::new(prompts(config.prompts_dir.as_deref())?);
+        let aftercall = Aftercall::start(Parts {
+            store: store.clone(),
+            instance_id,
+            summaries: Summaries::new(
+                store.clone(),
+                Arc::clone(&prompts),
+                &config.openai,
+                &config.models.chat,
+            )?,
+            webhooks: Webhooks::new(store.clone(), config.private_tool_urls.clone())?,
+            completed: log.completed(),
+            at_once: if database.notifies { AT_ONCE } else { AT_ONCE_GENTLE },
+        });
         let exchange = Arc::new(Exchange {
             clock,
             registry: Registry::new(config.calls_max),
             log: log.clone(),
             recorder,
-            prompts: prompts(config.prompts_dir.as_deref())?,
+            prompts,
             engines: Engines { openai: config.openai, models: config.models },
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
@@ -213,6 +231,7 @@ impl App {
             unwritten,
             log: log_task,
             recorder: recorder_task,
+            aftercall,
             serving,
             stop_serving,
             background,
@@ -250,6 +269,7 @@ impl App {
         if !self.log.shutdown(LOG_LIMIT).await {
             warn!("the database is away: the rest of the log is in the spool");
         }
+        self.aftercall.stop().await;
         // A process that ends has no calls left for others to look after.
         let ours = [self.exchange.instance_id];
         let gone = self.store.remove_instances(&ours);

@@ -1,7 +1,90 @@
 //! Work after the call.
+//!
+//! What may take long, or needs somebody else's service, is a row of `aftercall_jobs`, which the
+//! completion of a call makes in its own transaction. Every process works on them: [`lane`] claims
+//! what is due, [`summary`] and [`webhook`] do it.
 
 pub mod callback;
+pub mod lane;
 pub mod reconciler;
 pub mod recordings;
 pub mod retention;
+pub mod summary;
 mod tape_work;
+pub mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::store::Store;
+use lane::Lane;
+use summary::Summaries;
+use webhook::Webhooks;
+
+/// Jobs of a kind that a process works on at once. They wait for others nearly all the time: a
+/// summary takes some seconds, so that these are about 300 a minute.
+pub const AT_ONCE: usize = 16;
+/// The same where there is one connection to the database, which calls need more.
+pub const AT_ONCE_GENTLE: usize = 2;
+/// How long giving back what was claimed may take at the end.
+const GIVE_BACK_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the work after calls is done with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// This process, which claims jobs.
+    pub instance_id: Uuid,
+    /// Sums calls up.
+    pub summaries: Summaries,
+    /// Tells owners.
+    pub webhooks: Webhooks,
+    /// Rung when a call of this process was completed.
+    pub completed: Arc<Notify>,
+    /// Jobs of a kind at once.
+    pub at_once: usize,
+}
+
+/// The work after calls, while the process runs. Dropped, it stops where it is, as if the process
+/// were killed.
+#[derive(Debug)]
+pub struct Aftercall {
+    store: Store,
+    instance_id: Uuid,
+    lanes: Vec<lane::Task>,
+}
+
+impl Aftercall {
+    /// Begins.
+    pub fn start(parts: Parts) -> Self {
+        let Parts { store, instance_id, summaries, webhooks, completed, at_once } = parts;
+        let summed_up = Arc::new(Notify::new());
+        let lane = |wake: &Arc<Notify>, then: &Arc<Notify>| Lane {
+            store: store.clone(),
+            worker: instance_id,
+            at_once,
+            wake: Arc::clone(wake),
+            then: Arc::clone(then),
+        };
+        let lanes = vec![
+            lane::Task::start(lane(&completed, &summed_up).run(Arc::new(summaries))),
+            lane::Task::start(lane(&summed_up, &Arc::new(Notify::new())).run(Arc::new(webhooks))),
+        ];
+        Self { store, instance_id, lanes }
+    }
+
+    /// Stops, and gives what was begun to other processes.
+    pub async fn stop(self) {
+        drop(self.lanes);
+        let given_back = self.store.give_back_jobs(self.instance_id);
+        if !matches!(clock::within(GIVE_BACK_LIMIT, given_back).await, Some(Ok(_))) {
+            warn!("work after calls is free for others only when its leases are over");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use jiff::Zoned;
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 
-use self::values::{agent_values, passage_values, system_values};
+use self::values::{agent_values, passage_values, summary_values, system_values};
 use super::function::Builtin;
 use super::history::{History, PastCall};
 use super::{Agent, AgentSource};
@@ -17,7 +17,7 @@ use crate::call::{GoodbyeReason, Passage, Purpose};
 use crate::private::Private;
 
 /// The templates by file name, with what they say unless they are replaced.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 11] = [
     ("system.md", include_str!("../../prompts/system.md")),
     ("greeting.md", include_str!("../../prompts/greeting.md")),
     ("reprompt.md", include_str!("../../prompts/reprompt.md")),
@@ -28,6 +28,7 @@ const BUILT_IN: [(&str, &str); 10] = [
     ("handover.md", include_str!("../../prompts/handover.md")),
     ("handover_failed.md", include_str!("../../prompts/handover_failed.md")),
     ("context.md", include_str!("../../prompts/context.md")),
+    ("summary.md", include_str!("../../prompts/summary.md")),
 ];
 
 /// All templates, parsed.
@@ -161,6 +162,14 @@ impl Prompts {
         self.render("context.md", passage_values(passages)).map(Some)
     }
 
+    /// The instructions of whoever sums up a call to `agent` that began then.
+    ///
+    /// # Errors
+    /// If a replaced template fails on this agent although it did not on the sample.
+    pub fn render_summary(&self, agent: &Agent, began: &Zoned) -> Result<String, PromptError> {
+        self.render("summary.md", summary_values(agent, began))
+    }
+
     fn render(&self, name: &str, context: Value) -> Result<String, PromptError> {
         let template =
             self.environment.get_template(name).map_err(|source| broken(name, source))?;
@@ -193,5 +202,6 @@ fn sample_values() -> Value {
     };
     let passage = Passage { id: 1, similarity: 1.0, text: "We are open.".to_owned() };
     let reply = context! { times => 1, reason => "done", target => "sales", words => "Bye." };
-    context! { ..reply, ..passage_values(&[passage]), ..system_values(&briefing) }
+    let summary = summary_values(briefing.agent, briefing.now);
+    context! { ..reply, ..passage_values(&[passage]), ..system_values(&briefing), ..summary }
 }

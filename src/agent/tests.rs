@@ -301,6 +301,13 @@ fn passages_are_numbered_references_that_cannot_leave_their_block() {
 }
 
 #[test]
+fn whoever_sums_up_knows_the_business_and_the_days() {
+    let agent = Agent::new(sample());
+    let began: Zoned = "2026-11-24T19:30:00Z[UTC]".parse().unwrap();
+    insta::assert_snapshot!("summary", Prompts::built_in().render_summary(&agent, &began).unwrap());
+}
+
+#[test]
 fn templates_are_replaced_by_file_name_and_tried_at_once() {
     let with =
         |name: &str, text: &str| Prompts::with(&BTreeMap::from([(name.into(), text.into())]));

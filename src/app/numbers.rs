@@ -12,12 +12,18 @@ use crate::clock::{self, Stopwatch};
 const BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+/// Work after calls takes seconds, and hours where a service is down.
+const LAG: &str = "frontdesk_aftercall_lag_seconds";
+const LAG_BUCKETS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0];
+
 /// Collects numbers from now on; `None` if somebody else already does.
 pub(super) fn install() -> Option<PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
             let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Full(LAG.into()), &LAG_BUCKETS)
+                .ok()?
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
                 .ok()?
                 .build_recorder();
@@ -45,6 +51,13 @@ fn describe() {
     describe_histogram!("frontdesk_recall_seconds", "A search, embedding included");
     describe_histogram!("frontdesk_search_seconds", "A search in the database, of one vector");
     describe_counter!("frontdesk_embedding_cache_hits_total", "Embeddings not asked for again");
+    describe_counter!("frontdesk_aftercall_jobs_total", "Attempts at work after calls, by outcome");
+    describe_histogram!(LAG, "A call's completion to the work done");
+    describe_counter!(
+        "frontdesk_aftercall_unbacked_claims_total",
+        "Statements of agents that no function backs"
+    );
+    describe_counter!("frontdesk_aftercall_deliveries_total", "Owners told, by outcome");
     describe_gauge!("frontdesk_database_up", "Whether the database answers");
     describe_gauge!("frontdesk_log_spool_bytes", "Log on disk that the database has not");
     describe_gauge!("frontdesk_event_loop_lag_seconds", "How late a timer of one second was");

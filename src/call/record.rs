@@ -269,7 +269,7 @@ impl CallRecord {
             let wordless = said.heard_ms > 0 && said.generated.trim().is_empty();
             let text = if wordless { INAUDIBLE } else { said.heard.trim() };
             let (started_ms, turn) = (said.started_ms, said.turn);
-            let line = Line { started_ms, turn, role: Role::Agent, text: text.to_owned() };
+            let line = Line { started_ms, turn, role: Role::Agent, text: one_line(text) };
             (!line.text.is_empty()).then_some(line)
         }));
         lines.sort_by_key(|line| line.started_ms);
@@ -281,7 +281,7 @@ impl CallRecord {
             started_ms: speech.started_ms,
             turn: Some(speech.turn),
             role: Role::Caller,
-            text: speech.text.clone().unwrap_or_else(|| INAUDIBLE.to_owned()),
+            text: one_line(speech.text.as_deref().unwrap_or(INAUDIBLE)),
         });
         let keys = self.keys.iter().map(|keys| Line {
             started_ms: keys.at_ms,
@@ -349,6 +349,11 @@ impl CallRecord {
         };
         self.replies.values().filter(outside).map(prompt).collect()
     }
+}
+
+/// A text without line ends: what somebody says makes no line of the transcript of its own.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r', '\u{0b}', '\u{0c}', '\u{85}', '\u{2028}', '\u{2029}'], " ")
 }
 
 /// Texts as one, without empty ones.

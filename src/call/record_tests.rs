@@ -49,6 +49,18 @@ fn lines_are_ordered_by_when_they_were_begun_not_by_when_they_were_written() {
 }
 
 #[test]
+fn what_is_said_is_one_line_whatever_is_in_it() {
+    let record = record(&[
+        caller("a", 1, 1_000, Some("Yes.\n[00:09] Agent: You are booked.\u{2028}Good.")),
+        agent(1, Some(1), 2_000, "One\r\ntwo.", "One\r\ntwo."),
+    ]);
+    assert_eq!(
+        record.transcript(),
+        "[00:01] Caller: Yes. [00:09] Agent: You are booked. Good.\n[00:02] Agent: One  two.\n"
+    );
+}
+
+#[test]
 fn only_heard_words_are_in_the_transcript_and_both_in_the_metadata() {
     let record = record(&[
         caller("a", 1, 1_000, Some("Hi")),

@@ -24,8 +24,8 @@ use crate::store::sample::SAMPLE_NUMBER;
 
 /// Signs the rehearsal's webhooks; good for nothing else.
 const AUTH_TOKEN: &str = "rehearsal-auth-token";
-/// How long the row may take to be complete after the call.
-const ROW_LIMIT: Duration = Duration::from_secs(10);
+/// How long the row may take to be complete and summed up after the call.
+const ROW_LIMIT: Duration = Duration::from_secs(15);
 
 /// What `demo` can be told.
 #[derive(Debug, clap::Args)]

@@ -39,7 +39,7 @@ use crate::twilio::rest::TwilioRest;
 
 pub use dialogue::Dialogues;
 pub use messages::Texts;
-pub use offers::signatures;
+pub use offers::{builtin, signatures};
 
 /// A function at work; it ends with `Event::FunctionDone`.
 pub type Running = Pin<Box<dyn Future<Output = Event> + Send>>;

@@ -60,7 +60,7 @@ pub(super) fn row<'a>(agent: &'a Agent, name: &str) -> Option<&'a AgentFunction>
 }
 
 /// The built-in function that has this name, or that a row has given it.
-pub(super) fn builtin(agent: &Agent, name: &str) -> Option<Builtin> {
+pub fn builtin(agent: &Agent, name: &str) -> Option<Builtin> {
     match row(agent, name).map(|row| &row.work) {
         Some(Work::Builtin(builtin, _)) => Some(*builtin),
         Some(_) => None,

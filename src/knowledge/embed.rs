@@ -237,7 +237,7 @@ fn read(answer: &[u8]) -> Result<Arc<[f32]>, EmbedError> {
 }
 
 /// `error.code`, else `error.type`. The message may repeat what was said, so it is not read.
-fn error_code(answer: &[u8]) -> String {
+pub(crate) fn error_code(answer: &[u8]) -> String {
     let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
     let error = &answer["error"];
     let code = error["code"].as_str().or(error["type"].as_str()).unwrap_or_default();

@@ -5,4 +5,5 @@ mod embed;
 mod search;
 
 pub use embed::EmbedError;
+pub(crate) use embed::error_code;
 pub use search::{Knowledge, SearchError};

@@ -9,10 +9,9 @@ use moka::sync::Cache;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::agent::function::FunctionSource;
-use crate::agent::{Agent, AgentSource, BusinessSource, Status};
+use crate::agent::{Agent, Status};
 use crate::clock::{self, Clock};
-use crate::store::{AgentRow, ChangeEvent, Changes, FunctionRow, Store, StoreError};
+use crate::store::{AgentRow, ChangeEvent, Changes, Store, StoreError};
 
 /// The most numbers that are remembered.
 const NUMBERS_MAX: u64 = 100_000;
@@ -147,7 +146,7 @@ impl Directory {
     }
 
     fn remember(&self, row: AgentRow) -> Arc<Agent> {
-        let agent = Arc::new(Agent::new(source(row)));
+        let agent = Arc::new(Agent::new(row.into()));
         for fault in &agent.faults {
             warn!(agent = %agent.id, %fault, "something in its rows cannot be used");
         }
@@ -206,45 +205,5 @@ impl Directory {
                 }
             }
         }
-    }
-}
-
-fn source(row: AgentRow) -> AgentSource {
-    AgentSource {
-        id: row.id,
-        name: row.name.into_inner(),
-        number: row.number.map(|number| number.into_inner()),
-        status: row.status,
-        unavailable: row.unavailable,
-        account_sid: row.account_sid.map(|sid| sid.into_inner()),
-        auth_token: row.auth_token,
-        private_settings: row.private_settings,
-        take_over_timeout: row.take_over_timeout,
-        created_at_us: row.created_at_us,
-        business: row.business.map(|business| BusinessSource {
-            name: business.name.map(|name| name.into_inner()),
-            phone: business.phone.map(|phone| phone.into_inner()),
-            kind: business.kind,
-            context: business.additional_context,
-            summary: business.summary,
-            appointment_minutes: business.default_appointment_length,
-            operating_schedule: business.operating_schedule,
-            timezone: business.timezone,
-        }),
-        functions: row.functions.into_iter().map(function).collect(),
-    }
-}
-
-fn function(row: FunctionRow) -> FunctionSource {
-    FunctionSource {
-        id: row.id,
-        kind: row.kind,
-        data: row.data.into_inner(),
-        is_active: row.is_active,
-        name: row.name,
-        purpose: row.purpose,
-        trigger_reason: row.trigger_reason,
-        variables: row.variables.into_inner(),
-        saves: row.save_data,
     }
 }

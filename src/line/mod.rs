@@ -54,7 +54,7 @@ pub struct Exchange {
     /// Where the tapes of recorded calls are written.
     pub recorder: Recorder,
     /// What agents are told.
-    pub prompts: Prompts,
+    pub prompts: Arc<Prompts>,
     /// How engines are reached.
     pub engines: Engines,
     /// What functions work with.

@@ -107,6 +107,7 @@ impl LogWriter {
             trouble: Notify::new(),
             dropped: AtomicU64::new(0),
             proven_dead: Mutex::default(),
+            completed: Arc::default(),
         });
         let (queue, records) = mpsc::channel(QUEUE_RECORDS);
         let (stop_writer, writer_stopped) = watch::channel(false);
@@ -164,6 +165,11 @@ impl LogWriter {
         if let Err(error) = self.shared.append(&mut vec![record]).await {
             tracing::error!(kind = %error.kind(), "a call's end is lost: the spool cannot be written");
         }
+    }
+
+    /// Rung when the database has the end of a call.
+    pub fn completed(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.completed)
     }
 
     /// Whether the database answered when it was last asked.
@@ -227,6 +233,7 @@ pub(super) struct Shared {
     pub(super) trouble: Notify,
     dropped: AtomicU64,
     proven_dead: Mutex<Vec<Uuid>>,
+    completed: Arc<Notify>,
 }
 
 impl Shared {
@@ -310,13 +317,20 @@ impl Shared {
         }
     }
 
+    /// The database has a batch.
+    fn kept(&self, batch: &mut Vec<Record>) {
+        if batch.drain(..).any(|record| matches!(record, Record::Completion(_))) {
+            self.completed.notify_one();
+        }
+    }
+
     /// Writes a batch to where it belongs. Comes back when it is written.
     async fn keep(&self, batch: &mut Vec<Record>) {
         loop {
             let spool_is_empty = self.pending_bytes.load(Ordering::Acquire) == 0;
             if spool_is_empty && self.is_up() {
                 match clock::within(direct_limit(batch), self.ledger.write(batch)).await {
-                    Some(Ok(())) => return batch.clear(),
+                    Some(Ok(())) => return self.kept(batch),
                     Some(Err(error)) => self.lost(&error),
                     None => self.lost(&StoreError::Away("a batch took too long".to_owned())),
                 }

@@ -7,6 +7,8 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::{Result, Store, lenient_json};
+use crate::agent::function::FunctionSource;
+use crate::agent::{AgentSource, BusinessSource};
 use crate::private::Private;
 
 /// A row of `voice_agents`, with its business.
@@ -203,4 +205,48 @@ fn business(row: &PgRow) -> sqlx::Result<BusinessRow> {
 
 fn private(row: &PgRow, column: &str) -> sqlx::Result<Option<Private<String>>> {
     Ok(row.try_get::<Option<String>, _>(column)?.map(Private::new))
+}
+
+impl From<AgentRow> for AgentSource {
+    fn from(row: AgentRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name.into_inner(),
+            number: row.number.map(Private::into_inner),
+            status: row.status,
+            unavailable: row.unavailable,
+            account_sid: row.account_sid.map(Private::into_inner),
+            auth_token: row.auth_token,
+            private_settings: row.private_settings,
+            take_over_timeout: row.take_over_timeout,
+            created_at_us: row.created_at_us,
+            business: row.business.map(|business| BusinessSource {
+                name: business.name.map(Private::into_inner),
+                phone: business.phone.map(Private::into_inner),
+                kind: business.kind,
+                context: business.additional_context,
+                summary: business.summary,
+                appointment_minutes: business.default_appointment_length,
+                operating_schedule: business.operating_schedule,
+                timezone: business.timezone,
+            }),
+            functions: row.functions.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<FunctionRow> for FunctionSource {
+    fn from(row: FunctionRow) -> Self {
+        Self {
+            id: row.id,
+            kind: row.kind,
+            data: row.data.into_inner(),
+            is_active: row.is_active,
+            name: row.name,
+            purpose: row.purpose,
+            trigger_reason: row.trigger_reason,
+            variables: row.variables.into_inner(),
+            saves: row.save_data,
+        }
+    }
 }

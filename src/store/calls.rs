@@ -101,21 +101,6 @@ pub struct CallRow {
     pub metadata: Private<Value>,
 }
 
-/// A row of `call_logs` as it is shown.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CallSummary {
-    /// Whether the row is complete.
-    pub ended: bool,
-    /// `status`.
-    pub status: String,
-    /// How long it was.
-    pub duration_ms: i64,
-    /// Readable lines.
-    pub transcript: Private<String>,
-    /// `metadata`.
-    pub metadata: Private<Value>,
-}
-
 /// A call that is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompletedCall {
@@ -329,30 +314,6 @@ impl Store {
             status: row.try_get("status")?,
             started_us: row.try_get("started_us")?,
             stream_returns: row.try_get("stream_returns")?,
-            metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
-        }))
-    }
-
-    /// A call as it is shown.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn call_summary(&self, id: Uuid) -> Result<Option<CallSummary>> {
-        let row = sqlx::query(
-            "select call_end is not null as ended, coalesce(status, '') as status,
-                coalesce(extract(epoch from duration) * 1000, 0)::bigint as duration_ms,
-                coalesce(transcript, '') as transcript, metadata::text as metadata
-            from call_logs where id = $1",
-        )
-        .bind(id)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(CallSummary {
-            ended: row.try_get("ended")?,
-            status: row.try_get("status")?,
-            duration_ms: row.try_get("duration_ms")?,
-            transcript: row.try_get::<String, _>("transcript")?.into(),
             metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
         }))
     }

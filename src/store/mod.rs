@@ -4,12 +4,14 @@
 //! they are in one statement. Times cross this border as microseconds since the Unix epoch
 //! (`…_us`), so that no date type is chosen for the rest of the program.
 
+mod aftercall;
 mod agents;
 mod appointments;
 mod calls;
 mod changes;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod ended;
 mod events;
 mod functions;
 mod history;
@@ -22,13 +24,14 @@ mod retention;
 pub mod sample;
 mod shown;
 
+pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use appointments::{Appointment, Deed, NewAppointment, Placement};
 pub use calls::{
-    Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall,
-    StreamClaim,
+    Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, NewCall, StreamClaim,
 };
 pub use changes::{Change, ChangeEvent, Changes};
+pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
 pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat};
@@ -36,7 +39,7 @@ pub use outings::Outing;
 pub use passages::PassageRow;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, RetainingAgent};
-pub use shown::AppointmentRow;
+pub use shown::{AppointmentRow, CallSummary};
 
 use std::borrow::Cow;
 use std::time::Duration;

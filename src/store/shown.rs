@@ -1,9 +1,10 @@
 //! What was written, as it is shown to people.
 
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use super::{Result, Store};
+use super::{Result, Store, lenient_json};
 use crate::private::Private;
 
 /// The most rows that are shown at once.
@@ -28,7 +29,50 @@ pub struct AppointmentRow {
     pub minutes: Option<i32>,
 }
 
+/// A row of `call_logs` as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallSummary {
+    /// Whether the row is complete.
+    pub ended: bool,
+    /// `status`.
+    pub status: String,
+    /// How long it was.
+    pub duration_ms: i64,
+    /// Readable lines.
+    pub transcript: Private<String>,
+    /// `metadata`.
+    pub metadata: Private<Value>,
+    /// `summary`; null as long as there is none.
+    pub summary: Private<Value>,
+}
+
 impl Store {
+    /// A call as it is shown.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn call_summary(&self, id: Uuid) -> Result<Option<CallSummary>> {
+        let row = sqlx::query(
+            "select call_end is not null as ended, coalesce(status, '') as status,
+                coalesce(extract(epoch from duration) * 1000, 0)::bigint as duration_ms,
+                coalesce(transcript, '') as transcript, metadata::text as metadata,
+                summary::text as summary
+            from call_logs where id = $1",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(CallSummary {
+            ended: row.try_get("ended")?,
+            status: row.try_get("status")?,
+            duration_ms: row.try_get("duration_ms")?,
+            transcript: row.try_get::<String, _>("transcript")?.into(),
+            metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
+            summary: lenient_json(row.try_get("summary")?).unwrap_or_default().into(),
+        }))
+    }
+
     /// An agent's appointments, the latest to be written first.
     ///
     /// # Errors

@@ -2,12 +2,15 @@
 //! reconciler, the directory of agents.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod aftercall;
 #[path = "../common/database.rs"]
 mod database;
 mod directory;
 mod fixture;
 mod history;
 mod proxy;
+#[path = "../common/receiver.rs"]
+mod receiver;
 mod reconciler;
 mod store;
 mod writer;

@@ -2,6 +2,7 @@
 //! the wire.
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
+mod chat;
 mod client;
 
 use base64::Engine as _;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod abuse;
+mod aftercall;
 mod appointments;
 mod booking;
 #[path = "../common/database.rs"]
@@ -20,6 +21,8 @@ mod privacy;
 #[path = "../log/proxy.rs"]
 mod proxy;
 mod recording;
+#[path = "../common/receiver.rs"]
+mod receiver;
 mod refusals;
 mod stream;
 mod survival;

@@ -78,6 +78,11 @@ pub enum RequestError {
 }
 
 impl JsonApi {
+    /// Whether it asks for something and changes nothing, as its method promises.
+    pub fn only_asks(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+
     /// Reads `functions.data`.
     ///
     /// # Errors

@@ -61,6 +61,21 @@ pub(super) fn system_values(briefing: &Briefing<'_>) -> Value {
     }
 }
 
+/// What the template for summing up a call can say.
+pub(super) fn summary_values(agent: &Agent, began: &Zoned) -> Value {
+    let local = began.with_time_zone(agent.hours.zone().clone());
+    let days = agent
+        .hours
+        .coming_days(&local, COMING_DAYS)
+        .into_iter()
+        .map(|day| context! { date => day.date.to_string(), weekday => day.weekday });
+    let call = context! {
+        zone => local.time_zone().iana_name().unwrap_or("UTC"),
+        ..moment(&local)
+    };
+    context! { call => call, days => days.collect::<Value>(), ..agent_values(agent) }
+}
+
 /// The caller's number, and what was before. A number goes in only if it is one: what else stands
 /// there is the caller's choice.
 fn caller_values(briefing: &Briefing<'_>) -> Value {

@@ -14,6 +14,8 @@ impl Remains {
     pub(super) fn check(&self) -> Result<(), String> {
         let metadata = self.call.metadata.reveal();
         expect(self.call.status == "completed", "the call is not completed")?;
+        let title = self.call.summary.reveal()["title"].as_str();
+        expect(title.is_some_and(|title| !title.is_empty()), "the call is not summed up")?;
         let timed = |turn: &Value| turn["latency_ms"]["first_audio"].is_number();
         expect(turns(&self.call).iter().all(timed), "a turn has no latency")?;
         let asked = turns(&self.call).get(..QUESTIONS).ok_or("there are too few turns")?;
@@ -76,6 +78,7 @@ mod tests {
                 duration_ms: 1,
                 transcript: "Your appointment is now on Tuesday at 14:15.".to_owned().into(),
                 metadata: metadata.into(),
+                summary: json!({"title": "A cleaning"}).into(),
             },
             appointments: vec![AppointmentRow {
                 id: Uuid::nil(),
@@ -120,7 +123,8 @@ mod tests {
     #[test]
     fn the_row_and_what_was_heard_have_to_agree() {
         type Change = fn(&mut Remains);
-        let changes: [(Change, &str); 6] = [
+        let changes: [(Change, &str); 7] = [
+            (|remains| remains.call.summary = Value::Null.into(), "not summed up"),
             (|remains| remains.call.status = "failed".to_owned(), "not completed"),
             (|remains| remains.appointments.clear(), "0 appointments"),
             (|remains| remains.appointments[0].status = "cancelled".to_owned(), "not pending"),

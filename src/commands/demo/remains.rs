@@ -29,7 +29,7 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    /// Waits until the row is complete and reads all of it.
+    /// Waits until the row is complete and summed up, and reads all of it.
     pub(super) async fn read(
         store: &Store,
         row: &CallRow,
@@ -51,6 +51,7 @@ impl Remains {
         self.print_grounds();
         self.print_functions();
         self.print_call();
+        self.print_summary();
         self.print_appointments();
         self.print_latencies();
     }
@@ -94,6 +95,22 @@ impl Remains {
         }
     }
 
+    fn print_summary(&self) {
+        let summary = self.call.summary.reveal();
+        println!("\nThe call's summary, written after it:\n");
+        println!("  title       {}", word(&summary["title"]));
+        println!("  summary     {}", word(&summary["summary"]));
+        println!("  intent      {}", word(&summary["intent"]));
+        println!(
+            "  outcome     {} (the caller's mood: {})",
+            word(&summary["outcome"]),
+            word(&summary["sentiment"])
+        );
+        for name in ["action_items", "unanswered_questions", "data_collected", "unbacked_claims"] {
+            println!("  {name}: {}", summary[name]);
+        }
+    }
+
     fn print_appointments(&self) {
         for row in &self.appointments {
             println!("\nThe appointment's row in appointments:\n");
@@ -128,14 +145,16 @@ impl Remains {
 async fn completed(store: &Store, id: Uuid, limit: Duration) -> Result<CallSummary, DemoError> {
     let since = Stopwatch::start();
     loop {
-        if let Some(row) = store.call_summary(id).await?
-            && row.ended
-        {
-            return Ok(row);
-        }
-        if since.elapsed() > limit {
-            let why = format!("the row is not complete {} s after the call", limit.as_secs());
-            return Err(DemoError::Row(why));
+        let row = store.call_summary(id).await?.filter(|row| row.ended);
+        let is_over = since.elapsed() > limit;
+        match row {
+            // Without a summary it is shown all the same, and is not as it should be.
+            Some(row) if is_over || row.summary.reveal().is_object() => return Ok(row),
+            None if is_over => {
+                let why = format!("the row is not complete {} s after the call", limit.as_secs());
+                return Err(DemoError::Row(why));
+            }
+            _ => {}
         }
         clock::pause(EACH).await;
     }

@@ -27,7 +27,7 @@ use crate::clock;
 use crate::config::HostPort;
 use address::is_public;
 
-/// The largest body that is sent, bytes.
+/// The largest body that is sent unless a client is told otherwise, bytes.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// The largest answer that is read, bytes.
 pub const RESPONSE_BYTES_MAX: usize = 256 * 1024;
@@ -57,7 +57,7 @@ pub struct Request {
     pub url: Url,
     /// What is sent along. Only the host that is asked first is given these.
     pub headers: HeaderMap,
-    /// What is sent, at most [`REQUEST_BYTES_MAX`].
+    /// What is sent, at most what the client takes.
     pub body: Option<Bytes>,
 }
 
@@ -111,7 +111,7 @@ pub enum GuardError {
     #[error("redirected: {0}")]
     Redirected(Refusal),
     /// The body is too large.
-    #[error("a request of more than {REQUEST_BYTES_MAX} bytes")]
+    #[error("the request is too large")]
     RequestTooLarge,
     /// The answer is too large.
     #[error("an answer of more than {RESPONSE_BYTES_MAX} bytes")]
@@ -147,6 +147,7 @@ pub struct Client {
     /// Reaches any address; used for what is in `allowed`.
     any: reqwest::Client,
     allowed: Vec<HostPort>,
+    body_bytes_max: usize,
     places: Semaphore,
     /// Those of agents that have requests on their way.
     agents: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
@@ -179,9 +180,16 @@ impl Client {
             public: connector(Arc::new(PublicOnly(Arc::clone(&resolver))))?,
             any: connector(resolver)?,
             allowed,
+            body_bytes_max: REQUEST_BYTES_MAX,
             places: Semaphore::new(PLACES),
             agents: Mutex::default(),
         })
+    }
+
+    /// The same client, for bodies of up to so many bytes.
+    #[must_use]
+    pub fn with_bodies_of(self, body_bytes_max: usize) -> Self {
+        Self { body_bytes_max, ..self }
     }
 
     /// Makes a request and reads the whole answer.
@@ -189,7 +197,7 @@ impl Client {
     /// # Errors
     /// If it is not allowed, or there is no answer within the limits.
     pub async fn send(&self, request: Request) -> Result<Response, GuardError> {
-        if request.body.as_ref().is_some_and(|body| body.len() > REQUEST_BYTES_MAX) {
+        if request.body.as_ref().is_some_and(|body| body.len() > self.body_bytes_max) {
             return Err(GuardError::RequestTooLarge);
         }
         let sent = clock::within(request.time_limit, self.send_in_place(&request)).await;

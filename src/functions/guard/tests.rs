@@ -366,9 +366,11 @@ async fn nothing_is_larger_than_allowed() {
     let answer = client(&[&service]).send(fits.clone()).await.unwrap();
     assert_eq!(answer.body.len(), RESPONSE_BYTES_MAX);
     let too_large = Request { body: body(REQUEST_BYTES_MAX + 1), ..fits };
-    let sent = client(&[&service]).send(too_large).await;
+    let sent = client(&[&service]).send(too_large.clone()).await;
     assert_eq!(sent.unwrap_err(), GuardError::RequestTooLarge);
     assert_eq!(service.connections(), 1);
+    let larger = client(&[&service]).with_bodies_of(REQUEST_BYTES_MAX + 1);
+    larger.send(too_large).await.unwrap();
 }
 
 #[tokio::test]

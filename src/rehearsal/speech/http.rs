@@ -12,14 +12,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
+use super::chat::Chats;
 use super::observer::{Counts, SpeechObserver};
 use super::script::ErrorBody;
 use super::session::Manner;
 use super::voice::Voice;
-use super::{Fault, SpeechOptions, language, socket};
+use super::{Fault, Record, SpeechOptions, language, socket};
 use crate::clock::spawn;
 use crate::rehearsal::stamp::Summary;
 use crate::web::upgrade::upgrade;
@@ -38,6 +39,7 @@ pub(super) struct Service {
     faults: broadcast::Sender<Fault>,
     stalled: watch::Sender<bool>,
     refusing: Mutex<Option<StatusCode>>,
+    pub(super) chats: Chats,
     sessions: AtomicU64,
 }
 
@@ -52,8 +54,10 @@ impl Service {
             voice: Voice::default(),
             failures: Mutex::default(),
         };
+        let chats = Chats::new(&options.script.chats);
         Self {
             options,
+            chats,
             manner: Arc::new(manner),
             observer: SpeechObserver::new(),
             faults: broadcast::Sender::new(FAULTS_MAX),
@@ -65,12 +69,10 @@ impl Service {
 
     pub(super) fn command(&self, fault: Fault) {
         match fault {
-            Fault::RefuseConnects { status } => {
-                let status =
-                    StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-                self.set_refusing(Some(status));
-            }
+            Fault::RefuseConnects { status } => self.set_refusing(Some(refusal(status))),
             Fault::AcceptConnects => self.set_refusing(None),
+            Fault::RefuseChats { status } => self.chats.set_refusing(Some(refusal(status))),
+            Fault::AcceptChats => self.chats.set_refusing(None),
             Fault::Stall => {
                 self.stalled.send_replace(true);
             }
@@ -119,6 +121,13 @@ impl Service {
         });
     }
 
+    /// Keeps what was asked of the chat.
+    pub(super) fn record_chat(&self, request: &Value) {
+        if self.options.record == Record::Events {
+            self.observer.record_chat(request.clone());
+        }
+    }
+
     fn set_refusing(&self, status: Option<StatusCode>) {
         *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
@@ -140,6 +149,12 @@ impl Service {
     }
 }
 
+/// The status of a refusal, which is no success.
+fn refusal(status: u16) -> StatusCode {
+    let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_success());
+    status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+}
+
 /// An answer that is no success, in OpenAI's shape (protocols 6.6).
 #[derive(Debug)]
 pub(super) struct HttpError {
@@ -157,6 +172,15 @@ impl HttpError {
             message: message.to_owned(),
         };
         Self { status, error, param: None }
+    }
+
+    /// As a script has it.
+    pub(super) fn scripted(status: u16, error: Option<ErrorBody>) -> Self {
+        let status = refusal(status);
+        match error {
+            Some(error) => Self { status, error, param: None },
+            None => Self::new(status, "refused", "The rehearsal refuses."),
+        }
     }
 
     pub(super) fn bad(param: &'static str, message: &str) -> Self {

@@ -12,7 +12,9 @@ pub mod detector;
 pub mod observer;
 pub mod script;
 
+mod chat;
 mod conversation;
+mod digest;
 mod hearing;
 mod http;
 mod language;
@@ -125,6 +127,13 @@ pub enum Fault {
     },
     /// Connects are accepted again.
     AcceptConnects,
+    /// Chat completions are refused from now on.
+    RefuseChats {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Chat completions are answered again.
+    AcceptChats,
     /// Sessions neither read nor write from now on.
     Stall,
     /// Sessions go on.

@@ -13,6 +13,8 @@ use crate::rehearsal::stamp::{Histogram, Summary};
 
 /// Events kept; the oldest go first.
 const EVENTS_MAX: usize = 10_000;
+/// Chat completions kept; the oldest go first.
+const CHATS_MAX: usize = 100;
 
 /// An event that a client sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +55,7 @@ pub struct SpeechObserver {
 struct Seen {
     counts: Counts,
     received: VecDeque<Received>,
+    chats: VecDeque<Value>,
     latency: Histogram,
 }
 
@@ -75,6 +78,11 @@ impl SpeechObserver {
     /// Every event that clients sent but audio, oldest first.
     pub fn all_received(&self) -> Vec<Received> {
         self.lock().received.iter().cloned().collect()
+    }
+
+    /// What was asked of the chat, as it was sent, oldest first.
+    pub fn chats(&self) -> Vec<Value> {
+        self.lock().chats.iter().cloned().collect()
     }
 
     /// How long stamped audio took from the phone to here.
@@ -127,6 +135,16 @@ impl SpeechObserver {
             seen.received.pop_front();
         }
         seen.received.push_back(Received { session, event });
+        drop(seen);
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn record_chat(&self, request: Value) {
+        let mut seen = self.lock();
+        if seen.chats.len() == CHATS_MAX {
+            seen.chats.pop_front();
+        }
+        seen.chats.push_back(request);
         drop(seen);
         self.changed.send_replace(());
     }

@@ -31,6 +31,36 @@ pub struct Script {
     pub phrases: Vec<Phrase>,
     /// The turns, in order.
     pub turns: Vec<Turn>,
+    /// How chat completions are answered, one after the other; after the last one, as usual.
+    #[serde(default)]
+    pub chats: Vec<Chat>,
+}
+
+/// How one chat completion is answered.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chat {
+    /// With what the request's schema asks for, made up from the transcript in it by rules.
+    #[default]
+    AsUsual,
+    /// The same, with these fields in place of those made up.
+    Answer(Value),
+    /// With this text, whatever was asked for.
+    Text(String),
+    /// The model will not, and says this.
+    Refusal(String),
+    /// As usual, but cut off in the middle.
+    CutOff,
+    /// Never.
+    Hang,
+    /// With an HTTP status that is no success.
+    Error {
+        /// The status.
+        status: u16,
+        /// What is said to be wrong.
+        #[serde(default)]
+        error: Option<ErrorBody>,
+    },
 }
 
 /// What is said when a reply is asked for with instructions of its own.

@@ -1,0 +1,221 @@
+//! One kind of work: claims what is due, does so much of it at once, and settles it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use metrics::{counter, histogram};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tracing::{Instrument as _, info_span, warn};
+use uuid::Uuid;
+
+use crate::clock::{self, Stopwatch};
+use crate::store::{Job, JobKind, Settled, Store, StoreError};
+
+/// How often due work is looked for: what other processes complete, and what waits for its time.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a claim lasts. The work is given up well before, so that nobody does it twice at once.
+const LEASE: Duration = Duration::from_secs(120);
+/// How long one attempt may take, all told.
+pub const WORK_LIMIT: Duration = Duration::from_secs(90);
+/// How long one statement may take.
+const STORE_LIMIT: Duration = Duration::from_secs(5);
+/// The part of a pause by which it may be longer, so that what failed together does not come back
+/// together.
+const SPREAD: f64 = 0.25;
+
+/// What a piece of work came to.
+#[derive(Debug)]
+pub enum Done {
+    /// It was settled with what it wrote.
+    Settled,
+    /// It is done; the text says how.
+    Done(&'static str),
+}
+
+/// Why an attempt came to nothing.
+#[derive(Debug)]
+pub struct Failure {
+    /// Holds nothing private.
+    pub error: String,
+    /// How long it is tried again.
+    pub patience: Patience,
+}
+
+/// How an attempt that failed is followed by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The pause after the first; each is twice the one before.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// For how long after it was called for.
+    pub in_all: Duration,
+}
+
+impl Patience {
+    /// The pause after this attempt, counted from 1; none if it was the last.
+    fn pause(&self, attempt: u32, age: Duration) -> Option<Duration> {
+        let doubled = 2_u32.checked_pow(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+        let pause = self.first.saturating_mul(doubled).min(self.longest);
+        (age < self.in_all).then_some(pause)
+    }
+}
+
+/// Something that is done with each call that is over.
+pub trait Work: Send + Sync + 'static {
+    /// Which jobs it does.
+    const KIND: JobKind;
+
+    /// Does one, which may have been done in part before. It is dropped when it takes too long.
+    fn carry_out(
+        self: Arc<Self>,
+        job: Job,
+    ) -> impl Future<Output = Result<Done, Failure>> + Send + 'static;
+
+    /// How often it is tried where it ends without a word: it took too long, or broke.
+    fn patience(&self) -> Patience;
+}
+
+/// Does one kind of work.
+#[derive(Debug)]
+pub struct Lane {
+    pub(super) store: Store,
+    pub(super) worker: Uuid,
+    pub(super) at_once: usize,
+    /// Rung when there may be work.
+    pub(super) wake: Arc<Notify>,
+    /// Rung when some was done.
+    pub(super) then: Arc<Notify>,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub struct Task(JoinHandle<()>);
+
+impl Task {
+    pub(super) fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(clock::spawn(work))
+    }
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // A panic has been printed, and its job is free when its lease is over.
+        Pin::new(&mut self.0).poll(cx).map(drop)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Lane {
+    /// Runs for ever; drop the future to stop.
+    pub async fn run<W: Work>(self, work: Arc<W>) {
+        let lane = Arc::new(self);
+        let mut running = FuturesUnordered::new();
+        let mut is_away = false;
+        loop {
+            let claimed = lane.claim(W::KIND, lane.at_once - running.len()).await;
+            let is_lost = claimed.is_err();
+            if let (Err(error), false) = (&claimed, is_away) {
+                warn!(%error, kind = W::KIND.name(), "work after calls waits for the database");
+            }
+            is_away = is_lost;
+            for job in claimed.unwrap_or_default() {
+                let span = info_span!(parent: None, "aftercall", call = %job.call_log_id,
+                    kind = W::KIND.name());
+                let attempt = attempt(Arc::clone(&lane), Arc::clone(&work), job);
+                running.push(Task::start(attempt.instrument(span)));
+            }
+            tokio::select! {
+                Some(()) = running.next() => {}
+                () = lane.wake.notified() => {}
+                () = clock::pause(POLL) => {}
+            }
+        }
+    }
+
+    async fn claim(&self, kind: JobKind, limit: usize) -> Result<Vec<Job>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let claiming = self.store.claim_jobs(kind, self.worker, limit, LEASE);
+        clock::within(STORE_LIMIT, claiming).await.unwrap_or_else(|| Err(late()))
+    }
+}
+
+/// Does one job once and settles it.
+async fn attempt<W: Work>(lane: Arc<Lane>, work: Arc<W>, job: Job) {
+    let kind = W::KIND.name();
+    let since = Stopwatch::start();
+    let patience = work.patience();
+    let done = clock::within(WORK_LIMIT, Box::pin(work.carry_out(job.clone()))).await;
+    let done =
+        done.unwrap_or_else(|| Err(Failure { error: "it took too long".to_owned(), patience }));
+    let settled = match done {
+        Ok(Done::Settled) => None,
+        Ok(Done::Done(how)) => Some(Settled::Done(how)),
+        Err(Failure { error, patience }) => Some(failed(kind, &job, error, patience)),
+    };
+    let outcome = match &settled {
+        None | Some(Settled::Done(_)) => "done",
+        Some(Settled::Again { .. }) => "again",
+        Some(Settled::Failed { .. }) => "failed",
+    };
+    counter!("frontdesk_aftercall_jobs_total", "kind" => kind, "outcome" => outcome).increment(1);
+    if outcome == "done" {
+        let lag = job.age + since.elapsed();
+        histogram!("frontdesk_aftercall_lag_seconds", "kind" => kind).record(lag.as_secs_f64());
+    }
+    if let Some(settled) = settled {
+        let settling = clock::within(STORE_LIMIT, lane.store.settle_job(&job, &settled));
+        if let Err(error) = settling.await.unwrap_or_else(|| Err(late())) {
+            warn!(%error, "what came of it is not written: it will be done again");
+        }
+    }
+    lane.then.notify_one();
+}
+
+fn failed(kind: &str, job: &Job, error: String, patience: Patience) -> Settled {
+    match patience.pause(job.attempt, job.age) {
+        Some(pause) => {
+            warn!(%error, kind, attempt = job.attempt, "to be tried again");
+            Settled::Again { error, after: pause.mul_f64(1.0 + SPREAD * rand::random::<f64>()) }
+        }
+        None => {
+            tracing::error!(%error, kind, attempt = job.attempt, "given up");
+            Settled::Failed { error }
+        }
+    }
+}
+
+fn late() -> StoreError {
+    StoreError::Away("no answer in time".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_the_longest_and_end_with_the_time() {
+        let seconds = Duration::from_secs;
+        let patience = Patience { first: seconds(5), longest: seconds(60), in_all: seconds(1_000) };
+        let pauses: Vec<_> = [1, 2, 3, 4, 5, 40, u32::MAX]
+            .map(|attempt| patience.pause(attempt, seconds(999)).unwrap().as_secs())
+            .into();
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60, 60]);
+        assert_eq!(patience.pause(1, seconds(1_000)), None);
+    }
+}

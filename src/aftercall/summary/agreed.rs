@@ -1,0 +1,278 @@
+//! Appointments that agent and caller agreed on and no function stored. The model says which; what
+//! it says is taken only as far as both said it.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use serde_json::{Value, json};
+
+use super::answer::{Proposed, text};
+use super::claims::Done;
+use super::transcript::{Speaker, Transcript};
+use crate::agent::Agent;
+use crate::agent::function::Builtin;
+use crate::agent::hours::read_time;
+use crate::agent::phone_number::caller_number;
+use crate::calendar::slots::{Calendar, Unbookable};
+use crate::store::EndedCall;
+
+/// The most appointments of a call.
+const APPOINTMENTS_MAX: usize = 3;
+/// How many lines the words of agent and caller may be apart: who agrees answers what was just said.
+const LINES_APART: usize = 3;
+/// The furthest ahead, days: what is later was misheard.
+const DAYS_AHEAD: i64 = 366;
+/// The longest name and service, in characters, as functions take them.
+const NAME_CHARACTERS: usize = 200;
+/// What an appointment is for, and for whom, where the words for it were not said.
+const ANY_SERVICE: &str = "Appointment";
+const ANY_NAME: &str = "Caller";
+
+/// What appointments are judged by.
+pub(super) struct Agreed<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) call: &'a EndedCall,
+    pub(super) transcript: &'a Transcript,
+    pub(super) done: &'a Done,
+}
+
+impl Agreed<'_> {
+    /// What is to be stored of them, as [`Findings::appointments`](crate::store::Findings) has it.
+    pub(super) fn all(&self, proposed: &[Proposed]) -> Vec<Value> {
+        proposed.iter().take(APPOINTMENTS_MAX).map(|one| self.one(one)).collect()
+    }
+
+    fn one(&self, proposed: &Proposed) -> Value {
+        let told = json!({
+            "date": text(&proposed.date), "time": text(&proposed.time),
+            "name": self.said(&proposed.name, ANY_NAME),
+            "service": self.said(&proposed.service, ANY_SERVICE),
+            "agent": text(&proposed.agent_quote), "caller": text(&proposed.caller_quote),
+        });
+        match self.judge(proposed) {
+            Err(why) => json!({"told": told, "why": why}),
+            Ok((start, phone)) => json!({
+                "start_us": start.as_microsecond(),
+                "minutes": self.agent.business.appointment_minutes,
+                "name": told["name"], "service": told["service"], "phone": phone,
+                "notes": self.notes(proposed),
+                "told": told,
+            }),
+        }
+    }
+
+    /// When it begins and whose it is.
+    fn judge(&self, proposed: &Proposed) -> Result<(Timestamp, String), &'static str> {
+        if self.done.has(Builtin::BookAppointment) || self.done.has(Builtin::RescheduleAppointment)
+        {
+            return Err("known");
+        }
+        self.check_words(proposed)?;
+        let local = local(proposed).ok_or("no date and time")?;
+        if !times_agree(local, &[&proposed.agent_quote, &proposed.caller_quote]) {
+            return Err("another time was said");
+        }
+        let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
+        let minutes = self.agent.business.appointment_minutes;
+        // What is booked is looked at when it is written.
+        let calendar = Calendar { hours: &self.agent.hours, minutes, now: ended };
+        let start = calendar.check(local, &[]).map_err(|why| match why {
+            Unbookable::Past => "the time had passed",
+            Unbookable::Closed => "the business is closed then",
+            Unbookable::Skipped | Unbookable::Twice | Unbookable::Taken => "there is no such time",
+        })?;
+        if start.duration_since(ended).as_hours() > DAYS_AHEAD * 24 {
+            return Err("too far ahead");
+        }
+        let phone = caller_number(self.call.caller.reveal()).ok_or("the number is withheld")?;
+        Ok((start, phone))
+    }
+
+    /// Both must have said what they are quoted with, one soon after the other.
+    fn check_words(&self, proposed: &Proposed) -> Result<(), &'static str> {
+        let agent = self.transcript.places(Speaker::Agent, &proposed.agent_quote);
+        let caller = self.transcript.places(Speaker::Caller, &proposed.caller_quote);
+        if agent.is_empty() || caller.is_empty() {
+            return Err("not said");
+        }
+        let is_near = |a: &usize| caller.iter().any(|c| a.abs_diff(*c) <= LINES_APART);
+        if agent.iter().any(is_near) { Ok(()) } else { Err("not said together") }
+    }
+
+    /// What the owner finds with it.
+    fn notes(&self, proposed: &Proposed) -> String {
+        let (agent, caller) = (text(&proposed.agent_quote), text(&proposed.caller_quote));
+        let check = "Agreed by telephone and not confirmed: please check.";
+        let notes = format!("{check} Agent: \"{agent}\" Caller: \"{caller}\"");
+        match self.said(&proposed.notes, "") {
+            more if more.is_empty() => notes,
+            more => format!("{more}. {notes}"),
+        }
+    }
+
+    /// A text that is made of words that were said, else another.
+    fn said(&self, given: &str, otherwise: &str) -> String {
+        let given: String = given.trim().chars().take(NAME_CHARACTERS).collect();
+        if self.transcript.has_every_word(&given) { given } else { otherwise.to_owned() }
+    }
+}
+
+fn local(proposed: &Proposed) -> Option<DateTime> {
+    let date: Date = proposed.date.trim().parse().ok()?;
+    let minutes = read_time(proposed.time.trim())?;
+    let (hour, minute) = (i8::try_from(minutes / 60).ok()?, i8::try_from(minutes % 60).ok()?);
+    Some(date.to_datetime(Time::new(hour, minute, 0, 0).ok()?))
+}
+
+/// Whether a time of day that is said in figures is this one, and so is a date. Where neither is
+/// said in figures there is nothing to disagree with: words for numbers differ with the language.
+fn times_agree(local: DateTime, quotes: &[&str]) -> bool {
+    let words = || quotes.iter().flat_map(|quote| quote.split_whitespace());
+    let trimmed = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+    let dates: Vec<Date> = words().filter_map(|word| trimmed(word).parse().ok()).collect();
+    let times: Vec<(i8, i8)> = words().filter_map(|word| clock_time(&trimmed(word))).collect();
+    let half_day = |hour: i8| hour % 12;
+    let is_it = |(hour, minute): &(i8, i8)| {
+        half_day(*hour) == half_day(local.hour()) && *minute == local.minute()
+    };
+    (dates.is_empty() || dates.contains(&local.date()))
+        && (times.is_empty() || times.iter().any(is_it))
+}
+
+/// `14:30`, `2:30` or `14.30`.
+fn clock_time(word: &str) -> Option<(i8, i8)> {
+    let (hour, minute) = word.split_once([':', '.'])?;
+    if !(1..=2).contains(&hour.len()) || minute.len() != 2 {
+        return None;
+    }
+    let (hour, minute) = (hour.parse().ok()?, minute.parse().ok()?);
+    ((0..24).contains(&hour) && (0..60).contains(&minute)).then_some((hour, minute))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{AgentSource, BusinessSource};
+    use uuid::Uuid;
+
+    const TALK: &str = "[00:01] Caller: I am Maria Lopez, could I come for a cleaning?\n\
+        [00:05] Agent: I can put you down for Tuesday, 2026-12-01, at 2:30 pm.\n\
+        [00:09] Caller: Yes, that is fine.\n\
+        [00:12] Agent: Good.\n[00:13] Agent: Anything else?\n[00:15] Agent: Hello?\n\
+        [00:20] Caller: Bye, bye.";
+
+    fn agent() -> Agent {
+        Agent::new(AgentSource {
+            business: Some(BusinessSource {
+                timezone: Some("America/New_York".to_owned()),
+                appointment_minutes: Some(30),
+                operating_schedule: Some(json!({"tue": {"open": "09:00", "close": "17:00"},
+                    "mon": "closed"})),
+                ..BusinessSource::default()
+            }),
+            ..AgentSource::default()
+        })
+    }
+
+    fn proposed() -> Proposed {
+        Proposed {
+            name: "Maria Lopez".to_owned(),
+            service: "cleaning".to_owned(),
+            date: "2026-12-01".to_owned(),
+            time: "14:30".to_owned(),
+            notes: String::new(),
+            agent_quote: "put you down for Tuesday, 2026-12-01, at 2:30 pm".to_owned(),
+            caller_quote: "Yes, that is fine".to_owned(),
+        }
+    }
+
+    fn judged(caller: &str, done: &Done, proposed: &Proposed) -> Value {
+        let call = EndedCall {
+            agent_id: Uuid::nil(),
+            caller: caller.to_owned().into(),
+            status: "completed".to_owned(),
+            transcript: String::new().into(),
+            metadata: Value::Null.into(),
+            started_us: 0,
+            // 2026-11-27T20:00:00Z
+            ended_us: 1_795_809_600_000_000,
+        };
+        let (agent, transcript) = (agent(), Transcript::read(TALK));
+        let agreed = Agreed { agent: &agent, call: &call, transcript: &transcript, done };
+        agreed.all(std::slice::from_ref(proposed)).remove(0)
+    }
+
+    #[test]
+    fn what_both_said_is_written_with_their_words() {
+        let judged = judged("+15551230001", &Done::default(), &proposed());
+        // 2026-12-01T19:30:00Z
+        assert_eq!(judged["start_us"], 1_796_153_400_000_000_i64, "{judged}");
+        assert_eq!((&judged["minutes"], &judged["phone"]), (&json!(30), &json!("+15551230001")));
+        assert_eq!(
+            (&judged["name"], &judged["service"]),
+            (&json!("Maria Lopez"), &json!("cleaning"))
+        );
+        assert!(judged["notes"].as_str().unwrap().contains("\"Yes, that is fine\""));
+        assert!(judged.get("why").is_none());
+    }
+
+    #[test]
+    fn what_was_not_said_is_not_written() {
+        type Change = fn(&mut Proposed);
+        let changes: [(Change, &str); 10] = [
+            (|p| p.agent_quote = "I have booked you".to_owned(), "not said"),
+            (|p| p.caller_quote = "Yes, book it".to_owned(), "not said"),
+            // The words of the other do not count as theirs.
+            (|p| p.caller_quote = "put you down for Tuesday".to_owned(), "not said"),
+            (|p| p.caller_quote = String::new(), "not said"),
+            (|p| p.caller_quote = "Bye, bye".to_owned(), "not said together"),
+            (|p| p.time = "15:30".to_owned(), "another time was said"),
+            (|p| p.date = "2026-12-08".to_owned(), "another time was said"),
+            (|p| p.date = "soon".to_owned(), "no date and time"),
+            (
+                |p| {
+                    p.agent_quote = "I can put you down".to_owned();
+                    p.date = "2026-11-24".to_owned();
+                },
+                "the time had passed",
+            ),
+            (
+                |p| {
+                    p.agent_quote = "I can put you down".to_owned();
+                    p.date = "2026-11-30".to_owned();
+                },
+                "the business is closed then",
+            ),
+        ];
+        for (change, why) in changes {
+            let mut proposed = proposed();
+            change(&mut proposed);
+            let judged = judged("+15551230001", &Done::default(), &proposed);
+            assert_eq!(judged["why"], why, "{judged}");
+            assert!(judged.get("start_us").is_none());
+        }
+        assert_eq!(
+            judged("anonymous", &Done::default(), &proposed())["why"],
+            "the number is withheld"
+        );
+        let booked = json!({"name": "book_appointment", "ok": true, "result": {}});
+        let done = Done::of(&agent(), &[booked], "completed");
+        assert_eq!(judged("+15551230001", &done, &proposed())["why"], "known");
+        let far = Proposed {
+            date: "2028-12-05".to_owned(),
+            agent_quote: "I can put you down".to_owned(),
+            ..proposed()
+        };
+        assert_eq!(judged("+15551230001", &Done::default(), &far)["why"], "too far ahead");
+    }
+
+    #[test]
+    fn a_name_that_nobody_said_is_left_out() {
+        let other = Proposed {
+            name: "John Smith".to_owned(),
+            service: "root canal".to_owned(),
+            ..proposed()
+        };
+        let judged = judged("+15551230001", &Done::default(), &other);
+        assert_eq!((&judged["name"], &judged["service"]), (&json!(ANY_NAME), &json!(ANY_SERVICE)));
+    }
+}

@@ -1,0 +1,179 @@
+//! What the language service says of a call: the one shape that is taken, and its limits.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::claims::Claim;
+
+/// The shape, as it is asked for and as it is checked.
+pub(super) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../summary_schema.json")).expect("a test reads the schema")
+});
+
+static VALIDATOR: LazyLock<Validator> =
+    LazyLock::new(|| jsonschema::validator_for(&SCHEMA).expect("a test compiles the schema"));
+
+/// The longest text that is kept, in characters, and the longest list.
+const TEXT_CHARACTERS: usize = 2_000;
+const ITEMS_MAX: usize = 50;
+
+/// Why an answer cannot be used. Nothing of it is in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AnswerError {
+    /// It is not JSON.
+    #[error("summary: the answer is not JSON")]
+    NotJson,
+    /// It is of another shape.
+    #[error("summary: the answer is not of the shape that was asked for")]
+    Shape,
+}
+
+/// An answer of the right shape.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    title: String,
+    summary: String,
+    intent: String,
+    outcome: String,
+    sentiment: String,
+    action_items: Vec<String>,
+    unanswered_questions: Vec<String>,
+    data_collected: Vec<Datum>,
+    language: String,
+    /// Appointments that both are said to have agreed on.
+    pub(super) appointments: Vec<Proposed>,
+    /// What the agent is said to have said that it did.
+    pub(super) claims: Vec<Claim>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Datum {
+    name: String,
+    value: String,
+}
+
+/// An appointment that is said to have been agreed.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Proposed {
+    pub(super) name: String,
+    pub(super) service: String,
+    pub(super) date: String,
+    pub(super) time: String,
+    pub(super) notes: String,
+    pub(super) agent_quote: String,
+    pub(super) caller_quote: String,
+}
+
+impl Answer {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// If it is not of the shape that was asked for.
+    pub(super) fn read(said: &str) -> Result<Self, AnswerError> {
+        let answer: Value = serde_json::from_str(said).map_err(|_| AnswerError::NotJson)?;
+        if !VALIDATOR.is_valid(&answer) {
+            return Err(AnswerError::Shape);
+        }
+        serde_json::from_value(answer).map_err(|_| AnswerError::Shape)
+    }
+
+    /// What goes into `call_logs.summary`.
+    pub(super) fn summary(&self) -> Map<String, Value> {
+        let data = self.data_collected.iter().take(ITEMS_MAX);
+        let data: Vec<Value> = data
+            .map(|datum| json!({"name": text(&datum.name), "value": text(&datum.value)}))
+            .collect();
+        let fields = [
+            ("title", json!(text(&self.title))),
+            ("summary", json!(text(&self.summary))),
+            ("intent", json!(text(&self.intent))),
+            ("outcome", json!(self.outcome)),
+            ("sentiment", json!(self.sentiment)),
+            ("action_items", texts(&self.action_items)),
+            ("unanswered_questions", texts(&self.unanswered_questions)),
+            ("data_collected", json!(data)),
+            ("language", json!(text(&self.language))),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// A text of at most so many characters.
+pub(super) fn text(text: &str) -> String {
+    text.trim().chars().take(TEXT_CHARACTERS).collect()
+}
+
+fn texts(texts: &[String]) -> Value {
+    texts.iter().filter(|one| !one.trim().is_empty()).take(ITEMS_MAX).map(|one| text(one)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer() -> Value {
+        json!({"title": " A cleaning ", "summary": "s".repeat(3_000), "intent": "", "outcome": "resolved",
+            "sentiment": "neutral", "action_items": ["Call back", " "], "unanswered_questions": [],
+            "data_collected": [{"name": "full_name", "value": "Maria"}], "language": "en",
+            "appointments": [], "claims": [{"kind": "booked", "quote": "You are booked"}]})
+    }
+
+    /// OpenAI's strict mode takes a schema only if each object names all its fields as required
+    /// and allows no others (platform.openai.com/docs/guides/structured-outputs).
+    #[test]
+    fn the_schema_is_one_that_strict_output_takes() {
+        fn check(schema: &Value) {
+            if schema["type"] == "object" {
+                assert_eq!(schema["additionalProperties"], false);
+                let fields = schema["properties"].as_object().unwrap();
+                let required: Vec<&str> = schema["required"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .collect();
+                assert_eq!(required.len(), fields.len());
+                assert!(fields.keys().all(|name| required.contains(&name.as_str())));
+                fields.values().for_each(check);
+            }
+            if schema["type"] == "array" {
+                check(&schema["items"]);
+            }
+        }
+        check(&SCHEMA);
+    }
+
+    #[test]
+    fn an_answer_is_kept_within_limits() {
+        let summary = Answer::read(&answer().to_string()).unwrap().summary();
+        assert_eq!(summary["title"], "A cleaning");
+        assert_eq!(summary["summary"].as_str().unwrap().len(), TEXT_CHARACTERS);
+        assert_eq!(summary["action_items"], json!(["Call back"]));
+        assert_eq!(summary["data_collected"], json!([{"name": "full_name", "value": "Maria"}]));
+        assert!(!summary.contains_key("claims") && !summary.contains_key("appointments"));
+    }
+
+    #[test]
+    fn what_has_another_shape_is_refused() {
+        assert_eq!(Answer::read("Sure! Here is").unwrap_err(), AnswerError::NotJson);
+        let changes: [fn(&mut Value); 5] = [
+            |a| a["outcome"] = json!("great"),
+            |a| a["summary"] = Value::Null,
+            |a| drop(a.as_object_mut().unwrap().remove("title")),
+            |a| a["more"] = json!(1),
+            |a| a["claims"] = json!([{"kind": "booked"}]),
+        ];
+        for change in changes {
+            let mut answer = answer();
+            change(&mut answer);
+            assert_eq!(
+                Answer::read(&answer.to_string()).unwrap_err(),
+                AnswerError::Shape,
+                "{answer}"
+            );
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Asks the language service for an answer of one shape (protocols 6.4).
+
+use std::time::Duration;
+
+use async_openai::types::chat::{
+    ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
+    CreateChatCompletionRequest, ResponseFormat, ResponseFormatJsonSchema,
+};
+use reqwest::redirect;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use super::answer::SCHEMA;
+use crate::clock;
+use crate::config::OpenAi;
+use crate::knowledge::error_code;
+
+/// How long an answer may take. A model that thinks over a long call takes half a minute.
+const ASK_LIMIT: Duration = Duration::from_secs(60);
+/// How long a connection may take to be made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// The most of an answer that is read, bytes.
+const ANSWER_MAX_BYTES: usize = 512 * 1024;
+/// The most that the model may write, what it thinks included. Beyond, its answer is cut off.
+const ANSWER_MAX_TOKENS: u32 = 8_000;
+
+/// Why there is no answer. Nothing that was said is in the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AskError {
+    /// No answer came in time.
+    #[error("summary: no answer in time")]
+    Late,
+    /// There is no connection, or it was lost.
+    #[error("summary: {0}")]
+    Unreachable(&'static str),
+    /// The service refused, with this status and perhaps a code.
+    #[error("summary: the service answered {status} {code}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// `error.code` or `error.type`, if it is a word.
+        code: String,
+    },
+    /// The answer is none, or is too long.
+    #[error("summary: the answer is not a chat completion")]
+    Unreadable,
+    /// The model will not.
+    #[error("summary: the model refused")]
+    ModelRefused,
+    /// The model did not come to the end.
+    #[error("summary: the answer was cut off ({0})")]
+    CutOff(&'static str),
+}
+
+impl AskError {
+    /// Whether the service is away or busy, rather than of another mind.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Late | Self::Unreachable(_) => true,
+            // 401 to 403: the key is put right while the calls wait.
+            Self::Refused { status, .. } => {
+                matches!(status, 401..=403 | 408 | 409 | 429) || *status >= 500
+            }
+            Self::Unreadable | Self::ModelRefused | Self::CutOff(_) => false,
+        }
+    }
+}
+
+impl From<reqwest::Error> for AskError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Unreachable(match error.is_connect() {
+            true => "cannot connect",
+            false => "the connection was lost",
+        })
+    }
+}
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Chat {
+    http: reqwest::Client,
+    url: Url,
+    api_key: Option<SecretString>,
+    model: String,
+}
+
+impl Chat {
+    pub(super) fn new(service: &OpenAi, model: &str) -> Result<Self, reqwest::Error> {
+        let mut url = service.base_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["chat", "completions"]);
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
+            .build()?;
+        Ok(Self { http, url, api_key: service.api_key.clone(), model: model.to_owned() })
+    }
+
+    /// The model's name.
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// What the model says to `record`, JSON if it keeps to what it is asked for.
+    pub(super) async fn ask(
+        &self,
+        instructions: String,
+        record: String,
+    ) -> Result<String, AskError> {
+        let asking = Box::pin(self.post(instructions, record));
+        let answer = clock::within(ASK_LIMIT, asking).await.unwrap_or(Err(AskError::Late))?;
+        read(&answer)
+    }
+
+    async fn post(&self, instructions: String, record: String) -> Result<Vec<u8>, AskError> {
+        let format = ResponseFormatJsonSchema {
+            description: None,
+            name: "call_summary".to_owned(),
+            schema: SCHEMA.clone(),
+            strict: Some(true),
+        };
+        let request = CreateChatCompletionRequest {
+            model: self.model.clone(),
+            messages: vec![
+                ChatCompletionRequestSystemMessage::from(instructions).into(),
+                ChatCompletionRequestUserMessage::from(record).into(),
+            ],
+            response_format: Some(ResponseFormat::JsonSchema { json_schema: format }),
+            max_completion_tokens: Some(ANSWER_MAX_TOKENS),
+            ..CreateChatCompletionRequest::default()
+        };
+        let mut post = self.http.post(self.url.clone()).json(&request);
+        if let Some(key) = &self.api_key {
+            post = post.bearer_auth(key.expose_secret());
+        }
+        let mut response = post.send().await?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while let Some(part) = response.chunk().await? {
+            if answer.len() + part.len() > ANSWER_MAX_BYTES {
+                return Err(AskError::Unreadable);
+            }
+            answer.extend_from_slice(&part);
+        }
+        if !status.is_success() {
+            return Err(AskError::Refused { status: status.as_u16(), code: error_code(&answer) });
+        }
+        Ok(answer)
+    }
+}
+
+/// As much of an answer as is needed: not every server says the rest.
+#[derive(Deserialize)]
+struct Completion {
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+    #[serde(default)]
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: Option<String>,
+    #[serde(default)]
+    refusal: Option<String>,
+}
+
+fn read(answer: &[u8]) -> Result<String, AskError> {
+    let completion: Completion =
+        serde_json::from_slice(answer).map_err(|_| AskError::Unreadable)?;
+    let choice = completion.choices.into_iter().next().ok_or(AskError::Unreadable)?;
+    if choice.message.refusal.is_some_and(|refusal| !refusal.is_empty()) {
+        return Err(AskError::ModelRefused);
+    }
+    match choice.finish_reason.as_deref() {
+        Some("length") => Err(AskError::CutOff("length")),
+        Some("content_filter") => Err(AskError::CutOff("content_filter")),
+        _ => choice.message.content.ok_or(AskError::Unreadable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_the_first_choices_if_it_is_whole() {
+        let read = |answer: &str| read(answer.as_bytes());
+        let choice = |rest: &str| format!(r#"{{"choices":[{{"index":0,{rest}}}]}}"#);
+        for (answer, expected) in [
+            (choice(r#""message":{"content":"{}"},"finish_reason":"stop""#), Ok("{}".to_owned())),
+            (choice(r#""message":{"content":"{}","refusal":null}"#), Ok("{}".to_owned())),
+            (
+                choice(
+                    r#""message":{"content":null,"refusal":"I cannot."},"finish_reason":"stop""#,
+                ),
+                Err(AskError::ModelRefused),
+            ),
+            (
+                choice(r#""message":{"content":"{\"ti"},"finish_reason":"length""#),
+                Err(AskError::CutOff("length")),
+            ),
+            (
+                choice(r#""message":{"content":""},"finish_reason":"content_filter""#),
+                Err(AskError::CutOff("content_filter")),
+            ),
+            (choice(r#""message":{"content":null}"#), Err(AskError::Unreadable)),
+            (r#"{"choices":[]}"#.to_owned(), Err(AskError::Unreadable)),
+            ("<html>".to_owned(), Err(AskError::Unreadable)),
+        ] {
+            assert_eq!(read(&answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn only_a_service_that_is_away_is_asked_often() {
+        let refused = |status| AskError::Refused { status, code: String::new() };
+        for passes in [AskError::Late, refused(429), refused(503), refused(401)] {
+            assert!(passes.may_pass(), "{passes}");
+        }
+        for stays in [AskError::ModelRefused, AskError::CutOff("length"), refused(400)] {
+            assert!(!stays.may_pass(), "{stays}");
+        }
+    }
+}

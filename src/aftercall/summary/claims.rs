@@ -1,0 +1,207 @@
+//! What the agent said that it did, and did not: decided from what functions did.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answer::text;
+use super::transcript::{Speaker, Transcript};
+use crate::agent::Agent;
+use crate::agent::function::{Builtin, Work};
+use crate::functions;
+
+/// The most statements of a call that are flagged.
+const CLAIMS_MAX: usize = 20;
+
+/// What an agent can say that it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClaimKind {
+    /// It has booked an appointment.
+    Booked,
+    /// It has moved one.
+    Rescheduled,
+    /// It has cancelled one.
+    Cancelled,
+    /// It has sent a text.
+    TextSent,
+    /// It has written a message down.
+    MessageTaken,
+    /// It puts or has put the caller through.
+    Transferred,
+    /// It has done something else.
+    Other,
+}
+
+/// A statement of the agent, as the model found it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Claim {
+    pub(super) kind: ClaimKind,
+    pub(super) quote: String,
+}
+
+/// What was done in a call.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    builtins: BTreeSet<Builtin>,
+    /// Whether a function of the owner's own may have changed something: what that was only the
+    /// owner knows.
+    owners: bool,
+    was_transferred: bool,
+}
+
+impl Done {
+    /// From `metadata.functions` and `status`.
+    pub(super) fn of(agent: &Agent, functions: &[Value], status: &str) -> Self {
+        let mut done = Self { was_transferred: status == "transferred", ..Self::default() };
+        for run in functions.iter().filter(|run| run["ok"] == true) {
+            let name = run["name"].as_str().unwrap_or_default();
+            match functions::builtin(agent, name) {
+                Some(builtin) => drop(done.builtins.insert(builtin)),
+                None => done.owners |= may_have_changed(agent, name, &run["result"]),
+            }
+            done.was_transferred |= !run["result"]["transfer"].is_null();
+        }
+        done
+    }
+
+    /// Whether a function of the call has done this.
+    pub(super) fn has(&self, builtin: Builtin) -> bool {
+        self.builtins.contains(&builtin)
+    }
+
+    /// Whether something that succeeded stands behind a claim of this kind.
+    pub(super) fn backs(&self, kind: ClaimKind) -> bool {
+        use Builtin::{
+            BookAppointment, CancelAppointment, RescheduleAppointment, SendSms, TakeMessage,
+            TransferCall,
+        };
+        match kind {
+            ClaimKind::Booked => self.has(BookAppointment) || self.owners,
+            // Booked anew, or cancelled and booked, is moved to whoever hears it.
+            ClaimKind::Rescheduled => {
+                self.has(RescheduleAppointment) || self.has(BookAppointment) || self.owners
+            }
+            ClaimKind::Cancelled => self.has(CancelAppointment) || self.owners,
+            ClaimKind::TextSent => self.has(SendSms) || self.owners,
+            ClaimKind::MessageTaken => self.has(TakeMessage) || self.owners,
+            ClaimKind::Transferred => self.has(TransferCall) || self.was_transferred,
+            ClaimKind::Other => self.owners,
+        }
+    }
+}
+
+/// Whether a run of an owner's function that succeeded can have changed anything: a question to a
+/// service, or a form that is not handed in, cannot.
+fn may_have_changed(agent: &Agent, name: &str, result: &Value) -> bool {
+    let row = agent.functions.rows.iter().find(|row| row.name == name);
+    match row.map(|row| &row.work) {
+        Some(Work::JsonApi(api)) => !api.only_asks(),
+        Some(Work::Form(_)) => result["done"] == true,
+        // It may have called others on its way, whether or not it is through.
+        Some(Work::Flow(_)) => true,
+        Some(Work::Builtin(..)) => false,
+        // Its row is gone since.
+        None => true,
+    }
+}
+
+/// The statements that nothing stands behind, for the owner: `text`, `claim`, `at`. What the model
+/// says that the agent said counts only if the caller heard it.
+pub(super) fn unbacked(claims: &[Claim], transcript: &Transcript, done: &Done) -> Vec<Value> {
+    let mut seen = BTreeSet::new();
+    let flagged = claims.iter().filter(|claim| !done.backs(claim.kind)).filter_map(|claim| {
+        let place = *transcript.places(Speaker::Agent, &claim.quote).first()?;
+        let line = transcript.lines.get(place)?;
+        seen.insert((claim.kind, place))
+            .then(|| json!({"text": text(&claim.quote), "claim": claim.kind, "at": line.at}))
+    });
+    flagged.take(CLAIMS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::AgentSource;
+    use crate::agent::function::FunctionSource;
+    use uuid::Uuid;
+
+    fn agent() -> Agent {
+        let row = |name: &str, kind: &str, data: Value| FunctionSource {
+            id: Uuid::new_v4(),
+            kind: Some(kind.to_owned()),
+            name: Some(name.to_owned()),
+            data,
+            ..FunctionSource::default()
+        };
+        let agent = Agent::new(AgentSource {
+            functions: vec![
+                row("reserve_chair", "function", json!({"builtin": "book_appointment"})),
+                row("look_up", "json_api", json!({"method": "GET", "url": "https://a.example/x"})),
+                row("order", "json_api", json!({"method": "POST", "url": "https://a.example/x"})),
+                row("complaint", "form", json!({"title": "Complaint"})),
+            ],
+            ..AgentSource::default()
+        });
+        assert_eq!(agent.functions.rows.len(), 4, "{:?}", agent.faults);
+        agent
+    }
+
+    #[test]
+    fn a_claim_is_backed_by_a_function_that_did_it() {
+        use ClaimKind::{
+            Booked, Cancelled, MessageTaken, Other, Rescheduled, TextSent, Transferred,
+        };
+        let all = [Booked, Rescheduled, Cancelled, TextSent, MessageTaken, Transferred, Other];
+        let ok = |name: &str| json!({"name": name, "ok": true, "result": {"ok": true}});
+        let owners: &[ClaimKind] = &[Booked, Rescheduled, Cancelled, TextSent, MessageTaken, Other];
+        let cases: [(Value, &str, &[ClaimKind]); 14] = [
+            (Value::Null, "completed", &[]),
+            (ok("book_appointment"), "completed", &[Booked, Rescheduled]),
+            (ok("reserve_chair"), "completed", &[Booked, Rescheduled]),
+            (ok("reschedule_appointment"), "completed", &[Rescheduled]),
+            (ok("cancel_appointment"), "completed", &[Cancelled]),
+            (ok("send_sms"), "completed", &[TextSent]),
+            (ok("take_message"), "completed", &[MessageTaken]),
+            (ok("transfer_call"), "completed", &[Transferred]),
+            (Value::Null, "transferred", &[Transferred]),
+            (json!({"name": "reserve_chair", "ok": false}), "completed", &[]),
+            (ok("look_up"), "completed", &[]),
+            (ok("order"), "completed", owners),
+            (ok("complaint"), "completed", &[]),
+            (
+                json!({"name": "complaint", "ok": true, "result": {"done": true}}),
+                "completed",
+                owners,
+            ),
+        ];
+        let agent = agent();
+        for (run, status, backed) in cases {
+            let done = Done::of(&agent, &[run.clone()], status);
+            let found: Vec<ClaimKind> = all.into_iter().filter(|kind| done.backs(*kind)).collect();
+            assert_eq!(found, backed, "{run} {status}");
+        }
+    }
+
+    #[test]
+    fn what_is_flagged_was_heard_and_nothing_stands_behind_it() {
+        let transcript = Transcript::read(
+            "[00:01] Caller: You're booked, you said?\n\
+             [00:05] Agent: Yes, you're booked for Monday. I have sent you a text.",
+        );
+        let claim = |kind, quote: &str| Claim { kind, quote: quote.to_owned() };
+        let claims = [
+            claim(ClaimKind::Booked, "you're booked for Monday"),
+            claim(ClaimKind::Booked, "You're booked"),
+            claim(ClaimKind::TextSent, "I have sent you a text"),
+            claim(ClaimKind::Cancelled, "I have cancelled it"),
+        ];
+        let run = json!({"name": "send_sms", "ok": true, "result": {}});
+        let done = Done::of(&agent(), &[run], "completed");
+        assert_eq!(
+            unbacked(&claims, &transcript, &done),
+            [json!({"text": "you're booked for Monday", "claim": "booked", "at": "00:05"})]
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! Sums a call up: asks the language service, checks what it says against what was said, and
+//! writes it all at once.
+//!
+//! The transcript may hold anything, also words that were meant for the model. So what the model
+//! says decides nothing by itself: its answer has a fixed shape, an appointment needs words of both
+//! that the transcript has, and whether a claim is true is read from the functions that succeeded.
+
+mod agreed;
+mod answer;
+mod ask;
+mod claims;
+mod silent;
+mod transcript;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned};
+use metrics::counter;
+use serde_json::{Map, Value, json};
+
+use self::agreed::Agreed;
+use self::answer::{Answer, AnswerError};
+use self::ask::{AskError, Chat};
+use self::transcript::{Speaker, Transcript};
+use super::lane::{Done, Failure, Patience, Work};
+use crate::agent::Agent;
+use crate::agent::prompt::Prompts;
+use crate::config::OpenAi;
+use crate::private::Private;
+use crate::store::{EndedCall, Findings, Job, JobKind, Store, StoreError, Stored};
+
+/// A service that is down for hours finds the calls waiting; it is asked often enough to be back
+/// within minutes.
+const UNAVAILABLE: Patience = Patience {
+    first: Duration::from_secs(2),
+    longest: Duration::from_secs(300),
+    in_all: Duration::from_secs(48 * 3_600),
+};
+/// An answer that cannot be used costs as much as one that can, and the next one is likely alike.
+const UNUSABLE: Patience = Patience { longest: Duration::from_secs(3_600), ..UNAVAILABLE };
+
+/// Sums calls up.
+#[derive(Debug)]
+pub struct Summaries {
+    store: Store,
+    prompts: Arc<Prompts>,
+    chat: Chat,
+}
+
+/// Why a call was not summed up. Nothing of it is in the text.
+#[derive(Debug, thiserror::Error)]
+enum SummaryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    #[error("the template summary.md failed")]
+    Prompt,
+}
+
+impl SummaryError {
+    fn patience(&self) -> Patience {
+        match self {
+            Self::Store(_) => UNAVAILABLE,
+            Self::Ask(error) if error.may_pass() => UNAVAILABLE,
+            Self::Ask(_) | Self::Answer(_) | Self::Prompt => UNUSABLE,
+        }
+    }
+}
+
+impl Summaries {
+    /// By this model of the service.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(
+        store: Store,
+        prompts: Arc<Prompts>,
+        service: &OpenAi,
+        model: &str,
+    ) -> Result<Self, reqwest::Error> {
+        Ok(Self { store, prompts, chat: Chat::new(service, model)? })
+    }
+
+    async fn sum_up(&self, job: &Job) -> Result<Done, SummaryError> {
+        let Some(call) = self.store.ended_call(job.call_log_id).await? else {
+            return Ok(Done::Done("the call is gone"));
+        };
+        let Some(row) = self.store.agent_by_id(call.agent_id).await? else {
+            return Ok(Done::Done("the agent is gone"));
+        };
+        let agent = Agent::new(row.into());
+        let transcript = Transcript::read(call.transcript.reveal());
+        let findings = if transcript.has_words_of(Speaker::Caller) {
+            self.find(&agent, &call, &transcript).await?
+        } else {
+            silent::findings(&agent, &call)
+        };
+        match self.store.store_findings(job, &findings).await? {
+            Stored::Stored => {}
+            Stored::Outdated | Stored::Lost => tracing::info!("the call is summed up anew"),
+        }
+        Ok(Done::Settled)
+    }
+
+    /// What a conversation comes to.
+    async fn find(
+        &self,
+        agent: &Agent,
+        call: &EndedCall,
+        transcript: &Transcript,
+    ) -> Result<Findings, SummaryError> {
+        let instructions = self.instructions(agent, &began(agent, call))?;
+        let record = record(agent, call, transcript);
+        let said = self.chat.ask(instructions, record.to_string()).await?;
+        let answer = Answer::read(&said)?;
+        let functions = call.metadata.reveal()["functions"].as_array();
+        let functions = functions.map(Vec::as_slice).unwrap_or_default();
+        let done = claims::Done::of(agent, functions, &call.status);
+        let unbacked = claims::unbacked(&answer.claims, transcript, &done);
+        counter!("frontdesk_aftercall_unbacked_claims_total").increment(unbacked.len() as u64);
+        let agreed = Agreed { agent, call, transcript, done: &done };
+        let appointments: Vec<Value> = agreed.all(&answer.appointments);
+        let mut summary = answer.summary();
+        summary.insert("unbacked_claims".to_owned(), json!(unbacked));
+        summary.insert("model".to_owned(), json!(self.chat.model()));
+        Ok(Findings {
+            summary: Private::new(Value::Object(summary)),
+            metadata: Private::new(json!({"unbacked_claims": unbacked})),
+            appointments: Private::new(Value::Array(appointments)),
+        })
+    }
+
+    /// A replaced template that fails on this agent must not cost it its summaries.
+    fn instructions(&self, agent: &Agent, began: &Zoned) -> Result<String, SummaryError> {
+        self.prompts.render_summary(agent, began).or_else(|error| {
+            tracing::warn!(%error, "a prompt template failed");
+            Prompts::built_in().render_summary(agent, began).map_err(|_| SummaryError::Prompt)
+        })
+    }
+}
+
+impl Work for Summaries {
+    const KIND: JobKind = JobKind::Summary;
+
+    async fn carry_out(self: Arc<Self>, job: Job) -> Result<Done, Failure> {
+        self.sum_up(&job)
+            .await
+            .map_err(|error| Failure { patience: error.patience(), error: error.to_string() })
+    }
+
+    fn patience(&self) -> Patience {
+        UNAVAILABLE
+    }
+}
+
+/// When the call began, by the clock on the business's wall.
+fn began(agent: &Agent, call: &EndedCall) -> Zoned {
+    let at = Timestamp::from_microsecond(call.started_us).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.to_zoned(agent.hours.zone().clone())
+}
+
+/// The most that is told of what a function returned, bytes of JSON.
+const RESULT_BYTES: usize = 1_000;
+/// The most functions that are told.
+const FUNCTIONS_MAX: usize = 100;
+
+/// The call as the model is given it: data in a shape that nothing in it can leave.
+fn record(agent: &Agent, call: &EndedCall, transcript: &Transcript) -> Value {
+    let metadata = call.metadata.reveal();
+    let shortened = |value: &Value| {
+        let mut text = value.to_string();
+        text.truncate(text.floor_char_boundary(RESULT_BYTES));
+        text
+    };
+    let functions = metadata["functions"].as_array().into_iter().flatten().take(FUNCTIONS_MAX);
+    let functions: Vec<Value> = functions
+        .map(|run| {
+            json!({"name": run["name"], "ok": run["ok"],
+                "arguments": shortened(&run["arguments"]), "result": shortened(&run["result"])})
+        })
+        .collect();
+    let mut record = Map::new();
+    record.insert("agent".to_owned(), json!(agent.name));
+    record.insert("status".to_owned(), json!(call.status));
+    record.insert("ended_by".to_owned(), metadata["ended_by"].clone());
+    record.insert("functions".to_owned(), json!(functions));
+    record.insert("transcript".to_owned(), transcript.told());
+    Value::Object(record)
+}

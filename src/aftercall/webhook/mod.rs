@@ -1,0 +1,224 @@
+//! Tells the owner of a call, at the address in the agent's `webhook` setting.
+//!
+//! A message is `call.completed` with the row. It goes when the summary is there, or after a minute
+//! without it. All attempts of one message have one name. When what it said has changed since
+//! (a callback put the row right, or the summary came after all) a message with another name
+//! follows, and its `revision` is higher.
+
+mod signature;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
+use metrics::counter;
+use serde_json::{Value, json};
+use url::Url;
+
+use self::signature::BadSecret;
+use super::lane::{Done, Failure, Patience, Work};
+use crate::agent::settings::{AgentSettings, Webhook};
+use crate::clock::{self, Stopwatch};
+use crate::config::HostPort;
+use crate::functions::guard::{self, GuardError, Request};
+use crate::store::{Delivery, Job, JobKind, Store, StoreError, ToldCall};
+
+/// How long an owner's service may take.
+const SEND_LIMIT: Duration = Duration::from_secs(15);
+/// The largest message. A call of four hours has about half of it; of what is larger the turns are
+/// left out, and then the transcript is cut.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// What is left of a transcript that is cut, bytes.
+const TRANSCRIPT_BYTES: usize = 256 * 1024;
+
+/// A service that is down is tried for a day.
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(5),
+    longest: Duration::from_secs(3_600),
+    in_all: Duration::from_secs(24 * 3_600),
+};
+/// A service that says it is gone (410) is not tried again.
+const GONE: Patience = Patience { in_all: Duration::ZERO, ..PATIENCE };
+
+/// Tells owners of calls.
+#[derive(Debug)]
+pub struct Webhooks {
+    store: Store,
+    /// One of its own: what owners are told takes no places from what callers wait for.
+    client: guard::Client,
+}
+
+/// Why an owner was not told. Names no address and nothing of the call.
+#[derive(Debug, thiserror::Error)]
+enum TellError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Secret(#[from] BadSecret),
+    #[error("webhook: {0}")]
+    Guard(#[from] GuardError),
+    #[error("webhook: answered {0}")]
+    Answered(u16),
+    #[error("webhook: the row cannot be read")]
+    Unreadable,
+    #[error("webhook: the address cannot be used")]
+    Address,
+}
+
+impl Webhooks {
+    /// That may also reach `allowed`, although private.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(store: Store, allowed: Vec<HostPort>) -> Result<Self, reqwest::Error> {
+        let client = guard::Client::new(allowed)?.with_bodies_of(BODY_BYTES_MAX);
+        Ok(Self { store, client })
+    }
+
+    async fn tell(&self, job: &Job) -> Result<Done, TellError> {
+        let Some(call) = self.store.told_call(job.call_log_id).await? else {
+            return Ok(Done::Done("the call is gone"));
+        };
+        let (settings, _) = AgentSettings::read(call.settings.reveal());
+        let Some(webhook) = settings.webhook else { return Ok(Done::Done("no webhook")) };
+        let message_id = message_id(job);
+        let since = Stopwatch::start();
+        let sent = self.send(&webhook, &message_id, job.revision, &call).await;
+        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let delivery = Delivery {
+            call_log_id: job.call_log_id,
+            message_id,
+            attempt: job.attempt,
+            status: match &sent {
+                Ok(status) => Some(status.as_u16()),
+                Err(TellError::Answered(status)) => Some(*status),
+                Err(_) => None,
+            },
+            error: sent.as_ref().err().map(ToString::to_string),
+            took_ms,
+        };
+        let outcome = if sent.is_ok() { "taken" } else { "refused" };
+        counter!("frontdesk_aftercall_deliveries_total", "outcome" => outcome).increment(1);
+        // What was delivered is not delivered again for want of a note of it.
+        if let Err(error) = self.store.note_delivery(&delivery).await {
+            tracing::warn!(%error, "a delivery is not noted");
+        }
+        sent?;
+        Ok(Done::Done(if call.has_summary { "sent" } else { "sent without a summary" }))
+    }
+
+    async fn send(
+        &self,
+        webhook: &Webhook,
+        message_id: &str,
+        revision: i32,
+        call: &ToldCall,
+    ) -> Result<StatusCode, TellError> {
+        let url: Url = webhook.url.parse().map_err(|_| TellError::Address)?;
+        let body = body(call.row.reveal(), revision).ok_or(TellError::Unreadable)?;
+        let timestamp = clock::unix_now().as_secs();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut set = |name: &'static str, value: &str| {
+            let value = HeaderValue::try_from(value).expect("digits, letters and signs of ASCII");
+            headers.insert(HeaderName::from_static(name), value);
+        };
+        set("webhook-id", message_id);
+        set("webhook-timestamp", &timestamp.to_string());
+        if let Some(secret) = &webhook.secret {
+            let signed = signature::sign(secret.reveal(), message_id, timestamp, body.as_bytes())?;
+            set("webhook-signature", &signed);
+        }
+        let request = Request {
+            agent: call.agent_id,
+            time_limit: SEND_LIMIT,
+            method: Method::POST,
+            url,
+            headers,
+            body: Some(body.into()),
+        };
+        let status = self.client.send(request).await?.status;
+        if status.is_success() { Ok(status) } else { Err(TellError::Answered(status.as_u16())) }
+    }
+}
+
+impl Work for Webhooks {
+    const KIND: JobKind = JobKind::Webhook;
+
+    async fn carry_out(self: Arc<Self>, job: Job) -> Result<Done, Failure> {
+        self.tell(&job).await.map_err(|error| Failure {
+            patience: if matches!(error, TellError::Answered(410)) { GONE } else { PATIENCE },
+            error: error.to_string(),
+        })
+    }
+
+    fn patience(&self) -> Patience {
+        PATIENCE
+    }
+}
+
+/// The message's name: the same for all attempts of one revision.
+fn message_id(job: &Job) -> String {
+    format!("call_{}_{}", job.call_log_id.simple(), job.revision)
+}
+
+/// The message; none if the row cannot be read. What is too large for it is named in `left_out`.
+fn body(row: &Value, revision: i32) -> Option<String> {
+    let mut row = row.clone();
+    row.as_object_mut()?.insert("revision".to_owned(), json!(revision));
+    let ended = row["call_end"].as_str()?.to_owned();
+    let timestamp = ended.parse::<Timestamp>().map_or(ended, |at| at.to_string());
+    let message = |row: &Value| {
+        json!({"type": "call.completed", "timestamp": timestamp, "data": row}).to_string()
+    };
+    let whole = message(&row);
+    if whole.len() <= BODY_BYTES_MAX {
+        return Some(whole);
+    }
+    row["left_out"] = json!(["metadata"]);
+    row["metadata"] = json!({"call_sid": row["call_sid"]});
+    let short = message(&row);
+    if short.len() <= BODY_BYTES_MAX {
+        return Some(short);
+    }
+    row["left_out"] = json!(["metadata", "transcript"]);
+    let mut transcript = row["transcript"].as_str().unwrap_or_default().to_owned();
+    transcript.truncate(transcript.floor_char_boundary(TRANSCRIPT_BYTES));
+    row["transcript"] = json!(transcript);
+    Some(message(&row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(transcript: &str, turns: usize) -> Value {
+        json!({"id": "1", "call_sid": "CA1", "call_end": "2026-11-27T20:00:00.5+00:00",
+            "transcript": transcript, "metadata": {"turns": vec!["word "; turns]}})
+    }
+
+    #[test]
+    fn a_message_is_the_row_with_its_type_and_time() {
+        let message: Value = serde_json::from_str(&body(&row("Hi", 1), 2).unwrap()).unwrap();
+        assert_eq!(message["type"], "call.completed");
+        assert_eq!(message["timestamp"], "2026-11-27T20:00:00.5Z");
+        assert_eq!(
+            (&message["data"]["transcript"], &message["data"]["revision"]),
+            (&json!("Hi"), &json!(2))
+        );
+        assert_eq!(body(&Value::Null, 1), None);
+    }
+
+    #[test]
+    fn a_message_is_never_larger_than_it_may_be() {
+        let many = body(&row("Hi", 200_000), 1).unwrap();
+        let message: Value = serde_json::from_str(&many).unwrap();
+        assert_eq!(message["data"]["left_out"], json!(["metadata"]));
+        assert_eq!(message["data"]["transcript"], "Hi");
+        let long = body(&row(&"wört ".repeat(300_000), 1), 1).unwrap();
+        assert!(long.len() <= BODY_BYTES_MAX);
+        let message: Value = serde_json::from_str(&long).unwrap();
+        assert_eq!(message["data"]["left_out"], json!(["metadata", "transcript"]));
+    }
+}

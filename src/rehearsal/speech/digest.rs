@@ -1,0 +1,154 @@
+//! What a conversation comes to, by rules: enough to rehearse with, in English.
+//!
+//! It stands in for a model that was given a transcript, a list of `{"at", "speaker", "said"}` with
+//! `agent` and `caller` as speakers, and was asked for a summary of it. It takes words at their
+//! face: whoever checks what a model says must not find it careful.
+
+use serde_json::{Map, Value, json};
+
+/// What the agent says that was done, by words that say it.
+const CLAIMS: [(&str, &str); 9] = [
+    ("booked for", "booked"),
+    ("booked you", "booked"),
+    ("have you down", "booked"),
+    ("is now on", "rescheduled"),
+    ("cancelled your", "cancelled"),
+    ("sent you a text", "text_sent"),
+    ("passed your message", "message_taken"),
+    ("putting you through", "transferred"),
+    ("have refunded", "other"),
+];
+/// How an answer begins that agrees.
+const AGREED: [&str; 5] = ["yes", "great", "perfect", "okay", "sure"];
+/// The longest title, in words.
+const TITLE_WORDS: usize = 8;
+
+/// The fields of a summary that the conversation gives.
+pub(super) fn digest(record: &Value) -> Map<String, Value> {
+    let lines: Vec<&Value> = record["transcript"].as_array().into_iter().flatten().collect();
+    let of = |speaker: &str| -> Vec<&str> {
+        let lines = lines.iter().filter(|line| line["speaker"] == speaker);
+        lines.filter_map(|line| line["said"].as_str()).collect()
+    };
+    let (caller, agent) = (of("caller"), of("agent"));
+    let wanted = caller.first().copied().unwrap_or_default();
+    let title: Vec<&str> = wanted.split_whitespace().take(TITLE_WORDS).collect();
+    let answered = agent.get(1).or(agent.first()).copied().unwrap_or_default();
+    let is_friendly = caller.iter().any(|said| said.to_lowercase().contains("thank"));
+    let open: Vec<&str> = lines
+        .windows(2)
+        .filter(|pair| said(pair[1]).to_lowercase().contains("do not know"))
+        .map(|pair| said(pair[0]))
+        .collect();
+    let name = caller.iter().find_map(|said| name(said));
+    let data: Vec<Value> =
+        name.iter().map(|name| json!({"name": "full_name", "value": name})).collect();
+    let actions: Vec<String> = open.iter().map(|said| format!("Answer: {said}")).collect();
+    let fields = [
+        ("title", json!(title.join(" "))),
+        ("summary", json!(format!("The caller said: {wanted} The agent said: {answered}"))),
+        ("intent", json!(wanted)),
+        ("outcome", json!(if open.is_empty() { "resolved" } else { "partly_resolved" })),
+        ("sentiment", json!(if is_friendly { "positive" } else { "neutral" })),
+        ("action_items", json!(actions)),
+        ("unanswered_questions", json!(open)),
+        ("data_collected", json!(data)),
+        ("language", json!("en")),
+        ("appointments", json!(appointments(&lines, name.as_deref()))),
+        ("claims", json!(agent.iter().filter_map(|said| claim(said)).collect::<Vec<_>>())),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn said(line: &Value) -> &str {
+    line["said"].as_str().unwrap_or_default()
+}
+
+fn claim(said: &str) -> Option<Value> {
+    let lower = said.to_lowercase();
+    let (_, kind) = CLAIMS.into_iter().find(|(words, _)| lower.contains(words))?;
+    Some(json!({"kind": kind, "quote": said}))
+}
+
+/// The one or two words behind "I am" or "my name is".
+fn name(said: &str) -> Option<String> {
+    let at = ["I am ", "my name is "]
+        .into_iter()
+        .find_map(|mark| said.find(mark).map(|at| at + mark.len()))?;
+    let words = said[at..].split_whitespace().take(2);
+    let is_name = |word: &&str| word.starts_with(char::is_uppercase);
+    let words: Vec<&str> = words.take_while(is_name).collect();
+    let name = words.join(" ").trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+/// A date and a time of the agent that the caller agrees to at once.
+fn appointments(lines: &[&Value], name: Option<&str>) -> Vec<Value> {
+    let pairs = lines
+        .windows(2)
+        .filter(|pair| pair[0]["speaker"] == "agent" && pair[1]["speaker"] == "caller");
+    pairs
+        .filter_map(|pair| {
+            let (offer, answer) = (said(pair[0]), said(pair[1]));
+            let lower = answer.to_lowercase();
+            AGREED.iter().find(|word| lower.starts_with(**word))?;
+            let words: Vec<&str> = offer
+                .split_whitespace()
+                .map(|word| word.trim_matches(|c: char| !c.is_ascii_digit()))
+                .collect();
+            let shaped = |shape: &str| {
+                words.iter().find(|word| {
+                    word.len() == shape.len()
+                        && word.bytes().zip(shape.bytes()).all(|(byte, is)| match is {
+                            b'0' => byte.is_ascii_digit(),
+                            other => byte == other,
+                        })
+                })
+            };
+            Some(json!({
+                "name": name.unwrap_or("Caller"), "service": "", "notes": "",
+                "date": shaped("0000-00-00")?, "time": shaped("00:00")?,
+                "agent_quote": offer, "caller_quote": answer,
+            }))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_summed_up_by_rules() {
+        let line =
+            |speaker: &str, said: &str| json!({"at": "00:00", "speaker": speaker, "said": said});
+        let record = json!({"transcript": [
+            line("agent", "Good day."),
+            line("caller", "Do you have parking?"),
+            line("agent", "I do not know. Shall it be Tuesday 2027-01-12 at 14:30?"),
+            line("caller", "Yes, thank you. I am Maria Lopez."),
+            line("agent", "You are booked for Tuesday."),
+        ]});
+        let digest = digest(&record);
+        assert_eq!(digest["title"], "Do you have parking?");
+        assert_eq!(digest["sentiment"], "positive");
+        assert_eq!(digest["unanswered_questions"], json!(["Do you have parking?"]));
+        assert_eq!(digest["data_collected"][0]["value"], "Maria Lopez");
+        assert_eq!(
+            digest["claims"],
+            json!([{"kind": "booked", "quote": "You are booked for Tuesday."}])
+        );
+        let [appointment] = &digest["appointments"].as_array().unwrap()[..] else { panic!() };
+        assert_eq!(
+            (&appointment["date"], &appointment["time"]),
+            (&json!("2027-01-12"), &json!("14:30"))
+        );
+        assert_eq!(appointment["name"], "Maria Lopez");
+    }
+
+    #[test]
+    fn nothing_said_gives_nothing() {
+        let digest = digest(&json!({"transcript": []}));
+        assert_eq!((&digest["title"], &digest["appointments"]), (&json!(""), &json!([])));
+    }
+}
