@@ -2,6 +2,7 @@
 //! the start with one line that names the variable, what was read and what is accepted.
 
 mod host_port;
+mod lenient;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -209,7 +209,8 @@ impl Directory {
     }
 }
 
-fn source(row: AgentRow) -> AgentSource {
+/// What an agent's row says, for [`Agent::new`] to check.
+pub fn source(row: AgentRow) -> AgentSource {
     AgentSource {
         id: row.id,
         name: row.name.into_inner(),

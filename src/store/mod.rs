@@ -11,6 +11,7 @@ mod changes;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod events;
+pub mod examine;
 mod functions;
 mod history;
 mod instances;

@@ -1,10 +1,10 @@
-//! Embeddings, chat completions and the list of models (protocols 6.4, 6.6).
+//! Embeddings and chat completions (protocols 6.4, 6.6).
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,24 +23,10 @@ const DEPTH_MAX: usize = 16;
 /// What a chat says that was asked for no particular shape.
 const CHAT_REPLY: &str = "The rehearsal service has no model; this is its answer to everything.";
 
-const MODELS: [&str; 5] = [
-    "gpt-realtime-2.1",
-    "gpt-realtime-2.1-mini",
-    "gpt-6-luna",
-    "text-embedding-3-small",
-    "gpt-transcribe",
-];
-
 pub(super) fn router() -> Router<Arc<Service>> {
     Router::new()
-        .route("/v1/models", get(models))
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/chat/completions", post(chat))
-}
-
-async fn models() -> Json<Value> {
-    let model = |id: &&str| json!({"id": id, "object": "model", "owned_by": "rehearsal"});
-    Json(json!({"object": "list", "data": MODELS.iter().map(model).collect::<Vec<_>>()}))
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,7 @@ mod conversation;
 mod hearing;
 mod http;
 mod language;
+mod models;
 mod outputs;
 mod reply;
 mod session;
