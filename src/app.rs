@@ -350,7 +350,11 @@ async fn require_schema(store: &Store) -> Result<bool, StartError> {
     }
 }
 
-fn prompts(dir: Option<&Path>) -> Result<Prompts, StartError> {
+/// The built-in templates, with those of a directory in their place.
+///
+/// # Errors
+/// A file that cannot be read or is no template.
+pub fn prompts(dir: Option<&Path>) -> Result<Prompts, StartError> {
     let mut replacements = std::collections::BTreeMap::new();
     for name in dir.map(|_| Prompts::names()).unwrap_or_default() {
         let path = dir.unwrap_or(Path::new("")).join(name);

@@ -3,6 +3,7 @@
 
 mod host_port;
 mod object_store;
+mod lenient;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use frontdesk::commands::{demo, dial, migrate, rehearse, serve, shutdown_signal};
+use frontdesk::commands::{demo, dial, doctor, migrate, rehearse, serve, shutdown_signal};
 
 /// Answers businesses' phones: Twilio in, a speech service out, PostgreSQL underneath.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Rehearse(rehearse::Rehearse),
     /// Bring the schema of DATABASE_URL up to date
     Migrate,
+    /// Look at everything that a call needs, and say what to do about what is wrong
+    Doctor(doctor::Arguments),
 }
 
 #[tokio::main]
@@ -38,6 +40,7 @@ async fn main() -> ExitCode {
             .await
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| error.to_string()),
+        Command::Doctor(arguments) => Ok(doctor::run(arguments).await),
         Command::Migrate => migrate::run().await.map_err(|error| error.to_string()),
     };
     done.unwrap_or_else(|error| {

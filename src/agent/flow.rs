@@ -298,7 +298,7 @@ impl FlowProgress {
         let values = self.context(flow, facts);
         match flow.nodes.get(&node).ok_or_else(|| fault("there is no such step".to_owned()))? {
             Node::Say { words, next } => {
-                self.said.push(words.render(&values).map_err(failed)?);
+                self.said.push(shortened(&words.render(&values).map_err(failed)?));
                 Ok(Progress::On(next.clone()))
             }
             Node::Ask { question, collect, .. } => {
@@ -329,7 +329,7 @@ impl FlowProgress {
                 Ok(Progress::Stop(self.over(Ending::Transfer(target.clone()))))
             }
             Node::End { words } => {
-                self.said.push(words.render(&values).map_err(failed)?);
+                self.said.push(shortened(&words.render(&values).map_err(failed)?));
                 Ok(Progress::Stop(self.over(Ending::EndCall)))
             }
         }

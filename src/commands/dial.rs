@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::clock::{self, Clock};
 use crate::private::Private;
 use crate::rehearsal::phone::api::{Api, Message};
+use crate::rehearsal::phone::numbers::Number;
 use crate::rehearsal::phone::totals::Totals;
 use crate::rehearsal::phone::{
     self, CallOptions, CallReport, NumberedFarEnd, PhoneEvent, PhoneEventKind, Sample, Step,
@@ -140,6 +141,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DialError> {
         let listening = TcpListener::bind(address).await;
         let listener = listening.map_err(|source| DialError::Api { address, source })?;
         let api = Api::new(arguments.account_sid, template.auth_token.clone());
+        // As its owner would have set the number up.
+        api.set_number(Number::new(template.to.reveal(), &template.voice_url));
         api.serve(listener);
         template.api = Some(api);
     }

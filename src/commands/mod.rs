@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod dial;
+pub mod doctor;
 pub mod migrate;
 pub mod rehearse;
 pub mod serve;
@@ -9,7 +10,11 @@ pub mod serve;
 use std::future::Future;
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::Config;
 
@@ -32,22 +37,26 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
 
 /// Starts the log on standard error, filtered as the configuration says or by `default`.
 fn start_log(config: &Config, default: &str) {
-    let mut filter = EnvFilter::new(config.log_filter.as_deref().unwrap_or(default));
-    // Below `info` the libraries print what goes over the wire, which is what callers say.
-    let libraries = if config.log_filter.is_some() { "info" } else { default };
-    for library in ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "reqwest", "sqlx"] {
-        if let Ok(directive) = format!("{library}={libraries}").parse() {
-            filter = filter.add_directive(directive);
-        }
-    }
-    // A test may have started one.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter = log_filter(config.log_filter.as_deref().unwrap_or(default));
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         // A file and a collector want the words, not their colours.
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .try_init();
+        .with_filter(filter);
+    // A test may have started one.
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+}
+
+/// What is logged, of what the words of a filter ask for. Below `info` libraries print what goes
+/// over the wire, which is what callers say; and what a database raises as a notice may hold rows.
+pub fn log_filter<S: Subscriber>(words: &str) -> impl Filter<S> + use<S> {
+    let is_public = filter_fn(|metadata| {
+        let target = metadata.target();
+        let is_own = target == "frontdesk" || target.starts_with("frontdesk::");
+        is_own || (*metadata.level() <= Level::INFO && target != "sqlx::postgres::notice")
+    });
+    EnvFilter::new(words).and(is_public)
 }
 
 #[cfg(test)]

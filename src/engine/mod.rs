@@ -4,6 +4,7 @@
 //! reports what happens in the core's language. What an engine does not have (turns, truncation)
 //! it leaves out.
 
+pub mod models;
 pub mod realtime;
 
 use std::task::{Context, Poll};

@@ -74,6 +74,14 @@ impl Knowledge {
         Ok(Self { store, embedder, known: Cache::new(AGENTS_MAX) })
     }
 
+    /// Has one text embedded, to see that the service and the model do.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn try_embedding(&self) -> Result<(), EmbedError> {
+        self.embedder.embed("opening hours").await.map(|_| ())
+    }
+
     /// Whether an agent has anything to be searched. Where the database cannot be asked, or
     /// `may_ask` is false because it is known to be away, what was known last counts, and else
     /// that there is something: a search will tell.

@@ -140,6 +140,22 @@ impl Store {
         Ok(readable.collect())
     }
 
+    /// The first `most` agents that are not deleted, the oldest first; what cannot be read is left
+    /// out and counted.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) when the database does not answer.
+    pub async fn agents(&self, most: u32) -> Result<(Vec<AgentRow>, usize)> {
+        const QUERY: &str = agent_query!(
+            "where coalesce(a.status::text, 'active') <> 'deleted'
+            order by a.created_at, a.id limit $1"
+        );
+        let rows = sqlx::query(QUERY).bind(i64::from(most)).fetch_all(&self.pool).await?;
+        let readable: Vec<_> = rows.iter().filter_map(|row| agent(row).ok()).collect();
+        let unreadable = rows.len() - readable.len();
+        Ok((readable, unreadable))
+    }
+
     /// The agent with this id, deleted or not.
     ///
     /// # Errors

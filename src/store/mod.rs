@@ -13,6 +13,7 @@ mod changes;
 pub mod embedded;
 mod ended;
 mod events;
+pub mod examine;
 mod functions;
 mod history;
 mod instances;

@@ -1,6 +1,8 @@
 //! Twilio's REST interface: reads and updates a call, sends a message. Each answer is waited for
 //! within limits, and nothing is done twice that may have been done once.
 
+mod numbers;
+
 use std::time::Duration;
 
 use rand::Rng;
@@ -13,6 +15,8 @@ use super::form::CallStatus;
 use crate::agent::Agent;
 use crate::clock::{Stopwatch, pause, within};
 use crate::config::TwilioAccount;
+
+pub use numbers::NumberSetup;
 
 /// The longest document that an update takes, in characters.
 pub const MAX_TWIML_CHARACTERS: usize = 4_000;
@@ -268,8 +272,7 @@ async fn attempt_once(request: RequestBuilder) -> Result<Vec<u8>, (RestError, Op
     };
     let status = response.status();
     let retry_after = response.headers().get("retry-after");
-    let retry_after: Option<u32> =
-        retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let retry_after = retry_after.and_then(|value| asked_to_wait(value.to_str().ok()?));
     let body = within(BODY_LIMIT, read(response)).await.unwrap_or_default();
     if status.is_success() {
         return Ok(body);
@@ -279,7 +282,14 @@ async fn attempt_once(request: RequestBuilder) -> Result<Vec<u8>, (RestError, Op
     }
     let code = serde_json::from_slice::<ErrorBody>(&body).map_or(0, |error| error.code);
     let refused = RestError::Refused { status: status.as_u16(), code };
-    Err((refused, retry_after.map(|seconds| Duration::from_secs(seconds.into()))))
+    Err((refused, retry_after))
+}
+
+/// What `Retry-After` asks for, if it is a number of seconds. A date is not followed: it would
+/// need both clocks to agree.
+pub fn asked_to_wait(retry_after: &str) -> Option<Duration> {
+    let seconds: u32 = retry_after.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 /// An answer's body; of one that breaks or is too large, nothing. The status has said already

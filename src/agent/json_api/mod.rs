@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::fault::{SettingFault, kind};
-use super::template::{Template, TemplateError, TemplateTree};
+use super::template::{Budget, Template, TemplateError, TemplateTree};
 use address::Address;
 
 /// The names that the templates of a row may use.
@@ -109,15 +109,21 @@ impl JsonApi {
     /// What cannot be filled in.
     pub fn request(&self, values: &Context) -> Result<ApiRequest, RequestError> {
         let mut url = self.address.url(values)?;
+        let mut budget = Budget::new();
+        budget.take(url.as_str().len())?;
         for (name, value) in &self.query {
-            let value = value.render(values).map_err(|error| error.below(name).below("query"))?;
+            let value = value
+                .render_within(&mut budget, values)
+                .map_err(|error| error.below(name).below("query"))?;
             for text in texts(&value) {
                 url.query_pairs_mut().append_pair(name, &text);
             }
         }
-        let mut headers = self.headers(values)?;
+        let mut headers = self.headers(&mut budget, values)?;
         let body = match &self.body {
-            Some(body) => body.render(values).map_err(|error| error.below("body"))?,
+            Some(body) => {
+                body.render_within(&mut budget, values).map_err(|error| error.below("body"))?
+            }
             None => Value::Null,
         };
         let body = encode_body(body, &mut headers);
@@ -129,12 +135,13 @@ impl JsonApi {
         self.method.is_idempotent()
     }
 
-    fn headers(&self, values: &Context) -> Result<HeaderMap, RequestError> {
+    fn headers(&self, budget: &mut Budget, values: &Context) -> Result<HeaderMap, RequestError> {
         let mut headers = HeaderMap::new();
         for (name, template) in &self.headers {
             let text = template
                 .render(values)
                 .map_err(|error| error.below(name.as_str()).below("headers"))?;
+            budget.take(text.len())?;
             let mut value = HeaderValue::from_bytes(text.trim().as_bytes())
                 .map_err(|_| RequestError::Header(name.clone()))?;
             value.set_sensitive(true);

@@ -2,6 +2,7 @@
 //! value, never as source; a name that does not exist is an error, so a typing error is reported
 //! and does not become an empty text.
 
+mod bound;
 mod facts;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use minijinja::{Environment, ErrorKind, Output, UndefinedBehavior};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+pub use bound::{Budget, FILLED_IN_MAX};
 pub use facts::Facts;
 
 /// The longest source, bytes.
@@ -66,6 +68,9 @@ pub enum TemplateError {
     /// It asks for what is not there this time, or may not be empty where it stands.
     #[error("{0} is missing")]
     Missing(String),
+    /// It comes to too much.
+    #[error("more than {FILLED_IN_MAX} bytes came of it")]
+    TooMuch,
     /// It failed on the values that it was given.
     #[error("{kind} in line {line}")]
     Failed {
@@ -135,7 +140,8 @@ impl Template {
             Place::Query => &QUERY,
         };
         let rendered = environment.render_str(&self.0, values.clone());
-        rendered.map_err(|error| failed(&error, &self.0))
+        let text = rendered.map_err(|error| failed(&error, &self.0))?;
+        if text.len() > FILLED_IN_MAX { Err(TemplateError::TooMuch) } else { Ok(text) }
     }
 }
 
@@ -240,13 +246,32 @@ impl TemplateTree {
     /// # Errors
     /// That of the first template that fails.
     pub fn render(&self, values: &Context) -> Result<Value, TemplateError> {
-        let below = |tree: &Self| tree.render(values);
+        self.render_within(&mut Budget::new(), values)
+    }
+
+    /// The same, with what is left of something larger.
+    ///
+    /// # Errors
+    /// That of the first template that fails, or that it comes to too much.
+    pub fn render_within(
+        &self,
+        budget: &mut Budget,
+        values: &Context,
+    ) -> Result<Value, TemplateError> {
         Ok(match self {
             Self::Fixed(value) => value.clone(),
-            Self::Text(template) => Value::String(template.render(values)?),
-            Self::Value(ValueTemplate(expression)) => json_of(&expression.value(values)?)?,
-            Self::List(items) => Value::Array(each_item(items, below)?),
-            Self::Fields(fields) => Value::Object(each_field(fields, below)?),
+            Self::Text(template) => {
+                let text = template.render(values)?;
+                budget.take(text.len())?;
+                Value::String(text)
+            }
+            Self::Value(ValueTemplate(expression)) => budget.json_of(&expression.value(values)?)?,
+            Self::List(items) => {
+                Value::Array(each_item(items, |tree| tree.render_within(budget, values))?)
+            }
+            Self::Fields(fields) => {
+                Value::Object(each_field(fields, |tree| tree.render_within(budget, values))?)
+            }
         })
     }
 }
@@ -258,7 +283,7 @@ pub fn value_of(json: &Value) -> Context {
 
 fn each_item<T, U>(
     items: &[T],
-    change: impl Fn(&T) -> Result<U, TemplateError>,
+    mut change: impl FnMut(&T) -> Result<U, TemplateError>,
 ) -> Result<Vec<U>, TemplateError> {
     let change =
         |(at, item): (usize, &T)| change(item).map_err(|error| error.below(at.to_string()));
@@ -267,7 +292,7 @@ fn each_item<T, U>(
 
 fn each_field<'f, T: 'f, U, C: FromIterator<(String, U)>>(
     fields: impl IntoIterator<Item = (&'f String, &'f T)>,
-    change: impl Fn(&T) -> Result<U, TemplateError>,
+    mut change: impl FnMut(&T) -> Result<U, TemplateError>,
 ) -> Result<C, TemplateError> {
     let change = |(name, value): (&String, &T)| match change(value) {
         Ok(changed) => Ok((name.clone(), changed)),
@@ -329,7 +354,7 @@ fn write(output: &mut Output<'_>, place: Place, value: &Context) -> Result<(), m
     if value.is_undefined() {
         return Err(ErrorKind::UndefinedError.into());
     }
-    let text = match json_of(value) {
+    let text = match bound::json_of(value, FILLED_IN_MAX) {
         // What is optional and was not given is there, and empty.
         Ok(Value::Null) => String::new(),
         Ok(Value::String(text)) => text,
@@ -348,11 +373,6 @@ fn write(output: &mut Output<'_>, place: Place, value: &Context) -> Result<(), m
 /// Whether a step of a path would be empty or go up, for those too who decode `%2F` first.
 fn leaves_its_step(text: &str) -> bool {
     text.split(['/', '\\']).any(|step| step.bytes().all(|byte| byte == b'.'))
-}
-
-fn json_of(value: &Context) -> Result<Value, TemplateError> {
-    let unfit = |_| TemplateError::Failed { kind: ErrorKind::BadSerialization, line: 0 };
-    serde_json::to_value(value).map_err(unfit)
 }
 
 fn syntax(error: minijinja::Error) -> TemplateError {

@@ -2,6 +2,8 @@
 
 mod codec;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 mod wire;
 

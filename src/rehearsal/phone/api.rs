@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::numbers::{self, Number};
 use super::{CallOptions, random_sid};
 use crate::clock::spawn;
 use crate::private::Private;
@@ -40,9 +41,10 @@ pub struct Api {
 
 /// What the interface knows.
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     calls: HashMap<String, PlacedLine>,
     messages: Vec<Message>,
+    pub(super) numbers: Vec<Number>,
 }
 
 /// A message that was taken.
@@ -86,20 +88,20 @@ pub(super) struct Reachable {
 }
 
 /// An error in Twilio's words.
-struct ApiError {
+pub(super) struct ApiError {
     status: StatusCode,
     code: u32,
     message: &'static str,
 }
 
-type Answer = Result<(StatusCode, Json<Value>), ApiError>;
+pub(super) type Answer = Result<(StatusCode, Json<Value>), ApiError>;
 
 const fn refused(status: StatusCode, code: u32, message: &'static str) -> ApiError {
     ApiError { status, code, message }
 }
 
 const NOT_SIGNED_IN: ApiError = refused(StatusCode::UNAUTHORIZED, 20_003, "Authenticate");
-const NOT_FOUND: ApiError =
+pub(super) const NOT_FOUND: ApiError =
     refused(StatusCode::NOT_FOUND, 20_404, "The requested resource was not found");
 const NOT_LIVE: ApiError =
     refused(StatusCode::BAD_REQUEST, 21_220, "Call is not in-progress. Cannot redirect.");
@@ -129,6 +131,7 @@ impl Api {
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}/Calls/{call}", get(read_call).post(update_call))
             .route("/2010-04-01/Accounts/{account}/Messages.json", post(take_message))
+            .merge(numbers::router())
             .fallback(async || NOT_FOUND)
             .with_state(self.clone());
         spawn(crate::web::serve::serve(listener, router, CONNECTIONS, pending()))
@@ -153,12 +156,12 @@ impl Api {
         Reachable { api: self.clone(), call_sid: options.call_sid.clone(), updates }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks who asks for something of `account`.
-    fn check(&self, account: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub(super) fn check(&self, account: &str, headers: &HeaderMap) -> Result<(), ApiError> {
         let credentials = headers.get(header::AUTHORIZATION).and_then(|value| {
             let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
             String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()

@@ -9,6 +9,7 @@ mod caller;
 mod far_end;
 mod journal;
 mod moves;
+pub mod numbers;
 mod placed;
 mod playback;
 mod sample;

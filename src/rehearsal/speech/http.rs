@@ -20,7 +20,7 @@ use super::observer::{Counts, SpeechObserver};
 use super::script::ErrorBody;
 use super::session::Manner;
 use super::voice::Voice;
-use super::{Fault, Record, SpeechOptions, language, socket};
+use super::{Fault, Record, SpeechOptions, language, models, socket};
 use crate::clock::spawn;
 use crate::rehearsal::stamp::Summary;
 use crate::web::upgrade::upgrade;
@@ -202,6 +202,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     let guarded = Router::new()
         .route("/v1/realtime", get(realtime))
         .merge(language::router())
+        .merge(models::router())
         .layer(middleware::from_fn_with_state(service.clone(), authorize));
     Router::new()
         .merge(guarded)

@@ -1,9 +1,9 @@
-//! Embeddings and the list of models (protocols 6.6), and the routes of all that is no session.
+//! Embeddings (protocols 6.6), and the routes of what is answered by language alone.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,24 +17,10 @@ use crate::rehearsal::embedding;
 /// Texts of one request (protocols 6.6).
 const INPUTS_MAX: usize = 2_048;
 
-const MODELS: [&str; 5] = [
-    "gpt-realtime-2.1",
-    "gpt-realtime-2.1-mini",
-    "gpt-6-luna",
-    "text-embedding-3-small",
-    "gpt-transcribe",
-];
-
 pub(super) fn router() -> Router<Arc<Service>> {
     Router::new()
-        .route("/v1/models", get(models))
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/chat/completions", post(chat::chat))
-}
-
-async fn models() -> Json<Value> {
-    let model = |id: &&str| json!({"id": id, "object": "model", "owned_by": "rehearsal"});
-    Json(json!({"object": "list", "data": MODELS.iter().map(model).collect::<Vec<_>>()}))
 }
 
 #[derive(Deserialize)]

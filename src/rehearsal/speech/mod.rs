@@ -18,6 +18,7 @@ mod digest;
 mod hearing;
 mod http;
 mod language;
+mod models;
 mod outputs;
 mod reply;
 mod session;

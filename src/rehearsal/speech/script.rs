@@ -29,6 +29,9 @@ pub struct Script {
     /// What is said to instructions that give no exact words: the first phrase that fits.
     #[serde(default)]
     pub phrases: Vec<Phrase>,
+    /// The models that there are; without any, those that the server asks for by default.
+    #[serde(default)]
+    pub models: Vec<Model>,
     /// The turns, in order.
     pub turns: Vec<Turn>,
     /// How chat completions are answered, one after the other; after the last one, as usual.
@@ -61,6 +64,17 @@ pub enum Chat {
         #[serde(default)]
         error: Option<ErrorBody>,
     },
+}
+
+/// A model, as the list of them has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Its name.
+    pub id: String,
+    /// The day from which it is no more, as `2027-01-20`, if that is announced.
+    #[serde(default)]
+    pub shutdown_date: Option<String>,
 }
 
 /// What is said when a reply is asked for with instructions of its own.

@@ -1,0 +1,308 @@
+//! The database: whether it is there, is what is needed, holds what is told to it, and lets this
+//! role do what the server does.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::Opened;
+use super::finding::Finding;
+use crate::clock::within;
+use crate::config::Config;
+use crate::store::Store;
+use crate::store::examine::{
+    Examination, ExamineError, MissingRights, ServerVersions, SessionTraits,
+};
+use crate::store::migrate::{SchemaState, is_current};
+
+/// The oldest PostgreSQL that does.
+const OLDEST_SERVER: i32 = 150_000;
+/// The port that poolers offer transactions at (protocols 8.3).
+const TRANSACTION_PORT: u16 = 6543;
+/// How long the database may take to say whether its schema is there.
+const SCHEMA_LIMIT: Duration = Duration::from_secs(10);
+/// Connections for reading what is in it.
+const CONNECTIONS: u32 = 2;
+
+const DATABASE: &str = "database";
+const PGVECTOR: &str = "pgvector";
+const CONNECTION: &str = "database connection";
+const SCHEMA: &str = "database schema";
+const RIGHTS: &str = "database role";
+
+/// Gives the database, too, if it can be read.
+pub(super) async fn check(config: &Config) -> (Vec<Finding>, Option<Opened>) {
+    let Some(url) = &config.database_url else { return embedded(config).await };
+    let url = url.expose_secret();
+    let (Ok(examination), Ok(store)) = (Examination::of(url), Store::at(url, CONNECTIONS)) else {
+        let accepted = "accepted: postgres://user:password@host:5432/database";
+        let found = "not an address that can be used";
+        return (vec![Finding::fail("DATABASE_URL", found, accepted)], None);
+    };
+    let versions = match examination.versions().await {
+        Ok(versions) => versions,
+        Err(error) => return (vec![unreachable(&error)], None),
+    };
+    let mut findings = vec![server(&versions)];
+    findings.push(pgvector(&versions));
+    findings.push(connection(examination.port(), &examination.session().await));
+    let state = within(SCHEMA_LIMIT, is_current(store.pool())).await;
+    findings.push(match &state {
+        Some(Ok(state)) => schema(*state),
+        Some(Err(_)) | None => Finding::fail(
+            SCHEMA,
+            "the database does not say whether it is there",
+            "see whether this role may read the tables in the schema public",
+        ),
+    });
+    if !matches!(state, Some(Ok(SchemaState::Current))) {
+        return (findings, None);
+    }
+    findings.extend(rights(examination.missing_rights().await));
+    let opened = Opened {
+        store,
+        #[cfg(feature = "embedded")]
+        embedded: None,
+    };
+    (findings, Some(opened))
+}
+
+/// Where there is one already, it is opened: starting it for the first time is `serve`'s.
+#[cfg(feature = "embedded")]
+async fn embedded(config: &Config) -> (Vec<Finding>, Option<Opened>) {
+    use crate::store::embedded::{Embedded, EmbeddedError};
+
+    let shown = config.data_dir.display();
+    let mut findings = vec![Finding::warn(
+        "DATABASE_URL",
+        format!("not set: the embedded database in {shown} is used, for one small business"),
+        "set it to the address of a PostgreSQL with pgvector",
+    )];
+    if !config.data_dir.join("database").is_dir() {
+        return (findings, None);
+    }
+    let opened = match Embedded::start(&config.data_dir).await {
+        Ok(embedded) => embedded.pool().await.ok().map(|pool| (embedded, pool)),
+        Err(error @ EmbeddedError::InUse(_)) => {
+            let remedy = "stop the server to have its agents looked at, too";
+            findings.push(Finding::warn(DATABASE, error.to_string(), remedy));
+            return (findings, None);
+        }
+        Err(error) => {
+            findings.push(Finding::fail(DATABASE, error.to_string(), "see DATA_DIR"));
+            return (findings, None);
+        }
+    };
+    let Some((embedded, pool)) = opened else {
+        let found = "the embedded database does not answer";
+        findings.push(Finding::fail(DATABASE, found, "see DATA_DIR"));
+        return (findings, None);
+    };
+    findings.push(Finding::ok(DATABASE, "the embedded database answers"));
+    (findings, Some(Opened { store: Store::new(pool), embedded: Some(embedded) }))
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn embedded(_config: &Config) -> (Vec<Finding>, Option<Opened>) {
+    let found = "not set, and this build has no embedded database";
+    let remedy = "set it to the address of a PostgreSQL with pgvector";
+    (vec![Finding::fail("DATABASE_URL", found, remedy)], None)
+}
+
+fn unreachable(error: &ExamineError) -> Finding {
+    let (found, remedy) = match error {
+        ExamineError::Sqlstate(code) => match code.as_str() {
+            "28P01" | "28000" => (
+                "the user or the password is refused".to_owned(),
+                "mend them in DATABASE_URL; in an address, special characters are written %XX",
+            ),
+            "3D000" => ("there is no such database".to_owned(), "mend its name in DATABASE_URL"),
+            "53300" => (
+                "no connection is free".to_owned(),
+                "raise max_connections, or end what holds them",
+            ),
+            code => (format!("it answered SQLSTATE {code}"), "see the database's own log"),
+        },
+        ExamineError::Unreachable(why) => (
+            format!("it cannot be reached: {why}"),
+            "mend host and port in DATABASE_URL, and see that a firewall or an IPv6-only host is \
+             not in the way",
+        ),
+        ExamineError::Tls => {
+            ("TLS cannot be agreed on".to_owned(), "see sslmode and sslrootcert in DATABASE_URL")
+        }
+        ExamineError::Late => {
+            ("it does not answer in time".to_owned(), "see that it runs and is not overloaded")
+        }
+        ExamineError::Protocol => {
+            ("what answers there is no PostgreSQL".to_owned(), "mend host and port in DATABASE_URL")
+        }
+    };
+    Finding::fail(DATABASE, found, remedy)
+}
+
+fn server(versions: &ServerVersions) -> Finding {
+    let found = format!("PostgreSQL {}", versions.postgresql);
+    match versions.number >= OLDEST_SERVER {
+        true => Finding::ok(DATABASE, found),
+        false => Finding::fail(DATABASE, found, "15 or newer is needed"),
+    }
+}
+
+fn pgvector(versions: &ServerVersions) -> Finding {
+    let Some(available) = &versions.pgvector_available else {
+        let remedy = "install pgvector 0.8 or newer on the server";
+        return Finding::fail(PGVECTOR, "the server has none", remedy);
+    };
+    let (installed, update) = match &versions.pgvector {
+        Some(installed) => (
+            installed,
+            "install the newest one on the server and run \
+             `alter extension vector update`",
+        ),
+        // `migrate` installs it.
+        None => (available, "install the newest one on the server"),
+    };
+    match parsed(installed) {
+        old if old < (0, 8, 0) => {
+            Finding::fail(PGVECTOR, format!("{installed}; 0.8 or newer is needed"), update)
+        }
+        old if old < (0, 8, 2) => {
+            let found = format!("{installed}, where building an index in parallel may overflow");
+            Finding::warn(PGVECTOR, found, update)
+        }
+        old if old < (0, 8, 3) => {
+            let found = format!("{installed}, where a vacuum may damage an hnsw index");
+            Finding::warn(PGVECTOR, found, update)
+        }
+        _ => Finding::ok(PGVECTOR, installed),
+    }
+}
+
+fn parsed(version: &str) -> (u32, u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next())
+}
+
+fn connection(port: u16, session: &Result<SessionTraits, ExamineError>) -> Finding {
+    const REMEDY: &str = "use the direct address, or the pooler's session mode (Supabase: port \
+                          5432)";
+    let session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            let found = match error {
+                ExamineError::Sqlstate(code) => format!("it answered SQLSTATE {code}"),
+                _ => "it broke or took too long".to_owned(),
+            };
+            return Finding::fail(CONNECTION, found, REMEDY);
+        }
+    };
+    let mut lost = Vec::new();
+    for (is_kept, what) in [
+        (session.keeps_process, "its server process"),
+        (session.keeps_statements, "prepared statements"),
+        (session.keeps_settings, "settings"),
+        (session.is_notified, "LISTEN"),
+    ] {
+        if !is_kept {
+            lost.push(what);
+        }
+    }
+    if !lost.is_empty() {
+        let found = format!("a pooler of transactions: between two, {} is lost", lost.join(", "));
+        Finding::fail(CONNECTION, found, REMEDY)
+    } else if port == TRANSACTION_PORT {
+        let found = "port 6543, where poolers offer transactions only";
+        Finding::fail(CONNECTION, found, REMEDY)
+    } else {
+        Finding::ok(CONNECTION, "direct, or a session of its own")
+    }
+}
+
+fn schema(state: SchemaState) -> Finding {
+    let remedy = "run `frontdesk migrate`";
+    match state {
+        SchemaState::Current => Finding::ok(SCHEMA, "current"),
+        SchemaState::Missing => Finding::fail(SCHEMA, "missing", remedy),
+        SchemaState::Old => Finding::fail(SCHEMA, "old", remedy),
+    }
+}
+
+fn rights(missing: Result<MissingRights, ExamineError>) -> Vec<Finding> {
+    let remedy = "grant it, or use the role that ran `frontdesk migrate`";
+    let Ok(MissingRights { rights, hidden, embeddings_table }) = missing else {
+        let found = "what the role may do is not known";
+        return vec![Finding::fail(RIGHTS, found, remedy)];
+    };
+    let mut findings = Vec::new();
+    if !rights.is_empty() {
+        let found = format!("it may not: {}", rights.join(", "));
+        findings.push(Finding::fail(RIGHTS, found, remedy));
+    }
+    if !hidden.is_empty() {
+        let found = format!("row level security hides rows of {}", hidden.join(", "));
+        let remedy = "use the tables' owner, or a role with BYPASSRLS";
+        findings.push(Finding::fail(RIGHTS, found, remedy));
+    }
+    if let Some(error) = embeddings_table {
+        let code = match error {
+            ExamineError::Sqlstate(code) => format!(" (SQLSTATE {code})"),
+            _ => String::new(),
+        };
+        let found =
+            format!("it may not make an agent's table, its index or its search function{code}");
+        findings.push(Finding::fail(RIGHTS, found, remedy));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(RIGHTS, "it may do what the server does"));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_judged() {
+        for (number, pgvector_installed, available, lines) in [
+            (160_014, Some("0.8.5"), Some("0.8.5"), ["ok  ", "ok  "]),
+            (150_000, None, Some("0.8.3"), ["ok  ", "ok  "]),
+            (140_011, Some("0.8.2"), Some("0.8.2"), ["FAIL", "warn"]),
+            (160_014, Some("0.8.1"), Some("0.8.5"), ["ok  ", "warn"]),
+            (160_014, Some("0.7.4"), Some("0.8.5"), ["ok  ", "FAIL"]),
+            (160_014, None, Some("0.5.0"), ["ok  ", "FAIL"]),
+            (160_014, Some("0.10.0"), Some("0.10.0"), ["ok  ", "ok  "]),
+            (160_014, None, None, ["ok  ", "FAIL"]),
+        ] {
+            let versions = ServerVersions {
+                number,
+                postgresql: "x".into(),
+                pgvector: pgvector_installed.map(str::to_owned),
+                pgvector_available: available.map(str::to_owned),
+            };
+            let found = [server(&versions), pgvector(&versions)].map(|f| f.to_string());
+            for (found, mark) in found.iter().zip(lines) {
+                assert!(found.starts_with(mark), "{found} {versions:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pooler_of_transactions_is_named_by_what_it_loses() {
+        let whole = SessionTraits {
+            keeps_process: true,
+            keeps_statements: true,
+            keeps_settings: true,
+            is_notified: true,
+        };
+        let line = |port, session| connection(port, &Ok(session)).to_string();
+        assert!(line(5432, whole).starts_with("ok"));
+        assert!(line(6543, whole).starts_with("FAIL") && line(6543, whole).contains("6543"));
+        let pooled = SessionTraits { keeps_process: false, is_notified: false, ..whole };
+        let pooled = line(5432, pooled);
+        assert!(pooled.contains("its server process, LISTEN is lost"), "{pooled}");
+        assert!(pooled.contains("session mode"), "{pooled}");
+    }
+}
