@@ -151,15 +151,20 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Gives free what `worker` has claimed, as if it had not been tried: the process ends.
+    /// Gives free what `worker` has claimed, as if it had not been tried: the process ends. What is
+    /// being written this moment is left to itself.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError); the leases run out then.
     pub async fn give_back_jobs(&self, worker: Uuid) -> Result<u64> {
         let done = sqlx::query(
-            "update aftercall_jobs set leased_by = null, leased_until = null,
-                attempts = greatest(attempts - 1, 0)
-            where leased_by = $1 and state = 'pending'",
+            "with ours as materialized (
+                select id from aftercall_jobs where leased_by = $1 and state = 'pending'
+                for update skip locked
+            )
+            update aftercall_jobs j set leased_by = null, leased_until = null,
+                attempts = greatest(j.attempts - 1, 0)
+            from ours where j.id = ours.id",
         )
         .bind(worker)
         .execute(&self.pool)

@@ -87,9 +87,4 @@ impl Receiver {
         let enough = came.wait_for(|messages| messages.len() >= count);
         clock::within(DEADLINE, enough).await.expect("the messages come").unwrap().clone()
     }
-
-    /// How many messages there are.
-    pub(crate) fn count(&self) -> usize {
-        self.came.borrow().len()
-    }
 }

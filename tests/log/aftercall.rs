@@ -42,9 +42,10 @@ impl Fixture {
         self.store.claim_jobs(kind, Uuid::new_v4(), limit, LEASE).await.unwrap()
     }
 
-    /// Has whatever waits for its time be due.
-    async fn hurry(&self) {
-        self.sql("update aftercall_jobs set run_after = now() where state = 'pending'").await;
+    /// Has the jobs of a kind that wait for their time be due.
+    async fn hurry(&self, kind: &str) {
+        let due = "update aftercall_jobs set run_after = now() where state = 'pending'";
+        self.sql(&format!("{due} and kind = '{kind}'")).await;
     }
 
     /// A job as JSON.
@@ -88,7 +89,7 @@ impl Fixture {
 
     /// Whether this kind of work on a call is done, asked while its time is moved on.
     async fn is_done(&self, call: &NewCall, kind: &str, wake: &Notify) -> bool {
-        self.hurry().await;
+        self.hurry(kind).await;
         wake.notify_one();
         self.job(call, kind).await["state"] == "done"
     }
@@ -147,7 +148,7 @@ async fn a_call_that_may_be_put_right_waits_for_that() {
     fixture.sql("update call_logs set out_until = now() + interval '1 hour'").await;
     fixture.store.complete(&completion(&call), Completes::IfLive).await.unwrap();
     assert_eq!(fixture.claim(JobKind::Summary, 9).await, []);
-    fixture.hurry().await;
+    fixture.hurry("summary").await;
     assert_eq!(fixture.claim(JobKind::Summary, 9).await.len(), 1);
 }
 
@@ -213,7 +214,7 @@ async fn a_failure_waits_and_what_a_process_gives_back_does_not() {
     assert!(fixture.store.settle_job(&job, &again).await.unwrap());
     assert_eq!(fixture.claim(JobKind::Summary, 1).await, []);
     assert_eq!(fixture.job(&call, "summary").await["last_error"], "busy");
-    fixture.hurry().await;
+    fixture.hurry("summary").await;
     let job = fixture.claim(JobKind::Summary, 1).await.remove(0);
     assert_eq!(job.attempt, 2);
     assert_eq!(fixture.store.give_back_jobs(Uuid::new_v4()).await, Ok(0));
@@ -222,7 +223,7 @@ async fn a_failure_waits_and_what_a_process_gives_back_does_not() {
     assert_eq!(job.attempt, 2, "it was not tried");
     let failed = Settled::Failed { error: "gone".to_owned() };
     assert!(fixture.store.settle_job(&job, &failed).await.unwrap());
-    fixture.hurry().await;
+    fixture.hurry("summary").await;
     assert_eq!(fixture.claim(JobKind::Summary, 1).await, []);
 }
 
@@ -425,22 +426,22 @@ async fn a_private_address_is_not_told_and_a_service_that_is_gone_not_again() {
     let wake = Arc::new(Notify::new());
     let guarded = fixture.aftercall(&speech, &wake, "127.0.0.1:1");
     let noted = || async {
-        fixture.hurry().await;
+        fixture.hurry("webhook").await;
         fixture.text("select max(error) from webhook_deliveries").await.is_some()
     };
     eventually("a delivery", noted).await;
     guarded.stop().await;
-    assert_eq!(receiver.count(), 0);
+    assert_eq!(receiver.messages(0).await.len(), 0);
     let error = fixture.text("select max(error) from webhook_deliveries").await;
     assert_eq!(error.as_deref(), Some("webhook: the host has an address that is not public"));
     let allowed = fixture.aftercall(&speech, &wake, &format!("127.0.0.1:{}", receiver.port));
     let gone = || async {
-        fixture.hurry().await;
+        fixture.hurry("webhook").await;
         fixture.job(&call, "webhook").await["state"] == "failed"
     };
     eventually("it is given up", gone).await;
     allowed.stop().await;
-    assert_eq!(receiver.count(), 1);
+    assert_eq!(receiver.messages(0).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,7 +140,10 @@ mod tests {
                 row("reserve_chair", "function", json!({"builtin": "book_appointment"})),
                 row("look_up", "json_api", json!({"method": "GET", "url": "https://a.example/x"})),
                 row("order", "json_api", json!({"method": "POST", "url": "https://a.example/x"})),
-                row("complaint", "form", json!({"title": "Complaint"})),
+                FunctionSource {
+                    variables: json!([{"name": "matter"}]),
+                    ..row("complaint", "form", json!({"title": "Complaint"}))
+                },
             ],
             ..AgentSource::default()
         });
