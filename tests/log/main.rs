@@ -7,6 +7,7 @@ mod database;
 mod directory;
 mod fixture;
 mod history;
+#[path = "../common/proxy.rs"]
 mod proxy;
 mod reconciler;
 mod store;

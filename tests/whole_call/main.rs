@@ -17,7 +17,7 @@ mod knowledge;
 mod messages;
 mod moving;
 mod privacy;
-#[path = "../log/proxy.rs"]
+#[path = "../common/proxy.rs"]
 mod proxy;
 mod refusals;
 mod stream;
