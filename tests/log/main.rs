@@ -8,6 +8,7 @@ mod database;
 mod directory;
 mod fixture;
 mod history;
+#[path = "../common/proxy.rs"]
 mod proxy;
 #[path = "../common/receiver.rs"]
 mod receiver;

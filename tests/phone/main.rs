@@ -336,3 +336,20 @@ async fn what_is_no_document_ends_the_call_with_an_error() {
     assert_eq!(report.webhook_status, Some(204));
     assert!(report.failed);
 }
+
+#[tokio::test]
+async fn where_there_is_no_document_the_fallback_address_is_asked_once() {
+    let sorry = "<Response><Say>Sorry.</Say><Redirect>/nowhere</Redirect></Response>";
+    let server = server(&[("/sorry", sorry.into())]);
+    let base = server.start().await;
+    let mut options = options(&base);
+    options.fallback_url = Some(format!("{base}/sorry"));
+    let report = call(options, vec![]).await;
+    assert_eq!((report.ended, report.answered, report.fell_back), (Ended::Failed, true, true));
+    assert_eq!(report.said, ["Sorry."]);
+    assert_eq!(
+        server.paths("ErrorCode"),
+        ["/voice ", "/sorry 11200", "/nowhere ", "/status "],
+        "not a second time"
+    );
+}

@@ -7,7 +7,7 @@ mod booking;
 #[path = "../common/database.rs"]
 mod database;
 mod program;
-#[path = "../log/proxy.rs"]
+#[path = "../common/proxy.rs"]
 mod proxy;
 
 use std::time::Duration;

@@ -18,7 +18,7 @@ mod knowledge;
 mod messages;
 mod moving;
 mod privacy;
-#[path = "../log/proxy.rs"]
+#[path = "../common/proxy.rs"]
 mod proxy;
 mod recording;
 #[path = "../common/receiver.rs"]

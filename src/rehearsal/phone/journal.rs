@@ -151,6 +151,8 @@ pub struct CallReport {
     pub failed: bool,
     /// Whether it did not fail and the agent was heard, without a gap.
     pub held: bool,
+    /// Whether the fallback address was asked.
+    pub fell_back: bool,
     /// What TwiML said.
     pub said: Vec<String>,
     /// Who was called for the caller, in order.
@@ -207,6 +209,7 @@ impl Journal {
             agent_bytes: 0,
             failed: false,
             held: false,
+            fell_back: false,
             said: Vec::new(),
             dialled: Vec::new(),
             recorded_s: Vec::new(),

@@ -40,6 +40,8 @@ pub struct CallOptions {
     /// The voice webhook, as it is configured at the number. It is signed as it stands here,
     /// without a fragment.
     pub voice_url: String,
+    /// Asked once in a call for a document, where another address gave none.
+    pub fallback_url: Option<String>,
     /// Where the end of the call is reported, if anywhere.
     pub status_url: Option<String>,
     /// The number that is called.
@@ -83,6 +85,7 @@ impl CallOptions {
     pub fn new(voice_url: impl Into<String>, to: impl Into<String>, clock: Clock) -> Self {
         Self {
             voice_url: voice_url.into(),
+            fallback_url: None,
             status_url: None,
             to: Private::new(to.into()),
             from: Private::new("+15551230001".to_owned()),

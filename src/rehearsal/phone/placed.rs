@@ -16,6 +16,8 @@ use crate::twilio::twiml_reader::{self, Stream, Verb};
 
 /// Documents that one call may ask for: redirects end somewhere.
 const DOCUMENTS: usize = 20;
+/// Twilio's word for a document that could not be had.
+const HTTP_RETRIEVAL_FAILURE: &str = "11200";
 /// How long it takes to say one character.
 const CHARACTER: Duration = Duration::from_millis(60);
 
@@ -86,7 +88,7 @@ impl PlacedCall {
                 Next::Ask { url, fields } => {
                     let answer =
                         webhook::post(&self.options, &url, &fields, Signing::AuthToken).await;
-                    match self.read(url, answer) {
+                    match self.read_or_fall_back(url, answer).await {
                         Some(next) => document = next,
                         None => return Ended::Failed,
                     }
@@ -113,7 +115,27 @@ impl PlacedCall {
         let answer = webhook::post(&self.options, &url, &fields, signing).await;
         self.journal.report.webhook_us = u64::try_from(stopwatch.elapsed().as_micros()).ok();
         self.journal.report.webhook_status = answer.as_ref().ok().map(|answer| answer.status);
-        self.read(url, answer)
+        self.read_or_fall_back(url, answer).await
+    }
+
+    /// Reads an answer, or has the fallback address give another, once in a call. It is told what
+    /// went wrong and where, as Twilio tells it.
+    async fn read_or_fall_back(
+        &mut self,
+        url: String,
+        answer: Result<Answer, webhook::WebhookError>,
+    ) -> Option<Document> {
+        let read = self.read(url.clone(), answer);
+        if read.is_some() {
+            return read;
+        }
+        let fallback = self.options.fallback_url.take()?;
+        self.journal.report.fell_back = true;
+        let mut fields = webhook::call_fields(&self.options, "in-progress");
+        fields.push(("ErrorCode".to_owned(), HTTP_RETRIEVAL_FAILURE.to_owned()));
+        fields.push(("ErrorUrl".to_owned(), url));
+        let answer = webhook::post(&self.options, &fallback, &fields, Signing::AuthToken).await;
+        self.read(fallback, answer)
     }
 
     /// Reads an answer; what cannot be a document is an error of the call.

@@ -44,8 +44,22 @@ pub(super) enum WebhookError {
     NotText,
 }
 
-/// Posts a signed form.
+/// Posts a signed form; once more if nobody could be reached there (protocols 1.3).
 pub(super) async fn post(
+    options: &CallOptions,
+    url: &str,
+    fields: &Fields,
+    signing: Signing,
+) -> Result<Answer, WebhookError> {
+    match post_once(options, url, fields, signing).await {
+        Err(WebhookError::Http(error)) if error.is_connect() => {
+            post_once(options, url, fields, signing).await
+        }
+        answer => answer,
+    }
+}
+
+async fn post_once(
     options: &CallOptions,
     url: &str,
     fields: &Fields,

@@ -103,6 +103,9 @@ pub struct Turn {
     /// What is said once the functions' outputs are there.
     #[serde(default)]
     pub after_functions: Option<String>,
+    /// What is said instead if one of them has `"ok": false` in its output, or has none.
+    #[serde(default)]
+    pub after_failure: Option<String>,
     /// From the request of this turn's reply to its first audio, in milliseconds; without it the
     /// service's own.
     #[serde(default)]
@@ -113,6 +116,17 @@ pub struct Turn {
     /// The first reply to this turn fails so; another attempt succeeds.
     #[serde(default)]
     pub error: Option<ErrorBody>,
+}
+
+impl Turn {
+    /// What is said once the functions' outputs are there, if the script says it.
+    pub(super) fn after(&self, output: &impl Fn(&str) -> Option<Value>) -> Option<&String> {
+        let has_failed = |call: &FunctionCall| {
+            output(&call.name).is_none_or(|output| output["ok"] == Value::Bool(false))
+        };
+        let failure = self.after_failure.as_ref();
+        failure.filter(|_| self.functions.iter().any(has_failed)).or(self.after_functions.as_ref())
+    }
 }
 
 /// A function that the model wants called.
@@ -281,6 +295,27 @@ mod tests {
         for (instructions, said) in cases {
             assert_eq!(script.instructed(instructions), said, "{instructions}");
         }
+    }
+
+    #[test]
+    fn what_is_said_after_functions_depends_on_how_they_went() {
+        let script = Script::parse(
+            r#"{"turns":[{"heard":"a","functions":[{"name":"f"},{"name":"g"}],
+                "after_functions":"Done.","after_failure":"Sorry."},
+                {"heard":"b","functions":[{"name":"f"}],"after_functions":"Done."}]}"#,
+        )
+        .unwrap();
+        let said = |turn: usize, g: Option<Value>| {
+            let output = move |name: &str| match name {
+                "f" => Some(serde_json::json!({"ok": true})),
+                _ => g.clone(),
+            };
+            script.turns[turn].after(&output).map(String::as_str)
+        };
+        assert_eq!(said(0, Some(serde_json::json!({"ok": true}))), Some("Done."));
+        assert_eq!(said(0, Some(serde_json::json!({"ok": false}))), Some("Sorry."));
+        assert_eq!(said(0, None), Some("Sorry."));
+        assert_eq!(said(1, None), Some("Done."));
     }
 
     #[test]

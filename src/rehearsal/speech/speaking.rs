@@ -92,7 +92,7 @@ impl Session {
         } else if out_of_band {
             script.otherwise.clone()
         } else if self.conversation.ends_with_output() {
-            turn.and_then(|turn| turn.after_functions.as_ref()).unwrap_or(&script.otherwise).clone()
+            turn.and_then(|turn| turn.after(&output)).unwrap_or(&script.otherwise).clone()
         } else if let (true, Some(turn)) = (is_new, turn) {
             if turn.error.is_some() && self.failed_turn != turn_index && error.is_none() {
                 self.failed_turn = turn_index;
