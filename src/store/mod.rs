@@ -6,6 +6,7 @@
 
 mod agents;
 mod appointments;
+mod asking;
 mod calls;
 mod changes;
 #[cfg(feature = "embedded")]
@@ -22,6 +23,7 @@ mod shown;
 
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use appointments::{Appointment, Deed, NewAppointment, Placement};
+pub use asking::Asking;
 pub use calls::{
     Admission, AdmissionOutcome, CallRow, CallSummary, CompletedCall, Completes, NewCall,
     StreamClaim,

@@ -2,6 +2,7 @@
 //! reconciler, the directory of agents.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod asking;
 #[path = "../common/database.rs"]
 mod database;
 mod directory;

@@ -5,6 +5,8 @@
 
 mod abuse;
 mod appointments;
+#[path = "../common/balancer.rs"]
+mod balancer;
 mod booking;
 #[path = "../common/database.rs"]
 mod common_database;
@@ -12,6 +14,7 @@ mod conversation;
 mod database;
 mod endings;
 mod functions;
+mod handover;
 mod harness;
 mod knowledge;
 mod messages;
@@ -23,4 +26,5 @@ mod refusals;
 mod stream;
 mod survival;
 mod transfers;
+mod trouble;
 mod webhook;
