@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use crate::aftercall::asking::{Asker, FindAgent, LeftCalls};
+use crate::aftercall::neighbours::Neighbours;
 use crate::aftercall::reconciler::Reconciler;
-use crate::aftercall::{recordings::Recordings, retention};
 use crate::aftercall::summary::Summaries;
 use crate::aftercall::webhook::Webhooks;
 use crate::aftercall::{AT_ONCE, AT_ONCE_GENTLE, Aftercall, Parts};
+use crate::aftercall::{recordings::Recordings, retention};
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::archive::{Archive, BadPlace};
 use crate::clock::{self, Clock};
@@ -40,6 +41,8 @@ use crate::web::{Front, router, serve};
 const CONNECTIONS: u32 = 8;
 /// How long the database may take to say at the start whether its schema is there.
 const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
+/// How long it may take to tell the other processes that this one goes down.
+const NOTE_LIMIT: Duration = Duration::from_secs(1);
 /// How long calls may take to say goodbye once the shutdown waits no longer.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
 /// How long what callbacks said of calls that are out may take to be written at the end.
@@ -139,7 +142,7 @@ impl App {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let address = SocketAddr::new(config.bind, config.port);
         let listening = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listening)?;
+        let listener = serve::listen(address).map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let public_url =
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
@@ -188,17 +191,13 @@ impl App {
             instance_id,
         });
         let directory = Directory::new(store.clone(), clock);
-        let registry = Arc::clone(&exchange.registry);
-        let mut background = vec![
-            clock::spawn(Reconciler::new(store.clone(), instance_id).run(
-                clock,
-                move || log.take_proven_dead(),
-                move |call_sid| registry.find(call_sid).is_some(),
-            )),
+        let neighbours = Neighbours::default();
+        let mut background = after_calls(&exchange, &directory, &neighbours, &public_url);
+        background.extend([
             clock::spawn(numbers::watch_lag()),
             clock::spawn(Recordings::new(store.clone(), archive.clone(), tapes).run()),
             clock::spawn(retention::run(store.clone(), archive)),
-        ];
+        ]);
         if database.notifies {
             let changes = Changes::new(&store);
             background.push(clock::spawn(Arc::clone(&directory).follow(changes)));
@@ -211,6 +210,7 @@ impl App {
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,
+            neighbours,
             answers: Answers::default(),
             unwritten: unwritten.clone(),
             metrics: numbers::install(),
@@ -241,15 +241,21 @@ impl App {
     }
 
     /// Takes no more calls, waits for those there are (at most `DRAIN_SECONDS`, or until `hurry`),
-    /// says goodbye to the rest, writes everything down and ends.
+    /// moves the rest to another process, says goodbye to those that cannot be moved, writes
+    /// everything down and ends.
     pub async fn shut_down(self, hurry: impl Future<Output = ()>) {
         let registry = &self.exchange.registry;
         registry.stop_taking_calls();
         info!("shutting down: no more calls are taken");
+        let draining = self.store.note_draining(self.exchange.instance_id);
+        if !matches!(clock::within(NOTE_LIMIT, draining).await, Some(Ok(()))) {
+            warn!("the other processes could not be told");
+        }
         tokio::select! {
             _ = self.exchange.clock.timeout(self.drain, registry.empty()) => {}
             () = hurry => {}
         }
+        self.exchange.hand_over(&self.public_url.join("/twilio/after")).await;
         registry.tell_all(|| Command::Drain).await;
         let goodbyes = self.exchange.clock.timeout(GOODBYE_LIMIT, registry.empty());
         if goodbyes.await.is_none() {
@@ -283,6 +289,36 @@ impl App {
         }
         info!("shut down");
     }
+}
+
+/// The tasks that look after calls that no process has.
+fn after_calls(
+    exchange: &Arc<Exchange>,
+    directory: &Arc<Directory>,
+    neighbours: &Neighbours,
+    public_url: &PublicUrl,
+) -> Vec<JoinHandle<()>> {
+    let (clock, store) = (exchange.clock, exchange.toolbox.store.clone());
+    let (registry, log) = (Arc::clone(&exchange.registry), exchange.log.clone());
+    let (left, given) = LeftCalls::queue();
+    let reconciler = Reconciler::new(store.clone(), exchange.instance_id)
+        .asking(left)
+        .telling(neighbours.clone());
+    let directory = Arc::clone(directory);
+    let agents: FindAgent = Box::new(move |id| {
+        let directory = Arc::clone(&directory);
+        Box::pin(async move { directory.by_id(id).await })
+    });
+    let after_url = public_url.join("/twilio/after");
+    let asker = Asker::new(store, exchange.toolbox.twilio.clone(), agents, &after_url);
+    vec![
+        clock::spawn(reconciler.run(
+            clock,
+            move || log.take_proven_dead(),
+            move |call_sid| registry.find(call_sid).is_some(),
+        )),
+        clock::spawn(asker.run(clock, given)),
+    ]
 }
 
 /// The database that the server uses.

@@ -2,8 +2,8 @@
 //! the start with one line that names the variable, what was read and what is accepted.
 
 mod host_port;
-mod object_store;
 mod lenient;
+mod object_store;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

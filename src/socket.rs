@@ -55,12 +55,14 @@ pub struct Socket<S> {
     queue: VecDeque<Utf8Bytes>,
     flushing: bool,
     stuck: Option<Stopwatch>,
+    /// How many messages of any kind have come.
+    received: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Takes a socket whose handshake is over.
     pub fn new(stream: WebSocketStream<S>) -> Self {
-        Self { stream, queue: VecDeque::new(), flushing: false, stuck: None }
+        Self { stream, queue: VecDeque::new(), flushing: false, stuck: None, received: 0 }
     }
 
     /// Puts a text message at the end of the queue. The caller keeps the queue bounded.
@@ -92,6 +94,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// How long the present write has made no progress.
     pub fn stuck_for(&self) -> Option<Duration> {
         self.stuck.map(|since| since.elapsed())
+    }
+
+    /// How many messages have come, those included that mean nothing.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Asks the other side for a sign of life, before everything that is queued. Any WebSocket
+    /// answers by itself, and that counts as received.
+    ///
+    /// # Errors
+    /// The class of what went wrong.
+    pub fn ping(&mut self) -> Result<(), &'static str> {
+        self.flushing = true;
+        let ping = Message::Ping(bytes::Bytes::new());
+        Pin::new(&mut self.stream).start_send(ping).map_err(|error| class(&error))
     }
 
     /// Writes what can be written now. Registers for a wake when more can be.
@@ -130,7 +148,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Reads the next message. After `Closed` or `Broken` nothing more comes.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         loop {
-            return Poll::Ready(match Pin::new(&mut self.stream).poll_next(cx) {
+            let next = Pin::new(&mut self.stream).poll_next(cx);
+            self.received += u64::from(next.is_ready());
+            return Poll::Ready(match next {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(Message::Text(text)))) => Received::Text(text),
                 Poll::Ready(Some(Ok(Message::Binary(_)))) => Received::Binary,

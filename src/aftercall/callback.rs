@@ -85,6 +85,7 @@ pub async fn complete_live(
     let call = Abandoned {
         id: row.id,
         call_sid: call_sid.to_owned(),
+        agent_id: row.agent_id,
         instance_id: row.instance_id,
         started_us: row.started_us,
     };

@@ -4,8 +4,10 @@
 //! completion of a call makes in its own transaction. Every process works on them: [`lane`] claims
 //! what is due, [`summary`] and [`webhook`] do it.
 
+pub mod asking;
 pub mod callback;
 pub mod lane;
+pub mod neighbours;
 pub mod reconciler;
 pub mod recordings;
 pub mod retention;

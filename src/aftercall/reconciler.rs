@@ -5,6 +5,9 @@
 //! its spool could be had. Two reconcilers at once do no harm: a call is completed only while it is
 //! live and still the dead process's.
 //!
+//! Where the phone company can be asked, it is asked before a call is given up
+//! ([`asking`](super::asking)).
+//!
 //! A process also completes rows of its own that none of its calls has any more, and those of
 //! callers who were out for too long.
 
@@ -14,6 +17,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::asking::LeftCalls;
+use super::neighbours::Neighbours;
 use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
 use crate::clock::{self, Clock};
 use crate::store::{Abandoned, CompletedCall, Completes, EventRow, Result, Store, StoreError};
@@ -36,6 +41,9 @@ const OWN_ROUNDS: u32 = 6;
 /// The most calls that are completed in one round.
 const CALLS_PER_ROUND: i64 = 50;
 
+/// The pause when so many were handed on to whoever asks that there may be more.
+const GIVEN_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long one round may take on the wall's clock, so that the signs of life are not late.
 const ROUND_LIMIT: Duration = Duration::from_secs(4);
 
@@ -54,6 +62,11 @@ pub struct Reconciler {
     proven_dead: BTreeSet<Uuid>,
     /// Rows of this process that had no call when they were last looked at.
     strays: BTreeSet<Uuid>,
+    /// Who asks the phone company before a call is given up, if anybody can.
+    left: Option<LeftCalls>,
+    /// How many calls were handed on in this round.
+    given: i64,
+    neighbours: Neighbours,
 }
 
 /// The last sign of a process, and since when it is that.
@@ -67,7 +80,20 @@ impl Reconciler {
     /// For the process `instance_id`.
     pub fn new(store: Store, instance_id: Uuid) -> Self {
         let (watched, proven_dead, strays) = Default::default();
-        Self { store, instance_id, watched, proven_dead, strays }
+        let neighbours = Neighbours::default();
+        Self { store, instance_id, watched, proven_dead, strays, left: None, given: 0, neighbours }
+    }
+
+    /// Calls that no process has are handed on, so that the phone company is asked about them.
+    pub fn asking(mut self, left: LeftCalls) -> Self {
+        self.left = Some(left);
+        self
+    }
+
+    /// Says there what other processes there are.
+    pub fn telling(mut self, neighbours: Neighbours) -> Self {
+        self.neighbours = neighbours;
+        self
     }
 
     /// Runs for ever; drop the future to stop. `proven_dead` is asked in each round for processes
@@ -89,9 +115,11 @@ impl Reconciler {
             if round.is_multiple_of(OWN_ROUNDS) {
                 report(clock::within(ROUND_LIMIT, self.own_round(&is_live)).await);
             }
+            self.given = 0;
             // While there were calls to complete there may be more.
             if !report(clock::within(ROUND_LIMIT, self.round(clock.now())).await) {
-                clock.sleep(BEAT_PAUSE).await;
+                let is_more = self.given >= CALLS_PER_ROUND;
+                clock.sleep(if is_more { GIVEN_PAUSE } else { BEAT_PAUSE }).await;
             }
         }
     }
@@ -116,8 +144,7 @@ impl Reconciler {
             completed += usize::from(self.complete(call).await?);
         }
         if calls.is_empty() && !dead.is_empty() {
-            self.store.remove_instances(&dead).await?;
-            for instance in &dead {
+            for instance in &self.store.forget_dead(&dead).await? {
                 self.watched.remove(instance);
                 self.proven_dead.remove(instance);
             }
@@ -158,6 +185,8 @@ impl Reconciler {
     /// Looks at everybody's last sign and gives the dead.
     async fn observe(&mut self, now: Duration) -> Result<Vec<Uuid>> {
         let seen = self.store.instances().await?;
+        let others = seen.iter().filter(|other| other.takes_calls && other.id != self.instance_id);
+        self.neighbours.seen(others.map(|other| other.id).collect());
         self.watched.retain(|id, _| seen.iter().any(|instance| instance.id == *id));
         for instance in seen {
             let watched = self
@@ -177,15 +206,15 @@ impl Reconciler {
         Ok(dead.into_iter().filter(|id| *id != self.instance_id).collect())
     }
 
-    async fn complete(&self, call: &Abandoned) -> Result<bool> {
-        let events = self.store.events(call.id).await?;
-        let completed = fold(call, &events, |record| record.end().unwrap_or(LOST));
-        match self.store.complete(&completed, Completes::IfAbandoned).await {
-            Err(error) if !error.is_away() => {
-                tracing::error!(%error, call = %call.id, "an abandoned call cannot be completed");
+    /// Completes a call that no process has, or has the phone company asked about it first.
+    async fn complete(&mut self, call: &Abandoned) -> Result<bool> {
+        match &self.left {
+            Some(left) => {
+                self.given += 1;
+                left.give(call.clone());
                 Ok(false)
             }
-            done => done,
+            None => complete_left(&self.store, call, |_| LOST, None).await,
         }
     }
 }
@@ -204,8 +233,33 @@ fn report(round: Option<Result<usize>>) -> bool {
     true
 }
 
+/// Completes a call that its process left, which is `end` if nothing says how it ended. `seconds`:
+/// how long it was, if that is known better than by what was written last of it.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn complete_left(
+    store: &Store,
+    call: &Abandoned,
+    end: impl FnOnce(&CallRecord) -> End,
+    seconds: Option<u64>,
+) -> Result<bool> {
+    let events = store.events(call.id).await?;
+    let mut completed = fold(call, &events, |record| record.end().unwrap_or_else(|| end(record)));
+    let told_ms = seconds.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1000));
+    completed.duration_ms = completed.duration_ms.max(told_ms.unwrap_or_default());
+    completed.ended_us = call.started_us.saturating_add(completed.duration_ms.saturating_mul(1000));
+    match store.complete(&completed, Completes::IfAbandoned).await {
+        Err(error) if !error.is_away() => {
+            tracing::error!(%error, call = %call.id, "an abandoned call cannot be completed");
+            Ok(false)
+        }
+        done => done,
+    }
+}
+
 /// How a call ended whose process died and that did not end before.
-const LOST: End = End { status: Status::Failed, ended_by: EndedBy::Error };
+pub(super) const LOST: End = End { status: Status::Failed, ended_by: EndedBy::Error };
 
 /// How a call ended whose caller was out and of which nothing more was heard. Nothing says that
 /// anybody answered or that a message was left: at the fallback the caller had nobody, as far as is

@@ -27,6 +27,8 @@ pub struct Hours {
 struct Schedule {
     /// From Monday.
     week: [Vec<Range>; 7],
+    /// Whether any day of the week is known; else only the exceptions are.
+    has_week: bool,
     exceptions: BTreeMap<Date, Vec<Range>>,
 }
 
@@ -78,12 +80,12 @@ impl Hours {
         let local = at.to_zoned(self.zone.clone());
         let minute = minutes(local.time());
         let open_at = |date: Date, minute: u16| {
-            let mut ranges = schedule.of(date).iter();
-            ranges.any(|range| (range.open..range.close).contains(&minute))
+            let mut ranges = schedule.of(date)?.iter();
+            Some(ranges.any(|range| (range.open..range.close).contains(&minute)))
         };
         let yesterday = local.date().yesterday().ok();
-        let still_open = yesterday.is_some_and(|day| open_at(day, minute + DAY_MINUTES));
-        Some(still_open || open_at(local.date(), minute))
+        let still_open = yesterday.and_then(|day| open_at(day, minute + DAY_MINUTES));
+        if still_open == Some(true) { still_open } else { open_at(local.date(), minute) }
     }
 
     /// When the business opens and closes on a day, by the clock on the wall; what closes after
@@ -91,7 +93,7 @@ impl Hours {
     pub fn ranges(&self, date: Date) -> Option<Vec<(DateTime, DateTime)>> {
         let midnight = date.to_datetime(Time::midnight());
         let at = |minute: u16| midnight.saturating_add(SignedDuration::from_mins(minute.into()));
-        let ranges = self.schedule.as_ref()?.of(date).iter();
+        let ranges = self.schedule.as_ref()?.of(date)?.iter();
         Some(ranges.map(|range| (at(range.open), at(range.close))).collect())
     }
 
@@ -103,7 +105,7 @@ impl Hours {
             .map(|date| Day {
                 date,
                 weekday: date.strftime("%A").to_string(),
-                hours: self.schedule.as_ref().map(|schedule| spoken(schedule.of(date))),
+                hours: self.schedule.as_ref().and_then(|schedule| schedule.of(date)).map(spoken),
             })
             .collect()
     }
@@ -113,7 +115,6 @@ impl Schedule {
     fn read(value: Option<&Value>, faults: &mut Faults) -> Option<Self> {
         let fields = Fields::read(value, SCHEDULE, &[], faults);
         let mut schedule = Self::default();
-        let mut known = false;
         for (name, value) in fields.all() {
             if name == "exceptions" {
                 schedule.exceptions = read_exceptions(value, faults);
@@ -126,15 +127,17 @@ impl Schedule {
             };
             if let Some(ranges) = read_day(value, fields.path_of(name), faults) {
                 schedule.week[day] = ranges;
-                known = true;
+                schedule.has_week = true;
             }
         }
-        known.then_some(schedule)
+        (schedule.has_week || !schedule.exceptions.is_empty()).then_some(schedule)
     }
 
-    fn of(&self, date: Date) -> &[Range] {
+    /// A day's hours; `None` if they are not known.
+    fn of(&self, date: Date) -> Option<&[Range]> {
         let index = date.weekday().since(Weekday::Monday) as usize;
-        self.exceptions.get(&date).unwrap_or(&self.week[index])
+        let usual = self.has_week.then_some(&self.week[index]);
+        self.exceptions.get(&date).or(usual).map(Vec::as_slice)
     }
 }
 
@@ -300,6 +303,27 @@ mod tests {
         for schedule in [json!(null), json!({}), json!({"exceptions":{"2026-12-25":[]}})] {
             assert_eq!(open(&hours(schedule, "UTC"), "2026-11-23T09:00:00Z"), None);
         }
+    }
+
+    #[test]
+    fn exceptions_alone_count_on_their_dates() {
+        let exceptions = json!({"2026-12-25":[],"2026-12-31":[{"open":"20:00","close":"02:00"}]});
+        let hours = hours(json!({"exceptions":exceptions}), "UTC");
+        for (at, expected) in [
+            ("2026-12-24T09:00:00Z", None),
+            ("2026-12-25T09:00:00Z", Some(false)),
+            ("2026-12-31T19:00:00Z", Some(false)),
+            ("2026-12-31T21:00:00Z", Some(true)),
+            ("2027-01-01T01:00:00Z", Some(true)),
+            ("2027-01-01T03:00:00Z", None),
+        ] {
+            assert_eq!(open(&hours, at), expected, "{at}");
+        }
+        assert_eq!(hours.ranges("2026-12-25".parse().unwrap()), Some(vec![]));
+        assert_eq!(hours.ranges("2026-12-26".parse().unwrap()), None);
+        let now: Zoned = "2026-12-24T12:00:00Z[UTC]".parse().unwrap();
+        let told: Vec<_> = hours.coming_days(&now, 2).into_iter().map(|day| day.hours).collect();
+        assert_eq!(told, [None, Some("closed".to_owned())]);
     }
 
     #[test]

@@ -229,12 +229,13 @@ impl Call {
     /// Ends the call if it has come to that. Only words that are still in transcription are waited
     /// for, and what is still being carried out.
     pub(super) fn conclude(&mut self) {
-        let Some(ending) = &self.ending else { return };
-        let hangs_up = matches!(ending, Ending::HangUp(_));
+        if self.ending.is_none() {
+            return;
+        }
         self.settle_playing();
         self.keys_complete();
         self.timers.clear_all();
-        if hangs_up && self.awaits_last_words() {
+        if self.awaits_last_words() {
             self.timers.set(Timer::Words, self.now.plus_ms(WORDS_MS));
         } else {
             self.leave();
@@ -243,7 +244,13 @@ impl Call {
 
     /// Whether something that belongs into the call's row may still come.
     fn awaits_last_words(&self) -> bool {
-        self.functions.are_in_flight() || (self.engine.is_ready() && self.caller.awaits_words())
+        let words = self.engine.is_ready() && self.caller.awaits_words();
+        match &self.ending {
+            Some(Ending::HangUp(_)) => self.functions.are_in_flight() || words,
+            // Words come back with the caller, if they do; nobody takes in results any more.
+            Some(Ending::Transfer(_)) => self.functions.are_in_flight(),
+            Some(Ending::Fallback(_)) | None => false,
+        }
     }
 
     /// The call has ended, but for the last words and what is still being carried out.
@@ -254,6 +261,9 @@ impl Call {
                 self.learn(&utterance, words);
             }
             Event::Due(timer) => is_over = self.timers.take_due(timer, self.now),
+            Event::CallerLeft if self.ending.as_ref().is_some_and(Ending::is_transfer) => {
+                self.ending = Some(Ending::HangUp(self.record.end_by_caller()));
+            }
             Event::EngineLost { .. } => is_over = !self.functions.are_in_flight(),
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
             Event::FunctionDone { run, ok, output, row, then, notes } => {

@@ -21,6 +21,7 @@ const HISTORY_FUNCTIONS: usize = 32;
 #[derive(Default)]
 pub struct CallRecord {
     stream_sids: Vec<String>,
+    stream_errors: Vec<String>,
     speech: BTreeMap<String, Speech>,
     keys: Vec<Keys>,
     replies: BTreeMap<u32, Reply>,
@@ -94,6 +95,11 @@ impl CallRecord {
     /// Folds in one event, written `at_ms` milliseconds after the first stream's start. An end
     /// that something follows was none: a process that lost the call to another one wrote it.
     pub fn apply(&mut self, at_ms: u64, event: &LogEvent) {
+        // What the phone company says of streams comes when it comes.
+        if let LogEvent::StreamFailed { code } = event {
+            self.stream_errors.push(code.clone());
+            return;
+        }
         self.end = None;
         match event.clone() {
             LogEvent::LineOpened { stream_sid } => {
@@ -161,7 +167,10 @@ impl CallRecord {
             LogEvent::TransferStarted { target } => self.transfer = Some(target),
             LogEvent::TransferEnded { .. } => self.transfer = None,
             LogEvent::MovedToFallback { .. } => self.is_at_fallback = true,
-            LogEvent::LineLost {} | LogEvent::EngineReady {} | LogEvent::EngineLost { .. } => {}
+            LogEvent::LineLost {}
+            | LogEvent::StreamFailed { .. }
+            | LogEvent::EngineReady {}
+            | LogEvent::EngineLost { .. } => {}
         }
     }
 
@@ -223,11 +232,15 @@ impl CallRecord {
 
     /// The keys of `call_logs.metadata` that events tell: `stream_sids`, `ended_by`, `turns`,
     /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, and `prompts`: what the
-    /// agent said outside turns. What a call does not have is there and empty.
+    /// agent said outside turns. What a call does not have is there and empty; only `stream_errors`,
+    /// the phone company's numbers for what was wrong with streams, is there if there were any.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut metadata = Map::new();
         let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);
         set("stream_sids", json!(self.stream_sids));
+        if !self.stream_errors.is_empty() {
+            set("stream_errors", json!(self.stream_errors));
+        }
         set("ended_by", json!(self.end.map(|end| end.ended_by)));
         set("turns", self.turns());
         set("prompts", self.prompts());

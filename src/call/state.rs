@@ -128,6 +128,11 @@ impl Call {
         &self.record
     }
 
+    /// What was written down, of a call that is over here.
+    pub fn into_record(self) -> CallRecord {
+        self.record
+    }
+
     /// One event in, the actions it causes out, in order. Never fails: a report that makes no
     /// sense, or is about something that is over, changes nothing. Time does not go back.
     pub fn handle(&mut self, at: CallTime, event: Event) -> Vec<Action> {

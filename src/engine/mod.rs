@@ -26,6 +26,10 @@ pub trait Engine: Send {
     /// oldest is replaced by silence.
     fn hear(&mut self, payload: &str);
 
+    /// Time passed in which nothing came of the caller: so many bytes of silence take its place, so
+    /// that the engine's clock stays true.
+    fn hear_silence(&mut self, bytes: usize);
+
     /// Asks for a reply. With `instructions` the reply follows those instead of the session's;
     /// functions may be called only when there are none.
     fn reply(&mut self, reply: ReplyId, instructions: Option<&str>);

@@ -14,6 +14,7 @@ use super::recorder::Taps;
 use super::registry::{AfterPlan, Command};
 use crate::call::{End, EndedBy, Event, LogEvent, Status};
 use crate::clock::{self, Stopwatch};
+use crate::socket::WRITE_LIMIT;
 
 /// How long a stream may take to come after its webhook, or the question what happens next after
 /// a stream has ended.
@@ -33,6 +34,7 @@ impl Line {
     pub(super) fn phone_gone(&mut self, why: &'static str) {
         let Some(phone) = self.phone.take() else { return };
         self.start_due = None;
+        self.watch.end();
         if phone.has_started() {
             warn!(why, "media stream lost");
             counter!("frontdesk_streams_lost_total").increment(1);
@@ -79,6 +81,9 @@ impl Line {
             Command::CallerLeft => self.caller_left(),
             Command::OwnerEnds => self.tell(Event::OwnerEnds),
             Command::Drain => self.tell(Event::Drain),
+            Command::Part { answer } => self.part(answer),
+            Command::Rejoin => self.rejoin(),
+            Command::Note(event) => self.notes.write(self.now(), event),
         }
     }
 
@@ -133,7 +138,26 @@ impl Line {
         self.leave_stream();
     }
 
+    /// When the task wants to be woken if nothing else wakes it.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        let core = self
+            .call
+            .deadline()
+            .map(|(at, _)| self.born + Duration::from_millis(at.ms()).saturating_sub(self.age));
+        let stuck = self.phone.as_ref().and_then(Phone::stuck_for).map(|stuck| {
+            self.exchange.clock.now()
+                + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed()
+        });
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.due);
+        let (parting, watch) = (self.parting_due(), self.watch.due());
+        [core, self.stream_due, self.start_due, leaving, stuck, parting, watch]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
     pub(super) fn due(&mut self) {
+        self.look();
         let now = self.exchange.clock.now();
         let is_due = |due: Option<Duration>| due.is_some_and(|due| due <= now);
         if is_due(self.start_due) {

@@ -14,11 +14,13 @@ use tracing::{Instrument, Span, info};
 use uuid::Uuid;
 
 use super::control::{LOST, STREAM_LIMIT};
+use super::handover::Handing;
 use super::leaving::{Leaving, Over};
-use super::phone::{FromPhone, Phone, pieces};
+use super::phone::{FromPhone, Heard, Phone, pieces};
 use super::recall::Recalls;
 use super::recorder::{Taps, notice_time};
-use super::registry::{Command, Slot};
+use super::registry::{AfterPlan, Command, Slot};
+use super::watch::Watch;
 use super::{Exchange, Session, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
@@ -27,7 +29,6 @@ use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
 use crate::private::Private;
-use crate::socket::WRITE_LIMIT;
 
 /// How many reports about replies are held for a line that is not open yet. Beyond, nothing is
 /// read from the engine.
@@ -65,7 +66,7 @@ pub(super) struct Line {
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
-    history: History,
+    pub(super) history: History,
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
@@ -76,8 +77,8 @@ pub(super) struct Line {
     commands: mpsc::Receiver<Command>,
     pub(super) slot: Slot,
     /// When the task was made, and how old the call was then.
-    born: Duration,
-    age: Duration,
+    pub(super) born: Duration,
+    pub(super) age: Duration,
     /// Reports about replies that wait for the line to open.
     held: VecDeque<Report>,
     /// What has been asked to be sent and is not yet known to have left.
@@ -91,6 +92,9 @@ pub(super) struct Line {
     pub(super) start_due: Option<Duration>,
     /// Where the caller goes on to, until the phone company has asked.
     pub(super) leaving: Option<Leaving>,
+    pub(super) watch: Watch,
+    /// How far the call is on its way to another process.
+    pub(super) handing: Option<Handing>,
     pub(super) returns: i32,
     pub(super) has_left: bool,
     pub(super) over: Option<Over>,
@@ -151,6 +155,8 @@ impl Line {
             stream_due: Some(now + STREAM_LIMIT + notice),
             start_due: None,
             leaving: None,
+            watch: Watch::default(),
+            handing: None,
             returns: opening.returns,
             has_left: false,
             over: None,
@@ -187,7 +193,10 @@ impl Line {
     pub(super) async fn run(mut self, span: Span) {
         while self.over.is_none() {
             let wake = std::future::poll_fn(|cx| self.poll(cx)).await;
-            span.in_scope(|| self.wake(wake, Stopwatch::start()));
+            span.in_scope(|| {
+                self.wake(wake, Stopwatch::start());
+                self.part_if_quiet();
+            });
         }
         self.complete().instrument(span).await;
     }
@@ -198,7 +207,13 @@ impl Line {
             Some(Over::Out { limit, plan, answer }) => {
                 info!("the caller is out");
                 self.notes.go_out(limit, self.returns).await;
-                drop(self.slot);
+                let exchange = Arc::clone(&self.exchange);
+                if matches!(plan, AfterPlan::Transfer(_)) {
+                    let call_sid = self.notes.call_sid().to_owned();
+                    exchange.registry.kept.keep(&call_sid, self.keep());
+                } else {
+                    drop(self.slot);
+                }
                 // Whoever asked may have gone away; the plan holds all the same.
                 let _ = answer.send(plan);
                 return;
@@ -234,8 +249,12 @@ impl Line {
             if let Err(why) = phone.poll_write(cx) {
                 return Poll::Ready(Wake::Phone(FromPhone::Gone(why)));
             }
-            let hear =
-                |payload: &str| self.engine.iter_mut().for_each(|engine| engine.hear(payload));
+            let hear = |heard: Heard<'_>| {
+                self.engine.iter_mut().for_each(|engine| match heard {
+                    Heard::Audio(payload) => engine.hear(payload),
+                    Heard::Silence(bytes) => engine.hear_silence(bytes),
+                });
+            };
             if let Poll::Ready(from_phone) = phone.poll_read(cx, hear) {
                 return Poll::Ready(Wake::Phone(from_phone));
             }
@@ -261,7 +280,8 @@ impl Line {
         if let Poll::Ready(recalled) = self.recalls.poll(cx) {
             return Poll::Ready(Wake::Done(recalled));
         }
-        self.set_alarm();
+        let due = self.next_due();
+        self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
         self.alarm.poll(cx).map(|()| Wake::Alarm)
     }
 
@@ -274,21 +294,6 @@ impl Line {
         };
         let (reply, what, since) = self.sending.pop_front_if(|_| is_gone)?;
         Some(Wake::Sent(reply, what, since))
-    }
-
-    fn set_alarm(&mut self) {
-        let core = self
-            .call
-            .deadline()
-            .map(|(at, _)| self.born + Duration::from_millis(at.ms()).saturating_sub(self.age));
-        let stuck = self.phone.as_ref().and_then(Phone::stuck_for).map(|stuck| {
-            self.exchange.clock.now()
-                + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed()
-        });
-        let leaving = self.leaving.as_ref().map(|leaving| leaving.due);
-        let due =
-            [core, self.stream_due, self.start_due, leaving, stuck].into_iter().flatten().min();
-        self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
     }
 
     pub(super) fn now(&self) -> CallTime {
@@ -312,7 +317,9 @@ impl Line {
             Wake::Phone(FromPhone::Started(stream_sid)) => self.started(stream_sid),
             Wake::Phone(FromPhone::Stopped) => {
                 self.phone = None;
-                self.caller_left();
+                if !self.has_parted() {
+                    self.caller_left();
+                }
             }
             Wake::Phone(FromPhone::Gone(why)) => self.phone_gone(why),
             Wake::Sent(reply, what, asked) => {
@@ -340,6 +347,7 @@ impl Line {
     }
 
     fn report(&mut self, report: Report, since: Stopwatch) {
+        self.watch_caller(&report);
         let is_about_a_reply = matches!(
             report,
             Report::Audio { .. }
@@ -380,6 +388,7 @@ impl Line {
 
     fn started(&mut self, stream_sid: String) {
         (self.stream_due, self.start_due) = (None, None);
+        self.watch.begin(self.exchange.clock.now());
         self.notes.stream(stream_sid, self.now());
         self.tell(Event::LineOpen);
         for report in std::mem::take(&mut self.held) {

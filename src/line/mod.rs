@@ -7,6 +7,8 @@
 pub mod control;
 pub mod directory;
 pub mod driver;
+mod handover;
+pub mod kept;
 pub mod leaving;
 mod ledger;
 mod perform;
@@ -17,6 +19,7 @@ pub mod recorder;
 pub mod registry;
 mod replay;
 pub mod spool;
+mod watch;
 pub mod writer;
 
 use std::sync::Arc;

@@ -20,6 +20,13 @@ pub(super) const MESSAGE_MAX: usize = 64 * 1024;
 const PIECE: usize = 1024;
 /// How many messages may wait for a slow phone before nothing more is read from the engine.
 const QUEUE_MAX: usize = 256;
+/// The smallest gap in the caller's audio that is filled; what is less adds up until it is.
+const GAP_MS: u64 = 100;
+/// How much of a gap is filled. An engine that heard nothing for longer than that needs no more to
+/// know that nobody spoke.
+const GAP_MAX_MS: u64 = 10_000;
+/// μ-law at 8 kHz.
+const MULAW_BYTES_PER_MS: u64 = 8;
 /// Messages that are not what the protocol says, after which the stream is given up.
 const MALFORMED_MAX: u32 = 1000;
 
@@ -31,6 +38,18 @@ pub(super) struct Phone {
     malformed: u32,
     /// Listens where the call is recorded.
     tap: Option<Box<Tap>>,
+    /// How far the caller's audio has come on the stream's clock, in milliseconds, silence that took
+    /// the place of missing frames included; none: none has come.
+    heard_until_ms: Option<u64>,
+    frames: u64,
+}
+
+/// What was heard of the caller.
+pub(super) enum Heard<'a> {
+    /// Audio, in base64.
+    Audio(&'a str),
+    /// Nothing came for so many bytes' time.
+    Silence(usize),
 }
 
 /// What came from the phone.
@@ -54,6 +73,8 @@ impl Phone {
             stream_sid: None,
             malformed: 0,
             tap: tap.map(Box::new),
+            heard_until_ms: None,
+            frames: 0,
         }
     }
 
@@ -90,12 +111,38 @@ impl Phone {
         self.socket.poll_write(cx)
     }
 
-    /// Reads the next message that means something. The caller's audio, in base64, goes to `hear`:
-    /// it is nearly all there is, and wakes nobody else.
+    /// How many messages have come, of whatever kind.
+    pub(super) fn received(&self) -> u64 {
+        self.socket.received()
+    }
+
+    /// How many frames of the caller's audio have come.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Asks the other side for a sign of life.
+    ///
+    /// # Errors
+    /// The class of what went wrong; the stream is gone.
+    pub(super) fn ping(&mut self) -> Result<(), &'static str> {
+        self.socket.ping()
+    }
+
+    /// Silence takes the place of frames that do not come, `ms` of it; gives its bytes.
+    pub(super) fn fill(&mut self, ms: u64) -> usize {
+        if let Some(heard_until_ms) = &mut self.heard_until_ms {
+            *heard_until_ms += ms;
+        }
+        mulaw_bytes(ms)
+    }
+
+    /// Reads the next message that means something. The caller's audio goes to `hear`: it is nearly
+    /// all there is, and wakes nobody else.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        mut hear: impl FnMut(&str),
+        mut hear: impl FnMut(Heard<'_>),
     ) -> Poll<FromPhone> {
         loop {
             let Poll::Ready(received) = self.socket.poll_read(cx) else { return Poll::Pending };
@@ -111,7 +158,7 @@ impl Phone {
         }
     }
 
-    fn read(&mut self, text: &str, hear: &mut impl FnMut(&str)) -> Option<FromPhone> {
+    fn read(&mut self, text: &str, hear: &mut impl FnMut(Heard<'_>)) -> Option<FromPhone> {
         let inbound = match Inbound::parse(text) {
             Ok(inbound) => inbound,
             Err(_) => return self.malformed(),
@@ -119,14 +166,17 @@ impl Phone {
         match inbound {
             // Audio from before `start` is nothing that the caller said.
             Inbound::Media(_) if !self.has_started() => None,
-            Inbound::Media(media) if media::decoded_len(&media.payload).is_none() => {
-                self.malformed()
-            }
             Inbound::Media(media) => {
+                let Some(bytes) = media::decoded_len(&media.payload) else {
+                    return self.malformed();
+                };
                 if let Some(tap) = &mut self.tap {
                     tap.caller(media.timestamp_ms, &media.payload);
                 }
-                hear(&media.payload);
+                if let Some(missing_ms) = self.frame(media.timestamp_ms, bytes) {
+                    hear(Heard::Silence(mulaw_bytes(missing_ms)));
+                }
+                hear(Heard::Audio(&media.payload));
                 None
             }
             Inbound::Start(start) => self.start(start),
@@ -141,6 +191,21 @@ impl Phone {
             Inbound::Stop { .. } => Some(FromPhone::Stopped),
             Inbound::Connected | Inbound::Unknown { .. } => None,
         }
+    }
+
+    /// Counts a frame of `bytes` at this time of the stream's clock; gives how much is missing
+    /// before it, if that is a gap. Frames that change places or are a little late are none.
+    fn frame(&mut self, timestamp_ms: Option<u64>, bytes: usize) -> Option<u64> {
+        self.frames += 1;
+        let at_ms = timestamp_ms?;
+        let heard_until_ms = self.heard_until_ms.get_or_insert(at_ms);
+        let missing_ms = at_ms.saturating_sub(*heard_until_ms);
+        let is_gap = missing_ms >= GAP_MS;
+        if is_gap {
+            *heard_until_ms = at_ms;
+        }
+        *heard_until_ms = heard_until_ms.saturating_add(bytes as u64 / MULAW_BYTES_PER_MS);
+        is_gap.then(|| missing_ms.min(GAP_MAX_MS))
     }
 
     fn start(&mut self, start: media::Start) -> Option<FromPhone> {
@@ -203,6 +268,10 @@ impl Phone {
         self.tap = None;
         self.socket.close(Duration::from_secs(2)).await;
     }
+}
+
+fn mulaw_bytes(ms: u64) -> usize {
+    usize::try_from(ms * MULAW_BYTES_PER_MS).unwrap_or(0)
 }
 
 /// Cuts base64 audio into pieces small enough for marks between them, with the number of bytes of

@@ -28,6 +28,8 @@ pub(super) struct Notes {
     opened_at: Option<CallTime>,
     /// The streams that have opened here.
     stream_sids: Vec<String>,
+    /// What the phone company said was wrong with streams, by its numbers.
+    stream_errors: Vec<String>,
     seq: i64,
 }
 
@@ -43,6 +45,7 @@ impl Notes {
             started: opening.started,
             opened_at: opening.before.has_opened().then(CallTime::default),
             stream_sids: Vec::new(),
+            stream_errors: Vec::new(),
             seq: opening.seq,
         }
     }
@@ -50,6 +53,11 @@ impl Notes {
     /// Twilio's name for the call.
     pub(super) fn call_sid(&self) -> &str {
         &self.call_sid
+    }
+
+    /// When the webhook came, since the Unix epoch.
+    pub(super) fn started(&self) -> Duration {
+        self.started
     }
 
     /// The number of the next event.
@@ -69,6 +77,9 @@ impl Notes {
             (&mut event, self.stream_sids.last())
         {
             stream_sid.clone_from(ours);
+        }
+        if let LogEvent::StreamFailed { code } = &event {
+            self.stream_errors.push(code.clone());
         }
         let at_ms = self.opened_at.map_or(0, |opened_at| at.ms_since(opened_at));
         if let LogEvent::FirstAudio { first_audio_ms, .. } = event {
@@ -119,6 +130,12 @@ impl Notes {
         let mut metadata = record.metadata();
         if let Some(Value::Array(stream_sids)) = metadata.get_mut("stream_sids") {
             stream_sids.extend(self.stream_sids.iter().map(|sid| json!(sid)));
+        }
+        if !self.stream_errors.is_empty() {
+            let before = metadata.remove("stream_errors").unwrap_or_else(|| json!([]));
+            let errors = before.as_array().into_iter().flatten().cloned();
+            let errors = errors.chain(self.stream_errors.iter().map(|code| json!(code)));
+            metadata.insert("stream_errors".into(), errors.collect());
         }
         metadata.insert("call_sid".into(), json!(self.call_sid));
         metadata.insert("engine".into(), json!("realtime"));

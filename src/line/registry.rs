@@ -9,7 +9,9 @@ use moka::sync::Cache;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use super::kept::KeptCalls;
 use crate::agent::Agent;
+use crate::call::LogEvent;
 use crate::private::Private;
 use crate::socket::ServerSocket;
 
@@ -43,6 +45,28 @@ pub enum Command {
     OwnerEnds,
     /// The server goes down.
     Drain,
+    /// The server goes down, and the call is to go on at another one: its task lets go of the line
+    /// in a quiet moment. Not answered: the call ends here.
+    Part {
+        /// Where the answer goes.
+        answer: oneshot::Sender<Parting>,
+    },
+    /// The call could not be moved: it has its line again.
+    Rejoin,
+    /// This happened; it is to be written down.
+    Note(LogEvent),
+}
+
+/// How a call's task has let go of its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// The caller is still on the line, and hears nothing.
+    Here {
+        /// The last event that the call has.
+        last_seq: i64,
+    },
+    /// There is no line here: the phone company is about to ask what happens next.
+    Away,
 }
 
 /// What happens after a stream.
@@ -106,10 +130,14 @@ struct Entry {
     nonce: Option<String>,
     has_row: watch::Sender<bool>,
     is_row_in_database: bool,
+    /// Whether the call has let go of its line, to go on elsewhere.
+    is_parted: bool,
 }
 
 /// All calls of this process.
 pub struct Registry {
+    /// Callers that this process sent to another party.
+    pub kept: KeptCalls,
     calls: Mutex<HashMap<String, Entry>>,
     calls_max: usize,
     /// Calls that ended a while ago, so that late webhooks about them are told so even while the
@@ -181,6 +209,7 @@ impl Registry {
     /// An empty registry with `calls_max` slots.
     pub fn new(calls_max: usize) -> Arc<Self> {
         Arc::new(Self {
+            kept: KeptCalls::default(),
             calls: Mutex::default(),
             calls_max,
             ended: Cache::builder()
@@ -230,6 +259,7 @@ impl Registry {
             has_row: row,
             nonce: Some(nonce.to_owned()),
             is_row_in_database: false,
+            is_parted: false,
         };
         calls.insert(call_sid.to_owned(), entry);
         self.count(calls.len());
@@ -287,6 +317,23 @@ impl Registry {
         if let Some(entry) = self.lock().get_mut(call_sid) {
             entry.nonce = Some(nonce.to_owned());
         }
+    }
+
+    /// Notes whether a call has let go of its line, to go on elsewhere.
+    pub(super) fn note_parted(&self, call_sid: &str, is_parted: bool) {
+        if let Some(entry) = self.lock().get_mut(call_sid) {
+            entry.is_parted = is_parted;
+        }
+    }
+
+    /// Whether the call has let go of its line here, to go on elsewhere.
+    pub fn has_parted(&self, call_sid: &str) -> bool {
+        self.lock().get(call_sid).is_some_and(|entry| entry.is_parted)
+    }
+
+    /// All calls that are here, by their names.
+    pub(super) fn calls(&self) -> Vec<(String, CallHandle)> {
+        self.lock().iter().map(|(sid, entry)| (sid.clone(), entry.handle.clone())).collect()
     }
 
     /// How many calls are here.

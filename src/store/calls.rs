@@ -262,33 +262,6 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Counts one more return of a live call's caller to the agent, with a new nonce, and gives
-    /// the count; none when there were `max` already or the call is not live.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn count_return(
-        &self,
-        call_sid: &str,
-        nonce: &str,
-        instance_id: Uuid,
-        max: i32,
-    ) -> Result<Option<i32>> {
-        let count = sqlx::query_scalar(
-            "update call_logs set stream_returns = stream_returns + 1, stream_nonce = $2,
-                instance_id = $3, out_until = null, holds_line = true
-            where call_sid = $1 and call_end is null and stream_returns < $4
-            returning stream_returns",
-        )
-        .bind(call_sid)
-        .bind(nonce)
-        .bind(instance_id)
-        .bind(max)
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(count)
-    }
-
     /// The row of a call.
     ///
     /// # Errors

@@ -74,6 +74,21 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a call's event at this place is there.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn has_event(&self, call_log_id: Uuid, seq: i64) -> Result<bool> {
+        let is_there = sqlx::query_scalar(
+            "select exists (select from call_events where call_log_id = $1 and seq = $2)",
+        )
+        .bind(call_log_id)
+        .bind(seq)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(is_there)
+    }
+
     /// The events of a call, in order.
     ///
     /// # Errors

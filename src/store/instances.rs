@@ -14,6 +14,8 @@ pub struct InstanceBeat {
     /// Its last sign of life, microseconds since the Unix epoch by the database's clock. None: it
     /// has calls and has given no sign yet.
     pub beat_us: Option<i64>,
+    /// Whether it takes calls: its last sign is fresh, and it is not going down.
+    pub takes_calls: bool,
 }
 
 /// A live call, to be completed by somebody else than its owner.
@@ -23,11 +25,16 @@ pub struct Abandoned {
     pub id: Uuid,
     /// Twilio's name for the call.
     pub call_sid: String,
+    /// The agent.
+    pub agent_id: Uuid,
     /// The process that has it.
     pub instance_id: Option<Uuid>,
     /// When it began, microseconds since the Unix epoch.
     pub started_us: i64,
 }
+
+/// How old the last sign of a process that takes calls may be, seconds: two that were not given.
+const FRESH_SECONDS: i32 = 12;
 
 impl Store {
     /// Says that this process is alive.
@@ -45,40 +52,72 @@ impl Store {
         Ok(())
     }
 
+    /// Says that this process takes no more calls.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn note_draining(&self, instance_id: Uuid) -> Result<()> {
+        sqlx::query(
+            "insert into frontdesk_instances (id, draining) values ($1, true)
+            on conflict (id) do update set draining = true, beat_at = clock_timestamp()",
+        )
+        .bind(instance_id)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether another process takes calls.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn has_heir(&self, instance_id: Uuid) -> Result<bool> {
+        let others = self.instances().await?;
+        Ok(others.iter().any(|other| other.takes_calls && other.id != instance_id))
+    }
+
     /// All processes that gave a sign of life or have live calls.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn instances(&self) -> Result<Vec<InstanceBeat>> {
         let rows = sqlx::query(
-            "select id, (extract(epoch from beat_at) * 1000000)::bigint as beat_us
+            "select id, (extract(epoch from beat_at) * 1000000)::bigint as beat_us,
+                not draining and beat_at > clock_timestamp() - make_interval(secs => $1)
+                    as takes_calls
             from frontdesk_instances
             union all
-            select distinct l.instance_id, null::bigint from call_logs l
+            select distinct l.instance_id, null::bigint, false from call_logs l
             where l.call_end is null and l.call_sid is not null and l.out_until is null
                 and l.instance_id is not null
                 and not exists (select from frontdesk_instances i where i.id = l.instance_id)",
         )
+        .bind(f64::from(FRESH_SECONDS))
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
             .map(|row| {
-                Ok(InstanceBeat { id: row.try_get("id")?, beat_us: row.try_get("beat_us")? })
+                Ok(InstanceBeat {
+                    id: row.try_get("id")?,
+                    beat_us: row.try_get("beat_us")?,
+                    takes_calls: row.try_get("takes_calls")?,
+                })
             })
             .collect()
     }
 
-    /// Up to `limit` live calls of these processes, the oldest first.
+    /// Up to `limit` live calls of these processes, the oldest first. Those that somebody asks the
+    /// phone company about at present are not among them, here and below.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn live_calls_of(&self, instances: &[Uuid], limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
             where call_end is null and call_sid is not null and out_until is null
-                and instance_id = any($1)
+                and instance_id = any($1) and (ask_at is null or ask_at <= now())
             order by call_start limit $2",
         )
         .bind(instances)
@@ -95,11 +134,11 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn ownerless_calls(&self, quiet_seconds: i32, limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs l
             where call_end is null and call_sid is not null and out_until is null
-                and instance_id is null
+                and instance_id is null and (ask_at is null or ask_at <= now())
                 and created_at < now() - make_interval(secs => $1)
                 and not exists (select from call_events e where e.call_log_id = l.id
                     and e.created_at > now() - make_interval(secs => $1))
@@ -118,11 +157,11 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn old_calls_of(&self, instance: Uuid, age_seconds: i32) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
             where call_end is null and call_sid is not null and out_until is null
-                and instance_id = $1
+                and instance_id = $1 and (ask_at is null or ask_at <= now())
                 and created_at < now() - make_interval(secs => $2)",
         )
         .bind(instance)
@@ -145,10 +184,35 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Forgets those of these dead processes whose calls are all completed or taken over, and gives
+    /// which these are.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn forget_dead(&self, dead: &[Uuid]) -> Result<Vec<Uuid>> {
+        let gone = sqlx::query_scalar(
+            "with gone as (
+                select d.id from unnest($1::uuid[]) as d (id)
+                where not exists (select from call_logs l where l.instance_id = d.id
+                    and l.call_end is null and l.call_sid is not null and l.out_until is null)
+            ), removed as (
+                delete from frontdesk_instances i using gone where i.id = gone.id
+            )
+            select id from gone",
+        )
+        .bind(dead)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(gone)
+    }
+}
+
 pub(super) fn abandoned(row: &PgRow) -> Result<Abandoned> {
     Ok(Abandoned {
         id: row.try_get("id")?,
         call_sid: row.try_get("call_sid")?,
+        agent_id: row.try_get("voice_agent_id")?,
         instance_id: row.try_get("instance_id")?,
         started_us: row.try_get("started_us")?,
     })

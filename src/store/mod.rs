@@ -7,6 +7,7 @@
 mod aftercall;
 mod agents;
 mod appointments;
+mod asking;
 mod calls;
 mod changes;
 #[cfg(feature = "embedded")]
@@ -28,6 +29,7 @@ mod shown;
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use appointments::{Appointment, Deed, NewAppointment, Placement};
+pub use asking::Asking;
 pub use calls::{
     Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, NewCall, StreamClaim,
 };

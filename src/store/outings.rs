@@ -27,6 +27,10 @@ pub struct Outing {
     pub metadata: Private<Value>,
 }
 
+/// How long after a caller has left the phone company is asked about them for the first time,
+/// seconds: most are back or gone by then, and a callback has said so.
+const ASK_AFTER_SECONDS: i32 = 60;
+
 impl Store {
     /// Writes that a caller has left, and frees the agent's line. A call that is over, or that
     /// another process has taken over, stays as it is.
@@ -39,6 +43,7 @@ impl Store {
                 out_until = timestamptz 'epoch' + $3::bigint * interval '1 microsecond',
                 stream_returns = greatest(stream_returns, $4), holds_line = false,
                 instance_id = coalesce($6, instance_id),
+                asks = 0, ask_at = now() + make_interval(secs => $7),
                 metadata = case when jsonb_typeof(metadata) = 'object' then metadata
                     else '{}' end || $5
             where call_sid = $1 and instance_id = $2 and call_end is null",
@@ -49,9 +54,42 @@ impl Store {
         .bind(outing.returns)
         .bind(storable_json(outing.metadata.reveal()).as_ref())
         .bind(outing.taken_by)
+        .bind(f64::from(ASK_AFTER_SECONDS))
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Counts one more return of a live call's caller to the agent, with a new nonce, and gives
+    /// the count; none when there were `max` already or the call is not live. Leaving a process
+    /// that goes down is no return: that is not the line's fault, and happens once a process.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_return(
+        &self,
+        call_sid: &str,
+        nonce: &str,
+        instance_id: Uuid,
+        max: i32,
+    ) -> Result<Option<i32>> {
+        let count = sqlx::query_scalar(
+            "update call_logs l set stream_nonce = $2, instance_id = $3, out_until = null,
+                ask_at = null, asks = 0, holds_line = true,
+                stream_returns = stream_returns + case when moved.yes then 0 else 1 end
+            from (select exists (select from call_logs c join frontdesk_instances i
+                on i.id = c.instance_id
+                where c.call_sid = $1 and c.out_until is null and i.draining) as yes) moved
+            where call_sid = $1 and call_end is null and (stream_returns < $4 or moved.yes)
+            returning stream_returns",
+        )
+        .bind(call_sid)
+        .bind(nonce)
+        .bind(instance_id)
+        .bind(max)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(count)
     }
 
     /// Up to `limit` live calls that were out for longer than they may be, the oldest first.
@@ -60,7 +98,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn overdue_outings(&self, limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
             where call_end is null and call_sid is not null and out_until < now()

@@ -158,6 +158,14 @@ impl Form {
     pub fn stream_error(&self) -> Option<&str> {
         self.get("StreamError")
     }
+
+    /// The number of what was wrong with a stream: the first five digits in a row, where Twilio
+    /// names it. Its words may repeat an address, the number can be written anywhere.
+    pub fn stream_error_code(&self) -> Option<&str> {
+        let words = self.stream_error()?;
+        let numbers = words.split(|c: char| !c.is_ascii_digit());
+        numbers.into_iter().find(|number| number.len() == 5)
+    }
 }
 
 /// Where a call is, as Twilio says.
@@ -355,6 +363,15 @@ mod tests {
         assert_eq!(form.stream_event(), Some(StreamEvent::Error));
         assert_eq!(form.stream_sid(), Some("MZ1"));
         assert_eq!(form.stream_error(), Some("31920"));
+        for (words, code) in [
+            ("31920", Some("31920")),
+            ("Stream+-+WebSocket+-+Handshake+Error+(31920)", Some("31920")),
+            ("wss://a.example:8443/x", None),
+            ("", None),
+        ] {
+            let form = self::form(&format!("StreamError={words}"));
+            assert_eq!(form.stream_error_code(), code, "{words}");
+        }
         assert_eq!(form.call_duration_s(), Some(12));
     }
 }

@@ -113,9 +113,21 @@ struct ErrorBody {
     code: u32,
 }
 
+/// Where a call is, as Twilio says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallNews {
+    /// Its status.
+    pub status: CallStatus,
+    /// How long it was from its answer, in seconds, once it is over.
+    pub seconds: Option<u64>,
+}
+
 #[derive(Deserialize)]
 struct CallBody {
     status: String,
+    /// A decimal string; null while the call lasts.
+    #[serde(default)]
+    duration: Option<String>,
 }
 
 impl TwilioRest {
@@ -170,15 +182,20 @@ impl TwilioRest {
     ///
     /// # Errors
     /// If Twilio does not say.
-    pub async fn fetch_call(&self, agent: &Agent, call_sid: &str) -> Result<CallStatus, RestError> {
+    pub async fn fetch_call(&self, agent: &Agent, call_sid: &str) -> Result<CallNews, RestError> {
         let account = self.account(agent)?;
         let request = self.http.get(self.call_url(&account, call_sid));
         match self.exchange(&account, request, Repeatable::Yes).await {
             Ok(body) => match serde_json::from_slice::<CallBody>(&body) {
-                Ok(call) => Ok(CallStatus::read(&call.status)),
+                Ok(call) => Ok(CallNews {
+                    status: CallStatus::read(&call.status),
+                    seconds: call.duration.and_then(|seconds| seconds.parse().ok()),
+                }),
                 Err(_) => Err(RestError::Unknown),
             },
-            Err(error) if is_over(&error) => Ok(CallStatus::Completed),
+            Err(error) if is_over(&error) => {
+                Ok(CallNews { status: CallStatus::Completed, seconds: None })
+            }
             Err(error) => Err(error),
         }
     }

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::aftercall::neighbours::Neighbours;
 use crate::clock;
 use crate::config::{PublicUrl, TwilioAccount};
 use crate::line::Exchange;
@@ -41,6 +42,8 @@ pub struct Front {
     pub twilio: TwilioAccount,
     /// This machine, where the host can send a request to another one.
     pub fly_machine_id: Option<String>,
+    /// The other processes on the same database.
+    pub neighbours: Neighbours,
     /// What webhooks were answered lately.
     pub answers: phone::Answers,
     /// What callbacks said and is not written down yet.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod aftercall;
+mod asking;
 #[path = "../common/database.rs"]
 mod database;
 mod directory;

@@ -8,7 +8,7 @@ use frontdesk::rehearsal::phone::{
     self, CallOptions, CallReport, DialStatus, Ended, FarEnd, PhoneEvent, PhoneEventKind, Step,
 };
 use frontdesk::twilio::form::CallStatus;
-use frontdesk::twilio::rest::{CallUpdate, RestError, TwilioRest, Updated};
+use frontdesk::twilio::rest::{CallNews, CallUpdate, RestError, TwilioRest, Updated};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ fn rest(url: &str, token: &str) -> TwilioRest {
 
 impl Twilio {
     async fn status(&self, call_sid: &str) -> CallStatus {
-        self.rest.fetch_call(&self.agent, call_sid).await.unwrap()
+        self.rest.fetch_call(&self.agent, call_sid).await.unwrap().status
     }
 
     async fn update(&self, call_sid: &str, update: CallUpdate<'_>) -> Updated {
@@ -191,7 +191,8 @@ async fn strangers_are_refused_in_twilios_words() {
     assert_eq!(error, refused(401, 20_003));
     assert_eq!(api.messages(), []);
     // A call that nobody has placed is over, as one that Twilio has forgotten.
-    assert_eq!(rest.fetch_call(&agent, "CA1").await, Ok(CallStatus::Completed));
+    let news = CallNews { status: CallStatus::Completed, seconds: None };
+    assert_eq!(rest.fetch_call(&agent, "CA1").await, Ok(news));
     let update = rest.update_call(&agent, "CA1", CallUpdate::Completed).await;
     assert_eq!(update, Ok(Updated::AlreadyOver));
 

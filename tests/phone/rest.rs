@@ -10,7 +10,7 @@ use frontdesk::agent::{Agent, AgentSource};
 use frontdesk::clock;
 use frontdesk::config::TwilioAccount;
 use frontdesk::twilio::form::CallStatus;
-use frontdesk::twilio::rest::{CallUpdate, RestError, TwilioRest, Updated};
+use frontdesk::twilio::rest::{CallNews, CallUpdate, RestError, TwilioRest, Updated};
 use tokio::net::TcpListener;
 
 /// Gives these answers in turn, and the last one for ever; what was asked is kept.
@@ -59,9 +59,23 @@ const RINGING: (u16, &str) = (200, r#"{"status":"ringing","sid":"CA1","new":{}}"
 #[tokio::test]
 async fn a_read_is_tried_again_until_there_is_an_answer() {
     let (odd, rest) = odd(&[BUSY, BROKEN, RINGING]).await;
-    assert_eq!(rest.fetch_call(&agent(), "CA1").await, Ok(CallStatus::Ringing));
+    let news = CallNews { status: CallStatus::Ringing, seconds: None };
+    assert_eq!(rest.fetch_call(&agent(), "CA1").await, Ok(news));
     let path = "/edge/2010-04-01/Accounts/AC1/Calls/CA1.json".to_owned();
     assert_eq!(odd.asked(), vec![(path, String::new()); 3]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_says_how_long_it_was() {
+    let over = |seconds| Ok(CallNews { status: CallStatus::Completed, seconds });
+    for (body, seconds) in [
+        (r#"{"status":"completed","duration":"12"}"#, Some(12)),
+        (r#"{"status":"completed","duration":null}"#, None),
+        (r#"{"status":"completed","duration":"soon"}"#, None),
+    ] {
+        let (_, rest) = odd(&[(200, body)]).await;
+        assert_eq!(rest.fetch_call(&agent(), "CA1").await, over(seconds), "{body}");
+    }
 }
 
 #[tokio::test]
@@ -101,7 +115,8 @@ async fn a_call_that_is_over_is_no_error() {
         let (_, rest) = odd(&[answer]).await;
         let update = rest.update_call(&agent(), "CA1", CallUpdate::Twiml("<Response/>")).await;
         assert_eq!(update, Ok(Updated::AlreadyOver), "{answer:?}");
-        assert_eq!(rest.fetch_call(&agent(), "CA1").await, Ok(CallStatus::Completed));
+        let news = CallNews { status: CallStatus::Completed, seconds: None };
+        assert_eq!(rest.fetch_call(&agent(), "CA1").await, Ok(news));
         let sent = rest.send_message(&agent(), "+1", "+2", "x").await;
         assert!(matches!(sent, Err(RestError::Refused { .. })), "{answer:?}: {sent:?}");
     }

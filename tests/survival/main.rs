@@ -3,9 +3,12 @@
 //! time.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+#[path = "../common/balancer.rs"]
+mod balancer;
 mod booking;
 #[path = "../common/database.rs"]
 mod database;
+mod handover;
 mod program;
 #[path = "../common/proxy.rs"]
 mod proxy;

@@ -1,13 +1,17 @@
 //! The built program, its database behind a wire that can be cut, and callers.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use frontdesk::clock::{self, Clock, within};
 use frontdesk::private::Private;
-use frontdesk::rehearsal::phone::{self, CallOptions, CallReport, PhoneEvent, Sample, Step};
+use frontdesk::rehearsal::phone::api::Api;
+use frontdesk::rehearsal::phone::{
+    self, CallOptions, CallReport, PhoneEvent, Sample, Step, StreamFault,
+};
 use frontdesk::rehearsal::speech::{SAMPLES, Speech, SpeechOptions, serve};
 use frontdesk::store::migrate;
 use serde_json::{Value, json};
@@ -24,7 +28,7 @@ use crate::proxy::{Proxy, Wire};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 /// What the agent answers, turn by turn.
 pub(crate) const ANSWERS: [&str; 3] = ["First answer.", "Second answer.", "Third answer."];
-const TOKEN: &str = "12345";
+pub(crate) const TOKEN: &str = "12345";
 const NUMBER: &str = "+15559870001";
 
 pub(crate) struct Bench {
@@ -40,6 +44,8 @@ pub(crate) struct Bench {
 pub(crate) struct Program {
     child: Child,
     public_url: String,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
 }
 
 /// A call that runs.
@@ -95,6 +101,11 @@ impl Bench {
 
     /// Starts the program with its data in a folder of this name.
     pub(crate) async fn program_in(&self, data: &str) -> Program {
+        self.program_with(data, &[]).await
+    }
+
+    /// Starts the program with its data in a folder of this name, and more in its environment.
+    pub(crate) async fn program_with(&self, data: &str, more: &[(&str, String)]) -> Program {
         let log = self.folder.path().join(format!("{}.log", uuid::Uuid::new_v4()));
         let child = Command::new(env!("CARGO_BIN_EXE_frontdesk"))
             .env_clear()
@@ -105,15 +116,17 @@ impl Bench {
             .env("TWILIO_AUTH_TOKEN", TOKEN)
             .env("OPENAI_API_KEY", "rehearsal")
             .env("OPENAI_BASE_URL", self.speech.base_url())
+            .envs(more.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let mut program = Program { child, public_url: String::new() };
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut program = Program { child, public_url: String::new(), address: nowhere };
         eventually("the program answers calls", async || {
             assert!(program.child.try_wait().unwrap().is_none(), "{}", read(&log));
-            let Some(url) = public_url(&read(&log)) else { return false };
-            program.public_url = url;
+            let Some((address, url)) = answers(&read(&log)) else { return false };
+            (program.address, program.public_url) = (address, url);
             true
         })
         .await;
@@ -123,17 +136,29 @@ impl Bench {
     /// A caller who says `turns` things, each when the agent has finished, hears the last answer,
     /// and then does `last`, or stays on the line.
     pub(crate) fn call(&self, program: &Program, turns: usize, last: Option<Step>) -> PlacedCall {
-        let mut options =
-            CallOptions::new(format!("{}/twilio/voice", program.public_url), NUMBER, Clock::real());
-        options.auth_token = Some(Private::new(TOKEN.to_owned()));
-        let (sender, events) = mpsc::channel(256);
-        options.events = Some(sender);
-        let sid = options.call_sid.clone();
-        let says = |n: usize| Step::Say(Sample::new(format!("line {n}"), SAMPLES[n]));
         let mut steps: Vec<_> =
             (0..turns).flat_map(|n| [Step::wait_for_agent(), says(n)]).collect();
         steps.push(Step::wait_for_agent());
         steps.extend(last);
+        self.place(program, None, StreamFault::None, steps)
+    }
+
+    /// A caller who does this, with a call that `twilio` can be asked about and moves.
+    pub(crate) fn place(
+        &self,
+        program: &Program,
+        twilio: Option<&Api>,
+        fault: StreamFault,
+        steps: Vec<Step>,
+    ) -> PlacedCall {
+        let mut options =
+            CallOptions::new(format!("{}/twilio/voice", program.public_url), NUMBER, Clock::real());
+        options.auth_token = Some(Private::new(TOKEN.to_owned()));
+        options.api = twilio.cloned();
+        options.stream_fault = fault;
+        let (sender, events) = mpsc::channel(256);
+        options.events = Some(sender);
+        let sid = options.call_sid.clone();
         PlacedCall { sid, events, spoken: 0, task: clock::spawn(phone::call(options, steps)) }
     }
 
@@ -172,9 +197,27 @@ impl Bench {
     }
 }
 
+/// The caller says line `n` of the sample audio.
+pub(crate) fn says(n: usize) -> Step {
+    Step::Say(Sample::new(format!("line {n}"), SAMPLES[n]))
+}
+
 impl Program {
     /// As `kill -9`.
     pub(crate) fn kill(self) {}
+
+    /// As SIGTERM; waits until it has ended, and gives whether it did so well.
+    pub(crate) async fn stop(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let mut ended = None;
+        eventually("the program ends", async || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        })
+        .await;
+        ended.is_some_and(|ended| ended.success())
+    }
 }
 
 impl Drop for Program {
@@ -185,10 +228,13 @@ impl Drop for Program {
     }
 }
 
-/// What the program says that its public URL is, once it answers calls.
-fn public_url(log: &str) -> Option<String> {
-    let (_, url) = log.split_once("public_url=\"")?;
-    Some(url.split_once('"')?.0.to_owned())
+/// Where the program says that it listens, and what its public URL is, once it answers calls.
+fn answers(log: &str) -> Option<(SocketAddr, String)> {
+    let (_, line) = log.split_once("answering calls")?;
+    let (_, address) = line.split_once("address=")?;
+    let (address, _) = address.split_once(' ')?;
+    let (_, url) = line.split_once("public_url=\"")?;
+    Some((address.parse().ok()?, url.split_once('"')?.0.to_owned()))
 }
 
 fn read(log: &Path) -> String {

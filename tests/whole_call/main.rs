@@ -6,6 +6,8 @@
 mod abuse;
 mod aftercall;
 mod appointments;
+#[path = "../common/balancer.rs"]
+mod balancer;
 mod booking;
 #[path = "../common/database.rs"]
 mod common_database;
@@ -13,6 +15,7 @@ mod conversation;
 mod database;
 mod endings;
 mod functions;
+mod handover;
 mod harness;
 mod knowledge;
 mod messages;
@@ -20,11 +23,12 @@ mod moving;
 mod privacy;
 #[path = "../common/proxy.rs"]
 mod proxy;
-mod recording;
 #[path = "../common/receiver.rs"]
 mod receiver;
+mod recording;
 mod refusals;
 mod stream;
 mod survival;
 mod transfers;
+mod trouble;
 mod webhook;

@@ -546,11 +546,29 @@ async fn a_message_left_while_the_database_is_away_is_kept() {
 }
 
 #[tokio::test]
-async fn a_caller_whom_nobody_answered_while_the_database_is_away_is_not_left_in_silence() {
+async fn a_caller_whom_nobody_answered_while_the_database_is_away_comes_back_to_the_agent() {
     let house = House::open(Plan { is_wired: true, ..plan(json!({})) }).await;
     let sid = put_through(&house).await;
     let asks = Asks { house: &house, sid: &sid };
     asks.is_out().await;
+    house.wire.as_ref().unwrap().set(Wire::Cut);
+    let media = Media::open(&stream_url(&asks.dial("no-answer").await), &sid).await;
+    house.wire.as_ref().unwrap().set(Wire::Joined);
+    asks.heard(SORRY).await;
+    asks.over().await;
+    drop(media);
+    let row = house.row_within(&sid, DEADLINE).await;
+    assert_eq!((row.end(), row.lines().len()), (("completed", "caller"), 4));
+    assert_eq!(house.rows().await, 1);
+}
+
+#[tokio::test]
+async fn a_caller_whom_nobody_answered_and_whom_nobody_remembers_hears_the_fallback() {
+    let house = House::open(Plan { is_wired: true, ..plan(json!({})) }).await;
+    let sid = put_through(&house).await;
+    let asks = Asks { house: &house, sid: &sid };
+    asks.is_out().await;
+    house.app.exchange.registry.kept.take(&sid);
     house.wire.as_ref().unwrap().set(Wire::Cut);
     assert_eq!(said(&asks.dial("no-answer").await), FALLBACK);
     house.wire.as_ref().unwrap().set(Wire::Joined);

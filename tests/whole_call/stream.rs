@@ -55,6 +55,16 @@ impl Media {
         }
     }
 
+    /// The stream's names.
+    pub(crate) fn ids(&self) -> &StreamIds {
+        &self.1
+    }
+
+    /// Sends a message.
+    pub(crate) async fn send(&mut self, message: String) {
+        self.0.send(message.into()).await.unwrap();
+    }
+
     /// Waits for a message of this kind.
     pub(crate) async fn heard(&mut self, kind: &str) {
         let listening = async {
@@ -86,7 +96,7 @@ pub(crate) async fn refused(url: &str) -> u16 {
 }
 
 /// The stream's URL with what `change` makes of its claims, minted under `key`.
-fn reminted(url: &str, key: &str, change: impl FnOnce(&mut StreamClaims)) -> String {
+pub(crate) fn reminted(url: &str, key: &str, change: impl FnOnce(&mut StreamClaims)) -> String {
     let (path, token) = url.rsplit_once('/').unwrap();
     let mut claims = token::peek(token).unwrap();
     change(&mut claims);

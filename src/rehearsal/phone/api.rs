@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::numbers::{self, Number};
 use super::{CallOptions, random_sid};
-use crate::clock::spawn;
+use crate::clock::{Clock, spawn};
 use crate::private::Private;
 use crate::twilio::rest::{MAX_MESSAGE_CHARACTERS, MAX_TWIML_CHARACTERS};
 
@@ -65,6 +66,8 @@ struct PlacedLine {
     from: Private<String>,
     to: Private<String>,
     is_answered: bool,
+    /// How long it was, once it is over.
+    seconds: Option<u64>,
     updates: mpsc::Sender<Update>,
 }
 
@@ -84,6 +87,8 @@ pub(super) enum Update {
 pub(super) struct Reachable {
     api: Api,
     call_sid: String,
+    clock: Clock,
+    answered_at: Option<Duration>,
     updates: mpsc::Receiver<Update>,
 }
 
@@ -150,10 +155,12 @@ impl Api {
             from: options.from.clone(),
             to: options.to.clone(),
             is_answered: false,
+            seconds: None,
             updates: sender,
         };
         self.known().calls.insert(options.call_sid.clone(), call);
-        Reachable { api: self.clone(), call_sid: options.call_sid.clone(), updates }
+        let (call_sid, clock) = (options.call_sid.clone(), options.clock);
+        Reachable { api: self.clone(), call_sid, clock, answered_at: None, updates }
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -177,9 +184,19 @@ impl Api {
 
 impl Reachable {
     /// The server took the call.
-    pub(super) fn answered(&self) {
+    pub(super) fn answered(&mut self) {
+        self.answered_at.get_or_insert_with(|| self.clock.now());
         if let Some(call) = self.api.known().calls.get_mut(&self.call_sid) {
             call.is_answered = true;
+        }
+    }
+}
+
+impl Drop for Reachable {
+    fn drop(&mut self) {
+        let lasted = self.answered_at.map(|at| self.clock.now().saturating_sub(at));
+        if let Some(call) = self.api.known().calls.get_mut(&self.call_sid) {
+            call.seconds = Some(lasted.unwrap_or_default().as_millis().div_ceil(1_000) as u64);
         }
     }
 }
@@ -214,6 +231,7 @@ impl PlacedLine {
             "from": self.from.reveal(),
             "to": self.to.reveal(),
             "status": self.status(),
+            "duration": self.seconds.map(|seconds| seconds.to_string()),
             "uri": format!("/2010-04-01/Accounts/{}/Calls/{call_sid}.json", self.account_sid),
         })
     }

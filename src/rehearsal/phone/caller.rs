@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::playback::Playback;
 use super::sample::Sample;
-use super::script::{AfterDrop, Step};
+use super::script::{AfterDrop, AfterRing, Step};
 
 /// Keys are pressed this far apart.
 const KEY_GAP: Duration = Duration::from_millis(200);
@@ -28,6 +28,14 @@ pub(super) enum Doing<'a> {
     HangingUp,
     /// Tears the socket down.
     Dropping(AfterDrop),
+    /// Speaks or is silent, and nobody gets it.
+    Losing,
+    /// Reads no more.
+    StoppingToRead,
+    /// Reads and sends no more.
+    Freezing,
+    /// The webhook is posted once more.
+    RingingAgain(AfterRing),
 }
 
 /// A caller's way through a script. It outlives a stream: where one ends, the next goes on.
@@ -59,7 +67,7 @@ impl Caller {
     /// and the step that tore it down has been done.
     pub(super) fn begin_stream(&mut self, now: Duration) {
         let tore_down = |progress: &Progress| progress.done > 0;
-        if matches!(self.steps.get(self.at), Some(Step::DropSocket(_)))
+        if matches!(self.steps.get(self.at), Some(Step::DropSocket(_) | Step::RingAgain(_)))
             && self.progress.as_ref().is_some_and(tore_down)
         {
             self.advance();
@@ -112,10 +120,14 @@ impl Caller {
                     ear.received_bytes() > progress.heard_bytes && ear.quiet_for(now) >= *quiet
                 }
                 Step::Interrupt { after, .. } => ear.heard_for(now) >= *after,
-                Step::Wait(duration) => waited >= *duration,
+                Step::Wait(duration) | Step::Lose(duration) => waited >= *duration,
                 Step::Press(keys) => progress.done == keys.chars().count(),
-                Step::SendText(_) | Step::SendBinary(_) => progress.done == 1,
-                Step::HangUp | Step::DropSocket(_) => false,
+                Step::SendText(_)
+                | Step::SendBinary(_)
+                | Step::StopReading
+                | Step::Freeze
+                | Step::RingAgain(AfterRing::Stay) => progress.done == 1,
+                Step::HangUp | Step::DropSocket(_) | Step::RingAgain(AfterRing::Follow) => false,
             };
             if !over {
                 break;
@@ -171,6 +183,19 @@ impl Caller {
             Step::DropSocket(after) => {
                 progress.done = 1;
                 Doing::Dropping(*after)
+            }
+            Step::Lose(_) => Doing::Losing,
+            Step::StopReading => {
+                progress.done = 1;
+                Doing::StoppingToRead
+            }
+            Step::Freeze => {
+                progress.done = 1;
+                Doing::Freezing
+            }
+            Step::RingAgain(after) => {
+                progress.done = 1;
+                Doing::RingingAgain(*after)
             }
             _ => Doing::Silent,
         }

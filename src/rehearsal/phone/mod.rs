@@ -6,6 +6,7 @@
 
 pub mod api;
 mod caller;
+mod connection;
 mod far_end;
 mod journal;
 mod moves;
@@ -32,7 +33,7 @@ use api::Api;
 pub use far_end::{DialStatus, FarEnd, NumberedFarEnd};
 pub use journal::{CallReport, Dialled, Ended, MarkTime, PhoneEvent, PhoneEventKind};
 pub use sample::{FRAME, FRAME_BYTES, Sample};
-pub use script::{AfterDrop, Step, StreamFault, WebhookFault};
+pub use script::{AfterDrop, AfterRing, Step, StreamFault, WebhookFault};
 
 /// A call to be placed.
 #[derive(Debug, Clone)]

@@ -134,7 +134,11 @@ impl PlacedCall {
                 Doing::Silent
                 | Doing::SendingText(_)
                 | Doing::SendingBinary(_)
-                | Doing::Dropping(_) => {}
+                | Doing::Dropping(_)
+                | Doing::Losing
+                | Doing::StoppingToRead
+                | Doing::Freezing
+                | Doing::RingingAgain(_) => {}
             }
             now += FRAME;
             tokio::select! {

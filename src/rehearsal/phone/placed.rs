@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::api::{Reachable, Update, next_update};
 use super::caller::Caller;
 use super::journal::{CallReport, Ended, Journal, PhoneEventKind};
-use super::script::{AfterDrop, Step, WebhookFault};
+use super::script::{AfterDrop, Step, StreamFault, WebhookFault};
 use super::stream::{self, StreamEnd};
 use super::webhook::{self, Answer, Fields, Signing};
 use super::{CallOptions, random_sid};
@@ -175,7 +175,7 @@ impl PlacedCall {
             return ControlFlow::Break(Next::End(Ended::Rejected));
         }
         self.journal.answered();
-        if let Some(reachable) = &self.reachable {
+        if let Some(reachable) = &mut self.reachable {
             reachable.answered();
         }
         match verb {
@@ -281,6 +281,16 @@ impl PlacedCall {
         let next = match (end, action) {
             (StreamEnd::CallerHungUp, _) => Next::End(Ended::Caller),
             (StreamEnd::Moved(update), _) => self.updated(update),
+            (StreamEnd::Server, _) if self.options.stream_fault == StreamFault::Unasked => {
+                return match self.listen(self.options.longest).await {
+                    ControlFlow::Continue(()) => ControlFlow::Break(Next::End(Ended::Failed)),
+                    moved => moved,
+                };
+            }
+            (StreamEnd::RangAgain, _) => {
+                let url = self.options.voice_url.clone();
+                self.ask(&url, &url, Fields::new())
+            }
             (_, Some(action)) => self.ask(base, action, Fields::new()),
             (_, None) => return ControlFlow::Continue(()),
         };

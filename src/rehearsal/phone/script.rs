@@ -39,6 +39,15 @@ pub enum Step {
     HangUp,
     /// The socket is gone without a `stop` or a close.
     DropSocket(AfterDrop),
+    /// The network loses so much of the caller: no frames come, and time goes on.
+    Lose(Duration),
+    /// From now on nothing more is read of this stream; the caller's audio goes on.
+    StopReading,
+    /// From now on nothing more is read or sent, and the socket stays open: a peer that is gone
+    /// without anybody being told.
+    Freeze,
+    /// The voice webhook is posted once more in mid-call.
+    RingAgain(AfterRing),
 }
 
 impl Step {
@@ -60,6 +69,15 @@ pub enum AfterDrop {
     AskAction,
     /// Nothing at all, ever: the server has to notice by itself.
     Nothing,
+}
+
+/// What the phone company does with the answer to a webhook that it has posted once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterRing {
+    /// Nothing: the stream that there is goes on.
+    Stay,
+    /// What it says: a second stream, while the first one is still open.
+    Follow,
 }
 
 /// What is wrong with the call's first webhook.
@@ -86,6 +104,11 @@ pub enum StreamFault {
     NoStart,
     /// Audio comes before `start`.
     MediaBeforeStart,
+    /// `start` comes, and never any audio.
+    NoMedia,
+    /// When the server breaks it the phone company does not ask what happens next, and keeps the
+    /// call until it is told something.
+    Unasked,
     /// A silent caller sends no frames at all, as when a carrier suppresses silence.
     NoSilentFrames,
     /// Each two frames change places.

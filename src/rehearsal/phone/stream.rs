@@ -7,34 +7,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
 use rand::Rng;
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::api::{Update, next_update};
 use super::caller::Doing;
+use super::connection::{Connection, open};
 use super::journal::PhoneEventKind;
 use super::placed::PlacedCall;
 use super::playback::{Arrival, Mark, Playback};
 use super::sample::{FRAME, FRAME_BYTES, Sample};
-use super::script::{AfterDrop, StreamFault};
+use super::script::{AfterDrop, AfterRing, StreamFault};
 use super::webhook::{self, Signing};
 use crate::audio::mulaw::SILENCE;
 use crate::clock::{self, unix_now, within};
 use crate::rehearsal::stamp;
-use crate::socket::small_buffers;
 use crate::twilio::media_peer::{self, Outbound, StreamIds};
 use crate::twilio::twiml_reader::Stream;
 
-/// How long the handshake may take.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long the server may leave what it is sent unread.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 /// How long the close of a socket may take.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// The largest message that is read: more than a minute of audio.
-const MESSAGE_BYTES: usize = 1024 * 1024;
+pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Base64 characters of a stamp, which are whole: twelve bytes are sixteen characters.
 const STAMP_CHARACTERS: usize = stamp::LENGTH / 3 * 4;
@@ -55,15 +48,28 @@ pub(super) enum StreamEnd {
     Dropped(AfterDrop),
     /// The server gave the call something else to do.
     Moved(Update),
+    /// The webhook is asked again, and what it says is done.
+    RangAgain,
+}
+
+/// What is left of a stream's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Well,
+    /// Nothing is read.
+    Deaf,
+    /// Nothing is read or sent.
+    Frozen,
 }
 
 /// An open stream.
-struct Media<'a> {
-    call: &'a mut PlacedCall,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    ids: StreamIds,
+pub(super) struct Media<'a> {
+    pub(super) call: &'a mut PlacedCall,
+    pub(super) socket: Connection,
+    pub(super) ids: StreamIds,
     playback: Playback,
-    sequence: u64,
+    life: Life,
+    pub(super) sequence: u64,
     chunk: u64,
     /// A frame that changes places with the next one.
     held_back: Option<String>,
@@ -103,6 +109,7 @@ pub(super) async fn run(
         socket,
         ids,
         playback: Playback::default(),
+        life: Life::Well,
         sequence: 0,
         chunk: 0,
         held_back: None,
@@ -121,31 +128,6 @@ pub(super) async fn run(
         }
     }
     end
-}
-
-async fn open(
-    call: &PlacedCall,
-    url: &str,
-) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
-    let mut request = url.into_client_request().map_err(|error| error.to_string())?;
-    let headers = request.headers_mut();
-    headers.insert("user-agent", http::HeaderValue::from_static("TwilioProxy/1.1"));
-    if let Some(signature) = webhook::sign(&call.options, url, &[], Signing::AuthToken)
-        && let Ok(signature) = signature.parse()
-    {
-        headers.insert("x-twilio-signature", signature);
-    }
-    let config = small_buffers(MESSAGE_BYTES);
-    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
-    // Boxed: 20 KiB that a call needs for its handshake only.
-    match within(HANDSHAKE_LIMIT, Box::pin(connecting)).await {
-        Some(Ok((socket, _))) => Ok(socket),
-        Some(Err(tungstenite::Error::Http(response))) => {
-            Err(format!("the handshake was answered with status {}", response.status().as_u16()))
-        }
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("the handshake was not answered within 10 s".to_owned()),
-    }
 }
 
 impl Media<'_> {
@@ -171,7 +153,9 @@ impl Media<'_> {
         loop {
             let wake_at = self.playback.due_at().map_or(frame_at, |due_at| due_at.min(frame_at));
             tokio::select! {
-                message = self.socket.next() => self.receive(message).await?,
+                message = self.socket.next(), if self.life == Life::Well => {
+                    self.receive(message).await?;
+                }
                 update = next_update(&mut self.call.reachable) => {
                     return Err(StreamEnd::Moved(update));
                 }
@@ -181,7 +165,9 @@ impl Media<'_> {
                         return Err(self.time_is_up());
                     }
                     while let Some(mark) = self.playback.next_due(now) {
-                        self.echo(mark, false).await?;
+                        if self.life != Life::Frozen {
+                            self.echo(mark, false).await?;
+                        }
                     }
                     while frame_at <= now {
                         // The time that it was due, so that a late wake-up moves no step.
@@ -204,12 +190,16 @@ impl Media<'_> {
     /// One frame time of the caller.
     async fn frame(&mut self, now: Duration) -> Result<(), StreamEnd> {
         self.chunk += 1;
+        if self.life == Life::Frozen {
+            return Ok(());
+        }
         if self.playback.reply_is_over(now) {
             self.call.journal.tell(PhoneEventKind::AgentEnded);
         }
         let fault = self.call.options.stream_fault;
         let journal = &mut self.call.journal;
         let (mut payload, mut special) = (None, None);
+        let mut is_lost = matches!(fault, StreamFault::NoStart | StreamFault::NoMedia);
         match self.call.caller.next(now, &self.playback) {
             Doing::Silent => {}
             Doing::Speaking(sample, frame) => {
@@ -231,17 +221,40 @@ impl Media<'_> {
             }
             Doing::HangingUp => return Err(StreamEnd::CallerHungUp),
             Doing::Dropping(after) => return Err(StreamEnd::Dropped(after)),
+            Doing::Losing => is_lost = true,
+            Doing::StoppingToRead => self.life = Life::Deaf,
+            Doing::Freezing => {
+                self.life = Life::Frozen;
+                return Ok(());
+            }
+            Doing::RingingAgain(AfterRing::Stay) => self.ring_again().await,
+            Doing::RingingAgain(AfterRing::Follow) => return Err(StreamEnd::RangAgain),
         }
         if let Some(special) = special {
             self.send(special).await?;
         }
         match (payload, fault) {
-            (_, StreamFault::NoStart) | (None, StreamFault::NoSilentFrames) => Ok(()),
+            _ if is_lost => Ok(()),
+            (None, StreamFault::NoSilentFrames) => Ok(()),
             (payload, _) => {
                 let payload = payload.unwrap_or_else(|| SILENT.payload(0).to_owned());
                 let message = self.frame_message(payload);
                 self.send_frame(message).await
             }
+        }
+    }
+
+    /// Posts the voice webhook once more, and does nothing of what it answers.
+    async fn ring_again(&mut self) {
+        let options = &self.call.options;
+        let fields = webhook::call_fields(options, "in-progress");
+        let asked = webhook::post(options, &options.voice_url, &fields, Signing::AuthToken).await;
+        match asked {
+            Ok(webhook::Answer { status: 200, body }) => self.call.journal.document(&body),
+            Ok(webhook::Answer { status, .. }) => {
+                self.call.journal.error(format!("asked again, the webhook answered {status}"));
+            }
+            Err(error) => self.call.journal.error(error.to_string()),
         }
     }
 
@@ -363,27 +376,6 @@ impl Media<'_> {
             self.call.journal.error(format!("the media socket broke: {problem}"));
         }
         Err(StreamEnd::Server)
-    }
-
-    /// Takes leave as the end demands. What goes wrong here changes nothing any more.
-    async fn close(mut self, end: &StreamEnd) {
-        if let StreamEnd::Dropped(_) = end {
-            return;
-        }
-        let leave = async {
-            if matches!(end, StreamEnd::CallerHungUp | StreamEnd::Moved(_))
-                && self.call.options.stream_fault != StreamFault::NoStart
-            {
-                self.sequence += 1;
-                let stop = media_peer::stop(&self.ids, self.sequence);
-                self.socket.send(stop.into()).await?;
-            }
-            // An error when the server closed first; its close is answered by reading on.
-            let _ = self.socket.close(None).await;
-            while let Some(Ok(_)) = self.socket.next().await {}
-            Ok::<_, tungstenite::Error>(())
-        };
-        let _ = within(CLOSE_LIMIT, leave).await;
     }
 }
 

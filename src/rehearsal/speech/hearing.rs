@@ -70,6 +70,7 @@ impl Session {
 
     fn listen(&mut self, now: Duration, audio: &[u8]) {
         self.uncommitted_bytes += audio.len() as u64;
+        self.appended_bytes += audio.len() as u64;
         let detection = self.conduct.detection;
         // A stamp is not sound, but it would be a loud one.
         let stamp = stamp::read(audio);

@@ -36,6 +36,8 @@ pub struct Counts {
     pub refused: u64,
     /// Pieces of audio received; not counted under load.
     pub appends: u64,
+    /// How long that was, in bytes; not counted under load.
+    pub appended_bytes: u64,
     /// Embeddings asked for.
     pub embeddings: u64,
     /// Chat completions asked for.

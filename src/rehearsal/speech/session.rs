@@ -86,6 +86,8 @@ pub(super) struct Session {
     pub(super) decoded: Vec<u8>,
     /// Audio that no commit has taken yet, in bytes.
     pub(super) uncommitted_bytes: u64,
+    /// Audio that has come and was not counted yet.
+    pub(super) appended_bytes: u64,
     pub(super) utterance: Option<Utterance>,
     pub(super) pending_words: Vec<PendingWords>,
 
@@ -140,6 +142,7 @@ impl Session {
             detector: Detector::default(),
             decoded: Vec::new(),
             uncommitted_bytes: 0,
+            appended_bytes: 0,
             utterance: None,
             pending_words: Vec::new(),
             heard_count: 0,

@@ -88,7 +88,13 @@ fn hear(session: &mut Session, service: &Service, number: u64, text: &str) {
     let event = session.receive(service.options.clock.now(), text);
     match (service.options.record, event) {
         (Record::Events, Some(event)) => service.observer.record_event(number, event),
-        (Record::Events, None) => service.observer.count(|counts| counts.appends += 1),
+        (Record::Events, None) => {
+            let bytes = std::mem::take(&mut session.appended_bytes);
+            service.observer.count(|counts| {
+                counts.appends += 1;
+                counts.appended_bytes += bytes;
+            });
+        }
         (Record::Latency, _) => {
             if let Some(stamp_us) = session.heard_stamp.take() {
                 let now_us = unix_now().as_micros() as u64;

@@ -35,6 +35,9 @@ const HISTORY_LIMIT: Duration = Duration::from_millis(150);
 /// How long it may take to be read what another process wrote of a call.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
+/// How often a call's caller was given back to the agent; none: as often as its row says.
+pub(super) struct Returns(pub(super) Option<i32>);
+
 impl Front {
     /// Takes the call. `None`: it goes to the agent's fallback, and its row says so.
     pub(super) async fn admit(
@@ -154,23 +157,20 @@ impl Front {
     }
 
     /// A call that another process had, or none, goes on here, with an engine dialled anew, if
-    /// `claimed` gives it to us, which counts as a return to the agent if `returns`. The slot comes
-    /// first: a call that is claimed must have a task.
+    /// `claimed` gives it to us, and says how often its caller was given back to the agent if that
+    /// has changed. The slot comes first: a call that is claimed must have a task.
     pub(super) async fn take_over(
         self: &Arc<Self>,
         agent: &Arc<Agent>,
         call_sid: &str,
         nonce: &str,
-        returns: bool,
-        claimed: impl Future<Output = bool>,
+        claimed: impl Future<Output = Option<Returns>>,
     ) -> Option<CallHandle> {
         let row = clock::within(READ_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
         let registry = &self.exchange.registry;
         let begin = registry.begin(call_sid, row.id, Arc::clone(agent), nonce);
         let Begin::New(slot, commands) = begin else { return None };
-        if !claimed.await {
-            return None;
-        }
+        let Returns(returns) = claimed.await?;
         info!(call_sid, "a call of another instance goes on here");
         let (seq, before) = self.written(row.id).await;
         let history = self.history(agent.id, &row.caller).await;
@@ -186,7 +186,7 @@ impl Front {
             started: Duration::from_micros(row.started_us.unsigned_abs()),
             seq,
             before,
-            returns: row.stream_returns + i32::from(returns),
+            returns: returns.unwrap_or(row.stream_returns),
         });
         registry.find(call_sid)
     }

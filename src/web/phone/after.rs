@@ -40,6 +40,9 @@ pub(super) async fn after(
 
 async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
     let is_over = form.call_status().is_some_and(|status| status.is_over());
+    if !is_over && front.is_for_another(call_sid) {
+        return front.ask_again();
+    }
     let here = match front.exchange.registry.find(call_sid) {
         Some(handle) if is_over => {
             // A task that is gone has ended the call already.
@@ -124,7 +127,7 @@ impl Front {
             return plan(AfterPlan::Fallback);
         }
         if !record.is_at_fallback()
-            && let Some(document) = self.bring_back(agent, call_sid, &row).await
+            && let Some(document) = self.bring_back(agent, call_sid).await
         {
             return Elsewhere::TakenOver(document);
         }

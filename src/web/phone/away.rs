@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tracing::{info, warn};
 
+use super::admit::Returns;
 use super::answer::nonce;
 use super::{Document, FIND_LIMIT};
 use crate::aftercall::callback::{CameTo, complete_live, write};
@@ -14,8 +15,11 @@ use crate::agent::Agent;
 use crate::call::{CallRecord, LogEvent};
 use crate::clock;
 use crate::line::control::RETURNS_MAX;
+use crate::line::driver::Opening;
+use crate::line::kept::Kept;
 use crate::line::leaving::fallback_limit;
 use crate::line::record::unix_us;
+use crate::line::registry::Begin;
 use crate::store::{CallRow, Outing};
 use crate::web::Front;
 
@@ -78,18 +82,49 @@ impl Front {
         self: &Arc<Self>,
         agent: &Arc<Agent>,
         call_sid: &str,
-        row: &CallRow,
     ) -> Option<Document> {
-        if row.stream_returns >= RETURNS_MAX {
-            return None;
-        }
         let nonce = nonce();
         let instance = self.exchange.instance_id;
         let counted = self.store.count_return(call_sid, &nonce, instance, RETURNS_MAX);
-        let claimed =
-            async { matches!(clock::within(FIND_LIMIT, counted).await, Some(Ok(Some(_)))) };
-        self.take_over(agent, call_sid, &nonce, true, claimed).await?;
+        let claimed = async {
+            let count = clock::within(FIND_LIMIT, counted).await?.ok()??;
+            Some(Returns(Some(count)))
+        };
+        self.take_over(agent, call_sid, &nonce, claimed).await?;
         Some(self.to_agent(agent, call_sid, &nonce, false))
+    }
+
+    /// A caller whom nobody answered comes back to the agent although the database is away: from
+    /// what this process remembers of the call, which it sent out itself.
+    pub(super) fn bring_back_from_memory(
+        self: &Arc<Self>,
+        call_sid: &str,
+        kept: Kept,
+    ) -> Option<Document> {
+        if kept.returns >= RETURNS_MAX {
+            return None;
+        }
+        let (registry, nonce) = (&self.exchange.registry, nonce());
+        let begin = registry.begin(call_sid, kept.call_log_id, Arc::clone(&kept.agent), &nonce);
+        let Begin::New(slot, commands) = begin else { return None };
+        info!(call_sid, "a caller whom nobody answered comes back, from memory");
+        // Its token is this process's to spend.
+        registry.has_row(call_sid, kept.call_log_id, false);
+        let document = self.to_agent(&kept.agent, call_sid, &nonce, false);
+        self.exchange.start(Opening {
+            slot,
+            commands,
+            agent: kept.agent,
+            call_log_id: kept.call_log_id,
+            call_sid: call_sid.to_owned(),
+            caller: kept.caller,
+            history: kept.history,
+            started: kept.started,
+            seq: kept.seq,
+            before: kept.record,
+            returns: kept.returns + 1,
+        });
+        Some(document)
     }
 
     /// A call that no task has goes to its agent's fallback because of `why`: its row says so.

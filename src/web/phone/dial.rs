@@ -31,6 +31,7 @@ pub(super) async fn dial(
 }
 
 async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
+    let kept = front.exchange.registry.kept.take(call_sid);
     let is_answered = form.dial_is_answered();
     let answered = if is_answered { "yes" } else { "no" };
     counter!("frontdesk_dials_total", "answered" => answered).increment(1);
@@ -46,8 +47,13 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     {
         return front.to_agent_again(agent, call_sid).await;
     }
-    // Without the row nothing is known but that somebody is on the line.
+    // Without the row nothing is known but that somebody is on the line, and what this process
+    // remembers.
     let Some(row) = front.settled(call_sid).await else {
+        let back = kept.and_then(|kept| front.bring_back_from_memory(call_sid, kept));
+        if let Some(document) = back {
+            return document;
+        }
         front.conclude(call_sid.to_owned(), CameTo::Nobody).await;
         return sorry(agent);
     };
@@ -59,7 +65,7 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
         front.conclude(call_sid.to_owned(), CameTo::Nobody).await;
         return sorry(agent);
     }
-    match front.bring_back(agent, call_sid, &row).await {
+    match front.bring_back(agent, call_sid).await {
         Some(document) => document,
         None => {
             let why = "nobody answered, and the caller cannot come back once more";

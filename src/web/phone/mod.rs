@@ -5,6 +5,7 @@ mod after;
 mod answer;
 mod away;
 mod dial;
+mod elsewhere;
 mod once;
 mod status;
 mod stream;
@@ -109,10 +110,14 @@ where
 {
     unbroken(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
-        let Some(agent) = agent else { return Ok(front.without_agent()) };
+        let Some(agent) = agent else { return Ok(front.without_agent().into_response()) };
         let call_sid = form.call_sid()?;
+        if let Some(sent_on) = front.sent_on(call_sid) {
+            return Ok(sent_on);
+        }
         let next = next(&front, &form, &agent, call_sid);
-        Ok::<Document, Refused>(front.once(&uri, &headers, call_sid, next).await)
+        let document = front.once(&uri, &headers, call_sid, next).await;
+        Ok::<Response, Refused>(document.into_response())
     })
     .await
 }

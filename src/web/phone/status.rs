@@ -10,6 +10,7 @@ use metrics::counter;
 use tracing::warn;
 
 use super::Refused;
+use crate::call::LogEvent;
 use crate::line::registry::Command;
 use crate::twilio::form::StreamEvent;
 use crate::web::Front;
@@ -47,7 +48,9 @@ pub(super) async fn stream_status(
     let call_sid = form.call_sid()?;
     if let Some(StreamEvent::Error) = form.stream_event() {
         counter!("frontdesk_stream_errors_total").increment(1);
-        warn!(call_sid, "the phone company reports a stream error");
+        let code = form.stream_error_code().unwrap_or_default();
+        warn!(call_sid, code, "the phone company reports a stream error");
+        front.note(call_sid, LogEvent::StreamFailed { code: code.to_owned() });
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use metrics::counter;
 use tracing::warn;
 
+use super::admit::Returns;
 use super::{PLAN_LIMIT, unbroken};
 
 use crate::agent::Agent;
@@ -41,6 +42,11 @@ async fn admit(front: Arc<Front>, token: String, request: Request) -> Response {
         return StatusCode::FORBIDDEN.into_response();
     };
     front.note_signature(&agent, request.uri().path(), request.headers());
+    if front.is_for_another(&claims.call_sid) {
+        // Its token stays good for whoever has the call.
+        let refused = || StatusCode::FORBIDDEN.into_response();
+        return front.sent_on(&claims.call_sid).unwrap_or_else(refused);
+    }
     if let Some(machine) = front.belongs_to(&claims) {
         return (StatusCode::OK, [("fly-replay", format!("instance={machine}"))]).into_response();
     }
@@ -100,7 +106,9 @@ impl Front {
         let is_here = self.exchange.registry.find(&claims.call_sid).is_some();
         // The name goes into a header of ours.
         let is_plain = theirs.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (ours != theirs && !is_here && is_plain).then_some(theirs)
+        // One that goes down or is dead would not have the call for long, or not at all.
+        let may_have_it = self.neighbours.takes_calls(claims.instance) != Some(false);
+        (ours != theirs && !is_here && is_plain && may_have_it).then_some(theirs)
     }
 
     /// Spends the token: here in memory, and in the row, so that no other instance takes it too.
@@ -119,7 +127,7 @@ impl Front {
                 if !claimed || clock::within(PLAN_LIMIT, handle.let_go(false)).await != Some(true) {
                     return None;
                 }
-                self.take_over(agent, call_sid, "", false, async { true }).await
+                self.take_over(agent, call_sid, "", async { Some(Returns(None)) }).await
             }
             Claim::Spent => None,
             Claim::Here(handle, RowKnown(row_known)) => {
@@ -141,7 +149,8 @@ impl Front {
             // and the phone company asks what happens next.
             Claim::Elsewhere => {
                 let claimed = self.claim_row(call_sid, nonce);
-                self.take_over(agent, call_sid, "", false, claimed).await
+                let claimed = async { claimed.await.then_some(Returns(None)) };
+                self.take_over(agent, call_sid, "", claimed).await
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Uri};
 use metrics::{counter, histogram};
 
@@ -24,7 +24,15 @@ pub(super) async fn voice(
     body: Bytes,
 ) -> Response {
     let since = Stopwatch::start();
-    let answered = unbroken(async move { answer(&front, &uri, &headers, &body).await }).await;
+    let answered = unbroken(async move {
+        let form = Form::parse(&body)?;
+        if let Some(sent_on) = front.sent_on(form.call_sid()?) {
+            return Ok(sent_on);
+        }
+        let document = answer(&front, &uri, &headers, &form).await?;
+        Ok::<Response, Refused>(document.into_response())
+    })
+    .await;
     histogram!("frontdesk_webhook_seconds").record(since.elapsed());
     answered
 }
@@ -33,23 +41,22 @@ async fn answer(
     front: &Arc<Front>,
     uri: &Uri,
     headers: &HeaderMap,
-    body: &[u8],
+    form: &Form,
 ) -> Result<Document, Refused> {
-    let form = Form::parse(body)?;
     let call_sid = form.call_sid()?.to_owned();
     form.to()?;
     // A call that is already here keeps its agent, whatever has become of the number since.
     let here = front.exchange.registry.find(&call_sid).map(|handle| handle.agent);
     let called = match here {
         Some(agent) => LookUp::Found(agent),
-        None => front.called(&form).await,
+        None => front.called(form).await,
     };
     let LookUp::Found(agent) = called else {
         let is_unavailable = matches!(called, LookUp::Unavailable);
         if is_unavailable && front.auth_token(None).is_none() {
             return Err(Refused::Unavailable);
         }
-        front.check(None, uri, headers, &form)?;
+        front.check(None, uri, headers, form)?;
         if is_unavailable {
             counter!("frontdesk_calls_rejected_total", "reason" => "database away").increment(1);
             return Ok(apology());
@@ -57,10 +64,10 @@ async fn answer(
         counter!("frontdesk_calls_rejected_total", "reason" => "no agent").increment(1);
         return Ok(nobody());
     };
-    front.check(Some(&agent), uri, headers, &form)?;
+    front.check(Some(&agent), uri, headers, form)?;
     if form.call_status().is_some_and(|status| status.is_over()) {
         return Ok(hang_up());
     }
     let admitted = front.admit(&agent, &call_sid, form.from()).await;
-    Ok(admitted.unwrap_or_else(|| front.fallback(&agent, &form)))
+    Ok(admitted.unwrap_or_else(|| front.fallback(&agent, form)))
 }

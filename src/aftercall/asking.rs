@@ -1,0 +1,276 @@
+//! Asks the phone company about calls that no process has: those that a dead one left, and callers
+//! who are out and unheard of. A task of its own, so that a phone company that is slow or away
+//! holds up no sign of life.
+//!
+//! A call that is over is completed as it was. One that a dead process left and whose caller is
+//! still there is given back to the agent, at whichever process is asked next. Of several
+//! processes one asks: the row says when it may be asked about again, and whoever asks moves that.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use metrics::counter;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::callback::{CameTo, complete_live};
+use super::reconciler::{LOST, complete_left};
+use crate::agent::Agent;
+use crate::call::{CallRecord, End, EndedBy, Status};
+use crate::clock::{self, Clock};
+use crate::store::{Abandoned, Asking, Result, Store, StoreError};
+use crate::twilio::form::CallStatus;
+use crate::twilio::rest::{CallNews, CallUpdate, RestError, TwilioRest, Updated};
+use crate::twilio::twiml::Twiml;
+
+/// Calls that wait to be asked about. The policy at full: the next round gives them again.
+const QUEUE: usize = 256;
+/// Calls that are asked about at once. Twilio answers a hundred requests of an account at a time.
+const AT_ONCE: usize = 24;
+/// How often is looked for callers who are out and unheard of.
+const OUTINGS_PAUSE: Duration = Duration::from_secs(5);
+/// How many of them at a time: with the pause, at most two questions a second.
+const OUTINGS_PER_ROUND: i64 = 10;
+/// How long Twilio may take to say where a call is, or to do something with it. With this and the
+/// pause a call that a dead process left is completed within 30 s also if Twilio never answers.
+const ANSWER_LIMIT: Duration = Duration::from_secs(4);
+/// How long nobody else asks about a call that is being asked about, seconds: two answers, and
+/// then some.
+const ASK_AGAIN_SECONDS: i32 = 10;
+/// How often a call that is in progress is asked about before it is given up. The first time it
+/// is left alone: the phone company may be about to ask what happens next.
+const ASKS_MAX: i32 = 3;
+/// How often one of which Twilio says nothing.
+const UNKNOWN_ASKS_MAX: i32 = 2;
+/// How long a statement may take.
+const STORE_LIMIT: Duration = Duration::from_secs(2);
+/// Who hears of a call's end as we do, and knows more of it, is first.
+const OTHERS_FIRST: Duration = Duration::from_secs(3);
+
+/// Finds an agent by its id.
+pub type FindAgent = Box<dyn Fn(Uuid) -> BoxFuture<'static, Option<Arc<Agent>>> + Send + Sync>;
+
+/// Where calls that were left are handed to whoever asks.
+#[derive(Debug, Clone)]
+pub struct LeftCalls(mpsc::Sender<Abandoned>);
+
+impl LeftCalls {
+    /// A way there, and its other end.
+    pub fn queue() -> (Self, mpsc::Receiver<Abandoned>) {
+        let (give, given) = mpsc::channel(QUEUE);
+        (Self(give), given)
+    }
+
+    /// Hands one on. There is no room if nobody takes it; then it is given again.
+    pub(super) fn give(&self, call: Abandoned) {
+        let _ = self.0.try_send(call);
+    }
+}
+
+/// Asks the phone company.
+pub struct Asker {
+    store: Store,
+    twilio: TwilioRest,
+    agents: FindAgent,
+    /// What a caller is given back with: a document that asks what happens next.
+    back: String,
+}
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker").finish_non_exhaustive()
+    }
+}
+
+impl Asker {
+    /// Asks by `twilio`; callers who are given back to the agent are sent to `after_url`.
+    pub fn new(store: Store, twilio: TwilioRest, agents: FindAgent, after_url: &str) -> Self {
+        let back = Twiml::new().redirect(after_url).finish();
+        Self { store, twilio, agents, back }
+    }
+
+    /// Asks about those that are given, and about callers who are out, for ever; drop the future
+    /// to stop.
+    pub async fn run(self, clock: Clock, mut given: mpsc::Receiver<Abandoned>) {
+        let asker = self;
+        let mut asking = FuturesUnordered::new();
+        let mut known = HashSet::new();
+        let mut outings_at = clock.now() + OUTINGS_PAUSE;
+        loop {
+            tokio::select! {
+                Some(id) = asking.next() => { known.remove(&id); }
+                call = given.recv(), if asking.len() < AT_ONCE => {
+                    let Some(call) = call else { return };
+                    if known.insert(call.id) {
+                        asking.push(asker.ask(call, Whose::Nobodys));
+                    }
+                }
+                () = clock.sleep_until(outings_at), if asking.len() < AT_ONCE => {
+                    outings_at = clock.now() + OUTINGS_PAUSE;
+                    for call in asker.outings().await {
+                        if known.insert(call.id) {
+                            asking.push(asker.ask(call, Whose::Out));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn outings(&self) -> Vec<Abandoned> {
+        let due = self.store.outings_to_ask_about(OUTINGS_PER_ROUND);
+        match clock::within(STORE_LIMIT, due).await {
+            Some(Ok(calls)) => calls,
+            Some(Err(error)) => {
+                warn!(%error, "callers who are out could not be looked for");
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Asks about one call, and does what follows. Gives which.
+    async fn ask(&self, call: Abandoned, whose: Whose) -> Uuid {
+        let asked = match whose {
+            Whose::Nobodys => self.ask_left(&call).await,
+            Whose::Out => self.ask_out(&call).await,
+        };
+        if let Err(error) = asked {
+            warn!(%error, call = %call.id, "a call that nobody has could not be seen to");
+        }
+        call.id
+    }
+
+    /// A call that its process left.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it is given again.
+    pub async fn ask_left(&self, call: &Abandoned) -> Result<()> {
+        let agent = (self.agents)(call.agent_id).await;
+        let Some(agent) = agent.filter(|agent| self.twilio.has_account(agent)) else {
+            return self.give_up(call).await;
+        };
+        let Some(asking) = limited(self.store.ask_about(call, ASK_AGAIN_SECONDS)).await? else {
+            return Ok(());
+        };
+        let asked = self.twilio.fetch_call(&agent, &call.call_sid);
+        let news = clock::within(ANSWER_LIMIT, asked).await.unwrap_or(Err(RestError::Unknown));
+        count(&news);
+        match news {
+            Ok(news) if news.status.is_over() => self.is_over(call, &news, asking).await,
+            Ok(_) if asking.asks == 1 => Ok(()),
+            Ok(_) if asking.asks <= ASKS_MAX => self.give_back(&agent, call, asking).await,
+            Err(RestError::Unknown | RestError::Unreachable) if asking.asks < UNKNOWN_ASKS_MAX => {
+                Ok(())
+            }
+            Ok(_) | Err(_) => self.give_up(call).await,
+        }
+    }
+
+    /// The caller is still there and nobody has them: they go back to the agent, at whichever
+    /// process is asked.
+    async fn give_back(&self, agent: &Agent, call: &Abandoned, asking: Asking) -> Result<()> {
+        if !limited(self.store.is_left(call)).await? {
+            return Ok(());
+        }
+        let update = CallUpdate::Twiml(&self.back);
+        let updating = self.twilio.update_call(agent, &call.call_sid, update);
+        match clock::within(ANSWER_LIMIT, updating).await {
+            Some(Ok(Updated::Done)) => {
+                counter!("frontdesk_calls_picked_up_total").increment(1);
+                info!(call_sid = call.call_sid, "a caller whom nobody had is asked back");
+                Ok(())
+            }
+            Some(Ok(Updated::AlreadyOver)) => {
+                let news = CallNews { status: CallStatus::Completed, seconds: None };
+                self.is_over(call, &news, asking).await
+            }
+            Some(Err(error)) => {
+                warn!(call_sid = call.call_sid, %error, "a caller could not be asked back");
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn is_over(&self, call: &Abandoned, news: &CallNews, asking: Asking) -> Result<()> {
+        let end = |record: &CallRecord| came_to(record, news, call.started_us, asking);
+        limited(complete_left(&self.store, call, end, news.seconds)).await.map(drop)
+    }
+
+    /// Nothing is to be learned of it.
+    async fn give_up(&self, call: &Abandoned) -> Result<()> {
+        limited(complete_left(&self.store, call, |_| LOST, None)).await.map(drop)
+    }
+
+    /// A caller who is out.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it is asked about again.
+    pub async fn ask_out(&self, call: &Abandoned) -> Result<()> {
+        let agent = (self.agents)(call.agent_id).await;
+        let Some(agent) = agent.filter(|agent| self.twilio.has_account(agent)) else {
+            return Ok(());
+        };
+        let asked = self.twilio.fetch_call(&agent, &call.call_sid);
+        let news = clock::within(ANSWER_LIMIT, asked).await.unwrap_or(Err(RestError::Unknown));
+        count(&news);
+        let Some(news) = news.ok().filter(|news| news.status.is_over()) else { return Ok(()) };
+        clock::pause(OTHERS_FIRST).await;
+        let now_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
+        let at_us = ended_us(call.started_us, &news).unwrap_or(now_us).min(now_us);
+        let completing = complete_live(&self.store, &call.call_sid, &CameTo::Over, at_us);
+        if limited(completing).await? {
+            info!(call_sid = call.call_sid, "a caller who was out is gone, says the phone company");
+        }
+        Ok(())
+    }
+}
+
+/// Who has a call that is asked about.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    /// Nobody: its process left it.
+    Nobodys,
+    /// Nobody, as it should be: its caller is out.
+    Out,
+}
+
+fn count(news: &std::result::Result<CallNews, RestError>) {
+    let said = match news {
+        Ok(news) if news.status.is_over() => "over",
+        Ok(_) => "live",
+        Err(_) => "nothing",
+    };
+    counter!("frontdesk_calls_asked_about_total", "said" => said).increment(1);
+}
+
+fn ended_us(started_us: i64, news: &CallNews) -> Option<i64> {
+    let seconds = i64::try_from(news.seconds?).ok()?;
+    Some(started_us.saturating_add(seconds.saturating_mul(1_000_000)))
+}
+
+/// How a call ended that is over, says Twilio, and whose process did not say how. If that gave a
+/// sign of life after the end, the end was not its doing.
+fn came_to(record: &CallRecord, news: &CallNews, started_us: i64, asking: Asking) -> End {
+    let outlived = ended_us(started_us, news)
+        .zip(asking.owner_beat_us)
+        .is_some_and(|(ended_us, beat_us)| ended_us < beat_us);
+    match news.status {
+        CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Canceled => {
+            End { status: Status::NoAnswer, ended_by: EndedBy::Caller }
+        }
+        _ if outlived => record.end_by_caller(),
+        _ => LOST,
+    }
+}
+
+async fn limited<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = || Err(StoreError::Away("a statement took too long".to_owned()));
+    clock::within(STORE_LIMIT, statement).await.unwrap_or_else(late)
+}

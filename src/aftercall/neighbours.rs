@@ -1,0 +1,39 @@
+//! The other processes on the same database, as they were when it was last read.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::Stopwatch;
+
+/// How long what was read counts: without the database nobody knows of the others.
+const COUNTS_FOR: Duration = Duration::from_secs(20);
+
+/// Which other processes take calls. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Neighbours(Arc<Mutex<Option<(Stopwatch, BTreeSet<Uuid>)>>>);
+
+impl Neighbours {
+    /// These take calls now.
+    pub fn seen(&self, taking: BTreeSet<Uuid>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Stopwatch::start(), taking));
+    }
+
+    /// Whether this one takes calls; none if that is not known.
+    pub fn takes_calls(&self, instance: Uuid) -> Option<bool> {
+        self.look(|taking| taking.contains(&instance))
+    }
+
+    /// Whether any does, as far as is known.
+    pub fn are_there(&self) -> bool {
+        self.look(|taking| !taking.is_empty()).unwrap_or(false)
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&BTreeSet<Uuid>) -> T) -> Option<T> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, taking) = seen.as_ref()?;
+        (since.elapsed() < COUNTS_FOR).then(|| at(taking))
+    }
+}

@@ -1,0 +1,205 @@
+//! How calls go on at another process when this one goes down.
+//!
+//! In a quiet moment the call's task lets go of the line, and what was written of the call is in
+//! the database; then the phone company is told to ask what happens next, and whichever process it
+//! asks takes the caller back to the agent, in the same row and with the conversation so far. What
+//! cannot be moved stays, and hears a goodbye.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use metrics::counter;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::Exchange;
+use super::driver::Line;
+use super::registry::{CallHandle, Command, Parting};
+use crate::call::Event;
+use crate::clock;
+use crate::twilio::rest::{CallUpdate, RestError, Updated};
+use crate::twilio::twiml::Twiml;
+
+/// How long a call may take to come to a quiet moment; after that it is cut off in mid-word.
+const QUIET_LIMIT: Duration = Duration::from_secs(3);
+/// How many calls are moved at once. Twilio answers a hundred requests of an account at a time.
+const AT_ONCE: usize = 50;
+/// How long moving all calls may take: hosts give a process little time to go down.
+const ALL_LIMIT: Duration = Duration::from_secs(30);
+/// How long the database may take to say whether another process takes calls.
+const HEIR_LIMIT: Duration = Duration::from_secs(2);
+/// How long what was written last of a call may take to the database.
+const WRITTEN_LIMIT: Duration = Duration::from_secs(2);
+const WRITTEN_PAUSE: Duration = Duration::from_millis(50);
+/// How long another process may take to have the call: the phone company asks it within a second.
+const TAKEN_LIMIT: Duration = Duration::from_secs(10);
+const TAKEN_PAUSE: Duration = Duration::from_millis(200);
+
+/// How far a call is on its way to another process.
+pub(super) enum Handing {
+    /// It waits for a quiet moment.
+    Waits {
+        /// Until then at most.
+        due: Duration,
+        /// Who moves it.
+        answer: oneshot::Sender<Parting>,
+    },
+    /// It has let go of the line.
+    Parted,
+}
+
+impl Line {
+    /// The call is to go on elsewhere.
+    pub(super) fn part(&mut self, answer: oneshot::Sender<Parting>) {
+        if self.leaving.is_some() || self.phone.is_none() && !self.call.is_ending() {
+            // Whoever the phone company asks next may have it.
+            let _ = answer.send(Parting::Away);
+            return;
+        }
+        let due = self.exchange.clock.now() + QUIET_LIMIT;
+        self.handing = Some(Handing::Waits { due, answer });
+        self.part_if_quiet();
+    }
+
+    /// Lets go of the line if it was to and the moment has come.
+    pub(super) fn part_if_quiet(&mut self) {
+        let Some(Handing::Waits { due, .. }) = &self.handing else { return };
+        let is_quiet = self.call.is_quiet() && self.functions.is_empty();
+        if !is_quiet && self.exchange.clock.now() < *due {
+            return;
+        }
+        let Some(Handing::Waits { answer, .. }) = self.handing.take() else { return };
+        if self.call.is_ending() || self.leaving.is_some() {
+            // Dropped unanswered: the call stays and ends here.
+            return;
+        }
+        self.handing = Some(Handing::Parted);
+        self.tell(Event::LineLost);
+        // Whoever asked may have gone away: then the line stays lost, and that has a limit.
+        let _ = answer.send(Parting::Here { last_seq: self.notes.next_seq() - 1 });
+    }
+
+    /// When the quiet moment is not waited for any longer.
+    pub(super) fn parting_due(&self) -> Option<Duration> {
+        match &self.handing {
+            Some(Handing::Waits { due, .. }) => Some(*due),
+            Some(Handing::Parted) | None => None,
+        }
+    }
+
+    /// Whether the line was let go of, so that its end says nothing of the caller.
+    pub(super) fn has_parted(&self) -> bool {
+        matches!(self.handing, Some(Handing::Parted))
+    }
+
+    /// The call could not be moved: it has its line again, if that is still there.
+    pub(super) fn rejoin(&mut self) {
+        self.handing = None;
+        if self.phone.is_some() {
+            self.tell(Event::LineOpen);
+        }
+    }
+}
+
+impl Exchange {
+    /// Moves the calls that are here to another process, if one takes calls and the phone company
+    /// does it. The others stay. `after_url`: where the phone company asks what happens next.
+    pub async fn hand_over(self: &Arc<Self>, after_url: &str) {
+        if self.registry.live() == 0 {
+            return;
+        }
+        let heir = self.toolbox.store.has_heir(self.instance_id);
+        if clock::within(HEIR_LIMIT, heir).await != Some(Ok(true)) {
+            return info!("no other process takes calls: those that are here end here");
+        }
+        let back = Twiml::new().redirect(after_url).finish();
+        let calls = self.registry.calls();
+        info!(calls = calls.len(), "calls are moved to another process");
+        let moving = stream::iter(calls).for_each_concurrent(AT_ONCE, |(call_sid, handle)| {
+            self.move_call(call_sid, handle, &back)
+        });
+        if clock::within(ALL_LIMIT, moving).await.is_none() {
+            warn!("some calls could not be moved in time");
+        }
+    }
+
+    async fn move_call(&self, call_sid: String, handle: CallHandle, back: &str) {
+        if !self.toolbox.twilio.has_account(&handle.agent) {
+            return;
+        }
+        let to = match self.moved(&call_sid, &handle, back).await {
+            Some(true) => "another",
+            Some(false) => "nobody yet",
+            None => "none",
+        };
+        counter!("frontdesk_calls_handed_over_total", "to" => to).increment(1);
+        info!(call_sid, to, "a call was to be moved to another process");
+    }
+
+    /// Whether another process has the call now. None: it stays.
+    async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &str) -> Option<bool> {
+        let (answer, parted) = oneshot::channel();
+        handle.commands.send(Command::Part { answer }).await.ok()?;
+        let last_seq = match parted.await.ok()? {
+            Parting::Here { last_seq } => last_seq,
+            Parting::Away => {
+                handle.let_go(false).await;
+                return Some(false);
+            }
+        };
+        self.registry.note_parted(call_sid, true);
+        self.written(handle.call_log_id, last_seq).await;
+        let update = CallUpdate::Twiml(back);
+        let updated = self.toolbox.twilio.update_call(&handle.agent, call_sid, update).await;
+        let is_taken = match &updated {
+            Ok(Updated::Done) | Err(RestError::Unknown) => self.is_taken(call_sid).await,
+            Ok(Updated::AlreadyOver) | Err(_) => false,
+        };
+        match updated {
+            Ok(Updated::AlreadyOver) => {
+                // A task that is gone has ended the call already.
+                let _ = handle.commands.send(Command::CallerLeft).await;
+                return None;
+            }
+            Err(error) if !is_taken => {
+                warn!(call_sid, %error, "a call could not be moved");
+                self.registry.note_parted(call_sid, false);
+                let _ = handle.commands.send(Command::Rejoin).await;
+                return None;
+            }
+            Ok(Updated::Done) | Err(_) => {}
+        }
+        // Not taken yet, its row is looked after by the others, who ask the phone company.
+        handle.let_go(false).await;
+        Some(is_taken)
+    }
+
+    /// Waits until the database has this event of a call: whoever goes on with it reads it there.
+    async fn written(&self, call_log_id: Uuid, last_seq: i64) {
+        let writing = async {
+            while self.toolbox.store.has_event(call_log_id, last_seq).await != Ok(true) {
+                clock::pause(WRITTEN_PAUSE).await;
+            }
+        };
+        if clock::within(WRITTEN_LIMIT, writing).await.is_none() {
+            warn!("what was written last of a call is not in the database yet");
+        }
+    }
+
+    /// Waits until another process has the call; whether one has.
+    async fn is_taken(&self, call_sid: &str) -> bool {
+        let taking = async {
+            loop {
+                if let Ok(Some(row)) = self.toolbox.store.call_by_sid(call_sid).await
+                    && (row.ended || row.instance_id != Some(self.instance_id))
+                {
+                    return;
+                }
+                clock::pause(TAKEN_PAUSE).await;
+            }
+        };
+        clock::within(TAKEN_LIMIT, taking).await.is_some()
+    }
+}

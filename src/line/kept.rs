@@ -1,0 +1,76 @@
+//! What this process remembers of callers that it sent to another party, for when nobody answers
+//! there while the database is away.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::driver::Line;
+use crate::agent::Agent;
+use crate::agent::history::History;
+use crate::call::CallRecord;
+use crate::private::Private;
+
+/// How many are remembered; the oldest go first. The database has them all.
+const KEPT_MAX: usize = 1_000;
+
+/// A call whose caller is out.
+pub struct Kept {
+    /// Who had it.
+    pub agent: Arc<Agent>,
+    /// Its row.
+    pub call_log_id: Uuid,
+    /// Who calls.
+    pub caller: Private<String>,
+    /// What is known of them from before.
+    pub history: History,
+    /// When the webhook came, since the Unix epoch.
+    pub started: Duration,
+    /// The number of its next event.
+    pub seq: i64,
+    /// What was written down.
+    pub record: CallRecord,
+    /// How often the caller was given back to the agent.
+    pub returns: i32,
+}
+
+/// The calls, by their names.
+#[derive(Default)]
+pub struct KeptCalls(Mutex<VecDeque<(String, Kept)>>);
+
+impl KeptCalls {
+    /// Remembers a call.
+    pub(super) fn keep(&self, call_sid: &str, kept: Kept) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.retain(|(sid, _)| sid != call_sid);
+        if calls.len() == KEPT_MAX {
+            calls.pop_front();
+        }
+        calls.push_back((call_sid.to_owned(), kept));
+    }
+
+    /// Takes out what is remembered of a call.
+    pub fn take(&self, call_sid: &str) -> Option<Kept> {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = calls.iter().position(|(sid, _)| sid == call_sid)?;
+        calls.remove(at).map(|(_, kept)| kept)
+    }
+}
+
+impl Line {
+    /// What is left of a call whose caller is out; its slot is free.
+    pub(super) fn keep(self) -> Kept {
+        Kept {
+            agent: self.agent,
+            call_log_id: self.function_caller.call_log_id,
+            caller: self.caller,
+            history: self.history,
+            started: self.notes.started(),
+            seq: self.notes.next_seq(),
+            record: self.call.into_record(),
+            returns: self.returns,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A server that goes down, and another behind the same address: calls go on there.
+
+use frontdesk::app::App;
+use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Step, random_sid};
+use frontdesk::rehearsal::speech::SpeechOptions;
+use frontdesk::rehearsal::speech::script::Turn;
+use frontdesk::twilio::twiml_reader::{self, Verb};
+use serde_json::{Value, json};
+
+use crate::balancer::Balancer;
+use crate::harness::{
+    DEADLINE, FALLBACK, GREETING, House, NUMBER, Plan, TOKEN, ms, say, script, stream_url, turn,
+    until,
+};
+use crate::stream::{Media, refused, reminted};
+
+const LOST: &str = "Agent: Sorry, the line was lost for a moment. Where were we?";
+const GOODBYE: &str = "Agent: Thank you for calling. Goodbye!";
+/// The agent's own account, which the phone company does not know.
+const OWN: &str = r#"{"account_sid":"AC00000000000000000000000000000002","auth_token":"its-own"}"#;
+
+fn turns() -> Vec<Turn> {
+    vec![turn("Are you open?", "Yes.")]
+}
+
+/// Waits for the agent across a move.
+fn patiently() -> Step {
+    Step::WaitForAgent { quiet: ms(700), limit: ms(90_000) }
+}
+
+/// A house and its neighbour behind a balancer that has everything go to the house.
+async fn pair(balancer: &Balancer) -> (House, App) {
+    pair_with(balancer, Vec::new()).await
+}
+
+/// The same where a host can send requests from machine to machine.
+async fn machines(balancer: &Balancer) -> (House, App) {
+    pair_with(balancer, vec![("FLY_MACHINE_ID", "machine1".to_owned())]).await
+}
+
+async fn pair_with(balancer: &Balancer, more: Vec<(&'static str, String)>) -> (House, App) {
+    let speech = SpeechOptions { script: script(turns()), ..SpeechOptions::default() };
+    let environment = [vec![("PUBLIC_URL", balancer.url())], more].concat();
+    let mut house = House::open(Plan { speech, environment, ..Plan::default() }).await;
+    // Each question on a connection of its own, as a balancer has them.
+    house.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let neighbour = house.neighbour().await;
+    balancer.to(&[house.app.address]);
+    let both = || async {
+        let alive: i64 = sqlx::query_scalar("select count(*) from frontdesk_instances")
+            .fetch_one(&house.pool)
+            .await
+            .unwrap();
+        (alive == 2).then_some(())
+    };
+    until("signs of life", DEADLINE, both).await;
+    (house, neighbour)
+}
+
+/// The house's server goes down; the neighbour takes its place.
+async fn goes_down(house: &mut House, neighbour: App) {
+    let app = std::mem::replace(&mut house.app, neighbour);
+    app.shut_down(std::future::pending()).await;
+}
+
+#[tokio::test]
+async fn a_call_goes_on_at_the_neighbour_when_its_server_goes_down() {
+    let balancer = Balancer::start().await;
+    let (mut house, neighbour) = pair(&balancer).await;
+    let steps = vec![
+        Step::wait_for_agent(),
+        say(0),
+        Step::wait_for_agent(),
+        patiently(),
+        say(1),
+        Step::wait_for_agent(),
+        Step::HangUp,
+    ];
+    let mut call = house.place(house.options(), steps);
+    call.heard_agent().await;
+    call.heard_agent().await;
+    balancer.to(&[neighbour.address]);
+    goes_down(&mut house, neighbour).await;
+    let call = call.ended().await;
+
+    assert_eq!((call.errors, call.said, call.ended), (vec![], vec![], Ended::Caller));
+    let row = house.row(&call.call_sid).await;
+    assert_eq!(row.end(), ("completed", "caller"));
+    let agent = format!("Agent: {GREETING}");
+    let exchange = ["Caller: Are you open?", "Agent: Yes."];
+    // The new session's script begins anew.
+    let lines = [&[agent.as_str()], &exchange[..], &[LOST], &exchange[..]].concat();
+    assert_eq!(row.lines(), lines);
+    assert_eq!(row.metadata()["stream_sids"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (house.rows().await, &row.0["stream_returns"]),
+        (1, &json!(0)),
+        "no return is spent"
+    );
+    let told = house.speech.observer().received("conversation.item.create");
+    let told: Vec<_> = told.iter().filter(|received| received.session == 2).collect();
+    let said: Vec<_> = told.iter().map(|told| &told.event["item"]["content"][0]["text"]).collect();
+    assert_eq!(said, [GREETING, "Are you open?", "Yes."]);
+}
+
+#[tokio::test]
+async fn a_balancer_that_still_asks_the_server_that_goes_down_is_told_to_ask_again() {
+    let balancer = Balancer::slow().await;
+    let (mut house, neighbour) = pair(&balancer).await;
+    let mut options = house.options();
+    // Each question on a connection of its own, as a balancer has them.
+    options.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let mut call = house.place(options, vec![Step::wait_for_agent(), patiently(), Step::HangUp]);
+    call.heard_agent().await;
+    // The news that the stream has ended, and the first question.
+    balancer.to(&[house.app.address, house.app.address, neighbour.address]);
+    goes_down(&mut house, neighbour).await;
+    let call = call.ended().await;
+
+    assert_eq!((call.errors, call.said, call.ended), (vec![], vec![], Ended::Caller));
+    let asked_again = |document: &&String| {
+        let verbs = twiml_reader::parse(document).unwrap();
+        matches!(&verbs[..], [Verb::Pause { .. }, Verb::Redirect { url, .. }]
+            if url.ends_with("/twilio/after"))
+    };
+    assert!(call.documents.iter().any(|document| asked_again(&document)), "{:?}", call.documents);
+    let row = house.row(&call.call_sid).await;
+    assert_eq!((row.end(), row.lines()[1]), (("completed", "caller"), LOST));
+}
+
+#[tokio::test]
+async fn a_call_that_the_phone_company_does_not_move_hears_a_goodbye() {
+    let balancer = Balancer::start().await;
+    let (mut house, neighbour) = pair(&balancer).await;
+    house.sql(&format!("update voice_agents set twilio_credentials = '{OWN}'")).await;
+    let found = || async {
+        let known: bool =
+            sqlx::query_scalar("select twilio_credentials is not null from voice_agents")
+                .fetch_one(&house.pool)
+                .await
+                .unwrap();
+        known.then_some(())
+    };
+    until("the account", DEADLINE, found).await;
+    let mut options = house.options();
+    options.auth_token = Some("its-own".to_owned().into());
+    let mut call = house.place(options, vec![]);
+    call.heard_agent().await;
+    goes_down(&mut house, neighbour).await;
+    let (call, _) = call.told().await;
+
+    let row = house.row(&call.call_sid).await;
+    assert_eq!(row.end(), ("failed", "error"));
+    assert_eq!(row.lines().last(), Some(&GOODBYE));
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_when_it_is_to_be_moved_was_ended_by_its_caller() {
+    let balancer = Balancer::start().await;
+    let (mut house, neighbour) = pair(&balancer).await;
+    let mut options = house.options();
+    // Twilio knows nothing of it any more.
+    options.api = None;
+    let mut call = house.place(options, vec![]);
+    call.heard_agent().await;
+    let sid = call.sid.clone();
+    goes_down(&mut house, neighbour).await;
+    call.freeze();
+    assert_eq!(house.row(&sid).await.end(), ("completed", "caller"));
+}
+
+#[tokio::test]
+async fn a_call_whose_stream_has_not_come_is_left_to_whoever_gets_it() {
+    let balancer = Balancer::start().await;
+    let (mut house, neighbour) = pair(&balancer).await;
+    let sid = random_sid("CA");
+    let url = stream_url(&house.ring(&sid).await);
+    let there = neighbour.address;
+    goes_down(&mut house, neighbour).await;
+    // Its machine is gone, so nobody sends it there.
+    let url = url.replacen(balancer.url().trim_start_matches("http://"), &there.to_string(), 1);
+    let mut media = Media::open(&url, &sid).await;
+    media.heard("media").await;
+    assert_eq!(house.app.exchange.registry.live(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_is_not_sent_to_a_machine_that_goes_down() {
+    let balancer = Balancer::start().await;
+    let (house, neighbour) = machines(&balancer).await;
+    let sid = random_sid("CA");
+    let url = stream_url(&house.ring(&sid).await);
+    let there = url.replacen(
+        balancer.url().trim_start_matches("http://"),
+        &neighbour.address.to_string(),
+        1,
+    );
+    let there = reminted(&there, TOKEN, |claims| claims.machine = Some("machine2".to_owned()));
+    assert_eq!(refused(&there).await, 200, "it is sent on to where the call is");
+    house.app.store.note_draining(house.app.exchange.instance_id).await.unwrap();
+    let taken = || async { (refused(&there).await == 101).then_some(()) };
+    until("the stream is taken here", DEADLINE, taken).await;
+}
+
+#[tokio::test]
+async fn webhooks_of_new_calls_are_sent_on_where_the_host_can_do_that() {
+    let balancer = Balancer::start().await;
+    let (house, _neighbour) = machines(&balancer).await;
+    house.app.exchange.registry.stop_taking_calls();
+    let url = house.app.public_url.join("/twilio/voice");
+    let form = crate::harness::voice("CA00000000000000000000000000000001", NUMBER);
+    let sent_on = || async {
+        let answer = house.http.post(&url).form(&form).send().await.unwrap();
+        let to = answer.headers().get("fly-replay")?.to_str().unwrap().to_owned();
+        Some(to)
+    };
+    assert_eq!(until("sent on", DEADLINE, sent_on).await, "elsewhere=true");
+    assert_eq!(house.rows().await, 0);
+}
+
+#[tokio::test]
+async fn with_no_neighbour_that_takes_calls_nobody_is_moved() {
+    let balancer = Balancer::start().await;
+    let (mut house, neighbour) = pair(&balancer).await;
+    neighbour.store.note_draining(neighbour.exchange.instance_id).await.unwrap();
+    let mut call = house.place(house.options(), vec![]);
+    call.heard_agent().await;
+    goes_down(&mut house, neighbour).await;
+    let (call, seen) = call.told().await;
+    assert!(!seen.iter().any(|event| event.kind == PhoneEventKind::Moved));
+    assert_eq!(call.said, [""; 0], "{FALLBACK}");
+    let row = house.row(&call.call_sid).await;
+    assert_eq!((row.end(), row.lines().last()), (("failed", "error"), Some(&GOODBYE)));
+    assert_eq!(row.metadata()["voicemail"], Value::Null);
+}
