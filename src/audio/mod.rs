@@ -1,4 +1,5 @@
-//! Audio arithmetic: μ-law samples and WAV files. Pure.
+//! Audio arithmetic: μ-law samples, how loud they are, and WAV files. Pure.
 
+pub mod level;
 pub mod mulaw;
 pub mod wav;

@@ -18,10 +18,10 @@ use super::leaving::{Leaving, Over};
 use super::phone::{FromPhone, Phone, pieces};
 use super::recall::Recalls;
 use super::registry::{Command, Slot};
-use super::{Exchange, Session, record::Notes};
+use super::{Exchange, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
-use crate::call::{Call, CallRecord, CallTime, Event, LogEvent, ReplyId, Said, Sent};
+use crate::call::{Call, CallRecord, CallTime, Event, LogEvent, ReplyId, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
@@ -64,9 +64,11 @@ pub(super) struct Line {
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
-    history: History,
+    pub(super) history: History,
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
+    /// The session that is to take its place.
+    pub(super) successor: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
     pub(super) functions: FuturesUnordered<Running>,
     pub(super) recalls: Recalls,
@@ -99,6 +101,7 @@ enum Wake {
     Command(Command),
     Phone(FromPhone),
     Report(Report),
+    Successor(Report),
     Sent(ReplyId, Sent, Stopwatch),
     Done(Event),
     Alarm,
@@ -131,6 +134,7 @@ impl Line {
             history: opening.history,
             notes,
             engine: None,
+            successor: None,
             phone: None,
             functions: FuturesUnordered::new(),
             recalls: Recalls::default(),
@@ -156,25 +160,6 @@ impl Line {
             line.tell(Event::TransferFailed);
         }
         line
-    }
-
-    /// Dials an engine that is told what was said so far.
-    pub(super) fn dial(&mut self, history: Vec<Said>) {
-        // What another engine was asked for is not waited for any more.
-        self.sending.retain(|(_, what, _)| *what != Sent::Request);
-        self.engine = Some(self.exchange.dial(
-            &self.agent,
-            &self.caller,
-            &self.history,
-            Session {
-                // Names of another session may be the same.
-                utterance_prefix: match self.notes.next_seq() {
-                    1 => String::new(),
-                    seq => format!("{seq}-"),
-                },
-                history,
-            },
-        ));
     }
 
     /// Runs the call to its end and has its row completed. `span` is entered where there may be
@@ -244,6 +229,11 @@ impl Line {
                 return Poll::Ready(Wake::Report(report));
             }
         }
+        if let Some(successor) = &mut self.successor
+            && let Poll::Ready(report) = successor.poll(cx)
+        {
+            return Poll::Ready(Wake::Successor(report));
+        }
         if let Some(sent) = self.take_sent() {
             return Poll::Ready(sent);
         }
@@ -301,6 +291,7 @@ impl Line {
     fn wake(&mut self, wake: Wake, since: Stopwatch) {
         match wake {
             Wake::Report(report) => self.report(report, since),
+            Wake::Successor(report) => self.about_successor(report),
             Wake::Phone(FromPhone::Event(event)) | Wake::Done(event) => {
                 self.sending_since(since, |line| line.tell(event));
             }

@@ -15,6 +15,7 @@ mod recall;
 pub mod record;
 pub mod registry;
 mod replay;
+mod sessions;
 pub mod spool;
 pub mod writer;
 

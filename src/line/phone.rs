@@ -7,6 +7,7 @@ use bytes::Bytes;
 use metrics::counter;
 use tokio::net::TcpStream;
 
+use crate::audio::level::Level;
 use crate::call::{Event, Mark};
 use crate::socket::{Received, ServerSocket, Socket};
 use crate::twilio::media::{self, Inbound};
@@ -28,6 +29,7 @@ pub(super) struct Phone {
     call_sid: String,
     stream_sid: Option<String>,
     malformed: u32,
+    level: Level,
 }
 
 /// What came from the phone.
@@ -50,6 +52,7 @@ impl Phone {
             call_sid: call_sid.to_owned(),
             stream_sid: None,
             malformed: 0,
+            level: Level::default(),
         }
     }
 
@@ -120,7 +123,8 @@ impl Phone {
             }
             Inbound::Media(media) => {
                 hear(&media.payload);
-                None
+                let changed = self.level.listen(&media.payload);
+                changed.map(|loud| FromPhone::Event(Event::LineSound { loud }))
             }
             Inbound::Start(start) => self.start(start),
             Inbound::Mark { name } => {
