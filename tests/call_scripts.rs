@@ -19,8 +19,8 @@ use std::path::Path;
 use call_phone::Phone;
 use frontdesk::call::{
     Action, Call, CallRecord, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Passage,
-    Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Sent, Then, Timer, TransferTarget,
-    Usage, Words,
+    Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Said, Sent, Then, Timer,
+    TransferTarget, Usage, Words,
 };
 
 #[test]
@@ -188,7 +188,7 @@ impl Player {
     }
 
     fn line(&mut self, at: CallTime, sign: char, text: &str) {
-        let _ = writeln!(self.text, "{:<7}{sign} {text}", at.ms());
+        let _ = writeln!(self.text, "{:<6} {sign} {text}", at.ms());
     }
 
     fn finish(&mut self) {
@@ -272,7 +272,15 @@ fn parse_event(text: &str) -> Event {
         ["caller", "left"] => Event::CallerLeft,
         ["owner", "ends"] => Event::OwnerEnds,
         ["drain"] => Event::Drain,
-        ["engine", "ready"] => Event::EngineReady,
+        ["engine", "ready"] => Event::EngineReady { lasts_ms: None },
+        ["engine", "ready", ms] => Event::EngineReady { lasts_ms: Some(number(ms).into()) },
+        ["successor", "ready"] => Event::SuccessorReady { lasts_ms: None },
+        ["successor", "lost"] => Event::SuccessorLost { fatal: false, why: "closed".to_owned() },
+        ["successor", "lost", "fatal"] => {
+            Event::SuccessorLost { fatal: true, why: "quota".to_owned() }
+        }
+        ["line", "loud"] => Event::LineSound { loud: true },
+        ["line", "quiet"] => Event::LineSound { loud: false },
         ["engine", "lost"] => Event::EngineLost { fatal: false, why: "closed".to_owned() },
         ["engine", "lost", "fatal"] => Event::EngineLost { fatal: true, why: "quota".to_owned() },
         ["speech", utterance, "started"] => Event::SpeechStarted { utterance: utterance.into() },
@@ -376,6 +384,7 @@ fn reply_event(reply: ReplyId, what: &[&str], rest: &str) -> Event {
         ["incomplete"] => ended(ReplyOutcome::Incomplete),
         ["failed"] => failed(false),
         ["failed", "fatal"] => failed(true),
+        ["busy"] => ended(ReplyOutcome::Busy { why: "rate_limit_exceeded".to_owned() }),
         ["used", input, output] => Event::ReplyEnded {
             reply,
             outcome: ReplyOutcome::Completed,
@@ -403,11 +412,9 @@ fn show(action: &Action) -> String {
         Action::GiveOutput { engine_call_id, output } => {
             format!("output {engine_call_id} {output}")
         }
-        Action::DialEngine { history } => {
-            let said =
-                history.iter().map(|said| format!(" [{}: {}]", lower(&said.role), said.text));
-            format!("dial engine{}", said.collect::<String>())
-        }
+        Action::DialEngine { history } => format!("dial engine{}", show_history(history)),
+        Action::DialSuccessor { history } => format!("dial successor{}", show_history(history)),
+        Action::Succeed => "succeed".to_owned(),
         Action::Note(event) => format!("note {}", show_note(event)),
         Action::Recall { recall, query } => format!("recall {} {query}", recall.0),
         Action::SetContext { passages } => {
@@ -420,6 +427,10 @@ fn show(action: &Action) -> String {
         Action::MoveToFallback => "move to fallback".to_owned(),
         Action::HangUp(end) => format!("hang up {}", lower(end)),
     }
+}
+
+fn show_history(history: &[Said]) -> String {
+    history.iter().map(|said| format!(" [{}: {}]", lower(&said.role), said.text)).collect()
 }
 
 fn show_purpose(purpose: &Purpose) -> String {

@@ -17,6 +17,8 @@ use proptest::prelude::*;
 enum Step {
     EngineReady,
     EngineLost(bool),
+    Successor(u8),
+    Sound(bool),
     LineOpen,
     LineLost,
     Speech(u8),
@@ -37,6 +39,8 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
     let step = prop_oneof![
         4 => Just(Step::EngineReady),
         1 => (0..8_u8).prop_map(|n| Step::EngineLost(n == 0)),
+        4 => any::<u8>().prop_map(Step::Successor),
+        3 => any::<bool>().prop_map(Step::Sound),
         4 => Just(Step::LineOpen),
         1 => Just(Step::LineLost),
         9 => any::<u8>().prop_map(Step::Speech),
@@ -84,7 +88,11 @@ struct World {
     line_open: bool,
     ever_open: bool,
     engine_ready: bool,
+    /// An engine was dialled that is neither ready nor lost.
+    dialling: bool,
     engine_session: u32,
+    /// A second session was dialled, and whether it is ready.
+    successor: Option<bool>,
     /// The reply that the engine works on, and whether it was told to stop.
     active: Option<(ReplyId, bool)>,
     cancelled: BTreeSet<ReplyId>,
@@ -213,7 +221,9 @@ impl World {
             line_open: false,
             ever_open: false,
             engine_ready: false,
+            dialling: true,
             engine_session: 1,
+            successor: None,
             active: None,
             cancelled: BTreeSet::new(),
             sent_bytes: BTreeMap::new(),
@@ -298,7 +308,22 @@ impl World {
                 assert_eq!(*outputs, 1, "two outputs for {engine_call_id}");
             }
             Action::AddMessage { .. } => assert!(self.engine_ready),
-            Action::DialEngine { .. } => assert!(!self.engine_ready),
+            Action::DialEngine { .. } => {
+                if self.engine_ready {
+                    // It does not react or does not hear: whatever it reports is not heard of.
+                    self.lose_engine();
+                }
+                (self.dialling, self.successor) = (true, None);
+            }
+            Action::DialSuccessor { .. } => {
+                assert!(self.engine_ready && self.successor.is_none());
+                self.successor = Some(false);
+            }
+            Action::Succeed => {
+                assert_eq!(self.successor.take(), Some(true), "a session that is not ready");
+                self.lose_engine();
+                self.engine_ready = true;
+            }
             Action::Note(event) => self.see_note(event),
             Action::MoveToFallback => {
                 assert!(self.line_open, "moved a call without a line");
@@ -379,16 +404,27 @@ impl World {
     fn take_step(&mut self, step: Step) {
         match step {
             Step::EngineReady => {
-                self.engine_ready = true;
-                self.handle(Event::EngineReady);
+                if std::mem::take(&mut self.dialling) {
+                    self.engine_ready = true;
+                    self.handle(Event::EngineReady { lasts_ms: Some(30_000) });
+                }
             }
             Step::EngineLost(fatal) => {
-                self.engine_ready = false;
-                self.engine_session += 1;
-                self.knowledge.context.clear();
-                self.active = None;
-                self.handle(Event::EngineLost { fatal, why: "closed".to_owned() });
+                if self.engine_ready || self.dialling {
+                    self.lose_engine();
+                    self.handle(Event::EngineLost { fatal, why: "closed".to_owned() });
+                }
             }
+            Step::Successor(which) => {
+                if which < 200 && self.successor == Some(false) {
+                    self.successor = Some(true);
+                    self.handle(Event::SuccessorReady { lasts_ms: Some(30_000) });
+                } else if which >= 200 && self.successor.take().is_some() {
+                    let fatal = which.is_multiple_of(16);
+                    self.handle(Event::SuccessorLost { fatal, why: "closed".to_owned() });
+                }
+            }
+            Step::Sound(loud) => self.handle(Event::LineSound { loud }),
             Step::LineOpen => {
                 if self.line_open {
                     self.phone.lose();
@@ -432,6 +468,14 @@ impl World {
                 }
             }
         }
+    }
+
+    fn lose_engine(&mut self) {
+        (self.engine_ready, self.dialling) = (false, false);
+        self.engine_session += 1;
+        self.knowledge.context.clear();
+        self.knowledge.waiting = None;
+        self.active = None;
     }
 
     fn speech(&mut self, which: u8) {
@@ -504,6 +548,7 @@ impl World {
                 let outcome = match which {
                     _ if stopping => ReplyOutcome::Cancelled,
                     0..10 => ReplyOutcome::Failed { fatal: which == 0, why: "error".to_owned() },
+                    20..30 => ReplyOutcome::Busy { why: "rate_limit_exceeded".to_owned() },
                     10..20 => ReplyOutcome::Incomplete,
                     _ => ReplyOutcome::Completed,
                 };

@@ -1,5 +1,6 @@
-//! Telephone audio: μ-law, WAV files, and recordings of calls.
+//! Telephone audio: μ-law, how loud it is, WAV files, and recordings of calls. Pure.
 
+pub mod level;
 pub mod mulaw;
 pub mod recording;
 pub mod wav;

@@ -77,6 +77,14 @@ pub enum Action {
         /// What was said, oldest first.
         history: Vec<Said>,
     },
+    /// Connect to the engine a second time, with the conversation so far, and keep the present
+    /// session meanwhile.
+    DialSuccessor {
+        /// What was said, oldest first.
+        history: Vec<Said>,
+    },
+    /// Let the present session go: the second one takes its place.
+    Succeed,
     /// Write this down.
     Note(LogEvent),
     /// Leave the media stream: the caller goes on to the agent's fallback. The call's row is

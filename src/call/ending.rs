@@ -178,7 +178,9 @@ impl Call {
 
     /// The caller speaks: last words that may be withdrawn are. Returns whether none are left.
     pub(super) fn withdraw_farewell(&mut self) -> bool {
-        let stays = |said: &Farewell| said.withdrawable && self.may_stay(said);
+        // An engine that is gone has nothing to go on with.
+        let stays =
+            |said: &Farewell| said.withdrawable && self.may_stay(said) && self.engine.is_ready();
         if self.farewell.as_ref().is_some_and(stays) {
             self.wanted = None;
             self.timers.clear(Timer::Goodbye);

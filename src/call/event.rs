@@ -13,13 +13,34 @@ pub enum Event {
     /// The caller has left; nothing more can be said.
     CallerLeft,
     /// The engine's session is configured and can be spoken to: the first time, or after a redial.
-    EngineReady,
+    EngineReady {
+        /// How long the session may last from now on, in ms, if the service says so.
+        lasts_ms: Option<u64>,
+    },
     /// The engine's connection failed, was refused or was lost. With `fatal` a redial is pointless.
     EngineLost {
         /// The provider said that trying again will not help (no credit, bad key).
         fatal: bool,
         /// What was wrong, for the log: a code or an error class, never private data.
         why: String,
+    },
+    /// The session that is to take the present one's place is configured and can be spoken to.
+    SuccessorReady {
+        /// How long it may last from now on, in ms, if the service says so.
+        lasts_ms: Option<u64>,
+    },
+    /// That session failed, was refused or was lost.
+    SuccessorLost {
+        /// The provider said that trying again will not help.
+        fatal: bool,
+        /// What was wrong, for the log.
+        why: String,
+    },
+    /// It has become loud or quiet at the caller's end, measured by us and not by the engine. What
+    /// is steady (comfort noise, a hum) counts as quiet.
+    LineSound {
+        /// Whether it is loud now.
+        loud: bool,
     },
     /// The engine hears the caller speak.
     SpeechStarted {
@@ -156,6 +177,11 @@ pub enum ReplyOutcome {
     Failed {
         /// Whether another attempt is pointless.
         fatal: bool,
+        /// An error code, for the log.
+        why: String,
+    },
+    /// The service takes no more just now: another attempt has to wait a little.
+    Busy {
         /// An error code, for the log.
         why: String,
     },

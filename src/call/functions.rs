@@ -173,7 +173,7 @@ impl Call {
             return self.refuse(engine_call_id, CANCELLED);
         }
         // Something is being done for the caller: the engine is not silent.
-        self.waited_ms = 0;
+        (self.waited_ms, self.failed) = (0, 0);
         if self.functions.batch(reply).is_some_and(|batch| batch.calls.len() >= CALLS_PER_REPLY) {
             return self.refuse(engine_call_id, TOO_MANY);
         }

@@ -95,6 +95,11 @@ pub enum LogEvent {
         /// Whether a redial is pointless.
         fatal: bool,
     },
+    /// Another session has taken the place of one that would soon have ended.
+    EngineRenewed {
+        /// Whether that was at a moment when nobody spoke.
+        quiet: bool,
+    },
     /// The caller spoke. Written again when the words are known; the last one counts.
     CallerSaid {
         /// The engine's name for the stretch of speech.

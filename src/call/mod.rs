@@ -1,15 +1,18 @@
 //! One phone call, pure: events go in, actions come out, and nothing else happens here.
 
 mod action;
+mod deafness;
 mod ending;
 mod event;
 mod functions;
 mod heard;
 mod log;
 mod playout;
+mod purpose;
 mod recall;
 mod record;
 mod reply;
+mod rollover;
 mod silence;
 mod state;
 mod survival;
@@ -204,6 +207,18 @@ pub enum Timer {
     Function,
     /// The call is over but for words still in transcription.
     Words,
+    /// One attempt to reach the engine takes too long.
+    Attempt,
+    /// The engine is dialled again after a pause.
+    Redial,
+    /// A busy service is asked again after a pause.
+    Retry,
+    /// The session is to be replaced before it ends: from now on at a quiet moment, then at any.
+    Rollover,
+    /// It has been quiet for a moment.
+    Lull,
+    /// There was sound at the caller's end, and the engine has reported none of it.
+    Deaf,
 }
 
 /// What a call needs to know of its agent.

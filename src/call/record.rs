@@ -32,8 +32,8 @@ pub struct CallRecord {
     voicemail: Option<Value>,
     /// Whom the caller was put through to, while nothing says how that went.
     transfer: Option<TransferTarget>,
-    /// Whether the caller has gone on to the agent's fallback.
-    is_at_fallback: bool,
+    /// Why the caller has gone on to the agent's fallback, if they have.
+    at_fallback: Option<String>,
     input_tokens: u64,
     output_tokens: u64,
     end: Option<End>,
@@ -103,7 +103,7 @@ impl CallRecord {
         self.end = None;
         match event.clone() {
             LogEvent::LineOpened { stream_sid } => {
-                self.is_at_fallback = false;
+                self.at_fallback = None;
                 if !stream_sid.is_empty() {
                     self.stream_sids.push(stream_sid);
                 }
@@ -166,10 +166,11 @@ impl CallRecord {
             }
             LogEvent::TransferStarted { target } => self.transfer = Some(target),
             LogEvent::TransferEnded { .. } => self.transfer = None,
-            LogEvent::MovedToFallback { .. } => self.is_at_fallback = true,
+            LogEvent::MovedToFallback { why } => self.at_fallback = Some(why),
             LogEvent::LineLost {}
             | LogEvent::StreamFailed { .. }
             | LogEvent::EngineReady {}
+            | LogEvent::EngineRenewed { .. }
             | LogEvent::EngineLost { .. } => {}
         }
     }
@@ -215,12 +216,12 @@ impl CallRecord {
 
     /// Whether the caller has gone on to the agent's fallback.
     pub fn is_at_fallback(&self) -> bool {
-        self.is_at_fallback
+        self.at_fallback.is_some()
     }
 
     /// How the call ended if the caller hung up now: at the fallback they had nobody.
     pub fn end_by_caller(&self) -> End {
-        let had_agent = self.heard_anything() && !self.is_at_fallback;
+        let had_agent = self.heard_anything() && !self.is_at_fallback();
         let status = if had_agent { Status::Completed } else { Status::NoAnswer };
         End { status, ended_by: EndedBy::Caller }
     }
@@ -232,8 +233,9 @@ impl CallRecord {
 
     /// The keys of `call_logs.metadata` that events tell: `stream_sids`, `ended_by`, `turns`,
     /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, and `prompts`: what the
-    /// agent said outside turns. What a call does not have is there and empty; only `stream_errors`,
-    /// the phone company's numbers for what was wrong with streams, is there if there were any.
+    /// agent said outside turns. What a call does not have is there and empty, but for
+    /// `fallback_reason` (a call that never had an agent has it from its webhook) and
+    /// `stream_errors`, the phone company's numbers for what was wrong with streams.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut metadata = Map::new();
         let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);
@@ -251,6 +253,9 @@ impl CallRecord {
         set("messages", json!(self.messages));
         set("voicemail", json!(self.voicemail));
         set("recording", Value::Null);
+        if let Some(why) = &self.at_fallback {
+            set("fallback_reason", json!(why));
+        }
         metadata
     }
 

@@ -257,7 +257,7 @@ fn a_call_that_another_process_had_goes_on_in_its_own_time_and_numbers() {
     };
     let mut call = Call::resume(settings, record);
     let at = CallTime::from_ms(20_000);
-    call.handle(at, Event::EngineReady);
+    call.handle(at, Event::EngineReady { lasts_ms: None });
     let actions = call.handle(at, Event::LineOpen);
     let reply = Action::Reply { reply: ReplyId(2), purpose: Purpose::WelcomeBack };
     assert!(actions.contains(&reply), "{actions:?}");

@@ -1,6 +1,7 @@
 //! What is the engine working on, and what is it asked for next? One reply at a time.
 
 use super::playout::Spoken;
+use super::purpose::{is_final, is_last_words, name, rank};
 use super::state::Call;
 use super::survival::{Engine, Line};
 use super::{
@@ -18,6 +19,11 @@ const LAST_WAIT_MS: u64 = 1_000;
 pub(super) const CANCEL_MS: u64 = 1_000;
 /// How often the same thing is asked for.
 const ATTEMPTS: u8 = 2;
+/// How many replies in a row may fail, whatever they were asked for.
+const FAILED_MAX: u8 = 4;
+/// How long a service that takes no more is left alone before it is asked again. The caller waits
+/// meanwhile, in silence, so it is short.
+const BUSY_MS: u64 = 2_000;
 
 /// The reply that the engine is working on.
 #[derive(Clone)]
@@ -29,6 +35,8 @@ pub(super) struct Response {
     awaited_since: CallTime,
     /// It was told to stop, and has not yet said that it did.
     pub(super) cancelling: bool,
+    /// It was told to stop because nothing came of it.
+    overdue: bool,
 }
 
 /// A reply that is to be asked for as soon as it can be.
@@ -56,46 +64,6 @@ impl Wanted {
     }
 }
 
-/// Of two replies that are wanted, the one of the higher rank is asked for.
-fn rank(purpose: &Purpose) -> u8 {
-    match purpose {
-        Purpose::Filler => 0,
-        Purpose::Reprompt(_) => 1,
-        Purpose::LimitWarning => 2,
-        Purpose::WelcomeBack | Purpose::HandoverFailed(_) => 3,
-        Purpose::Greeting => 4,
-        Purpose::Answer => 5,
-        Purpose::Handover(..) => 6,
-        Purpose::Goodbye(GoodbyeReason::Done | GoodbyeReason::Idle, _) => 7,
-        Purpose::Goodbye(GoodbyeReason::Limit | GoodbyeReason::Ended, _) => 8,
-    }
-}
-
-/// Whether it is said even if the caller is speaking, and cannot be cut off.
-fn is_final(purpose: &Purpose) -> bool {
-    matches!(purpose, Purpose::Goodbye(reason, _) if !reason.may_be_withdrawn())
-}
-
-/// Whether nothing comes after it but the end of the call for the agent.
-fn is_last_words(purpose: &Purpose) -> bool {
-    matches!(purpose, Purpose::Goodbye(..) | Purpose::Handover(..))
-}
-
-/// How the log names a purpose.
-fn name(purpose: &Purpose) -> &'static str {
-    match purpose {
-        Purpose::Greeting => "greeting",
-        Purpose::Answer => "answer",
-        Purpose::Reprompt(_) => "reprompt",
-        Purpose::LimitWarning => "limit_warning",
-        Purpose::Goodbye(..) => "goodbye",
-        Purpose::WelcomeBack => "welcome_back",
-        Purpose::Filler => "filler",
-        Purpose::Handover(..) => "handover",
-        Purpose::HandoverFailed(_) => "handover_failed",
-    }
-}
-
 impl Call {
     /// A reply is wanted. It takes the place of one of the same or a lower rank.
     pub(super) fn want(&mut self, wanted: Wanted) {
@@ -117,6 +85,7 @@ impl Call {
     pub(super) fn ask(&mut self) {
         self.withdraw_filler();
         let can_be_asked = self.response.is_none()
+            && !self.timers.is_set(Timer::Retry)
             && matches!(self.engine, Engine::Ready)
             && self.line != Line::Lost;
         if !can_be_asked {
@@ -195,8 +164,14 @@ impl Call {
             self.note(grounds);
         }
         let awaited_since = self.now;
-        self.response =
-            Some(Response { reply, purpose, attempt, awaited_since, cancelling: false });
+        self.response = Some(Response {
+            reply,
+            purpose,
+            attempt,
+            awaited_since,
+            cancelling: false,
+            overdue: false,
+        });
     }
 
     /// A piece of a reply's audio was handed to the line.
@@ -207,7 +182,7 @@ impl Call {
         if let Some(mark) = self.playout.sent(reply, item, bytes) {
             self.out.push(Action::PlaceMark(mark));
         }
-        self.waited_ms = 0;
+        (self.waited_ms, self.failed) = (0, 0);
         self.expect_more();
         self.goodbye_audio(reply);
         self.note_progress();
@@ -238,6 +213,10 @@ impl Call {
         match outcome {
             ReplyOutcome::Failed { fatal: true, why } => self.give_up(&why),
             ReplyOutcome::Failed { fatal: false, why } if !acts => self.retry(&response, &why),
+            ReplyOutcome::Busy { why } if !acts => {
+                self.timers.set(Timer::Retry, self.now.plus_ms(BUSY_MS));
+                self.retry(&response, &why);
+            }
             // Its audio waits in front of a line that is not open yet.
             _ if silent && !acts && self.line == Line::Waiting => self.close(reply),
             _ if silent && !acts => self.retry(&response, "the reply was empty"),
@@ -269,7 +248,8 @@ impl Call {
         if failed.purpose == Purpose::Filler {
             return;
         }
-        if failed.attempt >= ATTEMPTS {
+        self.failed += 1;
+        if failed.attempt >= ATTEMPTS || self.failed >= FAILED_MAX {
             return self.give_up(why);
         }
         self.want(Wanted::again(failed.purpose.clone(), failed.attempt + 1));
@@ -318,11 +298,15 @@ impl Call {
             return self.repeat_unspoken();
         };
         let reply = response.reply;
+        if response.cancelling && response.overdue {
+            // Neither a reply nor word that it has stopped: nobody is there.
+            return self.lose_engine(false, "the engine does not react".to_owned(), 0);
+        }
         if response.cancelling {
             self.response = None;
             return self.functions_complete(reply, true);
         }
-        response.cancelling = true;
+        (response.cancelling, response.overdue) = (true, true);
         let failed = response.clone();
         self.count_wait(&failed);
         self.out.push(Action::CancelReply { reply });

@@ -6,14 +6,17 @@
 //! agent knows ([`recall`](super::recall)), what is being carried out
 //! ([`functions`](super::functions)), what a silence or a long call means
 //! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), how the caller is put
-//! through ([`transfer`](super::transfer)), and what is done when a connection breaks
-//! ([`survival`](super::survival)).
+//! through ([`transfer`](super::transfer)), what is done when a connection breaks
+//! ([`survival`](super::survival)), when a session nears its end ([`rollover`](super::rollover)) and
+//! when the engine does not hear ([`deafness`](super::deafness)).
 
+use super::deafness::Deafness;
 use super::ending::{Ending, Farewell};
 use super::functions::{Done, Functions};
 use super::playout::{Playout, Spoken};
 use super::recall::Recalls;
 use super::reply::{Response, Wanted};
+use super::rollover::Rollover;
 use super::survival::{Engine, Line};
 use super::timers::Timers;
 use super::turn::Caller;
@@ -39,7 +42,10 @@ pub struct Call {
     pub(super) line: Line,
     pub(super) opened_at: Option<CallTime>,
     pub(super) engine: Engine,
-    pub(super) redialled_at: Option<CallTime>,
+    /// When an engine that was ready was last lost.
+    pub(super) engine_lost_at: Option<CallTime>,
+    pub(super) rollover: Rollover,
+    pub(super) deafness: Deafness,
     pub(super) greeted: bool,
     /// Messages for the engine that it could not be given yet.
     pub(super) messages: Vec<(Role, String)>,
@@ -50,6 +56,8 @@ pub struct Call {
     /// How long the caller has waited for replies of which nothing was heard, since the last that
     /// was.
     pub(super) waited_ms: u64,
+    /// Replies in a row that failed.
+    pub(super) failed: u8,
     /// What it will be asked for next.
     pub(super) wanted: Option<Wanted>,
     pub(super) caller: Caller,
@@ -82,14 +90,17 @@ impl Call {
             timers: Timers::default(),
             line: Line::Waiting,
             opened_at: None,
-            engine: Engine::Starting,
-            redialled_at: None,
+            engine: Engine::Dialled(1),
+            engine_lost_at: None,
+            rollover: Rollover::default(),
+            deafness: Deafness::default(),
             greeted: false,
             messages: Vec::new(),
             playout: Playout::default(),
             replies: 0,
             response: None,
             waited_ms: 0,
+            failed: 0,
             wanted: None,
             caller: Caller::default(),
             recalls: Recalls::default(),
@@ -182,12 +193,24 @@ impl Call {
             Event::LineOpen => self.line_open(),
             Event::LineLost => self.line_lost(),
             Event::CallerLeft => self.caller_left(),
-            Event::EngineReady => self.engine_ready(),
+            Event::EngineReady { lasts_ms } => self.engine_ready(lasts_ms),
             Event::EngineLost { fatal, why } => self.engine_lost(fatal, why),
-            Event::SpeechStarted { utterance } => self.speech_started(utterance),
-            Event::SpeechStopped { utterance } => self.speech_stopped(utterance),
+            Event::SuccessorReady { lasts_ms } => self.successor_ready(lasts_ms),
+            Event::SuccessorLost { fatal, .. } => self.successor_lost(fatal),
+            Event::LineSound { loud } => self.line_sound(loud),
+            Event::SpeechStarted { utterance } => {
+                self.engine_hears();
+                self.speech_started(utterance);
+            }
+            Event::SpeechStopped { utterance } => {
+                self.engine_hears();
+                self.speech_stopped(utterance);
+            }
             Event::SpeechCommitted { utterance } => self.speech_committed(utterance),
-            Event::CallerWords { utterance, words } => self.caller_words(utterance, words),
+            Event::CallerWords { utterance, words } => {
+                self.engine_hears();
+                self.caller_words(utterance, words);
+            }
             Event::KeyPressed(key) => self.key_pressed(key),
             // The request was enough; nothing waits for the engine to begin.
             Event::ReplyStarted { .. } => {}
@@ -244,6 +267,13 @@ impl Call {
             Timer::Filler => self.fill_silence(),
             Timer::Function => self.function_overdue(),
             Timer::Words => {}
+            Timer::Attempt => self.attempt_overdue(),
+            Timer::Redial => self.dial_again(),
+            // What waited for it does not wait any longer.
+            Timer::Retry => {}
+            Timer::Rollover => self.rollover_due(),
+            Timer::Lull => self.lull_lasts(),
+            Timer::Deaf => self.deaf(),
         }
     }
 
@@ -257,6 +287,7 @@ impl Call {
             self.depart();
             return;
         }
+        self.roll_over();
         self.give_messages();
         self.end_at_limit();
         self.warn_of_limit();
@@ -264,6 +295,7 @@ impl Call {
         self.watch_silence();
         self.watch_work();
         self.watch_playout();
+        self.watch_hearing();
     }
 
     /// Writes something down.

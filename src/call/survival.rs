@@ -1,14 +1,22 @@
-//! What is done when a connection breaks? The engine is dialled once more; the line may come back;
-//! and if nothing helps the caller goes on to the agent's fallback.
+//! What is done when a connection breaks? The engine is dialled again; the line may come back; and
+//! if nothing helps the caller goes on to the agent's fallback.
 
 use super::playout::Spoken;
 use super::reply::Wanted;
 use super::state::Call;
 use super::{Action, CallTime, End, EndedBy, LogEvent, Purpose, Status, Timer};
 
-/// How long an engine may take to become ready when the caller is waiting.
-const ENGINE_MS: u64 = 5_000;
-/// An engine that is lost again within this time is not dialled again.
+/// How long the caller waits for an engine, over all attempts to reach it. A caller must hear
+/// something within 5 s, and the way to the fallback takes a part of that.
+const ENGINE_MS: u64 = 4_000;
+/// How much of that the first attempt may take; the rest is for the other. A service that is well
+/// is ready within 600 ms.
+const ATTEMPT_MS: u64 = 2_500;
+/// Attempts to reach the engine, at the beginning and each time it was lost.
+const ATTEMPTS: u8 = 2;
+/// The pause before the other attempt: what refuses us now would refuse us again at once.
+const PAUSE_MS: u64 = 1_000;
+/// An engine that was ready and is lost again within this time is not dialled again.
 const REDIAL_AGAIN_MS: u64 = 60_000;
 /// How long a line may be lost.
 const LINE_MS: u64 = 15_000;
@@ -25,11 +33,11 @@ pub(super) enum Line {
 
 /// The speech service.
 pub(super) enum Engine {
-    /// It was dialled when the call was taken.
-    Starting,
+    /// It was dialled, for the n-th time since there was one.
+    Dialled(u8),
+    /// It could not be reached, for the n-th time, and will be dialled again.
+    Paused(u8),
     Ready,
-    /// It was lost and has been dialled once more.
-    Redialled,
     /// It will not come back, because of this.
     Gone(String),
 }
@@ -61,6 +69,7 @@ impl Call {
         }
         if !self.engine.is_ready() {
             self.timers.set(Timer::Engine, self.now.plus_ms(ENGINE_MS));
+            self.watch_attempt();
         }
         if back {
             let greeted = self.record.heard_anything() || !self.settings.greets;
@@ -82,6 +91,7 @@ impl Call {
             return;
         }
         self.line = Line::Lost;
+        self.line_sound(false);
         self.note(LogEvent::LineLost {});
         if self.depart() {
             return;
@@ -113,49 +123,107 @@ impl Call {
     }
 
     /// The engine can be spoken to.
-    pub(super) fn engine_ready(&mut self) {
-        if matches!(self.engine, Engine::Ready | Engine::Gone(_)) {
+    pub(super) fn engine_ready(&mut self, lasts_ms: Option<u64>) {
+        if !matches!(self.engine, Engine::Dialled(_)) {
             return;
         }
         self.engine = Engine::Ready;
-        self.timers.clear(Timer::Engine);
+        for timer in [Timer::Engine, Timer::Attempt] {
+            self.timers.clear(timer);
+        }
         self.note(LogEvent::EngineReady {});
+        self.plan_rollover(lasts_ms);
         if self.settings.greets && !self.greeted {
             self.want(Wanted::now(Purpose::Greeting));
         }
         self.greeted = true;
     }
 
-    /// The engine's connection is gone.
+    /// The engine's connection is gone, or never came to be.
     pub(super) fn engine_lost(&mut self, fatal: bool, why: String) {
-        if matches!(self.engine, Engine::Gone(_)) {
-            return;
-        }
+        self.lose_engine(fatal, why, PAUSE_MS);
+    }
+
+    /// The engine is of no use as it is: it is dialled anew if that may help. After an attempt
+    /// that failed that waits for `pause_ms`.
+    pub(super) fn lose_engine(&mut self, fatal: bool, why: String, pause_ms: u64) {
+        let failed = match self.engine {
+            Engine::Dialled(attempt) => attempt,
+            Engine::Ready => 0,
+            Engine::Paused(_) | Engine::Gone(_) => return,
+        };
         self.note(LogEvent::EngineLost { why: why.clone(), fatal });
-        let recently = self.redialled_at.is_some_and(|at| self.now.ms_since(at) < REDIAL_AGAIN_MS);
-        let redialling = matches!(self.engine, Engine::Redialled);
-        self.engine = Engine::Redialled;
-        self.abandon_response();
-        self.forget_listener();
-        self.orphan_functions();
-        self.recalls.forget_given();
+        self.engine = Engine::Paused(failed);
+        self.let_go_of_engine();
         if self.farewell.is_some() {
             return self.finish_farewell();
         }
-        if fatal || redialling || recently {
+        if failed == 0 && self.take_successor(false) {
+            return;
+        }
+        if failed == 0 {
+            let before = self.engine_lost_at.replace(self.now);
+            if before.is_some_and(|at| self.now.ms_since(at) < REDIAL_AGAIN_MS) {
+                return self.give_up(&why);
+            }
+        }
+        if fatal || failed >= ATTEMPTS {
             return self.give_up(&why);
         }
         if self.ending.is_some() {
             return;
         }
-        self.redialled_at = Some(self.now);
+        if self.line == Line::Open && !self.timers.is_set(Timer::Engine) {
+            self.timers.set(Timer::Engine, self.now.plus_ms(ENGINE_MS));
+        }
+        if failed == 0 || pause_ms == 0 {
+            self.dial_again();
+        } else {
+            self.timers.set(Timer::Redial, self.now.plus_ms(pause_ms));
+        }
+    }
+
+    /// The present session is over: what it was working on and listening to is broken off.
+    pub(super) fn let_go_of_engine(&mut self) {
+        self.timers.clear(Timer::Attempt);
+        self.abandon_response();
+        self.forget_listener();
+        self.orphan_functions();
+        self.recalls.forget_given();
+    }
+
+    /// Dials the engine once more, with the conversation so far.
+    pub(super) fn dial_again(&mut self) {
+        let Engine::Paused(failed) = self.engine else { return };
+        self.engine = Engine::Dialled(failed + 1);
+        self.drop_successor();
         self.note_playing();
         self.out.push(Action::DialEngine { history: self.record.history() });
-        self.timers.set(Timer::Engine, self.now.plus_ms(ENGINE_MS));
+        self.watch_attempt();
+    }
+
+    /// Bounds an attempt after which there is another, once somebody waits.
+    fn watch_attempt(&mut self) {
+        if self.line == Line::Open && matches!(self.engine, Engine::Dialled(n) if n < ATTEMPTS) {
+            self.timers.set(Timer::Attempt, self.now.plus_ms(ATTEMPT_MS));
+        }
+    }
+
+    /// An attempt to reach the engine takes too long, and another may be luckier.
+    pub(super) fn attempt_overdue(&mut self) {
+        self.lose_engine(false, "the engine does not become ready".to_owned(), 0);
+    }
+
+    /// Another session is there in the place of the one that was let go.
+    pub(super) fn engine_succeeds(&mut self) {
+        self.engine = Engine::Ready;
     }
 
     /// The engine will not come back; that is remembered until the line is open.
     pub(super) fn engine_is_gone(&mut self, why: &str) {
         self.engine = Engine::Gone(why.to_owned());
+        for timer in [Timer::Engine, Timer::Attempt, Timer::Redial] {
+            self.timers.clear(timer);
+        }
     }
 }

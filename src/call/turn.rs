@@ -111,6 +111,11 @@ impl Caller {
         self.speech.iter().filter(move |speech| speech.turn == turn)
     }
 
+    /// Whether some of what is being said was heard to begin and not yet to end.
+    pub(super) fn is_heard(&self) -> bool {
+        self.speech.iter().any(|speech| !speech.stopped)
+    }
+
     fn find(&mut self, utterance: &str) -> Option<&mut Speech> {
         self.speech.iter_mut().find(|speech| speech.utterance == utterance)
     }

@@ -179,7 +179,7 @@ impl Line {
 
     /// Closes the media stream, so that the phone company asks what happens next.
     pub(super) fn leave_stream(&mut self) {
-        self.engine = None;
+        (self.engine, self.successor) = (None, None);
         if let Some(phone) = self.phone.take() {
             clock::spawn(phone.close());
         }

@@ -21,10 +21,10 @@ use super::recall::Recalls;
 use super::recorder::{Taps, notice_time};
 use super::registry::{AfterPlan, Command, Slot};
 use super::watch::Watch;
-use super::{Exchange, Session, record::Notes};
+use super::{Exchange, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
-use crate::call::{Call, CallRecord, CallTime, Event, LogEvent, ReplyId, Said, Sent};
+use crate::call::{Call, CallRecord, CallTime, Event, LogEvent, ReplyId, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
@@ -69,6 +69,8 @@ pub(super) struct Line {
     pub(super) history: History,
     pub(super) notes: Notes,
     pub(super) engine: Option<Box<dyn Engine>>,
+    /// The session that is to take its place.
+    pub(super) successor: Option<Box<dyn Engine>>,
     pub(super) phone: Option<Phone>,
     pub(super) taps: Option<Taps>,
     pub(super) functions: FuturesUnordered<Running>,
@@ -105,6 +107,7 @@ enum Wake {
     Command(Command),
     Phone(FromPhone),
     Report(Report),
+    Successor(Report),
     Sent(ReplyId, Sent, Stopwatch),
     Done(Event),
     Alarm,
@@ -139,6 +142,7 @@ impl Line {
             history: opening.history,
             notes,
             engine: None,
+            successor: None,
             phone: None,
             taps,
             functions: FuturesUnordered::new(),
@@ -167,25 +171,6 @@ impl Line {
             line.tell(Event::TransferFailed);
         }
         line
-    }
-
-    /// Dials an engine that is told what was said so far.
-    pub(super) fn dial(&mut self, history: Vec<Said>) {
-        // What another engine was asked for is not waited for any more.
-        self.sending.retain(|(_, what, _)| *what != Sent::Request);
-        self.engine = Some(self.exchange.dial(
-            &self.agent,
-            &self.caller,
-            &self.history,
-            Session {
-                // Names of another session may be the same.
-                utterance_prefix: match self.notes.next_seq() {
-                    1 => String::new(),
-                    seq => format!("{seq}-"),
-                },
-                history,
-            },
-        ));
     }
 
     /// Runs the call to its end and has its row completed. `span` is entered where there may be
@@ -268,6 +253,11 @@ impl Line {
                 return Poll::Ready(Wake::Report(report));
             }
         }
+        if let Some(successor) = &mut self.successor
+            && let Poll::Ready(report) = successor.poll(cx)
+        {
+            return Poll::Ready(Wake::Successor(report));
+        }
         if let Some(sent) = self.take_sent() {
             return Poll::Ready(sent);
         }
@@ -311,6 +301,7 @@ impl Line {
     fn wake(&mut self, wake: Wake, since: Stopwatch) {
         match wake {
             Wake::Report(report) => self.report(report, since),
+            Wake::Successor(report) => self.about_successor(report),
             Wake::Phone(FromPhone::Event(event)) | Wake::Done(event) => {
                 self.sending_since(since, |line| line.tell(event));
             }

@@ -18,6 +18,7 @@ pub mod record;
 pub mod recorder;
 pub mod registry;
 mod replay;
+mod sessions;
 pub mod spool;
 mod watch;
 pub mod writer;

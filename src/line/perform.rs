@@ -35,6 +35,8 @@ impl Line {
                 warn!("dialling the engine anew");
                 self.dial(history);
             }
+            Action::DialSuccessor { history } => self.dial_successor(history),
+            Action::Succeed => self.succeed(),
             Action::MoveToFallback => {
                 counter!("frontdesk_fallbacks_total").increment(1);
                 self.leave_for(Onward::Fallback);
@@ -75,6 +77,8 @@ impl Line {
             | Action::Recall { .. }
             | Action::Transfer { .. }
             | Action::DialEngine { .. }
+            | Action::DialSuccessor { .. }
+            | Action::Succeed
             | Action::MoveToFallback
             | Action::HangUp(_) => {}
         }
@@ -83,6 +87,11 @@ impl Line {
     fn note(&mut self, event: LogEvent) {
         if let LogEvent::EngineLost { why, fatal } = &event {
             warn!(why, fatal, "engine lost");
+        }
+        if let LogEvent::EngineRenewed { quiet } = event {
+            info!(quiet, "another session took the place of one near its end");
+            counter!("frontdesk_engine_renewals_total", "how" => if quiet { "quiet" } else { "forced" })
+                .increment(1);
         }
         let at = self.now();
         self.notes.write(at, event);

@@ -8,6 +8,7 @@ use metrics::counter;
 use tokio::net::TcpStream;
 
 use super::recorder::Tap;
+use crate::audio::level::Level;
 use crate::call::{Event, Mark};
 use crate::socket::{Received, ServerSocket, Socket};
 use crate::twilio::media::{self, Inbound};
@@ -42,6 +43,7 @@ pub(super) struct Phone {
     /// the place of missing frames included; none: none has come.
     heard_until_ms: Option<u64>,
     frames: u64,
+    level: Level,
 }
 
 /// What was heard of the caller.
@@ -75,6 +77,7 @@ impl Phone {
             tap: tap.map(Box::new),
             heard_until_ms: None,
             frames: 0,
+            level: Level::default(),
         }
     }
 
@@ -177,7 +180,8 @@ impl Phone {
                     hear(Heard::Silence(mulaw_bytes(missing_ms)));
                 }
                 hear(Heard::Audio(&media.payload));
-                None
+                let changed = self.level.listen(&media.payload);
+                changed.map(|loud| FromPhone::Event(Event::LineSound { loud }))
             }
             Inbound::Start(start) => self.start(start),
             Inbound::Mark { name } => {

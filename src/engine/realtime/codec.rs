@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::wire::{ServerError, ServerEvent, ServerItem, ServerResponse, Text};
-use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
+use super::outcome::outcome;
+use super::wire::{ServerError, ServerEvent, ServerItem, ServerResponse, ServerSession, Text};
+use crate::call::{Event, ReplyId, Usage, Words};
 use crate::engine::Report;
 
 /// The longest transcription of one stretch of speech that is kept, in bytes.
@@ -29,6 +30,8 @@ pub(super) struct Codec {
     /// Words so far of stretches of speech whose words are not final.
     words: BTreeMap<String, String>,
     is_ready: bool,
+    /// When the session ends, in seconds since the Unix epoch, if the service says so.
+    expires_at_s: Option<u64>,
     /// Put before names of stretches of speech.
     utterance_prefix: String,
 }
@@ -83,6 +86,19 @@ impl Codec {
         self.active.as_ref().filter(|active| active.reply == reply).map(|active| active.id.as_str())
     }
 
+    /// When the session ends, in seconds since the Unix epoch, if the service says so.
+    pub(super) fn expires_at_s(&self) -> Option<u64> {
+        self.expires_at_s
+    }
+
+    fn read_expiry(&mut self, event: &ServerEvent<'_>) {
+        let session = event.session.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let ServerSession { expires_at } = session.unwrap_or_default();
+        if let Some(at) = expires_at.filter(|at| at.is_finite() && *at > 0.0) {
+            self.expires_at_s = Some(at as u64);
+        }
+    }
+
     /// Reads one server event; the reports it makes are appended to `reports`.
     pub(super) fn read(
         &mut self,
@@ -109,9 +125,11 @@ impl Codec {
                 self.unblocked = self.blocked.take();
                 self.response_done(&event, reports);
             }
+            "session.created" => self.read_expiry(&event),
             "session.updated" if !self.is_ready => {
                 self.is_ready = true;
-                push(reports, Event::EngineReady);
+                self.read_expiry(&event);
+                push(reports, Event::EngineReady { lasts_ms: None });
             }
             "error" => return self.error(&event, reports),
             kind => return self.caller_event(kind, &event, reports),
@@ -297,6 +315,8 @@ impl Codec {
             .and_then(|id| id.strip_prefix("reply-")?.parse().ok())
             .map(ReplyId)
             .filter(|reply| self.requested.contains(reply))
+            // Too much was asked for, and it is not said what: what was asked for last.
+            .or_else(|| self.requested.back().copied().filter(|_| error.is_rate_limit()))
             .ok_or(Unread::Benign)?;
         self.requested.retain(|requested| *requested != reply);
         // A cancelled response may still run: asking at once would be refused again.
@@ -304,8 +324,10 @@ impl Codec {
             self.blocked = Some(reply);
             return Err(Unread::Benign);
         }
-        let outcome = ReplyOutcome::Failed { fatal: false, why: error.class() };
-        push(reports, Event::ReplyEnded { reply, outcome, usage: Usage::default() });
+        push(
+            reports,
+            Event::ReplyEnded { reply, outcome: error.outcome(), usage: Usage::default() },
+        );
         Ok(())
     }
 }
@@ -357,22 +379,6 @@ impl ActiveResponse {
 fn transcripts(item: &serde_json::Value) -> impl Iterator<Item = &str> {
     let parts = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
     parts.iter().filter_map(|part| part["transcript"].as_str())
-}
-
-fn outcome(status: &str, details: Option<super::wire::StatusDetails>) -> ReplyOutcome {
-    match status {
-        "completed" => ReplyOutcome::Completed,
-        "cancelled" => ReplyOutcome::Cancelled,
-        "incomplete" => ReplyOutcome::Incomplete,
-        _ => {
-            let (reason, error) =
-                details.map_or((None, None), |details| (details.reason, details.error));
-            ReplyOutcome::Failed {
-                fatal: error.as_ref().is_some_and(ServerError::is_fatal),
-                why: error.map(|error| error.class()).or(reason).unwrap_or_else(|| "failed".into()),
-            }
-        }
-    }
 }
 
 fn response(event: &ServerEvent<'_>) -> Option<ServerResponse> {

@@ -1,10 +1,14 @@
 //! OpenAI Realtime over WebSocket (protocols 5): dialled, configured, spoken to and listened to.
 
 mod codec;
+mod dial;
+mod outcome;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble_tests;
 mod wire;
 
 use std::collections::VecDeque;
@@ -13,32 +17,28 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, USER_AGENT};
 use metrics::counter;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Error as SocketError;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::MaybeTlsStream;
 use url::Url;
 
 use super::{Engine, FunctionSignature, Report};
 use crate::call::{Event, ReplyId, ReplyOutcome, Role, Said};
 use crate::clock;
-use crate::socket::{Received, Socket, small_buffers};
+use crate::socket::{Received, Socket};
 use codec::{Codec, Unread};
+use dial::{Dialled, Refusal, dial};
 use wire::ClientEvent;
 
-/// How long the service may take to answer the handshake.
-const DIAL_LIMIT: Duration = Duration::from_secs(5);
-/// The largest message that is read; audio deltas are far smaller.
-const MESSAGE_MAX: usize = 16 * 1024 * 1024;
+/// Messages in a row that make no sense, after which the service counts as lost.
+const MALFORMED_IN_A_ROW: u32 = 32;
+/// And in a whole session, in which some make sense: 60 minutes have 3,600 seconds.
+const MALFORMED_MAX: u32 = 1_000;
 /// How much of the caller's audio may wait to be sent, in base64 characters: two seconds.
 const BACKLOG_MAX: usize = 2 * 8000 / 3 * 4;
 /// The most silence that is put in the place of dropped audio, in bytes of μ-law: ten seconds.
 const SILENCE_MAX: usize = 10 * 8000;
-
-type Dialled = Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Refusal>;
 
 /// What a session is configured with.
 #[derive(Clone)]
@@ -66,13 +66,6 @@ pub struct RealtimeConfig {
     pub utterance_prefix: String,
 }
 
-/// Why the service could not be reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Refusal {
-    fatal: bool,
-    why: String,
-}
-
 /// One connection to OpenAI Realtime.
 pub struct Realtime {
     state: State,
@@ -89,6 +82,9 @@ pub struct Realtime {
     backlog: usize,
     /// μ-law bytes that were dropped and are owed as silence.
     silence_owed: usize,
+    /// Messages that made no sense, in all and since the last that did.
+    malformed: u32,
+    malformed_in_a_row: u32,
 }
 
 enum State {
@@ -114,6 +110,8 @@ impl Realtime {
             waiting,
             backlog: 0,
             silence_owed: 0,
+            malformed: 0,
+            malformed_in_a_row: 0,
         }
     }
 
@@ -154,18 +152,20 @@ impl Realtime {
     fn received(&mut self, received: Received) {
         match received {
             Received::Text(text) => {
-                match self.codec.read(&text, &mut self.reports) {
-                    Ok(()) => {}
+                let read = self.codec.read(&text, &mut self.reports);
+                if read == Err(Unread::Malformed) {
+                    return self.count_malformed();
+                }
+                self.malformed_in_a_row = 0;
+                match read {
                     Err(Unread::Ignored) => counter!("frontdesk_engine_ignored_total").increment(1),
-                    Err(Unread::Malformed) => {
-                        counter!("frontdesk_engine_malformed_total").increment(1);
-                    }
                     Err(Unread::Benign) => count_error("benign"),
+                    _ => {}
                 }
                 self.repeat_unblocked();
-                self.count_reported();
+                self.look_at_reports();
             }
-            Received::Binary => counter!("frontdesk_engine_malformed_total").increment(1),
+            Received::Binary => self.count_malformed(),
             Received::Closed(code) => {
                 let why = code.map_or_else(|| "closed".to_owned(), |code| format!("closed {code}"));
                 // 1008: the service refuses us by its policy, and would again.
@@ -175,10 +175,30 @@ impl Realtime {
         }
     }
 
-    /// Counts the errors among what one message reported; a lost session is over.
-    fn count_reported(&mut self) {
-        for report in &self.reports {
+    /// A message that makes no sense is counted and survived, to a limit.
+    fn count_malformed(&mut self) {
+        counter!("frontdesk_engine_malformed_total").increment(1);
+        self.malformed += 1;
+        self.malformed_in_a_row += 1;
+        if self.malformed_in_a_row >= MALFORMED_IN_A_ROW || self.malformed >= MALFORMED_MAX {
+            self.lose(false, "too many malformed messages");
+        }
+    }
+
+    /// Counts the errors among what one message reported; a lost session is over. How long a new
+    /// one lasts is told in the service's wall time.
+    fn look_at_reports(&mut self) {
+        let ends_s = self.codec.expires_at_s();
+        for report in &mut self.reports {
             match report {
+                Report::Event(Event::EngineReady { lasts_ms }) => {
+                    // An end in the past is a clock that is wrong.
+                    let left =
+                        |end_s: u64| Duration::from_secs(end_s).checked_sub(clock::unix_now());
+                    *lasts_ms = ends_s
+                        .and_then(left)
+                        .map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+                }
                 Report::Event(Event::EngineLost { fatal, .. }) => {
                     count_loss(*fatal);
                     self.state = State::Lost;
@@ -187,6 +207,9 @@ impl Realtime {
                     outcome: ReplyOutcome::Failed { fatal, .. },
                     ..
                 }) => count_error(if *fatal { "fatal" } else { "refused" }),
+                Report::Event(Event::ReplyEnded { outcome: ReplyOutcome::Busy { .. }, .. }) => {
+                    count_error("busy")
+                }
                 _ => {}
             }
         }
@@ -336,56 +359,12 @@ impl Engine for Realtime {
 }
 
 /// `fatal`: refused for good. `lost`: the connection is gone. `refused`: a reply was not made.
-/// `benign`: an error that needs nothing done.
+/// `busy`: one was not made because too much is asked for. `benign`: an error that needs nothing
+/// done.
 fn count_error(class: &'static str) {
     counter!("frontdesk_engine_errors_total", "class" => class).increment(1);
 }
 
 fn count_loss(fatal: bool) {
     count_error(if fatal { "fatal" } else { "lost" });
-}
-
-async fn dial(config: RealtimeConfig) -> Dialled {
-    let broken = |why: &str| Refusal { fatal: false, why: why.to_owned() };
-    let request = request(&config)
-        .ok_or_else(|| Refusal { fatal: true, why: "bad address or key".into() })?;
-    // Boxed: the handshake's state is large and soon over.
-    let handshake =
-        Box::pin(connect_async_with_config(request, Some(small_buffers(MESSAGE_MAX)), true));
-    match clock::within(DIAL_LIMIT, handshake).await {
-        None => Err(broken("dialling timed out")),
-        Some(Ok((stream, _))) => Ok(stream),
-        // Refused over HTTP: 429 and 5xx may pass, the rest will not (protocols 5.8).
-        Some(Err(SocketError::Http(response))) => {
-            let status = response.status();
-            Err(Refusal {
-                fatal: status.is_client_error() && status.as_u16() != 429 && status.as_u16() != 408,
-                why: format!("refused {}", status.as_u16()),
-            })
-        }
-        Some(Err(SocketError::Io(_))) => Err(broken("cannot connect")),
-        Some(Err(SocketError::Tls(_))) => Err(broken("TLS error")),
-        Some(Err(_)) => Err(broken("handshake failed")),
-    }
-}
-
-fn request(config: &RealtimeConfig) -> Option<http::Request<()>> {
-    let mut url = config.base_url.clone();
-    let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-    url.set_scheme(scheme).ok()?;
-    url.path_segments_mut().ok()?.pop_if_empty().push("realtime");
-    url.query_pairs_mut().append_pair("model", &config.model);
-    let mut request = url.as_str().into_client_request().ok()?;
-    let headers = request.headers_mut();
-    if let Some(key) = &config.api_key {
-        let mut value =
-            http::HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).ok()?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
-    headers.insert(
-        USER_AGENT,
-        http::HeaderValue::from_static(concat!("frontdesk/", env!("CARGO_PKG_VERSION"))),
-    );
-    Some(request)
 }

@@ -11,7 +11,7 @@ use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
 use crate::engine::{Engine, FunctionSignature, Report};
 use crate::socket::Received;
 
-fn config(model: &str) -> RealtimeConfig {
+pub(super) fn config(model: &str) -> RealtimeConfig {
     RealtimeConfig {
         base_url: "https://api.openai.com/v1".parse().unwrap(),
         api_key: None,
@@ -151,9 +151,14 @@ fn errors_are_classed() {
     let mut codec = Codec::default();
     codec.requested(REPLY);
     let limited = error(json!({"code": "rate_limit_exceeded", "event_id": "reply-7"}));
-    let outcome = ReplyOutcome::Failed { fatal: false, why: "rate_limit_exceeded".into() };
+    let outcome = ReplyOutcome::Busy { why: "rate_limit_exceeded".into() };
     let ended = Event::ReplyEnded { reply: REPLY, outcome, usage: Usage::default() };
-    assert_eq!(read(&mut codec, limited), Ok(vec![Report::Event(ended)]));
+    assert_eq!(read(&mut codec, limited), Ok(vec![Report::Event(ended.clone())]));
+    // What it answers is not always said.
+    codec.requested(REPLY);
+    let limited = error(json!({"type": "rate_limit_exceeded", "code": null}));
+    assert_eq!(read(&mut codec, limited.clone()), Ok(vec![Report::Event(ended)]));
+    assert_eq!(read(&mut codec, limited), Err(Unread::Benign), "nothing was asked for");
 }
 
 #[test]
@@ -185,11 +190,15 @@ fn a_reply_asked_for_too_early_is_asked_for_again_when_the_running_one_has_ended
 
 #[test]
 fn a_failed_response_says_why_and_whether_it_is_for_good() {
-    for (code, fatal) in [("rate_limit_exceeded", false), ("insufficient_quota", true)] {
+    let failed = |fatal, why: &str| ReplyOutcome::Failed { fatal, why: why.into() };
+    for (code, outcome) in [
+        ("rate_limit_exceeded", ReplyOutcome::Busy { why: "rate_limit_exceeded".into() }),
+        ("insufficient_quota", failed(true, "insufficient_quota")),
+        ("server_error", failed(false, "server_error")),
+    ] {
         let done = json!({"type": "response.done", "response": {"id": "resp_1",
             "status": "failed", "status_details": {"type": "failed",
             "error": {"type": "server_error", "code": code}}}});
-        let outcome = ReplyOutcome::Failed { fatal, why: code.into() };
         let ended = Event::ReplyEnded { reply: REPLY, outcome, usage: Usage::default() };
         assert_eq!(read(&mut replying(), done), Ok(vec![Report::Event(ended)]));
     }
@@ -276,11 +285,12 @@ fn errors_are_counted_by_class() {
     metrics::with_local_recorder(&recorder, || {
         told(json!({"code": "response_cancel_not_active", "event_id": "cancel"}));
         told(json!({"code": "rate_limit_exceeded", "event_id": "reply-7"}));
+        told(json!({"code": "server_error", "event_id": "reply-7"}));
         told(json!({"code": "insufficient_quota"}));
         Realtime::dial(config("gpt-realtime-2.1")).received(Received::Closed(None));
     });
     let counted = recorder.handle().render();
-    for class in ["benign", "refused", "fatal", "lost"] {
+    for class in ["benign", "busy", "refused", "fatal", "lost"] {
         let line = format!("frontdesk_engine_errors_total{{class=\"{class}\"}} 1");
         assert!(counted.contains(&line), "{line} in {counted}");
     }

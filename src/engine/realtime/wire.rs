@@ -216,6 +216,8 @@ pub(super) struct ServerEvent<'a> {
     pub(super) response: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) session: Option<&'a RawValue>,
 }
 
 /// A string that is borrowed unless it has escapes. (serde's own `Option<Cow<str>>` always copies,
@@ -233,6 +235,19 @@ pub(super) struct ServerItem {
     pub(super) call_id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) arguments: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ServerSession {
+    /// When it ends, in seconds since the Unix epoch (protocols 5.8).
+    pub(super) expires_at: Option<f64>,
+}
+
+/// The body of a refusal over HTTP.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RefusalBody {
+    #[serde(default)]
+    pub(super) error: ServerError,
 }
 
 #[derive(Debug, Deserialize)]
@@ -260,7 +275,7 @@ pub(super) struct ServerUsage {
     pub(super) output_tokens: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct ServerError {
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
@@ -281,6 +296,13 @@ impl ServerError {
             "authentication_error",
         ];
         [&self.code, &self.kind].into_iter().flatten().any(|word| FATAL.contains(&word.as_str()))
+    }
+
+    /// It takes no more just now, and will again.
+    pub(super) fn is_rate_limit(&self) -> bool {
+        const BUSY: [&str; 4] =
+            ["rate_limit_exceeded", "rate_limit_error", "rate_limited", "server_overloaded"];
+        [&self.code, &self.kind].into_iter().flatten().any(|word| BUSY.contains(&word.as_str()))
     }
 
     /// Another response is running, which must end first.

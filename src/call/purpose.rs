@@ -1,0 +1,43 @@
+//! What follows from what a reply is for.
+
+use super::{GoodbyeReason, Purpose};
+
+/// Of two replies that are wanted, the one of the higher rank is asked for.
+pub(super) fn rank(purpose: &Purpose) -> u8 {
+    match purpose {
+        Purpose::Filler => 0,
+        Purpose::Reprompt(_) => 1,
+        Purpose::LimitWarning => 2,
+        Purpose::WelcomeBack | Purpose::HandoverFailed(_) => 3,
+        Purpose::Greeting => 4,
+        Purpose::Answer => 5,
+        Purpose::Handover(..) => 6,
+        Purpose::Goodbye(GoodbyeReason::Done | GoodbyeReason::Idle, _) => 7,
+        Purpose::Goodbye(GoodbyeReason::Limit | GoodbyeReason::Ended, _) => 8,
+    }
+}
+
+/// Whether it is said even if the caller is speaking, and cannot be cut off.
+pub(super) fn is_final(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Goodbye(reason, _) if !reason.may_be_withdrawn())
+}
+
+/// Whether nothing comes after it but the end of the call for the agent.
+pub(super) fn is_last_words(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Goodbye(..) | Purpose::Handover(..))
+}
+
+/// How the log names a purpose.
+pub(super) fn name(purpose: &Purpose) -> &'static str {
+    match purpose {
+        Purpose::Greeting => "greeting",
+        Purpose::Answer => "answer",
+        Purpose::Reprompt(_) => "reprompt",
+        Purpose::LimitWarning => "limit_warning",
+        Purpose::Goodbye(..) => "goodbye",
+        Purpose::WelcomeBack => "welcome_back",
+        Purpose::Filler => "filler",
+        Purpose::Handover(..) => "handover",
+        Purpose::HandoverFailed(_) => "handover_failed",
+    }
+}

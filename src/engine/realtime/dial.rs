@@ -1,0 +1,112 @@
+//! Reaching the service: the handshake, and what its refusal means.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, USER_AGENT};
+use secrecy::ExposeSecret;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use super::RealtimeConfig;
+use super::wire::{RefusalBody, ServerError};
+use crate::clock;
+use crate::socket::small_buffers;
+
+/// How long the service may take to answer the handshake.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// The largest message that is read; audio deltas are far smaller.
+const MESSAGE_MAX: usize = 16 * 1024 * 1024;
+
+/// What came of dialling.
+pub(super) type Dialled = Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Refusal>;
+
+/// Why the service could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Whether it would refuse again.
+    pub(super) fatal: bool,
+    /// An error class.
+    pub(super) why: String,
+}
+
+/// Dials the service.
+pub(super) async fn dial(config: RealtimeConfig) -> Dialled {
+    let broken = |why: &str| Refusal { fatal: false, why: why.to_owned() };
+    let request = request(&config)
+        .ok_or_else(|| Refusal { fatal: true, why: "bad address or key".into() })?;
+    // Boxed: the handshake's state is large and soon over.
+    let handshake =
+        Box::pin(connect_async_with_config(request, Some(small_buffers(MESSAGE_MAX)), true));
+    match clock::within(DIAL_LIMIT, handshake).await {
+        None => Err(broken("dialling timed out")),
+        Some(Ok((stream, _))) => Ok(stream),
+        Some(Err(SocketError::Http(response))) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            Err(refusal(response.status(), body))
+        }
+        Some(Err(SocketError::Io(_))) => Err(broken("cannot connect")),
+        Some(Err(SocketError::Tls(_))) => Err(broken("TLS error")),
+        Some(Err(_)) => Err(broken("handshake failed")),
+    }
+}
+
+/// What a refusal over HTTP means. What the client did wrong it would do wrong again; 429 and 5xx
+/// may pass, unless the body says that the account has nothing left (protocols 5.8).
+fn refusal(status: http::StatusCode, body: &[u8]) -> Refusal {
+    let RefusalBody { error } = serde_json::from_slice(body).unwrap_or_default();
+    let passes = !status.is_client_error() || matches!(status.as_u16(), 408 | 425 | 429);
+    let class = if error == ServerError::default() { String::new() } else { error.class() };
+    Refusal {
+        fatal: !passes || error.is_fatal(),
+        why: format!("refused {} {class}", status.as_u16()).trim_end().to_owned(),
+    }
+}
+
+fn request(config: &RealtimeConfig) -> Option<http::Request<()>> {
+    let mut url = config.base_url.clone();
+    let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+    url.set_scheme(scheme).ok()?;
+    url.path_segments_mut().ok()?.pop_if_empty().push("realtime");
+    url.query_pairs_mut().append_pair("model", &config.model);
+    let mut request = url.as_str().into_client_request().ok()?;
+    let headers = request.headers_mut();
+    if let Some(key) = &config.api_key {
+        let mut value =
+            http::HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).ok()?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    headers.insert(
+        USER_AGENT,
+        http::HeaderValue::from_static(concat!("frontdesk/", env!("CARGO_PKG_VERSION"))),
+    );
+    Some(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_refusal_over_http_means_is_told_by_its_status_and_its_body() {
+        let quota = br#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#;
+        let busy = br#"{"error":{"type":"requests","code":"rate_limit_exceeded","message":"x"}}"#;
+        let cases: [(u16, &[u8], bool, &str); 9] = [
+            (401, b"", true, "refused 401"),
+            (403, b"no JSON", true, "refused 403"),
+            (404, b"{}", true, "refused 404"),
+            (408, b"", false, "refused 408"),
+            (429, busy, false, "refused 429 rate_limit_exceeded"),
+            (429, quota, true, "refused 429 insufficient_quota"),
+            (500, b"", false, "refused 500"),
+            (503, b"[1]", false, "refused 503"),
+            (302, b"", false, "refused 302"),
+        ];
+        for (status, body, fatal, why) in cases {
+            let refused = refusal(http::StatusCode::from_u16(status).unwrap(), body);
+            assert_eq!(refused, Refusal { fatal, why: why.to_owned() });
+        }
+    }
+}
