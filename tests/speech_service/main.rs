@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod client;
+mod faults;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

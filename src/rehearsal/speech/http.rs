@@ -2,7 +2,7 @@
 //! routes for numbers and faults.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
@@ -15,11 +15,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{broadcast, watch};
 
+use super::fault::{Failing, Fault};
 use super::observer::{Counts, SpeechObserver};
 use super::script::ErrorBody;
-use super::session::Manner;
+use super::session::{Failures, Manner};
 use super::voice::Voice;
-use super::{Fault, SpeechOptions, language, socket};
+use super::{SpeechOptions, language, socket};
 use crate::clock::spawn;
 use crate::rehearsal::stamp::Summary;
 use crate::web::upgrade::upgrade;
@@ -37,6 +38,7 @@ pub(super) struct Service {
     pub(super) observer: SpeechObserver,
     faults: broadcast::Sender<Fault>,
     stalled: watch::Sender<bool>,
+    hanging: watch::Sender<bool>,
     refusing: Mutex<Option<StatusCode>>,
     sessions: AtomicU64,
 }
@@ -48,19 +50,27 @@ impl Service {
             words: options.words,
             words_delay: options.words_delay,
             first_audio: options.first_audio,
-            session_limit: options.session_limit.max(Duration::from_millis(1)),
+            session_limit: options
+                .script
+                .session_ms
+                .map_or(options.session_limit, Duration::from_millis)
+                .max(Duration::from_millis(1)),
             voice: Voice::default(),
             failures: Mutex::default(),
         };
-        Self {
+        let faults = options.script.faults.clone();
+        let service = Self {
             options,
             manner: Arc::new(manner),
             observer: SpeechObserver::new(),
             faults: broadcast::Sender::new(FAULTS_MAX),
             stalled: watch::Sender::new(false),
+            hanging: watch::Sender::new(false),
             refusing: Mutex::default(),
             sessions: AtomicU64::new(0),
-        }
+        };
+        faults.into_iter().for_each(|fault| service.command(fault));
+        service
     }
 
     pub(super) fn command(&self, fault: Fault) {
@@ -70,7 +80,13 @@ impl Service {
                     StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
                 self.set_refusing(Some(status));
             }
-            Fault::AcceptConnects => self.set_refusing(None),
+            Fault::HangConnects => {
+                self.hanging.send_replace(true);
+            }
+            Fault::AcceptConnects => {
+                self.set_refusing(None);
+                self.hanging.send_replace(false);
+            }
             Fault::Stall => {
                 self.stalled.send_replace(true);
             }
@@ -78,15 +94,23 @@ impl Service {
                 self.stalled.send_replace(false);
             }
             Fault::FailResponse { error } => {
-                let mut failures =
-                    self.manner.failures.lock().unwrap_or_else(PoisonError::into_inner);
-                failures.push_back(error);
+                self.failures().next.push_back(Failing::Error(error));
             }
+            Fault::MuteResponse => self.failures().next.push_back(Failing::Mute),
+            Fault::FailResponses { error } => self.failures().all = error,
             // An error means that no session is there to hear it.
-            fault @ (Fault::DropSockets | Fault::CloseSockets { .. } | Fault::Error { .. }) => {
+            fault @ (Fault::DropSockets
+            | Fault::CloseSockets { .. }
+            | Fault::Deafen
+            | Fault::Nonsense { .. }
+            | Fault::Error { .. }) => {
                 let _ = self.faults.send(fault);
             }
         }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.manner.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn faults(&self) -> broadcast::Receiver<Fault> {
@@ -214,8 +238,16 @@ async fn realtime(
 ) -> Result<Response, HttpError> {
     if let Some(status) = service.refusing() {
         service.observer.count(|counts| counts.refused += 1);
-        return Err(HttpError::new(status, "refused", "The rehearsal refuses to connect."));
+        let code = match status.as_u16() {
+            401 => "invalid_api_key",
+            404 => "model_not_found",
+            429 => "rate_limit_exceeded",
+            _ => "refused",
+        };
+        return Err(HttpError::new(status, code, "The rehearsal refuses to connect."));
     }
+    // The other side goes away before the channel does.
+    let _ = service.hanging.subscribe().wait_for(|hanging| !hanging).await;
     if query.model.is_empty() {
         return Err(HttpError::bad("model", "You must provide a model parameter."));
     }
