@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -143,7 +144,7 @@ async fn send(
         while let Some(outgoing) = session.outbox.pop_front() {
             let text = match outgoing {
                 Outgoing::Close(code) => return close(socket, code).await.map(|()| Sent::Ended),
-                Outgoing::Drop => return socket.flush().await.map(|()| Sent::Ended),
+                Outgoing::Drop => return drop_gently(socket).await.map(|()| Sent::Ended),
                 Outgoing::Stall => return socket.flush().await.map(|()| Sent::Stalled),
                 Outgoing::Raw(text) => text.to_owned(),
                 Outgoing::Event(event) => {
@@ -164,6 +165,15 @@ async fn send(
         socket.flush().await.map(|()| Sent::All)
     };
     within(WRITE_LIMIT, all).await.unwrap_or(Err(Error::ConnectionClosed))
+}
+
+/// Ends a socket without a word, after all that was sent: with input unread its end would throw
+/// away what the other side has not read yet.
+async fn drop_gently(socket: &mut ServerSocket) -> Result<(), Error> {
+    socket.flush().await?;
+    socket.get_mut().shutdown().await?;
+    while let Some(Ok(_)) = socket.next().await {}
+    Ok(())
 }
 
 async fn close(socket: &mut ServerSocket, code: u16) -> Result<(), Error> {
