@@ -11,6 +11,7 @@ mod common_database;
 mod conversation;
 mod database;
 mod endings;
+mod engine_trouble;
 mod functions;
 mod harness;
 mod knowledge;
