@@ -7,7 +7,7 @@ use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::fault::{Fault, TurnFault};
 use frontdesk::rehearsal::speech::script::{ErrorBody, Script, Turn};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use crate::harness::{FALLBACK, House, Plan, add_agent, ms, say, script, turn};
 
@@ -31,12 +31,14 @@ enum Dead {
 /// what their rows give as the reason. The clock is the wall's, so that a second is left for the way
 /// from the core's decision to the fallback, whatever else the machine does.
 async fn falls_back(dead: Dead, why: &str) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let (mut engine_url, mut faults, mut kept) = (None, Vec::new(), None);
+    // Bound, so that nobody else gets the port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/v1", socket.local_addr().unwrap());
+    let (mut engine_url, mut faults, mut kept) = (None, Vec::new(), (None, None));
     match dead {
-        Dead::Closed => engine_url = Some(url),
-        Dead::Mute => (engine_url, kept) = (Some(url), Some(listener)),
+        Dead::Closed => (engine_url, kept.0) = (Some(url), Some(socket)),
+        Dead::Mute => (engine_url, kept.1) = (Some(url), Some(socket.listen(64).unwrap())),
         Dead::Fault(fault) => faults.push(fault),
     }
     let script = Script { faults, ..script(vec![]) };
