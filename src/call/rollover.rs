@@ -98,10 +98,11 @@ impl Call {
             return;
         }
         match &self.rollover.successor {
-            Some(successor) if successor.ready.is_some() => {
-                if lull || self.response.is_none() && !self.caller.is_in_mid_word() {
-                    self.take_successor(lull);
-                }
+            Some(successor)
+                if successor.ready.is_some()
+                    && (lull || self.response.is_none() && !self.caller.is_in_mid_word()) =>
+            {
+                self.take_successor(lull);
             }
             Some(_) => {}
             None if self.rollover.failed < ATTEMPTS && self.now >= self.rollover.not_before => {

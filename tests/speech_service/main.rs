@@ -4,6 +4,7 @@
 
 mod chat;
 mod client;
+mod faults;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) engine_url: Option<String>,
     /// Whether the database is reached over a wire that can be cut.
     pub(crate) is_wired: bool,
+    /// How much faster than the wall's its clock runs.
+    pub(crate) speed: u32,
     /// Variables besides the usual ones.
     pub(crate) environment: Vec<(&'static str, String)>,
 }
@@ -65,6 +67,7 @@ impl Default for Plan {
             auth_token: Some(TOKEN),
             engine_url: None,
             is_wired: false,
+            speed: SPEED,
             environment: Vec::new(),
         }
     }
@@ -85,7 +88,7 @@ pub(crate) fn say(n: usize) -> Step {
     Step::Say(Sample::new(format!("line {n}"), SAMPLES[n]))
 }
 
-pub(crate) fn ms(ms: u64) -> Duration {
+pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -113,7 +116,7 @@ impl House {
     }
 
     pub(crate) async fn open(plan: Plan) -> Self {
-        let clock = Clock::faster(SPEED);
+        let clock = Clock::faster(plan.speed);
         let database = fresh_database().await;
         let pool = database.pool(4).await;
         migrate(&pool).await.unwrap();

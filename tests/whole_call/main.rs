@@ -14,6 +14,7 @@ mod common_database;
 mod conversation;
 mod database;
 mod endings;
+mod engine_trouble;
 mod functions;
 mod handover;
 mod harness;

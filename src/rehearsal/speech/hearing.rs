@@ -61,7 +61,7 @@ impl Session {
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         let good = STANDARD.decode_vec(base64.as_bytes(), &mut decoded).is_ok();
-        if good {
+        if good && !self.is_deaf {
             self.listen(now, &decoded);
         }
         self.decoded = decoded;

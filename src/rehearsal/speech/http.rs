@@ -2,7 +2,7 @@
 //! routes for numbers and faults.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::chat::Chats;
+use super::fault::{Failing, Fault};
 use super::observer::{Counts, SpeechObserver};
 use super::script::ErrorBody;
-use super::session::Manner;
+use super::session::{Failures, Manner};
 use super::voice::Voice;
-use super::{Fault, Record, SpeechOptions, language, models, socket};
+use super::{Record, SpeechOptions, language, models, socket};
 use crate::clock::spawn;
 use crate::rehearsal::stamp::Summary;
 use crate::web::upgrade::upgrade;
@@ -38,6 +39,7 @@ pub(super) struct Service {
     pub(super) observer: SpeechObserver,
     faults: broadcast::Sender<Fault>,
     stalled: watch::Sender<bool>,
+    hanging: watch::Sender<bool>,
     refusing: Mutex<Option<StatusCode>>,
     pub(super) chats: Chats,
     sessions: AtomicU64,
@@ -50,29 +52,43 @@ impl Service {
             words: options.words,
             words_delay: options.words_delay,
             first_audio: options.first_audio,
-            session_limit: options.session_limit.max(Duration::from_millis(1)),
+            session_limit: options
+                .script
+                .session_ms
+                .map_or(options.session_limit, Duration::from_millis)
+                .max(Duration::from_millis(1)),
             voice: Voice::default(),
             failures: Mutex::default(),
         };
         let chats = Chats::new(&options.script.chats);
-        Self {
+        let faults = options.script.faults.clone();
+        let service = Self {
             options,
             chats,
             manner: Arc::new(manner),
             observer: SpeechObserver::new(),
             faults: broadcast::Sender::new(FAULTS_MAX),
             stalled: watch::Sender::new(false),
+            hanging: watch::Sender::new(false),
             refusing: Mutex::default(),
             sessions: AtomicU64::new(0),
-        }
+        };
+        faults.into_iter().for_each(|fault| service.command(fault));
+        service
     }
 
     pub(super) fn command(&self, fault: Fault) {
         match fault {
             Fault::RefuseConnects { status } => self.set_refusing(Some(refusal(status))),
-            Fault::AcceptConnects => self.set_refusing(None),
             Fault::RefuseChats { status } => self.chats.set_refusing(Some(refusal(status))),
             Fault::AcceptChats => self.chats.set_refusing(None),
+            Fault::HangConnects => {
+                self.hanging.send_replace(true);
+            }
+            Fault::AcceptConnects => {
+                self.set_refusing(None);
+                self.hanging.send_replace(false);
+            }
             Fault::Stall => {
                 self.stalled.send_replace(true);
             }
@@ -80,15 +96,23 @@ impl Service {
                 self.stalled.send_replace(false);
             }
             Fault::FailResponse { error } => {
-                let mut failures =
-                    self.manner.failures.lock().unwrap_or_else(PoisonError::into_inner);
-                failures.push_back(error);
+                self.failures().next.push_back(Failing::Error(error));
             }
+            Fault::MuteResponse => self.failures().next.push_back(Failing::Mute),
+            Fault::FailResponses { error } => self.failures().all = error,
             // An error means that no session is there to hear it.
-            fault @ (Fault::DropSockets | Fault::CloseSockets { .. } | Fault::Error { .. }) => {
+            fault @ (Fault::DropSockets
+            | Fault::CloseSockets { .. }
+            | Fault::Deafen
+            | Fault::Nonsense { .. }
+            | Fault::Error { .. }) => {
                 let _ = self.faults.send(fault);
             }
         }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.manner.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn faults(&self) -> broadcast::Receiver<Fault> {
@@ -239,8 +263,16 @@ async fn realtime(
 ) -> Result<Response, HttpError> {
     if let Some(status) = service.refusing() {
         service.observer.count(|counts| counts.refused += 1);
-        return Err(HttpError::new(status, "refused", "The rehearsal refuses to connect."));
+        let code = match status.as_u16() {
+            401 => "invalid_api_key",
+            404 => "model_not_found",
+            429 => "rate_limit_exceeded",
+            _ => "refused",
+        };
+        return Err(HttpError::new(status, code, "The rehearsal refuses to connect."));
     }
+    // The other side goes away before the channel does.
+    let _ = service.hanging.subscribe().wait_for(|hanging| !hanging).await;
     if query.model.is_empty() {
         return Err(HttpError::bad("model", "You must provide a model parameter."));
     }

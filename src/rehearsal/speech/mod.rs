@@ -9,6 +9,7 @@
 
 pub mod babble;
 pub mod detector;
+pub mod fault;
 pub mod observer;
 pub mod script;
 
@@ -33,13 +34,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::fault::Fault;
 use self::http::Service;
 use self::observer::SpeechObserver;
-use self::script::{ErrorBody, Script, Words};
+use self::script::{Script, Words};
 use crate::clock::{Clock, spawn};
 
 /// The caller's side of the built-in script as μ-law at 8 kHz, one line each: real speech, made
@@ -108,47 +109,6 @@ impl Default for SpeechOptions {
             record: Record::Events,
         }
     }
-}
-
-/// Something to go wrong, while the service runs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Fault {
-    /// Every session's socket ends without a word.
-    DropSockets,
-    /// Every session's socket is closed properly.
-    CloseSockets {
-        /// The close code.
-        code: u16,
-    },
-    /// Connects are refused from now on.
-    RefuseConnects {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// Connects are accepted again.
-    AcceptConnects,
-    /// Chat completions are refused from now on.
-    RefuseChats {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// Chat completions are answered again.
-    AcceptChats,
-    /// Sessions neither read nor write from now on.
-    Stall,
-    /// Sessions go on.
-    Resume,
-    /// The next response, of whichever session asks for one first, fails.
-    FailResponse {
-        /// How.
-        error: ErrorBody,
-    },
-    /// Every session is sent an `error` event, such as `insufficient_quota`.
-    Error {
-        /// Which.
-        error: ErrorBody,
-    },
 }
 
 /// A running service.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::babble::Spoken;
+use super::fault::TurnFault;
 use super::script::{ErrorBody, FunctionCall};
 
 /// Audio comes this many times faster than it is spoken, as the real service's does.
@@ -37,6 +38,8 @@ pub(super) enum Step {
     CloseCall(usize),
     /// The response ends without more.
     Fail(ErrorBody),
+    /// This goes wrong.
+    Break(TurnFault),
     /// The response is complete.
     Finish,
 }
@@ -50,6 +53,8 @@ pub(super) struct Content {
     pub(super) functions: Vec<FunctionCall>,
     /// It fails instead.
     pub(super) error: Option<ErrorBody>,
+    /// This goes wrong with it.
+    pub(super) fault: Option<TurnFault>,
     /// From the request to the first audio.
     pub(super) first_audio: Duration,
     /// Text without audio.
@@ -172,7 +177,29 @@ fn plan(now: Duration, content: &Content) -> Vec<(Duration, Step)> {
         steps.push((at, Step::CloseCall(index)));
     }
     steps.push((at, Step::Finish));
+    if let Some(fault) = content.fault {
+        spoil(fault, &mut steps);
+    }
     steps
+}
+
+/// Makes this go wrong.
+fn spoil(fault: TurnFault, steps: &mut Vec<(Duration, Step)>) {
+    let is_audio = |(_, step): &(Duration, Step)| matches!(step, Step::Audio(_));
+    let begin = steps.iter().position(is_audio).unwrap_or(0);
+    let half = begin + steps[begin..].iter().filter(|step| is_audio(step)).count() / 2 + 1;
+    let end = steps.len();
+    match fault {
+        TurnFault::Silence => steps.clear(),
+        TurnFault::NoAudio => steps.retain(|step| !is_audio(step)),
+        TurnFault::Drop | TurnFault::Stall => {
+            steps.truncate(half.min(end));
+            let at = steps.last().map_or(Duration::ZERO, |(at, _)| *at);
+            steps.push((at, Step::Break(fault)));
+        }
+        TurnFault::Nonsense => steps.insert(begin, (steps[begin].0, Step::Break(fault))),
+        TurnFault::Deaf => steps.insert(end - 1, (steps[end - 1].0, Step::Break(fault))),
+    }
 }
 
 fn plan_text(mut at: Duration, spoken: &Spoken, steps: &mut Vec<(Duration, Step)>) -> Duration {
@@ -225,6 +252,7 @@ mod tests {
             spoken: Some(Arc::new(babble::speak(text))),
             functions: Vec::new(),
             error: None,
+            fault: None,
             first_audio: Duration::from_millis(250),
             text_only: false,
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::fault::{Fault, TurnFault};
 use super::outputs;
 
 /// The script of `frontdesk demo`, which the sample audio was made from.
@@ -32,6 +33,13 @@ pub struct Script {
     /// The models that there are; without any, those that the server asks for by default.
     #[serde(default)]
     pub models: Vec<Model>,
+    /// How long a session may last, in milliseconds; without it the service's own. `expires_at` of
+    /// its sessions says so.
+    #[serde(default)]
+    pub session_ms: Option<u64>,
+    /// What goes wrong from the beginning, such as `{"kind":"refuse_connects","status":503}`.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
     /// The turns, in order.
     pub turns: Vec<Turn>,
     /// How chat completions are answered, one after the other; after the last one, as usual.
@@ -116,6 +124,9 @@ pub struct Turn {
     /// The first reply to this turn fails so; another attempt succeeds.
     #[serde(default)]
     pub error: Option<ErrorBody>,
+    /// What goes wrong with the first reply to this turn, in whichever session that is.
+    #[serde(default)]
+    pub fault: Option<TurnFault>,
 }
 
 impl Turn {

@@ -2,7 +2,7 @@
 //! what is to be sent waits in `outbox` for whoever owns the socket.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::babble::Spoken;
 use super::conversation::Conversation;
 use super::detector::Detector;
+use super::fault::{Failing, NONSENSE, TurnFault};
 use super::hearing::{PendingWords, Utterance};
 use super::reply::Reply;
 use super::script::{ErrorBody, Script, Words};
@@ -36,14 +37,34 @@ pub(super) struct Manner {
     pub(super) session_limit: Duration,
     /// Speaks texts, once each.
     pub(super) voice: Voice,
-    /// Errors that the next responses fail with, whichever session's they are.
-    pub(super) failures: Mutex<VecDeque<ErrorBody>>,
+    /// What goes wrong with responses, whichever session's they are.
+    pub(super) failures: Mutex<Failures>,
+}
+
+/// What goes wrong with responses.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// With the next ones.
+    pub(super) next: VecDeque<Failing>,
+    /// With all others.
+    pub(super) all: Option<ErrorBody>,
+    /// The turns whose fault was given.
+    given: BTreeSet<usize>,
 }
 
 impl Manner {
-    /// The error that the response now asked for fails with.
-    pub(super) fn take_failure(&self) -> Option<ErrorBody> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    /// How the response now asked for fails.
+    pub(super) fn take_failure(&self) -> Option<Failing> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = failures.next.pop_front();
+        next.or_else(|| failures.all.clone().map(Failing::Error))
+    }
+
+    /// What goes wrong with the reply to a turn, once.
+    pub(super) fn take_fault(&self, turn: usize) -> Option<TurnFault> {
+        let fault = self.script.turns.get(turn)?.fault?;
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.given.insert(turn).then_some(fault)
     }
 }
 
@@ -65,8 +86,14 @@ pub(super) enum Outgoing {
         /// Which bytes of it.
         range: Range<usize>,
     },
+    /// A message as it is, whatever it is.
+    Raw(&'static str),
     /// End the socket with this code.
     Close(u16),
+    /// End the socket without a word.
+    Drop,
+    /// Neither read nor write any more.
+    Stall,
 }
 
 /// One session's state.
@@ -84,6 +111,8 @@ pub(super) struct Session {
 
     pub(super) detector: Detector,
     pub(super) decoded: Vec<u8>,
+    /// It hears nothing any more.
+    pub(super) is_deaf: bool,
     /// Audio that no commit has taken yet, in bytes.
     pub(super) uncommitted_bytes: u64,
     /// Audio that has come and was not counted yet.
@@ -141,6 +170,7 @@ impl Session {
             heard_stamp: None,
             detector: Detector::default(),
             decoded: Vec::new(),
+            is_deaf: false,
             uncommitted_bytes: 0,
             appended_bytes: 0,
             utterance: None,
@@ -287,6 +317,12 @@ impl Session {
     pub(super) fn error(&mut self, body: &ErrorBody) {
         self.emit(json!({"type": "error", "error": {"type": body.kind, "code": body.code,
             "message": body.message, "param": null, "event_id": null}}));
+    }
+
+    /// Puts messages into the outbox that make no sense.
+    pub(super) fn talk_nonsense(&mut self, messages: u16) {
+        let kinds = NONSENSE.iter().cycle().take(messages.into());
+        self.outbox.extend(kinds.map(|text| Outgoing::Raw(text)));
     }
 
     fn refuse(&mut self, refusal: &Refusal, event_id: Value) {

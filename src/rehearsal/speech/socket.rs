@@ -8,14 +8,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::Record;
+use super::fault::Fault;
 use super::http::Service;
 use super::session::{Outgoing, Session};
-use super::{Fault, Record};
 use crate::clock::{unix_now, within};
 use crate::rehearsal::stamp;
 use crate::socket::{ServerSocket, small_buffers};
@@ -61,8 +63,14 @@ async fn converse(
             }
             continue;
         }
-        if !send(socket, session, service).await? {
-            return Ok(());
+        match send(socket, session, service).await? {
+            Sent::All => {}
+            Sent::Ended => return Ok(()),
+            // Whether the other side goes away is known only by reading what it sends.
+            Sent::Stalled => {
+                while let Some(Ok(_)) = socket.next().await {}
+                return Ok(());
+            }
         }
         let next = session.deadline();
         if next != deadline {
@@ -114,25 +122,37 @@ async fn obey(
         Ok(Fault::DropSockets) | Err(RecvError::Closed) => return Ok(false),
         Ok(Fault::CloseSockets { code }) => return close(socket, code).await.map(|()| false),
         Ok(Fault::Error { error }) => session.error(&error),
+        Ok(Fault::Deafen) => session.is_deaf = true,
+        Ok(Fault::Nonsense { messages }) => session.talk_nonsense(messages),
         // The rest is the service's to obey.
         Ok(_) | Err(RecvError::Lagged(_)) => {}
     }
     Ok(true)
 }
 
-/// Sends all that waits; whether the session goes on.
+/// How the session goes on after sending.
+enum Sent {
+    All,
+    Ended,
+    Stalled,
+}
+
+/// Sends all that waits.
 async fn send(
     socket: &mut ServerSocket,
     session: &mut Session,
     service: &Service,
-) -> Result<bool, Error> {
+) -> Result<Sent, Error> {
     if session.outbox.is_empty() {
-        return Ok(true);
+        return Ok(Sent::All);
     }
     let all = async {
         while let Some(outgoing) = session.outbox.pop_front() {
             let text = match outgoing {
-                Outgoing::Close(code) => return close(socket, code).await.map(|()| false),
+                Outgoing::Close(code) => return close(socket, code).await.map(|()| Sent::Ended),
+                Outgoing::Drop => return drop_gently(socket).await.map(|()| Sent::Ended),
+                Outgoing::Stall => return socket.flush().await.map(|()| Sent::Stalled),
+                Outgoing::Raw(text) => text.to_owned(),
                 Outgoing::Event(event) => {
                     if service.options.record == Record::Events {
                         service.count_sent(event["type"].as_str().unwrap_or_default());
@@ -148,9 +168,18 @@ async fn send(
             };
             socket.feed(Message::Text(text.into())).await?;
         }
-        socket.flush().await.map(|()| true)
+        socket.flush().await.map(|()| Sent::All)
     };
     within(WRITE_LIMIT, all).await.unwrap_or(Err(Error::ConnectionClosed))
+}
+
+/// Ends a socket without a word, after all that was sent: with input unread its end would throw
+/// away what the other side has not read yet.
+async fn drop_gently(socket: &mut ServerSocket) -> Result<(), Error> {
+    socket.flush().await?;
+    socket.get_mut().shutdown().await?;
+    while let Some(Ok(_)) = socket.next().await {}
+    Ok(())
 }
 
 async fn close(socket: &mut ServerSocket, code: u16) -> Result<(), Error> {

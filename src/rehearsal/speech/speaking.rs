@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::fault::{Failing, TurnFault};
 use super::outputs::fill_text;
 use super::reply::{Content, Reply, Step};
 use super::script::ErrorBody;
@@ -12,6 +13,8 @@ use super::shape::{self, Refusal, Root};
 
 /// Responses at a time, those outside the conversation included.
 const REPLIES_MAX: usize = 8;
+/// Messages of [`TurnFault::Nonsense`].
+const NONSENSE_MESSAGES: u16 = 100;
 /// What 50 ms of audio cost in tokens, as the real service counts it out.
 const BYTES_PER_TOKEN: usize = 400;
 
@@ -86,7 +89,12 @@ impl Session {
         let turn = turn_index.and_then(|index| script.turns.get(index));
         let is_new = self.heard_count > self.replied_count;
         let output = |function: &str| self.conversation.output_of(function);
-        let (mut error, mut functions) = (self.manner.take_failure(), Vec::new());
+        let (mut error, mut fault) = match self.manner.take_failure() {
+            Some(Failing::Error(error)) => (Some(error), None),
+            Some(Failing::Mute) => (None, Some(TurnFault::NoAudio)),
+            None => (None, None),
+        };
+        let mut functions = Vec::new();
         let text = if let Some(text) = instructed {
             text.to_owned()
         } else if out_of_band {
@@ -99,7 +107,10 @@ impl Session {
                 error = turn.error.clone();
             }
             if error.is_none() {
-                self.replied_count = self.heard_count;
+                fault = fault.or_else(|| self.manner.take_fault(self.heard_count - 1));
+                // What comes to nothing is replied to when it is asked for again.
+                let is_given = !matches!(fault, Some(TurnFault::Silence | TurnFault::NoAudio));
+                self.replied_count = self.heard_count - usize::from(!is_given);
                 if self.may_call(params) {
                     functions = turn.functions.iter().map(|call| call.quoting(&output)).collect();
                 }
@@ -115,6 +126,7 @@ impl Session {
             spoken: (!text.is_empty()).then(|| self.manner.voice.speak(&fill_text(&text, &output))),
             functions,
             error,
+            fault,
             first_audio: first_audio.unwrap_or(self.manner.first_audio),
             text_only: self.is_text_only(params),
         }
@@ -181,6 +193,12 @@ impl Session {
                 self.finish(reply, "failed", failed(&error));
                 return false;
             }
+            Step::Break(TurnFault::Drop) => self.outbox.push_back(Outgoing::Drop),
+            Step::Break(TurnFault::Stall) => self.outbox.push_back(Outgoing::Stall),
+            Step::Break(TurnFault::Nonsense) => self.talk_nonsense(NONSENSE_MESSAGES),
+            Step::Break(TurnFault::Deaf) => self.is_deaf = true,
+            // These leave steps out.
+            Step::Break(TurnFault::Silence | TurnFault::NoAudio) => {}
             Step::Finish => {
                 self.finish(reply, "completed", Value::Null);
                 return false;

@@ -1,0 +1,93 @@
+//! What can be made to go wrong: of the whole service while it runs, and of single turns of a script.
+
+use serde::Deserialize;
+
+use super::script::ErrorBody;
+
+/// Something to go wrong, of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// Every session's socket ends without a word.
+    DropSockets,
+    /// Every session's socket is closed properly.
+    CloseSockets {
+        /// The close code.
+        code: u16,
+    },
+    /// Connects are refused from now on.
+    RefuseConnects {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Connects are taken and not answered from now on.
+    HangConnects,
+    /// Connects are answered again.
+    AcceptConnects,
+    /// Chat completions are refused from now on.
+    RefuseChats {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Chat completions are answered again.
+    AcceptChats,
+    /// Sessions neither read nor write from now on.
+    Stall,
+    /// Sessions go on.
+    Resume,
+    /// The next response, of whichever session asks for one first, fails.
+    FailResponse {
+        /// How.
+        error: ErrorBody,
+    },
+    /// Every response fails from now on; without `error` no longer.
+    FailResponses {
+        /// How, such as `rate_limit_exceeded`.
+        #[serde(default)]
+        error: Option<ErrorBody>,
+    },
+    /// The next response is completed without audio.
+    MuteResponse,
+    /// The sessions that there are hear nothing any more.
+    Deafen,
+    /// Every session is sent messages that make no sense.
+    Nonsense {
+        /// So many.
+        messages: u16,
+    },
+    /// Every session is sent an `error` event, such as `insufficient_quota`.
+    Error {
+        /// Which.
+        error: ErrorBody,
+    },
+}
+
+/// Something to go wrong with the first reply to a turn, in whichever session that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnFault {
+    /// Half-way the socket ends without a word.
+    Drop,
+    /// Half-way the session stops to write and to mind what it reads.
+    Stall,
+    /// It never begins: the session goes on and gives no reply.
+    Silence,
+    /// It is completed, with its words and without audio.
+    NoAudio,
+    /// Before its audio come a hundred messages that make no sense.
+    Nonsense,
+    /// When it has been given the session hears nothing any more.
+    Deaf,
+}
+
+/// How the next response fails, in [`Fault::FailResponse`] and [`Fault::MuteResponse`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// With this error.
+    Error(ErrorBody),
+    /// It is completed without audio.
+    Mute,
+}
+
+/// Messages that make no sense, of each kind there is.
+pub(super) const NONSENSE: [&str; 4] = ["{", "[1, 2]", r#"{"type":7}"#, "\u{feff}nothing at all"];
