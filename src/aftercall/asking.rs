@@ -152,11 +152,16 @@ impl Asker {
     /// [`StoreError`]; it is given again.
     pub async fn ask_left(&self, call: &Abandoned) -> Result<()> {
         let agent = (self.agents)(call.agent_id).await;
-        let Some(agent) = agent.filter(|agent| self.twilio.has_account(agent)) else {
+        if agent.as_ref().is_some_and(|agent| !self.twilio.has_account(agent)) {
             return self.give_up(call).await;
-        };
+        }
         let Some(asking) = limited(self.store.ask_about(call, ASK_AGAIN_SECONDS)).await? else {
             return Ok(());
+        };
+        let Some(agent) = agent else {
+            // It could not be read; a call whose agent is gone is gone with it.
+            let may_ask_again = asking.asks < UNKNOWN_ASKS_MAX;
+            return if may_ask_again { Ok(()) } else { self.give_up(call).await };
         };
         let asked = self.twilio.fetch_call(&agent, &call.call_sid);
         let news = clock::within(ANSWER_LIMIT, asked).await.unwrap_or(Err(RestError::Unknown));

@@ -13,12 +13,20 @@ const COUNTS_FOR: Duration = Duration::from_secs(20);
 
 /// Which other processes take calls. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Neighbours(Arc<Mutex<Option<(Stopwatch, BTreeSet<Uuid>)>>>);
+pub struct Neighbours(Arc<Mutex<Option<Seen>>>);
+
+/// What was read, and how long ago.
+#[derive(Debug)]
+struct Seen {
+    since: Stopwatch,
+    taking: BTreeSet<Uuid>,
+}
 
 impl Neighbours {
     /// These take calls now.
     pub fn seen(&self, taking: BTreeSet<Uuid>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Stopwatch::start(), taking));
+        let seen = Seen { since: Stopwatch::start(), taking };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// Whether this one takes calls; none if that is not known.
@@ -33,7 +41,7 @@ impl Neighbours {
 
     fn look<T>(&self, at: impl FnOnce(&BTreeSet<Uuid>) -> T) -> Option<T> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, taking) = seen.as_ref()?;
+        let Seen { since, taking } = seen.as_ref()?;
         (since.elapsed() < COUNTS_FOR).then(|| at(taking))
     }
 }

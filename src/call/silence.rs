@@ -15,8 +15,14 @@ const WARN_BEFORE_MS: u64 = 30_000;
 
 impl Call {
     /// Nobody speaks, presses a key or works on anything, and nothing unheard is on the line.
-    pub fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.nobody_speaks() && self.functions.is_empty()
+    }
+
+    /// Whether the call could go on with another engine, or at another process, and nobody would
+    /// miss a word: it is quiet, and no words are still in transcription.
+    pub fn is_settled(&self) -> bool {
+        self.is_quiet() && !self.caller.awaits_words()
     }
 
     fn nobody_speaks(&self) -> bool {

@@ -66,7 +66,7 @@ impl Line {
     /// Lets go of the line if it was to and the moment has come.
     pub(super) fn part_if_quiet(&mut self) {
         let Some(Handing::Waits { due, .. }) = &self.handing else { return };
-        let is_quiet = self.call.is_quiet() && self.functions.is_empty();
+        let is_quiet = self.call.is_settled() && self.functions.is_empty();
         if !is_quiet && self.exchange.clock.now() < *due {
             return;
         }

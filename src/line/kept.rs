@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::driver::Line;
 use crate::agent::Agent;
 use crate::agent::history::History;
-use crate::call::CallRecord;
+use crate::call::{CallRecord, LogEvent};
 use crate::private::Private;
 
 /// How many are remembered; the oldest go first. The database has them all.
@@ -62,6 +62,11 @@ impl KeptCalls {
 impl Line {
     /// What is left of a call whose caller is out; its slot is free.
     pub(super) fn keep(self) -> Kept {
+        let mut record = self.call.into_record();
+        for stream_sid in self.notes.stream_sids() {
+            // The core does not know their names, and by them it is known that the call has opened.
+            record.apply(0, &LogEvent::LineOpened { stream_sid: stream_sid.clone() });
+        }
         Kept {
             agent: self.agent,
             call_log_id: self.function_caller.call_log_id,
@@ -69,7 +74,7 @@ impl Line {
             history: self.history,
             started: self.notes.started(),
             seq: self.notes.next_seq(),
-            record: self.call.into_record(),
+            record,
             returns: self.returns,
         }
     }

@@ -60,6 +60,11 @@ impl Notes {
         self.started
     }
 
+    /// The streams that have opened here.
+    pub(super) fn stream_sids(&self) -> &[String] {
+        &self.stream_sids
+    }
+
     /// The number of the next event.
     pub(super) fn next_seq(&self) -> i64 {
         self.seq

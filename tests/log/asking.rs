@@ -223,6 +223,21 @@ async fn without_an_account_a_left_call_is_completed_at_once() {
     assert_eq!(end(&fixture, "CA1").await.0, "failed");
 }
 
+#[tokio::test]
+async fn a_call_whose_agent_cannot_be_read_at_the_moment_is_not_given_up_at_once() {
+    let fixture = fixture().await;
+    let call = live_call(&fixture, "CA1", Uuid::new_v4()).await;
+    let (twilio, rest) = Twilio::start(200, LIVE).await;
+    let nobody: FindAgent = Box::new(|_| Box::pin(async { None }));
+    let asker = Asker::new(fixture.store.clone(), rest, nobody, AFTER);
+    asker.ask_left(&left(&call)).await.unwrap();
+    assert_eq!(end(&fixture, "CA1").await.0, "in-progress");
+    later(&fixture).await;
+    asker.ask_left(&left(&call)).await.unwrap();
+    assert_eq!(end(&fixture, "CA1").await.0, "failed");
+    assert_eq!(twilio.asked(), [""; 0]);
+}
+
 async fn out(fixture: &Fixture, sid: &str, is_transfer: bool) -> NewCall {
     let owner = Uuid::new_v4();
     let call = live_call(fixture, sid, owner).await;

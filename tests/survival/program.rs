@@ -73,7 +73,8 @@ impl Bench {
             r#"insert into auth.users (id, email) values ('{0}', 'a@b.c');
             insert into customer (uuid, email, username, plan_id) values ('{0}', 'a@b.c', 'a', 1);
             insert into voice_agents (name, created_by, twilio_phone_number, private_settings)
-                values ('Mia', '{0}', '{NUMBER}', '{{"greeting": "Hello."}}')"#,
+                values ('Mia', '{0}', '{NUMBER}',
+                    '{{"greeting": "Hello.", "idle": {{"reprompt_seconds": 0}}}}')"#,
             uuid::Uuid::nil()
         )))
         .execute(&pool)

@@ -1,7 +1,8 @@
 //! A server that goes down, and another behind the same address: calls go on there.
 
 use frontdesk::app::App;
-use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Step, random_sid};
+use frontdesk::audio::mulaw::SILENCE;
+use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Sample, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::Turn;
 use frontdesk::twilio::twiml_reader::{self, Verb};
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::balancer::Balancer;
 use crate::harness::{
-    DEADLINE, FALLBACK, GREETING, House, NUMBER, Plan, TOKEN, ms, say, script, stream_url, turn,
-    until,
+    DEADLINE, FALLBACK, GREETING, House, NUMBER, Placed, Plan, TOKEN, ms, say, script, stream_url,
+    turn, until,
 };
 use crate::stream::{Media, refused, reminted};
 
@@ -26,6 +27,16 @@ fn turns() -> Vec<Turn> {
 /// Waits for the agent across a move.
 fn patiently() -> Step {
     Step::WaitForAgent { quiet: ms(700), limit: ms(90_000) }
+}
+
+/// The caller has heard the agent, and says without a sound that they wait for what comes.
+fn ready() -> Step {
+    Step::Say(Sample::new("ready", &[SILENCE; 160]))
+}
+
+async fn is_ready(call: &mut Placed) {
+    let name = "ready".to_owned();
+    call.saw(|kind| *kind == PhoneEventKind::CallerSpoke { name: name.clone() }).await;
 }
 
 /// A house and its neighbour behind a balancer that has everything go to the house.
@@ -71,14 +82,14 @@ async fn a_call_goes_on_at_the_neighbour_when_its_server_goes_down() {
         Step::wait_for_agent(),
         say(0),
         Step::wait_for_agent(),
+        ready(),
         patiently(),
         say(1),
         Step::wait_for_agent(),
         Step::HangUp,
     ];
     let mut call = house.place(house.options(), steps);
-    call.heard_agent().await;
-    call.heard_agent().await;
+    is_ready(&mut call).await;
     balancer.to(&[neighbour.address]);
     goes_down(&mut house, neighbour).await;
     let call = call.ended().await;
@@ -110,8 +121,9 @@ async fn a_balancer_that_still_asks_the_server_that_goes_down_is_told_to_ask_aga
     let mut options = house.options();
     // Each question on a connection of its own, as a balancer has them.
     options.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-    let mut call = house.place(options, vec![Step::wait_for_agent(), patiently(), Step::HangUp]);
-    call.heard_agent().await;
+    let mut call =
+        house.place(options, vec![Step::wait_for_agent(), ready(), patiently(), Step::HangUp]);
+    is_ready(&mut call).await;
     // The news that the stream has ended, and the first question.
     balancer.to(&[house.app.address, house.app.address, neighbour.address]);
     goes_down(&mut house, neighbour).await;

@@ -305,6 +305,7 @@ async fn another_process_takes_the_caller_back_after_this_one_has_stopped() {
     let asks = Asks { house: &house, sid: &sid };
     asks.is_out().await;
     house.app.exchange.registry.stop_taking_calls();
+    house.app.store.note_draining(house.app.exchange.instance_id).await.unwrap();
     let fields = [("CallStatus", "in-progress"), ("DialCallStatus", "failed")];
     let answer = asks.post_to(&neighbour, "/twilio/dial", &fields).await;
     let _media = Media::open(&stream_url(&answer), &sid).await;

@@ -198,7 +198,8 @@ async fn call_statuses_come_twice_and_out_of_order() {
 #[tokio::test]
 async fn what_the_phone_company_says_of_a_stream_is_in_the_call() {
     let house = House::with(vec![], json!({})).await;
-    let mut call = house.place(house.options(), vec![Step::wait_for_agent(), Step::HangUp]);
+    let steps = vec![Step::wait_for_agent(), Step::Wait(ms(40_000)), Step::HangUp];
+    let mut call = house.place(house.options(), steps);
     call.heard_agent().await;
     let sid = call.sid.clone();
     let says = async |words: &str| {
@@ -212,6 +213,7 @@ async fn what_the_phone_company_says_of_a_stream_is_in_the_call() {
         assert_eq!(status, 204);
     };
     says("Stream - WebSocket - Handshake Error (31920) wss://secret.example/token").await;
+    house.kinds(&sid, "stream_failed").await;
     call.ended().await;
     let row = house.row(&sid).await;
     assert_eq!(
