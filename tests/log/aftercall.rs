@@ -425,6 +425,8 @@ async fn a_private_address_is_not_told_and_a_service_that_is_gone_not_again() {
     let speech = speech(vec![]).await;
     let wake = Arc::new(Notify::new());
     let guarded = fixture.aftercall(&speech, &wake, "127.0.0.1:1");
+    // So that no later summary has the message made anew.
+    eventually("the summary", || fixture.is_done(&call, "summary", &wake)).await;
     let noted = || async {
         fixture.hurry("webhook").await;
         fixture.text("select max(error) from webhook_deliveries").await.is_some()
