@@ -1,3 +1,5 @@
+//! Tapes on a disk, and disks that refuse.
+
 use std::time::Duration;
 
 use super::*;
