@@ -363,7 +363,7 @@ fn anything() -> impl Strategy<Value = (u64, u8, u32, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_tape_is_too_odd(records in prop::collection::vec(anything(), 0..200)) {
         let mut mixer = Mixer::new();
