@@ -83,6 +83,8 @@ impl Archive {
             Place::S3 { bucket, prefix, access } => {
                 let mut builder = AmazonS3Builder::from_env()
                     .with_bucket_name(bucket)
+                    // Not all that speak the protocol remove several objects in one request.
+                    .with_config(AmazonS3ConfigKey::DisableBulkDelete, "true")
                     // What fails is tried again later, with a fresh connection.
                     .with_retry(RetryConfig { max_retries: 1, ..RetryConfig::default() });
                 for (name, value) in access {

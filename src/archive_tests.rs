@@ -1,3 +1,5 @@
+//! A folder, and what speaks S3's protocol, on a real socket.
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! Tapes on a disk, and disks that refuse.
+
 use std::time::Duration;
 
 use super::*;
@@ -21,11 +23,13 @@ fn path(folder: &Path) -> PathBuf {
     folder.join(format!("{}.tape", Uuid::from_u128(2)))
 }
 
-/// Waits until nobody writes the tape any more.
-async fn released(path: &Path) -> File {
+/// Waits until the tape holds more than so many bytes and nobody writes it any more. It is not
+/// locked before: whoever is to write it must find it free.
+async fn released(path: &Path, bytes: usize) -> File {
     let waiting = async {
         loop {
             if let Ok(file) = File::open(path)
+                && file.metadata().is_ok_and(|metadata| metadata.len() > bytes as u64)
                 && file.try_lock().is_ok()
             {
                 return file;
@@ -79,7 +83,10 @@ async fn what_passes_on_a_stream_is_on_the_tape_and_a_second_stream_behind_it() 
     let label = taps.tape.label;
     drop(taps);
     let one = ["started", "caller", "agent", "placed", "returned", "cleared", "ended"];
-    assert_eq!(kinds(released(&path(folder.path())).await), (label, [one, one].concat()));
+    assert_eq!(
+        kinds(released(&path(folder.path()), Label::LENGTH).await),
+        (label, [one, one].concat())
+    );
     use std::os::unix::fs::PermissionsExt as _;
     let mode = path(folder.path()).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -96,22 +103,15 @@ async fn a_tape_that_a_killed_process_left_goes_on_behind_its_last_whole_record(
     let mut left = first.to_bytes().to_vec();
     TapeWriter(&mut left).started(1_000_000);
     left.extend_from_slice(&[2, 1, 2, 3]);
+    let length = left.len();
     std::fs::write(path(folder.path()), left).unwrap();
     let (recorder, _task) = Recorder::start(folder.path().to_owned()).unwrap();
     let taps = taps(&recorder);
     taps.tap().started();
     drop(taps);
-    let found = clock::within(DEADLINE, async {
-        loop {
-            let found = kinds(released(&path(folder.path())).await);
-            if found.1.len() > 1 {
-                return found;
-            }
-            clock::pause(Duration::from_millis(5)).await;
-        }
-    });
     // Its name stays: the recording may be in the store under it already.
-    assert_eq!(found.await.unwrap(), (first, vec!["started", "started", "ended"]));
+    let found = kinds(released(&path(folder.path()), length).await);
+    assert_eq!(found, (first, vec!["started", "started", "ended"]));
 }
 
 #[tokio::test]
@@ -161,6 +161,6 @@ async fn what_is_queued_is_written_at_a_shutdown() {
     drop(tap);
     drop(taps);
     task.shutdown(DEADLINE).await;
-    let (_, kinds) = kinds(released(&path(folder.path())).await);
+    let (_, kinds) = kinds(released(&path(folder.path()), Label::LENGTH).await);
     assert_eq!((kinds.len(), kinds.last()), (10_002, Some(&"ended")));
 }

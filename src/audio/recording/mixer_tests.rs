@@ -1,7 +1,11 @@
+//! Both sides on one clock, for half an hour and through everything that happens on a line.
+
 use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::audio::recording::opus::OggOpusWriter;
@@ -349,4 +353,54 @@ fn nothing_was_recorded() {
     let mut tape = Tape::new();
     tape.caller(10, 20, &level(LOUD));
     assert_eq!(tape.mixed(), (vec![], vec![]));
+}
+
+/// One record of a tape that anything may be on.
+fn anything() -> impl Strategy<Value = (u64, u8, u32, usize)> {
+    let step = prop_oneof![16 => 0..60_000_u64, 1 => 0..40_000_000_u64];
+    let stamp = prop_oneof![4 => 0..20_000_u32, 1 => any::<u32>()];
+    (step, 0..7_u8, stamp, 0..500_usize)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_tape_is_too_odd(records in prop::collection::vec(anything(), 0..200)) {
+        let mut mixer = Mixer::new();
+        let (mut at_us, mut frames) = (0_u64, 0_u64);
+        let audio = vec![LOUD; 500];
+        for (step, kind, stamp, length) in records {
+            // Time may also go back.
+            at_us = if kind == 5 { at_us.saturating_sub(step) } else { at_us + step };
+            let mark = mark(stamp % 3, u64::from(stamp % 50));
+            let recorded = match kind {
+                0 => Recorded::Started,
+                1 => Recorded::Caller { timestamp_ms: Some(stamp), audio: &audio[..length] },
+                2 => Recorded::Agent { audio: &audio[..length] },
+                3 => Recorded::MarkPlaced(mark),
+                4 => Recorded::MarkReturned(mark),
+                5 => Recorded::Cleared,
+                _ => Recorded::Ended,
+            };
+            mixer.advance(at_us, &recorded);
+            frames += std::iter::from_fn(|| mixer.take()).count() as u64;
+            mixer.apply(at_us, &recorded);
+            let held = mixer.caller.end() - mixer.taken;
+            prop_assert!(held <= 40 * SECOND, "{held} samples are held");
+        }
+        mixer.finish();
+        frames += std::iter::from_fn(|| mixer.take()).count() as u64;
+        let samples = mixer.samples().unwrap();
+        prop_assert!(samples <= LONGEST.unsigned_abs());
+        prop_assert!(frames * FRAME as u64 >= samples);
+    }
+}
+
+#[test]
+fn a_time_that_no_call_has_ends_after_five_hours() {
+    let mut mixer = Mixer::new();
+    mixer.apply(0, &Recorded::Started);
+    mixer.apply(u64::MAX, &Recorded::Ended);
+    mixer.finish();
+    assert_eq!(mixer.samples(), Some(LONGEST.unsigned_abs()));
 }

@@ -1,3 +1,5 @@
+//! What is written is what a player hears.
+
 use std::io::Cursor;
 
 use super::*;
