@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::wire::{ServerError, ServerEvent, ServerItem, ServerResponse, Text};
+use super::wire::{ServerError, ServerEvent, ServerItem, ServerResponse, Text, is_code};
 use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
 use crate::engine::Report;
 
@@ -14,6 +14,8 @@ use crate::engine::Report;
 const WORDS_MAX: usize = 16 * 1024;
 /// The most stretches of speech whose words may be outstanding.
 const UTTERANCES_MAX: usize = 64;
+/// The most function calls of one response. No model makes more; a call answers fewer.
+const FUNCTIONS_MAX: usize = 128;
 
 /// The state of one session, as far as translation needs it.
 #[derive(Debug, Default)]
@@ -247,6 +249,7 @@ impl Codec {
         }
         if let (Some(active), Some(call_id), Some(name), Some(arguments)) =
             (&mut self.active, &event.call_id, &event.name, &event.arguments)
+            && active.announced.len() < FUNCTIONS_MAX
         {
             active
                 .announced
@@ -330,7 +333,8 @@ impl ActiveResponse {
         arguments: String,
         reports: &mut VecDeque<Report>,
     ) {
-        if self.reported.insert(engine_call_id.clone()) {
+        let has_place = self.reported.len() < FUNCTIONS_MAX;
+        if has_place && self.reported.insert(engine_call_id.clone()) {
             let reply = self.reply;
             push(reports, Event::FunctionWanted { reply, engine_call_id, name, arguments });
         }
@@ -367,6 +371,7 @@ fn outcome(status: &str, details: Option<super::wire::StatusDetails>) -> ReplyOu
         _ => {
             let (reason, error) =
                 details.map_or((None, None), |details| (details.reason, details.error));
+            let reason = reason.filter(|reason| is_code(reason));
             ReplyOutcome::Failed {
                 fatal: error.as_ref().is_some_and(ServerError::is_fatal),
                 why: error.map(|error| error.class()).or(reason).unwrap_or_else(|| "failed".into()),
