@@ -305,7 +305,7 @@ async fn tell_rows(house: &House) {
         .sql(
             "create function tell() returns trigger language plpgsql as $$ begin
                 raise warning 'written: %', new;
-                if new.data::text like '%Brennessel%' then
+                if new.data::text like '%Petersilie%' then
                     raise exception 'refused: %', new using detail = new.data::text;
                 end if;
                 return new;
