@@ -83,6 +83,8 @@ impl Prompts {
     /// If a name is not a template's, or a template cannot be parsed or rendered with a sample.
     pub fn with(replacements: &BTreeMap<String, String>) -> Result<Self, PromptError> {
         let mut environment = Environment::new();
+        // A failure's text would show the values that went in.
+        environment.set_debug(false);
         let unknown = replacements.keys().find(|name| !Self::names().contains(&name.as_str()));
         if let Some(name) = unknown {
             return Err(PromptError::Unknown { name: name.clone() });

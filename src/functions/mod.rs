@@ -28,6 +28,7 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::agent::Agent;
+use crate::agent::function::Builtin;
 use crate::agent::phone_number::caller_number;
 use crate::agent::template::Facts;
 use crate::call::{Event, FunctionRun, LogEvent, Then};
@@ -153,6 +154,12 @@ impl Outcome {
             notes: self.notes,
         }
     }
+}
+
+/// A function's name as it may be logged: one that a model made up may be what a caller said.
+pub fn known_name<'n>(agent: &Agent, name: &'n str) -> &'n str {
+    let is_known = offers::row(agent, name).is_some() || Builtin::named(name).is_some();
+    if is_known { name } else { "[unknown]" }
 }
 
 /// Carries out a function. What was begun goes on when the result is not waited for any more: the

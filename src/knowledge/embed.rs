@@ -240,9 +240,12 @@ fn read(answer: &[u8]) -> Result<Arc<[f32]>, EmbedError> {
 pub(crate) fn error_code(answer: &[u8]) -> String {
     let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
     let error = &answer["error"];
-    let code = error["code"].as_str().or(error["type"].as_str()).unwrap_or_default();
-    let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    code.chars().take_while(|c| is_code(*c)).take(64).collect()
+    let is_code = |code: &&str| {
+        let of_a_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        (1..=64).contains(&code.len()) && code.chars().all(of_a_code)
+    };
+    let codes = [error["code"].as_str(), error["type"].as_str()];
+    codes.into_iter().flatten().find(is_code).unwrap_or_default().to_owned()
 }
 
 /// What is the same question: lower case, single spaces, without punctuation at the end.

@@ -261,3 +261,12 @@ async fn a_failure_is_not_remembered() {
     assert!(embedder.embed("Are you open?").await.unwrap().is_some());
     assert_eq!(service.asked(), 2);
 }
+
+/// A code is logged; a sentence in its place is not.
+#[test]
+fn a_code_that_quotes_somebody_is_none() {
+    let code = |error: &str| error_code(format!("{{\"error\":{error}}}").as_bytes());
+    assert_eq!(code(r#"{"code":"hieronymus said it","type":"server_error"}"#), "server_error");
+    assert_eq!(code(r#"{"code":"insufficient_quota"}"#), "insufficient_quota");
+    assert_eq!(code(r#"{"type":"Hieronymus"}"#), "");
+}

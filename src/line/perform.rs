@@ -25,7 +25,8 @@ impl Line {
                 }
             }
             Action::RunFunction { run, turn, engine_call_id, name, arguments } => {
-                info!(run = run.0, function = name, "function called");
+                let known = functions::known_name(&self.agent, &name);
+                info!(run = run.0, function = known, "function called");
                 let request = FunctionRequest { run, turn, engine_call_id, name, arguments };
                 let toolbox = &self.exchange.toolbox;
                 self.functions.push(functions::run(toolbox, &self.function_caller, request));

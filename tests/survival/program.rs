@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ use crate::proxy::{Proxy, Wire};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 /// What the agent answers, turn by turn.
 pub(crate) const ANSWERS: [&str; 3] = ["First answer.", "Second answer.", "Third answer."];
-pub(crate) const TOKEN: &str = "12345";
+pub(crate) const TOKEN: &str = "the-programs-auth-token";
+const KEY: &str = "sk-the-programs-key";
 const NUMBER: &str = "+15559870001";
 
 pub(crate) struct Bench {
@@ -46,6 +47,8 @@ pub(crate) struct Program {
     public_url: String,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// What it writes to standard error.
+    log: PathBuf,
 }
 
 /// A call that runs.
@@ -73,7 +76,7 @@ impl Bench {
             r#"insert into auth.users (id, email) values ('{0}', 'a@b.c');
             insert into customer (uuid, email, username, plan_id) values ('{0}', 'a@b.c', 'a', 1);
             insert into voice_agents (name, created_by, twilio_phone_number, private_settings)
-                values ('Mia', '{0}', '{NUMBER}',
+                values ('Kunigunde', '{0}', '{NUMBER}',
                     '{{"greeting": "Hello.", "idle": {{"reprompt_seconds": 0}}}}')"#,
             uuid::Uuid::nil()
         )))
@@ -115,15 +118,17 @@ impl Bench {
             .env("DATABASE_URL", self.wire.options(self.database.options()).to_url_lossy().as_str())
             .env("DATA_DIR", self.folder.path().join(data))
             .env("TWILIO_AUTH_TOKEN", TOKEN)
-            .env("OPENAI_API_KEY", "rehearsal")
+            .env("OPENAI_API_KEY", KEY)
             .env("OPENAI_BASE_URL", self.speech.base_url())
+            .env("RUST_LOG", "trace")
             .envs(more.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut program = Program { child, public_url: String::new(), address: nowhere };
+        let mut program =
+            Program { child, public_url: String::new(), address: nowhere, log: log.clone() };
         eventually("the program answers calls", async || {
             assert!(program.child.try_wait().unwrap().is_none(), "{}", read(&log));
             let Some((address, url)) = answers(&read(&log)) else { return false };
@@ -226,6 +231,37 @@ impl Drop for Program {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            assert_private(&read(&self.log));
+        }
+    }
+}
+
+/// Nothing that these tests know of the calls, of their agent or of the operator is in what the
+/// program wrote at its most talkative, panics included.
+fn assert_private(log: &str) {
+    let private = [
+        // The caller's, the agent's and the texts' numbers, in any spelling.
+        "5551230001",
+        "5559870001",
+        // What was said, and by whom.
+        "question?",
+        "answer.",
+        "Hello.",
+        "Kunigunde",
+        "P\u{e9}rez",
+        "Any of these",
+        // What only the operator knows.
+        TOKEN,
+        KEY,
+        "postgres://",
+        "postgresql://",
+    ];
+    for line in log.lines() {
+        assert!(!line.contains("panicked at"), "{line}");
+        let digits: String = line.chars().filter(|c| !" ().-+".contains(*c)).collect();
+        let shown = private.iter().find(|value| line.contains(*value) || digits.contains(*value));
+        assert_eq!(shown, None, "it is in the log: {line}");
     }
 }
 

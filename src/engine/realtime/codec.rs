@@ -15,6 +15,8 @@ use crate::engine::Report;
 const WORDS_MAX: usize = 16 * 1024;
 /// The most stretches of speech whose words may be outstanding.
 const UTTERANCES_MAX: usize = 64;
+/// The most function calls of one response. No model makes more; a call answers fewer.
+const FUNCTIONS_MAX: usize = 128;
 
 /// The state of one session, as far as translation needs it.
 #[derive(Debug, Default)]
@@ -265,6 +267,7 @@ impl Codec {
         }
         if let (Some(active), Some(call_id), Some(name), Some(arguments)) =
             (&mut self.active, &event.call_id, &event.name, &event.arguments)
+            && active.announced.len() < FUNCTIONS_MAX
         {
             active
                 .announced
@@ -352,7 +355,8 @@ impl ActiveResponse {
         arguments: String,
         reports: &mut VecDeque<Report>,
     ) {
-        if self.reported.insert(engine_call_id.clone()) {
+        let has_place = self.reported.len() < FUNCTIONS_MAX;
+        if has_place && self.reported.insert(engine_call_id.clone()) {
             let reply = self.reply;
             push(reports, Event::FunctionWanted { reply, engine_call_id, name, arguments });
         }

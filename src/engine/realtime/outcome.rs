@@ -1,6 +1,6 @@
 //! How a reply ended, in the core's words.
 
-use super::wire::{ServerError, StatusDetails};
+use super::wire::{ServerError, StatusDetails, is_code};
 use crate::call::ReplyOutcome;
 
 impl ServerError {
@@ -24,6 +24,7 @@ pub(super) fn outcome(status: &str, details: Option<StatusDetails>) -> ReplyOutc
         _ => {
             let (reason, error) =
                 details.map_or((None, None), |details| (details.reason, details.error));
+            let reason = reason.filter(|reason| is_code(reason));
             let failed = || reason.unwrap_or_else(|| "failed".into());
             error.map_or_else(
                 || ReplyOutcome::Failed { fatal: false, why: failed() },

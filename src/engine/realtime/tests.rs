@@ -318,3 +318,26 @@ fn a_context_takes_the_place_of_the_one_before() {
     assert_eq!(sent(None), [deleted("context_2")]);
     assert_eq!(sent(None), Vec::<Value>::new());
 }
+
+/// Codes are logged. Words are not, wherever a service puts them.
+#[test]
+fn an_error_that_quotes_somebody_is_known_by_its_class() {
+    let why = |details: Value| {
+        let mut codec = replying();
+        let done = json!({"type": "response.done",
+            "response": {"id": "resp_1", "status": "failed", "status_details": details}});
+        match read(&mut codec, done).unwrap().pop() {
+            Some(Report::Event(Event::ReplyEnded {
+                outcome: ReplyOutcome::Failed { why, .. },
+                ..
+            })) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let quoting = "I heard Schnittlauch";
+    let error = json!({"error": {"type": "server_error", "code": quoting, "message": quoting}});
+    assert_eq!(why(error), "server_error");
+    assert_eq!(why(json!({"error": {"type": quoting, "code": quoting}})), "error");
+    assert_eq!(why(json!({"reason": quoting})), "failed");
+    assert_eq!(why(json!({"error": {"code": "rate_limit_exceeded"}})), "rate_limit_exceeded");
+}

@@ -312,7 +312,13 @@ impl ServerError {
 
     /// A word for the log: never the message, which may quote what was said.
     pub(super) fn class(&self) -> String {
-        let word = self.code.as_deref().or(self.kind.as_deref()).unwrap_or("error");
-        word.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(64).collect()
+        let words = [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten();
+        words.filter(|word| is_code(word)).next().unwrap_or("error").to_owned()
     }
+}
+
+/// Whether a text is a code and not a sentence, which might say what a caller said.
+pub(super) fn is_code(text: &str) -> bool {
+    let of_a_code = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    (1..=64).contains(&text.len()) && text.chars().all(of_a_code)
 }
