@@ -189,6 +189,9 @@ impl Evidence<'_> {
             }
         }
         let [booked, moved, cancelled] = heard;
+        if booked == 0 {
+            faults.push("nobody was told of a booking: the run shows nothing of them".to_owned());
+        }
         let count = format!(
             "heard: {booked} booked, {moved} moved, {cancelled} cancelled; {} appointments",
             self.appointments.len()
