@@ -18,6 +18,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(12);
 /// Of a hundred callers, so many may get what is said where the programs give nothing: a program
 /// that is killed takes the requests in its hands with it.
 const FELL_BACK_PERCENT: usize = 3;
+/// Of a hundred callers, so many may be told that nobody is there, without a row: a program that
+/// starts while the database is away knows no number.
+const TOLD_OTHERWISE_PERCENT: usize = 10;
 /// What was written up to so long before a kill is there afterwards.
 const UNWRITTEN: Duration = Duration::from_secs(2);
 
@@ -63,6 +66,9 @@ impl Evidence<'_> {
                 .filter(|sid| !sids.contains(sid))
                 .map(|sid| format!("{sid} never was")),
         );
+        if told > (self.placed.len() * TOLD_OTHERWISE_PERCENT).div_ceil(100) {
+            faults.push(format!("{told} callers were told that nobody is there"));
+        }
         if !all_complete && faults.is_empty() {
             faults.push("the rows were late".to_owned());
         }
@@ -183,6 +189,9 @@ impl Evidence<'_> {
             }
         }
         let [booked, moved, cancelled] = heard;
+        if booked == 0 {
+            faults.push("nobody was told of a booking: the run shows nothing of them".to_owned());
+        }
         let count = format!(
             "heard: {booked} booked, {moved} moved, {cancelled} cancelled; {} appointments",
             self.appointments.len()

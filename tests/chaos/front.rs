@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use frontdesk::clock::{self, within};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -19,6 +19,8 @@ use crate::proxy::{Wire, join};
 const CHECK_PAUSE: Duration = Duration::from_millis(200);
 /// How long it may take to say so, and to take a connection.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
+/// More than the phone company ever posts.
+const REQUEST_BYTES: usize = 16 * 1024;
 /// What a balancer says when it has nobody.
 const NOBODY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 /// What is said where the programs give nothing.
@@ -106,7 +108,8 @@ impl Shared {
             Some(program) => join(client, program, self.wire.subscribe()).await,
             None => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                // It may be gone.
+                // Who is answered before they have asked does not hear the answer. They may be gone.
+                let _ = client.read(&mut [0; REQUEST_BYTES]).await;
                 let _ = client.write_all(NOBODY).await;
             }
         }

@@ -49,7 +49,7 @@ pub(crate) struct House {
     /// What went wrong with the programs themselves.
     pub(crate) trouble: Mutex<Vec<String>>,
     wire: Proxy,
-    _folder: TempDir,
+    folder: TempDir,
     // Dropped last, when nothing uses it any more.
     _database: FreshDatabase,
 }
@@ -78,7 +78,9 @@ impl House {
         let twilio_url = format!("http://{}", listener.local_addr().unwrap());
         twilio.serve(listener);
         let (front, services) = (Front::start().await, Services::start().await);
-        let folder = tempfile::tempdir().unwrap();
+        let mut folder = tempfile::tempdir().unwrap();
+        // What the programs said is there to be read where something does not hold.
+        folder.disable_cleanup(true);
         let setting = |name| Setting {
             name,
             folder: folder.path().to_owned(),
@@ -104,13 +106,23 @@ impl House {
             ends: Mutex::default(),
             trouble: Mutex::default(),
             wire,
-            _folder: folder,
+            folder,
             _database: database,
         };
         for place in 0..2 {
             house.start(place, 0).await;
         }
         house
+    }
+
+    /// Removes what the programs wrote, when nobody needs it, or says where it is.
+    pub(crate) fn tidy(&self, all_holds: bool) {
+        let folder = self.folder.path();
+        if !all_holds {
+            println!("  what the programs said and wrote is in {}", folder.display());
+        } else if let Err(error) = std::fs::remove_dir_all(folder) {
+            println!("  {} cannot be removed: {error}", folder.display());
+        }
     }
 
     async fn start(&self, place: usize, count: usize) {

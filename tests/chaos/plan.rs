@@ -212,9 +212,10 @@ const LINES: [Line; 4] = [
         (20, Fault::Database(Wire::Cut), 4),
     ],
     &[
-        (5, Fault::SpeechDrops, 0),
-        (13, Fault::Speech(Wire::Stalled), 3),
-        (23, Fault::Speech(Wire::Cut), 2),
+        (4, Fault::SpeechDrops, 0),
+        // Whoever is on the line cannot be reconnected: calls of later on are to be held, and book.
+        (8, Fault::Speech(Wire::Cut), 2),
+        (20, Fault::Speech(Wire::Stalled), 2),
         (30, Fault::Speech(slow(150)), 3),
     ],
     &[

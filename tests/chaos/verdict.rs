@@ -69,7 +69,9 @@ pub(crate) async fn judge(house: &House, size: &Size, placed: &[Placed]) -> bool
         faults: house.trouble.lock().unwrap().clone(),
     });
     print(size, &evidence, &checks);
-    checks.iter().all(|check| check.faults.is_empty())
+    let all_hold = checks.iter().all(|check| check.faults.is_empty());
+    house.tidy(all_hold);
+    all_hold
 }
 
 fn print(size: &Size, evidence: &Evidence<'_>, checks: &[Check]) {
