@@ -15,7 +15,7 @@ const WARN_BEFORE_MS: u64 = 30_000;
 
 impl Call {
     /// Nobody speaks, presses a key or works on anything, and nothing unheard is on the line.
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.nobody_speaks() && self.functions.is_empty()
     }
 

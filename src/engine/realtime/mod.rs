@@ -2,9 +2,9 @@
 
 mod codec;
 mod dial;
-mod outcome;
 #[cfg(test)]
 mod fuzz;
+mod outcome;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
