@@ -38,7 +38,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (config, errors) = Config::read_leniently(&source);
     start_log(&config, "off");
-    let report = examine(&config, &errors).await;
+    let report = Box::pin(examine(&config, &errors)).await;
     match arguments.json {
         true => println!("{}", report.json()),
         false => println!("{report}"),
@@ -72,12 +72,12 @@ pub async fn examine(config: &Config, errors: &[ConfigError]) -> Report {
             false => service::check_embeddings(&config.openai, &config.models).await,
         }
     };
-    let (calls, service, embeddings) = join3(
+    let sides = join3(
         limited("database and numbers", calls),
         limited("speech service", service),
         limited("embeddings", embeddings),
-    )
-    .await;
+    );
+    let (calls, service, embeddings) = Box::pin(sides).await;
     findings.extend(calls.into_iter().chain(service).chain(embeddings));
     Report(findings)
 }

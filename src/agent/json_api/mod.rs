@@ -109,7 +109,7 @@ impl JsonApi {
     /// What cannot be filled in.
     pub fn request(&self, values: &Context) -> Result<ApiRequest, RequestError> {
         let mut url = self.address.url(values)?;
-        let mut budget = Budget::new();
+        let mut budget = Budget::default();
         budget.take(url.as_str().len())?;
         for (name, value) in &self.query {
             let value = value

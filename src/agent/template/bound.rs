@@ -17,12 +17,14 @@ pub const FILLED_IN_MAX: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Budget(usize);
 
-impl Budget {
+impl Default for Budget {
     /// The whole of it.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self(FILLED_IN_MAX)
     }
+}
 
+impl Budget {
     /// Takes a text, or as much as a value is when it is written.
     ///
     /// # Errors

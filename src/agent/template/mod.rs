@@ -246,7 +246,7 @@ impl TemplateTree {
     /// # Errors
     /// That of the first template that fails.
     pub fn render(&self, values: &Context) -> Result<Value, TemplateError> {
-        self.render_within(&mut Budget::new(), values)
+        self.render_within(&mut Budget::default(), values)
     }
 
     /// The same, with what is left of something larger.

@@ -49,7 +49,7 @@ pub(super) async fn read(store: &Store, findings: &mut Vec<Finding>) -> Known {
         let remedy = "add a row to voice_agents";
         findings.push(Finding::warn(AGENTS, "there are none: no call is answered", remedy));
     }
-    let agents = rows.into_iter().map(|row| one(row, findings)).collect();
+    let agents: Vec<Agent> = rows.into_iter().map(|row| one(row, findings)).collect();
     findings.extend(shared_numbers(&agents));
     Known { agents }
 }
@@ -103,7 +103,7 @@ fn by_name(path: &str, names: &BTreeMap<Uuid, String>) -> String {
 }
 
 /// Of several active agents with one number only the newest is ever heard.
-fn shared_numbers(agents: &Vec<Agent>) -> Vec<Finding> {
+fn shared_numbers(agents: &[Agent]) -> Vec<Finding> {
     let mut by_number: BTreeMap<&str, Vec<&Agent>> = BTreeMap::new();
     for agent in agents.iter().filter(|agent| agent.status == Status::Active) {
         if let Some(number) = &agent.number {

@@ -312,8 +312,8 @@ impl ServerError {
 
     /// A word for the log: never the message, which may quote what was said.
     pub(super) fn class(&self) -> String {
-        let words = [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten();
-        words.filter(|word| is_code(word)).next().unwrap_or("error").to_owned()
+        let mut words = [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten();
+        words.find(|word| is_code(word)).unwrap_or("error").to_owned()
     }
 }
 
