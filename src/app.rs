@@ -1,5 +1,6 @@
 //! The server as a whole: put together, started, drained.
 
+mod database;
 mod numbers;
 
 use std::net::SocketAddr;
@@ -7,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -31,16 +31,13 @@ use crate::line::recorder::{Recorder, RecorderTask};
 use crate::line::registry::{Command, Registry};
 use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
-use crate::store::migrate::{MigrateError, SchemaState, is_current};
+use crate::store::migrate::MigrateError;
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
 use crate::web::phone::{Answers, Unwritten};
 use crate::web::{Front, router, serve};
+use database::Database;
 
-/// Connections to a database of its own.
-const CONNECTIONS: u32 = 8;
-/// How long the database may take to say at the start whether its schema is there.
-const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
 /// How long it may take to tell the other processes that this one goes down.
 const NOTE_LIMIT: Duration = Duration::from_secs(1);
 /// How long calls may take to say goodbye once the shutdown waits no longer.
@@ -198,6 +195,9 @@ impl App {
             clock::spawn(Recordings::new(store.clone(), archive.clone(), tapes).run()),
             clock::spawn(retention::run(store.clone(), archive)),
         ]);
+        if database.is_up {
+            background.push(clock::spawn(Arc::clone(&directory).warm()));
+        }
         if database.notifies {
             let changes = Changes::new(&store);
             background.push(clock::spawn(Arc::clone(&directory).follow(changes)));
@@ -319,71 +319,6 @@ fn after_calls(
         )),
         clock::spawn(asker.run(clock, given)),
     ]
-}
-
-/// The database that the server uses.
-struct Database {
-    store: Store,
-    /// Whether it tells of changes.
-    notifies: bool,
-    /// Whether it answered.
-    is_up: bool,
-    #[cfg(feature = "embedded")]
-    embedded: Option<crate::store::embedded::Embedded>,
-}
-
-impl Database {
-    async fn open(config: &Config) -> Result<Self, StartError> {
-        match &config.database_url {
-            Some(url) => {
-                let store = Store::at(url.expose_secret(), CONNECTIONS)?;
-                let is_up = require_schema(&store).await?;
-                Ok(Self {
-                    store,
-                    notifies: true,
-                    is_up,
-                    #[cfg(feature = "embedded")]
-                    embedded: None,
-                })
-            }
-            None => Self::embedded(&config.data_dir).await,
-        }
-    }
-
-    #[cfg(feature = "embedded")]
-    async fn embedded(data_dir: &Path) -> Result<Self, StartError> {
-        use crate::rehearsal::embedding::embed;
-        use crate::store::{embedded::Embedded, migrate::migrate, sample::seed_sample};
-
-        let embedded = Embedded::start(data_dir).await?;
-        let pool = embedded.pool().await.map_err(StoreError::from)?;
-        migrate(&pool).await?;
-        if let Some(sample) = seed_sample(&pool, embed).await.map_err(StoreError::from)?
-            && sample.created
-        {
-            info!(number = sample.number, "a sample business answers");
-        }
-        Ok(Self { store: Store::new(pool), notifies: false, is_up: true, embedded: Some(embedded) })
-    }
-
-    #[cfg(not(feature = "embedded"))]
-    async fn embedded(_data_dir: &Path) -> Result<Self, StartError> {
-        Err(StartError::NoDatabase)
-    }
-}
-
-/// A reachable database must have the schema; an unreachable one may come back. Gives whether it
-/// was reached.
-async fn require_schema(store: &Store) -> Result<bool, StartError> {
-    match clock::within(SCHEMA_LIMIT, is_current(store.pool())).await {
-        Some(Ok(SchemaState::Current)) => Ok(true),
-        Some(Ok(SchemaState::Missing)) => Err(StartError::Schema("missing")),
-        Some(Ok(SchemaState::Old)) => Err(StartError::Schema("old")),
-        Some(Err(_)) | None => {
-            error!("the database cannot be reached; /readyz says so until it can");
-            Ok(false)
-        }
-    }
 }
 
 /// The built-in templates, with those of a directory in their place.

@@ -24,6 +24,10 @@ const UNKNOWN_TIME: Duration = Duration::from_secs(2);
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
 /// Without notifications what is remembered is read again after this long.
 const STALE_AFTER: Duration = Duration::from_secs(5);
+/// The most agents that are read at the start; others are read when they are called first.
+const WARM_MAX: u32 = 1_000;
+/// How long the database may take to say which they are.
+const WARM_LIMIT: Duration = Duration::from_secs(10);
 /// How long after a failed attempt what is remembered is read again at the earliest.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -94,6 +98,25 @@ impl Directory {
             });
         }
         LookUp::Found(entry.agent)
+    }
+
+    /// Reads the agents that there are, so that those of them that are called first are known also
+    /// if the database goes away before. What fails is read when it is asked for.
+    pub async fn warm(self: Arc<Self>) {
+        let Some(Ok((rows, _))) = clock::within(WARM_LIMIT, self.store.agents(WARM_MAX)).await
+        else {
+            return;
+        };
+        let numbers = rows.into_iter().filter_map(|row| row.number);
+        let numbers: std::collections::BTreeSet<String> = numbers
+            .filter_map(|number| crate::agent::phone_number::normalise_e164(number.reveal()))
+            .collect();
+        for number in numbers {
+            // One at a time: calls come first. Several agents may have one number.
+            if !self.by_number.contains_key(&number) && self.read(&number).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// An agent by its id, for a stream or a callback of a call that is not here.

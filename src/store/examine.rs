@@ -245,7 +245,8 @@ impl Examination {
 }
 
 /// The tables that the server reads and writes.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 9] = [
+    "aftercall_jobs",
     "appointments",
     "business_details",
     "call_events",
@@ -253,6 +254,7 @@ const TABLES: [&str; 7] = [
     "functions",
     "scrapping_data",
     "voice_agents",
+    "webhook_deliveries",
 ];
 
 /// The server process and the setting. The same statement each time, so that it is prepared once.

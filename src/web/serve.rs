@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{debug, warn};
 
 use crate::clock;
@@ -24,6 +25,8 @@ const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// itself. It is as much of the agent's audio as a caller's interruption comes too late for, some
 /// five seconds that Twilio has not read, and it is full soon when a peer reads no more.
 const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+/// How long requests that are being answered may take once no more are taken.
+const LAST_REQUESTS_LIMIT: Duration = Duration::from_secs(6);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -41,7 +44,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves `router` on `listener` until `stop`, with at most `connections_max` connections that are
-/// not upgraded; more wait to be accepted.
+/// not upgraded; more wait to be accepted. Requests that have come by then are answered, for some
+/// seconds at most: a webhook without an answer is a caller without one.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -49,6 +53,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(connections_max));
+    let (stopping, stopped) = watch::channel(false);
     tokio::pin!(stop);
     loop {
         let accepted = async {
@@ -56,7 +61,7 @@ pub async fn serve(
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
-            () = &mut stop => return,
+            () = &mut stop => break,
             accepted = accepted => accepted,
         };
         let stream = match accepted {
@@ -68,21 +73,59 @@ pub async fn serve(
                 continue;
             }
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection keeps its delay");
-        }
-        let service = TowerToHyperService::new(router.clone());
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_LIMIT)
-            .max_buf_size(64 * 1024)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        clock::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "a connection ended badly");
-            }
-            drop(place);
-        });
+        clock::spawn(converse(stream, router.clone(), stopped.clone(), place));
     }
+    // Those that are connected and were not accepted yet have sent their request already.
+    while let (Ok(place), Some(Ok((stream, _)))) =
+        (Arc::clone(&places).try_acquire_owned(), listener.accept().now_or_never())
+    {
+        clock::spawn(converse(stream, router.clone(), stopped.clone(), Ok(place)));
+    }
+    drop(listener);
+    stopping.send_replace(true);
+    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
+    if clock::within(LAST_REQUESTS_LIMIT, places.acquire_many(all)).await.is_none() {
+        warn!("some requests were not answered in time");
+    }
+}
+
+/// Answers the requests of one connection; once `stopped`, the one that it has.
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+    place: Result<OwnedSemaphorePermit, AcquireError>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "a connection keeps its delay");
+    }
+    let service = TowerToHyperService::new(router);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let stopping = async {
+        // The sender's end counts as well.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let ended = tokio::select! {
+        // What has come is read before it is looked whether more may come.
+        biased;
+        ended = &mut connection => Some(ended),
+        () = stopping => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a connection ended badly");
+    }
+    drop(place);
 }

@@ -1,6 +1,7 @@
 //! `POST /twilio/voice`: a call comes in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -10,10 +11,16 @@ use metrics::{counter, histogram};
 
 use super::answer::{apology, hang_up, nobody};
 use super::{Document, Refused, unbroken};
-use crate::clock::Stopwatch;
+use crate::agent::Agent;
+use crate::clock::{self, Stopwatch};
 use crate::line::directory::LookUp;
+use crate::private::Private;
 use crate::twilio::form::Form;
 use crate::web::Front;
+
+/// How long taking a call may last. With what finding the agent may take, Twilio has an answer
+/// within 5 s whatever the machine is busy with.
+const ADMIT_LIMIT: Duration = Duration::from_millis(2_500);
 
 /// Answers the webhook of every number. Each way ends in TwiML that leaves the caller with
 /// somebody or something that speaks, or in a status that sends Twilio to its own fallback.
@@ -68,6 +75,29 @@ async fn answer(
     if form.call_status().is_some_and(|status| status.is_over()) {
         return Ok(hang_up());
     }
-    let admitted = front.admit(&agent, &call_sid, form.from()).await;
+    let admitted = admit_in_time(front, &agent, call_sid, form.from()).await;
     Ok(admitted.unwrap_or_else(|| front.fallback(&agent, form)))
+}
+
+/// Takes the call. `None`: it goes to the agent's fallback, also because taking it lasts too long;
+/// that goes on to its end, and a call to which no stream comes is let go of.
+async fn admit_in_time(
+    front: &Arc<Front>,
+    agent: &Arc<Agent>,
+    call_sid: String,
+    caller: Private<String>,
+) -> Option<Document> {
+    let admitting = {
+        let (front, agent) = (Arc::clone(front), Arc::clone(agent));
+        async move { front.admit(&agent, &call_sid, caller).await }
+    };
+    match clock::within(ADMIT_LIMIT, clock::spawn(admitting)).await {
+        Some(Ok(admitted)) => admitted,
+        // It panicked, which would be a bug: the caller is answered all the same.
+        Some(Err(_)) => None,
+        None => {
+            counter!("frontdesk_calls_rejected_total", "reason" => "late").increment(1);
+            None
+        }
+    }
 }
