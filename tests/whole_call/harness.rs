@@ -407,6 +407,18 @@ impl Placed {
 pub(crate) struct Row(pub(crate) Value);
 
 impl Row {
+    /// What the call's end has written. Work after the call adds to the row.
+    pub(crate) fn as_ended(&self) -> Value {
+        let mut row = self.0.clone();
+        for later in ["summary", "ask_at", "asks"] {
+            row.as_object_mut().unwrap().remove(later);
+        }
+        for later in ["extracted_appointments", "unbacked_claims"] {
+            row["metadata"].as_object_mut().unwrap().remove(later);
+        }
+        row
+    }
+
     /// `status` and `metadata.ended_by`.
     pub(crate) fn end(&self) -> (&str, &str) {
         (self.0["status"].as_str().unwrap(), self.0["metadata"]["ended_by"].as_str().unwrap())

@@ -187,7 +187,7 @@ async fn a_caller_is_put_through_and_the_call_ends_with_that_conversation() {
     assert_eq!(asks.dial("busy").await, [Verb::Hangup]);
     asks.over().await;
     assert_eq!(asks.post("/twilio/after", &[("CallStatus", "completed")]).await, [Verb::Hangup]);
-    assert_eq!(row(&house.pool, asks.sid).await.unwrap().0, first.0);
+    assert_eq!(row(&house.pool, asks.sid).await.unwrap().as_ended(), first.as_ended());
 }
 
 #[tokio::test]

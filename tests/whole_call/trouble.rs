@@ -191,7 +191,7 @@ async fn call_statuses_come_twice_and_out_of_order() {
         is_said(&house, &sid, status, number).await;
     }
     house.emptied().await;
-    assert_eq!(house.row(&sid).await.0, before.0);
+    assert_eq!(house.row(&sid).await.as_ended(), before.as_ended());
     assert_eq!(house.rows().await, 1);
 }
 
@@ -234,7 +234,7 @@ async fn what_the_phone_company_says_of_a_stream_is_in_the_call() {
         (codes == ["31920", "31921"]).then_some(())
     };
     crate::harness::until("both codes", DEADLINE, codes).await;
-    assert_eq!(house.row(&sid).await.0, row.0);
+    assert_eq!(house.row(&sid).await.as_ended(), row.as_ended());
 }
 
 impl Media {

@@ -122,7 +122,7 @@ async fn a_webhook_of_an_ended_call_hangs_up() {
     let house = House::with(vec![], json!({})).await;
     let (call, before) = house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;
     assert_eq!(house.ring(&call.call_sid).await, [Verb::Hangup]);
-    assert_eq!(house.row(&call.call_sid).await.0, before.0);
+    assert_eq!(house.row(&call.call_sid).await.as_ended(), before.as_ended());
 }
 
 #[tokio::test]

@@ -328,7 +328,7 @@ fn an_error_that_quotes_somebody_is_known_by_its_class() {
             "response": {"id": "resp_1", "status": "failed", "status_details": details}});
         match read(&mut codec, done).unwrap().pop() {
             Some(Report::Event(Event::ReplyEnded {
-                outcome: ReplyOutcome::Failed { why, .. },
+                outcome: ReplyOutcome::Failed { why, .. } | ReplyOutcome::Busy { why },
                 ..
             })) => why,
             other => panic!("{other:?}"),
