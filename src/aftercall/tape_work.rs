@@ -108,7 +108,7 @@ impl Work {
             if self.is_at_end {
                 return Ok(false);
             }
-            match self.tape.next()? {
+            match self.tape.next_record()? {
                 Some((at_us, recorded)) => {
                     self.mixer.advance(at_us, &recorded);
                     while let Some(frame) = self.mixer.take() {

@@ -44,7 +44,7 @@ fn kinds(file: File) -> (Label, Vec<&'static str>) {
     let mut reader = TapeReader::new(BufReader::new(file)).unwrap().unwrap();
     let label = reader.label;
     let (mut kinds, mut last) = (Vec::new(), 0);
-    while let Some((at_us, recorded)) = reader.next().unwrap() {
+    while let Some((at_us, recorded)) = reader.next_record().unwrap() {
         assert!(at_us >= last && at_us >= 1_000_000, "{at_us} after {last}");
         last = at_us;
         kinds.push(match recorded {

@@ -71,7 +71,7 @@ impl Front {
         clock::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
-                clock::spawn(async move { shared.take(client).await });
+                clock::spawn(async move { Box::pin(shared.take(client)).await });
             }
         });
         for place in 0..2 {

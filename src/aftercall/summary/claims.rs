@@ -181,7 +181,7 @@ mod tests {
         ];
         let agent = agent();
         for (run, status, backed) in cases {
-            let done = Done::of(&agent, &[run.clone()], status);
+            let done = Done::of(&agent, std::slice::from_ref(&run), status);
             let found: Vec<ClaimKind> = all.into_iter().filter(|kind| done.backs(*kind)).collect();
             assert_eq!(found, backed, "{run} {status}");
         }

@@ -49,7 +49,7 @@ impl Tape {
     fn each_frame(&self, mut frame: impl FnMut(&StereoFrame)) -> u64 {
         let mut reader = TapeReader::new(&self.0[..]).unwrap().unwrap();
         let mut mixer = Mixer::new();
-        while let Some((at_us, recorded)) = reader.next().unwrap() {
+        while let Some((at_us, recorded)) = reader.next_record().unwrap() {
             mixer.advance(at_us, &recorded);
             std::iter::from_fn(|| mixer.take()).for_each(|taken| frame(&taken));
             mixer.apply(at_us, &recorded);
@@ -223,6 +223,9 @@ fn hum() -> Vec<u8> {
     (0..FRAME).map(|n| mulaw::encode((400.0 * at(n)) as i16)).collect()
 }
 
+/// What happens at a time, in microseconds.
+type Act = Box<dyn FnOnce(&mut Tape, u64)>;
+
 /// Half an hour on a phone company's clock that runs 50 parts in a million fast, on a network that
 /// takes 30 to 60 ms: the caller and the agent each make a short sound in every minute, at places
 /// that the phone company's clock says. Gaps, long replies and clears are in between.
@@ -231,8 +234,8 @@ fn half_an_hour(tape: &mut Tape) -> Vec<(u64, u64)> {
     let ours = |theirs_us: u64| 3_000_000 + theirs_us - theirs_us * PPM / 1_000_000;
     let network_us = |n: u64| 30_000 + n * 7_919 % 30_000;
     let quiet = level(mulaw::SILENCE);
-    let mut events: Vec<(u64, u64, Box<dyn FnOnce(&mut Tape, u64)>)> = Vec::new();
-    let mut at = |us: u64, act: Box<dyn FnOnce(&mut Tape, u64)>| {
+    let mut events: Vec<(u64, u64, Act)> = Vec::new();
+    let mut at = |us: u64, act: Act| {
         let order = events.len() as u64;
         events.push((us, order, act));
     };

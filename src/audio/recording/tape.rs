@@ -186,7 +186,7 @@ impl<R: Read> TapeReader<R> {
     ///
     /// # Errors
     /// The source's, except that it ends.
-    pub fn next(&mut self) -> io::Result<Option<(u64, Recorded<'_>)>> {
+    pub fn next_record(&mut self) -> io::Result<Option<(u64, Recorded<'_>)>> {
         let Some((kind, at_us)) = self.read()? else { return Ok(None) };
         Ok(self.decode(kind).map(|recorded| (at_us, recorded)))
     }
@@ -309,9 +309,9 @@ mod tests {
             (7, Recorded::Cleared),
             (8, Recorded::Ended),
         ] {
-            assert_eq!(reader.next().unwrap(), Some(expected));
+            assert_eq!(reader.next_record().unwrap(), Some(expected));
         }
-        assert_eq!(reader.next().unwrap(), None);
+        assert_eq!(reader.next_record().unwrap(), None);
         assert_eq!(reader.whole_bytes, bytes.len() as u64);
     }
 
@@ -336,6 +336,6 @@ mod tests {
         let mut broken = tape();
         broken[Label::LENGTH] = 99;
         let mut reader = TapeReader::new(&broken[..]).unwrap().unwrap();
-        assert_eq!(reader.next().unwrap(), None);
+        assert_eq!(reader.next_record().unwrap(), None);
     }
 }
