@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::aftercall::asking::{Asker, FindAgent, LeftCalls};
@@ -284,7 +284,7 @@ impl App {
         if let Some(embedded) = self.embedded {
             self.store.pool().close().await;
             if let Err(error) = embedded.shut_down().await {
-                error!(%error, "the embedded database did not stop");
+                tracing::error!(%error, "the embedded database did not stop");
             }
         }
         info!("shut down");

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tracing::{error, info};
+use tracing::error;
 
 use super::StartError;
 use crate::clock;
 use crate::config::Config;
+use crate::store::Store;
 use crate::store::migrate::{SchemaState, is_current};
-use crate::store::{Store, StoreError};
 
 /// Connections to a database of its own.
 const CONNECTIONS: u32 = 8;
@@ -52,12 +52,13 @@ impl Database {
         use crate::store::{embedded::Embedded, migrate::migrate, sample::seed_sample};
 
         let embedded = Embedded::start(data_dir).await?;
-        let pool = embedded.pool().await.map_err(StoreError::from)?;
+        let pool = embedded.pool().await.map_err(crate::store::StoreError::from)?;
         migrate(&pool).await?;
-        if let Some(sample) = seed_sample(&pool, embed).await.map_err(StoreError::from)?
+        if let Some(sample) =
+            seed_sample(&pool, embed).await.map_err(crate::store::StoreError::from)?
             && sample.created
         {
-            info!(number = sample.number, "a sample business answers");
+            tracing::info!(number = sample.number, "a sample business answers");
         }
         Ok(Self { store: Store::new(pool), notifies: false, is_up: true, embedded: Some(embedded) })
     }

@@ -1,6 +1,6 @@
 //! Writes the tapes of calls that are recorded, beside the calls.
 //!
-//! A call's [`Tap`] gathers what passes on its media stream and hands it over about twice a second;
+//! A call's `Tap` gathers what passes on its media stream and hands it over about twice a second;
 //! one task of the process appends it to `DATA_DIR/tapes/<call>.tape`. Nothing waits for the disk: a
 //! tape that cannot be written, or not fast enough, ends where it is, with a warning, and the call
 //! goes on. A killed process loses what had not been handed over, less than a second; what is on

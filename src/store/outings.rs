@@ -65,7 +65,7 @@ impl Store {
     /// that goes down is no return: that is not the line's fault, and happens once a process.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`](super::StoreError).
     pub async fn count_return(
         &self,
         call_sid: &str,

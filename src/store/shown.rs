@@ -50,7 +50,7 @@ impl Store {
     /// A call as it is shown.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`](super::StoreError).
     pub async fn call_summary(&self, id: Uuid) -> Result<Option<CallSummary>> {
         let row = sqlx::query(
             "select call_end is not null as ended, coalesce(status, '') as status,
