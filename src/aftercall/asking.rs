@@ -170,9 +170,12 @@ impl Asker {
             Ok(news) if news.status.is_over() => self.is_over(call, &news, asking).await,
             Ok(_) if asking.asks == 1 => Ok(()),
             Ok(_) if asking.asks <= ASKS_MAX => self.give_back(&agent, call, asking).await,
-            Err(RestError::Unknown | RestError::Unreachable) if asking.asks < UNKNOWN_ASKS_MAX => {
-                Ok(())
-            }
+            // Too many requests are no answer either.
+            Err(
+                RestError::Unknown
+                | RestError::Unreachable
+                | RestError::Refused { status: 429, .. },
+            ) if asking.asks < UNKNOWN_ASKS_MAX => Ok(()),
             Ok(_) | Err(_) => self.give_up(call).await,
         }
     }

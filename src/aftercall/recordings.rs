@@ -109,7 +109,6 @@ impl Recordings {
         gauge!("frontdesk_recordings_waiting_bytes").set(bytes as f64);
         self.failed.retain(|id, _| found.iter().any(|tape| tape.call_log_id == *id));
         found.retain(|tape| self.is_due(tape.call_log_id));
-        found.truncate(TAPES_PER_ROUND);
         if found.is_empty() {
             return Ok(0);
         }
@@ -121,7 +120,9 @@ impl Recordings {
             let call = calls.iter().find(|call| call.id == tape.call_log_id);
             call.map_or(tape.idle > ROW_WAIT, |call| call.ended)
         };
-        let ready: Vec<Found> = found.iter().filter(is_ready).cloned().collect();
+        // Those that wait for their row must not keep the others waiting.
+        let ready = found.iter().filter(is_ready).take(TAPES_PER_ROUND);
+        let ready: Vec<Found> = ready.cloned().collect();
         let mut stored = 0;
         for (index, tape) in ready.iter().enumerate() {
             let call = calls.iter().find(|call| call.id == tape.call_log_id);
@@ -194,7 +195,9 @@ impl Recordings {
     async fn store_away(&self, call: &TapedCall, made: &Made) -> Result<(), RecordingError> {
         self.archive.put(&made.name, &made.path).await?;
         let recording = beside(&call.recording, made);
-        if !self.store.set_recording(call.id, &call.recording, &recording).await? {
+        let late = || Err(StoreError::Away("the row took too long".to_owned()));
+        let setting = self.store.set_recording(call.id, &call.recording, &recording);
+        if !clock::within(ASK_LIMIT, setting).await.unwrap_or_else(late)? {
             return Err(RecordingError::Changed);
         }
         info!(call = %call.id, ms = made.ms, complete = made.complete, "a recording is stored");

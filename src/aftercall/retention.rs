@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::agent::settings::{AgentSettings, Retention};
 use crate::archive::Archive;
 use crate::clock;
-use crate::store::{Result, Store};
+use crate::store::{Result, Store, StoreError};
 
 /// How often it is looked for what has become too old: settings count in days.
 const PAUSE: Duration = Duration::from_secs(3_600);
@@ -60,26 +60,42 @@ pub async fn sweep(store: &Store, archive: &Archive) -> Result<Removed> {
     let mut removed = Removed::default();
     let mut after = Uuid::nil();
     loop {
-        let agents = store.retaining_agents(after, AGENTS).await?;
+        let agents = soon(store.retaining_agents(after, AGENTS)).await?;
         let Some(last) = agents.last() else { return Ok(removed) };
         after = last.id;
         for agent in &agents {
             let (settings, _) = AgentSettings::read(agent.settings.reveal());
             let Retention { recording_days, transcript_days } = settings.retention;
             if let Some(days) = recording_days {
-                removed.recordings += recordings(store, archive, agent.id, days).await?;
+                let done = recordings(store, archive, agent.id, days).await;
+                removed.recordings += or_none(done, agent.id);
             }
             if let Some(days) = transcript_days {
-                removed.transcripts += transcripts(store, agent.id, days).await?;
+                removed.transcripts += or_none(transcripts(store, agent.id, days).await, agent.id);
             }
         }
     }
 }
 
+/// What a query gives, if it does in time.
+async fn soon<T>(asking: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = || Err(StoreError::Away("retention took too long".to_owned()));
+    clock::within(BATCH_LIMIT, asking).await.unwrap_or_else(late)
+}
+
+/// One agent's rows that cannot be worked on must not keep those of the others.
+fn or_none(done: Result<u64>, agent: Uuid) -> u64 {
+    done.unwrap_or_else(|error| {
+        warn!(%error, %agent, "what is too old of an agent's calls could not be removed");
+        counter!("frontdesk_retention_failed_total").increment(1);
+        0
+    })
+}
+
 async fn recordings(store: &Store, archive: &Archive, agent: Uuid, days: u32) -> Result<u64> {
     let mut removed = 0;
     for _ in 0..BATCHES {
-        let old = store.old_recordings(agent, days, CALLS).await?;
+        let old = soon(store.old_recordings(agent, days, CALLS)).await?;
         for recording in &old {
             for path in paths(&recording.recording) {
                 if let Err(error) = archive.remove(path).await {
@@ -89,7 +105,7 @@ async fn recordings(store: &Store, archive: &Archive, agent: Uuid, days: u32) ->
                     return Ok(removed);
                 }
             }
-            if store.recording_removed(recording).await? {
+            if soon(store.recording_removed(recording)).await? {
                 removed += 1;
                 counter!("frontdesk_retention_removed_total", "what" => "recording").increment(1);
             }
@@ -111,9 +127,7 @@ fn paths(recording: &Value) -> impl Iterator<Item = &str> {
 async fn transcripts(store: &Store, agent: Uuid, days: u32) -> Result<u64> {
     let mut removed = 0;
     for _ in 0..BATCHES {
-        let batch = store.remove_transcripts(agent, days, CALLS);
-        let Some(done) = clock::within(BATCH_LIMIT, batch).await else { break };
-        let done = done?;
+        let done = soon(store.remove_transcripts(agent, days, CALLS)).await?;
         counter!("frontdesk_retention_removed_total", "what" => "transcript").increment(done);
         removed += done;
         if done < CALLS.unsigned_abs() {

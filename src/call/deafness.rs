@@ -7,8 +7,9 @@ use super::survival::Line;
 use super::{CallTime, Purpose, Timer};
 
 /// So much sound of which the engine reports nothing makes it deaf. It reports speech within half
-/// a second.
-const DEAF_MS: u64 = 4_000;
+/// a second; a loud steady noise, which it rightly reports not, is known as the line's own after up
+/// to six.
+const DEAF_MS: u64 = 7_000;
 /// Sound that such a silence follows was no attempt to say something: a door, a cough.
 const FORGET_MS: u64 = 15_000;
 

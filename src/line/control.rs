@@ -32,8 +32,9 @@ const UNANSWERED: End = End { status: Status::NoAnswer, ended_by: EndedBy::Agent
 
 impl Line {
     pub(super) fn phone_gone(&mut self, why: &'static str) {
-        let Some(phone) = self.phone.take() else { return };
+        // Also where the phone is gone already: what is due for ever would be all that is done.
         self.start_due = None;
+        let Some(phone) = self.phone.take() else { return };
         self.watch.end();
         if phone.has_started() {
             warn!(why, "media stream lost");
@@ -64,6 +65,10 @@ impl Line {
                 // A second stream of one call takes the first one's place.
                 if self.phone.is_some() {
                     self.phone_gone("replaced");
+                }
+                if self.leaving.is_some() || self.over.is_some() {
+                    clock::spawn(Phone::new(*socket, self.notes.call_sid(), None).close());
+                    return;
                 }
                 let tap = self.taps.as_ref().map(Taps::tap);
                 self.phone = Some(Phone::new(*socket, self.notes.call_sid(), tap));

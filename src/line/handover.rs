@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::Exchange;
 use super::driver::Line;
+use super::phone::Phone;
 use super::registry::{CallHandle, Command, Parting};
 use crate::call::Event;
 use crate::clock;
@@ -35,6 +36,9 @@ const WRITTEN_LIMIT: Duration = Duration::from_secs(2);
 const WRITTEN_PAUSE: Duration = Duration::from_millis(50);
 /// How long another process may take to have the call: the phone company asks it within a second.
 const TAKEN_LIMIT: Duration = Duration::from_secs(10);
+/// How much longer than otherwise a line may be lost that was let go of to be moved: the event is
+/// written, the phone company asked, and another process waited for.
+const MOVING_MS: u64 = 10_000;
 const TAKEN_PAUSE: Duration = Duration::from_millis(200);
 
 /// How far a call is on its way to another process.
@@ -65,7 +69,12 @@ impl Line {
 
     /// Lets go of the line if it was to and the moment has come.
     pub(super) fn part_if_quiet(&mut self) {
-        let Some(Handing::Waits { due, .. }) = &self.handing else { return };
+        let Some(Handing::Waits { due, answer }) = &self.handing else { return };
+        if answer.is_closed() {
+            // Nobody moves it any more.
+            self.handing = None;
+            return;
+        }
         let is_quiet = self.call.is_settled() && self.functions.is_empty();
         if !is_quiet && self.exchange.clock.now() < *due {
             return;
@@ -77,6 +86,8 @@ impl Line {
         }
         self.handing = Some(Handing::Parted);
         self.tell(Event::LineLost);
+        // Twilio may be slow to say that it will not move the call.
+        self.call.expect_line(self.now().plus_ms(MOVING_MS));
         // Whoever asked may have gone away: then the line stays lost, and that has a limit.
         let _ = answer.send(Parting::Here { last_seq: self.notes.next_seq() - 1 });
     }
@@ -97,7 +108,7 @@ impl Line {
     /// The call could not be moved: it has its line again, if that is still there.
     pub(super) fn rejoin(&mut self) {
         self.handing = None;
-        if self.phone.is_some() {
+        if self.phone.as_ref().is_some_and(Phone::has_started) {
             self.tell(Event::LineOpen);
         }
     }
@@ -150,7 +161,12 @@ impl Exchange {
             }
         };
         self.registry.note_parted(call_sid, true);
-        self.written(handle.call_log_id, last_seq).await;
+        if !self.written(handle.call_log_id, last_seq).await {
+            // Whoever went on with it would not know what was said, or that there is a call.
+            self.registry.note_parted(call_sid, false);
+            let _ = handle.commands.send(Command::Rejoin).await;
+            return None;
+        }
         let update = CallUpdate::Twiml(back);
         let updated = self.toolbox.twilio.update_call(&handle.agent, call_sid, update).await;
         let is_taken = match &updated {
@@ -177,15 +193,18 @@ impl Exchange {
     }
 
     /// Waits until the database has this event of a call: whoever goes on with it reads it there.
-    async fn written(&self, call_log_id: Uuid, last_seq: i64) {
+    /// Whether it has.
+    async fn written(&self, call_log_id: Uuid, last_seq: i64) -> bool {
         let writing = async {
             while self.toolbox.store.has_event(call_log_id, last_seq).await != Ok(true) {
                 clock::pause(WRITTEN_PAUSE).await;
             }
         };
-        if clock::within(WRITTEN_LIMIT, writing).await.is_none() {
-            warn!("what was written last of a call is not in the database yet");
+        let is_written = clock::within(WRITTEN_LIMIT, writing).await.is_some();
+        if !is_written {
+            warn!("what was written last of a call is not in the database: it is not moved");
         }
+        is_written
     }
 
     /// Waits until another process has the call; whether one has.

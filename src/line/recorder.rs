@@ -30,9 +30,9 @@ use crate::twilio::twiml::MAX_SAY_CHARACTERS;
 
 /// What a tap gathers before it hands it over: half a second of one voice.
 const CHUNK_BYTES: usize = 8 * 1024;
-/// Chunks that wait for the disk: some seconds of hundreds of calls, 16 MiB. A tape whose chunk
+/// Chunks that wait for the disk: ten seconds of 500 calls, 128 MiB at the worst. A tape whose chunk
 /// finds no room ends there.
-const QUEUE_CHUNKS: usize = 2_048;
+const QUEUE_CHUNKS: usize = 16_384;
 /// Chunks that are written in one go.
 const BATCH_CHUNKS: usize = 256;
 /// How often tapes are looked for that nobody writes any more.

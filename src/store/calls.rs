@@ -307,8 +307,8 @@ impl Store {
             "update call_logs set
                 call_end = timestamptz 'epoch' + $2::bigint * interval '1 microsecond',
                 duration = $3::bigint * interval '1 millisecond', status = $4, transcript = $5,
-                metadata = case when jsonb_typeof(metadata) = 'object' then metadata
-                    else '{}' end || ($6::jsonb - 'recording'),
+                metadata = (case when jsonb_typeof(metadata) = 'object' then metadata
+                    else '{}' end || ($6::jsonb - 'recording')) #- '{removed,transcript}',
                 stream_nonce = null, holds_line = false,
                 out_until = case when not $10 then out_until end
             where call_sid = $1

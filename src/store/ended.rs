@@ -142,7 +142,7 @@ impl Store {
         let row = sqlx::query(
             "select l.voice_agent_id, a.private_settings::text as settings, s.has_summary,
                 (to_jsonb(l) - array['instance_id', 'stream_nonce', 'stream_returns', 'holds_line',
-                        'out_until', 'summary']
+                        'out_until', 'ask_at', 'asks', 'summary']
                     || jsonb_build_object(
                         'summary', case when s.has_summary then l.summary end,
                         'duration_seconds', extract(epoch from l.duration)))::text as row

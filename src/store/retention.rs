@@ -87,7 +87,8 @@ impl Store {
     pub async fn recording_removed(&self, old: &OldRecording) -> Result<bool> {
         let done = sqlx::query(
             "update call_logs set metadata = metadata || jsonb_build_object('recording', null,
-                'removed', coalesce(metadata->'removed', '{}')
+                'removed', case when jsonb_typeof(metadata->'removed') = 'object'
+                    then metadata->'removed' else '{}' end
                     || jsonb_build_object('recording', to_jsonb(now())))
             where id = $1 and metadata->'recording' = $2::jsonb",
         )
@@ -109,10 +110,13 @@ impl Store {
             "with old as (
                 select id, case when jsonb_typeof(metadata) = 'object' then metadata
                     else '{}' end as m
-                from call_logs
+                from call_logs l
                 where voice_agent_id = $1 and call_end is not null
                     and call_start < now() - $2::bigint * interval '1 day'
                     and metadata->'removed'->>'transcript' is null
+                    -- Work that has yet to be done with the words would write them back.
+                    and not exists (select from aftercall_jobs j
+                        where j.call_log_id = l.id and j.state = 'pending')
                 order by call_start limit $3
                 for update skip locked
             ), kept as (
@@ -141,7 +145,8 @@ impl Store {
                                 when 'array' then m->'functions' else '[]' end)
                                 with ordinality as a (e, place)),
                         'gaps', '[]'::jsonb, 'messages', '[]'::jsonb,
-                        'removed', coalesce(m->'removed', '{}')
+                        'removed', case when jsonb_typeof(m->'removed') = 'object'
+                            then m->'removed' else '{}' end
                             || jsonb_build_object('transcript', to_jsonb(now()))) as m
                 from old
             ), wordless as (

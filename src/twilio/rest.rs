@@ -322,7 +322,8 @@ async fn read(mut response: Response) -> Vec<u8> {
     body
 }
 
-/// What Twilio says about a call that is over: 21220, and 404 once it has forgotten it.
+/// What Twilio says about a call that is over: 21220, and 20404 once it has forgotten it. Another
+/// 404 is that of whatever stands in between.
 fn is_over(error: &RestError) -> bool {
-    matches!(error, RestError::Refused { code: 21220, .. } | RestError::Refused { status: 404, .. })
+    matches!(error, RestError::Refused { code: 21220 | 20404, .. })
 }

@@ -140,7 +140,7 @@ fn document(texts: &[String], number: u32) -> String {
             action_url: text(1),
             max_length_s: number,
             timeout_s: number,
-            play_beep: number % 2 == 0,
+            play_beep: number.is_multiple_of(2),
             finish_on_key: text(2),
         })
         .redirect(text(3))

@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime, Time};
 use serde_json::{Value, json};
 
 use super::answer::{Proposed, text};
-use super::claims::Done;
+use super::claims::{ClaimKind, Done};
 use super::transcript::{Speaker, Transcript};
 use crate::agent::Agent;
 use crate::agent::function::Builtin;
@@ -65,6 +65,9 @@ impl Agreed<'_> {
         if self.done.has(Builtin::BookAppointment) || self.done.has(Builtin::RescheduleAppointment)
         {
             return Err("known");
+        }
+        if self.done.backs(ClaimKind::Booked) {
+            return Err("a function of the owner's may have stored it");
         }
         self.check_words(proposed)?;
         let local = local(proposed).ok_or("no date and time")?;

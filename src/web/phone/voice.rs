@@ -12,6 +12,7 @@ use metrics::{counter, histogram};
 use super::answer::{apology, hang_up, nobody};
 use super::{Document, Refused, unbroken};
 use crate::agent::Agent;
+use crate::call::CallRecord;
 use crate::clock::{self, Stopwatch};
 use crate::line::directory::LookUp;
 use crate::private::Private;
@@ -80,24 +81,45 @@ async fn answer(
 }
 
 /// Takes the call. `None`: it goes to the agent's fallback, also because taking it lasts too long;
-/// that goes on to its end, and a call to which no stream comes is let go of.
+/// then it is let go of when it has been taken.
 async fn admit_in_time(
     front: &Arc<Front>,
     agent: &Arc<Agent>,
     call_sid: String,
     caller: Private<String>,
 ) -> Option<Document> {
-    let admitting = {
-        let (front, agent) = (Arc::clone(front), Arc::clone(agent));
-        async move { front.admit(&agent, &call_sid, caller).await }
+    let mut admitting = {
+        let (front, agent, call_sid) = (Arc::clone(front), Arc::clone(agent), call_sid.clone());
+        clock::spawn(async move { front.admit(&agent, &call_sid, caller).await })
     };
-    match clock::within(ADMIT_LIMIT, clock::spawn(admitting)).await {
+    match clock::within(ADMIT_LIMIT, &mut admitting).await {
         Some(Ok(admitted)) => admitted,
         // It panicked, which would be a bug: the caller is answered all the same.
         Some(Err(_)) => None,
         None => {
             counter!("frontdesk_calls_rejected_total", "reason" => "late").increment(1);
+            let (front, agent) = (Arc::clone(front), Arc::clone(agent));
+            clock::spawn(async move {
+                if let Ok(Some(_)) = admitting.await {
+                    let_go_late(&front, &agent, &call_sid).await;
+                }
+            });
             None
         }
+    }
+}
+
+/// A call was taken when its caller had been sent to the fallback already: its task lets go of it,
+/// and its row says where the caller is.
+async fn let_go_late(front: &Arc<Front>, agent: &Agent, call_sid: &str) {
+    if let Some(handle) = front.exchange.registry.find(call_sid) {
+        handle.let_go(false).await;
+    }
+    if let Some(row) = front.settled(call_sid).await
+        && !row.ended
+        && !row.is_out
+    {
+        let record = CallRecord::new();
+        front.leave_for_fallback(agent, &row, call_sid, &record, "taken too late").await;
     }
 }
