@@ -55,7 +55,7 @@ pub async fn run(store: Store, archive: Archive) {
 /// Goes through all agents once.
 ///
 /// # Errors
-/// [`StoreError`](crate::store::StoreError); what was done until then stays done.
+/// [`StoreError`]; what was done until then stays done.
 pub async fn sweep(store: &Store, archive: &Archive) -> Result<Removed> {
     let mut removed = Removed::default();
     let mut after = Uuid::nil();
