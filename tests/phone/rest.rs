@@ -111,7 +111,7 @@ async fn an_answer_counts_by_its_status_whatever_else_it_says() {
 
 #[tokio::test]
 async fn a_call_that_is_over_is_no_error() {
-    for answer in [(400, r#"{"code":21220,"status":400}"#), (404, r#"{"code":20404}"#), (404, "")] {
+    for answer in [(400, r#"{"code":21220,"status":400}"#), (404, r#"{"code":20404}"#)] {
         let (_, rest) = odd(&[answer]).await;
         let update = rest.update_call(&agent(), "CA1", CallUpdate::Twiml("<Response/>")).await;
         assert_eq!(update, Ok(Updated::AlreadyOver), "{answer:?}");
@@ -120,6 +120,10 @@ async fn a_call_that_is_over_is_no_error() {
         let sent = rest.send_message(&agent(), "+1", "+2", "x").await;
         assert!(matches!(sent, Err(RestError::Refused { .. })), "{answer:?}: {sent:?}");
     }
+    // Whoever else answers that something is not there knows nothing of calls.
+    let (_, rest) = odd(&[(404, "")]).await;
+    let refused = Err(RestError::Refused { status: 404, code: 0 });
+    assert_eq!(rest.fetch_call(&agent(), "CA1").await, refused);
 }
 
 #[tokio::test]
