@@ -19,7 +19,7 @@ use crate::aftercall::reconciler::Reconciler;
 use crate::aftercall::summary::Summaries;
 use crate::aftercall::webhook::Webhooks;
 use crate::aftercall::{AT_ONCE, AT_ONCE_GENTLE, Aftercall, Parts};
-use crate::aftercall::{recordings::Recordings, retention};
+use crate::aftercall::{recordings::Recordings, retention::Sweeper};
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::archive::{Archive, BadPlace};
 use crate::clock::{self, Clock};
@@ -117,6 +117,8 @@ pub struct App {
     pub store: Store,
     /// Its calls.
     pub exchange: Arc<Exchange>,
+    /// Its agents.
+    pub directory: Arc<Directory>,
     drain: Duration,
     unwritten: Unwritten,
     log: LogWriterTask,
@@ -193,7 +195,15 @@ impl App {
         background.extend([
             clock::spawn(numbers::watch_lag()),
             clock::spawn(Recordings::new(store.clone(), archive.clone(), tapes).run()),
-            clock::spawn(retention::run(store.clone(), archive)),
+            clock::spawn(
+                Sweeper::new(
+                    store.clone(),
+                    archive,
+                    exchange.toolbox.twilio.clone(),
+                    finder(&directory),
+                )
+                .run(),
+            ),
         ]);
         if database.is_up {
             background.push(clock::spawn(Arc::clone(&directory).warm()));
@@ -205,7 +215,7 @@ impl App {
         let unwritten = Unwritten::default();
         let front = Arc::new(Front {
             exchange: Arc::clone(&exchange),
-            directory,
+            directory: Arc::clone(&directory),
             store: store.clone(),
             public_url: public_url.clone(),
             twilio: config.twilio,
@@ -227,6 +237,7 @@ impl App {
             public_url,
             store,
             exchange,
+            directory,
             drain: config.drain,
             unwritten,
             log: log_task,
@@ -291,6 +302,15 @@ impl App {
     }
 }
 
+/// Finds agents in the directory, which is also there while the database is away.
+fn finder(directory: &Arc<Directory>) -> FindAgent {
+    let directory = Arc::clone(directory);
+    Box::new(move |id| {
+        let directory = Arc::clone(&directory);
+        Box::pin(async move { directory.by_id(id).await })
+    })
+}
+
 /// The tasks that look after calls that no process has.
 fn after_calls(
     exchange: &Arc<Exchange>,
@@ -304,11 +324,7 @@ fn after_calls(
     let reconciler = Reconciler::new(store.clone(), exchange.instance_id)
         .asking(left)
         .telling(neighbours.clone());
-    let directory = Arc::clone(directory);
-    let agents: FindAgent = Box::new(move |id| {
-        let directory = Arc::clone(&directory);
-        Box::pin(async move { directory.by_id(id).await })
-    });
+    let agents = finder(directory);
     let after_url = public_url.join("/twilio/after");
     let asker = Asker::new(store, exchange.toolbox.twilio.clone(), agents, &after_url);
     vec![

@@ -2,7 +2,7 @@
 //!
 //! A tape lies in `DATA_DIR/tapes` until its recording is in the object store and the call's row
 //! says where; only then is it removed, so each step may be done again by whoever comes next, after
-//! a crash too. One tape is worked on at a time. A tape that is still being written is locked, and
+//! a crash too. Where few wait, one is worked on at a time. A tape that is still being written is locked, and
 //! one whose call goes on elsewhere waits for that call's end.
 
 use std::collections::HashMap;
@@ -11,6 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use metrics::{counter, gauge, histogram};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -36,6 +38,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(600);
 const ROW_WAIT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How many tapes may wait before the worker pauses no more between pieces.
 const BACKLOG: usize = 4;
+/// How many are worked on at once then at the most; half the cores at the most, too.
+const AT_ONCE_MAX: usize = 8;
 
 /// Why a tape is not done yet.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +58,9 @@ pub enum RecordingError {
     Changed,
 }
 
+/// What came of a tape; `None`: it is not over yet.
+type Outcome = Result<Option<&'static str>, RecordingError>;
+
 impl From<io::Error> for RecordingError {
     fn from(error: io::Error) -> Self {
         Self::Tape(error.into())
@@ -66,8 +73,32 @@ pub struct Recordings {
     store: Store,
     archive: Archive,
     folder: PathBuf,
-    /// How often a tape could not be done, and since when it waits.
-    failed: HashMap<Uuid, (u32, Stopwatch)>,
+    /// Tapes that could not be done.
+    failed: HashMap<Uuid, Wait>,
+    /// The object store, while it takes nothing.
+    away: Option<Wait>,
+    /// How many tapes are worked on at once where many wait.
+    at_once: usize,
+}
+
+/// A pause before the next attempt.
+#[derive(Debug)]
+struct Wait {
+    /// Attempts that failed.
+    times: u32,
+    since: Stopwatch,
+}
+
+impl Wait {
+    /// After another attempt that failed.
+    fn again(before: Option<&Self>) -> Self {
+        Self { times: before.map_or(0, |wait| wait.times) + 1, since: Stopwatch::start() }
+    }
+
+    fn is_over(&self) -> bool {
+        let pause = RETRY_PAUSE * 2_u32.saturating_pow(self.times.saturating_sub(1).min(16));
+        self.since.elapsed() >= pause.min(RETRY_PAUSE_MAX)
+    }
 }
 
 /// A tape in the folder.
@@ -83,7 +114,9 @@ struct Found {
 impl Recordings {
     /// Of the tapes in `folder`.
     pub fn new(store: Store, archive: Archive, folder: PathBuf) -> Self {
-        Self { store, archive, folder, failed: HashMap::new() }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let at_once = (cores / 2).clamp(1, AT_ONCE_MAX);
+        Self { store, archive, folder, failed: HashMap::new(), away: None, at_once }
     }
 
     /// Runs for ever; drop the future to stop.
@@ -109,7 +142,7 @@ impl Recordings {
         gauge!("frontdesk_recordings_waiting_bytes").set(bytes as f64);
         self.failed.retain(|id, _| found.iter().any(|tape| tape.call_log_id == *id));
         found.retain(|tape| self.is_due(tape.call_log_id));
-        if found.is_empty() {
+        if found.is_empty() || self.away.as_ref().is_some_and(|wait| !wait.is_over()) {
             return Ok(0);
         }
         let ids: Vec<Uuid> = found.iter().map(|tape| tape.call_log_id).collect();
@@ -123,50 +156,75 @@ impl Recordings {
         // Those that wait for their row must not keep the others waiting.
         let ready = found.iter().filter(is_ready).take(TAPES_PER_ROUND);
         let ready: Vec<Found> = ready.cloned().collect();
-        let mut stored = 0;
-        for (index, tape) in ready.iter().enumerate() {
-            let call = calls.iter().find(|call| call.id == tape.call_log_id);
-            let is_hurried = ready.len() - index > BACKLOG;
-            stored += usize::from(self.done(tape, call, is_hurried).await);
+        Ok(self.work(&ready, &calls).await)
+    }
+
+    /// Does these tapes, several at once where many wait. Gives how many recordings were stored.
+    async fn work(&mut self, ready: &[Found], calls: &[TapedCall]) -> usize {
+        let is_hurried = ready.len() > BACKLOG;
+        let at_once = if is_hurried { self.at_once } else { 1 };
+        let mut waiting = ready.iter();
+        let mut finishing = FuturesUnordered::new();
+        let mut outcomes = Vec::new();
+        loop {
+            while finishing.len() < at_once
+                && let Some(tape) = waiting.next()
+            {
+                let call = calls.iter().find(|call| call.id == tape.call_log_id);
+                finishing.push(self.outcome(tape, call, is_hurried));
+            }
+            let Some((id, outcome)) = finishing.next().await else { break };
+            // The others would fare no better; each would be encoded for nothing.
+            let is_away = matches!(outcome, Err(RecordingError::Archive(_)));
+            outcomes.push((id, outcome));
+            if is_away {
+                break;
+            }
         }
-        Ok(stored)
+        drop(finishing);
+        outcomes.into_iter().map(|(id, outcome)| usize::from(self.note(id, outcome))).sum()
+    }
+
+    async fn outcome(
+        &self,
+        tape: &Found,
+        call: Option<&TapedCall>,
+        is_hurried: bool,
+    ) -> (Uuid, Outcome) {
+        (tape.call_log_id, self.finish(tape, call, is_hurried).await)
     }
 
     fn is_due(&self, id: Uuid) -> bool {
-        self.failed.get(&id).is_none_or(|(times, since)| {
-            let pause = RETRY_PAUSE * 2_u32.saturating_pow(times.saturating_sub(1).min(16));
-            since.elapsed() >= pause.min(RETRY_PAUSE_MAX)
-        })
+        self.failed.get(&id).is_none_or(Wait::is_over)
     }
 
     /// Whether a recording was stored.
-    async fn done(&mut self, tape: &Found, call: Option<&TapedCall>, is_hurried: bool) -> bool {
-        let id = tape.call_log_id;
-        match self.finish(tape, call, is_hurried).await {
+    fn note(&mut self, id: Uuid, outcome: Outcome) -> bool {
+        match outcome {
             Ok(outcome) => {
                 self.failed.remove(&id);
                 if let Some(outcome) = outcome {
                     counter!("frontdesk_recordings_total", "outcome" => outcome).increment(1);
+                }
+                if outcome == Some("stored") {
+                    self.away = None;
                 }
                 outcome == Some("stored")
             }
             Err(error) => {
                 warn!(%error, call = %id, "a recording is not stored yet");
                 counter!("frontdesk_recordings_total", "outcome" => "failed").increment(1);
-                let times = self.failed.get(&id).map_or(0, |(times, _)| *times) + 1;
-                self.failed.insert(id, (times, Stopwatch::start()));
+                self.failed.insert(id, Wait::again(self.failed.get(&id)));
+                if matches!(error, RecordingError::Archive(_)) {
+                    self.away = Some(Wait::again(self.away.as_ref()));
+                }
                 false
             }
         }
     }
 
     /// From the tape to the row. Gives what came of it; `None`: it is not over yet.
-    async fn finish(
-        &self,
-        tape: &Found,
-        call: Option<&TapedCall>,
-        is_hurried: bool,
-    ) -> Result<Option<&'static str>, RecordingError> {
+    async fn finish(&self, tape: &Found, call: Option<&TapedCall>, is_hurried: bool) -> Outcome {
         let Some(file) = locked(&tape.path)? else { return Ok(None) };
         let Some(call) = call else {
             warn!(call = %tape.call_log_id, "a tape whose call has no row is removed");

@@ -10,10 +10,12 @@ use serde_json::Value;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::asking::FindAgent;
 use crate::agent::settings::{AgentSettings, Retention};
 use crate::archive::Archive;
 use crate::clock;
 use crate::store::{Result, Store, StoreError};
+use crate::twilio::rest::TwilioRest;
 
 /// How often it is looked for what has become too old: settings count in days.
 const PAUSE: Duration = Duration::from_secs(3_600);
@@ -33,48 +35,189 @@ const BATCH_LIMIT: Duration = Duration::from_secs(30);
 pub struct Removed {
     /// Recordings.
     pub recordings: u64,
+    /// Messages that callers left with the phone company.
+    pub voicemails: u64,
     /// Calls that have no words any more.
     pub transcripts: u64,
 }
 
-/// Runs for ever; drop the future to stop.
-pub async fn run(store: Store, archive: Archive) {
-    clock::pause(FIRST_PAUSE).await;
-    loop {
-        match sweep(&store, &archive).await {
-            Ok(Removed { recordings: 0, transcripts: 0 }) => {}
-            Ok(Removed { recordings, transcripts }) => {
-                info!(recordings, transcripts, "what was too old was removed");
-            }
-            Err(error) => warn!(%error, "what is too old could not be removed"),
-        }
-        clock::pause(PAUSE).await;
+/// Removes what is too old.
+pub struct Sweeper {
+    store: Store,
+    archive: Archive,
+    /// Keeps the messages that callers left.
+    twilio: TwilioRest,
+    agents: FindAgent,
+}
+
+impl std::fmt::Debug for Sweeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sweeper").finish_non_exhaustive()
     }
 }
 
-/// Goes through all agents once.
-///
-/// # Errors
-/// [`StoreError`]; what was done until then stays done.
-pub async fn sweep(store: &Store, archive: &Archive) -> Result<Removed> {
-    let mut removed = Removed::default();
-    let mut after = Uuid::nil();
-    loop {
-        let agents = soon(store.retaining_agents(after, AGENTS)).await?;
-        let Some(last) = agents.last() else { return Ok(removed) };
-        after = last.id;
-        for agent in &agents {
-            let (settings, _) = AgentSettings::read(agent.settings.reveal());
-            let Retention { recording_days, transcript_days } = settings.retention;
-            if let Some(days) = recording_days {
-                let done = recordings(store, archive, agent.id, days).await;
-                removed.recordings += or_none(done, agent.id);
+impl Sweeper {
+    /// Of this database and object store, and what the phone company keeps for its calls.
+    pub fn new(store: Store, archive: Archive, twilio: TwilioRest, agents: FindAgent) -> Self {
+        Self { store, archive, twilio, agents }
+    }
+
+    /// Runs for ever; drop the future to stop.
+    pub async fn run(self) {
+        clock::pause(FIRST_PAUSE).await;
+        loop {
+            match self.sweep().await {
+                Ok(removed) if removed == Removed::default() => {}
+                Ok(Removed { recordings, voicemails, transcripts }) => {
+                    info!(recordings, voicemails, transcripts, "what was too old was removed");
+                }
+                Err(error) => warn!(%error, "what is too old could not be removed"),
             }
-            if let Some(days) = transcript_days {
-                removed.transcripts += or_none(transcripts(store, agent.id, days).await, agent.id);
+            clock::pause(PAUSE).await;
+        }
+    }
+
+    /// Goes through all agents once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was done until then stays done.
+    pub async fn sweep(&self) -> Result<Removed> {
+        let mut removed =
+            Removed { recordings: self.left_recordings().await?, ..Removed::default() };
+        let mut after = Uuid::nil();
+        loop {
+            let agents = soon(self.store.retaining_agents(after, AGENTS)).await?;
+            let Some(last) = agents.last() else { return Ok(removed) };
+            after = last.id;
+            for agent in &agents {
+                let (settings, _) = AgentSettings::read(agent.settings.reveal());
+                let Retention { recording_days, transcript_days } = settings.retention;
+                let id = agent.id;
+                if let Some(days) = recording_days {
+                    removed.recordings += or_none(self.recordings(id, days).await, id);
+                    removed.voicemails += or_none(self.voicemails(id, days).await, id);
+                }
+                if let Some(days) = transcript_days {
+                    removed.transcripts += or_none(self.transcripts(id, days).await, id);
+                }
             }
         }
     }
+
+    /// Those whose calls were deleted.
+    async fn left_recordings(&self) -> Result<u64> {
+        let mut removed = 0;
+        for _ in 0..BATCHES {
+            let left = soon(self.store.left_recordings(CALLS)).await?;
+            for path in &left {
+                if !self.is_gone(path).await {
+                    return Ok(removed);
+                }
+                soon(self.store.left_recording_removed(path)).await?;
+                removed += noted("recording", 1);
+            }
+            if is_last(left.len()) {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn recordings(&self, agent: Uuid, days: u32) -> Result<u64> {
+        let mut removed = 0;
+        for _ in 0..BATCHES {
+            let old = soon(self.store.old_recordings(agent, days, CALLS)).await?;
+            for recording in &old {
+                for path in paths(&recording.recording) {
+                    if !self.is_gone(path).await {
+                        return Ok(removed);
+                    }
+                }
+                if soon(self.store.recording_removed(recording)).await? {
+                    removed += noted("recording", 1);
+                }
+            }
+            if is_last(old.len()) {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes a file; whether it is gone. If not, the others would fare no better.
+    async fn is_gone(&self, path: &str) -> bool {
+        let removing = self.archive.remove(path).await;
+        if let Err(error) = &removing {
+            warn!(%error, "a recording that is too old could not be removed");
+            counter!("frontdesk_retention_failed_total").increment(1);
+        }
+        removing.is_ok()
+    }
+
+    /// The messages that callers left, which the phone company keeps.
+    async fn voicemails(&self, agent: Uuid, days: u32) -> Result<u64> {
+        let mut removed = 0;
+        for _ in 0..BATCHES {
+            let old = soon(self.store.old_voicemails(agent, days, CALLS)).await?;
+            let Some(first) = old.first() else { break };
+            let Some(owner) = (self.agents)(agent).await else { break };
+            for voicemail in &old {
+                let Some((owner_sid, sid)) = recording_sids(&voicemail.recording_url) else {
+                    warn!(call = %voicemail.call_log_id, "a voicemail is not where it should be");
+                    continue;
+                };
+                if let Err(error) = self.twilio.delete_recording(&owner, owner_sid, sid).await {
+                    warn!(%error, "a voicemail that is too old could not be removed");
+                    counter!("frontdesk_retention_failed_total").increment(1);
+                    return Ok(removed);
+                }
+                if soon(self.store.voicemail_removed(voicemail)).await? {
+                    removed += noted("voicemail", 1);
+                }
+            }
+            let next = soon(self.store.old_voicemails(agent, days, 1)).await?;
+            // What could not be removed is met again.
+            if is_last(old.len()) || next.first() == Some(first) {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn transcripts(&self, agent: Uuid, days: u32) -> Result<u64> {
+        let mut removed = 0;
+        for _ in 0..BATCHES {
+            let done = soon(self.store.remove_transcripts(agent, days, CALLS)).await?;
+            removed += noted("transcript", done);
+            if done < CALLS.unsigned_abs() {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// Counts what was removed.
+fn noted(what: &'static str, times: u64) -> u64 {
+    counter!("frontdesk_retention_removed_total", "what" => what).increment(times);
+    times
+}
+
+/// Whether there is nothing behind a batch of so many.
+fn is_last(batch: usize) -> bool {
+    batch < usize::try_from(CALLS).unwrap_or(usize::MAX)
+}
+
+/// The account that has a recording, and its name there: `…/Accounts/AC…/Recordings/RE…`.
+fn recording_sids(url: &str) -> Option<(&str, &str)> {
+    let path = url.split(['?', '#']).next()?;
+    let (rest, name) = path.rsplit_once("/Recordings/")?;
+    let (_, account) = rest.rsplit_once("/Accounts/")?;
+    let sid = name.split('.').next()?;
+    let is_sid = |sid: &str, kind: &str| {
+        sid.starts_with(kind) && sid.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    (is_sid(account, "AC") && is_sid(sid, "RE")).then_some((account, sid))
 }
 
 /// What a query gives, if it does in time.
@@ -92,31 +235,6 @@ fn or_none(done: Result<u64>, agent: Uuid) -> u64 {
     })
 }
 
-async fn recordings(store: &Store, archive: &Archive, agent: Uuid, days: u32) -> Result<u64> {
-    let mut removed = 0;
-    for _ in 0..BATCHES {
-        let old = soon(store.old_recordings(agent, days, CALLS)).await?;
-        for recording in &old {
-            for path in paths(&recording.recording) {
-                if let Err(error) = archive.remove(path).await {
-                    // The others would fare no better.
-                    warn!(%error, "a recording that is too old could not be removed");
-                    counter!("frontdesk_retention_failed_total").increment(1);
-                    return Ok(removed);
-                }
-            }
-            if soon(store.recording_removed(recording)).await? {
-                removed += 1;
-                counter!("frontdesk_retention_removed_total", "what" => "recording").increment(1);
-            }
-        }
-        if old.len() < usize::try_from(CALLS).unwrap_or(usize::MAX) {
-            break;
-        }
-    }
-    Ok(removed)
-}
-
 /// All files of one call.
 fn paths(recording: &Value) -> impl Iterator<Item = &str> {
     let parts = recording["parts"].as_array().into_iter().flatten();
@@ -124,15 +242,25 @@ fn paths(recording: &Value) -> impl Iterator<Item = &str> {
     paths.filter_map(Value::as_str)
 }
 
-async fn transcripts(store: &Store, agent: Uuid, days: u32) -> Result<u64> {
-    let mut removed = 0;
-    for _ in 0..BATCHES {
-        let done = soon(store.remove_transcripts(agent, days, CALLS)).await?;
-        counter!("frontdesk_retention_removed_total", "what" => "transcript").increment(done);
-        removed += done;
-        if done < CALLS.unsigned_abs() {
-            break;
+#[cfg(test)]
+mod tests {
+    use super::recording_sids;
+
+    #[test]
+    fn a_recording_is_named_by_its_address() {
+        for (end, expected) in [
+            ("Accounts/AC1/Recordings/RE0a", Some(("AC1", "RE0a"))),
+            ("Accounts/AC1/Recordings/RE0a.mp3?x=/y", Some(("AC1", "RE0a"))),
+            ("Accounts/AC1/Recordings/RE0a#/RE1", Some(("AC1", "RE0a"))),
+            ("Accounts/AC1/Recordings/", None),
+            ("Accounts/AC1/Recordings/CA0a", None),
+            ("Accounts/AC1/Recordings/RE%2fx", None),
+            ("Accounts/../Recordings/RE1", None),
+            ("Recordings/RE1", None),
+            ("", None),
+        ] {
+            let url = format!("https://api.twilio.com/2010-04-01/{end}");
+            assert_eq!(recording_sids(&url), expected, "{end}");
         }
     }
-    Ok(removed)
 }

@@ -53,7 +53,9 @@ impl Call {
             && self.engine.is_ready()
             && self.farewell.is_none()
             && !self.playout.has_audio()
-            && !self.caller.is_heard();
+            && !self.caller.is_heard()
+            // Some carriers leave the tones of keys in the sound.
+            && !self.caller.is_in_mid_word();
         let Deafness { unheard_ms, counting_since, counted_until, .. } = &mut self.deafness;
         match counting_since {
             None if counts => {

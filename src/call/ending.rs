@@ -267,6 +267,8 @@ impl Call {
                 self.ending = Some(Ending::HangUp(self.record.end_by_caller()));
             }
             Event::EngineLost { .. } => is_over = !self.functions.are_in_flight(),
+            // The phone company asks now where the caller is to go.
+            Event::LineLost => is_over = self.ending.as_ref().is_some_and(Ending::is_transfer),
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
             Event::FunctionDone { run, ok, output, row, then, notes } => {
                 self.note_result(run, Done { ok, output, row, then, notes });

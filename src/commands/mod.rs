@@ -11,7 +11,7 @@ use std::future::Future;
 use std::io::IsTerminal;
 
 use tracing::{Level, Subscriber};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -56,6 +56,9 @@ pub fn log_filter<S: Subscriber>(words: &str) -> impl Filter<S> + use<S> {
         let is_own = target == "frontdesk" || target.starts_with("frontdesk::");
         is_own || (*metadata.level() <= Level::INFO && target != "sqlx::postgres::notice")
     });
+    // It asks for nothing by itself. Without this nobody could say which levels nobody wants, and
+    // each frame of each call would be asked about, several times.
+    let is_public = is_public.with_max_level_hint(LevelFilter::TRACE);
     EnvFilter::new(words).and(is_public)
 }
 
@@ -64,8 +67,21 @@ mod tests {
     use std::process::{Command, id};
     use std::time::Duration;
 
+    use tracing_subscriber::Registry;
+
     use super::*;
     use crate::clock;
+
+    #[test]
+    fn levels_that_nobody_asked_for_cost_nothing() {
+        for (words, most) in [
+            ("info", LevelFilter::INFO),
+            ("warn,frontdesk=debug", LevelFilter::DEBUG),
+            ("trace", LevelFilter::TRACE),
+        ] {
+            assert_eq!(log_filter::<Registry>(words).max_level_hint(), Some(most), "{words}");
+        }
+    }
 
     #[tokio::test]
     async fn a_signal_before_the_first_wait_is_not_lost() {

@@ -2,6 +2,7 @@
 //! served on when the database is away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::counter;
@@ -47,6 +48,8 @@ struct Entry {
     agent: Arc<Agent>,
     /// Call time from which a look-up reads it again.
     stale_at: Duration,
+    /// How many changes had been told when it began to be read.
+    began: u64,
 }
 
 /// The agents by number and by id.
@@ -59,7 +62,10 @@ pub struct Directory {
     /// Numbers that no agent answers.
     unknown: Cache<String, ()>,
     /// Whether the database tells of changes; otherwise entries are read again when stale.
-    is_told: std::sync::atomic::AtomicBool,
+    is_told: AtomicBool,
+    /// How many changes were told: what began to be read before one may be from before it, and
+    /// takes the place of nothing that was read since.
+    changes: AtomicU64,
 }
 
 impl Directory {
@@ -72,6 +78,7 @@ impl Directory {
             by_id: Cache::new(NUMBERS_MAX),
             unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_TIME).build(),
             is_told: false.into(),
+            changes: 0.into(),
         })
     }
 
@@ -124,14 +131,15 @@ impl Directory {
         if let Some(agent) = self.by_id.get(&id) {
             return Some(agent);
         }
+        let began = self.changes.load(Relaxed);
         let row = clock::within(LOOK_UP_LIMIT, self.store.agent_by_id(id)).await?.ok()??;
-        Some(self.remember(row))
+        Some(self.remember(row, began))
     }
 
     /// Has what is remembered of a number, if anything is, read again by a look-up `after` now.
     fn put_off(&self, number: &str, after: Duration) {
-        if let Some(Entry { agent, .. }) = self.by_number.get(number) {
-            let entry = Entry { agent, stale_at: self.clock.now().saturating_add(after) };
+        if let Some(entry) = self.by_number.get(number) {
+            let entry = Entry { stale_at: self.clock.now().saturating_add(after), ..entry };
             self.by_number.insert(number.to_owned(), entry);
         }
     }
@@ -139,12 +147,13 @@ impl Directory {
     /// Reads a number from the database; if that fails, a later look-up tries again.
     async fn read(&self, number: &str) -> Result<Option<Arc<Agent>>, ()> {
         counter!("frontdesk_agent_reads_total").increment(1);
+        let began = self.changes.load(Relaxed);
         let reading = self.store.agents_by_number(number);
         let late = || Err(StoreError::Away("no answer".to_owned()));
         match clock::within(LOOK_UP_LIMIT, reading).await.unwrap_or_else(late) {
             Ok(rows) => {
-                let agent = rows.into_iter().next().map(|row| self.remember(row));
-                self.remember_number(number, agent.as_ref());
+                let agent = rows.into_iter().next().map(|row| self.remember(row, began));
+                self.remember_number(number, agent.as_ref(), began);
                 Ok(agent)
             }
             Err(error) => {
@@ -155,25 +164,42 @@ impl Directory {
         }
     }
 
-    fn remember_number(&self, number: &str, agent: Option<&Arc<Agent>>) {
+    /// `began` is how many changes had been told when the reading began.
+    fn remember_number(&self, number: &str, agent: Option<&Arc<Agent>>, began: u64) {
+        let before = self.by_number.get(number);
+        if before.as_ref().is_some_and(|entry| entry.began > began) {
+            return;
+        }
         let Some(agent) = agent else {
             self.by_number.invalidate(number);
-            self.unknown.insert(number.to_owned(), ());
+            if self.changes.load(Relaxed) == began {
+                self.unknown.insert(number.to_owned(), ());
+            }
             return;
         };
-        let is_told = self.is_told.load(std::sync::atomic::Ordering::Relaxed);
-        let fresh = if is_told { Duration::MAX } else { STALE_AFTER };
+        let fresh = if self.changes.load(Relaxed) != began {
+            if before.is_none() {
+                return;
+            }
+            Duration::ZERO
+        } else if self.is_told.load(Relaxed) {
+            Duration::MAX
+        } else {
+            STALE_AFTER
+        };
         let stale_at = self.clock.now().saturating_add(fresh);
-        self.by_number.insert(number.to_owned(), Entry { agent: Arc::clone(agent), stale_at });
+        let entry = Entry { agent: Arc::clone(agent), stale_at, began };
+        self.by_number.insert(number.to_owned(), entry);
         self.unknown.invalidate(number);
     }
 
-    fn remember(&self, row: AgentRow) -> Arc<Agent> {
+    /// `began` is how many changes had been told when the reading began.
+    fn remember(&self, row: AgentRow, began: u64) -> Arc<Agent> {
         let agent = Arc::new(Agent::new(row.into()));
         for fault in &agent.faults {
             warn!(agent = %agent.id, %fault, "something in its rows cannot be used");
         }
-        if agent.status != Status::Deleted {
+        if agent.status != Status::Deleted && self.changes.load(Relaxed) == began {
             self.by_id.insert(agent.id, Arc::clone(&agent));
         }
         agent
@@ -182,6 +208,7 @@ impl Directory {
     /// Reads again what `agent` may have changed: the numbers that lead to it, and the one it has
     /// now. When the database does not answer, look-ups do it later.
     pub async fn refresh(&self, agent: Option<Uuid>, number: Option<&str>) {
+        let began = self.changes.fetch_add(1, Relaxed) + 1;
         self.unknown.invalidate_all();
         let mut numbers: Vec<String> = self
             .by_number
@@ -197,7 +224,7 @@ impl Directory {
                 && let Some(Ok(Some(row))) =
                     clock::within(LOOK_UP_LIMIT, self.store.agent_by_id(id)).await
             {
-                numbers.extend(self.remember(row).number.clone());
+                numbers.extend(self.remember(row, began).number.clone());
             }
         }
         numbers.sort_unstable();
@@ -214,7 +241,6 @@ impl Directory {
 
     /// Listens to the database for ever and keeps the directory fresh.
     pub async fn follow(self: Arc<Self>, mut changes: Changes) {
-        use std::sync::atomic::Ordering::Relaxed;
         loop {
             match changes.next().await {
                 ChangeEvent::Changed(change) => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use metrics::counter;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -25,27 +25,33 @@ use crate::twilio::twiml::Twiml;
 
 /// How long a call may take to come to a quiet moment; after that it is cut off in mid-word.
 const QUIET_LIMIT: Duration = Duration::from_secs(3);
-/// How many calls are moved at once. Twilio answers a hundred requests of an account at a time.
-const AT_ONCE: usize = 50;
+/// How much longer it may take while functions are carried out: whoever goes on with the call would
+/// not know what came of them, and might do it again.
+const FUNCTIONS_LIMIT: Duration = Duration::from_secs(5);
+/// How many calls are moved at once. Most of them wait: for a quiet moment, and to be taken.
+const AT_ONCE: usize = 200;
+/// How many of them Twilio is asked about at once. It answers a hundred requests of an account at a
+/// time.
+const ASKED_AT_ONCE: usize = 50;
 /// How long moving all calls may take: hosts give a process little time to go down.
 const ALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long the database may take to say whether another process takes calls.
 const HEIR_LIMIT: Duration = Duration::from_secs(2);
 /// How long what was written last of a call may take to the database.
 const WRITTEN_LIMIT: Duration = Duration::from_secs(2);
-const WRITTEN_PAUSE: Duration = Duration::from_millis(50);
+const WRITTEN_PAUSE: Duration = Duration::from_millis(100);
 /// How long another process may take to have the call: the phone company asks it within a second.
 const TAKEN_LIMIT: Duration = Duration::from_secs(10);
 /// How much longer than otherwise a line may be lost that was let go of to be moved: the event is
 /// written, the phone company asked, and another process waited for.
 const MOVING_MS: u64 = 10_000;
-const TAKEN_PAUSE: Duration = Duration::from_millis(200);
+const TAKEN_PAUSE: Duration = Duration::from_millis(400);
 
 /// How far a call is on its way to another process.
 pub(super) enum Handing {
     /// It waits for a quiet moment.
     Waits {
-        /// Until then at most.
+        /// Until then at most, and longer only for functions.
         due: Duration,
         /// Who moves it.
         answer: oneshot::Sender<Parting>,
@@ -76,7 +82,10 @@ impl Line {
             return;
         }
         let is_quiet = self.call.is_settled() && self.functions.is_empty();
-        if !is_quiet && self.exchange.clock.now() < *due {
+        let late = self.exchange.clock.now().saturating_sub(*due);
+        let is_due = self.exchange.clock.now() >= *due
+            && (self.functions.is_empty() || late >= FUNCTIONS_LIMIT);
+        if !is_quiet && !is_due {
             return;
         }
         let Some(Handing::Waits { answer, .. }) = self.handing.take() else { return };
@@ -95,7 +104,8 @@ impl Line {
     /// When the quiet moment is not waited for any longer.
     pub(super) fn parting_due(&self) -> Option<Duration> {
         match &self.handing {
-            Some(Handing::Waits { due, .. }) => Some(*due),
+            Some(Handing::Waits { due, .. }) if self.exchange.clock.now() < *due => Some(*due),
+            Some(Handing::Waits { due, .. }) => Some(*due + FUNCTIONS_LIMIT),
             Some(Handing::Parted) | None => None,
         }
     }
@@ -114,6 +124,14 @@ impl Line {
     }
 }
 
+/// What the phone company is told.
+struct Back {
+    /// The document that has it ask what happens next.
+    twiml: String,
+    /// Whose turn it is to tell it. Never closed.
+    asking: Semaphore,
+}
+
 impl Exchange {
     /// Moves the calls that are here to another process, if one takes calls and the phone company
     /// does it. The others stay. `after_url`: where the phone company asks what happens next.
@@ -125,7 +143,10 @@ impl Exchange {
         if clock::within(HEIR_LIMIT, heir).await != Some(Ok(true)) {
             return info!("no other process takes calls: those that are here end here");
         }
-        let back = Twiml::new().redirect(after_url).finish();
+        let back = Back {
+            twiml: Twiml::new().redirect(after_url).finish(),
+            asking: Semaphore::new(ASKED_AT_ONCE),
+        };
         let calls = self.registry.calls();
         info!(calls = calls.len(), "calls are moved to another process");
         let moving = stream::iter(calls).for_each_concurrent(AT_ONCE, |(call_sid, handle)| {
@@ -136,7 +157,7 @@ impl Exchange {
         }
     }
 
-    async fn move_call(&self, call_sid: String, handle: CallHandle, back: &str) {
+    async fn move_call(&self, call_sid: String, handle: CallHandle, back: &Back) {
         if !self.toolbox.twilio.has_account(&handle.agent) {
             return;
         }
@@ -150,7 +171,7 @@ impl Exchange {
     }
 
     /// Whether another process has the call now. None: it stays.
-    async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &str) -> Option<bool> {
+    async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &Back) -> Option<bool> {
         let (answer, parted) = oneshot::channel();
         handle.commands.send(Command::Part { answer }).await.ok()?;
         let last_seq = match parted.await.ok()? {
@@ -167,8 +188,10 @@ impl Exchange {
             let _ = handle.commands.send(Command::Rejoin).await;
             return None;
         }
-        let update = CallUpdate::Twiml(back);
+        let turn = back.asking.acquire().await;
+        let update = CallUpdate::Twiml(&back.twiml);
         let updated = self.toolbox.twilio.update_call(&handle.agent, call_sid, update).await;
+        drop(turn);
         let is_taken = match &updated {
             Ok(Updated::Done) | Err(RestError::Unknown) => self.is_taken(call_sid).await,
             Ok(Updated::AlreadyOver) | Err(_) => false,

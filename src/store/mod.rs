@@ -41,7 +41,7 @@ pub use instances::{Abandoned, InstanceBeat};
 pub use outings::Outing;
 pub use passages::PassageRow;
 pub use recordings::TapedCall;
-pub use retention::{OldRecording, RetainingAgent};
+pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
 
 use std::borrow::Cow;

@@ -19,6 +19,15 @@ pub struct RetainingAgent {
     pub settings: Private<Value>,
 }
 
+/// A voicemail that is to be removed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OldVoicemail {
+    /// `call_logs.id`.
+    pub call_log_id: Uuid,
+    /// `metadata.voicemail.recording_url`.
+    pub recording_url: String,
+}
+
 /// A recording that is to be removed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OldRecording {
@@ -99,6 +108,75 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Up to `limit` recordings whose calls were deleted, by their paths.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn left_recordings(&self, limit: i64) -> Result<Vec<String>> {
+        let paths =
+            sqlx::query_scalar("select path from left_recordings order by left_at limit $1");
+        Ok(paths.bind(limit).fetch_all(&self.pool).await?)
+    }
+
+    /// Forgets a recording whose call was deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn left_recording_removed(&self, path: &str) -> Result<()> {
+        let forget = sqlx::query("delete from left_recordings where path = $1").bind(path);
+        forget.execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Up to `limit` messages that an agent's callers left with the phone company more than `days`
+    /// ago.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn old_voicemails(
+        &self,
+        agent_id: Uuid,
+        days: u32,
+        limit: i64,
+    ) -> Result<Vec<OldVoicemail>> {
+        let rows = sqlx::query(
+            "select id, metadata->'voicemail'->>'recording_url' as url from call_logs
+            where voice_agent_id = $1 and call_end is not null
+                and call_start < now() - $2::bigint * interval '1 day'
+                and metadata->'voicemail'->>'recording_url' is not null
+            order by call_start limit $3",
+        )
+        .bind(agent_id)
+        .bind(i64::from(days))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            Ok(OldVoicemail { call_log_id: row.try_get("id")?, recording_url: row.try_get("url")? })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Writes that a voicemail was removed, if its row still says where it is.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn voicemail_removed(&self, old: &OldVoicemail) -> Result<bool> {
+        let done = sqlx::query(
+            "update call_logs set metadata = metadata || jsonb_build_object(
+                'voicemail', (metadata->'voicemail') || '{\"recording_url\": null}',
+                'removed', case when jsonb_typeof(metadata->'removed') = 'object'
+                    then metadata->'removed' else '{}' end
+                    || jsonb_build_object('voicemail', to_jsonb(now())))
+            where id = $1 and metadata->'voicemail'->>'recording_url' = $2",
+        )
+        .bind(old.call_log_id)
+        .bind(&old.recording_url)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Removes the words of up to `limit` of an agent's calls that began more than `days` ago, and
     /// gives how many those were. What stays is what happened when: lists of what is kept, so that
     /// what is not known here goes.
@@ -154,6 +232,13 @@ impl Store {
                     and e.kind not in ('line_opened', 'line_lost', 'engine_ready', 'engine_lost',
                         'reply_requested', 'first_audio', 'grounded', 'transfer_ended',
                         'tokens_used', 'moved_to_fallback', 'ended')
+            ), unquoted as (
+                -- What was agreed stays, and not the words in which it was.
+                update appointments a set special_notes = regexp_replace(special_notes,
+                    ' Agent: \".*\" Caller: \".*\"$', '')
+                from old where a.is_extracted
+                    and a.booking_key = any(array(
+                        select old.id || ':extracted:' || n from generate_series(0, 9) n))
             )
             update call_logs l set transcript = null, summary = null, metadata = kept.m
             from kept where l.id = kept.id",

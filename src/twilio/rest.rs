@@ -200,6 +200,26 @@ impl TwilioRest {
         }
     }
 
+    /// Deletes a recording that an account has, the agent's own or one below it; one that is not
+    /// there any more is as good.
+    ///
+    /// # Errors
+    /// If it was not deleted, or perhaps not.
+    pub async fn delete_recording(
+        &self,
+        agent: &Agent,
+        owner_sid: &str,
+        sid: &str,
+    ) -> Result<(), RestError> {
+        let account = self.account(agent)?;
+        let owner = Account { sid: owner_sid, token: account.token };
+        let url = self.url(&owner, &["Recordings", &format!("{sid}.json")]);
+        match self.exchange(&account, self.http.delete(url), Repeatable::Yes).await {
+            Ok(_) | Err(RestError::Refused { code: 20404, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a text message from one of the account's numbers. Never sent again when it may have
     /// been: there is no key by which Twilio would know it for the same.
     ///

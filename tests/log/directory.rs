@@ -1,6 +1,8 @@
 //! Who answers a number is known, also while the database is away.
 
-use frontdesk::clock::Clock;
+use std::sync::Arc;
+
+use frontdesk::clock::{self, Clock};
 use frontdesk::line::directory::{Directory, LookUp};
 use frontdesk::store::Store;
 
@@ -38,4 +40,43 @@ async fn an_unknown_number_answers_as_soon_as_its_agent_is_told() {
     fixture.sql("update voice_agents set twilio_phone_number = '+15559870001'").await;
     directory.refresh(Some(fixture.agent), Some(NUMBER)).await;
     assert!(matches!(directory.look_up(NUMBER).await, LookUp::Found(_)));
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_change_and_comes_after_it_is_not_remembered() {
+    let fixture = fixture().await;
+    fixture.sql("drop index idx_voice_agents_normalised_number").await;
+    // The first who reads has seen the rows as they were, and is kept waiting for the answer.
+    fixture
+        .sql(
+            "create or replace function normalised_number(number text) returns text as $$
+            begin
+                if pg_try_advisory_lock(8) then
+                    perform pg_advisory_lock_shared(7);
+                end if;
+                return '+' || regexp_replace(number, '[^0-9]', '', 'g');
+            end $$ language plpgsql immutable",
+        )
+        .await;
+    let mut hold = fixture.pool.acquire().await.unwrap();
+    sqlx::query("select pg_advisory_lock(7)").execute(&mut *hold).await.unwrap();
+    let directory = Directory::new(fixture.store.clone(), Clock::real());
+    let early = Arc::clone(&directory);
+    let early = clock::spawn(async move { early.look_up(NUMBER).await });
+    eventually("somebody waits", async || {
+        let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted
+            and database = (select oid from pg_database where datname = current_database())";
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&fixture.pool).await.unwrap() == 1
+    })
+    .await;
+    fixture.sql("update voice_agents set name = 'Ada'").await;
+    directory.refresh(Some(fixture.agent), Some(NUMBER)).await;
+    sqlx::query("select pg_advisory_unlock(7)").execute(&mut *hold).await.unwrap();
+
+    let name = |found: LookUp| match found {
+        LookUp::Found(agent) => agent.name.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name(early.await.unwrap()), "Mia");
+    assert_eq!(name(directory.look_up(NUMBER).await), "Ada");
 }

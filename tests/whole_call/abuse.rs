@@ -238,6 +238,7 @@ async fn add_function(house: &House, name: &str, data: Value) {
     .execute(&house.pool)
     .await
     .unwrap();
+    house.app.directory.refresh(None, None).await;
 }
 
 #[tokio::test]

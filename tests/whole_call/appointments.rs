@@ -33,7 +33,7 @@ async fn house(turns: Vec<Turn>, is_wired: bool) -> House {
     let house = House::open(Plan { speech, is_wired, ..Plan::default() }).await;
     let day = r#"{"open": "09:00", "close": "17:00"}"#;
     house
-        .sql(&format!(
+        .change(&format!(
             r#"insert into business_details (voice_agent_id, default_appointment_length,
                 business_timezone, operating_schedule)
             values ('{}', 60, '{ZONE}', '{{"mon": {day}, "tue": {day}, "wed": {day},

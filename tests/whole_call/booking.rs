@@ -18,7 +18,7 @@ pub(crate) async fn furnish(house: &House) {
     let hours = json!({"open": "09:00", "close": "17:00"});
     let schedule: Value = days.into_iter().map(|day| (day.to_owned(), hours.clone())).collect();
     house
-        .sql(&format!(
+        .change(&format!(
             "insert into business_details (voice_agent_id, business_name, business_timezone,
                 operating_schedule, default_appointment_length)
             values ('{agent}', 'Bright Smiles', 'America/New_York', '{schedule}', 30)"

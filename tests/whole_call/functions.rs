@@ -25,7 +25,9 @@ async fn add(house: &House, kind: &str, name: &str, data: Value, variables: Valu
     let insert = "insert into functions (type, name, data, variables, assistant_id, save_data)
         values ($1::text::function_type, $2, $3, $4, $5, true) returning id";
     let query = sqlx::query_scalar(insert).bind(kind).bind(name).bind(data).bind(variables);
-    query.bind(house.agent).fetch_one(&house.pool).await.unwrap()
+    let id = query.bind(house.agent).fetch_one(&house.pool).await.unwrap();
+    house.app.directory.refresh(None, None).await;
+    id
 }
 
 /// What is kept, oldest first.
@@ -214,9 +216,9 @@ async fn rows_that_cannot_be_used_cost_a_call_nothing_and_are_not_offered() {
         add(&house, kind, "broken", data, variables).await;
     }
     house
-        .sql("update functions set data = jsonb_set('{}', '{a}', '1e400') where type = 'form'")
+        .change("update functions set data = jsonb_set('{}', '{a}', '1e400') where type = 'form'")
         .await;
-    house.sql("insert into functions (type, name, assistant_id) select null, null, id from voice_agents").await;
+    house.change("insert into functions (type, name, assistant_id) select null, null, id from voice_agents").await;
     let (functions, row) = hold(&house, 1).await;
     assert!(functions[0]["result"]["error"].as_str().unwrap().starts_with("there is no function"));
     assert_eq!((&functions[1]["ok"], &functions[1]["id"]), (&json!(true), &json!(null)));

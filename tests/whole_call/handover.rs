@@ -1,14 +1,20 @@
 //! A server that goes down, and another behind the same address: calls go on there.
 
+use std::sync::Arc;
+
 use frontdesk::app::App;
 use frontdesk::audio::mulaw::SILENCE;
+use frontdesk::clock::Clock;
 use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Sample, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::Turn;
 use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use crate::balancer::Balancer;
+use crate::booking::{act, call};
 use crate::harness::{
     DEADLINE, FALLBACK, GREETING, House, NUMBER, Placed, Plan, TOKEN, ms, say, script, stream_url,
     turn, until,
@@ -50,9 +56,18 @@ async fn machines(balancer: &Balancer) -> (House, App) {
 }
 
 async fn pair_with(balancer: &Balancer, more: Vec<(&'static str, String)>) -> (House, App) {
-    let speech = SpeechOptions { script: script(turns()), ..SpeechOptions::default() };
+    paired(balancer, more, turns(), Plan::default().speed).await
+}
+
+async fn paired(
+    balancer: &Balancer,
+    more: Vec<(&'static str, String)>,
+    turns: Vec<Turn>,
+    speed: u32,
+) -> (House, App) {
+    let speech = SpeechOptions { script: script(turns), ..SpeechOptions::default() };
     let environment = [vec![("PUBLIC_URL", balancer.url())], more].concat();
-    let mut house = House::open(Plan { speech, environment, ..Plan::default() }).await;
+    let mut house = House::open(Plan { speech, environment, speed, ..Plan::default() }).await;
     // Each question on a connection of its own, as a balancer has them.
     house.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     let neighbour = house.neighbour().await;
@@ -115,6 +130,50 @@ async fn a_call_goes_on_at_the_neighbour_when_its_server_goes_down() {
 }
 
 #[tokio::test]
+async fn what_is_being_carried_out_is_waited_for_before_a_call_is_moved() {
+    let clock = Clock::faster(1);
+    let asked = Arc::new(Notify::new());
+    let (tell, service) = (Arc::clone(&asked), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let port = service.local_addr().unwrap().port();
+    // Longer than a quiet moment is waited for, and not as long as functions are.
+    let slow = move || {
+        tell.notify_one();
+        async move {
+            clock.sleep(ms(4_500)).await;
+            json!({"ordered": true}).to_string()
+        }
+    };
+    let router = axum::Router::new().fallback(slow);
+    frontdesk::clock::spawn(async move { axum::serve(service, router).await });
+    let balancer = Balancer::start().await;
+    let allowed = vec![("ALLOW_PRIVATE_TOOL_URLS", format!("127.0.0.1:{port}"))];
+    let order = act("Order it.", vec![call("order", json!({}))], "It is ordered.");
+    let (mut house, neighbour) = paired(&balancer, allowed, vec![order], 1).await;
+    let data = json!({"method": "POST", "url": format!("http://127.0.0.1:{port}/")});
+    house
+        .change(&format!(
+            "insert into functions (assistant_id, name, purpose, type, data)
+            values ('{}', 'order', 'Orders it.', 'json_api', '{data}')",
+            house.agent
+        ))
+        .await;
+    let steps =
+        vec![Step::wait_for_agent(), say(0), patiently(), Step::wait_for_agent(), Step::HangUp];
+    let call = house.place(house.options(), steps);
+    asked.notified().await;
+    balancer.to(&[neighbour.address]);
+    goes_down(&mut house, neighbour).await;
+    let call = call.ended().await;
+
+    assert_eq!((call.errors, call.ended), (vec![], Ended::Caller));
+    let row = house.row(&call.call_sid).await;
+    assert_eq!(row.metadata()["stream_sids"].as_array().unwrap().len(), 2);
+    let functions = row.metadata()["functions"].as_array().unwrap();
+    assert_eq!((functions.len(), &functions[0]["ok"]), (1, &json!(true)), "{functions:?}");
+    assert_eq!(functions[0]["result"]["result"]["ordered"], true, "{functions:?}");
+}
+
+#[tokio::test]
 async fn a_balancer_that_still_asks_the_server_that_goes_down_is_told_to_ask_again() {
     let balancer = Balancer::slow().await;
     let (mut house, neighbour) = pair(&balancer).await;
@@ -144,16 +203,8 @@ async fn a_balancer_that_still_asks_the_server_that_goes_down_is_told_to_ask_aga
 async fn a_call_that_the_phone_company_does_not_move_hears_a_goodbye() {
     let balancer = Balancer::start().await;
     let (mut house, neighbour) = pair(&balancer).await;
-    house.sql(&format!("update voice_agents set twilio_credentials = '{OWN}'")).await;
-    let found = || async {
-        let known: bool =
-            sqlx::query_scalar("select twilio_credentials is not null from voice_agents")
-                .fetch_one(&house.pool)
-                .await
-                .unwrap();
-        known.then_some(())
-    };
-    until("the account", DEADLINE, found).await;
+    house.change(&format!("update voice_agents set twilio_credentials = '{OWN}'")).await;
+    neighbour.directory.refresh(None, None).await;
     let mut options = house.options();
     options.auth_token = Some("its-own".to_owned().into());
     let mut call = house.place(options, vec![]);

@@ -184,6 +184,12 @@ impl House {
         sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
     }
 
+    /// Changes rows that the agents are made of; the next call knows.
+    pub(crate) async fn change(&self, sql: &str) {
+        self.sql(sql).await;
+        self.app.directory.refresh(None, None).await;
+    }
+
     /// A call to the first agent, signed as it should be.
     pub(crate) fn options(&self) -> CallOptions {
         let url = self.app.public_url.join("/twilio/voice");

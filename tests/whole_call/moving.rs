@@ -156,7 +156,7 @@ impl Asks<'_> {
 #[tokio::test]
 async fn a_caller_is_put_through_and_the_call_ends_with_that_conversation() {
     let house = house(json!({})).await;
-    house.sql("update voice_agents set \"takeOverTimeout\" = 'PT45S'").await;
+    house.change("update voice_agents set \"takeOverTimeout\" = 'PT45S'").await;
     let steps = vec![Step::wait_for_agent(), say(0)];
     let mut call = house.place(house.options(), steps);
     call.saw(|kind| *kind == PhoneEventKind::PutThrough).await;
@@ -412,7 +412,7 @@ async fn a_question_that_comes_to_another_process_puts_the_caller_through() {
 /// The agent takes no calls: what its callers get, and the call.
 async fn refused(fallback: Value) -> (House, String, Vec<Verb>) {
     let house = house(json!({"fallback": fallback})).await;
-    house.sql(r#"update voice_agents set "unAvailable" = true"#).await;
+    house.change(r#"update voice_agents set "unAvailable" = true"#).await;
     let sid = random_sid("CA");
     let answer = house.ring(&sid).await;
     (house, sid, answer)
@@ -533,7 +533,7 @@ async fn what_is_asked_of_a_call_that_is_out_is_signed_too() {
 async fn a_message_left_while_the_database_is_away_is_kept() {
     let fallback = json!({"fallback": {"kind": "voicemail"}});
     let house = House::open(Plan { is_wired: true, ..plan(fallback) }).await;
-    house.sql(r#"update voice_agents set "unAvailable" = true"#).await;
+    house.change(r#"update voice_agents set "unAvailable" = true"#).await;
     let sid = random_sid("CA");
     recorded(&house.ring(&sid).await);
     let asks = Asks { house: &house, sid: &sid };

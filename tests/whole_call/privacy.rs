@@ -174,9 +174,9 @@ async fn the_log_of_a_whole_call_tells_nobody_s_business() {
     let turns = vec![act("I am Hieronymus.", functions, "Pleased, Hieronymus!")];
     let house = House::with(turns, secrets).await;
     furnish(&house).await;
-    house.sql("update voice_agents set name = 'Archibald'").await;
+    house.change("update voice_agents set name = 'Archibald'").await;
     house
-        .sql(&format!(
+        .change(&format!(
             "update business_details set business_name = 'Wolpertinger',
                 business_phone = '+15559990004' where voice_agent_id = '{}'",
             house.agent
@@ -297,6 +297,7 @@ async fn add_functions(house: &House, port: u16) {
         .await
         .unwrap();
     }
+    house.app.directory.refresh(None, None).await;
 }
 
 /// A database that refuses rows and says what is in them, and warns of every row with it.

@@ -2,19 +2,23 @@
 
 use std::io::Cursor;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use frontdesk::aftercall::asking::FindAgent;
 use frontdesk::aftercall::recordings::Recordings;
-use frontdesk::aftercall::retention::{Removed, sweep};
+use frontdesk::aftercall::retention::{Removed, Sweeper};
 use frontdesk::archive::Archive;
 use frontdesk::audio::recording::opus_reader::{Decoded, read};
 use frontdesk::audio::recording::tape::{Label, TapeWriter};
 use frontdesk::config::ObjectStore;
-use frontdesk::rehearsal::phone::{AfterDrop, PhoneEvent, PhoneEventKind, Step, WebhookFault};
+use frontdesk::rehearsal::phone::{
+    AfterDrop, CallOptions, PhoneEvent, PhoneEventKind, Step, WebhookFault,
+};
 use frontdesk::rehearsal::speech::SAMPLES;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{DEADLINE, House, Row, ms, row, say, turn, until};
+use crate::harness::{ACCOUNT, DEADLINE, House, Row, ms, row, say, turn, until};
 
 const NOTICE: &str = "We record this call.";
 
@@ -275,6 +279,62 @@ async fn date_back(house: &House, sid: &str, days: u32) {
         .await;
 }
 
+fn sweeper(house: &House) -> Sweeper {
+    let directory = Arc::clone(&house.app.directory);
+    let agents: FindAgent = Box::new(move |id| {
+        let directory = Arc::clone(&directory);
+        Box::pin(async move { directory.by_id(id).await })
+    });
+    let twilio = house.app.exchange.toolbox.twilio.clone();
+    Sweeper::new(house.app.store.clone(), house.archive(), twilio, agents)
+}
+
+#[tokio::test]
+async fn a_recording_does_not_outlive_its_call() {
+    let house = House::with(vec![turn("Are you open?", "Yes.")], recorded()).await;
+    let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
+    let (call, _) = house.call(steps).await;
+    let recording = house.recording(&call.call_sid).await;
+    let file = house.store().join(recording["path"].as_str().unwrap());
+    let sweeper = sweeper(&house);
+    assert_eq!(sweeper.sweep().await.unwrap(), Removed::default());
+    assert!(file.exists());
+    // An owner who leaves has everything deleted.
+    house.sql("delete from call_logs").await;
+    let removed = Removed { recordings: 1, ..Removed::default() };
+    assert_eq!(sweeper.sweep().await.unwrap(), removed);
+    assert!(!file.exists());
+    assert_eq!(sweeper.sweep().await.unwrap(), Removed::default());
+}
+
+#[tokio::test]
+async fn a_message_that_a_caller_left_is_removed_where_it_is() {
+    let settings = json!({"fallback": {"kind": "voicemail"}, "retention": {"recording_days": 30}});
+    let house = House::with(vec![], settings).await;
+    house.change("update voice_agents set status = 'inactive'").await;
+    let mut calls = Vec::new();
+    for days in [31, 29] {
+        let wait = Step::WaitForAgent { quiet: ms(300), limit: ms(5_000) };
+        let options = CallOptions { account_sid: ACCOUNT.to_owned(), ..house.options() };
+        let call = house.place(options, vec![wait, say(0), Step::HangUp]).ended().await;
+        assert_eq!(house.row(&call.call_sid).await.end().0, "voicemail");
+        date_back(&house, &call.call_sid, days).await;
+        calls.push(call.call_sid);
+    }
+    assert_eq!(house.twilio.recordings().len(), 2);
+    let sweeper = sweeper(&house);
+    let removed = Removed { voicemails: 1, ..Removed::default() };
+    assert_eq!(sweeper.sweep().await.unwrap(), removed);
+    let row = row(&house.pool, &calls[0]).await.unwrap();
+    assert_eq!(row.metadata()["voicemail"]["recording_url"], Value::Null);
+    assert!(row.metadata()["voicemail"]["seconds"].is_u64());
+    assert!(row.metadata()["removed"]["voicemail"].is_string());
+    let kept = house.row(&calls[1]).await;
+    let kept = kept.metadata()["voicemail"]["recording_url"].as_str().unwrap();
+    assert_eq!(house.twilio.recordings(), [kept.rsplit('/').next().unwrap()]);
+    assert_eq!(sweeper.sweep().await.unwrap(), Removed::default());
+}
+
 #[tokio::test]
 async fn recordings_and_transcripts_that_are_too_old_are_removed_and_others_are_not() {
     let mut settings = recorded();
@@ -298,8 +358,9 @@ async fn recordings_and_transcripts_that_are_too_old_are_removed_and_others_are_
         (pending == 0).then_some(())
     };
     until("the work after the calls", DEADLINE, is_worked_up).await;
-    let swept = || async { sweep(&house.app.store, &house.archive()).await.unwrap() };
-    assert_eq!(swept().await, Removed { recordings: 2, transcripts: 1 });
+    let sweeper = sweeper(&house);
+    let swept = async || sweeper.sweep().await.unwrap();
+    assert_eq!(swept().await, Removed { recordings: 2, voicemails: 0, transcripts: 1 });
     assert_eq!(swept().await, Removed::default(), "nothing is removed twice");
 
     assert!(fresh_file.exists() && !month_file.exists() && !old_file.exists());

@@ -17,7 +17,7 @@ fn fell_back(call: &CallReport, row: &Row) {
 /// An agent that is as `column` says sends its callers to the fallback.
 async fn refuses(column: &str) {
     let house = House::with(vec![], json!({})).await;
-    house.sql(&format!("update voice_agents set {column}")).await;
+    house.change(&format!("update voice_agents set {column}")).await;
     let (call, row) = house.call(vec![]).await;
     fell_back(&call, &row);
     assert_eq!(house.speech.observer().counts().opened, 0, "no engine is dialled");
@@ -44,7 +44,7 @@ async fn outside_opening_hours_callers_go_where_the_owner_says() {
     let answers = add_agent(&house.pool, "+15559870002", json!({})).await;
     for agent in [house.agent, answers] {
         house
-            .sql(&format!(
+            .change(&format!(
                 r#"insert into business_details (voice_agent_id, business_timezone, operating_schedule)
                 values ('{agent}', 'Europe/Bern', '{{"mon":[],"tue":[],"wed":"closed","thu":[],"fri":[],"sat":[],"sun":[]}}')"#
             ))
@@ -103,18 +103,16 @@ async fn an_unknown_number_gets_an_apology_and_no_row() {
 #[tokio::test]
 async fn a_deleted_agent_s_number_gets_an_apology_and_no_row() {
     let house = House::with(vec![], json!({})).await;
-    house.sql("update voice_agents set status = 'deleted'").await;
+    house.change("update voice_agents set status = 'deleted'").await;
     is_nobody(&house, NUMBER).await;
 }
 
 #[tokio::test]
 async fn of_several_agents_with_one_number_the_active_one_answers() {
     let house = House::with(vec![], json!({})).await;
-    // It gets the number and loses its service in one statement: what is remembered of the number
-    // is right before and after the notification.
     let newer = add_agent(&house.pool, "+15559870002", json!({})).await;
     house
-        .sql(&format!(
+        .change(&format!(
             "update voice_agents set status = 'inactive', twilio_phone_number = '{NUMBER}'
             where id = '{newer}'"
         ))

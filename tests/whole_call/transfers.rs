@@ -152,7 +152,7 @@ async fn a_caller_who_hangs_up_while_it_rings_is_gone() {
 /// A house whose agent is out of service, with this fallback.
 async fn out_of_service(fallback: Value) -> House {
     let house = house(vec![], json!({"fallback": fallback})).await;
-    house.sql("update voice_agents set status = 'inactive'").await;
+    house.change("update voice_agents set status = 'inactive'").await;
     house
 }
 

@@ -47,7 +47,7 @@ async fn the_other_callbacks_are_checked_too() {
 async fn an_agent_with_its_own_account_is_checked_with_that_only() {
     let house = House::with(vec![], json!({})).await;
     let own = r#"{"account_sid":"AC00000000000000000000000000000002","auth_token":"its-own"}"#;
-    house.sql(&format!("update voice_agents set twilio_credentials = '{own}'")).await;
+    house.change(&format!("update voice_agents set twilio_credentials = '{own}'")).await;
     // A subaccount's calls are signed with the subaccount's token, never with its parent's.
     let form = [&voice(SID, NUMBER)[1..], &[("AccountSid", "AC00000000000000000000000000000002")]];
     let (status, _) = house.post("/twilio/voice", &form.concat(), Some(TOKEN)).await;

@@ -69,9 +69,10 @@ impl Agreed<'_> {
         if self.done.backs(ClaimKind::Booked) {
             return Err("a function of the owner's may have stored it");
         }
-        self.check_words(proposed)?;
+        let (agent, caller) = self.check_words(proposed)?;
         let local = local(proposed).ok_or("no date and time")?;
-        if !times_agree(local, &[&proposed.agent_quote, &proposed.caller_quote]) {
+        // The whole lines count: a quotation may leave out what it should not.
+        if ![agent, caller].iter().all(|place| agrees(local, self.transcript.said_at(*place))) {
             return Err("another time was said");
         }
         let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
@@ -90,15 +91,16 @@ impl Agreed<'_> {
         Ok((start, phone))
     }
 
-    /// Both must have said what they are quoted with, one soon after the other.
-    fn check_words(&self, proposed: &Proposed) -> Result<(), &'static str> {
+    /// Both must have said what they are quoted with, one soon after the other. Gives where: of
+    /// what was said more than once, the last counts.
+    fn check_words(&self, proposed: &Proposed) -> Result<(usize, usize), &'static str> {
         let agent = self.transcript.places(Speaker::Agent, &proposed.agent_quote);
         let caller = self.transcript.places(Speaker::Caller, &proposed.caller_quote);
         if agent.is_empty() || caller.is_empty() {
             return Err("not said");
         }
-        let is_near = |a: &usize| caller.iter().any(|c| a.abs_diff(*c) <= LINES_APART);
-        if agent.iter().any(is_near) { Ok(()) } else { Err("not said together") }
+        let mut pairs = agent.iter().rev().flat_map(|a| caller.iter().rev().map(|c| (*a, *c)));
+        pairs.find(|(a, c)| a.abs_diff(*c) <= LINES_APART).ok_or("not said together")
     }
 
     /// What the owner finds with it.
@@ -128,27 +130,62 @@ fn local(proposed: &Proposed) -> Option<DateTime> {
 
 /// Whether a time of day that is said in figures is this one, and so is a date. Where neither is
 /// said in figures there is nothing to disagree with: words for numbers differ with the language.
-fn times_agree(local: DateTime, quotes: &[&str]) -> bool {
-    let words = || quotes.iter().flat_map(|quote| quote.split_whitespace());
+fn agrees(local: DateTime, said: &str) -> bool {
+    let words: Vec<String> = said.split_whitespace().map(str::to_lowercase).collect();
     let trimmed = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
-    let dates: Vec<Date> = words().filter_map(|word| trimmed(word).parse().ok()).collect();
-    let times: Vec<(i8, i8)> = words().filter_map(|word| clock_time(&trimmed(word))).collect();
-    let half_day = |hour: i8| hour % 12;
-    let is_it = |(hour, minute): &(i8, i8)| {
-        half_day(*hour) == half_day(local.hour()) && *minute == local.minute()
-    };
+    let dates: Vec<Date> = words.iter().filter_map(|word| trimmed(word).parse().ok()).collect();
+    let times: Vec<Said> = (0..words.len()).filter_map(|at| time_at(&words[at..])).collect();
     (dates.is_empty() || dates.contains(&local.date()))
-        && (times.is_empty() || times.iter().any(is_it))
+        && (times.is_empty() || times.iter().any(|time| time.is_of(local)))
 }
 
-/// `14:30`, `2:30` or `14.30`.
-fn clock_time(word: &str) -> Option<(i8, i8)> {
-    let (hour, minute) = word.split_once([':', '.'])?;
-    if !(1..=2).contains(&hour.len()) || minute.len() != 2 {
-        return None;
+/// A time of day as it was said.
+#[derive(Debug, PartialEq)]
+struct Said {
+    hour: i8,
+    minute: i8,
+    /// Whether it is of the afternoon, where that was said.
+    afternoon: Option<bool>,
+}
+
+impl Said {
+    fn is_of(&self, local: DateTime) -> bool {
+        self.hour % 12 == local.hour() % 12
+            && self.minute == local.minute()
+            && (self.hour <= 12 || self.hour == local.hour())
+            && self.afternoon.is_none_or(|afternoon| afternoon == (local.hour() >= 12))
     }
-    let (hour, minute) = (hour.parse().ok()?, minute.parse().ok()?);
-    ((0..24).contains(&hour) && (0..60).contains(&minute)).then_some((hour, minute))
+}
+
+/// A time that these words begin with: `14:30`, `2.30 pm`, `2pm`, `2 p.m.`, `10 Uhr`, `3 o'clock`. A
+/// number by itself may be of something else, a date or a price.
+fn time_at(words: &[String]) -> Option<Said> {
+    let first = words.first()?.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = first.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.'));
+    let (figures, attached) = first.split_at(end.unwrap_or(first.len()));
+    let attached =
+        if attached.is_empty() { words.get(1).map_or("", String::as_str) } else { attached };
+    let unit: String = attached.chars().filter(|c| c.is_alphanumeric()).collect();
+    let afternoon = match unit.as_str() {
+        "am" => Some(false),
+        "pm" => Some(true),
+        _ => None,
+    };
+    let is_time = afternoon.is_some() || matches!(&*unit, "uhr" | "oclock" | "heures" | "h");
+    let figures = figures.trim_end_matches([':', '.']);
+    let (hour, minute) = match figures.split_once([':', '.']) {
+        Some((hour, minute)) if minute.len() == 2 && (is_time || figures.contains(':')) => {
+            (hour, minute.parse().ok()?)
+        }
+        None if is_time => (figures, 0),
+        Some(_) | None => return None,
+    };
+    let hour = if (1..=2).contains(&hour.len()) { hour.parse().ok()? } else { return None };
+    ((0..24).contains(&hour) && (0..60).contains(&minute)).then_some(Said {
+        hour,
+        minute,
+        afternoon,
+    })
 }
 
 #[cfg(test)]
@@ -221,7 +258,7 @@ mod tests {
     #[test]
     fn what_was_not_said_is_not_written() {
         type Change = fn(&mut Proposed);
-        let changes: [(Change, &str); 10] = [
+        let changes: [(Change, &str); 12] = [
             (|p| p.agent_quote = "I have booked you".to_owned(), "not said"),
             (|p| p.caller_quote = "Yes, book it".to_owned(), "not said"),
             // The words of the other do not count as theirs.
@@ -229,18 +266,28 @@ mod tests {
             (|p| p.caller_quote = String::new(), "not said"),
             (|p| p.caller_quote = "Bye, bye".to_owned(), "not said together"),
             (|p| p.time = "15:30".to_owned(), "another time was said"),
+            // It was two in the afternoon.
+            (|p| p.time = "02:30".to_owned(), "another time was said"),
+            (
+                |p| {
+                    // The time that was said is left out of the words.
+                    p.agent_quote = "I can put you down for Tuesday".to_owned();
+                    p.time = "15:30".to_owned();
+                },
+                "another time was said",
+            ),
             (|p| p.date = "2026-12-08".to_owned(), "another time was said"),
             (|p| p.date = "soon".to_owned(), "no date and time"),
             (
                 |p| {
-                    p.agent_quote = "I can put you down".to_owned();
+                    p.agent_quote = "Good".to_owned();
                     p.date = "2026-11-24".to_owned();
                 },
                 "the time had passed",
             ),
             (
                 |p| {
-                    p.agent_quote = "I can put you down".to_owned();
+                    p.agent_quote = "Good".to_owned();
                     p.date = "2026-11-30".to_owned();
                 },
                 "the business is closed then",
@@ -262,10 +309,41 @@ mod tests {
         assert_eq!(judged("+15551230001", &done, &proposed())["why"], "known");
         let far = Proposed {
             date: "2028-12-05".to_owned(),
-            agent_quote: "I can put you down".to_owned(),
+            agent_quote: "Good".to_owned(),
             ..proposed()
         };
         assert_eq!(judged("+15551230001", &Done::default(), &far)["why"], "too far ahead");
+    }
+
+    #[test]
+    fn times_are_found_in_what_was_said() {
+        let at = |hour, minute| Date::constant(2026, 12, 1).at(hour, minute, 0, 0);
+        for (said, local, expected) in [
+            ("at 2 pm", at(14, 0), true),
+            ("at 2 PM.", at(15, 0), false),
+            ("at 2pm,", at(14, 0), true),
+            ("at 2 p.m.?", at(14, 0), true),
+            ("at 2 a.m.", at(14, 0), false),
+            ("at 12 pm", at(12, 0), true),
+            ("at 12:30 am", at(0, 30), true),
+            ("at 2:30", at(14, 30), true),
+            ("at 2:30pm", at(2, 30), false),
+            ("um 14.30 Uhr", at(14, 30), true),
+            ("um 14.30 Uhr", at(14, 0), false),
+            ("um 10 Uhr", at(10, 0), true),
+            ("at 3 o'clock", at(16, 0), false),
+            ("10:00 or 11:30?", at(11, 30), true),
+            ("10:00 or 11:30?", at(12, 0), false),
+            // None of these is a time.
+            ("it is $9.50 for 3 people, on 1.12.", at(16, 0), true),
+            ("half past two", at(16, 0), true),
+            ("on 2026-12-01", at(16, 0), true),
+            ("on 2026-12-02", at(16, 0), false),
+            ("25:00", at(16, 0), true),
+            ("", at(16, 0), true),
+        ] {
+            assert_eq!(agrees(local, said), expected, "{said} {local}");
+        }
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Transcript {
         })
     }
 
+    /// What was said at a place that [`places`](Self::places) gave.
+    pub(super) fn said_at(&self, place: usize) -> &str {
+        self.lines.get(place).map_or("", |line| &line.text)
+    }
+
     /// The lines of `speaker` that have this quotation in them, by their places.
     pub(super) fn places(&self, speaker: Speaker, quote: &str) -> Vec<usize> {
         let quote = plain(quote);

@@ -72,7 +72,7 @@ impl Webhooks {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(store: Store, allowed: Vec<HostPort>) -> Result<Self, reqwest::Error> {
-        let client = guard::Client::new(allowed)?.with_bodies_of(BODY_BYTES_MAX);
+        let client = guard::Client::new(allowed)?.with_bodies_of(BODY_BYTES_MAX).without_answers();
         Ok(Self { store, client })
     }
 

@@ -58,6 +58,17 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Letters, digits, `-` and `_` in labels, as the DNS has them; an international name has become
+/// that when its address was parsed.
+pub(super) fn is_dns_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::config::HostPort;
-use address::is_public;
+use address::{is_dns_name, is_public};
 
 /// The largest body that is sent unless a client is told otherwise, bytes.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
@@ -148,6 +148,8 @@ pub struct Client {
     any: reqwest::Client,
     allowed: Vec<HostPort>,
     body_bytes_max: usize,
+    /// Whether the body of an answer is read.
+    reads_answers: bool,
     places: Semaphore,
     /// Those of agents that have requests on their way.
     agents: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
@@ -181,6 +183,7 @@ impl Client {
             any: connector(resolver)?,
             allowed,
             body_bytes_max: REQUEST_BYTES_MAX,
+            reads_answers: true,
             places: Semaphore::new(PLACES),
             agents: Mutex::default(),
         })
@@ -190,6 +193,12 @@ impl Client {
     #[must_use]
     pub fn with_bodies_of(self, body_bytes_max: usize) -> Self {
         Self { body_bytes_max, ..self }
+    }
+
+    /// The same client, for services of whose answers only the status counts.
+    #[must_use]
+    pub fn without_answers(self) -> Self {
+        Self { reads_answers: false, ..self }
     }
 
     /// Makes a request and reads the whole answer.
@@ -235,7 +244,7 @@ impl Client {
         for _ in 0..REDIRECTS_MAX {
             let next = redirect::next(&request, response.status(), response.headers());
             let Some(next) = next.map_err(GuardError::Redirected)? else {
-                return read(response).await;
+                return self.read(response).await;
             };
             request = next;
             response = self.ask(&request).await.map_err(|error| match error {
@@ -246,9 +255,18 @@ impl Client {
             })?;
         }
         match redirect::next(&request, response.status(), response.headers()) {
-            Ok(None) => read(response).await,
+            Ok(None) => self.read(response).await,
             Ok(Some(_)) => Err(GuardError::Redirected(Refusal::Redirects)),
             Err(refusal) => Err(GuardError::Redirected(refusal)),
+        }
+    }
+
+    async fn read(&self, response: reqwest::Response) -> Result<Response, GuardError> {
+        match self.reads_answers {
+            true => read(response).await,
+            false => {
+                Ok(Response { status: response.status(), content_type: None, body: Bytes::new() })
+            }
         }
     }
 
@@ -302,17 +320,6 @@ fn connector(resolver: Arc<dyn Resolve>) -> Result<reqwest::Client, reqwest::Err
         .no_deflate()
         .no_zstd()
         .build()
-}
-
-/// Letters, digits, `-` and `_` in labels, as the DNS has them; an international name has become
-/// that when its address was parsed.
-fn is_dns_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 async fn read(mut response: reqwest::Response) -> Result<Response, GuardError> {

@@ -359,6 +359,10 @@ async fn nothing_is_larger_than_allowed() {
         let service = Service::start(vec![reply]).await;
         let sent = client(&[&service]).send(get(service.url("/").as_str())).await;
         assert_eq!(sent.unwrap_err(), GuardError::ResponseTooLarge);
+        // Where only the status counts, nobody reads it.
+        let unread = client(&[&service]).without_answers();
+        let sent = unread.send(get(service.url("/").as_str())).await.unwrap();
+        assert_eq!((sent.status, sent.body.len()), (StatusCode::OK, 0));
     }
     let service = Service::start(vec![reply(200, "", &large[1..])]).await;
     let body = |length: usize| Some(Bytes::from("x".repeat(length)));

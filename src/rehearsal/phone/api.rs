@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Form, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -45,6 +45,8 @@ pub struct Api {
 pub(super) struct Known {
     calls: HashMap<String, PlacedLine>,
     messages: Vec<Message>,
+    /// What callers left, by its name: the account that has it.
+    recordings: HashMap<String, String>,
     pub(super) numbers: Vec<Number>,
 }
 
@@ -136,6 +138,10 @@ impl Api {
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}/Calls/{call}", get(read_call).post(update_call))
             .route("/2010-04-01/Accounts/{account}/Messages.json", post(take_message))
+            .route(
+                "/2010-04-01/Accounts/{account}/Recordings/{recording}",
+                delete(delete_recording),
+            )
             .merge(numbers::router())
             .fallback(async || NOT_FOUND)
             .with_state(self.clone());
@@ -145,6 +151,16 @@ impl Api {
     /// The messages that were taken, in order.
     pub fn messages(&self) -> Vec<Message> {
         self.known().messages.clone()
+    }
+
+    /// The recordings that there are, by their names.
+    pub fn recordings(&self) -> Vec<String> {
+        self.known().recordings.keys().cloned().collect()
+    }
+
+    /// Keeps what a caller left.
+    pub(super) fn keep(&self, account_sid: &str, recording_sid: &str) {
+        self.known().recordings.insert(recording_sid.to_owned(), account_sid.to_owned());
     }
 
     /// Takes in a call that is being placed.
@@ -247,6 +263,21 @@ async fn read_call(
     let known = api.known();
     let call = known.calls.get(call_sid).ok_or(NOT_FOUND)?;
     Ok((StatusCode::OK, Json(call.resource(call_sid))))
+}
+
+async fn delete_recording(
+    State(api): State<Api>,
+    Path((account, recording)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    api.check(&account, &headers)?;
+    let sid = recording.strip_suffix(".json").unwrap_or(&recording);
+    let mut known = api.known();
+    if known.recordings.get(sid) != Some(&account) {
+        return Err(NOT_FOUND);
+    }
+    known.recordings.remove(sid);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn update_call(

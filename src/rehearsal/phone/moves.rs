@@ -153,6 +153,9 @@ impl PlacedCall {
     fn recording_fields(&self, recorded_s: u64, digits: String) -> Fields {
         let recording_sid = random_sid("RE");
         let account_sid = &self.options.account_sid;
+        if let Some(api) = &self.options.api {
+            api.keep(account_sid, &recording_sid);
+        }
         let url = format!(
             "https://api.twilio.com/2010-04-01/Accounts/{account_sid}/Recordings/{recording_sid}"
         );
