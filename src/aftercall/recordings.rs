@@ -155,7 +155,10 @@ impl Recordings {
         };
         // Those that wait for their row must not keep the others waiting.
         let ready = found.iter().filter(is_ready).take(TAPES_PER_ROUND);
-        let ready: Vec<Found> = ready.cloned().collect();
+        let mut ready: Vec<Found> = ready.cloned().collect();
+        // What fails by itself must not keep the others from being tried.
+        let times = |tape: &Found| self.failed.get(&tape.call_log_id).map_or(0, |wait| wait.times);
+        ready.sort_by_key(times);
         Ok(self.work(&ready, &calls).await)
     }
 

@@ -11,10 +11,11 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::asking::FindAgent;
+use crate::agent::Agent;
 use crate::agent::settings::{AgentSettings, Retention};
 use crate::archive::Archive;
 use crate::clock;
-use crate::store::{Result, Store, StoreError};
+use crate::store::{OldVoicemail, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
 
 /// How often it is looked for what has become too old: settings count in days.
@@ -29,6 +30,8 @@ const CALLS: i64 = 50;
 const BATCHES: usize = 200;
 /// How long one batch may take.
 const BATCH_LIMIT: Duration = Duration::from_secs(30);
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What a sweep has removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,8 +85,9 @@ impl Sweeper {
     /// # Errors
     /// [`StoreError`]; what was done until then stays done.
     pub async fn sweep(&self) -> Result<Removed> {
-        let mut removed =
-            Removed { recordings: self.left_recordings().await?, ..Removed::default() };
+        let mut removed = Removed::default();
+        let left = self.left_recordings().await;
+        removed.recordings += or_none(left, Uuid::nil());
         let mut after = Uuid::nil();
         loop {
             let agents = soon(self.store.retaining_agents(after, AGENTS)).await?;
@@ -109,14 +113,14 @@ impl Sweeper {
         let mut removed = 0;
         for _ in 0..BATCHES {
             let left = soon(self.store.left_recordings(CALLS)).await?;
+            let before = removed;
             for path in &left {
-                if !self.is_gone(path).await {
-                    return Ok(removed);
+                if self.is_gone(path).await {
+                    soon(self.store.left_recording_removed(path)).await?;
+                    removed += noted("recording", 1);
                 }
-                soon(self.store.left_recording_removed(path)).await?;
-                removed += noted("recording", 1);
             }
-            if is_last(left.len()) {
+            if is_last(left.len()) || removed == before {
                 break;
             }
         }
@@ -144,7 +148,7 @@ impl Sweeper {
         Ok(removed)
     }
 
-    /// Removes a file; whether it is gone. If not, the others would fare no better.
+    /// Removes a file; whether it is gone.
     async fn is_gone(&self, path: &str) -> bool {
         let removing = self.archive.remove(path).await;
         if let Err(error) = &removing {
@@ -156,32 +160,39 @@ impl Sweeper {
 
     /// The messages that callers left, which the phone company keeps.
     async fn voicemails(&self, agent: Uuid, days: u32) -> Result<u64> {
-        let mut removed = 0;
+        let (mut removed, mut after) = (0, Uuid::nil());
         for _ in 0..BATCHES {
-            let old = soon(self.store.old_voicemails(agent, days, CALLS)).await?;
-            let Some(first) = old.first() else { break };
+            let old = soon(self.store.old_voicemails(agent, days, after, CALLS)).await?;
+            let Some(last) = old.last() else { break };
+            after = last.call_log_id;
             let Some(owner) = (self.agents)(agent).await else { break };
+            if !self.twilio.has_account(&owner) {
+                break;
+            }
             for voicemail in &old {
-                let Some((owner_sid, sid)) = recording_sids(&voicemail.recording_url) else {
-                    warn!(call = %voicemail.call_log_id, "a voicemail is not where it should be");
-                    continue;
-                };
-                if let Err(error) = self.twilio.delete_recording(&owner, owner_sid, sid).await {
-                    warn!(%error, "a voicemail that is too old could not be removed");
-                    counter!("frontdesk_retention_failed_total").increment(1);
-                    return Ok(removed);
-                }
-                if soon(self.store.voicemail_removed(voicemail)).await? {
-                    removed += noted("voicemail", 1);
+                match self.delete(&owner, voicemail).await {
+                    Ok(()) if soon(self.store.voicemail_removed(voicemail)).await? => {
+                        removed += noted("voicemail", 1);
+                    }
+                    Ok(()) => {}
+                    Err(why) => {
+                        warn!(why, call = %voicemail.call_log_id, "a voicemail is not removed");
+                        counter!("frontdesk_retention_failed_total").increment(1);
+                    }
                 }
             }
-            let next = soon(self.store.old_voicemails(agent, days, 1)).await?;
-            // What could not be removed is met again.
-            if is_last(old.len()) || next.first() == Some(first) {
+            if is_last(old.len()) {
                 break;
             }
         }
         Ok(removed)
+    }
+
+    async fn delete(&self, owner: &Agent, voicemail: &OldVoicemail) -> Result<(), String> {
+        let sids = recording_sids(&voicemail.recording_url);
+        let (owner_sid, sid) = sids.ok_or("it is not with the phone company")?;
+        let deleting = self.twilio.delete_recording(owner, owner_sid, sid);
+        deleting.await.map_err(|error| error.to_string())
     }
 
     async fn transcripts(&self, agent: Uuid, days: u32) -> Result<u64> {

@@ -249,8 +249,9 @@ impl Call {
         let words = self.engine.is_ready() && self.caller.awaits_words();
         match &self.ending {
             Some(Ending::HangUp(_)) => self.functions.are_in_flight() || words,
-            // Words come back with the caller, if they do; nobody takes in results any more.
-            Some(Ending::Transfer(_)) => self.functions.are_in_flight(),
+            // Words come back with the caller, if they do; nobody takes in results any more. When
+            // the line is lost the phone company asks at once where the caller is to go.
+            Some(Ending::Transfer(_)) => self.line == Line::Open && self.functions.are_in_flight(),
             Some(Ending::Fallback(_)) | None => false,
         }
     }

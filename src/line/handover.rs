@@ -33,6 +33,8 @@ const AT_ONCE: usize = 200;
 /// How many of them Twilio is asked about at once. It answers a hundred requests of an account at a
 /// time.
 const ASKED_AT_ONCE: usize = 50;
+/// How long a call that has let go of its line may wait for its turn to be told of.
+const TURN_LIMIT: Duration = Duration::from_secs(2);
 /// How long moving all calls may take: hosts give a process little time to go down.
 const ALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long the database may take to say whether another process takes calls.
@@ -63,7 +65,8 @@ pub(super) enum Handing {
 impl Line {
     /// The call is to go on elsewhere.
     pub(super) fn part(&mut self, answer: oneshot::Sender<Parting>) {
-        if self.leaving.is_some() || self.phone.is_none() && !self.call.is_ending() {
+        let is_away = self.phone.is_none() && !self.call.is_ending();
+        if self.leaving.is_some() || is_away && self.functions.is_empty() {
             // Whoever the phone company asks next may have it.
             let _ = answer.send(Parting::Away);
             return;
@@ -89,6 +92,11 @@ impl Line {
             return;
         }
         let Some(Handing::Waits { answer, .. }) = self.handing.take() else { return };
+        if self.phone.is_none() {
+            // Whoever the phone company asks next may have it.
+            let _ = answer.send(Parting::Away);
+            return;
+        }
         if self.call.is_ending() || self.leaving.is_some() {
             // Dropped unanswered: the call stays and ends here.
             return;
@@ -117,8 +125,9 @@ impl Line {
 
     /// The call could not be moved: it has its line again, if that is still there.
     pub(super) fn rejoin(&mut self) {
+        let has_parted = self.has_parted();
         self.handing = None;
-        if self.phone.as_ref().is_some_and(Phone::has_started) {
+        if has_parted && self.phone.as_ref().is_some_and(Phone::has_started) {
             self.tell(Event::LineOpen);
         }
     }
@@ -154,6 +163,9 @@ impl Exchange {
         });
         if clock::within(ALL_LIMIT, moving).await.is_none() {
             warn!("some calls could not be moved in time");
+            for (call_sid, handle) in self.registry.calls() {
+                self.take_back(&call_sid, &handle).await;
+            }
         }
     }
 
@@ -184,11 +196,14 @@ impl Exchange {
         self.registry.note_parted(call_sid, true);
         if !self.written(handle.call_log_id, last_seq).await {
             // Whoever went on with it would not know what was said, or that there is a call.
-            self.registry.note_parted(call_sid, false);
-            let _ = handle.commands.send(Command::Rejoin).await;
+            self.take_back(call_sid, handle).await;
             return None;
         }
-        let turn = back.asking.acquire().await;
+        let Some(turn) = clock::within(TURN_LIMIT, back.asking.acquire()).await else {
+            warn!(call_sid, "the phone company is slow: a call is not moved");
+            self.take_back(call_sid, handle).await;
+            return None;
+        };
         let update = CallUpdate::Twiml(&back.twiml);
         let updated = self.toolbox.twilio.update_call(&handle.agent, call_sid, update).await;
         drop(turn);
@@ -204,8 +219,7 @@ impl Exchange {
             }
             Err(error) if !is_taken => {
                 warn!(call_sid, %error, "a call could not be moved");
-                self.registry.note_parted(call_sid, false);
-                let _ = handle.commands.send(Command::Rejoin).await;
+                self.take_back(call_sid, handle).await;
                 return None;
             }
             Ok(Updated::Done) | Err(_) => {}
@@ -213,6 +227,13 @@ impl Exchange {
         // Not taken yet, its row is looked after by the others, who ask the phone company.
         handle.let_go(false).await;
         Some(is_taken)
+    }
+
+    /// A call that let go of its line is not moved after all.
+    async fn take_back(&self, call_sid: &str, handle: &CallHandle) {
+        self.registry.note_parted(call_sid, false);
+        // A task that is gone has ended the call already.
+        let _ = handle.commands.send(Command::Rejoin).await;
     }
 
     /// Waits until the database has this event of a call: whoever goes on with it reads it there.

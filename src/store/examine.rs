@@ -245,13 +245,14 @@ impl Examination {
 }
 
 /// The tables that the server reads and writes.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "aftercall_jobs",
     "appointments",
     "business_details",
     "call_events",
     "call_logs",
     "functions",
+    "left_recordings",
     "scrapping_data",
     "voice_agents",
     "webhook_deliveries",

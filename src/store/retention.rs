@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Up to `limit` messages that an agent's callers left with the phone company more than `days`
-    /// ago.
+    /// ago, of calls behind `after`, by their ids.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -137,6 +137,7 @@ impl Store {
         &self,
         agent_id: Uuid,
         days: u32,
+        after: Uuid,
         limit: i64,
     ) -> Result<Vec<OldVoicemail>> {
         let rows = sqlx::query(
@@ -144,11 +145,13 @@ impl Store {
             where voice_agent_id = $1 and call_end is not null
                 and call_start < now() - $2::bigint * interval '1 day'
                 and metadata->'voicemail'->>'recording_url' is not null
-            order by call_start limit $3",
+                and id > $4
+            order by id limit $3",
         )
         .bind(agent_id)
         .bind(i64::from(days))
         .bind(limit)
+        .bind(after)
         .fetch_all(&self.pool)
         .await?;
         let read = |row: &sqlx::postgres::PgRow| {
@@ -234,11 +237,13 @@ impl Store {
                         'tokens_used', 'moved_to_fallback', 'ended')
             ), unquoted as (
                 -- What was agreed stays, and not the words in which it was.
-                update appointments a set special_notes = regexp_replace(special_notes,
-                    ' Agent: \".*\" Caller: \".*\"$', '')
-                from old where a.is_extracted
-                    and a.booking_key = any(array(
-                        select old.id || ':extracted:' || n from generate_series(0, 9) n))
+                update appointments a set special_notes = replace(special_notes,
+                    format(' Agent: \"%s\" Caller: \"%s\"', e->>'agent', e->>'caller'), '')
+                from old, jsonb_array_elements(
+                    case jsonb_typeof(old.m->'extracted_appointments')
+                        when 'array' then old.m->'extracted_appointments' else '[]' end)
+                    with ordinality as x (e, n)
+                where a.is_extracted and a.booking_key = old.id || ':extracted:' || n
             )
             update call_logs l set transcript = null, summary = null, metadata = kept.m
             from kept where l.id = kept.id",

@@ -200,8 +200,8 @@ impl TwilioRest {
         }
     }
 
-    /// Deletes a recording that an account has, the agent's own or one below it; one that is not
-    /// there any more is as good.
+    /// Deletes a recording that an account has, the agent's own or one below it. One that is not
+    /// there any more is as good; of another account's, Twilio may say that for another reason.
     ///
     /// # Errors
     /// If it was not deleted, or perhaps not.
@@ -215,7 +215,8 @@ impl TwilioRest {
         let owner = Account { sid: owner_sid, token: account.token };
         let url = self.url(&owner, &["Recordings", &format!("{sid}.json")]);
         match self.exchange(&account, self.http.delete(url), Repeatable::Yes).await {
-            Ok(_) | Err(RestError::Refused { code: 20404, .. }) => Ok(()),
+            Ok(_) => Ok(()),
+            Err(RestError::Refused { code: 20404, .. }) if owner_sid == account.sid => Ok(()),
             Err(error) => Err(error),
         }
     }

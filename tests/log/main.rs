@@ -14,5 +14,6 @@ mod proxy;
 #[path = "../common/receiver.rs"]
 mod receiver;
 mod reconciler;
+mod retention;
 mod store;
 mod writer;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Proposed, text};
 use super::claims::{ClaimKind, Done};
+use super::times::{agrees, times_in};
 use super::transcript::{Speaker, Transcript};
 use crate::agent::Agent;
 use crate::agent::function::Builtin;
@@ -71,8 +72,14 @@ impl Agreed<'_> {
         }
         let (agent, caller) = self.check_words(proposed)?;
         let local = local(proposed).ok_or("no date and time")?;
-        // The whole lines count: a quotation may leave out what it should not.
-        if ![agent, caller].iter().all(|place| agrees(local, self.transcript.said_at(*place))) {
+        // The whole line counts, a quotation may leave out what it should not. Who answers to a time
+        // may speak of others.
+        let offer = self.transcript.said_at(agent);
+        let answer = match times_in(offer).is_empty() {
+            true => self.transcript.said_at(caller),
+            false => &proposed.caller_quote,
+        };
+        if !agrees(local, offer) || !agrees(local, answer) {
             return Err("another time was said");
         }
         let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
@@ -128,66 +135,6 @@ fn local(proposed: &Proposed) -> Option<DateTime> {
     Some(date.to_datetime(Time::new(hour, minute, 0, 0).ok()?))
 }
 
-/// Whether a time of day that is said in figures is this one, and so is a date. Where neither is
-/// said in figures there is nothing to disagree with: words for numbers differ with the language.
-fn agrees(local: DateTime, said: &str) -> bool {
-    let words: Vec<String> = said.split_whitespace().map(str::to_lowercase).collect();
-    let trimmed = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
-    let dates: Vec<Date> = words.iter().filter_map(|word| trimmed(word).parse().ok()).collect();
-    let times: Vec<Said> = (0..words.len()).filter_map(|at| time_at(&words[at..])).collect();
-    (dates.is_empty() || dates.contains(&local.date()))
-        && (times.is_empty() || times.iter().any(|time| time.is_of(local)))
-}
-
-/// A time of day as it was said.
-#[derive(Debug, PartialEq)]
-struct Said {
-    hour: i8,
-    minute: i8,
-    /// Whether it is of the afternoon, where that was said.
-    afternoon: Option<bool>,
-}
-
-impl Said {
-    fn is_of(&self, local: DateTime) -> bool {
-        self.hour % 12 == local.hour() % 12
-            && self.minute == local.minute()
-            && (self.hour <= 12 || self.hour == local.hour())
-            && self.afternoon.is_none_or(|afternoon| afternoon == (local.hour() >= 12))
-    }
-}
-
-/// A time that these words begin with: `14:30`, `2.30 pm`, `2pm`, `2 p.m.`, `10 Uhr`, `3 o'clock`. A
-/// number by itself may be of something else, a date or a price.
-fn time_at(words: &[String]) -> Option<Said> {
-    let first = words.first()?.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let end = first.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.'));
-    let (figures, attached) = first.split_at(end.unwrap_or(first.len()));
-    let attached =
-        if attached.is_empty() { words.get(1).map_or("", String::as_str) } else { attached };
-    let unit: String = attached.chars().filter(|c| c.is_alphanumeric()).collect();
-    let afternoon = match unit.as_str() {
-        "am" => Some(false),
-        "pm" => Some(true),
-        _ => None,
-    };
-    let is_time = afternoon.is_some() || matches!(&*unit, "uhr" | "oclock" | "heures" | "h");
-    let figures = figures.trim_end_matches([':', '.']);
-    let (hour, minute) = match figures.split_once([':', '.']) {
-        Some((hour, minute)) if minute.len() == 2 && (is_time || figures.contains(':')) => {
-            (hour, minute.parse().ok()?)
-        }
-        None if is_time => (figures, 0),
-        Some(_) | None => return None,
-    };
-    let hour = if (1..=2).contains(&hour.len()) { hour.parse().ok()? } else { return None };
-    ((0..24).contains(&hour) && (0..60).contains(&minute)).then_some(Said {
-        hour,
-        minute,
-        afternoon,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +173,10 @@ mod tests {
     }
 
     fn judged(caller: &str, done: &Done, proposed: &Proposed) -> Value {
+        judged_of(TALK, caller, done, proposed)
+    }
+
+    fn judged_of(talk: &str, caller: &str, done: &Done, proposed: &Proposed) -> Value {
         let call = EndedCall {
             agent_id: Uuid::nil(),
             caller: caller.to_owned().into(),
@@ -236,7 +187,7 @@ mod tests {
             // 2026-11-27T20:00:00Z
             ended_us: 1_795_809_600_000_000,
         };
-        let (agent, transcript) = (agent(), Transcript::read(TALK));
+        let (agent, transcript) = (agent(), Transcript::read(talk));
         let agreed = Agreed { agent: &agent, call: &call, transcript: &transcript, done };
         agreed.all(std::slice::from_ref(proposed)).remove(0)
     }
@@ -316,34 +267,19 @@ mod tests {
     }
 
     #[test]
-    fn times_are_found_in_what_was_said() {
-        let at = |hour, minute| Date::constant(2026, 12, 1).at(hour, minute, 0, 0);
-        for (said, local, expected) in [
-            ("at 2 pm", at(14, 0), true),
-            ("at 2 PM.", at(15, 0), false),
-            ("at 2pm,", at(14, 0), true),
-            ("at 2 p.m.?", at(14, 0), true),
-            ("at 2 a.m.", at(14, 0), false),
-            ("at 12 pm", at(12, 0), true),
-            ("at 12:30 am", at(0, 30), true),
-            ("at 2:30", at(14, 30), true),
-            ("at 2:30pm", at(2, 30), false),
-            ("um 14.30 Uhr", at(14, 30), true),
-            ("um 14.30 Uhr", at(14, 0), false),
-            ("um 10 Uhr", at(10, 0), true),
-            ("at 3 o'clock", at(16, 0), false),
-            ("10:00 or 11:30?", at(11, 30), true),
-            ("10:00 or 11:30?", at(12, 0), false),
-            // None of these is a time.
-            ("it is $9.50 for 3 people, on 1.12.", at(16, 0), true),
-            ("half past two", at(16, 0), true),
-            ("on 2026-12-01", at(16, 0), true),
-            ("on 2026-12-02", at(16, 0), false),
-            ("25:00", at(16, 0), true),
-            ("", at(16, 0), true),
-        ] {
-            assert_eq!(agrees(local, said), expected, "{said} {local}");
-        }
+    fn who_answers_to_a_time_may_speak_of_others() {
+        let talk = TALK.replace("Yes, that is fine.", "Yes, that is fine, I am free after 2 pm.");
+        let judged = judged_of(&talk, "+15551230001", &Done::default(), &proposed());
+        assert!(judged.get("why").is_none(), "{judged}");
+        // Where the offer names none, the answer is what counts.
+        let talk = TALK.replace(", at 2:30 pm", "").replace("Yes, that", "Yes, at 4:00, that");
+        let proposed = Proposed {
+            agent_quote: "I can put you down for Tuesday".to_owned(),
+            caller_quote: "that is fine".to_owned(),
+            ..proposed()
+        };
+        let judged = judged_of(&talk, "+15551230001", &Done::default(), &proposed);
+        assert_eq!(judged["why"], "another time was said");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod answer;
 mod ask;
 mod claims;
 mod silent;
+mod times;
 mod transcript;
 
 use std::sync::Arc;

@@ -241,7 +241,12 @@ impl Front {
 
     /// The call goes to the fallback at once. Its row is completed by what comes of that, or now if
     /// nobody tells.
-    async fn leave_row(&self, agent: &Agent, new: NewCall, why: &str) -> Option<Document> {
+    pub(super) async fn leave_row(
+        &self,
+        agent: &Agent,
+        new: NewCall,
+        why: &str,
+    ) -> Option<Document> {
         info!(call_sid = new.call_sid, why, "a call goes to the fallback");
         counter!("frontdesk_calls_rejected_total", "reason" => why.to_owned()).increment(1);
         let now_us = unix_us(clock::unix_now());
@@ -279,7 +284,7 @@ impl Front {
     }
 
     /// What a row's `metadata` holds from the start.
-    fn first_metadata(&self, call_sid: &str) -> Value {
+    pub(super) fn first_metadata(&self, call_sid: &str) -> Value {
         let mut metadata = CallRecord::new().metadata();
         metadata.insert("call_sid".into(), json!(call_sid));
         metadata.insert("engine".into(), json!("realtime"));

@@ -15,7 +15,9 @@ use crate::agent::Agent;
 use crate::call::CallRecord;
 use crate::clock::{self, Stopwatch};
 use crate::line::directory::LookUp;
+use crate::line::record::unix_us;
 use crate::private::Private;
+use crate::store::NewCall;
 use crate::twilio::form::Form;
 use crate::web::Front;
 
@@ -112,14 +114,33 @@ async fn admit_in_time(
 /// A call was taken when its caller had been sent to the fallback already: its task lets go of it,
 /// and its row says where the caller is.
 async fn let_go_late(front: &Arc<Front>, agent: &Agent, call_sid: &str) {
-    if let Some(handle) = front.exchange.registry.find(call_sid) {
+    const WHY: &str = "taken too late";
+    let handle = front.exchange.registry.find(call_sid);
+    if let Some(handle) = &handle {
         handle.let_go(false).await;
     }
-    if let Some(row) = front.settled(call_sid).await
-        && !row.ended
-        && !row.is_out
-    {
-        let record = CallRecord::new();
-        front.leave_for_fallback(agent, &row, call_sid, &record, "taken too late").await;
+    match (front.settled(call_sid).await, handle) {
+        (Some(row), _) if row.ended || row.is_out => {}
+        (Some(row), _) => {
+            let record = CallRecord::new();
+            front.leave_for_fallback(agent, &row, call_sid, &record, WHY).await;
+        }
+        // The row is in the spool, and what is said of it goes there behind it.
+        (None, Some(handle)) => {
+            let new = NewCall {
+                id: handle.call_log_id,
+                agent_id: agent.id,
+                call_sid: call_sid.to_owned(),
+                caller: String::new().into(),
+                instance_id: front.exchange.instance_id,
+                nonce: String::new(),
+                limit: None,
+                metadata: front.first_metadata(call_sid).into(),
+                started_us: unix_us(clock::unix_now()),
+            };
+            front.leave_row(agent, new, WHY).await;
+        }
+        // Its task has ended it.
+        (None, None) => {}
     }
 }

@@ -1,0 +1,81 @@
+//! What is kept of old calls.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, fixture};
+
+/// A call of sixty days ago with these words of its appointments.
+async fn old_call(fixture: &Fixture, sid: &str, metadata: &serde_json::Value) -> Uuid {
+    let id = Uuid::new_v4();
+    fixture
+        .sql(&format!(
+            "insert into call_logs (id, voice_agent_id, call_sid, call_start, call_end, status,
+                transcript, metadata)
+            values ('{id}', '{}', {sid}, now() - interval '60 days', now() - interval '60 days',
+                'completed', '[00:01] Caller: Hi.', '{metadata}')",
+            fixture.agent
+        ))
+        .await;
+    id
+}
+
+#[tokio::test]
+async fn quotations_go_with_the_transcript_and_an_owner_s_notes_stay() {
+    let fixture = fixture().await;
+    let told = json!([{"agent": "Tuesday at \"two\"?", "caller": "Yes, fine", "written": true}]);
+    let call = old_call(&fixture, "'CA1'", &json!({"extracted_appointments": told})).await;
+    let quoted = "Please check. Agent: \"Tuesday at \"two\"?\" Caller: \"Yes, fine\"";
+    for (key, extracted, more) in [
+        (format!("{call}:extracted:1"), true, " Rang back, she said \"fine\"."),
+        (format!("{call}:call_1"), false, ""),
+    ] {
+        fixture
+            .sql(&format!(
+                "insert into appointments (voice_agent_id, name, phone_number, service,
+                    schedule_time, duration_minutes, booking_key, is_extracted, special_notes)
+                values ('{}', 'A', '+15551230001', 'B', now(), 30, '{key}', {extracted},
+                    '{quoted}{more}')",
+                fixture.agent
+            ))
+            .await;
+    }
+    assert_eq!(fixture.store.remove_transcripts(fixture.agent, 30, 50).await.unwrap(), 1);
+    let notes = async |extracted: bool| {
+        let notes =
+            format!("select special_notes from appointments where is_extracted = {extracted}");
+        fixture.text(&notes).await.unwrap()
+    };
+    assert_eq!(notes(true).await, "Please check. Rang back, she said \"fine\".");
+    assert_eq!(notes(false).await, quoted, "what a function was given is the owner's");
+}
+
+#[tokio::test]
+async fn a_deleted_call_leaves_only_recordings_of_its_own_agent() {
+    let fixture = fixture().await;
+    let own = |name: &str| format!("{}/{name}.ogg", fixture.agent);
+    let parts = json!({"path": own("1"), "parts": [{"path": own("1")}, {"path": own("2")}]});
+    let odd = [
+        json!(null),
+        json!("text"),
+        json!([]),
+        json!({"recording": "text"}),
+        json!({"recording": {"path": 7, "parts": {"path": null}}}),
+        json!({"recording": {"path": "elsewhere/3.ogg"}}),
+        json!({"recording": {"path": own(&"x".repeat(5_000))}}),
+        json!({"recording": parts}),
+    ];
+    for (n, metadata) in odd.iter().enumerate() {
+        old_call(&fixture, &format!("'CA{n}'"), metadata).await;
+    }
+    // Another program's.
+    old_call(&fixture, "null", &json!({"recording": {"path": own("4")}})).await;
+    fixture.sql("update call_logs set metadata = null where call_sid = 'CA0'").await;
+    fixture.sql(&format!("delete from voice_agents where id = '{}'", fixture.agent)).await;
+    fixture.sql("delete from call_logs").await;
+    let mut left = fixture.store.left_recordings(50).await.unwrap();
+    left.sort();
+    assert_eq!(left, [own("1"), own("2")]);
+    fixture.store.left_recording_removed(&left[0]).await.unwrap();
+    assert_eq!(fixture.store.left_recordings(50).await.unwrap(), left[1..]);
+}
