@@ -37,8 +37,17 @@ const ASKED_AT_ONCE: usize = 50;
 const TURN_LIMIT: Duration = Duration::from_secs(2);
 /// How long moving all calls may take: hosts give a process little time to go down.
 const ALL_LIMIT: Duration = Duration::from_secs(30);
-/// How long the database may take to say whether another process takes calls.
-const HEIR_LIMIT: Duration = Duration::from_secs(2);
+/// How long the database may take to answer once.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// The pause before it is asked again.
+const ANSWER_PAUSE: Duration = Duration::from_millis(500);
+/// How long an outage of the database is waited for before it is known whether another process
+/// takes calls.
+const HEIR_LIMIT: Duration = Duration::from_secs(8);
+/// And before a call lets go of its line: it lasts as ever meanwhile.
+const KNOWN_LIMIT: Duration = Duration::from_secs(15);
+/// How often a call lets go of its line to be moved. The database may go away just then.
+const PARTINGS_MAX: usize = 3;
 /// How long what was written last of a call may take to the database.
 const WRITTEN_LIMIT: Duration = Duration::from_secs(2);
 const WRITTEN_PAUSE: Duration = Duration::from_millis(100);
@@ -148,8 +157,7 @@ impl Exchange {
         if self.registry.live() == 0 {
             return;
         }
-        let heir = self.toolbox.store.has_heir(self.instance_id);
-        if clock::within(HEIR_LIMIT, heir).await != Some(Ok(true)) {
+        if clock::within(HEIR_LIMIT, self.has_heir()).await != Some(true) {
             return info!("no other process takes calls: those that are here end here");
         }
         let back = Back {
@@ -184,20 +192,29 @@ impl Exchange {
 
     /// Whether another process has the call now. None: it stays.
     async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &Back) -> Option<bool> {
-        let (answer, parted) = oneshot::channel();
-        handle.commands.send(Command::Part { answer }).await.ok()?;
-        let last_seq = match parted.await.ok()? {
-            Parting::Here { last_seq } => last_seq,
-            Parting::Away => {
-                handle.let_go(false).await;
-                return Some(false);
+        let mut partings = 0;
+        loop {
+            // Whoever went on with it would not know that there is a call.
+            clock::within(KNOWN_LIMIT, self.is_known(call_sid)).await?;
+            let (answer, parted) = oneshot::channel();
+            handle.commands.send(Command::Part { answer }).await.ok()?;
+            let last_seq = match parted.await.ok()? {
+                Parting::Here { last_seq } => last_seq,
+                Parting::Away => {
+                    handle.let_go(false).await;
+                    return Some(false);
+                }
+            };
+            self.registry.note_parted(call_sid, true);
+            if self.written(handle.call_log_id, last_seq).await {
+                break;
             }
-        };
-        self.registry.note_parted(call_sid, true);
-        if !self.written(handle.call_log_id, last_seq).await {
-            // Whoever went on with it would not know what was said, or that there is a call.
+            // Nor would they know what was said.
             self.take_back(call_sid, handle).await;
-            return None;
+            partings += 1;
+            if partings == PARTINGS_MAX {
+                return None;
+            }
         }
         let Some(turn) = clock::within(TURN_LIMIT, back.asking.acquire()).await else {
             warn!(call_sid, "the phone company is slow: a call is not moved");
@@ -229,6 +246,33 @@ impl Exchange {
         Some(is_taken)
     }
 
+    /// Whether another process takes calls. The signs of life of the others are as old as an outage
+    /// of the database, so after one they are waited for.
+    async fn has_heir(&self) -> bool {
+        let mut was_away = false;
+        loop {
+            let asking = self.toolbox.store.has_heir(self.instance_id);
+            match clock::within(ANSWER_LIMIT, asking).await {
+                Some(Ok(true)) => return true,
+                Some(Ok(false)) if !was_away => return false,
+                Some(Ok(false)) => {}
+                Some(Err(_)) | None => was_away = true,
+            }
+            clock::pause(ANSWER_PAUSE).await;
+        }
+    }
+
+    /// Waits until the database has a call.
+    async fn is_known(&self, call_sid: &str) {
+        loop {
+            let asking = self.toolbox.store.call_by_sid(call_sid);
+            if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await {
+                return;
+            }
+            clock::pause(ANSWER_PAUSE).await;
+        }
+    }
+
     /// A call that let go of its line is not moved after all.
     async fn take_back(&self, call_sid: &str, handle: &CallHandle) {
         self.registry.note_parted(call_sid, false);
@@ -246,7 +290,7 @@ impl Exchange {
         };
         let is_written = clock::within(WRITTEN_LIMIT, writing).await.is_some();
         if !is_written {
-            warn!("what was written last of a call is not in the database: it is not moved");
+            warn!("what was written last of a call is not in the database: it is not moved now");
         }
         is_written
     }

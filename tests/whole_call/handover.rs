@@ -19,6 +19,7 @@ use crate::harness::{
     DEADLINE, FALLBACK, GREETING, House, NUMBER, Placed, Plan, TOKEN, ms, say, script, stream_url,
     turn, until,
 };
+use crate::proxy::Wire;
 use crate::stream::{Media, refused, reminted};
 
 const LOST: &str = "Agent: Sorry, the line was lost for a moment. Where were we?";
@@ -67,7 +68,11 @@ async fn paired(
 ) -> (House, App) {
     let speech = SpeechOptions { script: script(turns), ..SpeechOptions::default() };
     let environment = [vec![("PUBLIC_URL", balancer.url())], more].concat();
-    let mut house = House::open(Plan { speech, environment, speed, ..Plan::default() }).await;
+    paired_as(balancer, Plan { speech, environment, speed, ..Plan::default() }).await
+}
+
+async fn paired_as(balancer: &Balancer, plan: Plan) -> (House, App) {
+    let mut house = House::open(plan).await;
     // Each question on a connection of its own, as a balancer has them.
     house.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     let neighbour = house.neighbour().await;
@@ -171,6 +176,32 @@ async fn what_is_being_carried_out_is_waited_for_before_a_call_is_moved() {
     let functions = row.metadata()["functions"].as_array().unwrap();
     assert_eq!((functions.len(), &functions[0]["ok"]), (1, &json!(true)), "{functions:?}");
     assert_eq!(functions[0]["result"]["result"]["ordered"], true, "{functions:?}");
+}
+
+#[tokio::test]
+async fn a_call_is_moved_when_the_database_is_back() {
+    let balancer = Balancer::start().await;
+    let speech = SpeechOptions { script: script(turns()), ..SpeechOptions::default() };
+    let environment = vec![("PUBLIC_URL", balancer.url())];
+    let plan = Plan { speech, environment, is_wired: true, ..Plan::default() };
+    let (mut house, neighbour) = paired_as(&balancer, plan).await;
+    let steps = vec![Step::wait_for_agent(), ready(), patiently(), Step::HangUp];
+    let mut call = house.place(house.options(), steps);
+    is_ready(&mut call).await;
+    balancer.to(&[neighbour.address]);
+    let wire = house.wire.take().unwrap();
+    wire.set(Wire::Stalled);
+    // Longer than one answer is waited for.
+    let outage = async {
+        frontdesk::clock::pause(ms(3_000)).await;
+        wire.set(Wire::Joined);
+    };
+    tokio::join!(goes_down(&mut house, neighbour), outage);
+    let call = call.ended().await;
+
+    assert_eq!((call.errors, call.said, call.ended), (vec![], vec![], Ended::Caller));
+    let row = house.row(&call.call_sid).await;
+    assert_eq!((row.end(), row.lines().last()), (("completed", "caller"), Some(&LOST)));
 }
 
 #[tokio::test]
