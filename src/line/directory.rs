@@ -25,6 +25,8 @@ const UNKNOWN_TIME: Duration = Duration::from_secs(2);
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
 /// Without notifications what is remembered is read again after this long.
 const STALE_AFTER: Duration = Duration::from_secs(5);
+/// How often a number is read at most while changes come in.
+const READS_MAX: u32 = 3;
 /// The most agents that are read at the start; others are read when they are called first.
 const WARM_MAX: u32 = 1_000;
 /// How long the database may take to say which they are.
@@ -144,18 +146,29 @@ impl Directory {
         }
     }
 
-    /// Reads a number from the database; if that fails, a later look-up tries again.
+    /// Reads a number from the database; if that fails, a later look-up tries again. Where something
+    /// has changed meanwhile it is read once more, so that what is remembered is right.
     async fn read(&self, number: &str) -> Result<Option<Arc<Agent>>, ()> {
+        let mut began = self.changes.load(Relaxed);
+        let mut agent = self.read_once(number, began).await?;
+        for _ in 1..READS_MAX {
+            let now = self.changes.load(Relaxed);
+            if now == began {
+                break;
+            }
+            let Ok(again) = self.read_once(number, now).await else { break };
+            (agent, began) = (again, now);
+        }
+        self.remember_number(number, agent.as_ref(), began);
+        Ok(agent)
+    }
+
+    async fn read_once(&self, number: &str, began: u64) -> Result<Option<Arc<Agent>>, ()> {
         counter!("frontdesk_agent_reads_total").increment(1);
-        let began = self.changes.load(Relaxed);
         let reading = self.store.agents_by_number(number);
         let late = || Err(StoreError::Away("no answer".to_owned()));
         match clock::within(LOOK_UP_LIMIT, reading).await.unwrap_or_else(late) {
-            Ok(rows) => {
-                let agent = rows.into_iter().next().map(|row| self.remember(row, began));
-                self.remember_number(number, agent.as_ref(), began);
-                Ok(agent)
-            }
+            Ok(rows) => Ok(rows.into_iter().next().map(|row| self.remember(row, began))),
             Err(error) => {
                 warn!(%error, "agents could not be read");
                 self.put_off(number, RETRY_AFTER);
@@ -166,8 +179,7 @@ impl Directory {
 
     /// `began` is how many changes had been told when the reading began.
     fn remember_number(&self, number: &str, agent: Option<&Arc<Agent>>, began: u64) {
-        let before = self.by_number.get(number);
-        if before.as_ref().is_some_and(|entry| entry.began > began) {
+        if self.by_number.get(number).is_some_and(|entry| entry.began > began) {
             return;
         }
         let Some(agent) = agent else {
@@ -178,9 +190,6 @@ impl Directory {
             return;
         };
         let fresh = if self.changes.load(Relaxed) != began {
-            if before.is_none() {
-                return;
-            }
             Duration::ZERO
         } else if self.is_told.load(Relaxed) {
             Duration::MAX
