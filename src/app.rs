@@ -320,6 +320,7 @@ fn after_calls(
 ) -> Vec<JoinHandle<()>> {
     let (clock, store) = (exchange.clock, exchange.toolbox.store.clone());
     let (registry, log) = (Arc::clone(&exchange.registry), exchange.log.clone());
+    let going_down = Arc::clone(&registry);
     let (left, given) = LeftCalls::queue();
     let reconciler = Reconciler::new(store.clone(), exchange.instance_id)
         .asking(left)
@@ -332,6 +333,7 @@ fn after_calls(
             clock,
             move || log.take_proven_dead(),
             move |call_sid| registry.find(call_sid).is_some(),
+            move || going_down.is_draining(),
         )),
         clock::spawn(asker.run(clock, given)),
     ]

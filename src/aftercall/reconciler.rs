@@ -98,16 +98,25 @@ impl Reconciler {
 
     /// Runs for ever; drop the future to stop. `proven_dead` is asked in each round for processes
     /// that are known to be dead by other means, `is_live` whether this process has the call with
-    /// this `call_sid`.
+    /// this `call_sid`, and `is_draining` whether it takes no more calls.
     pub async fn run(
         mut self,
         clock: Clock,
         mut proven_dead: impl FnMut() -> Vec<Uuid> + Send,
         is_live: impl Fn(&str) -> bool + Send + Sync,
+        is_draining: impl Fn() -> bool + Send + Sync,
     ) {
         for round in 1_u32.. {
             self.proven_dead.extend(proven_dead());
-            match clock::within(BEAT_LIMIT, self.store.beat(self.instance_id)).await {
+            let is_draining = is_draining();
+            let beating = async {
+                match is_draining {
+                    // The database may have been away when it was said first.
+                    true => self.store.note_draining(self.instance_id).await,
+                    false => self.store.beat(self.instance_id).await,
+                }
+            };
+            match clock::within(BEAT_LIMIT, beating).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => tracing::warn!(%error, "no sign of life could be given"),
                 None => tracing::warn!("no sign of life could be given in time"),

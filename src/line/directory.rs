@@ -11,7 +11,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::agent::{Agent, Status};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, Stopwatch};
 use crate::store::{AgentRow, ChangeEvent, Changes, Store, StoreError};
 
 /// The most numbers that are remembered.
@@ -147,27 +147,35 @@ impl Directory {
     }
 
     /// Reads a number from the database; if that fails, a later look-up tries again. Where something
-    /// has changed meanwhile it is read once more, so that what is remembered is right.
+    /// has changed meanwhile it is read once more, so that what is remembered is right; what was
+    /// read first counts where that takes too long for a caller.
     async fn read(&self, number: &str) -> Result<Option<Arc<Agent>>, ()> {
+        let since = Stopwatch::start();
         let mut began = self.changes.load(Relaxed);
-        let mut agent = self.read_once(number, began).await?;
+        let mut agent = self.read_once(number, began, LOOK_UP_LIMIT).await?;
         for _ in 1..READS_MAX {
             let now = self.changes.load(Relaxed);
-            if now == began {
+            let left = LOOK_UP_LIMIT.saturating_sub(since.elapsed());
+            if now == began || left.is_zero() {
                 break;
             }
-            let Ok(again) = self.read_once(number, now).await else { break };
+            let Ok(again) = self.read_once(number, now, left).await else { break };
             (agent, began) = (again, now);
         }
         self.remember_number(number, agent.as_ref(), began);
         Ok(agent)
     }
 
-    async fn read_once(&self, number: &str, began: u64) -> Result<Option<Arc<Agent>>, ()> {
+    async fn read_once(
+        &self,
+        number: &str,
+        began: u64,
+        limit: Duration,
+    ) -> Result<Option<Arc<Agent>>, ()> {
         counter!("frontdesk_agent_reads_total").increment(1);
         let reading = self.store.agents_by_number(number);
         let late = || Err(StoreError::Away("no answer".to_owned()));
-        match clock::within(LOOK_UP_LIMIT, reading).await.unwrap_or_else(late) {
+        match clock::within(limit, reading).await.unwrap_or_else(late) {
             Ok(rows) => Ok(rows.into_iter().next().map(|row| self.remember(row, began))),
             Err(error) => {
                 warn!(%error, "agents could not be read");

@@ -17,9 +17,10 @@ use uuid::Uuid;
 use super::Exchange;
 use super::driver::Line;
 use super::phone::Phone;
-use super::registry::{CallHandle, Command, Parting};
+use super::registry::{CallHandle, Command, Parted, Parting};
 use crate::call::Event;
 use crate::clock;
+use crate::store::Heir;
 use crate::twilio::rest::{CallUpdate, RestError, Updated};
 use crate::twilio::twiml::Twiml;
 
@@ -101,13 +102,13 @@ impl Line {
             return;
         }
         let Some(Handing::Waits { answer, .. }) = self.handing.take() else { return };
-        if self.phone.is_none() {
-            // Whoever the phone company asks next may have it.
-            let _ = answer.send(Parting::Away);
+        if self.leaving.is_none() && self.call.is_ending() {
+            // Dropped unanswered: the call stays and ends here.
             return;
         }
-        if self.call.is_ending() || self.leaving.is_some() {
-            // Dropped unanswered: the call stays and ends here.
+        if self.leaving.is_some() || self.phone.is_none() {
+            // Whoever the phone company asks next may have it.
+            let _ = answer.send(Parting::Away);
             return;
         }
         self.handing = Some(Handing::Parted);
@@ -121,7 +122,7 @@ impl Line {
     /// When the quiet moment is not waited for any longer.
     pub(super) fn parting_due(&self) -> Option<Duration> {
         match &self.handing {
-            Some(Handing::Waits { due, .. }) if self.exchange.clock.now() < *due => Some(*due),
+            Some(Handing::Waits { due, .. }) if self.functions.is_empty() => Some(*due),
             Some(Handing::Waits { due, .. }) => Some(*due + FUNCTIONS_LIMIT),
             Some(Handing::Parted) | None => None,
         }
@@ -172,7 +173,11 @@ impl Exchange {
         if clock::within(ALL_LIMIT, moving).await.is_none() {
             warn!("some calls could not be moved in time");
             for (call_sid, handle) in self.registry.calls() {
-                self.take_back(&call_sid, &handle).await;
+                match self.registry.parted(&call_sid) {
+                    // Twilio may be about to ask another process, and take the line from here.
+                    Parted::Told => drop(handle.let_go(false).await),
+                    Parted::No | Parted::Here => self.take_back(&call_sid, &handle).await,
+                }
             }
         }
     }
@@ -192,8 +197,8 @@ impl Exchange {
 
     /// Whether another process has the call now. None: it stays.
     async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &Back) -> Option<bool> {
-        let mut partings = 0;
-        loop {
+        let mut unwritten = 0;
+        let turn = loop {
             // Whoever went on with it would not know that there is a call.
             clock::within(KNOWN_LIMIT, self.is_known(call_sid)).await?;
             let (answer, parted) = oneshot::channel();
@@ -205,22 +210,23 @@ impl Exchange {
                     return Some(false);
                 }
             };
-            self.registry.note_parted(call_sid, true);
+            self.registry.note_parted(call_sid, Parted::Here);
             if self.written(handle.call_log_id, last_seq).await {
-                break;
+                if let Some(turn) = clock::within(TURN_LIMIT, back.asking.acquire()).await {
+                    break turn;
+                }
+                // The caller does not wait for others in silence. All of it has its limit.
+                warn!(call_sid, "a call waits for others that are moved");
+            } else {
+                unwritten += 1;
             }
             // Nor would they know what was said.
             self.take_back(call_sid, handle).await;
-            partings += 1;
-            if partings == PARTINGS_MAX {
+            if unwritten == PARTINGS_MAX {
                 return None;
             }
-        }
-        let Some(turn) = clock::within(TURN_LIMIT, back.asking.acquire()).await else {
-            warn!(call_sid, "the phone company is slow: a call is not moved");
-            self.take_back(call_sid, handle).await;
-            return None;
         };
+        self.registry.note_parted(call_sid, Parted::Told);
         let update = CallUpdate::Twiml(&back.twiml);
         let updated = self.toolbox.twilio.update_call(&handle.agent, call_sid, update).await;
         drop(turn);
@@ -246,27 +252,33 @@ impl Exchange {
         Some(is_taken)
     }
 
-    /// Whether another process takes calls. The signs of life of the others are as old as an outage
-    /// of the database, so after one they are waited for.
+    /// Whether another process takes calls; it is told that this one does not. The signs of life of
+    /// the others are as old as an outage of the database, so after one they are waited for.
     async fn has_heir(&self) -> bool {
-        let mut was_away = false;
+        let store = &self.toolbox.store;
+        let asking = async || {
+            // Also where it could not be told before: else a caller who comes back is one whose
+            // line was lost.
+            store.note_draining(self.instance_id).await?;
+            store.heir(self.instance_id).await
+        };
         loop {
-            let asking = self.toolbox.store.has_heir(self.instance_id);
-            match clock::within(ANSWER_LIMIT, asking).await {
-                Some(Ok(true)) => return true,
-                Some(Ok(false)) if !was_away => return false,
-                Some(Ok(false)) => {}
-                Some(Err(_)) | None => was_away = true,
+            match clock::within(ANSWER_LIMIT, asking()).await {
+                Some(Ok(Heir::Alive)) => return true,
+                Some(Ok(Heir::None)) => return false,
+                Some(Ok(Heir::Silent) | Err(_)) | None => clock::pause(ANSWER_PAUSE).await,
             }
-            clock::pause(ANSWER_PAUSE).await;
         }
     }
 
-    /// Waits until the database has a call.
+    /// Waits until the database has a call, and is told no more of what happened while it was away:
+    /// the call's last words would have to wait for that.
     async fn is_known(&self, call_sid: &str) {
         loop {
             let asking = self.toolbox.store.call_by_sid(call_sid);
-            if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await {
+            if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await
+                && self.log.health().spool_bytes == 0
+            {
                 return;
             }
             clock::pause(ANSWER_PAUSE).await;
@@ -275,7 +287,7 @@ impl Exchange {
 
     /// A call that let go of its line is not moved after all.
     async fn take_back(&self, call_sid: &str, handle: &CallHandle) {
-        self.registry.note_parted(call_sid, false);
+        self.registry.note_parted(call_sid, Parted::No);
         // A task that is gone has ended the call already.
         let _ = handle.commands.send(Command::Rejoin).await;
     }

@@ -69,6 +69,17 @@ pub enum Parting {
     Away,
 }
 
+/// How far a call is on its way to another process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parted {
+    /// It has its line.
+    No,
+    /// It has let go of it.
+    Here,
+    /// And the phone company has been told, or is being told.
+    Told,
+}
+
 /// What happens after a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterPlan {
@@ -130,8 +141,7 @@ struct Entry {
     nonce: Option<String>,
     has_row: watch::Sender<bool>,
     is_row_in_database: bool,
-    /// Whether the call has let go of its line, to go on elsewhere.
-    is_parted: bool,
+    parted: Parted,
 }
 
 /// All calls of this process.
@@ -259,7 +269,7 @@ impl Registry {
             has_row: row,
             nonce: Some(nonce.to_owned()),
             is_row_in_database: false,
-            is_parted: false,
+            parted: Parted::No,
         };
         calls.insert(call_sid.to_owned(), entry);
         self.count(calls.len());
@@ -319,16 +329,21 @@ impl Registry {
         }
     }
 
-    /// Notes whether a call has let go of its line, to go on elsewhere.
-    pub(super) fn note_parted(&self, call_sid: &str, is_parted: bool) {
+    /// Notes how far a call is on its way elsewhere.
+    pub(super) fn note_parted(&self, call_sid: &str, parted: Parted) {
         if let Some(entry) = self.lock().get_mut(call_sid) {
-            entry.is_parted = is_parted;
+            entry.parted = parted;
         }
+    }
+
+    /// How far a call is on its way elsewhere.
+    pub(super) fn parted(&self, call_sid: &str) -> Parted {
+        self.lock().get(call_sid).map_or(Parted::No, |entry| entry.parted)
     }
 
     /// Whether the call has let go of its line here, to go on elsewhere.
     pub fn has_parted(&self, call_sid: &str) -> bool {
-        self.lock().get(call_sid).is_some_and(|entry| entry.is_parted)
+        self.parted(call_sid) != Parted::No
     }
 
     /// All calls that are here, by their names.

@@ -33,11 +33,22 @@ pub struct Abandoned {
     pub started_us: i64,
 }
 
+/// Whether another process takes calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heir {
+    /// One does.
+    Alive,
+    /// One did, and its last sign of life is old: it is dead, or could not give one.
+    Silent,
+    /// There is none.
+    None,
+}
+
 /// How old the last sign of a process that takes calls may be, seconds: two that were not given.
 const FRESH_SECONDS: i32 = 12;
 
 impl Store {
-    /// Says that this process is alive.
+    /// Says that this process is alive. That it takes no more calls stays said.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -71,9 +82,20 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn has_heir(&self, instance_id: Uuid) -> Result<bool> {
-        let others = self.instances().await?;
-        Ok(others.iter().any(|other| other.takes_calls && other.id != instance_id))
+    pub async fn heir(&self, instance_id: Uuid) -> Result<Heir> {
+        let is_alive: Option<bool> = sqlx::query_scalar(
+            "select bool_or(beat_at > clock_timestamp() - make_interval(secs => $2))
+            from frontdesk_instances where id <> $1 and not draining",
+        )
+        .bind(instance_id)
+        .bind(f64::from(FRESH_SECONDS))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(match is_alive {
+            Some(true) => Heir::Alive,
+            Some(false) => Heir::Silent,
+            None => Heir::None,
+        })
     }
 
     /// All processes that gave a sign of life or have live calls.

@@ -37,7 +37,7 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
 pub use functions::SavedRun;
-pub use instances::{Abandoned, InstanceBeat};
+pub use instances::{Abandoned, Heir, InstanceBeat};
 pub use outings::Outing;
 pub use passages::PassageRow;
 pub use recordings::TapedCall;

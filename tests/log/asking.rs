@@ -303,8 +303,12 @@ async fn the_reconciler_has_the_phone_company_asked_and_beats_on_while_it_is_slo
     let asking = clock::spawn(asker(&fixture, rest).run(Clock::real(), given));
     let mut reports = vec![dead];
     let reconciler = Reconciler::new(fixture.store.clone(), us).asking(left);
-    let running =
-        clock::spawn(reconciler.run(Clock::real(), move || std::mem::take(&mut reports), |_| true));
+    let running = clock::spawn(reconciler.run(
+        Clock::real(),
+        move || std::mem::take(&mut reports),
+        |_| true,
+        || false,
+    ));
     let live = "select count(*) from call_logs where call_end is null";
     eventually("the end of all", async || fixture.text(live).await.unwrap() == "0").await;
     assert_eq!(end(&fixture, "CA0").await.0, "failed");

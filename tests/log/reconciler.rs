@@ -214,8 +214,12 @@ async fn hundreds_of_calls_of_a_killed_process_do_not_wait_for_each_other() {
         .await;
     let mut reports = vec![dead];
     let reconciler = Reconciler::new(fixture.store.clone(), Uuid::new_v4());
-    let running =
-        clock::spawn(reconciler.run(Clock::real(), move || std::mem::take(&mut reports), |_| true));
+    let running = clock::spawn(reconciler.run(
+        Clock::real(),
+        move || std::mem::take(&mut reports),
+        |_| true,
+        || false,
+    ));
     let live = "select count(*) from call_logs where call_end is null";
     // With a pause after every 50 calls this takes 50 s.
     eventually("the end of all", async || fixture.text(live).await.unwrap() == "0").await;

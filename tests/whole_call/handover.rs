@@ -178,30 +178,97 @@ async fn what_is_being_carried_out_is_waited_for_before_a_call_is_moved() {
     assert_eq!(functions[0]["result"]["result"]["ordered"], true, "{functions:?}");
 }
 
-#[tokio::test]
-async fn a_call_is_moved_when_the_database_is_back() {
-    let balancer = Balancer::start().await;
-    let speech = SpeechOptions { script: script(turns()), ..SpeechOptions::default() };
+/// A house and its neighbour, both with a database that can be taken away.
+async fn wired(balancer: &Balancer, turns: Vec<Turn>) -> (House, App) {
+    let speech = SpeechOptions { script: script(turns), ..SpeechOptions::default() };
     let environment = vec![("PUBLIC_URL", balancer.url())];
     let plan = Plan { speech, environment, is_wired: true, ..Plan::default() };
-    let (mut house, neighbour) = paired_as(&balancer, plan).await;
+    paired_as(balancer, plan).await
+}
+
+#[tokio::test]
+async fn a_call_is_moved_when_the_database_is_back() {
+    for away in [Wire::Stalled, Wire::Cut] {
+        let balancer = Balancer::start().await;
+        let (mut house, neighbour) = wired(&balancer, turns()).await;
+        let steps = vec![Step::wait_for_agent(), ready(), patiently(), Step::HangUp];
+        let mut call = house.place(house.options(), steps);
+        is_ready(&mut call).await;
+        balancer.to(&[neighbour.address]);
+        let wire = house.wire.take().unwrap();
+        wire.set(away);
+        // Longer than one answer is waited for.
+        let outage = async {
+            frontdesk::clock::pause(ms(3_000)).await;
+            wire.set(Wire::Joined);
+        };
+        tokio::join!(goes_down(&mut house, neighbour), outage);
+        let call = call.ended().await;
+
+        assert_eq!((call.errors, call.said, call.ended), (vec![], vec![], Ended::Caller));
+        let row = house.row(&call.call_sid).await;
+        assert_eq!((row.end(), row.lines().last()), (("completed", "caller"), Some(&LOST)));
+        assert_eq!(row.0["stream_returns"], 0, "no return is spent, {away:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_neighbour_that_gave_no_sign_for_a_while_is_waited_for() {
+    let balancer = Balancer::start().await;
+    let (mut house, neighbour) = pair(&balancer).await;
     let steps = vec![Step::wait_for_agent(), ready(), patiently(), Step::HangUp];
     let mut call = house.place(house.options(), steps);
     is_ready(&mut call).await;
     balancer.to(&[neighbour.address]);
-    let wire = house.wire.take().unwrap();
-    wire.set(Wire::Stalled);
-    // Longer than one answer is waited for.
-    let outage = async {
-        frontdesk::clock::pause(ms(3_000)).await;
-        wire.set(Wire::Joined);
-    };
-    tokio::join!(goes_down(&mut house, neighbour), outage);
+    // As after an outage of the database.
+    house.sql("update frontdesk_instances set beat_at = beat_at - interval '1 minute'").await;
+    goes_down(&mut house, neighbour).await;
     let call = call.ended().await;
 
-    assert_eq!((call.errors, call.said, call.ended), (vec![], vec![], Ended::Caller));
+    assert_eq!((call.errors, call.ended), (vec![], Ended::Caller));
     let row = house.row(&call.call_sid).await;
     assert_eq!((row.end(), row.lines().last()), (("completed", "caller"), Some(&LOST)));
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_while_their_call_is_to_be_moved_has_left() {
+    let balancer = Balancer::start().await;
+    let words_delay = ms(3_900);
+    let speech = SpeechOptions { words_delay, script: script(turns()), ..SpeechOptions::default() };
+    let environment = vec![("PUBLIC_URL", balancer.url())];
+    let plan = Plan { speech, environment, speed: 1, ..Plan::default() };
+    let (mut house, neighbour) = paired_as(&balancer, plan).await;
+    // Words are waited for, so that the moment is not quiet; the caller is gone before that is not
+    // waited for any more, and their words come after it.
+    let (said, waits) = (Step::Wait(ms(800)), Step::Wait(ms(2_000)));
+    let steps = vec![Step::wait_for_agent(), say(0), said, ready(), waits, Step::HangUp];
+    let mut call = house.place(house.options(), steps);
+    is_ready(&mut call).await;
+    balancer.to(&[neighbour.address]);
+    goes_down(&mut house, neighbour).await;
+    let call = call.ended().await;
+
+    assert_eq!((call.errors, call.ended), (vec![], Ended::Caller));
+    let row = house.row(&call.call_sid).await;
+    assert_eq!(row.end(), ("completed", "caller"));
+    assert!(row.lines().contains(&"Caller: Are you open?"), "{:?}", row.lines());
+}
+
+#[tokio::test]
+async fn who_has_heard_a_goodbye_is_not_brought_back_while_it_is_written_down() {
+    let balancer = Balancer::start().await;
+    let ended = Turn { functions: vec![call("end_call", Value::Null)], ..turn("Bye.", "Bye!") };
+    let (house, neighbour) = wired(&balancer, vec![ended]).await;
+    let mut call = house.place(house.options(), vec![Step::wait_for_agent(), ready(), say(0)]);
+    is_ready(&mut call).await;
+    // Whoever is asked what happens next does not have the call.
+    balancer.to(&[neighbour.address]);
+    house.wire.as_ref().unwrap().set(Wire::Slow(ms(100)));
+    let call = call.ended().await;
+
+    assert_eq!((call.errors, call.said, call.ended), (vec![], vec![], Ended::Server));
+    let row = house.row_within(&call.call_sid, DEADLINE).await;
+    assert_eq!((row.end(), row.lines().last()), (("completed", "agent"), Some(&"Agent: Bye!")));
 }
 
 #[tokio::test]
