@@ -10,6 +10,7 @@ use crate::harness::{
     DEADLINE, FALLBACK, GREETING, House, NUMBER, Plan, TOKEN, ms, row, say, script, stream_url,
     turn,
 };
+use crate::proxy::Wire;
 
 fn goodbye() -> Vec<Turn> {
     let end_call = FunctionCall { name: "end_call".to_owned(), arguments: Value::Null };
@@ -160,6 +161,33 @@ async fn a_draining_server_sends_callers_to_the_fallback() {
     assert_eq!((second.said, row.end()), (vec![FALLBACK.to_owned()], ("no-answer", "agent")));
     let ready = house.http.get(format!("http://{}/readyz", house.app.address)).send().await;
     assert_eq!(ready.unwrap().status(), 503);
+}
+
+#[tokio::test]
+async fn a_status_callback_counts_also_when_the_database_was_away() {
+    let plan = Plan { is_wired: true, ..Plan::default() };
+    let house = House::open(plan).await;
+    // Its agent is known from here on.
+    house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;
+    house
+        .sql(&format!(
+            "insert into call_logs (voice_agent_id, call_sid, caller_number,
+                call_start, status, out_until)
+            values ('{}', 'CA00000000000000000000000000000007', '+15551230001', now(),
+                'in-progress', now() + interval '1 hour')",
+            house.agent
+        ))
+        .await;
+    let wire = house.wire.as_ref().unwrap();
+    wire.set(Wire::Cut);
+    let sid = "CA00000000000000000000000000000007";
+    let fields = [("CallSid", sid), ("CallStatus", "completed"), ("To", NUMBER)];
+    let (status, _) = house.post("/twilio/status", &fields, Some(TOKEN)).await;
+    assert_eq!(status, 204);
+    // Longer than others are waited for first.
+    frontdesk::clock::pause(ms(4_000)).await;
+    wire.set(Wire::Joined);
+    assert_eq!(house.row_within(sid, DEADLINE).await.end().0, "no-answer");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What breaks during a call, and what the caller notices of it.
 
-use frontdesk::rehearsal::phone::{AfterDrop, CallReport, Ended, PhoneEvent, PhoneEventKind, Step};
+use frontdesk::rehearsal::phone::{
+    AfterDrop, CallOptions, CallReport, Ended, PhoneEvent, PhoneEventKind, Step, StreamFault,
+};
 use frontdesk::rehearsal::speech::Fault;
 use frontdesk::rehearsal::speech::script::ErrorBody;
 use serde_json::json;
@@ -83,6 +85,19 @@ async fn an_engine_that_refuses_the_key_is_not_asked_again() {
     assert!(waited < ms(5_000), "{waited:?}");
     assert_eq!(house.row(&call.call_sid).await.end(), ("no-answer", "agent"));
     assert_eq!(house.speech.observer().counts().refused, 1);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_given_up_fails_the_call_if_nobody_asks_what_happens_next() {
+    let house = House::with(vec![], json!({})).await;
+    house.speech.command(Fault::RefuseConnects { status: 401 });
+    let options = CallOptions { stream_fault: StreamFault::Unasked, ..house.options() };
+    let call = house.place(options, vec![]);
+    let row = house.row_within(&call.sid, DEADLINE).await;
+    assert_eq!(row.end(), ("failed", "error"));
+    assert!(row.metadata()["fallback_reason"].is_string(), "{}", row.metadata());
+    house.emptied().await;
+    call.freeze();
 }
 
 #[tokio::test]

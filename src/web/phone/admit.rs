@@ -113,7 +113,7 @@ impl Front {
                 }
                 AdmissionOutcome::OverLimit => {
                     drop(opening);
-                    return self.leave_row(&agent, new, "the agent's lines are taken").await;
+                    return self.reject(&agent, new, "the agent's lines are taken").await;
                 }
                 AdmissionOutcome::Ended => return Some(hang_up()),
                 AdmissionOutcome::NoAgent => return Some(nobody()),
@@ -123,7 +123,7 @@ impl Front {
                 let limit = agent.settings.limits.concurrent_calls as usize;
                 if opening.slot.calls_before >= limit {
                     drop(opening);
-                    return self.leave_row(&agent, new, "the agent's lines are taken").await;
+                    return self.reject(&agent, new, "the agent's lines are taken").await;
                 }
             }
         }
@@ -235,12 +235,18 @@ impl Front {
             Opened::Admitted(admission) if admission.outcome == AdmissionOutcome::Ended => {
                 Some(hang_up())
             }
-            Opened::Admitted(_) | Opened::Spooled => self.leave_row(agent, new, why).await,
+            Opened::Admitted(_) | Opened::Spooled => self.reject(agent, new, why).await,
         }
     }
 
-    /// The call goes to the fallback at once. Its row is completed by what comes of that, or now if
-    /// nobody tells.
+    /// The call goes to the fallback at once, and is counted.
+    async fn reject(&self, agent: &Agent, new: NewCall, why: &str) -> Option<Document> {
+        counter!("frontdesk_calls_rejected_total", "reason" => why.to_owned()).increment(1);
+        self.leave_row(agent, new, why).await
+    }
+
+    /// The call goes to the fallback. Its row is completed by what comes of that, or now if nobody
+    /// tells.
     pub(super) async fn leave_row(
         &self,
         agent: &Agent,
@@ -248,7 +254,6 @@ impl Front {
         why: &str,
     ) -> Option<Document> {
         info!(call_sid = new.call_sid, why, "a call goes to the fallback");
-        counter!("frontdesk_calls_rejected_total", "reason" => why.to_owned()).increment(1);
         let now_us = unix_us(clock::unix_now());
         let mut metadata = new.metadata.into_inner();
         metadata["fallback_reason"] = json!(why);

@@ -13,11 +13,9 @@ use tracing::info;
 
 use super::answer::{apology, hang_up};
 use super::{Document, FIND_LIMIT, PLAN_LIMIT, answer_once};
-use crate::aftercall::callback::{CameTo, complete_live};
 use crate::agent::Agent;
 use crate::clock;
 use crate::line::leaving::dial_limit;
-use crate::line::record::unix_us;
 use crate::line::registry::{AfterPlan, CallHandle, Command};
 use crate::twilio::form::Form;
 use crate::web::Front;
@@ -126,6 +124,11 @@ impl Front {
         if row.is_out {
             return plan(AfterPlan::Fallback);
         }
+        if record.end().is_some() && !record.is_at_fallback() {
+            // They have heard the goodbye, and who said it is still writing so.
+            self.complete_elsewhere(call_sid.to_owned());
+            return plan(AfterPlan::HangUp);
+        }
         if !record.is_at_fallback()
             && let Some(document) = self.bring_back(agent, call_sid).await
         {
@@ -134,22 +137,5 @@ impl Front {
         let why = "the media stream was lost too often";
         self.leave_for_fallback(agent, &row, call_sid, &record, why).await;
         plan(AfterPlan::Fallback)
-    }
-
-    /// Completes the row of a call that is over and is not here, unless who knows more does first:
-    /// its process, or the callback of what the caller was out at.
-    pub(super) fn complete_elsewhere(&self, call_sid: String) {
-        /// They hear of the end as we do.
-        const OTHERS_FIRST: Duration = Duration::from_secs(3);
-        let (store, at_us) = (self.store.clone(), unix_us(clock::unix_now()));
-        let unwritten = self.unwritten.begin();
-        clock::spawn(async move {
-            // Until it is written or given up.
-            let _unwritten = unwritten;
-            clock::pause(OTHERS_FIRST).await;
-            let completing = complete_live(&store, &call_sid, &CameTo::Over, at_us);
-            // What cannot be completed now is the reconciler's.
-            let _ = clock::within(FIND_LIMIT, completing).await;
-        });
     }
 }

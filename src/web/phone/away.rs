@@ -59,21 +59,52 @@ impl Front {
             // Until it is written or given up.
             let _unwritten = unwritten;
             for _ in 0..TRIES {
-                if front.settled(&call_sid).await.is_some() {
-                    let completing = complete_live(&front.store, &call_sid, &came_to, at_us);
-                    match clock::within(FIND_LIMIT, completing).await {
-                        Some(Err(error)) if !error.is_away() => {
-                            return warn!(call_sid, %error, "a call cannot be completed");
-                        }
-                        Some(Ok(_)) => return info!(call_sid, "a caller who was out is gone"),
-                        Some(Err(_)) | None => {}
-                    }
+                if front.settled(&call_sid).await.is_some()
+                    && front.completed(&call_sid, &came_to, at_us).await
+                {
+                    return;
                 }
                 clock::pause(TRY_PAUSE).await;
             }
             warn!(call_sid, "what came of a call could not be written down");
         });
         clock::within(CONCLUDE_LIMIT, concluding).await;
+    }
+
+    /// Completes the row of a call that is over and is not here, unless who knows more does first:
+    /// its process, or the callback of what the caller was out at. An outage of the database is
+    /// waited for.
+    pub(super) fn complete_elsewhere(self: &Arc<Self>, call_sid: String) {
+        /// They hear of the end as we do.
+        const OTHERS_FIRST: Duration = Duration::from_secs(3);
+        let (front, at_us) = (Arc::clone(self), unix_us(clock::unix_now()));
+        let unwritten = self.unwritten.begin();
+        clock::spawn(async move {
+            // Until it is written or given up.
+            let _unwritten = unwritten;
+            clock::pause(OTHERS_FIRST).await;
+            for _ in 0..TRIES {
+                if front.completed(&call_sid, &CameTo::Over, at_us).await {
+                    return;
+                }
+                clock::pause(TRY_PAUSE).await;
+            }
+            warn!(call_sid, "the end of a call could not be written down");
+        });
+    }
+
+    /// Completes the row of a call as a callback says. `false`: the database is away.
+    async fn completed(&self, call_sid: &str, came_to: &CameTo, at_us: i64) -> bool {
+        let completing = complete_live(&self.store, call_sid, came_to, at_us);
+        match clock::within(FIND_LIMIT, completing).await {
+            Some(Ok(true)) => info!(call_sid, "a call that is over elsewhere is completed"),
+            Some(Ok(false)) => {}
+            Some(Err(error)) if !error.is_away() => {
+                warn!(call_sid, %error, "a call cannot be completed");
+            }
+            Some(Err(_)) | None => return false,
+        }
+        true
     }
 
     /// A caller of another process, or one who was out, comes back to the agent here: counted, with

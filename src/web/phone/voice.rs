@@ -90,6 +90,7 @@ async fn admit_in_time(
     call_sid: String,
     caller: Private<String>,
 ) -> Option<Document> {
+    let started_us = unix_us(clock::unix_now());
     let mut admitting = {
         let (front, agent, call_sid) = (Arc::clone(front), Arc::clone(agent), call_sid.clone());
         clock::spawn(async move { front.admit(&agent, &call_sid, caller).await })
@@ -103,7 +104,7 @@ async fn admit_in_time(
             let (front, agent) = (Arc::clone(front), Arc::clone(agent));
             clock::spawn(async move {
                 if let Ok(Some(_)) = admitting.await {
-                    let_go_late(&front, &agent, &call_sid).await;
+                    let_go_late(&front, &agent, &call_sid, started_us).await;
                 }
             });
             None
@@ -113,7 +114,7 @@ async fn admit_in_time(
 
 /// A call was taken when its caller had been sent to the fallback already: its task lets go of it,
 /// and its row says where the caller is.
-async fn let_go_late(front: &Arc<Front>, agent: &Agent, call_sid: &str) {
+async fn let_go_late(front: &Arc<Front>, agent: &Agent, call_sid: &str, started_us: i64) {
     const WHY: &str = "taken too late";
     let handle = front.exchange.registry.find(call_sid);
     if let Some(handle) = &handle {
@@ -136,7 +137,7 @@ async fn let_go_late(front: &Arc<Front>, agent: &Agent, call_sid: &str) {
                 nonce: String::new(),
                 limit: None,
                 metadata: front.first_metadata(call_sid).into(),
-                started_us: unix_us(clock::unix_now()),
+                started_us,
             };
             front.leave_row(agent, new, WHY).await;
         }
