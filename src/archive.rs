@@ -140,6 +140,22 @@ impl Archive {
         }
     }
 
+    /// Stores something small and removes it again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn try_out(&self) -> Result<(), ArchiveError> {
+        let key = Key::from(format!("frontdesk-doctor-{}", std::process::id()));
+        let trying = async {
+            self.store.put(&key, "doctor".into()).await?;
+            self.store.delete(&key).await
+        };
+        match clock::within(REMOVE_LIMIT, trying).await {
+            Some(tried) => tried.map_err(|error| ArchiveError::Store(class(&error))),
+            None => Err(ArchiveError::Slow),
+        }
+    }
+
     /// What is under `name`; for tests and for joining two parts of one call.
     ///
     /// # Errors

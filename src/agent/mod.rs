@@ -18,6 +18,7 @@ pub mod phone_number;
 pub mod prompt;
 mod ring;
 pub mod settings;
+pub mod signing_key;
 pub mod template;
 #[cfg(test)]
 mod tests;

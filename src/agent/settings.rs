@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fault::{Faults, Fields, SettingFault, kind};
 use super::phone_number::normalise_e164;
+use super::signing_key::signing_key;
 use crate::call::CallSettings;
 use crate::private::Private;
 
@@ -314,7 +315,11 @@ impl Retention {
 impl Webhook {
     fn read(root: &Fields<'_>, faults: &mut Faults) -> Option<Self> {
         let fields = root.section("webhook", &["url", "secret"], faults);
-        let secret = fields.text("secret", faults).map(Private::new);
+        let secret = fields.text("secret", faults);
+        if secret.as_ref().is_some_and(|secret| signing_key(secret).is_none()) {
+            faults.add(fields.path_of("secret"), "a text", "whsec_ and base64, or another text");
+        }
+        let secret = secret.map(Private::new);
         let url = fields.accept("url", "an http or https URL", faults, |value| {
             let url = url::Url::parse(value.as_str()?).ok()?;
             matches!(url.scheme(), "http" | "https").then(|| url.into())

@@ -88,7 +88,7 @@ fn bad_settings_are_reported_by_name_and_not_used() {
     let (settings, faults) = read(json!({"greting":"x","language":7,"engine":"other",
         "knowledge":{"matches":0,"min_similarity":"high"},"hours":{"closed":"maybe"},"idle":[],
         "limits":{"call_seconds":99999,"concurrent_calls":1.5},"secrets":{"K":{"s3cret":1}},
-        "fallback":{"kind":"forward","number":"12"},"webhook":{"url":"ftp://a.example"}}));
+        "fallback":{"kind":"forward","number":"12"},"webhook":{"url":"ftp://a.example","secret":"whsec_%%%"}}));
     assert_eq!(settings, AgentSettings::default());
     let expected = [
         "greting",
@@ -102,6 +102,7 @@ fn bad_settings_are_reported_by_name_and_not_used() {
         "limits.call_seconds",
         "limits.concurrent_calls",
         "webhook.url",
+        "webhook.secret",
         "secrets.K",
     ];
     let mut expected = expected.map(|path| format!("private_settings.{path}")).to_vec();

@@ -11,7 +11,7 @@ mod service;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 
 use self::agents::Known;
 use self::finding::{Finding, Report};
@@ -54,6 +54,12 @@ pub async fn examine(config: &Config, errors: &[ConfigError]) -> Report {
     let is_bad = |variable: &str| errors.iter().any(|error| error.variable() == variable);
     let mut findings: Vec<Finding> = errors.iter().map(place::refused).collect();
     findings.extend(place::check(config, is_bad("PUBLIC_URL")));
+    let archive = async {
+        match errors.iter().any(|error| place::is_of_archive(error.variable())) {
+            true => Vec::new(),
+            false => vec![place::archive(&config.object_store).await],
+        }
+    };
     let service = async {
         match is_bad("OPENAI_BASE_URL") || is_bad("OPENAI_API_KEY") {
             true => Vec::new(),
@@ -72,13 +78,14 @@ pub async fn examine(config: &Config, errors: &[ConfigError]) -> Report {
             false => service::check_embeddings(&config.openai, &config.models).await,
         }
     };
-    let sides = join3(
+    let sides = join4(
+        limited("object store", archive),
         limited("database and numbers", calls),
         limited("speech service", service),
         limited("embeddings", embeddings),
     );
-    let (calls, service, embeddings) = Box::pin(sides).await;
-    findings.extend(calls.into_iter().chain(service).chain(embeddings));
+    let (archive, calls, service, embeddings) = Box::pin(sides).await;
+    findings.extend(archive.into_iter().chain(calls).chain(service).chain(embeddings));
     Report(findings)
 }
 

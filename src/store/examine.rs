@@ -215,7 +215,9 @@ impl Examination {
                 and not has_table_privilege(c.oid, r.name)
             union all
             select 'execute on ' || p.proname from pg_proc p
-            where p.pronamespace = 'public'::regnamespace and (p.proname like 'appointment\\_%' or p.proname = 'call_admit')
+            where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
+                and (p.proname like 'appointment\\_%' or p.proname like 'aftercall\\_%'
+                    or p.proname = 'call_admit')
                 and not has_function_privilege(p.oid, 'EXECUTE')
             order by 1",
         )

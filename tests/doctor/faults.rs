@@ -51,12 +51,29 @@ async fn the_place_is_looked_at() {
             "FAIL  PUBLIC_URL: http://calls.example.com: Twilio opens media streams over https only",
             "FAIL  DATA_DIR: ",
             "FAIL  PROMPTS_DIR: ",
+            "FAIL  OBJECT_STORE_URL: the folder ",
             "FAIL  number +15559870001 of agent Mia: VoiceUrl is another one: \
              https://calls.example.com/twilio/voice; set VoiceUrl to POST \
              http://calls.example.com/twilio/voice",
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let mut clinic = Clinic::healthy().await;
+    clinic.set("OBJECT_STORE_URL", "s3://recordings/frontdesk");
+    clinic.set("AWS_ACCESS_KEY_ID", "key");
+    clinic.set("AWS_SECRET_ACCESS_KEY", "secret");
+    clinic.set("AWS_REGION", "eu-west-1");
+    clinic.set("AWS_ENDPOINT", endpoint);
+    let line = "FAIL  OBJECT_STORE_URL: the bucket recordings takes no recordings: the object \
+                store: it cannot be reached, or it failed; see whether the bucket is there";
+    finds(&clinic, &[line]).await;
 }
 
 #[tokio::test]
@@ -97,6 +114,7 @@ async fn a_role_that_may_too_little() {
             grant select, insert, update, delete on all tables in schema public to frontdesk_reader;
             revoke update, delete on call_logs from frontdesk_reader;
             grant execute on all functions in schema public to frontdesk_reader;
+            revoke execute on function aftercall_store_summary from frontdesk_reader, public;
             revoke execute on function create_embeddings_table from frontdesk_reader, public;
             alter table appointments enable row level security",
         )
@@ -106,7 +124,8 @@ async fn a_role_that_may_too_little() {
     finds(
         &clinic,
         &[
-            "FAIL  database role: it may not: delete on call_logs, update on call_logs; grant it",
+            "FAIL  database role: it may not: delete on call_logs, execute on \
+             aftercall_store_summary, update on call_logs; grant it",
             "FAIL  database role: row level security hides rows of appointments; use",
             "FAIL  database role: it may not make an agent's table, its index or its search \
              function (SQLSTATE 42501); grant it",

@@ -155,6 +155,7 @@ async fn all_is_well_where_it_is() {
     let expected = [
         "PUBLIC_URL",
         "DATA_DIR",
+        "OBJECT_STORE_URL",
         "database",
         "pgvector",
         "database connection",

@@ -1,11 +1,12 @@
 //! Signs messages as Standard Webhooks has it (standardwebhooks.com): the base64 of an HMAC-SHA256
-//! over name, time and body, under a secret that begins with `whsec_` and is base64 behind it, or
-//! is taken as it stands.
+//! over name, time and body.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+
+use crate::agent::signing_key::signing_key;
 
 /// The secret is written as base64 and is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,10 +23,7 @@ pub(super) fn sign(
     timestamp: u64,
     body: &[u8],
 ) -> Result<String, BadSecret> {
-    let key = match secret.trim().strip_prefix("whsec_") {
-        Some(encoded) => STANDARD.decode(encoded).map_err(|_| BadSecret)?,
-        None => secret.trim().as_bytes().to_vec(),
-    };
+    let key = signing_key(secret).ok_or(BadSecret)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);

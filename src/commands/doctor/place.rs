@@ -7,7 +7,8 @@ use url::{Host, Url};
 
 use super::finding::Finding;
 use crate::app::prompts;
-use crate::config::{Config, ConfigError, PublicUrl};
+use crate::archive::{Archive, BadPlace};
+use crate::config::{Config, ConfigError, ObjectStore, PublicUrl};
 
 /// A variable that cannot be used.
 pub(super) fn refused(error: &ConfigError) -> Finding {
@@ -79,6 +80,40 @@ fn write_and_remove(spool: &Path) -> std::io::Result<()> {
     });
     let removed = std::fs::remove_file(&path);
     written.and(removed)
+}
+
+/// Whether a variable says where recordings go.
+pub(super) fn is_of_archive(variable: &str) -> bool {
+    variable == "OBJECT_STORE_URL" || variable.starts_with("AWS_")
+}
+
+/// Recordings wait on the disk for as long as the store does not take them.
+pub(super) async fn archive(place: &ObjectStore) -> Finding {
+    const CHECK: &str = "OBJECT_STORE_URL";
+    let shown = match place {
+        ObjectStore::Folder(folder) => folder.display().to_string(),
+        ObjectStore::S3 { bucket, .. } => format!("the bucket {bucket}"),
+    };
+    let remedy = match place {
+        ObjectStore::Folder(_) => "give this user a directory that it may write",
+        ObjectStore::S3 { .. } => {
+            "see whether the bucket is there, in AWS_REGION, at AWS_ENDPOINT, and whether this key \
+             may put and delete objects in it"
+        }
+    };
+    let archive = match Archive::open(place) {
+        Ok(archive) => archive,
+        Err(error @ BadPlace::Folder { .. }) => {
+            return Finding::fail(CHECK, error.to_string(), remedy);
+        }
+        Err(error @ BadPlace::Bucket(_)) => {
+            return Finding::fail(CHECK, error.to_string(), "set the AWS_ variables that it needs");
+        }
+    };
+    match archive.try_out().await {
+        Ok(()) => Finding::ok(CHECK, format!("{shown} takes recordings")),
+        Err(error) => Finding::fail(CHECK, format!("{shown} takes no recordings: {error}"), remedy),
+    }
 }
 
 fn templates(directory: Option<&Path>) -> Option<Finding> {
