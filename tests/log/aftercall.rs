@@ -284,6 +284,28 @@ async fn an_agreed_appointment_is_written_once_and_never_beside_one_that_is_know
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_cannot_be_told_how_long_to_think_is_asked_without() {
+    let fixture = fixture().await;
+    let message = "Unrecognized request argument supplied: reasoning_effort";
+    let error = json!({"type": "invalid_request_error", "message": message});
+    let error = Chat::Error { status: 400, error: serde_json::from_value(error).unwrap() };
+    let speech = speech(vec![Chat::AsUsual, error]).await;
+    let wake = Arc::new(Notify::new());
+    let aftercall = fixture.aftercall(&speech, &wake, "127.0.0.1:1");
+    for n in 0..3 {
+        let call = fixture.ended(&format!("CA{n}"), TALK).await;
+        eventually("the summary", || fixture.is_done(&call, "summary", &wake)).await;
+        let job = fixture.job(&call, "summary").await;
+        assert_eq!((&job["attempts"], &job["result"]), (&json!(1), &json!("stored")));
+    }
+    aftercall.stop().await;
+    let asked = speech.observer().chats();
+    let efforts: Vec<&Value> = asked.iter().map(|chat| &chat["reasoning_effort"]).collect();
+    let low = json!("low");
+    assert_eq!(efforts, [&low, &low, &Value::Null, &Value::Null], "it is remembered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_fails_in_every_way_is_asked_until_it_answers() {
     let fixture = fixture().await;
     let call = fixture.ended("CA1", TALK).await;

@@ -1,14 +1,16 @@
 //! Asks the language service for an answer of one shape (protocols 6.4).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_openai::types::chat::{
     ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
-    CreateChatCompletionRequest, ResponseFormat, ResponseFormatJsonSchema,
+    CreateChatCompletionRequest, ReasoningEffort, ResponseFormat, ResponseFormatJsonSchema,
 };
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use super::answer::SCHEMA;
@@ -83,6 +85,8 @@ pub(super) struct Chat {
     url: Url,
     api_key: Option<SecretString>,
     model: String,
+    /// Whether the service refuses to be told how long to think.
+    refuses_effort: AtomicBool,
 }
 
 impl Chat {
@@ -96,7 +100,13 @@ impl Chat {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
             .build()?;
-        Ok(Self { http, url, api_key: service.api_key.clone(), model: model.to_owned() })
+        Ok(Self {
+            http,
+            url,
+            api_key: service.api_key.clone(),
+            model: model.to_owned(),
+            refuses_effort: AtomicBool::new(false),
+        })
     }
 
     /// The model's name.
@@ -110,19 +120,43 @@ impl Chat {
         instructions: String,
         record: String,
     ) -> Result<String, AskError> {
-        let asking = Box::pin(self.post(instructions, record));
+        let asking = Box::pin(self.post_request(instructions, record));
         let answer = clock::within(ASK_LIMIT, asking).await.unwrap_or(Err(AskError::Late))?;
         read(&answer)
     }
 
-    async fn post(&self, instructions: String, record: String) -> Result<Vec<u8>, AskError> {
+    /// Recent models think long unless they are told not to; others, and other servers, know
+    /// nothing of that and refuse. That is remembered, so that it costs one request and not each.
+    async fn post_request(
+        &self,
+        instructions: String,
+        record: String,
+    ) -> Result<Vec<u8>, AskError> {
+        let mut request = self.request(instructions, record);
+        if !self.refuses_effort.load(Ordering::Relaxed) {
+            request.reasoning_effort = Some(ReasoningEffort::Low);
+        }
+        let (mut status, mut answer) = self.post(&request).await?;
+        if request.reasoning_effort.is_some() && is_of_effort(status, &answer) {
+            tracing::info!("the language service takes no reasoning_effort");
+            self.refuses_effort.store(true, Ordering::Relaxed);
+            request.reasoning_effort = None;
+            (status, answer) = self.post(&request).await?;
+        }
+        match status {
+            200..=299 => Ok(answer),
+            _ => Err(AskError::Refused { status, code: error_code(&answer) }),
+        }
+    }
+
+    fn request(&self, instructions: String, record: String) -> CreateChatCompletionRequest {
         let format = ResponseFormatJsonSchema {
             description: None,
             name: "call_summary".to_owned(),
             schema: SCHEMA.clone(),
             strict: Some(true),
         };
-        let request = CreateChatCompletionRequest {
+        CreateChatCompletionRequest {
             model: self.model.clone(),
             messages: vec![
                 ChatCompletionRequestSystemMessage::from(instructions).into(),
@@ -131,13 +165,20 @@ impl Chat {
             response_format: Some(ResponseFormat::JsonSchema { json_schema: format }),
             max_completion_tokens: Some(ANSWER_MAX_TOKENS),
             ..CreateChatCompletionRequest::default()
-        };
-        let mut post = self.http.post(self.url.clone()).json(&request);
+        }
+    }
+
+    /// The status and the body of an answer.
+    async fn post(
+        &self,
+        request: &CreateChatCompletionRequest,
+    ) -> Result<(u16, Vec<u8>), AskError> {
+        let mut post = self.http.post(self.url.clone()).json(request);
         if let Some(key) = &self.api_key {
             post = post.bearer_auth(key.expose_secret());
         }
         let mut response = post.send().await?;
-        let status = response.status();
+        let status = response.status().as_u16();
         let mut answer = Vec::new();
         while let Some(part) = response.chunk().await? {
             if answer.len() + part.len() > ANSWER_MAX_BYTES {
@@ -145,11 +186,18 @@ impl Chat {
             }
             answer.extend_from_slice(&part);
         }
-        if !status.is_success() {
-            return Err(AskError::Refused { status: status.as_u16(), code: error_code(&answer) });
-        }
-        Ok(answer)
+        Ok((status, answer))
     }
+}
+
+/// Whether a request is refused for its `reasoning_effort`. What was said may be repeated in the
+/// answer, so it is looked at where the service names what is wrong.
+fn is_of_effort(status: u16, answer: &[u8]) -> bool {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let names_it = |field: &str| {
+        answer["error"][field].as_str().is_some_and(|text| text.contains("reasoning_effort"))
+    };
+    matches!(status, 400 | 422) && (names_it("param") || names_it("message"))
 }
 
 /// As much of an answer as is needed: not every server says the rest.
