@@ -16,7 +16,7 @@ use crate::agent::settings::{AgentSettings, Retention};
 use crate::archive::Archive;
 use crate::clock;
 use crate::store::{OldVoicemail, Store, StoreError};
-use crate::twilio::rest::TwilioRest;
+use crate::twilio::rest::{RestError, TwilioRest};
 
 /// How often it is looked for what has become too old: settings count in days.
 const PAUSE: Duration = Duration::from_secs(3_600);
@@ -28,6 +28,8 @@ const AGENTS: i64 = 100;
 const CALLS: i64 = 50;
 /// How many times that for one agent in one sweep; the next one goes on from there.
 const BATCHES: usize = 200;
+/// After how many recordings in a row that cannot be removed the object store is taken to be away.
+const FAILURES_IN_A_ROW: usize = 5;
 /// How long one batch may take.
 const BATCH_LIMIT: Duration = Duration::from_secs(30);
 
@@ -127,16 +129,21 @@ impl Sweeper {
         Ok(removed)
     }
 
+    /// One that cannot be removed does not keep those behind it.
     async fn recordings(&self, agent: Uuid, days: u32) -> Result<u64> {
-        let mut removed = 0;
+        let (mut removed, mut after, mut failures) = (0, Uuid::nil(), 0);
         for _ in 0..BATCHES {
-            let old = soon(self.store.old_recordings(agent, days, CALLS)).await?;
+            let old = soon(self.store.old_recordings(agent, days, after, CALLS)).await?;
             for recording in &old {
-                for path in paths(&recording.recording) {
-                    if !self.is_gone(path).await {
+                after = recording.call_log_id;
+                if !self.are_gone(paths(&recording.recording)).await {
+                    failures += 1;
+                    if failures == FAILURES_IN_A_ROW {
                         return Ok(removed);
                     }
+                    continue;
                 }
+                failures = 0;
                 if soon(self.store.recording_removed(recording)).await? {
                     removed += noted("recording", 1);
                 }
@@ -146,6 +153,16 @@ impl Sweeper {
             }
         }
         Ok(removed)
+    }
+
+    /// Removes files up to one that cannot be removed; whether all are gone.
+    async fn are_gone(&self, paths: impl Iterator<Item = &str>) -> bool {
+        for path in paths {
+            if !self.is_gone(path).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// Removes a file; whether it is gone.
@@ -176,8 +193,11 @@ impl Sweeper {
                     }
                     Ok(()) => {}
                     Err(why) => {
-                        warn!(why, call = %voicemail.call_log_id, "a voicemail is not removed");
+                        warn!(%why, call = %voicemail.call_log_id, "a voicemail is not removed");
                         counter!("frontdesk_retention_failed_total").increment(1);
+                        if why.is_of_all() {
+                            return Ok(removed);
+                        }
                     }
                 }
             }
@@ -188,11 +208,9 @@ impl Sweeper {
         Ok(removed)
     }
 
-    async fn delete(&self, owner: &Agent, voicemail: &OldVoicemail) -> Result<(), String> {
-        let sids = recording_sids(&voicemail.recording_url);
-        let (owner_sid, sid) = sids.ok_or("it is not with the phone company")?;
-        let deleting = self.twilio.delete_recording(owner, owner_sid, sid);
-        deleting.await.map_err(|error| error.to_string())
+    async fn delete(&self, owner: &Agent, voicemail: &OldVoicemail) -> Result<(), Kept> {
+        let (owner_sid, sid) = recording_sids(&voicemail.recording_url).ok_or(Kept::Elsewhere)?;
+        Ok(self.twilio.delete_recording(owner, owner_sid, sid).await?)
     }
 
     async fn transcripts(&self, agent: Uuid, days: u32) -> Result<u64> {
@@ -205,6 +223,28 @@ impl Sweeper {
             }
         }
         Ok(removed)
+    }
+}
+
+/// Why a voicemail is still there.
+#[derive(Debug, thiserror::Error)]
+enum Kept {
+    #[error("it is not with the phone company")]
+    Elsewhere,
+    #[error(transparent)]
+    Twilio(#[from] RestError),
+}
+
+impl Kept {
+    /// Whether the next ones would be kept as well, and each attempt may take seconds.
+    fn is_of_all(&self) -> bool {
+        match self {
+            Self::Elsewhere | Self::Twilio(RestError::TooLong { .. }) => false,
+            Self::Twilio(RestError::Refused { status, .. }) => matches!(status, 401 | 429),
+            Self::Twilio(RestError::NoAccount | RestError::Unreachable | RestError::Unknown) => {
+                true
+            }
+        }
     }
 }
 
@@ -255,7 +295,24 @@ fn paths(recording: &Value) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::recording_sids;
+    use super::{Kept, RestError, recording_sids};
+
+    #[test]
+    fn one_voicemail_that_is_refused_keeps_no_other() {
+        let refused = |status| Kept::Twilio(RestError::Refused { status, code: 0 });
+        let twilio = Kept::Twilio;
+        for (why, expected) in [
+            (Kept::Elsewhere, false),
+            (refused(400), false),
+            (refused(404), false),
+            (refused(401), true),
+            (refused(429), true),
+            (twilio(RestError::Unreachable), true),
+            (twilio(RestError::Unknown), true),
+        ] {
+            assert_eq!(why.is_of_all(), expected, "{why}");
+        }
+    }
 
     #[test]
     fn a_recording_is_named_by_its_address() {

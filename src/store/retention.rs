@@ -59,7 +59,8 @@ impl Store {
             .collect()
     }
 
-    /// Up to `limit` recordings of an agent's calls that began more than `days` ago.
+    /// Up to `limit` recordings of an agent's calls that began more than `days` ago, of calls
+    /// behind `after`, by their ids.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -67,6 +68,7 @@ impl Store {
         &self,
         agent_id: Uuid,
         days: u32,
+        after: Uuid,
         limit: i64,
     ) -> Result<Vec<OldRecording>> {
         let rows = sqlx::query(
@@ -74,11 +76,13 @@ impl Store {
             where voice_agent_id = $1 and call_end is not null
                 and call_start < now() - $2::bigint * interval '1 day'
                 and metadata->'recording'->>'path' is not null
-            order by call_start limit $3",
+                and id > $4
+            order by id limit $3",
         )
         .bind(agent_id)
         .bind(i64::from(days))
         .bind(limit)
+        .bind(after)
         .fetch_all(&self.pool)
         .await?;
         rows.iter()

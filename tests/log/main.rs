@@ -16,4 +16,5 @@ mod receiver;
 mod reconciler;
 mod retention;
 mod store;
+mod sweeping;
 mod writer;

@@ -1,0 +1,97 @@
+//! What is too old is removed, one agent's after another's, whatever cannot be.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::http::StatusCode;
+use frontdesk::aftercall::asking::FindAgent;
+use frontdesk::aftercall::retention::{Removed, Sweeper};
+use frontdesk::agent::{Agent, AgentSource};
+use frontdesk::archive::Archive;
+use frontdesk::clock;
+use frontdesk::config::{ObjectStore, TwilioAccount};
+use frontdesk::twilio::rest::TwilioRest;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, fixture};
+
+/// Calls of sixty days ago, of an agent that keeps recordings for thirty.
+async fn old_calls(fixture: &Fixture, metadata: impl Iterator<Item = Value>) {
+    let settings = json!({"retention": {"recording_days": 30}});
+    fixture.sql(&format!("update voice_agents set private_settings = '{settings}'")).await;
+    for (n, metadata) in metadata.enumerate() {
+        fixture
+            .sql(&format!(
+                "insert into call_logs (id, voice_agent_id, call_start, call_end, metadata)
+                values ('{}', '{}', now() - interval '60 days', now() - interval '60 days',
+                    '{metadata}')",
+                Uuid::from_u128(n as u128 + 1),
+                fixture.agent
+            ))
+            .await;
+    }
+}
+
+fn sweeper(fixture: &Fixture, folder: &Path, port: u16) -> Sweeper {
+    let archive = Archive::open(&ObjectStore::Folder(folder.to_owned())).unwrap();
+    let account =
+        TwilioAccount { account_sid: Some("AC1".to_owned()), auth_token: Some("token".into()) };
+    let url = format!("http://127.0.0.1:{port}").parse().unwrap();
+    let agents: FindAgent =
+        Box::new(|_| Box::pin(async { Some(Arc::new(Agent::new(AgentSource::default()))) }));
+    let twilio = TwilioRest::new(url, account).unwrap();
+    Sweeper::new(fixture.store.clone(), archive, twilio, agents)
+}
+
+#[tokio::test]
+async fn a_recording_that_cannot_be_removed_keeps_no_other() {
+    // Whether each can be removed, and how many are.
+    for (removable, expected) in [
+        (vec![false, true, false, true], 2),
+        ([vec![true], vec![false; 5], vec![true]].concat(), 1),
+    ] {
+        let fixture = fixture().await;
+        let folder = tempfile::tempdir().unwrap();
+        for (n, is_file) in removable.iter().enumerate() {
+            let path = folder.path().join(format!("{n}.ogg"));
+            match is_file {
+                true => std::fs::write(path, "x").unwrap(),
+                // A folder with something in it.
+                false => std::fs::create_dir_all(path.join("x")).unwrap(),
+            }
+        }
+        let recording = |n: usize| json!({"recording": {"path": format!("{n}.ogg")}});
+        old_calls(&fixture, (0..removable.len()).map(recording)).await;
+        let removed = sweeper(&fixture, folder.path(), 1).sweep().await.unwrap();
+        assert_eq!(removed, Removed { recordings: expected, ..Removed::default() });
+    }
+}
+
+#[tokio::test]
+async fn twilio_is_not_asked_on_where_it_answers_nothing() {
+    for (status, asked) in [(204, 3), (400, 3), (401, 1), (500, 1)] {
+        let fixture = fixture().await;
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let sids = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&sids);
+        let router = axum::Router::new().fallback(async move |uri: axum::http::Uri| {
+            seen.lock().unwrap().insert(uri.path().to_owned());
+            StatusCode::from_u16(status).unwrap()
+        });
+        clock::spawn(async move { axum::serve(listener, router).await });
+        let voicemail = |n: usize| {
+            let url = format!("https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE{n}");
+            json!({"voicemail": {"recording_url": url}})
+        };
+        old_calls(&fixture, (0..3).map(voicemail)).await;
+        let removed = sweeper(&fixture, folder.path(), port).sweep().await.unwrap();
+        let expected = if status == 204 { 3 } else { 0 };
+        assert_eq!(removed, Removed { voicemails: expected, ..Removed::default() }, "{status}");
+        assert_eq!(sids.lock().unwrap().len(), asked, "{status}");
+    }
+}
