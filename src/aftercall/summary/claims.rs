@@ -79,9 +79,10 @@ impl Done {
         };
         match kind {
             ClaimKind::Booked => self.has(BookAppointment) || self.owners,
-            // Booked anew, or cancelled and booked, is moved to whoever hears it.
+            // Cancelled and booked anew is moved to whoever hears it.
             ClaimKind::Rescheduled => {
-                self.has(RescheduleAppointment) || self.has(BookAppointment) || self.owners
+                let is_booked_anew = self.has(BookAppointment) && self.has(CancelAppointment);
+                self.has(RescheduleAppointment) || is_booked_anew || self.owners
             }
             ClaimKind::Cancelled => self.has(CancelAppointment) || self.owners,
             ClaimKind::TextSent => self.has(SendSms) || self.owners,
@@ -161,8 +162,8 @@ mod tests {
         let owners: &[ClaimKind] = &[Booked, Rescheduled, Cancelled, TextSent, MessageTaken, Other];
         let cases: [(Value, &str, &[ClaimKind]); 14] = [
             (Value::Null, "completed", &[]),
-            (ok("book_appointment"), "completed", &[Booked, Rescheduled]),
-            (ok("reserve_chair"), "completed", &[Booked, Rescheduled]),
+            (ok("book_appointment"), "completed", &[Booked]),
+            (ok("reserve_chair"), "completed", &[Booked]),
             (ok("reschedule_appointment"), "completed", &[Rescheduled]),
             (ok("cancel_appointment"), "completed", &[Cancelled]),
             (ok("send_sms"), "completed", &[TextSent]),
@@ -184,6 +185,21 @@ mod tests {
             let done = Done::of(&agent, std::slice::from_ref(&run), status);
             let found: Vec<ClaimKind> = all.into_iter().filter(|kind| done.backs(*kind)).collect();
             assert_eq!(found, backed, "{run} {status}");
+        }
+    }
+
+    #[test]
+    fn cancelled_and_booked_anew_is_moved() {
+        let ok = |name: &str| json!({"name": name, "ok": true, "result": {}});
+        let failed = json!({"name": "cancel_appointment", "ok": false, "result": {}});
+        for (runs, expected) in [
+            (vec![ok("book_appointment"), ok("cancel_appointment")], true),
+            (vec![ok("reschedule_appointment")], true),
+            (vec![ok("book_appointment"), failed], false),
+            (vec![ok("cancel_appointment")], false),
+        ] {
+            let done = Done::of(&agent(), &runs, "completed");
+            assert_eq!(done.backs(ClaimKind::Rescheduled), expected, "{runs:?}");
         }
     }
 
