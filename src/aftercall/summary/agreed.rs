@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Proposed, text};
 use super::claims::{ClaimKind, Done};
-use super::times::{agrees, times_in};
 use super::transcript::{Speaker, Transcript};
+use super::{began, days, times};
 use crate::agent::Agent;
 use crate::agent::function::Builtin;
 use crate::agent::hours::read_time;
@@ -72,16 +72,8 @@ impl Agreed<'_> {
         }
         let (agent, caller) = self.check_words(proposed)?;
         let local = local(proposed).ok_or("no date and time")?;
-        // The whole line counts, a quotation may leave out what it should not. Who answers to a time
-        // may speak of others.
-        let offer = self.transcript.said_at(agent);
-        let answer = match times_in(offer).is_empty() {
-            true => self.transcript.said_at(caller),
-            false => &proposed.caller_quote,
-        };
-        if !agrees(local, offer) || !agrees(local, answer) {
-            return Err("another time was said");
-        }
+        self.check_time(local, agent, caller)?;
+        self.check_day(local.date(), agent, caller)?;
         let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
         let minutes = self.agent.business.appointment_minutes;
         // What is booked is looked at when it is written.
@@ -108,6 +100,34 @@ impl Agreed<'_> {
         }
         let mut pairs = agent.iter().rev().flat_map(|a| caller.iter().rev().map(|c| (*a, *c)));
         pairs.find(|(a, c)| a.abs_diff(*c) <= LINES_APART).ok_or("not said together")
+    }
+
+    /// The offer or the answer must say this time, and neither only another. The whole lines count:
+    /// a quotation may leave out what it should not.
+    fn check_time(&self, local: DateTime, agent: usize, caller: usize) -> Result<(), &'static str> {
+        let said = [agent, caller].map(|place| times::says(local, self.transcript.said_at(place)));
+        match said.contains(&Some(false)) {
+            true => Err("another time was said"),
+            false if said.contains(&Some(true)) => Ok(()),
+            false => Err("no time was said"),
+        }
+    }
+
+    /// So it is with the day; where neither names one, it is the day that was named last before.
+    fn check_day(&self, date: Date, agent: usize, caller: usize) -> Result<(), &'static str> {
+        let today = began(self.agent, self.call).date();
+        let says = |place: usize| days::says(date, today, self.transcript.said_at(place));
+        let said = [agent, caller].map(says);
+        let earlier = || (0..agent.max(caller)).rev().find_map(says);
+        let last = match said.contains(&Some(false)) {
+            true => Some(false),
+            false => said.into_iter().flatten().next().or_else(earlier),
+        };
+        match last {
+            Some(true) => Ok(()),
+            Some(false) => Err("another day was said"),
+            None => Err("no day was said"),
+        }
     }
 
     /// What the owner finds with it.
@@ -141,6 +161,10 @@ mod tests {
     use crate::agent::{AgentSource, BusinessSource};
     use uuid::Uuid;
 
+    const CALLER: &str = "+15551230001";
+    const OTHER_TIME: &str = "another time was said";
+    const OTHER_DAY: &str = "another day was said";
+    const CLOSED: &str = "the business is closed then";
     const TALK: &str = "[00:01] Caller: I am Maria Lopez, could I come for a cleaning?\n\
         [00:05] Agent: I can put you down for Tuesday, 2026-12-01, at 2:30 pm.\n\
         [00:09] Caller: Yes, that is fine.\n\
@@ -153,7 +177,7 @@ mod tests {
                 timezone: Some("America/New_York".to_owned()),
                 appointment_minutes: Some(30),
                 operating_schedule: Some(json!({"tue": {"open": "09:00", "close": "17:00"},
-                    "mon": "closed"})),
+                    "mon": "closed", "fri": {"open": "09:00", "close": "18:00"}})),
                 ..BusinessSource::default()
             }),
             ..AgentSource::default()
@@ -183,7 +207,8 @@ mod tests {
             status: "completed".to_owned(),
             transcript: String::new().into(),
             metadata: Value::Null.into(),
-            started_us: 0,
+            // 2026-11-27T19:55:00Z, a Friday
+            started_us: 1_795_809_300_000_000,
             // 2026-11-27T20:00:00Z
             ended_us: 1_795_809_600_000_000,
         };
@@ -194,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_both_said_is_written_with_their_words() {
-        let judged = judged("+15551230001", &Done::default(), &proposed());
+        let judged = judged(CALLER, &Done::default(), &proposed());
         // 2026-12-01T19:30:00Z
         assert_eq!(judged["start_us"], 1_796_153_400_000_000_i64, "{judged}");
         assert_eq!((&judged["minutes"], &judged["phone"]), (&json!(30), &json!("+15551230001")));
@@ -209,7 +234,7 @@ mod tests {
     #[test]
     fn what_was_not_said_is_not_written() {
         type Change = fn(&mut Proposed);
-        let changes: [(Change, &str); 12] = [
+        let changes: [(Change, &str); 9] = [
             (|p| p.agent_quote = "I have booked you".to_owned(), "not said"),
             (|p| p.caller_quote = "Yes, book it".to_owned(), "not said"),
             // The words of the other do not count as theirs.
@@ -227,59 +252,63 @@ mod tests {
                 },
                 "another time was said",
             ),
-            (|p| p.date = "2026-12-08".to_owned(), "another time was said"),
             (|p| p.date = "soon".to_owned(), "no date and time"),
-            (
-                |p| {
-                    p.agent_quote = "Good".to_owned();
-                    p.date = "2026-11-24".to_owned();
-                },
-                "the time had passed",
-            ),
-            (
-                |p| {
-                    p.agent_quote = "Good".to_owned();
-                    p.date = "2026-11-30".to_owned();
-                },
-                "the business is closed then",
-            ),
         ];
         for (change, why) in changes {
             let mut proposed = proposed();
             change(&mut proposed);
-            let judged = judged("+15551230001", &Done::default(), &proposed);
+            let judged = judged(CALLER, &Done::default(), &proposed);
             assert_eq!(judged["why"], why, "{judged}");
             assert!(judged.get("start_us").is_none());
         }
-        assert_eq!(
-            judged("anonymous", &Done::default(), &proposed())["why"],
-            "the number is withheld"
-        );
-        let booked = json!({"name": "book_appointment", "ok": true, "result": {}});
-        let done = Done::of(&agent(), &[booked], "completed");
-        assert_eq!(judged("+15551230001", &done, &proposed())["why"], "known");
-        let far = Proposed {
-            date: "2028-12-05".to_owned(),
-            agent_quote: "Good".to_owned(),
-            ..proposed()
-        };
-        assert_eq!(judged("+15551230001", &Done::default(), &far)["why"], "too far ahead");
+        let withheld = judged("anonymous", &Done::default(), &proposed());
+        assert_eq!(withheld["why"], "the number is withheld");
     }
 
     #[test]
-    fn who_answers_to_a_time_may_speak_of_others() {
-        let talk = TALK.replace("Yes, that is fine.", "Yes, that is fine, I am free after 2 pm.");
-        let judged = judged_of(&talk, "+15551230001", &Done::default(), &proposed());
-        assert!(judged.get("why").is_none(), "{judged}");
-        // Where the offer names none, the answer is what counts.
-        let talk = TALK.replace(", at 2:30 pm", "").replace("Yes, that", "Yes, at 4:00, that");
-        let proposed = Proposed {
-            agent_quote: "I can put you down for Tuesday".to_owned(),
-            caller_quote: "that is fine".to_owned(),
-            ..proposed()
-        };
-        let judged = judged_of(&talk, "+15551230001", &Done::default(), &proposed);
-        assert_eq!(judged["why"], "another time was said");
+    fn day_and_time_are_those_that_were_said() {
+        let tuesday = "2026-12-01";
+        for (before, offer, answer, date, time, why) in [
+            ("", "Tuesday at 10 AM?", "Yes", tuesday, "10:00", ""),
+            ("", "Tuesday at 10 am, shall I?", "Yes", tuesday, "16:00", "another time was said"),
+            ("", "I'll move it from 1 pm to 3 pm on Tuesday.", "Yes", tuesday, "15:00", ""),
+            ("", "Tuesday, half past two?", "Yes, after 2 pm is fine.", tuesday, "14:30", ""),
+            ("", "Tuesday at 2:30 pm?", "Yes, but make it 4 pm.", tuesday, "14:30", OTHER_TIME),
+            ("", "Tuesday at 2:30 pm?", "Yes, 2:30 pm, or 4 pm.", tuesday, "14:30", ""),
+            ("", "On Tuesday, at your time.", "Yes, at 4:00 pm.", tuesday, "14:30", OTHER_TIME),
+            ("", "On Tuesday, at your time.", "Yes, at 4:00 pm.", tuesday, "16:00", ""),
+            ("", "On Tuesday?", "Yes", tuesday, "14:30", "no time was said"),
+            ("", "Any time after 2 pm on Tuesday?", "Yes", tuesday, "14:00", "no time was said"),
+            ("", "Tuesday at 2:30 pm?", "Yes, but on Wednesday.", tuesday, "14:30", OTHER_DAY),
+            ("", "Wednesday at 2:30 pm?", "Yes", tuesday, "14:30", OTHER_DAY),
+            ("", "December 8th at 2:30 pm?", "Yes", tuesday, "14:30", OTHER_DAY),
+            ("", "Tomorrow at 2:30 pm?", "Yes", tuesday, "14:30", OTHER_DAY),
+            ("", "Am 1. Dezember um 14:30 Uhr?", "Yes", tuesday, "14:30", ""),
+            ("", "On 2026-12-08 at 2:30 pm?", "Yes", tuesday, "14:30", OTHER_DAY),
+            ("Could I come on Tuesday?", "At 2:30 pm?", "Yes", tuesday, "14:30", ""),
+            ("On Tuesday, or on Monday?", "At 2:30 pm?", "Yes", tuesday, "14:30", ""),
+            ("Could I come on Thursday?", "At 2:30 pm?", "Yes", tuesday, "14:30", OTHER_DAY),
+            ("", "At 2:30 pm?", "Yes", tuesday, "14:30", "no day was said"),
+            // The call is of a Friday.
+            ("", "Today at 2 pm?", "Yes", "2026-11-27", "14:00", "the time had passed"),
+            ("", "Today at 4:30 pm?", "Yes", "2026-11-27", "16:30", ""),
+            ("", "Monday at 2:30 pm?", "Yes", "2026-11-30", "14:30", CLOSED),
+            ("", "December 5th, 2028, at 2:30 pm?", "Yes", "2028-12-05", "14:30", "too far ahead"),
+        ] {
+            let talk = format!(
+                "[00:01] Agent: Can I help you today?\n[00:02] Caller: {before}\n\
+                 [00:05] Agent: {offer}\n[00:09] Caller: {answer}"
+            );
+            let proposed = Proposed {
+                date: date.to_owned(),
+                time: time.to_owned(),
+                agent_quote: offer.to_owned(),
+                caller_quote: "Yes".to_owned(),
+                ..proposed()
+            };
+            let judged = judged_of(&talk, CALLER, &Done::default(), &proposed);
+            assert_eq!(judged["why"].as_str().unwrap_or_default(), why, "{talk} {date} {time}");
+        }
     }
 
     #[test]
@@ -289,7 +318,7 @@ mod tests {
             service: "root canal".to_owned(),
             ..proposed()
         };
-        let judged = judged("+15551230001", &Done::default(), &other);
+        let judged = judged(CALLER, &Done::default(), &other);
         assert_eq!((&judged["name"], &judged["service"]), (&json!(ANY_NAME), &json!(ANY_SERVICE)));
     }
 }

@@ -9,9 +9,11 @@ mod agreed;
 mod answer;
 mod ask;
 mod claims;
+mod days;
 mod silent;
 mod times;
 mod transcript;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
