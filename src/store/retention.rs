@@ -241,13 +241,9 @@ impl Store {
                         'tokens_used', 'moved_to_fallback', 'ended')
             ), unquoted as (
                 -- What was agreed stays, and not the words in which it was.
-                update appointments a set special_notes = replace(special_notes,
-                    format(' Agent: \"%s\" Caller: \"%s\"', e->>'agent', e->>'caller'), '')
-                from old, jsonb_array_elements(
-                    case jsonb_typeof(old.m->'extracted_appointments')
-                        when 'array' then old.m->'extracted_appointments' else '[]' end)
-                    with ordinality as x (e, n)
-                where a.is_extracted and a.booking_key = old.id || ':extracted:' || n
+                update appointments a set quotation = null,
+                    special_notes = appointment_unquoted(a.special_notes, a.quotation)
+                from old where a.is_extracted and starts_with(a.booking_key, old.id || ':extracted:')
             )
             update call_logs l set transcript = null, summary = null, metadata = kept.m
             from kept where l.id = kept.id",

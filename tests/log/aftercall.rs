@@ -268,7 +268,7 @@ async fn an_agreed_appointment_is_written_once_and_never_beside_one_that_is_know
     let stored = fixture.store.store_findings(&again, &findings("b", json!([agreed(22)]))).await;
     assert_eq!(stored, Ok(Stored::Stored));
     assert_eq!(fixture.text(written).await.as_deref(), Some(one));
-    // A call that booked by itself has said what it wants.
+    // What a function of the call booked is known, also if it is under another's number.
     let call = fixture.ended("CA2", TALK).await;
     fixture
         .sql(&format!(
@@ -278,9 +278,52 @@ async fn an_agreed_appointment_is_written_once_and_never_beside_one_that_is_know
         ))
         .await;
     let job = fixture.claim(JobKind::Summary, 1).await.remove(0);
-    let stored = fixture.store.store_findings(&job, &findings("c", json!([agreed(60)]))).await;
+    let all = json!([agreed(40), agreed(60)]);
+    let stored = fixture.store.store_findings(&job, &findings("c", all.clone())).await;
     assert_eq!(stored, Ok(Stored::Stored));
-    assert_eq!(fixture.text(written).await.as_deref(), Some(one));
+    let row = fixture.row("CA2").await.unwrap();
+    assert_eq!(
+        row["metadata"]["extracted_appointments"],
+        json!([{"n": 40, "written": false, "why": "known"}, {"n": 60, "written": true, "why": null}])
+    );
+    let two = format!("{one},{one}");
+    assert_eq!(fixture.text(written).await.as_deref(), Some(two.as_str()));
+    fixture.sql("update call_logs set status = 'voicemail' where call_sid = 'CA2'").await;
+    let again = fixture.claim(JobKind::Summary, 1).await.remove(0);
+    let stored = fixture.store.store_findings(&again, &findings("d", all)).await;
+    assert_eq!(stored, Ok(Stored::Stored));
+    assert_eq!(fixture.text(written).await.as_deref(), Some(two.as_str()));
+}
+
+#[tokio::test]
+async fn quotations_of_an_earlier_summary_go_with_the_transcript_too() {
+    let fixture = fixture().await;
+    fixture.ended("CA1", TALK).await;
+    let agreed = |offer: &str| {
+        let mut agreed = agreed(20);
+        let quoted = format!("Agent: \"{offer}\" Caller: \"Yes\"");
+        agreed["notes"] =
+            json!(format!("Agreed by telephone and not confirmed: please check. {quoted}"));
+        agreed["told"] = json!({"agent": offer, "caller": "Yes"});
+        json!([agreed])
+    };
+    for (offer, status) in [("Tuesday?", "transferred"), ("At ten?", "voicemail")] {
+        let job = fixture.claim(JobKind::Summary, 1).await.remove(0);
+        let stored = fixture.store.store_findings(&job, &findings("a", agreed(offer))).await;
+        assert_eq!(stored, Ok(Stored::Stored));
+        fixture.sql(&format!("update call_logs set status = '{status}'")).await;
+    }
+    fixture
+        .sql("update appointments set special_notes = special_notes || ' Rang, \"fine\".'")
+        .await;
+    fixture.sql("update aftercall_jobs set state = 'done'").await;
+    fixture.sql("update call_logs set call_start = now() - interval '60 days'").await;
+    assert_eq!(fixture.store.remove_transcripts(fixture.agent, 30, 50).await.unwrap(), 1);
+    let notes = fixture.text("select special_notes from appointments").await;
+    let expected = "Agreed by telephone and not confirmed: please check. Rang, \"fine\".";
+    assert_eq!(notes.as_deref(), Some(expected));
+    let left = fixture.text("select to_jsonb(a) from appointments a").await.unwrap();
+    assert!(!left.contains("Tuesday?"), "{left}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,9 +23,10 @@ async fn old_call(fixture: &Fixture, sid: &str, metadata: &serde_json::Value) ->
 #[tokio::test]
 async fn quotations_go_with_the_transcript_and_an_owner_s_notes_stay() {
     let fixture = fixture().await;
-    let told = json!([{"agent": "Tuesday at \"two\"?", "caller": "Yes, fine", "written": true}]);
-    let call = old_call(&fixture, "'CA1'", &json!({"extracted_appointments": told})).await;
-    let quoted = "Please check. Agent: \"Tuesday at \"two\"?\" Caller: \"Yes, fine\"";
+    let call = old_call(&fixture, "'CA1'", &json!({})).await;
+    let check = "Agreed by telephone and not confirmed: please check.";
+    let quotation = " Agent: \"Tuesday at \"two\"?\" Caller: \"Yes, fine\"";
+    let quoted = format!("{check}{quotation}");
     for (key, extracted, more) in [
         (format!("{call}:extracted:1"), true, " Rang back, she said \"fine\"."),
         (format!("{call}:call_1"), false, ""),
@@ -33,9 +34,10 @@ async fn quotations_go_with_the_transcript_and_an_owner_s_notes_stay() {
         fixture
             .sql(&format!(
                 "insert into appointments (voice_agent_id, name, phone_number, service,
-                    schedule_time, duration_minutes, booking_key, is_extracted, special_notes)
+                    schedule_time, duration_minutes, booking_key, is_extracted, special_notes,
+                    quotation)
                 values ('{}', 'A', '+15551230001', 'B', now(), 30, '{key}', {extracted},
-                    '{quoted}{more}')",
+                    '{quoted}{more}', '{quotation}')",
                 fixture.agent
             ))
             .await;
@@ -46,8 +48,40 @@ async fn quotations_go_with_the_transcript_and_an_owner_s_notes_stay() {
             format!("select special_notes from appointments where is_extracted = {extracted}");
         fixture.text(&notes).await.unwrap()
     };
-    assert_eq!(notes(true).await, "Please check. Rang back, she said \"fine\".");
+    assert_eq!(notes(true).await, format!("{check} Rang back, she said \"fine\"."));
     assert_eq!(notes(false).await, quoted, "what a function was given is the owner's");
+}
+
+#[tokio::test]
+async fn quotations_that_no_row_knows_any_more_go_too() {
+    let fixture = fixture().await;
+    let check = "Agreed by telephone and not confirmed: please check.";
+    let quoted = format!("Maria. {check} Agent: \"At \"two\"?\" Caller: \"Yes\" Rang back.");
+    // One of a call that was summed up twice, one whose call was gone through before.
+    for (sid, metadata) in [
+        ("'CA1'", json!({"extracted_appointments": [{"agent": "At ten?", "caller": "Yes"}]})),
+        ("'CA2'", json!({"removed": {"transcript": "2026-01-01T00:00:00Z"}})),
+    ] {
+        let call = old_call(&fixture, sid, &metadata).await;
+        fixture
+            .sql(&format!(
+                "insert into appointments (voice_agent_id, name, phone_number, service,
+                    schedule_time, booking_key, is_extracted, special_notes)
+                values ('{}', 'A', '+15551230001', 'B', now(), '{call}:extracted:1', true,
+                    '{quoted}')",
+                fixture.agent
+            ))
+            .await;
+    }
+    fixture.store.remove_transcripts(fixture.agent, 30, 50).await.unwrap();
+    let left = "select count(*) from appointments where special_notes like '%two%'";
+    assert_eq!(fixture.text(left).await.as_deref(), Some("1"));
+    // What was gone through before is mended once.
+    fixture.sql("delete from _sqlx_migrations where version = 10").await;
+    frontdesk::store::migrate::migrate(&fixture.pool).await.unwrap();
+    let notes = "select string_agg(distinct special_notes, '|') from appointments";
+    let expected = format!("Maria. {check} Rang back.");
+    assert_eq!(fixture.text(notes).await, Some(expected));
 }
 
 #[tokio::test]

@@ -6,11 +6,10 @@ use jiff::civil::{Date, DateTime, Time};
 use serde_json::{Value, json};
 
 use super::answer::{Proposed, text};
-use super::claims::{ClaimKind, Done};
+use super::claims::Done;
 use super::transcript::{Speaker, Transcript};
 use super::{began, days, times};
 use crate::agent::Agent;
-use crate::agent::function::Builtin;
 use crate::agent::hours::read_time;
 use crate::agent::phone_number::caller_number;
 use crate::calendar::slots::{Calendar, Unbookable};
@@ -63,15 +62,14 @@ impl Agreed<'_> {
 
     /// When it begins and whose it is.
     fn judge(&self, proposed: &Proposed) -> Result<(Timestamp, String), &'static str> {
-        if self.done.has(Builtin::BookAppointment) || self.done.has(Builtin::RescheduleAppointment)
-        {
-            return Err("known");
-        }
-        if self.done.backs(ClaimKind::Booked) {
+        if self.done.owners_may_have() {
             return Err("a function of the owner's may have stored it");
         }
         let (agent, caller) = self.check_words(proposed)?;
         let local = local(proposed).ok_or("no date and time")?;
+        if self.done.knows(local) {
+            return Err("known");
+        }
         self.check_time(local, agent, caller)?;
         self.check_day(local.date(), agent, caller)?;
         let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
@@ -308,6 +306,29 @@ mod tests {
             };
             let judged = judged_of(&talk, CALLER, &Done::default(), &proposed);
             assert_eq!(judged["why"].as_str().unwrap_or_default(), why, "{talk} {date} {time}");
+        }
+    }
+
+    #[test]
+    fn what_a_function_did_is_known_and_nothing_else() {
+        let at = |time: &str| json!({"date": "2026-12-01", "time": time});
+        let run = |name: &str, result: Value| json!({"name": name, "ok": true, "result": result});
+        for (run, why) in [
+            (run("book_appointment", json!({"booked": at("14:30")})), "known"),
+            (run("book_appointment", json!({"booked": at("09:00")})), ""),
+            (run("cancel_appointment", json!({"cancelled": at("09:00")})), ""),
+            (
+                run(
+                    "reschedule_appointment",
+                    json!({"rescheduled": at("09:00"), "before": at("14:30")}),
+                ),
+                "known",
+            ),
+            (run("gone_since", json!({})), "a function of the owner's may have stored it"),
+        ] {
+            let done = Done::of(&agent(), std::slice::from_ref(&run), "completed");
+            let judged = judged(CALLER, &done, &proposed());
+            assert_eq!(judged["why"].as_str().unwrap_or_default(), why, "{run}");
         }
     }
 

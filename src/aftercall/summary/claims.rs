@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -49,6 +50,8 @@ pub(super) struct Done {
     /// owner knows.
     owners: bool,
     was_transferred: bool,
+    /// The dates and times of appointments that were booked, moved from or to, or cancelled.
+    known: BTreeSet<(String, String)>,
 }
 
 impl Done {
@@ -58,7 +61,10 @@ impl Done {
         for run in functions.iter().filter(|run| run["ok"] == true) {
             let name = run["name"].as_str().unwrap_or_default();
             match functions::builtin(agent, name) {
-                Some(builtin) => drop(done.builtins.insert(builtin)),
+                Some(builtin) => {
+                    done.builtins.insert(builtin);
+                    done.known.extend(times(&run["result"]));
+                }
                 None => done.owners |= may_have_changed(agent, name, &run["result"]),
             }
             done.was_transferred |= !run["result"]["transfer"].is_null();
@@ -66,8 +72,19 @@ impl Done {
         done
     }
 
+    /// Whether a function of the owner's may have stored or changed something.
+    pub(super) fn owners_may_have(&self) -> bool {
+        self.owners
+    }
+
+    /// Whether an appointment at this time was the work of a function of the call.
+    pub(super) fn knows(&self, local: DateTime) -> bool {
+        let time = local.strftime("%H:%M").to_string();
+        self.known.contains(&(local.date().to_string(), time))
+    }
+
     /// Whether a function of the call has done this.
-    pub(super) fn has(&self, builtin: Builtin) -> bool {
+    fn has(&self, builtin: Builtin) -> bool {
         self.builtins.contains(&builtin)
     }
 
@@ -91,6 +108,13 @@ impl Done {
             ClaimKind::Other => self.owners,
         }
     }
+}
+
+/// The dates and times that a function on appointments says of what it did.
+fn times(result: &Value) -> impl Iterator<Item = (String, String)> {
+    let told = ["booked", "rescheduled", "before", "cancelled"].map(|what| &result[what]);
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    told.into_iter().filter_map(move |one| Some((text(&one["date"])?, text(&one["time"])?)))
 }
 
 /// Whether a run of an owner's function that succeeded can have changed anything: a question to a

@@ -1,0 +1,91 @@
+-- Appointments that were agreed in a call which also booked others, and the words in which they were.
+
+-- The words of agent and caller at the end of the notes, as they stand there. They go with the call's
+-- transcript, whatever later summaries of the call say was agreed.
+alter table public.appointments add column if not exists quotation text;
+
+-- The notes of an extracted appointment without these words. Where they are not known, or the owner
+-- changed the notes, all that is quoted behind the sentence that comes before it goes.
+create or replace function public.appointment_unquoted(p_notes text, p_quotation text)
+returns text
+language sql
+immutable
+set search_path = public, pg_temp
+as $$
+    select regexp_replace(
+        case when p_quotation <> '' then replace(p_notes, p_quotation, '') else p_notes end,
+        '(Agreed by telephone and not confirmed: please check\.) Agent: ".*" Caller: ".*"', '\1')
+$$;
+
+-- Rows of before, as far as the calls still know the words.
+update public.appointments a
+set quotation = format(' Agent: "%s" Caller: "%s"', x.e ->> 'agent', x.e ->> 'caller')
+from public.call_logs l, jsonb_array_elements(
+    case jsonb_typeof(l.metadata -> 'extracted_appointments')
+        when 'array' then l.metadata -> 'extracted_appointments' else '[]' end)
+    with ordinality as x (e, n)
+where a.is_extracted and a.quotation is null and a.booking_key = l.id || ':extracted:' || x.n
+    and strpos(a.special_notes,
+        format(' Agent: "%s" Caller: "%s"', x.e ->> 'agent', x.e ->> 'caller')) > 0;
+
+-- Calls whose words are gone already.
+update public.appointments a
+set special_notes = public.appointment_unquoted(a.special_notes, a.quotation), quotation = null
+from public.call_logs l
+where a.is_extracted and split_part(a.booking_key, ':', 1) = l.id::text
+    and l.metadata -> 'removed' ->> 'transcript' is not null
+    and (a.quotation is not null
+        or a.special_notes <> public.appointment_unquoted(a.special_notes, a.quotation));
+
+-- Writes an appointment that was agreed and not booked, or says why not. One of the same call is
+-- never written twice, nor one at a time to which a function of the call booked, moved or cancelled
+-- one, whoever that is for, nor a caller's second at the same time.
+create or replace function public.appointment_extract(
+    p_call uuid, p_number int, p_agent uuid, p_start timestamptz, p_minutes int,
+    p_name text, p_phone text, p_service text, p_notes text
+)
+returns text
+language plpgsql
+set search_path = public, pg_temp
+set lock_timeout = '3s'
+as $$
+declare
+    key text := p_call || ':extracted:' || p_number;
+begin
+    -- The lock of those who book: what is free now is free until this is committed.
+    perform pg_advisory_xact_lock(hashtextextended(p_agent::text, 1));
+    if exists (
+        select from appointments a where a.voice_agent_id = p_agent
+            and (a.booking_key = key
+                or a.schedule_time = p_start and (starts_with(a.change_key, p_call || ':')
+                    or starts_with(a.booking_key, p_call || ':'))
+                or a.schedule_time = p_start and a.status <> 'cancelled'
+                    and normalised_number(a.phone_number) = p_phone)
+    ) then
+        return 'known';
+    end if;
+    if exists (
+        select from appointments_taking(
+            p_agent, p_start, p_start + make_interval(mins => p_minutes), p_minutes)
+    ) then
+        return 'taken';
+    end if;
+    insert into appointments (voice_agent_id, name, phone_number, service, special_notes,
+        schedule_time, duration_minutes, booking_key, is_extracted, quotation)
+    values (p_agent, p_name, p_phone, p_service, p_notes, p_start, p_minutes,
+        key, true, substring(p_notes from ' Agent: ".*" Caller: ".*"$'));
+    return 'written';
+end;
+$$;
+
+do $$
+declare
+    target regprocedure;
+begin
+    foreach target in array array[
+        'public.appointment_unquoted(text, text)',
+        'public.appointment_extract(uuid, int, uuid, timestamptz, int, text, text, text, text)'
+    ]::regprocedure[] loop
+        perform public.withhold_from_public_roles(target);
+    end loop;
+end $$;
