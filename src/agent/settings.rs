@@ -315,11 +315,14 @@ impl Retention {
 impl Webhook {
     fn read(root: &Fields<'_>, faults: &mut Faults) -> Option<Self> {
         let fields = root.section("webhook", &["url", "secret"], faults);
-        let secret = fields.text("secret", faults);
-        if secret.as_ref().is_some_and(|secret| signing_key(secret).is_none()) {
-            faults.add(fields.path_of("secret"), "a text", "whsec_ and base64, or another text");
-        }
-        let secret = secret.map(Private::new);
+        let secret = fields.get("secret").map(|secret| {
+            let text = secret.as_str().unwrap_or_default();
+            if signing_key(text).is_none() {
+                let accepted = "whsec_ and base64, or another text";
+                faults.add(fields.path_of("secret"), kind(secret), accepted);
+            }
+            Private::new(text.to_owned())
+        });
         let url = fields.accept("url", "an http or https URL", faults, |value| {
             let url = url::Url::parse(value.as_str()?).ok()?;
             matches!(url.scheme(), "http" | "https").then(|| url.into())

@@ -84,6 +84,17 @@ fn every_documented_setting_is_read() {
 }
 
 #[test]
+fn a_webhook_whose_secret_cannot_be_used_is_not_told_unsigned() {
+    for secret in [json!(12345), json!("whsec_%%%"), json!(""), json!({})] {
+        let webhook = json!({"webhook": {"url": "https://a.example/hook", "secret": secret}});
+        let (settings, faults) = read(webhook);
+        assert_eq!(faults, ["private_settings.webhook.secret"], "{secret}");
+        let secret = settings.webhook.unwrap().secret.unwrap();
+        assert_eq!(super::signing_key::signing_key(secret.reveal()), None);
+    }
+}
+
+#[test]
 fn bad_settings_are_reported_by_name_and_not_used() {
     let (settings, faults) = read(json!({"greting":"x","language":7,"engine":"other",
         "knowledge":{"matches":0,"min_similarity":"high"},"hours":{"closed":"maybe"},"idle":[],

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod dial;
 pub mod doctor;
+pub mod log;
 pub mod migrate;
 pub mod rehearse;
 pub mod serve;
@@ -10,11 +11,7 @@ pub mod serve;
 use std::future::Future;
 use std::io::IsTerminal;
 
-use tracing::{Level, Subscriber};
-use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::Config;
 
@@ -37,29 +34,11 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
 
 /// Starts the log on standard error, filtered as the configuration says or by `default`.
 fn start_log(config: &Config, default: &str) {
-    let filter = log_filter(config.log_filter.as_deref().unwrap_or(default));
-    let lines = fmt::layer()
-        .with_writer(std::io::stderr)
-        // A file and a collector want the words, not their colours.
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .with_filter(filter);
+    let words = config.log_filter.as_deref().unwrap_or(default);
+    // A file and a collector want the words, not their colours.
+    let is_coloured = std::io::stderr().is_terminal();
     // A test may have started one.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
-}
-
-/// What is logged, of what the words of a filter ask for. Below `info` libraries print what goes
-/// over the wire, which is what callers say; and what a database raises as a notice may hold rows.
-pub fn log_filter<S: Subscriber>(words: &str) -> impl Filter<S> + use<S> {
-    let is_public = filter_fn(|metadata| {
-        let target = metadata.target();
-        let is_own = target == "frontdesk" || target.starts_with("frontdesk::");
-        is_own || (*metadata.level() <= Level::INFO && target != "sqlx::postgres::notice")
-    });
-    // It asks for nothing by itself. Without this nobody could say which levels nobody wants, and
-    // each frame of each call would be asked about, several times.
-    let is_public = is_public.with_max_level_hint(LevelFilter::TRACE);
-    EnvFilter::new(words).and(is_public)
+    let _ = log::subscriber(words, is_coloured, std::io::stderr).try_init();
 }
 
 #[cfg(test)]
@@ -67,21 +46,8 @@ mod tests {
     use std::process::{Command, id};
     use std::time::Duration;
 
-    use tracing_subscriber::Registry;
-
     use super::*;
     use crate::clock;
-
-    #[test]
-    fn levels_that_nobody_asked_for_cost_nothing() {
-        for (words, most) in [
-            ("info", LevelFilter::INFO),
-            ("warn,frontdesk=debug", LevelFilter::DEBUG),
-            ("trace", LevelFilter::TRACE),
-        ] {
-            assert_eq!(log_filter::<Registry>(words).max_level_hint(), Some(most), "{words}");
-        }
-    }
 
     #[tokio::test]
     async fn a_signal_before_the_first_wait_is_not_lost() {

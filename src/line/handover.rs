@@ -47,7 +47,10 @@ const ANSWER_PAUSE: Duration = Duration::from_millis(500);
 const HEIR_LIMIT: Duration = Duration::from_secs(8);
 /// And before a call lets go of its line: it lasts as ever meanwhile.
 const KNOWN_LIMIT: Duration = Duration::from_secs(15);
-/// How often a call lets go of its line to be moved. The database may go away just then.
+/// How long it may take then until the database knows what happened while it was away.
+const TOLD_LIMIT: Duration = Duration::from_secs(5);
+/// How often a call lets go of its line, and what was said last is not written then. The database
+/// may go away just then.
 const PARTINGS_MAX: usize = 3;
 /// How long what was written last of a call may take to the database.
 const WRITTEN_LIMIT: Duration = Duration::from_secs(2);
@@ -197,10 +200,12 @@ impl Exchange {
 
     /// Whether another process has the call now. None: it stays.
     async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &Back) -> Option<bool> {
-        let mut unwritten = 0;
+        let (mut unwritten, mut turn) = (0, None);
         let turn = loop {
             // Whoever went on with it would not know that there is a call.
             clock::within(KNOWN_LIMIT, self.is_known(call_sid)).await?;
+            // What it says next would wait for what happened while the database was away.
+            clock::within(TOLD_LIMIT, self.is_told()).await;
             let (answer, parted) = oneshot::channel();
             handle.commands.send(Command::Part { answer }).await.ok()?;
             let last_seq = match parted.await.ok()? {
@@ -211,19 +216,23 @@ impl Exchange {
                 }
             };
             self.registry.note_parted(call_sid, Parted::Here);
-            if self.written(handle.call_log_id, last_seq).await {
-                if let Some(turn) = clock::within(TURN_LIMIT, back.asking.acquire()).await {
-                    break turn;
-                }
-                // The caller does not wait for others in silence. All of it has its limit.
-                warn!(call_sid, "a call waits for others that are moved");
-            } else {
-                unwritten += 1;
+            let is_written = self.written(handle.call_log_id, last_seq).await;
+            if is_written && turn.is_none() {
+                turn = clock::within(TURN_LIMIT, back.asking.acquire()).await;
+            }
+            if is_written && let Some(turn) = turn {
+                break turn;
             }
             // Nor would they know what was said.
             self.take_back(call_sid, handle).await;
-            if unwritten == PARTINGS_MAX {
-                return None;
+            if is_written {
+                info!(call_sid, "a call waits for others that are moved, with its caller");
+                turn = Some(back.asking.acquire().await);
+            } else {
+                unwritten += 1;
+                if unwritten == PARTINGS_MAX {
+                    return None;
+                }
             }
         };
         self.registry.note_parted(call_sid, Parted::Told);
@@ -236,6 +245,8 @@ impl Exchange {
         };
         match updated {
             Ok(Updated::AlreadyOver) => {
+                // It ends here, when its last words are there.
+                self.registry.note_parted(call_sid, Parted::No);
                 // A task that is gone has ended the call already.
                 let _ = handle.commands.send(Command::CallerLeft).await;
                 return None;
@@ -271,17 +282,21 @@ impl Exchange {
         }
     }
 
-    /// Waits until the database has a call, and is told no more of what happened while it was away:
-    /// the call's last words would have to wait for that.
+    /// Waits until the database has a call.
     async fn is_known(&self, call_sid: &str) {
         loop {
             let asking = self.toolbox.store.call_by_sid(call_sid);
-            if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await
-                && self.log.health().spool_bytes == 0
-            {
+            if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await {
                 return;
             }
             clock::pause(ANSWER_PAUSE).await;
+        }
+    }
+
+    /// Waits until the database has been told what the spool has.
+    async fn is_told(&self) {
+        while self.log.health().spool_bytes > 0 {
+            clock::pause(WRITTEN_PAUSE).await;
         }
     }
 

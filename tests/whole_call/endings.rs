@@ -4,6 +4,7 @@ use frontdesk::line::registry::Command;
 use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::{FunctionCall, Turn};
+use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -163,24 +164,30 @@ async fn a_draining_server_sends_callers_to_the_fallback() {
     assert_eq!(ready.unwrap().status(), 503);
 }
 
-#[tokio::test]
-async fn a_status_callback_counts_also_when_the_database_was_away() {
-    let plan = Plan { is_wired: true, ..Plan::default() };
-    let house = House::open(plan).await;
-    // Its agent is known from here on.
-    house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;
+/// A live call of another process, with its caller out if `is_out`.
+async fn elsewhere(house: &House, is_out: bool) -> &'static str {
+    let sid = "CA00000000000000000000000000000007";
+    let out_until = if is_out { "now() + interval '1 hour'" } else { "null" };
     house
         .sql(&format!(
-            "insert into call_logs (voice_agent_id, call_sid, caller_number,
-                call_start, status, out_until)
-            values ('{}', 'CA00000000000000000000000000000007', '+15551230001', now(),
-                'in-progress', now() + interval '1 hour')",
+            "insert into call_logs (voice_agent_id, call_sid, caller_number, call_start, status,
+                instance_id, out_until)
+            values ('{}', '{sid}', '+15551230001', now(), 'in-progress', gen_random_uuid(),
+                {out_until})",
             house.agent
         ))
         .await;
+    sid
+}
+
+#[tokio::test]
+async fn a_status_callback_counts_also_when_the_database_was_away() {
+    let house = House::open(Plan { is_wired: true, ..Plan::default() }).await;
+    // Its agent is known from here on.
+    house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;
+    let sid = elsewhere(&house, true).await;
     let wire = house.wire.as_ref().unwrap();
     wire.set(Wire::Cut);
-    let sid = "CA00000000000000000000000000000007";
     let fields = [("CallSid", sid), ("CallStatus", "completed"), ("To", NUMBER)];
     let (status, _) = house.post("/twilio/status", &fields, Some(TOKEN)).await;
     assert_eq!(status, 204);
@@ -188,6 +195,25 @@ async fn a_status_callback_counts_also_when_the_database_was_away() {
     frontdesk::clock::pause(ms(4_000)).await;
     wire.set(Wire::Joined);
     assert_eq!(house.row_within(sid, DEADLINE).await.end().0, "no-answer");
+}
+
+#[tokio::test]
+async fn who_has_heard_a_goodbye_is_not_brought_back_while_it_is_written_down() {
+    let house = House::with(vec![], json!({})).await;
+    let sid = elsewhere(&house, false).await;
+    house
+        .sql(
+            r#"insert into call_events (call_log_id, seq, at_ms, kind, data)
+            select id, 1, 20000, 'ended', '{"status": "completed", "ended_by": "agent"}'
+            from call_logs"#,
+        )
+        .await;
+    let fields = [("CallSid", sid), ("CallStatus", "in-progress"), ("To", NUMBER)];
+    let (status, document) = house.post("/twilio/after", &fields, Some(TOKEN)).await;
+    let verbs = twiml_reader::parse(&document).unwrap();
+    assert_eq!((status, verbs), (200, vec![Verb::Hangup]));
+    // Whoever said it may have died before it was.
+    assert_eq!(house.row_within(sid, DEADLINE).await.end(), ("completed", "agent"));
 }
 
 #[tokio::test]

@@ -178,19 +178,14 @@ async fn what_is_being_carried_out_is_waited_for_before_a_call_is_moved() {
     assert_eq!(functions[0]["result"]["result"]["ordered"], true, "{functions:?}");
 }
 
-/// A house and its neighbour, both with a database that can be taken away.
-async fn wired(balancer: &Balancer, turns: Vec<Turn>) -> (House, App) {
-    let speech = SpeechOptions { script: script(turns), ..SpeechOptions::default() };
-    let environment = vec![("PUBLIC_URL", balancer.url())];
-    let plan = Plan { speech, environment, is_wired: true, ..Plan::default() };
-    paired_as(balancer, plan).await
-}
-
 #[tokio::test]
 async fn a_call_is_moved_when_the_database_is_back() {
     for away in [Wire::Stalled, Wire::Cut] {
         let balancer = Balancer::start().await;
-        let (mut house, neighbour) = wired(&balancer, turns()).await;
+        let speech = SpeechOptions { script: script(turns()), ..SpeechOptions::default() };
+        let environment = vec![("PUBLIC_URL", balancer.url())];
+        let plan = Plan { speech, environment, is_wired: true, ..Plan::default() };
+        let (mut house, neighbour) = paired_as(&balancer, plan).await;
         let steps = vec![Step::wait_for_agent(), ready(), patiently(), Step::HangUp];
         let mut call = house.place(house.options(), steps);
         is_ready(&mut call).await;
@@ -252,23 +247,6 @@ async fn a_caller_who_hangs_up_while_their_call_is_to_be_moved_has_left() {
     let row = house.row(&call.call_sid).await;
     assert_eq!(row.end(), ("completed", "caller"));
     assert!(row.lines().contains(&"Caller: Are you open?"), "{:?}", row.lines());
-}
-
-#[tokio::test]
-async fn who_has_heard_a_goodbye_is_not_brought_back_while_it_is_written_down() {
-    let balancer = Balancer::start().await;
-    let ended = Turn { functions: vec![call("end_call", Value::Null)], ..turn("Bye.", "Bye!") };
-    let (house, neighbour) = wired(&balancer, vec![ended]).await;
-    let mut call = house.place(house.options(), vec![Step::wait_for_agent(), ready(), say(0)]);
-    is_ready(&mut call).await;
-    // Whoever is asked what happens next does not have the call.
-    balancer.to(&[neighbour.address]);
-    house.wire.as_ref().unwrap().set(Wire::Slow(ms(100)));
-    let call = call.ended().await;
-
-    assert_eq!((call.errors, call.said, call.ended), (vec![], vec![], Ended::Server));
-    let row = house.row_within(&call.call_sid, DEADLINE).await;
-    assert_eq!((row.end(), row.lines().last()), (("completed", "agent"), Some(&"Agent: Bye!")));
 }
 
 #[tokio::test]

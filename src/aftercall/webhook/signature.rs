@@ -8,9 +8,9 @@ use sha2::Sha256;
 
 use crate::agent::signing_key::signing_key;
 
-/// The secret is written as base64 and is none.
+/// The secret is written as base64 and is none, or is empty, or no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("webhook.secret: what follows whsec_ is not base64")]
+#[error("webhook.secret is neither whsec_ and base64 nor another text")]
 pub(super) struct BadSecret;
 
 /// The value of `webhook-signature`.
@@ -49,7 +49,9 @@ mod tests {
 
     #[test]
     fn a_secret_is_base64_behind_its_mark_or_as_it_stands() {
-        assert_eq!(sign("whsec_%%%", "a", 1, b""), Err(BadSecret));
+        for secret in ["whsec_%%%", "whsec_", " ", ""] {
+            assert_eq!(sign(secret, "a", 1, b""), Err(BadSecret), "{secret}");
+        }
         // "s3cret" in base64 is "czNjcmV0".
         assert_eq!(sign("s3cret", "a", 1, b"x"), sign(" whsec_czNjcmV0\n", "a", 1, b"x"));
         assert_ne!(sign("s3cret", "a", 1, b"x"), sign("s3cret", "b", 1, b"x"));

@@ -82,9 +82,14 @@ impl Front {
         clock::spawn(async move {
             // Until it is written or given up.
             let _unwritten = unwritten;
-            clock::pause(OTHERS_FIRST).await;
             for _ in 0..TRIES {
-                if front.completed(&call_sid, &CameTo::Over, at_us).await {
+                // After an outage too: what the spool has of the call counts more.
+                clock::pause(OTHERS_FIRST).await;
+                let log = front.exchange.log.health();
+                if log.database_up
+                    && log.spool_bytes == 0
+                    && front.completed(&call_sid, &CameTo::Over, at_us).await
+                {
                     return;
                 }
                 clock::pause(TRY_PAUSE).await;
