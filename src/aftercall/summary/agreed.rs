@@ -6,9 +6,10 @@ use jiff::civil::{Date, DateTime, Time};
 use serde_json::{Value, json};
 
 use super::answer::{Proposed, text};
+use super::began;
 use super::claims::Done;
+use super::heard::Heard;
 use super::transcript::{Speaker, Transcript};
-use super::{began, days, times};
 use crate::agent::Agent;
 use crate::agent::hours::read_time;
 use crate::agent::phone_number::caller_number;
@@ -70,8 +71,10 @@ impl Agreed<'_> {
         if self.done.knows(local) {
             return Err("known");
         }
-        self.check_time(local, agent, caller)?;
-        self.check_day(local.date(), agent, caller)?;
+        let heard = Heard { transcript: self.transcript, agent, caller };
+        heard.check_consent(local, &proposed.agent_quote, &proposed.caller_quote)?;
+        heard.check_time(local)?;
+        heard.check_day(local.date(), began(self.agent, self.call).date())?;
         let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
         let minutes = self.agent.business.appointment_minutes;
         // What is booked is looked at when it is written.
@@ -98,34 +101,6 @@ impl Agreed<'_> {
         }
         let mut pairs = agent.iter().rev().flat_map(|a| caller.iter().rev().map(|c| (*a, *c)));
         pairs.find(|(a, c)| a.abs_diff(*c) <= LINES_APART).ok_or("not said together")
-    }
-
-    /// The offer or the answer must say this time, and neither only another. The whole lines count:
-    /// a quotation may leave out what it should not.
-    fn check_time(&self, local: DateTime, agent: usize, caller: usize) -> Result<(), &'static str> {
-        let said = [agent, caller].map(|place| times::says(local, self.transcript.said_at(place)));
-        match said.contains(&Some(false)) {
-            true => Err("another time was said"),
-            false if said.contains(&Some(true)) => Ok(()),
-            false => Err("no time was said"),
-        }
-    }
-
-    /// So it is with the day; where neither names one, it is the day that was named last before.
-    fn check_day(&self, date: Date, agent: usize, caller: usize) -> Result<(), &'static str> {
-        let today = began(self.agent, self.call).date();
-        let says = |place: usize| days::says(date, today, self.transcript.said_at(place));
-        let said = [agent, caller].map(says);
-        let earlier = || (0..agent.max(caller)).rev().find_map(says);
-        let last = match said.contains(&Some(false)) {
-            true => Some(false),
-            false => said.into_iter().flatten().next().or_else(earlier),
-        };
-        match last {
-            Some(true) => Ok(()),
-            Some(false) => Err("another day was said"),
-            None => Err("no day was said"),
-        }
     }
 
     /// What the owner finds with it.
@@ -161,6 +136,7 @@ mod tests {
 
     const CALLER: &str = "+15551230001";
     const OTHER_TIME: &str = "another time was said";
+    const NO_TIME: &str = "no time was said";
     const OTHER_DAY: &str = "another day was said";
     const CLOSED: &str = "the business is closed then";
     const TALK: &str = "[00:01] Caller: I am Maria Lopez, could I come for a cleaning?\n\
@@ -274,7 +250,8 @@ mod tests {
             ("", "Tuesday at 2:30 pm?", "Yes, but make it 4 pm.", tuesday, "14:30", OTHER_TIME),
             ("", "Tuesday at 2:30 pm?", "Yes, 2:30 pm, or 4 pm.", tuesday, "14:30", ""),
             ("", "On Tuesday, at your time.", "Yes, at 4:00 pm.", tuesday, "14:30", OTHER_TIME),
-            ("", "On Tuesday, at your time.", "Yes, at 4:00 pm.", tuesday, "16:00", ""),
+            // The agent has to say the time too.
+            ("", "On Tuesday, at your time.", "Yes, at 4:00 pm.", tuesday, "16:00", NO_TIME),
             ("", "On Tuesday?", "Yes", tuesday, "14:30", "no time was said"),
             ("", "Any time after 2 pm on Tuesday?", "Yes", tuesday, "14:00", "no time was said"),
             ("", "Tuesday at 2:30 pm?", "Yes, but on Wednesday.", tuesday, "14:30", OTHER_DAY),
@@ -316,6 +293,18 @@ mod tests {
         for (run, why) in [
             (run("book_appointment", json!({"booked": at("14:30")})), "known"),
             (run("book_appointment", json!({"booked": at("09:00")})), ""),
+            // One of the same weekday and time is taken for that.
+            (
+                run("book_appointment", json!({"booked": {"date": "2026-12-08", "time": "14:30"}})),
+                "known",
+            ),
+            (
+                run(
+                    "cancel_appointment",
+                    json!({"cancelled": {"date": "2026-12-08", "time": "14:30"}}),
+                ),
+                "",
+            ),
             (run("cancel_appointment", json!({"cancelled": at("09:00")})), ""),
             (
                 run(

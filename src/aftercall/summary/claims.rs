@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -52,6 +52,8 @@ pub(super) struct Done {
     was_transferred: bool,
     /// The dates and times of appointments that were booked, moved from or to, or cancelled.
     known: BTreeSet<(String, String)>,
+    /// The weekdays and times of those that were booked or moved to.
+    placed: BTreeSet<(i8, String)>,
 }
 
 impl Done {
@@ -63,7 +65,13 @@ impl Done {
             match functions::builtin(agent, name) {
                 Some(builtin) => {
                     done.builtins.insert(builtin);
-                    done.known.extend(times(&run["result"]));
+                    let (result, told) = (&run["result"], ["booked", "rescheduled"]);
+                    done.known.extend(times(result, &told));
+                    done.known.extend(times(result, &["before", "cancelled"]));
+                    done.placed.extend(times(result, &told).filter_map(|(date, time)| {
+                        let date: Date = date.parse().ok()?;
+                        Some((date.weekday().to_monday_zero_offset(), time))
+                    }));
                 }
                 None => done.owners |= may_have_changed(agent, name, &run["result"]),
             }
@@ -77,10 +85,13 @@ impl Done {
         self.owners
     }
 
-    /// Whether an appointment at this time was the work of a function of the call.
+    /// Whether an appointment at this time was the work of a function of the call; or at this time of
+    /// this weekday: a model that is told of a Tuesday may take it for that of another week.
     pub(super) fn knows(&self, local: DateTime) -> bool {
         let time = local.strftime("%H:%M").to_string();
-        self.known.contains(&(local.date().to_string(), time))
+        let weekday = local.weekday().to_monday_zero_offset();
+        self.placed.contains(&(weekday, time.clone()))
+            || self.known.contains(&(local.date().to_string(), time))
     }
 
     /// Whether a function of the call has done this.
@@ -111,10 +122,15 @@ impl Done {
 }
 
 /// The dates and times that a function on appointments says of what it did.
-fn times(result: &Value) -> impl Iterator<Item = (String, String)> {
-    let told = ["booked", "rescheduled", "before", "cancelled"].map(|what| &result[what]);
+fn times<'a>(
+    result: &'a Value,
+    told: &'a [&str],
+) -> impl Iterator<Item = (String, String)> + use<'a> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    told.into_iter().filter_map(move |one| Some((text(&one["date"])?, text(&one["time"])?)))
+    told.iter().filter_map(move |what| {
+        let one = &result[*what];
+        Some((text(&one["date"])?, text(&one["time"])?))
+    })
 }
 
 /// Whether a run of an owner's function that succeeded can have changed anything: a question to a

@@ -3,279 +3,114 @@
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
 
-use super::words::{all, bare, before, ends, is_free, verdict, words};
+use super::named::{Day, Week, day_at};
+use super::words::{Found, Role, all, bare, verdict, words};
 
-/// From Monday on, in English, German, French, Spanish, Italian and Dutch.
-const WEEKDAYS: [&str; 7] = [
-    "monday montag lundi lunes lunedì lunedi maandag",
-    "tuesday dienstag mardi martes martedì martedi dinsdag",
-    "wednesday mittwoch mercredi miércoles miercoles mercoledì mercoledi woensdag",
-    "thursday donnerstag jeudi jueves giovedì giovedi donderdag",
-    "friday freitag vendredi viernes venerdì venerdi vrijdag",
-    "saturday samstag sonnabend samedi sábado sabado sabato zaterdag",
-    "sunday sonntag dimanche domingo domenica zondag",
-];
-/// From Monday to Friday in Portuguese, with `feira`: without it they are ordinals.
-const FEIRAS: [&str; 5] = ["segunda", "terça", "quarta", "quinta", "sexta"];
-/// What German and Dutch put behind a weekday.
-const PARTS_OF_DAY: [&str; 9] =
-    ["vormittag", "nachmittag", "mittag", "morgen", "abend", "früh", "ochtend", "middag", "avond"];
-const MONTHS: [&str; 12] = [
-    "january januar jänner janvier enero gennaio januari janeiro",
-    "february februar février fevrier febrero febbraio februari fevereiro",
-    "march märz mars marzo maart março",
-    "april avril abril aprile",
-    "may mai mayo maggio mei maio",
-    "june juni juin junio giugno junho",
-    "july juli juillet julio luglio julho",
-    "august août aout agosto augustus",
-    "september septembre septiembre settembre setembro",
-    "october oktober octobre octubre ottobre outubro",
-    "november novembre noviembre novembro",
-    "december dezember décembre decembre diciembre dicembre dezembro",
-];
-const ORDINALS: [&str; 20] = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-    "sixteenth",
-    "seventeenth",
-    "eighteenth",
-    "nineteenth",
-    "twentieth",
-];
-/// What stands before `today` where it is about the call: `thank you for your help today`.
-const COURTESIES: [&str; 8] = ["you", "help", "calling", "call", "time", "us", "me", "ihnen"];
-/// What stands before `morgen` and `mañana` where they are the morning.
-const MORNINGS: [&str; 16] = [
-    "guten", "am", "den", "heute", "diesen", "jeden", "einen", "schönen", "goede", "de", "la",
-    "esta", "una", "las", "cada", "dieser",
-];
-
-/// A day as it was named.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Day {
-    /// A day of a month, perhaps of a year.
-    Date {
-        year: Option<i16>,
-        month: i8,
-        day: i8,
-    },
-    /// The same in figures of which either may be the month.
-    Either {
-        year: Option<i16>,
-        one: i8,
-        other: i8,
-    },
-    /// `the 3rd`.
-    OfMonth(i8),
-    Weekday(Weekday),
-    /// So many days from the day of the call on.
-    Ahead(i32),
-}
-
+/// What may stand between a weekday and its date.
+const ARTICLES: [&str; 7] = ["the", "den", "der", "dem", "le", "el", "il"];
 impl Day {
-    fn is(self, date: Date, today: Date) -> bool {
-        let is_date = |year: Option<i16>, month: i8, day: i8| {
-            (month, day) == (date.month(), date.day())
-                && year.is_none_or(|year| year == date.year())
-        };
-        match self {
-            Self::Date { year, month, day } => is_date(year, month, day),
-            Self::Either { year, one, other } => {
-                is_date(year, one, other) || is_date(year, other, one)
+    /// The days that it can be, from the day of the call on; of a weekday this does not tell.
+    fn dates(self, today: Date) -> impl Iterator<Item = Date> {
+        let next = move |year: Option<i16>, month: i8, day: i8| {
+            let of = |year| Date::new(year, month, day).ok();
+            match year {
+                Some(year) => of(year),
+                None => {
+                    (0..=4).filter_map(|more| of(today.year() + more)).find(|date| *date >= today)
+                }
             }
-            Self::OfMonth(day) => day == date.day(),
-            Self::Weekday(weekday) => weekday == date.weekday(),
-            Self::Ahead(days) => today.checked_add(days.days()).is_ok_and(|day| day == date),
+        };
+        let dates = match self {
+            Self::Date { year, month, day } => [next(year, month, day), None],
+            Self::Either { year, one, other } => [next(year, one, other), next(year, other, one)],
+            Self::OfMonth(day) => {
+                [today.series(1.day()).take(62).find(|date| date.day() == day), None]
+            }
+            Self::Ahead(days) => [today.checked_add(days.days()).ok(), None],
+            Self::Weekday(..) => [None, None],
+        };
+        dates.into_iter().flatten()
+    }
+
+    /// Whether it is this day; nothing if it may be it and may be one of another week.
+    fn is(self, date: Date, today: Date) -> Option<bool> {
+        let Self::Weekday(weekday, week) = self else {
+            return Some(self.dates(today).any(|one| one == date));
+        };
+        let days = (date - today).get_days();
+        match week {
+            _ if weekday != date.weekday() => Some(false),
+            Week::This if (0..=7).contains(&days) => Some(true),
+            Week::Next if (1..=14).contains(&days) => Some(true),
+            _ => None,
+        }
+    }
+
+    fn weekday(self) -> Option<Weekday> {
+        match self {
+            Self::Weekday(weekday, _) => Some(weekday),
+            _ => None,
         }
     }
 
     fn is_dated(self) -> bool {
-        !matches!(self, Self::Weekday(_) | Self::Ahead(_))
+        !matches!(self, Self::Weekday(..) | Self::Ahead(_))
     }
 }
 
-/// Whether this day is named; `Some(false)` if only others are, or a date is that is another. A
-/// weekday does not make up for that: every date has one.
+/// Whether this day is named; `Some(false)` if only others are. A weekday does not make up for a date
+/// that is another, which it may be the weekday of; and `today` takes nothing from either: it is said
+/// of so much else.
 pub(super) fn says(date: Date, today: Date, said: &str) -> Option<bool> {
     let words = words(said);
     let found = all(&words, |at| day_at(&words, at));
-    let of = |is_dated: bool| {
-        let those = found.iter().filter(|(_, day)| day.is_dated() == is_dated);
-        verdict(those.map(|(role, day)| (*role, day.is(date, today))))
-    };
-    match (of(true), of(false)) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (dated, other) => dated.or(other),
-    }
-}
-
-/// The day that is named at a place, and how many words that takes.
-fn day_at(words: &[String], at: usize) -> Option<(Day, usize)> {
-    in_figures(words, at)
-        .map(|day| (day, 1))
-        .or_else(|| with_month(words, at))
-        .or_else(|| weekday(words, at))
-        .or_else(|| ahead(words, at))
-        .or_else(|| Some((of_month(words, at)?, 1)))
-}
-
-/// `2026-12-01`, `1.12.`, `1.12.2026`, `12/1/2026`, `on 12/1`.
-fn in_figures(words: &[String], at: usize) -> Option<Day> {
-    if let Ok(date) = bare(words, at).parse::<Date>() {
-        return Some(Day::Date { year: Some(date.year()), month: date.month(), day: date.day() });
-    }
-    let word = words.get(at)?.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let word = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '.');
-    let number = |text: &str, most: i8| {
-        let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-        number.filter(|_| text.len() <= 2)
-    };
-    if let Some((day, (month, year))) =
-        word.split_once('.').and_then(|(day, rest)| Some((day, rest.split_once('.')?)))
-    {
-        let year = year_of(year.trim_end_matches('.'))?;
-        return Some(Day::Date { year, month: number(month, 12)?, day: number(day, 31)? });
-    }
-    let parts: Vec<&str> = word.trim_end_matches('.').split('/').collect();
-    let (one, other, year) = match parts[..] {
-        [one, other] if matches!(before(words, at), "on" | "le" | "el" | "il" | "op" | "dia") => {
-            (one, other, None)
+    let mut named = Vec::new();
+    let mut ahead = Vec::new();
+    for (place, one) in found.iter().enumerate() {
+        let beside = [place.checked_sub(1), Some(place + 1)].into_iter().flatten();
+        let beside = beside.filter_map(|place| found.get(place));
+        let mut beside = beside.filter(|other| is_beside(&words, one, other));
+        let is_it = one.what.is(date, today);
+        match one.what {
+            Day::Ahead(_) => ahead.extend(is_it.map(|is_it| (one.role, is_it))),
+            // It goes with that date.
+            Day::Weekday(..) if beside.any(|other| other.what.is_dated()) => {}
+            Day::Weekday(..) => named.extend(is_it.map(|is_it| (one.role, is_it))),
+            _ => {
+                let mut weekdays = beside.filter_map(|other| other.what.weekday());
+                let is_right = weekdays.all(|weekday| weekday == date.weekday());
+                named.push((one.role, is_it == Some(true) && is_right));
+            }
         }
-        [one, other, year] => (one, other, year_of(year)?),
-        _ => return None,
-    };
-    let (one, other) = (number(one, 31)?, number(other, 31)?);
-    (one.min(other) <= 12).then_some(Day::Either { year, one, other })
-}
-
-/// A year in four or two figures, or none; nothing where it is something else.
-fn year_of(text: &str) -> Option<Option<i16>> {
-    let year: i16 = match text.len() {
-        0 => return Some(None),
-        _ => text.parse().ok()?,
-    };
-    match text.len() {
-        2 => Some(Some(2_000 + year)),
-        4 => Some(Some(year)),
-        _ => None,
+    }
+    if dates_weekday(date, today, said) == Some(false) {
+        return Some(false);
+    }
+    match verdict(named.into_iter()) {
+        Some(true) => Some(true),
+        Some(false) => verdict(ahead.into_iter()).filter(|is_it| *is_it).or(Some(false)),
+        None => verdict(ahead.into_iter()),
     }
 }
 
-/// `December 1st`, `December the first, 2026`, `1 December`, `1. Dezember`, `1 de diciembre`.
-fn with_month(words: &[String], at: usize) -> Option<(Day, usize)> {
-    let year = |at: usize| {
-        let is_year = |year: &i16| (2_000..2_200).contains(year);
-        bare(words, at).parse().ok().filter(is_year)
-    };
-    let date = |month: i8, day: i8, taken: usize| {
-        let year = year(at + taken);
-        Some((Day::Date { year, month, day }, taken + usize::from(year.is_some())))
-    };
-    if let Some(month) = month(bare(words, at)) {
-        let skipped = usize::from(bare(words, at + 1) == "the");
-        let (day, taken) = number(words, at + 1 + skipped)?;
-        let behind = at + 1 + skipped + taken;
-        // `in December 2 pm` is a time.
-        let is_time =
-            matches!(bare(words, behind), "am" | "pm" | "a.m" | "p.m" | "uhr" | "o'clock");
-        return if is_time { None } else { date(month, day, 1 + skipped + taken) };
-    }
-    let (day, taken) = number(words, at)?;
-    let skipped = usize::from(matches!(bare(words, at + taken), "of" | "de" | "di" | "in"));
-    date(month(bare(words, at + taken + skipped))?, day, taken + skipped + 1)
+/// Whether a date is named that this may be, by what weekday it is: `Some(false)` if that is only
+/// another date of this weekday, which whoever says no more than the weekday may mean.
+pub(super) fn dates_weekday(date: Date, today: Date, said: &str) -> Option<bool> {
+    let words = words(said);
+    let found = all(&words, |at| day_at(&words, at));
+    let dated = found.iter().filter(|one| one.what.is_dated());
+    verdict(dated.flat_map(|one| {
+        let dates = one.what.dates(today).filter(|one| *one >= today);
+        let of_weekday = dates.filter(|one| one.weekday() == date.weekday());
+        of_weekday.map(|other| (one.role, other == date))
+    }))
 }
 
-fn month(word: &str) -> Option<i8> {
-    let place = MONTHS.iter().position(|names| names.split(' ').any(|name| name == word))?;
-    i8::try_from(place + 1).ok()
-}
-
-/// A day's number, `1`, `1st`, `1er`, `first`, `twenty-first`, and how many words it takes.
-fn number(words: &[String], at: usize) -> Option<(i8, usize)> {
-    let word = bare(words, at);
-    let figures = word.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let is_number = (1..=2).contains(&figures.len())
-        && matches!(
-            &word[figures.len()..],
-            "" | "st" | "nd" | "rd" | "th" | "er" | "e" | "º" | "ste"
-        );
-    if is_number {
-        return figures.parse().ok().filter(|day| (1..=31).contains(day)).map(|day| (day, 1));
-    }
-    let ordinal = |word: &str| {
-        let place = ORDINALS.iter().position(|ordinal| *ordinal == word)?;
-        i8::try_from(place + 1).ok()
-    };
-    match (word, ordinal(bare(words, at + 1))) {
-        ("twenty", Some(more @ 1..=9)) => Some((20 + more, 2)),
-        ("thirty", Some(1)) => Some((31, 2)),
-        ("thirtieth", _) => Some((30, 1)),
-        _ => ordinal(word).map(|day| (day, 1)),
-    }
-}
-
-/// `on the 3rd`, `am 3.`: a number that can be nothing else.
-fn of_month(words: &[String], at: usize) -> Option<Day> {
-    let (day, _) = number(words, at)?;
-    let word = bare(words, at);
-    let is_suffixed = ["st", "nd", "rd", "th"].iter().any(|end| word.ends_with(end))
-        && word.starts_with(|c: char| c.is_ascii_digit());
-    let is_german = words[at].ends_with('.') && matches!(before(words, at), "am" | "den" | "dem");
-    (is_suffixed && is_free(words, at) || is_german).then_some(Day::OfMonth(day))
-}
-
-fn weekday(words: &[String], at: usize) -> Option<(Day, usize)> {
-    let word = bare(words, at);
-    if let Some(place) = FEIRAS.iter().position(|name| *name == word) {
-        let is_named = bare(words, at + 1) == "feira";
-        let weekday = Weekday::from_monday_zero_offset(i8::try_from(place).ok()?).ok()?;
-        let is_day = is_named || before(words, at) == "na";
-        return is_day.then_some((Day::Weekday(weekday), 1 + usize::from(is_named)));
-    }
-    Some((Day::Weekday(weekday_of(word)?), 1))
-}
-
-fn weekday_of(word: &str) -> Option<Weekday> {
-    let part = PARTS_OF_DAY.iter().find_map(|part| word.strip_suffix(part));
-    let is_it = |name: &str| name == word || Some(name) == part;
-    let place = WEEKDAYS.iter().position(|names| names.split(' ').any(is_it))?;
-    Weekday::from_monday_zero_offset(i8::try_from(place).ok()?).ok()
-}
-
-/// `today`, `tomorrow`, `the day after tomorrow`.
-fn ahead(words: &[String], at: usize) -> Option<(Day, usize)> {
-    let before = before(words, at);
-    let (days, taken) = match [0, 1, 2].map(|n| bare(words, at + n)) {
-        ["day", "after", "tomorrow"] | ["depois", "de", "amanhã"] => (2, 3),
-        ["après", "demain", _] | ["pasado", "mañana", _] => (2, 2),
-        ["übermorgen" | "overmorgen" | "dopodomani", ..] => (2, 1),
-        ["morgen" | "mañana", ..] => {
-            let is_morning = MORNINGS.contains(&before) || weekday_of(before).is_some();
-            (if is_morning { return None } else { 1 }, 1)
-        }
-        ["tomorrow" | "demain" | "domani" | "amanhã", ..] => (1, 1),
-        ["today" | "heute" | "aujourd'hui" | "hoy" | "oggi" | "vandaag" | "hoje", ..] => {
-            (if COURTESIES.contains(&before) { return None } else { 0 }, 1)
-        }
-        ["tonight", ..] => (0, 1),
-        _ => return None,
-    };
-    let is_cut = (0..taken - 1).any(|n| ends(words, at + n));
-    (!is_cut).then_some((Day::Ahead(days), taken))
+/// Whether two that were found stand together.
+fn is_beside(words: &[String], one: &Found<Day>, other: &Found<Day>) -> bool {
+    let (first, second) = if one.at < other.at { (one, other) } else { (other, one) };
+    (first.behind..second.at).all(|at| ARTICLES.contains(&bare(words, at)))
+        && first.role != Role::Beside
 }
 
 #[cfg(test)]
@@ -294,6 +129,18 @@ mod tests {
             ("Tuesday's fine", yes),
             ("Is Wednesday good?", others),
             ("Tuesday or Wednesday", yes),
+            ("next Tuesday", yes),
+            ("mardi prochain", yes),
+            // What is said of another week, or of another day of it.
+            ("Tuesday isn't possible", none),
+            ("December 1st at 2:30 pm, or Thursday at 4 pm?", yes),
+            ("Wednesday, December 1st", others),
+            ("December 8th works. So Tuesday", others),
+            ("December 3rd or Tuesday?", yes),
+            ("am 1.12 um 14:30 Uhr", yes),
+            ("Great, come by Tuesday at 2:30 pm.", yes),
+            ("Warum nicht Dienstag um 14:30 Uhr?", yes),
+            ("Pourquoi pas mardi à 14h30 ?", yes),
             ("am Dienstagnachmittag", yes),
             ("mardi", yes),
             ("el miércoles", others),
@@ -332,6 +179,13 @@ mod tests {
             ("am 2.", others),
             ("today", others),
             ("Thank you for your help today", none),
+            ("Anything else I can help you with today?", none),
+            ("Kann ich heute noch etwas für Sie tun?", none),
+            ("Danke für Ihren Anruf heute", none),
+            ("autre chose aujourd'hui ?", none),
+            ("¿En qué más puedo ayudarle hoy?", none),
+            ("Kann ich heute um 4 Uhr noch etwas tun?", others),
+            ("December 1st. We'll text you a reminder tomorrow.", yes),
             ("tomorrow", others),
             ("the day after tomorrow", others),
             ("Guten Morgen", none),
@@ -348,7 +202,16 @@ mod tests {
             assert_eq!(says(tuesday, today, said), expected, "{said}");
         }
         let sunday = date(2026, 11, 29);
+        let (eighth, later) = (date(2026, 12, 8), date(2026, 12, 15));
         for (date, said, expected) in [
+            // A weekday alone is of the next seven days, and proves no later one.
+            (eighth, "on Tuesday", none),
+            (eighth, "next Tuesday", yes),
+            (eighth, "el martes que viene", yes),
+            (later, "next Tuesday", none),
+            (eighth, "Tuesday, December 8th", yes),
+            (eighth, "the 8th", yes),
+            (date(2027, 1, 8), "the 8th", others),
             (today, "today", yes),
             (today, "heute Morgen", yes),
             (today.tomorrow().unwrap(), "morgen", yes),

@@ -10,6 +10,8 @@ mod answer;
 mod ask;
 mod claims;
 mod days;
+mod heard;
+mod named;
 mod silent;
 mod times;
 mod transcript;

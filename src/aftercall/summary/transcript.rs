@@ -63,6 +63,11 @@ impl Transcript {
         self.lines.get(place).map_or("", |line| &line.text)
     }
 
+    /// Whether a line is theirs.
+    pub(super) fn is_of(&self, place: usize, speaker: Speaker) -> bool {
+        self.lines.get(place).is_some_and(|line| line.speaker == speaker)
+    }
+
     /// The lines of `speaker` that have this quotation in them, by their places.
     pub(super) fn places(&self, speaker: Speaker, quote: &str) -> Vec<usize> {
         let quote = plain(quote);
@@ -122,7 +127,7 @@ impl Line {
 }
 
 /// The words in one spelling: no case, no punctuation, no accents of width, one space around each.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let text: String = text.nfkc().filter(|c| !matches!(c, '\'' | '’')).collect();
     let text = text.to_lowercase();
     let mut plain = String::from(" ");

@@ -35,6 +35,44 @@ const BEGINNINGS: [&str; 11] = [
     "from", "between", "since", "ab", "von", "zwischen", "seit", "entre", "depuis", "desde",
     "vanaf",
 ];
+/// Behind these `by` is no bound: `come by at two`.
+const VISITS: [&str; 6] = ["come", "coming", "stop", "swing", "drop", "pass"];
+/// Behind these a denial is none: `why not Tuesday?`
+const WHYS: [&str; 6] = ["why", "pourquoi", "warum", "waarom", "perché", "qué"];
+/// What refuses a time or a day that was said before it in the same part of a sentence.
+const REFUSALS: [&str; 26] = [
+    "isn't",
+    "aren't",
+    "doesn't",
+    "won't",
+    "wouldn't",
+    "can't",
+    "cannot",
+    "not",
+    "nicht",
+    "pas",
+    "niet",
+    "unavailable",
+    "taken",
+    "full",
+    "impossible",
+    "unfortunately",
+    "belegt",
+    "vergeben",
+    "ausgebucht",
+    "leider",
+    "malheureusement",
+    "pris",
+    "prise",
+    "occupé",
+    "ocupado",
+    "ocupada",
+];
+/// Where something else begins than what is said of a time.
+const TURNS: [&str; 12] =
+    ["but", "if", "or", "so", "aber", "wenn", "falls", "oder", "mais", "ou", "pero", "si"];
+/// What is said before all that somebody cannot do.
+const CANNOTS: [&str; 4] = ["can't", "cannot", "couldn't", "unable"];
 const DENIALS: [&str; 12] = [
     "not", "than", "nicht", "statt", "anstatt", "niet", "pas", "can't", "cannot", "won't", "don't",
     "couldn't",
@@ -43,7 +81,17 @@ const DENIALS: [&str; 12] = [
 const MOVES: [&str; 8] =
     ["mov", "chang", "resched", "switch", "shift", "verschieb", "verschob", "verleg"];
 /// What may follow a number that is an hour or a day by itself; `at 2 Main Street` is neither.
-const FREE: [&str; 44] = [
+const FREE: [&str; 54] = [
+    "work",
+    "if",
+    "this",
+    "next",
+    "it",
+    "so",
+    "sharp",
+    "y",
+    "et",
+    "menos",
     "on",
     "in",
     "at",
@@ -99,7 +147,17 @@ pub(super) fn words(said: &str) -> Vec<String> {
         let is_spelled = piece.contains(char::is_alphabetic);
         piece.split(move |c: char| is_spelled && matches!(c, '-' | '/'))
     });
-    pieces.filter(|piece| piece.contains(char::is_alphanumeric)).map(str::to_owned).collect()
+    let mut words: Vec<String> = Vec::new();
+    for piece in pieces.filter(|piece| piece.contains(char::is_alphanumeric)) {
+        match words.last_mut() {
+            // `2 p. m.`
+            Some(last) if matches!(last.as_str(), "a." | "p.") && piece.starts_with("m.") => {
+                last.push_str(piece);
+            }
+            _ => words.push(piece.to_owned()),
+        }
+    }
+    words
 }
 
 /// The word at a place, without punctuation at its ends; nothing behind the last one.
@@ -139,13 +197,19 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// Of what begins at a place.
-    pub(super) fn at(words: &[String], at: usize) -> Self {
+    /// Of what begins at a place and takes so many words.
+    fn of(words: &[String], at: usize, taken: usize) -> Self {
+        if is_refused(words, at + taken) || is_out_of_reach(words, at) {
+            return Self::Beside;
+        }
         let mut place = at;
         loop {
             let word = before(words, place);
-            let is_instead = word == "of" && before(words, place - 1) == "instead";
-            if is_instead || BOUNDS.contains(&word) || DENIALS.contains(&word) {
+            let earlier = place.checked_sub(1).map_or("", |last| before(words, last));
+            let is_instead = word == "of" && earlier == "instead";
+            let is_bound = BOUNDS.contains(&word) && !(word == "by" && VISITS.contains(&earlier));
+            let is_denied = DENIALS.contains(&word) && !WHYS.contains(&earlier);
+            if is_instead || is_bound || is_denied {
                 return Self::Beside;
             } else if BEGINNINGS.contains(&word) {
                 // Moved away from there.
@@ -157,6 +221,28 @@ impl Role {
             place -= 1;
         }
     }
+}
+
+/// Whether what is said behind a place, in the same part of the sentence, refuses what ends there.
+fn is_refused(words: &[String], behind: usize) -> bool {
+    let is_refusal = |at: usize| {
+        let next = bare(words, at + 1);
+        // `not 4 pm` refuses the other, and `not a problem` nothing.
+        let is_other = !ends(words, at) && next.starts_with(|c: char| c.is_ascii_digit())
+            || [1, 2]
+                .iter()
+                .any(|n| matches!(bare(words, at + n), "problem" | "problème" | "souci"));
+        REFUSALS.contains(&bare(words, at)) && !is_other && !WHYS.contains(&before(words, at))
+    };
+    let part = (behind..words.len()).take_while(|at| !ends(words, at - 1));
+    part.take_while(|at| !TURNS.contains(&bare(words, *at))).any(is_refusal)
+}
+
+/// Whether somebody says before a place, in the same part of the sentence, that they cannot.
+fn is_out_of_reach(words: &[String], at: usize) -> bool {
+    let part = (0..at).rev().take_while(|at| !ends(words, *at));
+    let mut part = part.take_while(|at| !TURNS.contains(&bare(words, *at)));
+    part.any(|at| CANNOTS.contains(&bare(words, at)) && bare(words, at + 1) != "wait")
 }
 
 /// What all times or days of a line come to: whether it says the one that is looked for, or only
@@ -173,20 +259,32 @@ pub(super) fn verdict(found: impl Iterator<Item = (Role, bool)>) -> Option<bool>
     verdict
 }
 
-/// All that is found in a line, with what each is said for. `find` gives what begins at a place and
-/// how many words it takes.
+/// What was found in a line.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    /// What it is said for.
+    pub(super) role: Role,
+    pub(super) what: T,
+    /// Where it begins.
+    pub(super) at: usize,
+    /// Where the words behind it begin.
+    pub(super) behind: usize,
+}
+
+/// All that is found in a line. `find` gives what begins at a place and how many words it takes.
 pub(super) fn all<T>(
     words: &[String],
     find: impl Fn(usize) -> Option<(T, usize)>,
-) -> Vec<(Role, T)> {
+) -> Vec<Found<T>> {
     let (mut at, mut found) = (0, Vec::new());
     while at < words.len() {
         let Some((what, taken)) = find(at) else {
             at += 1;
             continue;
         };
-        found.push((Role::at(words, at), what));
-        at += taken.max(1);
+        let behind = at + taken.max(1);
+        found.push(Found { role: Role::of(words, at, taken), what, at, behind });
+        at = behind;
     }
     found
 }
