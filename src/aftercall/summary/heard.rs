@@ -42,37 +42,31 @@ const REFUSALS: [&str; 28] = [
 /// The shorter ones, which may as well answer `anything else?`
 const NOES: [&str; 7] = ["no", "nope", "nah", "nein", "nee", "non", "não"];
 /// With these a `no` refuses nothing.
-const HARMLESS: [&str; 24] = [
-    "problem",
-    "worries",
-    "great",
-    "perfect",
-    "fine",
-    "good",
-    "all",
-    "thanks",
-    "thank",
-    "works",
-    "danke",
-    "perfekt",
-    "gut",
-    "super",
-    "passt",
-    "merci",
-    "parfait",
-    "bien",
-    "tout",
-    "gracias",
-    "perfecto",
-    "nada",
-    "everything",
-    "alles",
+const HARMLESS: [&str; 13] = [
+    "problem", "worries", "great", "perfect", "fine", "good", "works", "perfekt", "gut", "passt",
+    "parfait", "bien", "perfecto",
 ];
-/// With these it does, whatever else is said.
+/// With these it does, whatever was asked; and so does what the caller says without it.
 const DENIALS: [&str; 16] = [
-    "not", "doesnt", "dont", "isnt", "wont", "cant", "cannot", "nicht", "kein", "keine", "pas",
-    "niet", "puedo", "bad", "wrong", "too",
+    "not", "doesnt", "dont", "isnt", "wont", "cant", "cannot", "couldnt", "nicht", "kein", "keine",
+    "pas", "niet", "puedo", "bad", "cancel",
 ];
+/// With these a denial is none: `not a problem`, `can't wait`, `why not`, `don't worry`.
+const NONE: [&str; 10] = [
+    "problem",
+    "problème",
+    "souci",
+    "wait",
+    "mind",
+    "worry",
+    "why",
+    "pourquoi",
+    "warum",
+    "schlecht",
+];
+/// What an agent asks who has settled all.
+const MORE: [&str; 6] =
+    [" else ", " noch etwas ", " sonst ", " autre chose ", " algo más ", " otra "];
 
 /// What was said of an appointment, and where agent and caller are quoted.
 pub(super) struct Heard<'a> {
@@ -89,12 +83,19 @@ impl Heard<'_> {
         agent_quote: &str,
         caller_quote: &str,
     ) -> Result<(), &'static str> {
-        let quoted = [(self.agent, agent_quote), (self.caller, caller_quote)];
-        let refuses = |(place, quote): (usize, &str)| {
-            let said = self.transcript.said_at(place);
-            sentences_of(said, quote).any(|sentence| refuses(local, sentence))
+        let mut lines = (0..self.caller).rev();
+        let question = lines.find(|place| self.transcript.is_of(*place, Speaker::Agent));
+        let question = question.map_or_else(String::new, |at| plain(self.transcript.said_at(at)));
+        let asks_more = MORE.iter().any(|more| question.contains(more));
+        let refuses = |place: usize, quote: &str, refuses: &dyn Fn(&str) -> bool| {
+            sentences_of(self.transcript.said_at(place), quote)
+                .any(|sentence| refuses(&plain(sentence)) && !is_said_for(local, sentence))
         };
-        if quoted.into_iter().any(refuses) { Err("it was refused") } else { Ok(()) }
+        let is_refused = refuses(self.agent, agent_quote, &|said| begins_to_refuse(said, false))
+            || refuses(self.caller, caller_quote, &|said| {
+                begins_to_refuse(said, asks_more) || denies(said)
+            });
+        if is_refused { Err("it was refused") } else { Ok(()) }
     }
 
     /// The agent must have said this time, in the quoted line or just before, and neither only
@@ -163,16 +164,27 @@ fn sentences_of<'a>(said: &'a str, quote: &str) -> impl Iterator<Item = &'a str>
     })
 }
 
-/// Whether a sentence begins by refusing, and does not go on to say this time all the same.
-fn refuses(local: DateTime, sentence: &str) -> bool {
-    let plain = plain(sentence);
+/// Whether a sentence says this time all the same: `I'm sorry, one is taken, but two is free`.
+fn is_said_for(local: DateTime, sentence: &str) -> bool {
+    times::says(local, sentence) == Some(true)
+}
+
+fn has(plain: &str, list: &[&str]) -> bool {
+    plain.split_whitespace().any(|word| list.contains(&word))
+}
+
+/// Whether a sentence begins by refusing. `No` to `anything else?` does not.
+fn begins_to_refuse(plain: &str, asks_more: bool) -> bool {
     let begins = |with: &&str| plain.trim_start().starts_with(&format!("{with} "));
-    let has = |list: &[&str]| plain.split_whitespace().any(|word| list.contains(&word));
-    let is_refusal = match NOES.iter().any(begins) {
-        true => !has(&HARMLESS) || has(&DENIALS),
+    match NOES.iter().any(begins) {
+        true => !asks_more && !has(plain, &HARMLESS) || denies(plain),
         false => REFUSALS.iter().any(|with| begins(&with)),
-    };
-    is_refusal && times::says(local, sentence) != Some(true)
+    }
+}
+
+/// Whether a caller's sentence refuses somewhere: `Tuesday doesn't work`, `I'd rather not`.
+fn denies(plain: &str) -> bool {
+    has(plain, &DENIALS) && !has(plain, &NONE)
 }
 
 #[cfg(test)]
@@ -272,6 +284,10 @@ mod tests {
             ),
             (said("No, that doesn't work."), 1, ["Tuesday", "that doesn't work"], refused),
             (said("No problem."), 1, ["Tuesday", "No problem"], ""),
+            (said("No, thanks."), 1, ["Tuesday", "No, thanks"], refused),
+            (said("Tuesday doesn't work."), 1, ["Tuesday at", "Tuesday doesn't"], refused),
+            (said("I'd rather not."), 1, ["Tuesday", "rather not"], refused),
+            (said("Sure, why not."), 1, ["Tuesday", "Sure"], ""),
             (said("Nein, das geht nicht."), 1, ["Tuesday", "Nein"], refused),
             (
                 "Agent: 2:30 pm on Tuesday isn't possible. / Caller: OK".to_owned(),
