@@ -2,6 +2,8 @@
 
 -- The words of agent and caller at the end of the notes, as they stand there. They go with the call's
 -- transcript, whatever later summaries of the call say was agreed.
+-- Whoever books waits behind this, which waits behind whoever reads.
+set local lock_timeout = '5s';
 alter table public.appointments add column if not exists quotation text;
 
 -- The notes of an extracted appointment without these words. Where they are not known, or the owner
@@ -17,25 +19,16 @@ as $$
         '(Agreed by telephone and not confirmed: please check\.) Agent: ".*" Caller: ".*"', '\1')
 $$;
 
--- Rows of before, as far as the calls still know the words.
-update public.appointments a
-set quotation = format(' Agent: "%s" Caller: "%s"', x.e ->> 'agent', x.e ->> 'caller')
-from public.call_logs l, jsonb_array_elements(
-    case jsonb_typeof(l.metadata -> 'extracted_appointments')
-        when 'array' then l.metadata -> 'extracted_appointments' else '[]' end)
-    with ordinality as x (e, n)
-where a.is_extracted and a.quotation is null and a.booking_key = l.id || ':extracted:' || x.n
-    and strpos(a.special_notes,
-        format(' Agent: "%s" Caller: "%s"', x.e ->> 'agent', x.e ->> 'caller')) > 0;
-
--- Calls whose words are gone already.
-update public.appointments a
-set special_notes = public.appointment_unquoted(a.special_notes, a.quotation), quotation = null
-from public.call_logs l
-where a.is_extracted and split_part(a.booking_key, ':', 1) = l.id::text
-    and l.metadata -> 'removed' ->> 'transcript' is not null
-    and (a.quotation is not null
-        or a.special_notes <> public.appointment_unquoted(a.special_notes, a.quotation));
+-- The call that an extracted appointment is of, by its key; null for every other key.
+create or replace function public.extracting_call(p_key text)
+returns uuid
+language sql
+immutable
+set search_path = public, pg_temp
+as $$
+    select case when p_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:extracted:[1-9][0-9]{0,2}$'
+        then split_part(p_key, ':', 1)::uuid end
+$$;
 
 -- Writes an appointment that was agreed and not booked, or says why not. One of the same call is
 -- never written twice, nor one at a time to which a function of the call booked, moved or cancelled
@@ -84,6 +77,7 @@ declare
 begin
     foreach target in array array[
         'public.appointment_unquoted(text, text)',
+        'public.extracting_call(text)',
         'public.appointment_extract(uuid, int, uuid, timestamptz, int, text, text, text, text)'
     ]::regprocedure[] loop
         perform public.withhold_from_public_roles(target);

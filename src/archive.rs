@@ -39,6 +39,49 @@ pub enum ArchiveError {
     /// The store refused, or cannot be reached.
     #[error("the object store: {0}")]
     Store(&'static str),
+    /// The store refused this one object: others it may give or remove.
+    #[error("the object store: {0}")]
+    Object(&'static str),
+}
+
+impl ArchiveError {
+    /// Of what the library says.
+    fn of(error: &object_store::Error) -> Self {
+        use object_store::Error::{
+            InvalidPath, NotImplemented, NotSupported, PermissionDenied, Precondition,
+        };
+        match error {
+            PermissionDenied { .. }
+            | InvalidPath { .. }
+            | NotSupported { .. }
+            | NotImplemented { .. }
+            | Precondition { .. } => Self::Object(class(error)),
+            // A folder where a file should be, and rights that are missing, are said in this way.
+            object_store::Error::Generic { source, .. } if is_of_file(source.as_ref()) => {
+                Self::Object("the file cannot be used")
+            }
+            _ => Self::Store(class(error)),
+        }
+    }
+}
+
+/// Whether the operating system says of one file what is wrong.
+fn is_of_file(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return matches!(
+                error.kind(),
+                io::ErrorKind::IsADirectory
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::InvalidFilename
+            );
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// A place that cannot be used.
@@ -135,7 +178,7 @@ impl Archive {
         let key = Key::from(name);
         match clock::within(REMOVE_LIMIT, self.store.delete(&key)).await {
             Some(Ok(()) | Err(object_store::Error::NotFound { .. })) => Ok(()),
-            Some(Err(error)) => Err(ArchiveError::Store(class(&error))),
+            Some(Err(error)) => Err(ArchiveError::of(&error)),
             None => Err(ArchiveError::Slow),
         }
     }

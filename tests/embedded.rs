@@ -45,7 +45,7 @@ async fn it_is_migrated_seeded_and_searched_and_a_restart_keeps_it() {
     let (embedded, pool) = start(directory.path()).await;
     assert_eq!(is_current(&pool).await.expect("a state"), SchemaState::Missing);
     let report = migrate(&pool).await.expect("it migrates");
-    assert_eq!(report, Report { migrations: 10, embeddings_tables: 0 });
+    assert_eq!(report, Report { migrations: 11, embeddings_tables: 0 });
     let sample = seed_sample(&pool, embed).await.expect("it is seeded").expect("the sample");
     assert!(sample.created);
 

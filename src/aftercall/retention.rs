@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::asking::FindAgent;
 use crate::agent::Agent;
 use crate::agent::settings::{AgentSettings, Retention};
-use crate::archive::Archive;
+use crate::archive::{Archive, ArchiveError};
 use crate::clock;
 use crate::store::{OldVoicemail, Store, StoreError};
 use crate::twilio::rest::{RestError, TwilioRest};
@@ -26,9 +26,12 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const AGENTS: i64 = 100;
 /// How many calls are done at once.
 const CALLS: i64 = 50;
+/// How many quotations whose transcripts are gone are removed in one sweep.
+const QUOTATIONS: i64 = 1_000;
 /// How many times that for one agent in one sweep; the next one goes on from there.
 const BATCHES: usize = 200;
-/// After how many recordings in a row that cannot be removed the object store is taken to be away.
+/// After how many failures in a row that are not of one recording the object store is taken to be
+/// away: each attempt may take seconds.
 const FAILURES_IN_A_ROW: usize = 5;
 /// How long one batch may take.
 const BATCH_LIMIT: Duration = Duration::from_secs(30);
@@ -88,6 +91,8 @@ impl Sweeper {
     /// [`StoreError`]; what was done until then stays done.
     pub async fn sweep(&self) -> Result<Removed> {
         let mut removed = Removed::default();
+        // A program of before that still runs takes transcripts and knows of no quotations.
+        or_none(soon(self.store.remove_left_quotations(QUOTATIONS)).await, Uuid::nil());
         let left = self.left_recordings().await;
         removed.recordings += or_none(left, Uuid::nil());
         let mut after = Uuid::nil();
@@ -112,17 +117,22 @@ impl Sweeper {
 
     /// Those whose calls were deleted.
     async fn left_recordings(&self) -> Result<u64> {
-        let mut removed = 0;
+        let (mut removed, mut after, mut failures) = (0, String::new(), 0);
         for _ in 0..BATCHES {
-            let left = soon(self.store.left_recordings(CALLS)).await?;
-            let before = removed;
+            let left = soon(self.store.left_recordings(&after, CALLS)).await?;
             for path in &left {
-                if self.is_gone(path).await {
-                    soon(self.store.left_recording_removed(path)).await?;
-                    removed += noted("recording", 1);
+                after.clone_from(path);
+                match self.remove(path).await {
+                    Ok(()) => {
+                        soon(self.store.left_recording_removed(path)).await?;
+                        removed += noted("recording", 1);
+                        failures = 0;
+                    }
+                    Err(error) if is_away(&error, &mut failures) => return Ok(removed),
+                    Err(_) => {}
                 }
             }
-            if is_last(left.len()) || removed == before {
+            if is_last(left.len()) {
                 break;
             }
         }
@@ -136,14 +146,11 @@ impl Sweeper {
             let old = soon(self.store.old_recordings(agent, days, after, CALLS)).await?;
             for recording in &old {
                 after = recording.call_log_id;
-                if !self.are_gone(paths(&recording.recording)).await {
-                    failures += 1;
-                    if failures == FAILURES_IN_A_ROW {
-                        return Ok(removed);
-                    }
-                    continue;
+                match self.remove_all(paths(&recording.recording)).await {
+                    Ok(()) => failures = 0,
+                    Err(error) if is_away(&error, &mut failures) => return Ok(removed),
+                    Err(_) => continue,
                 }
-                failures = 0;
                 if soon(self.store.recording_removed(recording)).await? {
                     removed += noted("recording", 1);
                 }
@@ -155,24 +162,21 @@ impl Sweeper {
         Ok(removed)
     }
 
-    /// Removes files up to one that cannot be removed; whether all are gone.
-    async fn are_gone(&self, paths: impl Iterator<Item = &str>) -> bool {
+    /// Removes files up to one that cannot be removed.
+    async fn remove_all(&self, paths: impl Iterator<Item = &str>) -> Result<(), ArchiveError> {
         for path in paths {
-            if !self.is_gone(path).await {
-                return false;
-            }
+            self.remove(path).await?;
         }
-        true
+        Ok(())
     }
 
-    /// Removes a file; whether it is gone.
-    async fn is_gone(&self, path: &str) -> bool {
+    async fn remove(&self, path: &str) -> Result<(), ArchiveError> {
         let removing = self.archive.remove(path).await;
         if let Err(error) = &removing {
             warn!(%error, "a recording that is too old could not be removed");
             counter!("frontdesk_retention_failed_total").increment(1);
         }
-        removing.is_ok()
+        removing
     }
 
     /// The messages that callers left, which the phone company keeps.
@@ -248,6 +252,15 @@ impl Kept {
     }
 }
 
+/// Whether the object store is away by this failure after so many. One of a single recording, which the
+/// next sweep meets again, never says so: those behind it would stay for good.
+fn is_away(error: &ArchiveError, failures: &mut usize) -> bool {
+    if !matches!(error, ArchiveError::Object(_)) {
+        *failures += 1;
+    }
+    *failures >= FAILURES_IN_A_ROW
+}
+
 /// Counts what was removed.
 fn noted(what: &'static str, times: u64) -> u64 {
     counter!("frontdesk_retention_removed_total", "what" => what).increment(times);
@@ -295,7 +308,7 @@ fn paths(recording: &Value) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, RestError, recording_sids};
+    use super::{ArchiveError, Kept, RestError, is_away, recording_sids};
 
     #[test]
     fn one_voicemail_that_is_refused_keeps_no_other() {
@@ -312,6 +325,17 @@ mod tests {
         ] {
             assert_eq!(why.is_of_all(), expected, "{why}");
         }
+    }
+
+    #[test]
+    fn an_object_store_is_away_by_what_is_not_of_one_recording() {
+        let away = |error: &dyn Fn() -> ArchiveError| {
+            let mut failures = 0;
+            (1..=20).find(|_| is_away(&error(), &mut failures))
+        };
+        assert_eq!(away(&|| ArchiveError::Object("permission denied")), None);
+        assert_eq!(away(&|| ArchiveError::Store("it cannot be reached")), Some(5));
+        assert_eq!(away(&|| ArchiveError::Slow), Some(5));
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct OldRecording {
     pub recording: Value,
 }
 
+/// The most appointments of one call that are written down after it.
+const EXTRACTED_MAX: i32 = 3;
+
 impl Store {
     /// Up to `limit` agents behind `after` whose settings say anything of retention, by their ids.
     ///
@@ -112,14 +115,15 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Up to `limit` recordings whose calls were deleted, by their paths.
+    /// Up to `limit` recordings whose calls were deleted, behind `after`, by their paths.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn left_recordings(&self, limit: i64) -> Result<Vec<String>> {
-        let paths =
-            sqlx::query_scalar("select path from left_recordings order by left_at limit $1");
-        Ok(paths.bind(limit).fetch_all(&self.pool).await?)
+    pub async fn left_recordings(&self, after: &str, limit: i64) -> Result<Vec<String>> {
+        let paths = sqlx::query_scalar(
+            "select path from left_recordings where path > $1 order by path limit $2",
+        );
+        Ok(paths.bind(after).bind(limit).fetch_all(&self.pool).await?)
     }
 
     /// Forgets a recording whose call was deleted.
@@ -243,13 +247,39 @@ impl Store {
                 -- What was agreed stays, and not the words in which it was.
                 update appointments a set quotation = null,
                     special_notes = appointment_unquoted(a.special_notes, a.quotation)
-                from old where a.is_extracted and starts_with(a.booking_key, old.id || ':extracted:')
+                -- As many as a call has; by name, so that the index on keys finds them.
+                from old cross join generate_series(1, $4) as n
+                where a.is_extracted and a.booking_key = old.id || ':extracted:' || n
             )
             update call_logs l set transcript = null, summary = null, metadata = kept.m
             from kept where l.id = kept.id",
         )
         .bind(agent_id)
         .bind(i64::from(days))
+        .bind(limit)
+        .bind(EXTRACTED_MAX)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Removes up to `limit` quotations of appointments whose calls have no words any more, and gives
+    /// how many those were: what removed the words may not have known of them.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn remove_left_quotations(&self, limit: i64) -> Result<u64> {
+        let done = sqlx::query(
+            "update appointments set quotation = null,
+                special_notes = appointment_unquoted(special_notes, quotation)
+            where id in (
+                select a.id from appointments a
+                join call_logs l on l.id = extracting_call(a.booking_key)
+                where a.is_extracted and a.quotation is not null
+                    and l.metadata->'removed'->>'transcript' is not null
+                limit $1
+                for update of a skip locked)",
+        )
         .bind(limit)
         .execute(&self.pool)
         .await?;

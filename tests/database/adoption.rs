@@ -127,7 +127,7 @@ async fn a_supabase_project_that_ran_the_seed_is_adopted_without_loss() {
     let pool = pool(owner.options([("search_path", "public")]), 1).await;
     assert_eq!(is_current(&pool).await.expect("a state"), SchemaState::Missing);
     let report = migrate(&pool).await.expect("the project is adopted");
-    assert_eq!(report, Report { migrations: 10, embeddings_tables: 3 });
+    assert_eq!(report, Report { migrations: 11, embeddings_tables: 3 });
     assert_eq!(rows(&pool, &embeddings).await, before);
     assert_eq!(is_current(&pool).await.expect("a state"), SchemaState::Current);
 
@@ -186,7 +186,7 @@ async fn migrating_twice_does_nothing_the_second_time_and_the_sql_bears_it() {
     sqlx::query("drop table _sqlx_migrations").execute(&pool).await.expect("it is dropped");
     assert_eq!(is_current(&pool).await.expect("a state"), SchemaState::Missing);
     let over = migrate(&pool).await.expect("it migrates over what is there");
-    assert_eq!(over, Report { migrations: 10, embeddings_tables: 0 });
+    assert_eq!(over, Report { migrations: 11, embeddings_tables: 0 });
     assert_eq!(rows(&pool, &embeddings).await, before);
     let email: bool = sqlx::query_scalar(
         "select exists (select from pg_constraint where conname = 'fk_auth_users_email')",

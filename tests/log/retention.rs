@@ -57,31 +57,62 @@ async fn quotations_that_no_row_knows_any_more_go_too() {
     let fixture = fixture().await;
     let check = "Agreed by telephone and not confirmed: please check.";
     let quoted = format!("Maria. {check} Agent: \"At \"two\"?\" Caller: \"Yes\" Rang back.");
-    // One of a call that was summed up twice, one whose call was gone through before.
+    // One of a call that was summed up twice, one whose call was gone through before, and keys that
+    // others wrote.
+    let removed = json!({"removed": {"transcript": "2026-01-01T00:00:00Z"}});
     for (sid, metadata) in [
         ("'CA1'", json!({"extracted_appointments": [{"agent": "At ten?", "caller": "Yes"}]})),
-        ("'CA2'", json!({"removed": {"transcript": "2026-01-01T00:00:00Z"}})),
+        ("'CA2'", removed.clone()),
     ] {
         let call = old_call(&fixture, sid, &metadata).await;
-        fixture
-            .sql(&format!(
-                "insert into appointments (voice_agent_id, name, phone_number, service,
-                    schedule_time, booking_key, is_extracted, special_notes)
-                values ('{}', 'A', '+15551230001', 'B', now(), '{call}:extracted:1', true,
-                    '{quoted}')",
-                fixture.agent
-            ))
-            .await;
+        write(&fixture, &format!("{call}:extracted:1"), &quoted, "null").await;
+    }
+    for key in ["x:extracted:1", "not a key", ":"] {
+        write(&fixture, key, "theirs", "null").await;
     }
     fixture.store.remove_transcripts(fixture.agent, 30, 50).await.unwrap();
     let left = "select count(*) from appointments where special_notes like '%two%'";
     assert_eq!(fixture.text(left).await.as_deref(), Some("1"));
     // What was gone through before is mended once.
-    fixture.sql("delete from _sqlx_migrations where version = 10").await;
+    fixture.sql("delete from _sqlx_migrations where version = 11").await;
     frontdesk::store::migrate::migrate(&fixture.pool).await.unwrap();
-    let notes = "select string_agg(distinct special_notes, '|') from appointments";
-    let expected = format!("Maria. {check} Rang back.");
+    let notes = "select string_agg(distinct special_notes, '|' order by special_notes)
+        from appointments";
+    let expected = format!("Maria. {check} Rang back.|theirs");
     assert_eq!(fixture.text(notes).await, Some(expected));
+    // And what a program of before goes through after that, whenever it does.
+    let call = old_call(&fixture, "'CA3'", &removed).await;
+    write(&fixture, &format!("{call}:extracted:3"), &quoted, "' Agent: x'").await;
+    assert_eq!(fixture.store.remove_left_quotations(50).await.unwrap(), 1);
+    assert_eq!(fixture.store.remove_left_quotations(50).await.unwrap(), 0);
+    assert_eq!(fixture.text(left).await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn quotations_of_before_are_known_once_migrated() {
+    let fixture = fixture().await;
+    let words = json!({"extracted_appointments": [{}, {"agent": "At ten?", "caller": "Yes"}]});
+    let call = old_call(&fixture, "'CA1'", &words).await;
+    let quoted = " Agent: \"At ten?\" Caller: \"Yes\"";
+    write(&fixture, &format!("{call}:extracted:2"), &format!("Please check.{quoted}"), "null")
+        .await;
+    write(&fixture, "x:extracted:2", quoted, "null").await;
+    fixture.sql("delete from _sqlx_migrations where version = 11").await;
+    frontdesk::store::migrate::migrate(&fixture.pool).await.unwrap();
+    let known = "select string_agg(quotation, '|') from appointments";
+    assert_eq!(fixture.text(known).await.as_deref(), Some(quoted));
+}
+
+/// Writes an extracted appointment.
+async fn write(fixture: &Fixture, key: &str, notes: &str, quotation: &str) {
+    fixture
+        .sql(&format!(
+            "insert into appointments (voice_agent_id, name, phone_number, service, schedule_time,
+                booking_key, is_extracted, special_notes, quotation)
+            values ('{}', 'A', '+15551230001', 'B', now(), '{key}', true, '{notes}', {quotation})",
+            fixture.agent
+        ))
+        .await;
 }
 
 #[tokio::test]
@@ -107,9 +138,10 @@ async fn a_deleted_call_leaves_only_recordings_of_its_own_agent() {
     fixture.sql("update call_logs set metadata = null where call_sid = 'CA0'").await;
     fixture.sql(&format!("delete from voice_agents where id = '{}'", fixture.agent)).await;
     fixture.sql("delete from call_logs").await;
-    let mut left = fixture.store.left_recordings(50).await.unwrap();
+    let mut left = fixture.store.left_recordings("", 50).await.unwrap();
     left.sort();
     assert_eq!(left, [own("1"), own("2")]);
     fixture.store.left_recording_removed(&left[0]).await.unwrap();
-    assert_eq!(fixture.store.left_recordings(50).await.unwrap(), left[1..]);
+    assert_eq!(fixture.store.left_recordings("", 50).await.unwrap(), left[1..]);
+    assert_eq!(fixture.store.left_recordings(&left[1], 50).await.unwrap(), [""; 0]);
 }

@@ -51,7 +51,8 @@ async fn a_recording_that_cannot_be_removed_keeps_no_other() {
     // Whether each can be removed, and how many are.
     for (removable, expected) in [
         (vec![false, true, false, true], 2),
-        ([vec![true], vec![false; 5], vec![true]].concat(), 1),
+        // However many there are: the next sweep would meet the same ones again.
+        ([vec![true], vec![false; 5], vec![true]].concat(), 2),
     ] {
         let fixture = fixture().await;
         let folder = tempfile::tempdir().unwrap();
@@ -68,6 +69,22 @@ async fn a_recording_that_cannot_be_removed_keeps_no_other() {
         let removed = sweeper(&fixture, folder.path(), 1).sweep().await.unwrap();
         assert_eq!(removed, Removed { recordings: expected, ..Removed::default() });
     }
+}
+
+#[tokio::test]
+async fn recordings_of_deleted_calls_that_cannot_be_removed_keep_no_other() {
+    let fixture = fixture().await;
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..60 {
+        std::fs::create_dir_all(folder.path().join(format!("{n:02}.ogg/x"))).unwrap();
+    }
+    std::fs::write(folder.path().join("60.ogg"), "x").unwrap();
+    let left = "insert into left_recordings (path)
+        select lpad(n::text, 2, '0') || '.ogg' from generate_series(0, 60) as n";
+    fixture.sql(left).await;
+    let removed = sweeper(&fixture, folder.path(), 1).sweep().await.unwrap();
+    assert_eq!(removed, Removed { recordings: 1, ..Removed::default() });
+    assert_eq!(fixture.store.left_recordings("", 100).await.unwrap().len(), 60);
 }
 
 #[tokio::test]
