@@ -178,7 +178,7 @@ fn begins_to_refuse(plain: &str, asks_more: bool) -> bool {
     let begins = |with: &&str| plain.trim_start().starts_with(&format!("{with} "));
     match NOES.iter().any(begins) {
         true => !asks_more && !has(plain, &HARMLESS) || denies(plain),
-        false => REFUSALS.iter().any(|with| begins(&with)),
+        false => REFUSALS.iter().any(begins),
     }
 }
 
