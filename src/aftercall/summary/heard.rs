@@ -64,6 +64,39 @@ const NONE: [&str; 10] = [
     "warum",
     "schlecht",
 ];
+/// How a sentence of the agent's begins that says yes to what the caller asked for.
+const YESES: [&str; 28] = [
+    "yes",
+    "yeah",
+    "sure",
+    "okay",
+    "ok",
+    "of course",
+    "certainly",
+    "absolutely",
+    "great",
+    "perfect",
+    "alright",
+    "all right",
+    "see you",
+    "you re booked",
+    "youre booked",
+    "i have put you",
+    "gerne",
+    "ja",
+    "klar",
+    "natürlich",
+    "sehr gerne",
+    "oui",
+    "bien sûr",
+    "d accord",
+    "daccord",
+    "parfait",
+    "sí",
+    "claro",
+    "por supuesto",
+    "perfecto",
+];
 /// What an agent asks who has settled all.
 const MORE: [&str; 6] =
     [" else ", " noch etwas ", " sonst ", " autre chose ", " algo más ", " otra "];
@@ -98,8 +131,9 @@ impl Heard<'_> {
         if is_refused { Err("it was refused") } else { Ok(()) }
     }
 
-    /// The agent must have said this time, in the quoted line or just before, and neither only
-    /// another. The whole lines count: a quotation may leave out what it should not.
+    /// The agent must have said this time, in the quoted line or just before, or said yes to a caller
+    /// who asked for it; and neither only another. The whole lines count: a quotation may leave out
+    /// what it should not.
     pub(super) fn check_time(&self, local: DateTime) -> Result<(), &'static str> {
         let (agent, caller) =
             (self.transcript.said_at(self.agent), self.transcript.said_at(self.caller));
@@ -120,7 +154,13 @@ impl Heard<'_> {
             self.transcript.is_of(place, Speaker::Agent) && self.names(local, place) == Some(true)
         };
         let was_offered = last == Some(true) && before().any(is_offered);
-        if offered == Some(true) || was_offered { Ok(()) } else { Err("no time was said") }
+        let was_asked_for = self.caller < self.agent
+            && times::says(local, caller) == Some(true)
+            && sentences(agent).any(|said| begins(&plain(said), &YESES));
+        match offered == Some(true) || was_offered || was_asked_for {
+            true => Ok(()),
+            false => Err("no time was said"),
+        }
     }
 
     /// Whether the line at a place names this time or only others; a caller may mention one that is no
@@ -157,11 +197,18 @@ impl Heard<'_> {
 /// The sentences of a line that have the quotation in them, or are part of it.
 fn sentences_of<'a>(said: &'a str, quote: &str) -> impl Iterator<Item = &'a str> {
     let quote = plain(quote);
-    let sentences = said.split_inclusive(['.', '?', '!', '…']);
-    sentences.filter(move |sentence| {
+    sentences(said).filter(move |sentence| {
         let sentence = plain(sentence);
         !sentence.trim().is_empty() && (sentence.contains(&quote) || quote.contains(&sentence))
     })
+}
+
+fn sentences(said: &str) -> impl Iterator<Item = &str> {
+    said.split_inclusive(['.', '?', '!', '…'])
+}
+
+fn begins(plain: &str, list: &[&str]) -> bool {
+    list.iter().any(|with| plain.trim_start().starts_with(&format!("{with} ")))
 }
 
 /// Whether a sentence says this time all the same: `I'm sorry, one is taken, but two is free`.
@@ -175,10 +222,9 @@ fn has(plain: &str, list: &[&str]) -> bool {
 
 /// Whether a sentence begins by refusing. `No` to `anything else?` does not.
 fn begins_to_refuse(plain: &str, asks_more: bool) -> bool {
-    let begins = |with: &&str| plain.trim_start().starts_with(&format!("{with} "));
-    match NOES.iter().any(begins) {
+    match begins(plain, &NOES) {
         true => !asks_more && !has(plain, &HARMLESS) || denies(plain),
-        false => REFUSALS.iter().any(begins),
+        false => begins(plain, &REFUSALS),
     }
 }
 
@@ -281,6 +327,13 @@ mod tests {
                 1,
                 ["We'll see", "Write down that you gave me Tuesday"],
                 no_time,
+            ),
+            (
+                "Caller: Could I come Tuesday at 2:30 pm? / Agent: Sure, I have put you down."
+                    .to_owned(),
+                1,
+                ["Sure, I have put you down", "Could I come Tuesday at 2:30 pm"],
+                "",
             ),
             (said("No, that doesn't work."), 1, ["Tuesday", "that doesn't work"], refused),
             (said("No problem."), 1, ["Tuesday", "No problem"], ""),
