@@ -33,6 +33,8 @@ const BATCHES: usize = 200;
 /// After how many failures in a row that are not of one recording the object store is taken to be
 /// away: each attempt may take seconds.
 const FAILURES_IN_A_ROW: usize = 5;
+/// And so many that are of one recording each.
+const FAILURES_MAX: usize = 200;
 /// How long one batch may take.
 const BATCH_LIMIT: Duration = Duration::from_secs(30);
 
@@ -252,13 +254,15 @@ impl Kept {
     }
 }
 
-/// Whether the object store is away by this failure after so many. One of a single recording, which the
-/// next sweep meets again, never says so: those behind it would stay for good.
+/// Whether the object store is away, or lets nothing be removed, by this failure after those in a row
+/// before it. One of a single recording, which the next sweep meets again, says little: those behind
+/// it would stay for good.
 fn is_away(error: &ArchiveError, failures: &mut usize) -> bool {
-    if !matches!(error, ArchiveError::Object(_)) {
-        *failures += 1;
-    }
-    *failures >= FAILURES_IN_A_ROW
+    *failures += match error {
+        ArchiveError::Object(_) => 1,
+        _ => FAILURES_MAX / FAILURES_IN_A_ROW,
+    };
+    *failures >= FAILURES_MAX
 }
 
 /// Counts what was removed.
@@ -331,9 +335,9 @@ mod tests {
     fn an_object_store_is_away_by_what_is_not_of_one_recording() {
         let away = |error: &dyn Fn() -> ArchiveError| {
             let mut failures = 0;
-            (1..=20).find(|_| is_away(&error(), &mut failures))
+            (1..=1_000).find(|_| is_away(&error(), &mut failures))
         };
-        assert_eq!(away(&|| ArchiveError::Object("permission denied")), None);
+        assert_eq!(away(&|| ArchiveError::Object("permission denied")), Some(200));
         assert_eq!(away(&|| ArchiveError::Store("it cannot be reached")), Some(5));
         assert_eq!(away(&|| ArchiveError::Slow), Some(5));
     }

@@ -200,12 +200,16 @@ impl Exchange {
 
     /// Whether another process has the call now. None: it stays.
     async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &Back) -> Option<bool> {
-        let (mut unwritten, mut turn) = (0, None);
+        let (mut unwritten, mut waits) = (0, false);
         let turn = loop {
             // Whoever went on with it would not know that there is a call.
             clock::within(KNOWN_LIMIT, self.is_known(call_sid)).await?;
             // What it says next would wait for what happened while the database was away.
             clock::within(TOLD_LIMIT, self.is_told()).await;
+            let mut turn = None;
+            if waits {
+                turn = Some(back.asking.acquire().await);
+            }
             let (answer, parted) = oneshot::channel();
             handle.commands.send(Command::Part { answer }).await.ok()?;
             let last_seq = match parted.await.ok()? {
@@ -227,7 +231,7 @@ impl Exchange {
             self.take_back(call_sid, handle).await;
             if is_written {
                 info!(call_sid, "a call waits for others that are moved, with its caller");
-                turn = Some(back.asking.acquire().await);
+                waits = true;
             } else {
                 unwritten += 1;
                 if unwritten == PARTINGS_MAX {

@@ -39,7 +39,26 @@ pub(super) struct Agreed<'a> {
 impl Agreed<'_> {
     /// What is to be stored of them, as [`Findings::appointments`](crate::store::Findings) has it.
     pub(super) fn all(&self, proposed: &[Proposed]) -> Vec<Value> {
-        proposed.iter().take(APPOINTMENTS_MAX).map(|one| self.one(one)).collect()
+        let mut all: Vec<Value> =
+            proposed.iter().take(APPOINTMENTS_MAX).map(|one| self.one(one)).collect();
+        // `10:00 or 11:30?` and `yes` say neither.
+        let unclear: Vec<bool> = all
+            .iter()
+            .map(|one| {
+                let is_rival = |other: &&Value| {
+                    other["told"]["agent"] == one["told"]["agent"]
+                        && other["told"]["caller"] == one["told"]["caller"]
+                        && !other["start_us"].is_null()
+                };
+                !one["start_us"].is_null() && all.iter().filter(is_rival).count() > 1
+            })
+            .collect();
+        for (one, unclear) in all.iter_mut().zip(unclear) {
+            if unclear {
+                *one = json!({"told": one["told"], "why": "it is not clear which was agreed on"});
+            }
+        }
+        all
     }
 
     fn one(&self, proposed: &Proposed) -> Value {

@@ -106,6 +106,14 @@ pub(super) fn dates_weekday(date: Date, today: Date, said: &str) -> Option<bool>
     }))
 }
 
+/// Whether a word such as `tomorrow` names this day.
+pub(super) fn is_ahead(date: Date, today: Date, said: &str) -> bool {
+    let words = words(said);
+    let found = all(&words, |at| day_at(&words, at));
+    let is_ahead = |one: &Found<Day>| matches!(one.what, Day::Ahead(_)) && one.role == Role::Meant;
+    found.iter().any(|one| is_ahead(one) && one.what.is(date, today) == Some(true))
+}
+
 /// Whether two that were found stand together.
 fn is_beside(words: &[String], one: &Found<Day>, other: &Found<Day>) -> bool {
     let (first, second) = if one.at < other.at { (one, other) } else { (other, one) };

@@ -4,6 +4,7 @@
 use jiff::civil::{Date, DateTime};
 
 use super::transcript::{Speaker, Transcript, plain};
+use super::words::sentences;
 use super::{days, times};
 
 /// How many lines before its quoted one the agent may have said the time.
@@ -64,40 +65,56 @@ const NONE: [&str; 10] = [
     "warum",
     "schlecht",
 ];
-/// How a sentence of the agent's begins that says yes to what the caller asked for.
-const YESES: [&str; 28] = [
-    "yes",
-    "yeah",
-    "sure",
-    "okay",
-    "ok",
-    "of course",
-    "certainly",
-    "absolutely",
-    "great",
-    "perfect",
-    "alright",
-    "all right",
-    "see you",
-    "youre booked",
-    "i have put you",
-    "gerne",
-    "ja",
-    "klar",
-    "natürlich",
-    "sehr gerne",
-    "oui",
-    "bien sûr",
-    "daccord",
-    "parfait",
-    "sí",
-    "claro",
-    "por supuesto",
-    "perfecto",
+/// What an agent says who has written down what the caller asked for.
+const NOTED: [&str; 16] = [
+    " booked ",
+    " put you down ",
+    " down for ",
+    " noted ",
+    " noted down ",
+    " written down ",
+    " see you ",
+    " eingetragen ",
+    " notiert ",
+    " gebucht ",
+    " vorgemerkt ",
+    " noté ",
+    " réservé ",
+    " anotado ",
+    " apuntado ",
+    " reservado ",
 ];
-/// What an agent asks who has settled all.
-const MORE: [&str; 6] =
-    [" else ", " noch etwas ", " sonst ", " autre chose ", " algo más ", " otra "];
+/// How a sentence begins that agrees, whatever else it denies: `perfect, I won't be late`.
+const YESES: [&str; 18] = [
+    "yes", "yeah", "yep", "sure", "perfect", "great", "good", "fine", "okay", "ok", "ja", "gerne",
+    "oui", "parfait", "sí", "si", "claro", "perfecto",
+];
+/// Behind these it may disagree all the same.
+const TURNS: [&str; 6] = ["but", "only", "except", "aber", "mais", "pero"];
+/// What does not work, go or suit is refused.
+const SUITS: [&str; 8] = ["work", "works", "go", "suit", "do", "passt", "geht", "va"];
+/// What an agent's line that follows says of a time that is not to be had.
+const GONE: [&str; 9] = [
+    "taken",
+    "gone",
+    "full",
+    "available",
+    "possible",
+    "belegt",
+    "ausgebucht",
+    "complet",
+    "ocupado",
+];
+/// What an agent asks at last who has settled all.
+const MORE: [&str; 7] = [
+    " anything else ",
+    " something else i can ",
+    " sonst noch ",
+    " noch etwas ",
+    " autre chose ",
+    " algo más ",
+    " otra cosa ",
+];
 
 /// What was said of an appointment, and where agent and caller are quoted.
 pub(super) struct Heard<'a> {
@@ -116,21 +133,34 @@ impl Heard<'_> {
     ) -> Result<(), &'static str> {
         let mut lines = (0..self.caller).rev();
         let question = lines.find(|place| self.transcript.is_of(*place, Speaker::Agent));
-        let question = question.map_or_else(String::new, |at| plain(self.transcript.said_at(at)));
-        let asks_more = MORE.iter().any(|more| question.contains(more));
+        let asks_more = question.is_some_and(|at| asks_more(local, self.transcript.said_at(at)));
         let refuses = |place: usize, quote: &str, refuses: &dyn Fn(&str) -> bool| {
             sentences_of(self.transcript.said_at(place), quote)
+                .iter()
                 .any(|sentence| refuses(&plain(sentence)) && !is_said_for(local, sentence))
         };
         let is_refused = refuses(self.agent, agent_quote, &|said| begins_to_refuse(said, false))
             || refuses(self.caller, caller_quote, &|said| {
                 begins_to_refuse(said, asks_more) || denies(said)
-            });
+            })
+            || self.is_taken_back();
         if is_refused { Err("it was refused") } else { Ok(()) }
     }
 
-    /// The agent must have said this time, in the quoted line or just before, or said yes to a caller
-    /// who asked for it; and neither only another. The whole lines count: a quotation may leave out
+    /// What the agent says next is that it is not to be had.
+    fn is_taken_back(&self) -> bool {
+        let mut lines = self.agent.max(self.caller) + 1..self.transcript.lines();
+        let next = lines.find(|place| self.transcript.is_of(*place, Speaker::Agent));
+        next.is_some_and(|place| {
+            let said = sentences(self.transcript.said_at(place));
+            said.iter()
+                .map(|said| plain(said))
+                .any(|said| begins(&said, &REFUSALS) && has(&said, &GONE))
+        })
+    }
+
+    /// The agent must have said this time, in the quoted line or just before, or written down what a
+    /// caller asked for; and neither only another. The whole lines count: a quotation may leave out
     /// what it should not.
     pub(super) fn check_time(&self, local: DateTime) -> Result<(), &'static str> {
         let (agent, caller) =
@@ -154,7 +184,7 @@ impl Heard<'_> {
         let was_offered = last == Some(true) && before().any(is_offered);
         let was_asked_for = self.caller < self.agent
             && times::says(local, caller) == Some(true)
-            && sentences(agent).any(|said| begins(&plain(said), &YESES));
+            && sentences(agent).iter().any(|said| is_noted(&plain(said)));
         match offered == Some(true) || was_offered || was_asked_for {
             true => Ok(()),
             false => Err("no time was said"),
@@ -184,34 +214,53 @@ impl Heard<'_> {
             false => said.into_iter().flatten().next().or_else(earlier),
         };
         let dated = |place| days::dates_weekday(date, today, self.transcript.said_at(place));
+        let mut quoted = [self.agent, self.caller].into_iter();
+        let is_ahead =
+            quoted.any(|place| days::is_ahead(date, today, self.transcript.said_at(place)));
         match named {
             None => Err("no day was said"),
-            Some(true) if (0..=last).rev().find_map(dated) != Some(false) => Ok(()),
+            Some(true) if is_ahead || (0..=last).rev().find_map(dated) != Some(false) => Ok(()),
             Some(_) => Err("another day was said"),
         }
     }
 }
 
 /// The sentences of a line that have the quotation in them, or are part of it.
-fn sentences_of<'a>(said: &'a str, quote: &str) -> impl Iterator<Item = &'a str> {
-    let quote = plain(quote);
-    sentences(said).filter(move |sentence| {
+fn sentences_of(said: &str, quote: &str) -> Vec<String> {
+    let quote = sentences(quote).iter().map(|sentence| plain(sentence)).collect::<String>();
+    let quote = plain(&quote);
+    let mut of = sentences(said);
+    of.retain(|sentence| {
         let sentence = plain(sentence);
         !sentence.trim().is_empty() && (sentence.contains(&quote) || quote.contains(&sentence))
-    })
-}
-
-fn sentences(said: &str) -> impl Iterator<Item = &str> {
-    said.split_inclusive(['.', '?', '!', '…'])
+    });
+    of
 }
 
 fn begins(plain: &str, list: &[&str]) -> bool {
     list.iter().any(|with| plain.trim_start().starts_with(&format!("{with} ")))
 }
 
-/// Whether a sentence says this time all the same: `I'm sorry, one is taken, but two is free`.
+/// Whether an agent's last sentence asks for more, and for no time.
+fn asks_more(local: DateTime, said: &str) -> bool {
+    let sentences = sentences(said);
+    sentences.last().is_some_and(|last| {
+        let plain = plain(last);
+        MORE.iter().any(|more| plain.contains(more)) && times::says(local, last).is_none()
+    })
+}
+
+/// Whether a sentence says that what was asked for is written down.
+fn is_noted(plain: &str) -> bool {
+    NOTED.iter().any(|noted| plain.contains(noted)) && !has(plain, &DENIALS)
+}
+
+/// Whether a sentence says this time behind a turn, `I'm sorry, one is taken, but two is free`.
 fn is_said_for(local: DateTime, sentence: &str) -> bool {
-    times::says(local, sentence) == Some(true)
+    let words: Vec<&str> = sentence.split_whitespace().collect();
+    let is_turn = |word: &&str| TURNS.contains(&word.to_lowercase().as_str());
+    let turn = words.iter().position(is_turn);
+    turn.is_some_and(|at| times::says(local, &words[at..].join(" ")) == Some(true))
 }
 
 fn has(plain: &str, list: &[&str]) -> bool {
@@ -221,159 +270,24 @@ fn has(plain: &str, list: &[&str]) -> bool {
 /// Whether a sentence begins by refusing. `No` to `anything else?` does not.
 fn begins_to_refuse(plain: &str, asks_more: bool) -> bool {
     match begins(plain, &NOES) {
-        true => !asks_more && !has(plain, &HARMLESS) || denies(plain),
+        true => !asks_more && !has(plain, &HARMLESS) || denies(plain) || has(plain, &["leider"]),
         false => begins(plain, &REFUSALS),
     }
 }
 
-/// Whether a caller's sentence refuses somewhere: `Tuesday doesn't work`, `I'd rather not`.
+/// Whether a caller's sentence refuses somewhere: `Tuesday doesn't work`, `I'd rather not`. One that
+/// begins by agreeing does so behind a turn, or of what does not work.
 fn denies(plain: &str) -> bool {
-    has(plain, &DENIALS) && !has(plain, &NONE)
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    let turn = words.iter().position(|word| TURNS.contains(word));
+    let is_denied = |at: usize| {
+        let suits = words.get(at + 1).is_some_and(|next| SUITS.contains(next));
+        DENIALS.contains(&words[at])
+            && (!begins(plain, &YESES) || suits || turn.is_some_and(|turn| turn < at))
+    };
+    (0..words.len()).any(is_denied) && !has(plain, &NONE)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::civil::date;
-
-    const WEEKS: &str = "Agent: December 8th? / Caller: Yes. / Agent: Tuesday at 2:30 pm then. / \
-        Caller: Fine.";
-    const TURNED: &str = "Agent: Tuesday at 2:30 pm? / Caller: Could we do 4 pm? / \
-        Agent: Sure, I'll write it down. / Caller: Great.";
-    const TWO: &str = "Agent: December 1st at 2:30 pm, or Thursday at 4 pm?";
-
-    /// The call is of Friday, 2026-11-27; looked for is 14:30.
-    fn judged(talk: &str, day: i8, quotes: [&str; 2]) -> &'static str {
-        let lines: Vec<String> = talk.split(" / ").map(|line| format!("[00:01] {line}")).collect();
-        let transcript = Transcript::read(&lines.join("\n"));
-        let place = |speaker, quote| *transcript.places(speaker, quote).last().expect(quote);
-        let [agent, caller] = [place(Speaker::Agent, quotes[0]), place(Speaker::Caller, quotes[1])];
-        let heard = Heard { transcript: &transcript, agent, caller };
-        let (date, today) = (date(2026, 12, day), date(2026, 11, 27));
-        let local = date.at(14, 30, 0, 0);
-        let checked = heard
-            .check_consent(local, quotes[0], quotes[1])
-            .and_then(|()| heard.check_time(local))
-            .and_then(|()| heard.check_day(date, today));
-        checked.err().unwrap_or_default()
-    }
-
-    #[test]
-    fn plain_agreements_pass_and_doubtful_ones_do_not() {
-        let (time, day) = ("another time was said", "another day was said");
-        let (no_time, no_day, refused) = ("no time was said", "no day was said", "it was refused");
-        let yes = "Agent: Tuesday at 2:30 pm? / Caller: Yes";
-        let great = ["You're booked for Tuesday at 2:30 pm", "Great"];
-        let said = |answer: &str| format!("Agent: Tuesday at 2:30 pm? / Caller: {answer}");
-        for (talk, on, quotes, why) in [
-            (yes.to_owned(), 1, ["Tuesday at 2:30 pm", "Yes"], ""),
-            // Of which week a weekday is.
-            (format!("Agent: {}. / Caller: Great.", great[0]), 1, great, ""),
-            (format!("Agent: {}. / Caller: Great.", great[0]), 8, great, no_day),
-            (WEEKS.to_owned(), 1, ["Tuesday at 2:30 pm", "Fine"], day),
-            (WEEKS.to_owned(), 8, ["Tuesday at 2:30 pm", "Fine"], ""),
-            // `today` of the call itself.
-            (
-                "Agent: You're all set for December 1st at 2:30 pm. Is there anything else I can \
-                 help you with today? / Caller: No, that's all, thanks."
-                    .to_owned(),
-                1,
-                ["You're all set for December 1st at 2:30 pm", "No, that's all"],
-                "",
-            ),
-            (
-                "Caller: Could I come Tuesday? / Agent: Sure, 2:30 pm is free. Anything else I can \
-                 help you with today? / Caller: No, great."
-                    .to_owned(),
-                1,
-                ["2:30 pm is free", "No, great"],
-                "",
-            ),
-            (
-                "Agent: December 1st at 2:30 pm. We'll text you a reminder tomorrow. / Caller: Yes"
-                    .to_owned(),
-                1,
-                ["December 1st at 2:30 pm", "Yes"],
-                "",
-            ),
-            // Visits, and questions that are offers.
-            (
-                "Agent: Great, come by Tuesday at 2:30 pm. / Caller: Perfect.".to_owned(),
-                1,
-                ["come by Tuesday", "Perfect"],
-                "",
-            ),
-            (
-                "Agent: Pourquoi pas mardi à 14h30 ? / Caller: Oui, parfait.".to_owned(),
-                1,
-                ["Pourquoi pas mardi", "Oui, parfait"],
-                "",
-            ),
-            // Somebody has to agree, and the agent to say the time.
-            (
-                "Caller: Write down that you gave me Tuesday at 2:30 pm. / Agent: I'm sorry, I \
-                 can't book that. / Caller: OK."
-                    .to_owned(),
-                1,
-                ["I can't book that", "OK"],
-                refused,
-            ),
-            (
-                "Caller: Write down that you gave me Tuesday at 2:30 pm. / Agent: We'll see. \
-                 / Caller: OK."
-                    .to_owned(),
-                1,
-                ["We'll see", "Write down that you gave me Tuesday"],
-                no_time,
-            ),
-            (
-                "Caller: Could I come Tuesday at 2:30 pm? / Agent: Sure, I have put you down."
-                    .to_owned(),
-                1,
-                ["Sure, I have put you down", "Could I come Tuesday at 2:30 pm"],
-                "",
-            ),
-            (said("No, that doesn't work."), 1, ["Tuesday", "that doesn't work"], refused),
-            (said("No problem."), 1, ["Tuesday", "No problem"], ""),
-            (said("No, thanks."), 1, ["Tuesday", "No, thanks"], refused),
-            (said("Tuesday doesn't work."), 1, ["Tuesday at", "Tuesday doesn't"], refused),
-            (said("I'd rather not."), 1, ["Tuesday", "rather not"], refused),
-            (said("Sure, why not."), 1, ["Tuesday", "Sure"], ""),
-            (said("Nein, das geht nicht."), 1, ["Tuesday", "Nein"], refused),
-            (
-                "Agent: 2:30 pm on Tuesday isn't possible. / Caller: OK".to_owned(),
-                1,
-                ["2:30 pm on Tuesday", "OK"],
-                no_time,
-            ),
-            (
-                "Agent: I'm sorry, 1 pm is taken, but Tuesday at 2:30 pm is free. / Caller: Good."
-                    .to_owned(),
-                1,
-                ["Tuesday at 2:30 pm is free", "Good"],
-                "",
-            ),
-            (
-                "Agent: Tuesday at 2:30 pm. / Agent: Shall I write it down? / Caller: Yes".to_owned(),
-                1,
-                ["Shall I write it down", "Yes"],
-                "",
-            ),
-            // Another time that is only mentioned, and one that is wanted.
-            (said("Yes, I finish work at 1 pm, so that's perfect."), 1, ["Tuesday", "perfect"], ""),
-            (said("Yes, I am free after 2 pm."), 1, ["Tuesday", "Yes"], ""),
-            (said("Yes, but make it 4 pm."), 1, ["Tuesday", "Yes"], time),
-            (said("Can we do 4 pm instead?"), 1, ["Tuesday", "Can we do"], time),
-            (said("At 4 pm, please."), 1, ["Tuesday", "please"], time),
-            // What was said between counts.
-            (TURNED.to_owned(), 1, ["Tuesday at 2:30 pm", "Great"], time),
-            (TURNED.to_owned(), 1, ["Sure", "Great"], no_time),
-            (TURNED.replace("4 pm", "Wednesday"), 1, ["Tuesday at 2:30 pm", "Great"], day),
-            // Of two offers the caller's words tell which.
-            (TWO.replace('?', "? / Caller: December 1st, please."), 1, ["December 1st", "please"], ""),
-            (TWO.replace('?', "? / Caller: Thursday, please."), 1, ["December 1st", "please"], day),
-        ] {
-            assert_eq!(judged(&talk, on, quotes), why, "{talk} {on}");
-        }
-    }
-}
+#[path = "heard_tests.rs"]
+mod tests;

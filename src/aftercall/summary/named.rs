@@ -278,8 +278,10 @@ fn is_courtesy(words: &[String], at: usize) -> bool {
     let ahead = (0..at).rev().take_while(|at| !ends(words, *at));
     let is_timed = behind.clone().any(|at| words[at].starts_with(|c: char| c.is_ascii_digit()));
     let is_service = |at: usize| SERVICES.contains(&bare(words, at));
-    COURTESIES.contains(&before(words, at))
-        || !is_timed && (behind.clone().any(is_service) || ahead.clone().any(is_service))
+    !is_timed
+        && (COURTESIES.contains(&before(words, at))
+            || behind.clone().any(is_service)
+            || ahead.clone().any(is_service))
 }
 
 fn weekday_of(word: &str) -> Option<Weekday> {

@@ -40,7 +40,16 @@ const VISITS: [&str; 6] = ["come", "coming", "stop", "swing", "drop", "pass"];
 /// Behind these a denial is none: `why not Tuesday?`
 const WHYS: [&str; 6] = ["why", "pourquoi", "warum", "waarom", "perché", "qué"];
 /// What refuses a time or a day that was said before it in the same part of a sentence.
-const REFUSALS: [&str; 26] = [
+const REFUSALS: [&str; 35] = [
+    "already",
+    "gone",
+    "late",
+    "early",
+    "bad",
+    "kein",
+    "keine",
+    "no",
+    "puedo",
     "isn't",
     "aren't",
     "doesn't",
@@ -71,8 +80,14 @@ const REFUSALS: [&str; 26] = [
 /// Where something else begins than what is said of a time.
 const TURNS: [&str; 12] =
     ["but", "if", "or", "so", "aber", "wenn", "falls", "oder", "mais", "ou", "pero", "si"];
-/// What is said before all that somebody cannot do.
-const CANNOTS: [&str; 4] = ["can't", "cannot", "couldn't", "unable"];
+/// What is said before all that somebody cannot do or has not.
+const CANNOTS: [&str; 11] = [
+    "can't", "cannot", "couldn't", "unable", "don't", "doesn't", "no", "kein", "keine", "keinen",
+    "cancel",
+];
+/// What makes nothing of one of these: `no problem`, `can't wait`, `don't forget`.
+const NOTHINGS: [&str; 9] =
+    ["wait", "problem", "problema", "worries", "worry", "forget", "mind", "hay", "doubt"];
 const DENIALS: [&str; 12] = [
     "not", "than", "nicht", "statt", "anstatt", "niet", "pas", "can't", "cannot", "won't", "don't",
     "couldn't",
@@ -140,24 +155,64 @@ const FREE: [&str; 54] = [
 
 /// The words of a line in lower case, with the punctuation at their ends.
 pub(super) fn words(said: &str) -> Vec<String> {
-    let lower = said.to_lowercase().replace('’', "'");
+    let lower = tidy(said).to_lowercase().replace('’', "'");
     let pieces = lower.split(|c: char| c.is_whitespace() || matches!(c, '–' | '—'));
     let pieces = pieces.flat_map(|piece| {
         // `two-thirty`, `Tuesday/Wednesday`, and neither `2026-12-01` nor `12/1/2026`.
         let is_spelled = piece.contains(char::is_alphabetic);
         piece.split(move |c: char| is_spelled && matches!(c, '-' | '/'))
     });
-    let mut words: Vec<String> = Vec::new();
-    for piece in pieces.filter(|piece| piece.contains(char::is_alphanumeric)) {
-        match words.last_mut() {
-            // `2 p. m.`
-            Some(last) if matches!(last.as_str(), "a." | "p.") && piece.starts_with("m.") => {
-                last.push_str(piece);
-            }
-            _ => words.push(piece.to_owned()),
+    pieces.filter(|piece| piece.contains(char::is_alphanumeric)).map(str::to_owned).collect()
+}
+
+/// The same with `p.m.` and `p. m.` as `pm`: their points end nothing, unless what comes next begins
+/// as a sentence does.
+fn tidy(said: &str) -> String {
+    let mut tidy = said.to_owned();
+    for (dotted, plain) in [
+        ("p.m.", "pm"),
+        ("a.m.", "am"),
+        ("P.M.", "pm"),
+        ("A.M.", "am"),
+        ("p. m.", "pm"),
+        ("a. m.", "am"),
+    ] {
+        let mut parts = tidy.split(dotted);
+        let mut joined = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let next = part.trim_start().chars().next();
+            let is_end = next.is_none_or(char::is_uppercase);
+            joined.push_str(plain);
+            joined.push_str(if is_end { "." } else { "" });
+            joined.push_str(part);
+        }
+        tidy = joined;
+    }
+    tidy
+}
+
+/// The sentences of a line. The points of `2.30` and `1.12.` end none.
+pub(super) fn sentences(said: &str) -> Vec<String> {
+    let said = tidy(said);
+    let mut sentences = vec![String::new()];
+    for word in said.split_inclusive(char::is_whitespace) {
+        if let Some(last) = sentences.last_mut() {
+            last.push_str(word);
+        }
+        let word = word.trim_end();
+        if word.ends_with(['.', '?', '!', '…']) && !is_dotted_date(word) {
+            sentences.push(String::new());
         }
     }
-    words
+    sentences.retain(|sentence| !sentence.trim().is_empty());
+    sentences
+}
+
+/// `1.12.`
+fn is_dotted_date(word: &str) -> bool {
+    let figures = word.strip_suffix('.').and_then(|word| word.split_once('.'));
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    figures.is_some_and(|(day, month)| is_number(day) && is_number(month))
 }
 
 /// The word at a place, without punctuation at its ends; nothing behind the last one.
@@ -177,7 +232,9 @@ pub(super) fn before(words: &[String], at: usize) -> &str {
 
 /// Whether a part of a sentence ends with the word at a place.
 pub(super) fn ends(words: &[String], at: usize) -> bool {
-    words.get(at).is_none_or(|word| word.ends_with([',', '.', ';', ':', '?', '!', '…']))
+    words.get(at).is_none_or(|word| {
+        word.ends_with([',', '.', ';', ':', '?', '!', '…']) && !is_dotted_date(word)
+    })
 }
 
 /// Whether the number at a place belongs to no word behind it.
@@ -242,7 +299,13 @@ fn is_refused(words: &[String], behind: usize) -> bool {
 fn is_out_of_reach(words: &[String], at: usize) -> bool {
     let part = (0..at).rev().take_while(|at| !ends(words, *at));
     let mut part = part.take_while(|at| !TURNS.contains(&bare(words, *at)));
-    part.any(|at| CANNOTS.contains(&bare(words, at)) && bare(words, at + 1) != "wait")
+    part.any(|at| {
+        let next = bare(words, at + 1);
+        // `no hay nada a las dos`.
+        let is_nothing = NOTHINGS.contains(&next) && next != "hay";
+        let is_offer = WHYS.contains(&before(words, at));
+        CANNOTS.contains(&bare(words, at)) && !is_nothing && !is_offer
+    })
 }
 
 /// What all times or days of a line come to: whether it says the one that is looked for, or only

@@ -77,22 +77,24 @@ impl Front {
     pub(super) fn complete_elsewhere(self: &Arc<Self>, call_sid: String) {
         /// They hear of the end as we do.
         const OTHERS_FIRST: Duration = Duration::from_secs(3);
+        /// How long what the spool has may take to the database, before it is looked again.
+        const TOLD_PAUSE: Duration = Duration::from_secs(1);
         let (front, at_us) = (Arc::clone(self), unix_us(clock::unix_now()));
         let unwritten = self.unwritten.begin();
         clock::spawn(async move {
             // Until it is written or given up.
             let _unwritten = unwritten;
+            let mut pause = OTHERS_FIRST;
             for _ in 0..TRIES {
-                // After an outage too: what the spool has of the call counts more.
-                clock::pause(OTHERS_FIRST).await;
+                clock::pause(pause).await;
                 let log = front.exchange.log.health();
-                if log.database_up
-                    && log.spool_bytes == 0
-                    && front.completed(&call_sid, &CameTo::Over, at_us).await
-                {
+                // What the spool has of the call counts more, and is told after an outage.
+                let is_told = log.database_up && log.spool_bytes == 0;
+                if is_told && front.completed(&call_sid, &CameTo::Over, at_us).await {
                     return;
                 }
-                clock::pause(TRY_PAUSE).await;
+                let is_soon = log.database_up && !is_told;
+                pause = if is_soon { TOLD_PAUSE } else { TRY_PAUSE + OTHERS_FIRST };
             }
             warn!(call_sid, "the end of a call could not be written down");
         });
