@@ -141,7 +141,8 @@ impl Sweeper {
         Ok(removed)
     }
 
-    /// One that cannot be removed does not keep those behind it.
+    /// One that cannot be removed does not keep those behind it, unless [`FAILURES_MAX`] in a row
+    /// cannot.
     async fn recordings(&self, agent: Uuid, days: u32) -> Result<u64> {
         let (mut removed, mut after, mut failures) = (0, Uuid::nil(), 0);
         for _ in 0..BATCHES {
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_store_is_away_by_what_is_not_of_one_recording() {
+    fn an_object_store_is_away_by_a_few_failures_of_its_own_or_many_of_recordings() {
         let away = |error: &dyn Fn() -> ArchiveError| {
             let mut failures = 0;
             (1..=1_000).find(|_| is_away(&error(), &mut failures))

@@ -39,29 +39,25 @@ pub(super) struct Agreed<'a> {
 impl Agreed<'_> {
     /// What is to be stored of them, as [`Findings::appointments`](crate::store::Findings) has it.
     pub(super) fn all(&self, proposed: &[Proposed]) -> Vec<Value> {
-        let mut all: Vec<Value> =
+        let mut all: Vec<(Option<(usize, usize)>, Value)> =
             proposed.iter().take(APPOINTMENTS_MAX).map(|one| self.one(one)).collect();
         // `10:00 or 11:30?` and `yes` say neither.
-        let unclear: Vec<bool> = all
-            .iter()
-            .map(|one| {
-                let is_rival = |other: &&Value| {
-                    other["told"]["agent"] == one["told"]["agent"]
-                        && other["told"]["caller"] == one["told"]["caller"]
-                        && !other["start_us"].is_null()
-                };
-                !one["start_us"].is_null() && all.iter().filter(is_rival).count() > 1
+        let is_unclear = |(places, one): &(Option<(usize, usize)>, Value)| {
+            all.iter().any(|(others, other)| {
+                places.is_some() && others == places && other["start_us"] != one["start_us"]
             })
-            .collect();
-        for (one, unclear) in all.iter_mut().zip(unclear) {
+        };
+        let unclear: Vec<bool> = all.iter().map(is_unclear).collect();
+        for ((_, one), unclear) in all.iter_mut().zip(unclear) {
             if unclear {
                 *one = json!({"told": one["told"], "why": "it is not clear which was agreed on"});
             }
         }
-        all
+        all.into_iter().map(|(_, one)| one).collect()
     }
 
-    fn one(&self, proposed: &Proposed) -> Value {
+    /// What is to be stored of one, and where it was agreed on if it was.
+    fn one(&self, proposed: &Proposed) -> (Option<(usize, usize)>, Value) {
         let told = json!({
             "date": text(&proposed.date), "time": text(&proposed.time),
             "name": self.said(&proposed.name, ANY_NAME),
@@ -69,19 +65,25 @@ impl Agreed<'_> {
             "agent": text(&proposed.agent_quote), "caller": text(&proposed.caller_quote),
         });
         match self.judge(proposed) {
-            Err(why) => json!({"told": told, "why": why}),
-            Ok((start, phone)) => json!({
-                "start_us": start.as_microsecond(),
-                "minutes": self.agent.business.appointment_minutes,
-                "name": told["name"], "service": told["service"], "phone": phone,
-                "notes": self.notes(proposed),
-                "told": told,
-            }),
+            Err(why) => (None, json!({"told": told, "why": why})),
+            Ok((start, phone, places)) => {
+                let one = json!({
+                    "start_us": start.as_microsecond(),
+                    "minutes": self.agent.business.appointment_minutes,
+                    "name": told["name"], "service": told["service"], "phone": phone,
+                    "notes": self.notes(proposed),
+                    "told": told,
+                });
+                (Some(places), one)
+            }
         }
     }
 
-    /// When it begins and whose it is.
-    fn judge(&self, proposed: &Proposed) -> Result<(Timestamp, String), &'static str> {
+    /// When it begins, whose it is, and where agent and caller agreed on it.
+    fn judge(
+        &self,
+        proposed: &Proposed,
+    ) -> Result<(Timestamp, String, (usize, usize)), &'static str> {
         if self.done.owners_may_have() {
             return Err("a function of the owner's may have stored it");
         }
@@ -107,7 +109,7 @@ impl Agreed<'_> {
             return Err("too far ahead");
         }
         let phone = caller_number(self.call.caller.reveal()).ok_or("the number is withheld")?;
-        Ok((start, phone))
+        Ok((start, phone, (agent, caller)))
     }
 
     /// Both must have said what they are quoted with, one soon after the other. Gives where: of

@@ -9,6 +9,8 @@ use super::{days, times};
 
 /// How many lines before its quoted one the agent may have said the time.
 const LINES_BEFORE: usize = 3;
+/// In how many lines behind both it may be taken back.
+const LINES_BEHIND: usize = 4;
 /// How a sentence begins that refuses.
 const REFUSALS: [&str; 28] = [
     "sorry",
@@ -48,9 +50,9 @@ const HARMLESS: [&str; 13] = [
     "parfait", "bien", "perfecto",
 ];
 /// With these it does, whatever was asked; and so does what the caller says without it.
-const DENIALS: [&str; 16] = [
+const DENIALS: [&str; 15] = [
     "not", "doesnt", "dont", "isnt", "wont", "cant", "cannot", "couldnt", "nicht", "kein", "keine",
-    "pas", "niet", "puedo", "bad", "cancel",
+    "pas", "niet", "bad", "cancel",
 ];
 /// With these a denial is none: `not a problem`, `can't wait`, `why not`, `don't worry`.
 const NONE: [&str; 10] = [
@@ -93,17 +95,21 @@ const YESES: [&str; 18] = [
 const TURNS: [&str; 6] = ["but", "only", "except", "aber", "mais", "pero"];
 /// What does not work, go or suit is refused.
 const SUITS: [&str; 8] = ["work", "works", "go", "suit", "do", "passt", "geht", "va"];
-/// What an agent's line that follows says of a time that is not to be had.
-const GONE: [&str; 9] = [
-    "taken",
-    "gone",
-    "full",
-    "available",
-    "possible",
-    "belegt",
-    "ausgebucht",
-    "complet",
-    "ocupado",
+/// What a time is that is not to be had.
+const GONE: [&str; 8] =
+    ["taken", "gone", "unavailable", "belegt", "ausgebucht", "vergeben", "complet", "ocupado"];
+/// With these nothing was noted for the caller: `that is already booked`.
+const OTHERS: [&str; 6] = ["already", "fully", "schon", "bereits", "déjà", "ya"];
+/// What a caller says who does not want it, or not yet.
+const SECOND_THOUGHTS: [&str; 8] = [
+    "cancel it",
+    "cancel that",
+    "doesnt work",
+    "wont work",
+    "changed my mind",
+    "let me think",
+    "think about it",
+    "never mind",
 ];
 /// What an agent asks at last who has settled all.
 const MORE: [&str; 7] = [
@@ -124,7 +130,7 @@ pub(super) struct Heard<'a> {
 }
 
 impl Heard<'_> {
-    /// Neither is quoted with words that refuse.
+    /// Neither is quoted with words that refuse, nor takes it back in the next lines.
     pub(super) fn check_consent(
         &self,
         local: DateTime,
@@ -135,9 +141,9 @@ impl Heard<'_> {
         let question = lines.find(|place| self.transcript.is_of(*place, Speaker::Agent));
         let asks_more = question.is_some_and(|at| asks_more(local, self.transcript.said_at(at)));
         let refuses = |place: usize, quote: &str, refuses: &dyn Fn(&str) -> bool| {
-            sentences_of(self.transcript.said_at(place), quote)
-                .iter()
-                .any(|sentence| refuses(&plain(sentence)) && !is_said_for(local, sentence))
+            sentences_of(self.transcript.said_at(place), quote).iter().any(|sentence| {
+                refuses(&plain(sentence)) && !is_said_for(local, sentence, place == self.agent)
+            })
         };
         let is_refused = refuses(self.agent, agent_quote, &|said| begins_to_refuse(said, false))
             || refuses(self.caller, caller_quote, &|said| {
@@ -147,15 +153,17 @@ impl Heard<'_> {
         if is_refused { Err("it was refused") } else { Ok(()) }
     }
 
-    /// What the agent says next is that it is not to be had.
+    /// In the next lines the agent says that it is not to be had, or the caller will not have it.
     fn is_taken_back(&self) -> bool {
-        let mut lines = self.agent.max(self.caller) + 1..self.transcript.lines();
-        let next = lines.find(|place| self.transcript.is_of(*place, Speaker::Agent));
-        next.is_some_and(|place| {
-            let said = sentences(self.transcript.said_at(place));
-            said.iter()
-                .map(|said| plain(said))
-                .any(|said| begins(&said, &REFUSALS) && has(&said, &GONE))
+        let next = self.agent.max(self.caller) + 1..;
+        next.take(LINES_BEHIND).any(|place| {
+            let is_agent = self.transcript.is_of(place, Speaker::Agent);
+            sentences(self.transcript.said_at(place)).iter().map(|said| plain(said)).any(|said| {
+                match is_agent {
+                    true => contains(&said, &REFUSALS) && has(&said, &GONE),
+                    false => contains(&said, &SECOND_THOUGHTS),
+                }
+            })
         })
     }
 
@@ -184,7 +192,9 @@ impl Heard<'_> {
         let was_offered = last == Some(true) && before().any(is_offered);
         let was_asked_for = self.caller < self.agent
             && times::says(local, caller) == Some(true)
-            && sentences(agent).iter().any(|said| is_noted(&plain(said)));
+            && sentences(agent)
+                .iter()
+                .any(|said| !said.trim_end().ends_with('?') && is_noted(&plain(said)));
         match offered == Some(true) || was_offered || was_asked_for {
             true => Ok(()),
             false => Err("no time was said"),
@@ -227,13 +237,17 @@ impl Heard<'_> {
 
 /// The sentences of a line that have the quotation in them, or are part of it.
 fn sentences_of(said: &str, quote: &str) -> Vec<String> {
-    let quote = sentences(quote).iter().map(|sentence| plain(sentence)).collect::<String>();
-    let quote = plain(&quote);
+    let quoted = sentences(quote);
+    let quote = plain(&quoted.iter().map(|sentence| plain(sentence)).collect::<String>());
     let mut of = sentences(said);
     of.retain(|sentence| {
         let sentence = plain(sentence);
         !sentence.trim().is_empty() && (sentence.contains(&quote) || quote.contains(&sentence))
     });
+    // A quotation of several may begin or end within one.
+    if quoted.len() > 1 {
+        of.extend(quoted);
+    }
     of
 }
 
@@ -252,15 +266,23 @@ fn asks_more(local: DateTime, said: &str) -> bool {
 
 /// Whether a sentence says that what was asked for is written down.
 fn is_noted(plain: &str) -> bool {
-    NOTED.iter().any(|noted| plain.contains(noted)) && !has(plain, &DENIALS)
+    let is_others = has(plain, &DENIALS) || has(plain, &OTHERS) || has(plain, &GONE);
+    NOTED.iter().any(|noted| plain.contains(noted)) && !is_others
 }
 
-/// Whether a sentence says this time behind a turn, `I'm sorry, one is taken, but two is free`.
-fn is_said_for(local: DateTime, sentence: &str) -> bool {
+/// Whether a sentence says this time behind a turn, `I'm sorry, one is taken, but two is free`; an
+/// agent's offer may stand behind a comma.
+fn is_said_for(local: DateTime, sentence: &str, is_agent: bool) -> bool {
     let words: Vec<&str> = sentence.split_whitespace().collect();
     let is_turn = |word: &&str| TURNS.contains(&word.to_lowercase().as_str());
     let turn = words.iter().position(is_turn);
-    turn.is_some_and(|at| times::says(local, &words[at..].join(" ")) == Some(true))
+    let says = |said: &str| times::says(local, said) == Some(true);
+    turn.is_some_and(|at| says(&words[at..].join(" ")))
+        || is_agent && sentence.split([',', ';']).skip(1).any(says)
+}
+
+fn contains(plain: &str, list: &[&str]) -> bool {
+    list.iter().any(|what| plain.contains(&format!(" {what} ")))
 }
 
 fn has(plain: &str, list: &[&str]) -> bool {
@@ -281,11 +303,13 @@ fn denies(plain: &str) -> bool {
     let words: Vec<&str> = plain.split_whitespace().collect();
     let turn = words.iter().position(|word| TURNS.contains(word));
     let is_denied = |at: usize| {
-        let suits = words.get(at + 1).is_some_and(|next| SUITS.contains(next));
+        let who = at.checked_sub(1).and_then(|last| words.get(last));
+        let is_theirs = who.is_some_and(|who| matches!(*who, "i" | "we" | "ich" | "wir"));
+        let suits = words.get(at + 1).is_some_and(|next| SUITS.contains(next)) && !is_theirs;
         DENIALS.contains(&words[at])
             && (!begins(plain, &YESES) || suits || turn.is_some_and(|turn| turn < at))
     };
-    (0..words.len()).any(is_denied) && !has(plain, &NONE)
+    (0..words.len()).any(is_denied) && !has(plain, &NONE) || contains(plain, &SECOND_THOUGHTS)
 }
 
 #[cfg(test)]

@@ -121,6 +121,60 @@ fn plain_agreements_pass_and_doubtful_ones_do_not() {
             ["Why don't you come", "Sure"],
             "",
         ),
+        (
+            "Agent: I'm sorry, Monday is full, how about Tuesday at 2:30 pm? / Caller: Yes please."
+                .to_owned(),
+            1,
+            ["how about Tuesday at 2:30 pm", "Yes please"],
+            "",
+        ),
+        (
+            said("Yes please. / Agent: Sorry, could I have your full name?"),
+            1,
+            ["Tuesday", "Yes please"],
+            "",
+        ),
+        (
+            said("Yes. / Agent: One moment. / Agent: Oh, I'm sorry, that is taken."),
+            1,
+            ["Tuesday", "Yes"],
+            refused,
+        ),
+        (
+            said("Yes. / Agent: Great. / Caller: Actually, that doesn't work. Please cancel it."),
+            1,
+            ["Tuesday", "Yes"],
+            refused,
+        ),
+        (said("Yes. / Agent: Sorry for the wait, you are booked."), 1, ["Tuesday", "Yes"], ""),
+        (
+            "Caller: Could I come Tuesday at 2:30 pm? / Agent: That time is already booked."
+                .to_owned(),
+            1,
+            ["That time is already booked", "Could I come Tuesday at 2:30 pm"],
+            no_time,
+        ),
+        (
+            "Agent: Is Tuesday at 2:30 pm too late for you? / Caller: No, that's perfect."
+                .to_owned(),
+            1,
+            ["Is Tuesday at 2:30 pm", "that's perfect"],
+            "",
+        ),
+        (
+            "Agent: El martes a las 14:30 puedo atenderle. / Caller: Sí".to_owned(),
+            1,
+            ["El martes a las 14:30", "Sí"],
+            "",
+        ),
+        (
+            said("Okay. That doesn't work for me."),
+            1,
+            ["Tuesday", "Okay. That doesn't work"],
+            refused,
+        ),
+        (said("Let me think about it."), 1, ["Tuesday", "Let me think"], refused),
+        (said("Perfect, I don't work Tuesdays."), 1, ["Tuesday", "Perfect"], ""),
         (said("Yes. / Agent: I'm sorry, that is taken."), 1, ["Tuesday", "Yes"], refused),
         (said("No, 2:30 pm is too late for me."), 1, ["Tuesday", "too late for me"], refused),
         (said("Please cancel 2:30 pm."), 1, ["Tuesday", "Please cancel"], refused),

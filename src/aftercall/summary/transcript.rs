@@ -64,10 +64,6 @@ impl Transcript {
     }
 
     /// Whether a line is theirs.
-    pub(super) fn lines(&self) -> usize {
-        self.lines.len()
-    }
-
     pub(super) fn is_of(&self, place: usize, speaker: Speaker) -> bool {
         self.lines.get(place).is_some_and(|line| line.speaker == speaker)
     }

@@ -40,16 +40,11 @@ const VISITS: [&str; 6] = ["come", "coming", "stop", "swing", "drop", "pass"];
 /// Behind these a denial is none: `why not Tuesday?`
 const WHYS: [&str; 6] = ["why", "pourquoi", "warum", "waarom", "perché", "qué"];
 /// What refuses a time or a day that was said before it in the same part of a sentence.
-const REFUSALS: [&str; 35] = [
+const REFUSALS: [&str; 30] = [
     "already",
     "gone",
-    "late",
-    "early",
-    "bad",
     "kein",
     "keine",
-    "no",
-    "puedo",
     "isn't",
     "aren't",
     "doesn't",
@@ -81,13 +76,14 @@ const REFUSALS: [&str; 35] = [
 const TURNS: [&str; 12] =
     ["but", "if", "or", "so", "aber", "wenn", "falls", "oder", "mais", "ou", "pero", "si"];
 /// What is said before all that somebody cannot do or has not.
-const CANNOTS: [&str; 11] = [
-    "can't", "cannot", "couldn't", "unable", "don't", "doesn't", "no", "kein", "keine", "keinen",
+const CANNOTS: [&str; 10] = [
+    "can't", "cannot", "couldn't", "unable", "don't", "doesn't", "kein", "keine", "keinen",
     "cancel",
 ];
-/// What makes nothing of one of these: `no problem`, `can't wait`, `don't forget`.
-const NOTHINGS: [&str; 9] =
-    ["wait", "problem", "problema", "worries", "worry", "forget", "mind", "hay", "doubt"];
+/// What makes nothing of one of these: `can't wait`, `don't forget`.
+const NOTHINGS: [&str; 6] = ["wait", "problem", "worry", "forget", "mind", "doubt"];
+/// What is not there if `no` stands before it.
+const THERE: [&str; 4] = ["hay", "tengo", "tenemos", "tiene"];
 const DENIALS: [&str; 12] = [
     "not", "than", "nicht", "statt", "anstatt", "niet", "pas", "can't", "cannot", "won't", "don't",
     "couldn't",
@@ -282,6 +278,9 @@ impl Role {
 
 /// Whether what is said behind a place, in the same part of the sentence, refuses what ends there.
 fn is_refused(words: &[String], behind: usize) -> bool {
+    // `Is two too late for you?`
+    let end = words.iter().skip(behind).find(|word| word.ends_with(['.', '?', '!', '…']));
+    let is_question = end.is_some_and(|word| word.ends_with('?'));
     let is_refusal = |at: usize| {
         let next = bare(words, at + 1);
         // `not 4 pm` refuses the other, and `not a problem` nothing.
@@ -289,7 +288,10 @@ fn is_refused(words: &[String], behind: usize) -> bool {
             || [1, 2]
                 .iter()
                 .any(|n| matches!(bare(words, at + n), "problem" | "problème" | "souci"));
-        REFUSALS.contains(&bare(words, at)) && !is_other && !WHYS.contains(&before(words, at))
+        let too = matches!(before(words, at), "too" | "zu");
+        let is_too = too && matches!(bare(words, at), "late" | "early" | "spät" | "früh");
+        let refuses = REFUSALS.contains(&bare(words, at)) || is_too && !is_question;
+        refuses && !is_other && !WHYS.contains(&before(words, at))
     };
     let part = (behind..words.len()).take_while(|at| !ends(words, at - 1));
     part.take_while(|at| !TURNS.contains(&bare(words, *at))).any(is_refusal)
@@ -302,9 +304,10 @@ fn is_out_of_reach(words: &[String], at: usize) -> bool {
     part.any(|at| {
         let next = bare(words, at + 1);
         // `no hay nada a las dos`.
-        let is_nothing = NOTHINGS.contains(&next) && next != "hay";
+        let is_not_there = bare(words, at) == "no" && THERE.contains(&next);
         let is_offer = WHYS.contains(&before(words, at));
-        CANNOTS.contains(&bare(words, at)) && !is_nothing && !is_offer
+        let is_cannot = CANNOTS.contains(&bare(words, at)) && !NOTHINGS.contains(&next);
+        is_not_there || is_cannot && !is_offer
     })
 }
 

@@ -84,9 +84,10 @@ impl Front {
         clock::spawn(async move {
             // Until it is written or given up.
             let _unwritten = unwritten;
-            let mut pause = OTHERS_FIRST;
-            for _ in 0..TRIES {
+            let (mut pause, mut left) = (OTHERS_FIRST, (OTHERS_FIRST + TRY_PAUSE) * TRIES);
+            while !left.is_zero() {
                 clock::pause(pause).await;
+                left = left.saturating_sub(pause);
                 let log = front.exchange.log.health();
                 // What the spool has of the call counts more, and is told after an outage.
                 let is_told = log.database_up && log.spool_bytes == 0;
