@@ -196,6 +196,10 @@ mod tests {
     }
 
     fn judged_of(talk: &str, caller: &str, done: &Done, proposed: &Proposed) -> Value {
+        all_of(talk, caller, done, std::slice::from_ref(proposed)).remove(0)
+    }
+
+    fn all_of(talk: &str, caller: &str, done: &Done, proposed: &[Proposed]) -> Vec<Value> {
         let call = EndedCall {
             agent_id: Uuid::nil(),
             caller: caller.to_owned().into(),
@@ -209,7 +213,26 @@ mod tests {
         };
         let (agent, transcript) = (agent(), Transcript::read(talk));
         let agreed = Agreed { agent: &agent, call: &call, transcript: &transcript, done };
-        agreed.all(std::slice::from_ref(proposed)).remove(0)
+        agreed.all(proposed)
+    }
+
+    #[test]
+    fn of_two_times_in_the_same_lines_neither_is_written() {
+        let talk = "[00:05] Agent: Tuesday, 2026-12-01, at 2:30 pm or at 4:00 pm?\n\
+            [00:09] Caller: Yes, fine.";
+        let at = |time: &str| Proposed {
+            time: time.to_owned(),
+            agent_quote: "at 2:30 pm or at 4:00 pm".to_owned(),
+            caller_quote: "Yes, fine".to_owned(),
+            ..proposed()
+        };
+        let judged = |times: [&str; 2]| {
+            let all = all_of(talk, CALLER, &Done::default(), &times.map(at));
+            all.iter().filter(|one| !one["start_us"].is_null()).count()
+        };
+        assert_eq!(judged(["14:30", "16:00"]), 0);
+        // The same once more is no other.
+        assert_eq!(judged(["14:30", "14:30"]), 2);
     }
 
     #[test]
