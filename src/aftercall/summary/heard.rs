@@ -68,12 +68,11 @@ const NONE: [&str; 10] = [
     "schlecht",
 ];
 /// What an agent says who has written down what the caller asked for.
-const NOTED: [&str; 16] = [
+const NOTED: [&str; 15] = [
     " booked ",
     " put you down ",
     " down for ",
     " noted ",
-    " noted down ",
     " written down ",
     " see you ",
     " eingetragen ",
