@@ -6,8 +6,8 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --no-default-features --bin frontdesk \
-    && install -m 755 target/release/frontdesk /frontdesk
+    cargo build --profile dist --locked --no-default-features --bin frontdesk \
+    && install -m 755 target/dist/frontdesk /frontdesk
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --no-create-home frontdesk \

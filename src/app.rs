@@ -137,8 +137,7 @@ impl App {
     /// # Errors
     /// What stands in the way, in one line.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        // Someone else may have chosen already, which is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        crate::tls::install_provider();
         let address = SocketAddr::new(config.bind, config.port);
         let listening = |source| StartError::Listen { address, source };
         let listener = serve::listen(address).map_err(listening)?;

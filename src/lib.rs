@@ -11,7 +11,7 @@
 //!
 //! | layer | modules | may use |
 //! | --- | --- | --- |
-//! | open | [`private`], [`socket`], [`clock`], [`config`] | open |
+//! | open | [`private`], [`tls`], [`socket`], [`clock`], [`config`] | open |
 //! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
 //! | adapters | [`twilio`], [`engine`], [`store`], [`archive`] | pure, open |
 //! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
@@ -21,6 +21,7 @@
 
 pub mod private;
 pub mod socket;
+pub mod tls;
 
 pub mod call;
 

@@ -18,8 +18,8 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-# A debug build says nothing of speed; it is there to try a script.
-PROFILE = os.environ.get("FRONTDESK_PROFILE", "release")
+# What is shipped. A debug build says nothing of speed; it is there to try a script.
+PROFILE = os.environ.get("FRONTDESK_PROFILE", "dist")
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / PROFILE
 POSTGRES = pathlib.Path(os.environ.get("FRONTDESK_PG_CACHE", ROOT / "target/postgres"))
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -179,5 +179,5 @@ def need_machine(calls):
 
 def build(targets):
     """Builds what is measured, without the embedded database."""
-    profile = ["--release", "--no-default-features"] if PROFILE == "release" else []
+    profile = [] if PROFILE == "debug" else ["--profile", PROFILE, "--no-default-features"]
     subprocess.run(["cargo", "build", *profile, "--locked", *targets], cwd=ROOT, check=True)

@@ -203,7 +203,7 @@ fn template(arguments: &Arguments) -> Result<CallOptions, DialError> {
     }
     options.far_ends =
         arguments.far_end.iter().map(|end| (end.number.clone(), end.far_end)).collect();
-    options.http = reqwest::Client::builder().build()?;
+    options.http = crate::tls::http_client().build()?;
     Ok(options)
 }
 

@@ -49,8 +49,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
 /// Looks at everything that the configuration names. `errors` are the variables that could not be
 /// read; what depends on one of them is not looked at.
 pub async fn examine(config: &Config, errors: &[ConfigError]) -> Report {
-    // Someone else may have chosen already, which is as good.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    crate::tls::install_provider();
     let is_bad = |variable: &str| errors.iter().any(|error| error.variable() == variable);
     let mut findings: Vec<Finding> = errors.iter().map(place::refused).collect();
     findings.extend(place::check(config, is_bad("PUBLIC_URL")));

@@ -73,8 +73,7 @@ impl ModelList {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn of(service: &OpenAi) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
-            .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+        let http = crate::tls::http_client()
             .connect_timeout(CONNECT_LIMIT)
             .redirect(redirect::Policy::none())
             .build()?;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_openai::types::embeddings::{CreateEmbeddingRequest, EmbeddingInput, EncodingFormat};
 use metrics::counter;
 use moka::future::Cache;
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -113,8 +112,7 @@ impl Embedder {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("embeddings");
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+        let http = crate::tls::http_client()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
             .pool_max_idle_per_host(AT_ONCE_MAX)
@@ -183,13 +181,8 @@ impl Embedder {
     }
 
     async fn post(&self, text: &str, size: Option<u32>) -> Result<Arc<[f32]>, EmbedError> {
-        let request = CreateEmbeddingRequest {
-            model: self.model.clone(),
-            input: EmbeddingInput::String(text.to_owned()),
-            encoding_format: Some(EncodingFormat::Float),
-            dimensions: size,
-            user: None,
-        };
+        let request =
+            Request { model: &self.model, input: text, encoding_format: "float", dimensions: size };
         let mut post = self.http.post(self.url.clone()).json(&request);
         if let Some(key) = &self.api_key {
             post = post.bearer_auth(key.expose_secret());
@@ -208,6 +201,16 @@ impl Embedder {
         }
         read(&answer)
     }
+}
+
+/// What the service is asked.
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    input: &'a str,
+    encoding_format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u32>,
 }
 
 /// As much of an answer as is needed: not every server says its usage and model.

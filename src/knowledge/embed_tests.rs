@@ -61,7 +61,7 @@ async fn answer(
 }
 
 fn embedder(listener: &TcpListener) -> Embedder {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    crate::tls::install_provider();
     let base_url = format!("http://{}/v1/", listener.local_addr().unwrap());
     let service =
         OpenAi { api_key: Some("sk-test".to_owned().into()), base_url: base_url.parse().unwrap() };

@@ -134,7 +134,7 @@ impl Shared {
 
 /// Asks one program again and again how it is.
 async fn check(shared: Arc<Shared>, place: usize) {
-    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let http = frontdesk::tls::http_client().pool_max_idle_per_host(0).build().unwrap();
     loop {
         let address = shared.seats.lock().unwrap()[place].address;
         if let Some(address) = address {

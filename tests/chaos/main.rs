@@ -78,7 +78,7 @@ async fn place(house: Arc<House>, began_at: Duration, caller: Caller) -> Placed 
     options.longest = LONGEST;
     options.keep_audio = true;
     // Each request on a connection of its own, so that each finds the program that is there.
-    options.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    options.http = frontdesk::tls::http_client().pool_max_idle_per_host(0).build().unwrap();
     let (sender, mut receiver) = mpsc::channel(EVENTS);
     options.events = Some(sender);
     let watching = clock::spawn(async move {

@@ -120,7 +120,16 @@ impl Program {
     /// The value of one of its metrics that has no labels.
     pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
         let url = format!("http://{}/metrics", self.address);
-        let text = reqwest::get(url).await.ok()?.text().await.ok()?;
+        let text = frontdesk::tls::http_client()
+            .build()
+            .unwrap()
+            .get(url)
+            .send()
+            .await
+            .ok()?
+            .text()
+            .await
+            .ok()?;
         let of = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
         text.lines().find_map(of)
     }

@@ -196,7 +196,11 @@ async fn strangers_are_refused_in_twilios_words() {
     let update = rest.update_call(&agent, "CA1", CallUpdate::Completed).await;
     assert_eq!(update, Ok(Updated::AlreadyOver));
 
-    let unsigned = reqwest::get(format!("{url}/2010-04-01/Accounts/{ACCOUNT}/Calls/CA1.json"));
+    let unsigned = frontdesk::tls::http_client()
+        .build()
+        .unwrap()
+        .get(format!("{url}/2010-04-01/Accounts/{ACCOUNT}/Calls/CA1.json"))
+        .send();
     let unsigned = unsigned.await.unwrap();
     assert_eq!(unsigned.status(), 401);
     let error: Value = serde_json::from_str(&unsigned.text().await.unwrap()).unwrap();

@@ -17,7 +17,13 @@ async fn ask(speech: &Speech) -> (u16, Value) {
         "response_format": {"type": "json_schema", "json_schema": {"name": "s", "strict": true,
             "schema": {"type": "object", "properties": fields}}}});
     let url = format!("{}/chat/completions", speech.base_url());
-    let post = reqwest::Client::new().post(url).bearer_auth("k").json(&body).timeout(LIMIT);
+    let post = frontdesk::tls::http_client()
+        .build()
+        .unwrap()
+        .post(url)
+        .bearer_auth("k")
+        .json(&body)
+        .timeout(LIMIT);
     let answer = post.send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }

@@ -75,7 +75,16 @@ async fn connects_hang_until_they_are_accepted() {
     let others = async {
         // Who came later is answered meanwhile, again and again.
         for _ in 0..5 {
-            reqwest::get(&counts).await.unwrap().text().await.unwrap();
+            frontdesk::tls::http_client()
+                .build()
+                .unwrap()
+                .get(&counts)
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap();
         }
         assert_eq!(speech.observer().counts().opened, 0);
         speech.command(Fault::AcceptConnects);

@@ -291,7 +291,7 @@ async fn faults_happen_on_command() {
 #[tokio::test]
 async fn embeddings_and_chat_answer_in_openais_shape() {
     let speech = start(SpeechOptions::default()).await;
-    let client = reqwest::Client::new();
+    let client = frontdesk::tls::http_client().build().unwrap();
     let post = |path: &str, body: Value| {
         client.post(format!("{}{path}", speech.base_url())).bearer_auth("k").json(&body).send()
     };
@@ -358,10 +358,21 @@ async fn under_load_stamps_are_read_and_written_and_are_not_heard() {
     assert!(stamp::read(&audio).unwrap().abs_diff(unix_now().as_micros() as u64) < 20_000_000);
 
     let url = format!("http://{}/rehearsal/latency", speech.address());
-    let latency = async || -> Value { reqwest::get(&url).await.unwrap().json().await.unwrap() };
+    let latency = async || -> Value {
+        frontdesk::tls::http_client()
+            .build()
+            .unwrap()
+            .get(&url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    };
     let first = latency().await;
     assert_eq!(first["count"], 50);
     assert!(first["max_us"].as_u64().unwrap() < 20_000_000);
-    reqwest::Client::new().delete(&url).send().await.unwrap();
+    frontdesk::tls::http_client().build().unwrap().delete(&url).send().await.unwrap();
     assert_eq!(latency().await["count"], 0);
 }

@@ -74,7 +74,7 @@ async fn paired(
 async fn paired_as(balancer: &Balancer, plan: Plan) -> (House, App) {
     let mut house = House::open(plan).await;
     // Each question on a connection of its own, as a balancer has them.
-    house.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    house.http = frontdesk::tls::http_client().pool_max_idle_per_host(0).build().unwrap();
     let neighbour = house.neighbour().await;
     balancer.to(&[house.app.address]);
     let both = || async {
@@ -255,7 +255,7 @@ async fn a_balancer_that_still_asks_the_server_that_goes_down_is_told_to_ask_aga
     let (mut house, neighbour) = pair(&balancer).await;
     let mut options = house.options();
     // Each question on a connection of its own, as a balancer has them.
-    options.http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    options.http = frontdesk::tls::http_client().pool_max_idle_per_host(0).build().unwrap();
     let mut call =
         house.place(options, vec![Step::wait_for_agent(), ready(), patiently(), Step::HangUp]);
     is_ready(&mut call).await;

@@ -150,7 +150,7 @@ impl House {
         ];
         values.extend(plan.environment);
         let app = start(&values, clock).await;
-        let http = reqwest::Client::new();
+        let http = frontdesk::tls::http_client().build().unwrap();
         Self {
             app,
             speech,

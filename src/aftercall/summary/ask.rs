@@ -3,14 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_openai::types::chat::{
-    ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
-    CreateChatCompletionRequest, ReasoningEffort, ResponseFormat, ResponseFormatJsonSchema,
-};
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::answer::SCHEMA;
@@ -95,8 +91,7 @@ impl Chat {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["chat", "completions"]);
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+        let http = crate::tls::http_client()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
             .build()?;
@@ -132,15 +127,15 @@ impl Chat {
         instructions: String,
         record: String,
     ) -> Result<Vec<u8>, AskError> {
-        let mut request = self.request(instructions, record);
+        let mut request = self.request(&instructions, &record);
         if !self.refuses_effort.load(Ordering::Relaxed) {
-            request.reasoning_effort = Some(ReasoningEffort::Low);
+            request["reasoning_effort"] = "low".into();
         }
         let (mut status, mut answer) = self.post(&request).await?;
-        if request.reasoning_effort.is_some() && is_of_effort(status, &answer) {
+        if request.get("reasoning_effort").is_some() && is_of_effort(status, &answer) {
             tracing::info!("the language service takes no reasoning_effort");
             self.refuses_effort.store(true, Ordering::Relaxed);
-            request.reasoning_effort = None;
+            request = self.request(&instructions, &record);
             (status, answer) = self.post(&request).await?;
         }
         match status {
@@ -149,30 +144,23 @@ impl Chat {
         }
     }
 
-    fn request(&self, instructions: String, record: String) -> CreateChatCompletionRequest {
-        let format = ResponseFormatJsonSchema {
-            description: None,
-            name: "call_summary".to_owned(),
-            schema: SCHEMA.clone(),
-            strict: Some(true),
-        };
-        CreateChatCompletionRequest {
-            model: self.model.clone(),
-            messages: vec![
-                ChatCompletionRequestSystemMessage::from(instructions).into(),
-                ChatCompletionRequestUserMessage::from(record).into(),
+    fn request(&self, instructions: &str, record: &str) -> Value {
+        json!({
+            "model": self.model,
+            "messages": [
+                {"role": "system", "content": instructions},
+                {"role": "user", "content": record},
             ],
-            response_format: Some(ResponseFormat::JsonSchema { json_schema: format }),
-            max_completion_tokens: Some(ANSWER_MAX_TOKENS),
-            ..CreateChatCompletionRequest::default()
-        }
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "call_summary", "schema": &*SCHEMA, "strict": true},
+            },
+            "max_completion_tokens": ANSWER_MAX_TOKENS,
+        })
     }
 
     /// The status and the body of an answer.
-    async fn post(
-        &self,
-        request: &CreateChatCompletionRequest,
-    ) -> Result<(u16, Vec<u8>), AskError> {
+    async fn post(&self, request: &Value) -> Result<(u16, Vec<u8>), AskError> {
         let mut post = self.http.post(self.url.clone()).json(request);
         if let Some(key) = &self.api_key {
             post = post.bearer_auth(key.expose_secret());

@@ -301,8 +301,7 @@ impl Client {
 
 fn connector(resolver: Arc<dyn Resolve>) -> Result<reqwest::Client, reqwest::Error> {
     let json = HeaderValue::from_static("application/json, text/plain;q=0.5, */*;q=0.1");
-    reqwest::Client::builder()
-        .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+    crate::tls::http_client()
         .default_headers(HeaderMap::from_iter([(header::ACCEPT, json)]))
         .dns_resolver(resolver)
         .connect_timeout(CONNECT_LIMIT)

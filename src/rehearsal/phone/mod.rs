@@ -102,7 +102,7 @@ impl CallOptions {
             longest: Duration::from_secs(180),
             stamps: None,
             keep_audio: false,
-            http: reqwest::Client::new(),
+            http: crate::tls::http_client().build().unwrap_or_default(),
             events: None,
         }
     }
