@@ -5,6 +5,7 @@ mod dial;
 #[cfg(test)]
 mod fuzz;
 mod outcome;
+mod settings;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -96,7 +97,7 @@ enum State {
 impl Realtime {
     /// Starts to dial. Audio and commands given from now on are sent when the service answers.
     pub fn dial(config: RealtimeConfig) -> Self {
-        let mut waiting = VecDeque::from([wire::session_update(&config)]);
+        let mut waiting = VecDeque::from([settings::session_update(&config)]);
         waiting.extend(
             config.history.iter().map(|said| ClientEvent::message(said.role, &said.text).to_json()),
         );

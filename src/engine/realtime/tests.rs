@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::codec::{Codec, Unread};
-use super::{Realtime, RealtimeConfig, wire};
+use super::{Realtime, RealtimeConfig, settings};
 use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
 use crate::engine::{Engine, FunctionSignature, Report};
 use crate::socket::Received;
@@ -33,7 +33,7 @@ pub(super) fn config(model: &str) -> RealtimeConfig {
 #[test]
 fn a_session_is_mulaw_both_ways_and_decides_nothing_by_itself() {
     let update: Value =
-        serde_json::from_str(&wire::session_update(&config("gpt-realtime-2.1"))).unwrap();
+        serde_json::from_str(&settings::session_update(&config("gpt-realtime-2.1"))).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&update).unwrap());
 }
 

@@ -1,18 +1,13 @@
 //! OpenAI Realtime's messages, GA shape (protocols 5; official SDK 3.54).
 //!
-//! The session is configured with async-openai's types. The other client events are our own small
-//! structs, because async-openai's `response.create` always carries `instructions`, which would
-//! replace the session's, and its items send `null` where the service expects nothing. Server
-//! events are read leniently, because its types refuse an event that lacks a field we do not need.
+//! Client events are small structs that hold what is sent and nothing else: a field that is sent as
+//! `null` means something to the service. Server events are read leniently.
 
 use std::borrow::Cow;
 
-use async_openai::types::realtime as api;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::RealtimeConfig;
 use crate::call::{ReplyId, Role};
 
 /// A client event other than `session.update` and audio.
@@ -133,61 +128,6 @@ pub(super) fn append_payload_len(message: &str) -> Option<usize> {
     message
         .strip_prefix(r#"{"type":"input_audio_buffer.append","audio":""#)
         .map(|rest| rest.len().saturating_sub(2))
-}
-
-/// The whole `session.update`: μ-law both ways, and every decision about turns left to us.
-pub(super) fn session_update(config: &RealtimeConfig) -> String {
-    let format = api::RealtimeAudioFormats::PCMUAudioFormat;
-    let input = api::AudioInput {
-        format: format.clone(),
-        noise_reduction: None,
-        transcription: Some(api::AudioTranscription {
-            model: Some(config.transcription_model.clone()),
-            language: config.language.clone(),
-            ..Default::default()
-        }),
-        turn_detection: Some(api::RealtimeTurnDetection::ServerVAD {
-            create_response: Some(false),
-            interrupt_response: Some(false),
-            idle_timeout_ms: None,
-            prefix_padding_ms: 300,
-            silence_duration_ms: 500,
-            threshold: 0.5,
-        }),
-    };
-    let output = api::AudioOutput {
-        format,
-        speed: 1.0,
-        voice: api::RealtimeVoice::Other(config.voice.clone()),
-    };
-    // Only reasoning models know these two fields, and the others refuse them (protocols 5.2).
-    let reasons = config.model.starts_with("gpt-realtime-2");
-    let session = api::RealtimeSession {
-        audio: Some(api::Audio { input, output }),
-        instructions: Some(config.instructions.clone()),
-        output_modalities: Some(vec!["audio".into()]),
-        tools: Some(config.functions.iter().map(tool).collect()),
-        reasoning: reasons
-            .then_some(api::RealtimeReasoning { effort: Some(api::RealtimeReasoningEffort::Low) }),
-        parallel_tool_calls: reasons.then_some(true),
-        ..Default::default()
-    };
-    let event = api::RealtimeClientEvent::SessionUpdate(api::RealtimeClientEventSessionUpdate {
-        event_id: Some("session".into()),
-        session: api::Session::RealtimeSession(Box::new(session)),
-    });
-    let mut event = serde_json::to_value(event).expect("strings and numbers always serialise");
-    // async-openai 0.43 writes this one as `{"type":{"type":"near_field"}}`, which is refused.
-    event["session"]["audio"]["input"]["noise_reduction"] = json!({"type": "near_field"});
-    event.to_string()
-}
-
-fn tool(function: &crate::engine::FunctionSignature) -> api::RealtimeTool {
-    api::RealtimeTool::Function(api::RealtimeFunctionTool {
-        name: function.name.clone(),
-        description: function.description.clone(),
-        parameters: function.parameters.clone(),
-    })
 }
 
 /// A server event: every field that any event we act on may have. Nested objects are read only
