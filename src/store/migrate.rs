@@ -3,13 +3,25 @@
 //! The SQL under `migrations/` goes first, each file in a transaction of its own. Then every
 //! agent's embeddings table is brought up to date, one per transaction: building an index over
 //! many passages takes time, and a run that is interrupted goes on where it stopped.
+//!
+//! All of it runs with `pg_catalog` alone on the search path, and names the schema of everything
+//! else: a role that may create objects in `public` must not have its code run by whoever migrates.
 
+use std::sync::LazyLock;
+
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnection, PgPool};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+use super::trust::{Distrust, Stranger, advice, distrust};
 
-/// Serialises the second step between processes: the first bytes of "frontdesk".
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("./migrations");
+    migrations.dangerous_set_table_name("public._sqlx_migrations");
+    migrations
+});
+
+/// Serialises between processes what the migrator's own lock does not: the first bytes of "frontdesk".
 const TABLES_LOCK: i64 = 0x6672_6f6e_7464_6573;
 
 /// The oldest PostgreSQL and pgvector that do.
@@ -18,15 +30,18 @@ const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
 
 /// The embeddings tables that are missing or not what `create_embeddings_table` makes: those of
 /// agents, and those that deleted agents left behind, whose passages nobody may lose by migrating.
+/// A table that is named otherwise, or that another role owns, is not ours.
 const OLD_TABLES: &str = r"
 with tables as (
-    select 'zz_' || id as name from public.voice_agents
+    select 'zz_' || id::text as name from public.voice_agents
     union
     select c.relname from pg_class c
+    join pg_roles r on r.oid = c.relowner and (r.rolsuper or r.rolname = current_user)
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'embedding'
     join pg_type t on t.oid = a.atttypid and t.typname = 'vector'
     join pg_extension e on e.extnamespace = t.typnamespace and e.extname = 'vector'
-    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname like 'zz\_%'
+    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+        and c.relname ~ '^zz_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 ), indexes as (
     select i.indrelid, x.relname, m.amname
     from pg_index i
@@ -43,7 +58,8 @@ where not exists (
             and i.amname = 'ivfflat')
     or not exists (
         select from pg_proc p where p.pronamespace = 'public'::regnamespace
-            and p.proname = t.name || '_search' and p.proconfig @> array['hnsw.ef_search=200'])
+            and p.proname = t.name || '_search'
+            and p.proconfig @> array['hnsw.ef_search=200', 'search_path=pg_catalog, pg_temp'])
 order by t.name";
 
 /// What a run of [`migrate`] did. All zero: the database was up to date.
@@ -92,6 +108,24 @@ pub enum MigrateError {
         /// The version that the update gives.
         available: String,
     },
+    /// Every role may create objects where ours are.
+    #[error(
+        "every role may create objects in the schema public, and so have its own code run by this \
+         program: run `revoke create on schema public from public`, then migrate again"
+    )]
+    PublicMayCreate,
+    /// Objects that would be used belong to neither the migrating role nor a superuser.
+    #[error(
+        "the database has objects whose owners could have their code run by this program; drop what \
+         you do not know, and give {role} what is yours: {}",
+        advice(.strangers, .role)
+    )]
+    Strangers {
+        /// The migrating role.
+        role: String,
+        /// The objects and their owners.
+        strangers: Vec<Stranger>,
+    },
     /// A migration failed; nothing of it was kept.
     #[error("{0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -108,17 +142,59 @@ pub enum MigrateError {
 /// [`MigrateError`]; what was done up to then is kept, and the next run goes on from there.
 pub async fn migrate(pool: &PgPool) -> Result<Report, MigrateError> {
     let mut connection = pool.acquire().await?;
-    check_server(&mut connection).await?;
-    let before = applied(&mut connection).await?.len();
-    let outcome = MIGRATIONS.run(&mut *connection).await;
+    let outcome = migrate_on(&mut connection).await;
     if outcome.is_err() {
         // The migrator's lock is the session's and would go back into the pool with it.
         connection.close_on_drop();
+    } else {
+        sqlx::query("reset search_path").execute(&mut *connection).await?;
     }
-    outcome?;
-    let migrations = applied(&mut connection).await?.len() - before;
-    let embeddings_tables = update_embeddings_tables(&mut connection).await?;
+    outcome
+}
+
+async fn migrate_on(connection: &mut PgConnection) -> Result<Report, MigrateError> {
+    // Not `pg_catalog, public`: a function in public whose argument types fit exactly would still
+    // come before one of PostgreSQL's own that needs a cast.
+    sqlx::query("set search_path = pg_catalog").execute(&mut *connection).await?;
+    check_server(connection).await?;
+    check_owners(connection).await?;
+    create_extension(connection).await?;
+    let before = applied(connection).await?.len();
+    MIGRATIONS.run(&mut *connection).await?;
+    let migrations = applied(connection).await?.len() - before;
+    let embeddings_tables = update_embeddings_tables(connection).await?;
     Ok(Report { migrations, embeddings_tables })
+}
+
+/// Stops where others could have their code run by what follows.
+async fn check_owners(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let Distrust { public_may_create, strangers } = distrust(connection, &MIGRATIONS).await?;
+    if public_may_create {
+        return Err(MigrateError::PublicMayCreate);
+    }
+    if !strangers.is_empty() {
+        let role = sqlx::query_scalar("select quote_ident(current_user)");
+        return Err(MigrateError::Strangers { role: role.fetch_one(connection).await?, strangers });
+    }
+    Ok(())
+}
+
+/// pgvector, if the database has none yet. 0001 would put it into the first schema of the path,
+/// which is PostgreSQL's own by now.
+async fn create_extension(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    lock_tables(&mut transaction).await?;
+    sqlx::query("create extension if not exists vector schema public")
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
+}
+
+/// Until the transaction ends.
+async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let lock = sqlx::query("select pg_advisory_xact_lock($1)").bind(TABLES_LOCK);
+    lock.execute(connection).await?;
+    Ok(())
 }
 
 /// Whether the database can be served from, without changing it.
@@ -127,7 +203,9 @@ pub async fn migrate(pool: &PgPool) -> Result<Report, MigrateError> {
 ///
 /// The database failed or cannot be reached.
 pub async fn is_current(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
+    // Rolled back at the end, and the search path with it.
+    let mut connection = pool.begin().await?;
+    sqlx::query("set local search_path = pg_catalog").execute(&mut *connection).await?;
     let applied = applied(&mut connection).await?;
     if applied.is_empty() {
         return Ok(SchemaState::Missing);
@@ -143,13 +221,14 @@ pub async fn is_current(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
 
 /// Version and checksum of each migration that was applied; none where none ever was.
 async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
-    let known: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
-        .fetch_one(&mut *connection)
-        .await?;
+    let known: bool =
+        sqlx::query_scalar("select to_regclass('public._sqlx_migrations') is not null")
+            .fetch_one(&mut *connection)
+            .await?;
     if !known {
         return Ok(Vec::new());
     }
-    sqlx::query_as("select version, checksum from _sqlx_migrations where success")
+    sqlx::query_as("select version, checksum from public._sqlx_migrations where success")
         .fetch_all(connection)
         .await
 }
@@ -201,7 +280,7 @@ async fn old_tables(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::
 async fn update_embeddings_tables(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
     let tables = old_tables(connection).await?;
     for table in &tables {
-        let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+        let mut transaction = connection.begin().await?;
         // Memory for the index build, but no parallel workers: they share memory that a container
         // often has too little of. A managed server's limit on statements is for queries.
         for statement in [
@@ -211,10 +290,7 @@ async fn update_embeddings_tables(connection: &mut PgConnection) -> Result<usize
         ] {
             sqlx::query(statement).execute(&mut *transaction).await?;
         }
-        sqlx::query("select pg_advisory_xact_lock($1)")
-            .bind(TABLES_LOCK)
-            .execute(&mut *transaction)
-            .await?;
+        lock_tables(&mut transaction).await?;
         sqlx::query("select public.create_embeddings_table($1)")
             .bind(table)
             .execute(&mut *transaction)

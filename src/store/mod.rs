@@ -25,6 +25,7 @@ mod recordings;
 mod retention;
 pub mod sample;
 mod shown;
+pub mod trust;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};

@@ -153,7 +153,7 @@ async fn fault_4_no_definer_function_is_the_publics_and_each_has_a_fixed_path() 
         agent(&pool).await;
         let found: Vec<(String, bool, bool, bool)> = sqlx::query_as(
             "select p.proname::text, \
-                 coalesce('search_path=public, pg_temp' = any (p.proconfig), false), \
+                 coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false), \
                  has_function_privilege('anon', p.oid, 'execute'), \
                  has_function_privilege('authenticated', p.oid, 'execute') \
              from pg_proc p where p.prosecdef and p.pronamespace = 'public'::regnamespace",
@@ -229,10 +229,10 @@ async fn fault_10_functions_are_announced_and_go_with_their_agent() {
     mended(|pool| async move {
         let agent = agent(&pool).await;
         let mut listener = listener(&pool).await;
-        let insert = |about: &str, data: &str| {
+        let insert = |about: &str, purpose: &str| {
             format!(
-                "insert into public.functions (name, assistant_id, data) \
-                 values ('{about}', '{about_agent}', {data})",
+                "insert into public.functions (name, assistant_id, purpose) \
+                 values ('{about}', '{about_agent}', {purpose})",
                 about_agent = if about == "orphan" { Uuid::new_v4() } else { agent }
             )
         };
@@ -242,7 +242,7 @@ async fn fault_10_functions_are_announced_and_go_with_their_agent() {
             small["table"] == "functions" && small["data"]["name"] == "small",
             small.to_string(),
         )?;
-        execute(&pool, insert("large", "to_jsonb(repeat('x', 9000))")).await?;
+        execute(&pool, insert("large", "repeat('x', 9000)")).await?;
         let large = heard(&mut listener).await?;
         check(large["data"]["voice_agent_id"] == agent.to_string(), large.to_string())?;
         // A row that names no agent may be written, as ever, and is nobody else's to remove.

@@ -11,6 +11,7 @@ mod adoption;
 mod appointments;
 mod faults;
 mod recall;
+mod traps;
 
 use common::{FreshDatabase, fresh_database, run};
 use sqlx::postgres::PgPool;
