@@ -9,8 +9,9 @@ use super::{CallTime, LogEvent, Mark, Purpose, ReplyId};
 
 /// μ-law at 8 kHz.
 const BYTES_PER_MS: u64 = 8;
-/// A mark is placed when this much was sent since the last one.
-const MARK_EVERY_MS: u64 = 100;
+/// A mark is placed when this much was sent since the last one. Each mark is a message out and one
+/// back; between marks the clock says what was played, so fewer of them cost little precision.
+const MARK_EVERY_MS: u64 = 190;
 /// Words kept of one reply, in bytes: many times what is spoken in two minutes.
 const TEXT_LIMIT: usize = 64 * 1024;
 /// Items told apart within one reply; one is usual.

@@ -83,25 +83,25 @@ fn marks_of_an_older_generation_and_of_unknown_replies_say_nothing() {
 }
 
 #[test]
-fn a_mark_is_placed_every_hundred_milliseconds_and_at_the_end() {
+fn a_mark_is_placed_every_two_hundred_milliseconds_or_so_and_at_the_end() {
     let mut playout = playout();
+    assert_eq!(send(&mut playout, 1, 96), None);
+    assert_eq!(send(&mut playout, 1, 96), Some(mark(0, 1, 192)));
     assert_eq!(send(&mut playout, 1, 60), None);
-    assert_eq!(send(&mut playout, 1, 60), Some(mark(0, 1, 120)));
-    assert_eq!(send(&mut playout, 1, 60), None);
-    assert_eq!(playout.ended(ReplyId(1)), Some(mark(0, 1, 180)));
-    assert_eq!(send(&mut playout, 2, 100), Some(mark(0, 2, 100)));
+    assert_eq!(playout.ended(ReplyId(1)), Some(mark(0, 1, 252)));
+    assert_eq!(send(&mut playout, 2, 192), Some(mark(0, 2, 192)));
     assert_eq!(playout.ended(ReplyId(2)), None, "the last mark is at the end already");
 }
 
 #[test]
 fn pieces_need_not_be_whole_milliseconds() {
     let mut playout = playout();
-    for _ in 0..3 {
+    for _ in 0..4 {
         playout.sent(ReplyId(1), "item1".to_owned(), 803);
     }
     assert_eq!(playout.ended(ReplyId(1)), None);
-    playout.mark_returned(mark(0, 1, 301));
-    assert!(playout.take_confirmed().is_some(), "2409 bytes are 301 ms");
+    playout.mark_returned(mark(0, 1, 401));
+    assert!(playout.take_confirmed().is_some(), "3212 bytes are 401 ms");
 }
 
 #[test]

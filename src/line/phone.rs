@@ -15,10 +15,10 @@ use crate::twilio::media::{self, Inbound};
 
 /// The largest message that is read from the phone's side. Twilio's are below 1 KiB.
 pub(super) const MESSAGE_MAX: usize = 64 * 1024;
-/// Audio is handed on in pieces of at most this many base64 characters: 768 bytes, 96 ms. A
+/// Audio is handed on in pieces of at most this many base64 characters: 1,536 bytes, 192 ms. A
 /// multiple of four, so that every piece is base64 of its own, and of three bytes, so that only the
 /// last one has padding.
-const PIECE: usize = 1024;
+const PIECE: usize = 2048;
 /// How many messages may wait for a slow phone before nothing more is read from the engine.
 const QUEUE_MAX: usize = 256;
 /// The smallest gap in the caller's audio that is filled; what is less adds up until it is.
