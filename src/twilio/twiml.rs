@@ -8,6 +8,8 @@ use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::name::QName;
 
+use super::say_language::say_language;
+
 /// The content type of an answer. A `text/plain` answer would be spoken to the caller.
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 
@@ -108,9 +110,11 @@ impl Twiml {
         self.say(stream.apology, stream.language)
     }
 
-    /// Speaks `text`, in a language such as `en-GB` or the account's own.
+    /// Speaks `text` in a language such as `en-GB`: the nearest that Twilio has, else the account's
+    /// own.
     pub fn say(self, text: &str, language: Option<&str>) -> Self {
         let end = text.char_indices().nth(MAX_SAY_CHARACTERS).map_or(text.len(), |(at, _)| at);
+        let language = language.and_then(say_language);
         let attributes: Vec<_> =
             language.map(|language| ("language", language)).into_iter().collect();
         self.text_element("Say", &attributes, &text[..end])
@@ -263,6 +267,18 @@ mod tests {
         <Reject/>
         </Response>
         "#);
+    }
+
+    #[test]
+    fn words_are_spoken_in_a_language_that_twilio_has() {
+        for (language, expected) in [
+            ("en", r#"<Say language="en-US">a</Say>"#),
+            ("de-CH", r#"<Say language="de-DE">a</Say>"#),
+            ("english", "<Say>a</Say>"),
+        ] {
+            let document = Twiml::new().say("a", Some(language)).finish();
+            assert!(document.contains(expected), "{language}: {document}");
+        }
     }
 
     #[test]

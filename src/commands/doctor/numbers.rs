@@ -188,10 +188,14 @@ fn judge(check: &str, setup: &NumberSetup, voice_url: Option<&str>) -> Vec<Findi
     findings
 }
 
-/// Twilio keeps an address as it was written.
+/// Twilio keeps an address as it was written. Its fragment says how Twilio asks it
+/// (`#rc=2&rp=all`, connection overrides) and is no part of what is asked.
 fn is_same(url: &str, wanted: &str) -> bool {
     match (Url::parse(url.trim()), Url::parse(wanted)) {
-        (Ok(url), Ok(wanted)) => url == wanted,
+        (Ok(mut url), Ok(wanted)) => {
+            url.set_fragment(None);
+            url == wanted
+        }
         _ => false,
     }
 }
@@ -270,5 +274,7 @@ mod tests {
         assert!(is_same(" HTTPS://Calls.Example.com:443/twilio/voice", HERE));
         assert!(!is_same("https://calls.example.com/twilio/voice/", HERE));
         assert!(!is_same("calls.example.com", HERE));
+        assert!(is_same("https://calls.example.com/twilio/voice#rc=2&rp=all", HERE));
+        assert!(!is_same("https://calls.example.com/twilio/voice?a=1#rc=2", HERE));
     }
 }
