@@ -10,7 +10,8 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use super::hours::read_time;
-use super::phone_number::{Region, normalise_e164, normalise_local};
+use super::phone_number::{normalise_e164, normalise_local};
+use super::region::Region;
 use super::variables::as_text;
 
 /// The longest text of an argument, in characters.

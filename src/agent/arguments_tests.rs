@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::arguments::Parameters;
 use super::fault::Faults;
-use super::phone_number::Region;
+use super::region::Region;
 use super::variables;
 
 /// What these variables come to, and the paths of what is wrong with them.

@@ -11,7 +11,7 @@ use super::fault::{FUNCTIONS, Faults, Fields, SettingFault};
 use super::flow::{self, Flow};
 use super::form::{self, Form};
 use super::json_api::JsonApi;
-use super::phone_number::Region;
+use super::region::Region;
 use super::settings::read_numbers;
 use super::variables;
 use crate::private::Private;
@@ -201,7 +201,7 @@ impl Functions {
             _ => None,
         };
         if builtin == Some(Builtin::TransferCall) {
-            targets.extend(read_numbers(&fields, faults));
+            targets.extend(read_numbers(&fields, region, faults));
         }
         let name = self.read_name(row.name.as_deref(), builtin, &path, faults)?;
         let reserved: &[&str] = match kind {

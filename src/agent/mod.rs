@@ -16,6 +16,7 @@ pub mod hours;
 pub mod json_api;
 pub mod phone_number;
 pub mod prompt;
+pub mod region;
 mod ring;
 pub mod settings;
 pub mod signing_key;
@@ -34,8 +35,8 @@ use crate::private::Private;
 use fault::Faults;
 use function::{FunctionSource, Functions};
 use hours::Hours;
-use phone_number::Region;
-use settings::{AgentSettings, WhenClosed};
+use region::Region;
+use settings::{ACCEPTED_NUMBER, AgentSettings, WhenClosed};
 
 /// The longest appointment: a day. What claims to be longer is no length of an appointment.
 pub const APPOINTMENT_MAX_MINUTES: u32 = 24 * 60;
@@ -49,6 +50,8 @@ pub struct Agent {
     pub name: String,
     /// The number that it answers, E.164 where it can be read as that.
     pub number: Option<String>,
+    /// The country that numbers without a country code belong to, where it is known.
+    pub region: Option<Region>,
     /// Whether it is in service.
     pub status: Status,
     /// Whether its owner has taken it out of service for now.
@@ -178,32 +181,55 @@ pub struct BusinessSource {
     pub timezone: Option<String>,
 }
 
+impl BusinessSource {
+    /// The country that numbers without a country code belong to; `agent_number` counts where
+    /// nothing else says it.
+    pub fn region(&self, agent_number: Option<&str>) -> Option<Region> {
+        Region::of_business(self.phone.as_deref(), self.timezone.as_deref(), agent_number)
+    }
+}
+
+/// The number that an agent of this business answers, E.164. `None` where there is none or it
+/// cannot be read.
+pub fn read_own_number(written: Option<&str>, business: &BusinessSource) -> Option<String> {
+    phone_number::normalise_local(written?, business.region(None))
+}
+
+/// A number in a row of an agent's, such as an appointment's or a caller's, E.164. `None` where it
+/// cannot be read. `agent_number` is what the agent answers, as it was written.
+pub fn read_number_of(
+    written: &str,
+    business: &BusinessSource,
+    agent_number: Option<&str>,
+) -> Option<String> {
+    phone_number::normalise_local(written, business.region(agent_number))
+}
+
 impl Agent {
     /// Checks what the rows say. What cannot be used is in [`Agent::faults`].
     pub fn new(source: AgentSource) -> Self {
-        let (mut settings, found) = AgentSettings::read(source.private_settings.reveal());
-        let mut faults = Faults(found);
         let business = source.business.unwrap_or_default();
+        let number = read_own_number(source.number.as_deref(), &business);
+        let region = business.region(number.as_deref());
+        let (mut settings, found) =
+            AgentSettings::read_in(source.private_settings.reveal(), region);
+        let mut faults = Faults(found);
         let schedule = business.operating_schedule.as_ref();
         let hours = Hours::read(schedule, business.timezone.as_deref(), &mut faults);
         let status = Status::read(&source.status, &mut faults);
         let ring_seconds = ring::read(source.take_over_timeout.as_deref(), &mut faults);
         let auth_token = source.auth_token.filter(|token| !token.reveal().trim().is_empty());
-        let number = source.number.as_deref().and_then(|number| {
-            let normal = phone_number::normalise_e164(number);
-            if normal.is_none() && !number.trim().is_empty() {
-                let accepted = "a number in E.164, such as +15551230001";
-                faults.add("twilio_phone_number".to_owned(), "another text", accepted);
-            }
-            normal
-        });
-        let region = number.as_deref().and_then(Region::of);
+        let is_written = source.number.as_deref().is_some_and(|number| !number.trim().is_empty());
+        if number.is_none() && is_written {
+            faults.add("twilio_phone_number".to_owned(), "another text", ACCEPTED_NUMBER);
+        }
         let mut functions = Functions::read(source.functions, region, &mut faults);
         settings.transfer_targets.append(&mut functions.targets);
         Self {
             id: source.id,
             name: source.name,
             number,
+            region,
             status,
             unavailable: source.unavailable,
             ring_seconds,

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fault::{Faults, Fields, SettingFault, kind};
-use super::phone_number::normalise_e164;
+use super::phone_number::normalise_local;
+use super::region::Region;
 use super::signing_key::signing_key;
 use crate::call::CallSettings;
 use crate::private::Private;
@@ -157,6 +158,12 @@ impl Default for AgentSettings {
 impl AgentSettings {
     /// Reads settings: an object, or a text that holds one. Anything else is as good as none.
     pub fn read(value: &Value) -> (Self, Vec<SettingFault>) {
+        Self::read_in(value, None)
+    }
+
+    /// Reads the settings of a business in `region`: numbers may be written as they are dialled
+    /// there.
+    pub fn read_in(value: &Value, region: Option<Region>) -> (Self, Vec<SettingFault>) {
         let mut faults = Faults::default();
         let unpacked;
         let value = match value {
@@ -170,18 +177,18 @@ impl AgentSettings {
             }
             other => other,
         };
-        let settings = Self::read_fields(value, &mut faults);
+        let settings = Self::read_fields(value, region, &mut faults);
         (settings, faults.0)
     }
 
-    fn read_fields(value: &Value, faults: &mut Faults) -> Self {
+    fn read_fields(value: &Value, region: Option<Region>, faults: &mut Faults) -> Self {
         #[rustfmt::skip]
         let known = ["greeting", "language", "voice", "instructions", "engine", "knowledge", "hours",
             "transfer", "interruptions", "idle", "limits", "fallback", "recording", "retention",
             "webhook", "secrets"];
         let root = Fields::read(Some(value), ROOT, &known, faults);
         let realtime = |value: &Value| (value == "realtime").then_some(EngineKind::Realtime);
-        let (fallback, message) = read_fallback(&root, faults);
+        let (fallback, message) = read_fallback(&root, region, faults);
         Self {
             greeting: root.text("greeting", faults),
             language: read_language(&root, faults).unwrap_or_else(|| "en".to_owned()),
@@ -192,7 +199,7 @@ impl AgentSettings {
                 .unwrap_or(EngineKind::Realtime),
             knowledge: Knowledge::read(&root, faults),
             closed: WhenClosed::read(&root, faults),
-            transfer_targets: read_targets(&root, faults),
+            transfer_targets: read_targets(&root, region, faults),
             interruptions: Interruptions::read(&root, faults),
             idle: Idle::read(&root, faults),
             limits: Limits::read(&root, faults),
@@ -332,10 +339,15 @@ impl Webhook {
 }
 
 /// A forward without a valid number, or an unknown kind, is a voicemail.
-fn read_fallback(root: &Fields<'_>, faults: &mut Faults) -> (Fallback, Option<String>) {
+fn read_fallback(
+    root: &Fields<'_>,
+    region: Option<Region>,
+    faults: &mut Faults,
+) -> (Fallback, Option<String>) {
     let fields = root.section("fallback", &["kind", "number", "message"], faults);
     let message = fields.text("message", faults).filter(|message| !message.trim().is_empty());
-    let number = fields.accept("number", ACCEPTED_NUMBER, faults, read_number);
+    let number =
+        fields.accept("number", ACCEPTED_NUMBER, faults, |value| read_number(value, region));
     let kinds = "forward, voicemail or say";
     let fallback = fields.accept("kind", kinds, faults, |value| match value.as_str()? {
         "forward" => Some(number.clone().map_or(Fallback::Voicemail, Fallback::Forward)),
@@ -349,24 +361,32 @@ fn read_fallback(root: &Fields<'_>, faults: &mut Faults) -> (Fallback, Option<St
     (fallback.unwrap_or(Fallback::Voicemail), message)
 }
 
-const ACCEPTED_NUMBER: &str = "a number in E.164, such as +15551230001";
+/// What is accepted for a number, for a fault.
+pub(super) const ACCEPTED_NUMBER: &str = "a number with its country code, such as +15551230001, or as it is dialled in the country of \
+     business_phone or business_timezone";
 
-fn read_number(value: &Value) -> Option<Private<String>> {
-    normalise_e164(value.as_str()?).map(Private::new)
+fn read_number(value: &Value, region: Option<Region>) -> Option<Private<String>> {
+    normalise_local(value.as_str()?, region).map(Private::new)
 }
 
-fn read_targets(root: &Fields<'_>, faults: &mut Faults) -> BTreeMap<String, Private<String>> {
-    read_numbers(&root.section("transfer", &["targets"], faults), faults)
+fn read_targets(
+    root: &Fields<'_>,
+    region: Option<Region>,
+    faults: &mut Faults,
+) -> BTreeMap<String, Private<String>> {
+    read_numbers(&root.section("transfer", &["targets"], faults), region, faults)
 }
 
 /// The numbers in `targets`, by their names.
 pub(super) fn read_numbers(
     fields: &Fields<'_>,
+    region: Option<Region>,
     faults: &mut Faults,
 ) -> BTreeMap<String, Private<String>> {
     let targets = fields.section("targets", &[], faults);
     let numbers = targets.all().filter_map(|(name, _)| {
-        let number = targets.accept(name, ACCEPTED_NUMBER, faults, read_number)?;
+        let number =
+            targets.accept(name, ACCEPTED_NUMBER, faults, |value| read_number(value, region))?;
         Some((name.clone(), number))
     });
     numbers.collect()

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Parameters;
 use super::fault::{Faults, Fields, kind};
-use super::phone_number::Region;
+use super::region::Region;
 
 /// The most variables of a function.
 const VARIABLES_MAX: usize = 50;

@@ -9,7 +9,7 @@ use super::offers::builtin;
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
 use crate::agent::Agent;
 use crate::agent::function::Builtin;
-use crate::agent::phone_number::{caller_number, normalise_e164};
+use crate::agent::phone_number::{caller_number, is_withheld, normalise_local};
 use crate::call::{CallRecord, LogEvent};
 use crate::engine::FunctionSignature;
 use crate::private::Private;
@@ -95,11 +95,12 @@ pub(super) async fn take_message(
         Ok(text) => text,
         Err(error) => return Outcome::refused(error),
     };
-    let given = arguments["callback"].as_str().map(str::trim).filter(|given| !given.is_empty());
+    let given = arguments["callback"].as_str().map(str::trim).filter(|given| !is_withheld(given));
     let callback = match given {
         None => caller_number(caller.caller.reveal()),
-        // A number without its country is kept as it was said: the owner can read it.
-        Some(given) => match normalise_e164(given).or_else(|| as_said(given)) {
+        // A number that is not complete is kept as it was said: the owner can read it.
+        Some(given) => match normalise_local(given, caller.agent.region).or_else(|| as_said(given))
+        {
             Some(callback) => Some(callback),
             None => {
                 return Outcome::refused(

@@ -89,6 +89,11 @@ async fn a_message_is_noted_with_where_to_call_back() {
         ("+15551230001", Some("+44 20 7946 0000"), Some("+442079460000")),
         ("+15551230001", Some("555 0100, after six"), Some("555 0100, after six")),
         ("anonymous", None, None),
+        ("+266696687", None, None),
+        ("+15551230001", Some("anonymous"), Some("+15551230001")),
+        ("+15551230001", Some("+266696687"), Some("+15551230001")),
+        ("+2562533", Some("+256 2533"), None),
+        ("Restricted", Some("+86 282 452 253"), None),
     ] {
         let taken = take(from, json!({"text": " Call me. ", "callback": given})).await;
         let callback = expected.map(str::to_owned);

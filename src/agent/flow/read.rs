@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::arguments::Parameters;
 use super::super::fault::{Faults, Fields, kind};
-use super::super::phone_number::Region;
+use super::super::region::Region;
 use super::super::template::{Condition, Facts, Template, TemplateError, TemplateTree};
 use super::super::variables;
 use super::{Flow, Node};

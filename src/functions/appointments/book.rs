@@ -9,7 +9,7 @@ use super::arguments::{
     NAME_CHARACTERS, NOTES_CHARACTERS, SERVICE_CHARACTERS, required_text, text,
 };
 use super::desk::{Desk, settle};
-use crate::agent::phone_number::normalise_e164;
+use crate::agent::phone_number::{is_withheld, normalise_local};
 use crate::calendar::slots::Unbookable;
 use crate::private::Private;
 use crate::store::{NewAppointment, Placement};
@@ -84,8 +84,8 @@ struct Phone {
 /// The number that the caller calls from, which the model cannot replace; only of a caller who
 /// withholds it, the number that they say.
 fn phone(desk: &Desk<'_>, arguments: &Value) -> Result<Phone, String> {
-    let written = text(arguments, "phone", NAME_CHARACTERS);
-    let given = written.as_deref().map(normalise_e164);
+    let written = text(arguments, "phone", NAME_CHARACTERS).filter(|text| !is_withheld(text));
+    let given = written.as_deref().map(|text| normalise_local(text, desk.agent.region));
     if let Some(number) = desk.caller.clone() {
         let other_was_given = given.is_some_and(|given| given.as_ref() != Some(number.reveal()));
         return Ok(Phone { number, other_was_given });
