@@ -11,8 +11,8 @@ use super::fault::{FUNCTIONS, Faults, Fields, SettingFault};
 use super::flow::{self, Flow};
 use super::form::{self, Form};
 use super::json_api::JsonApi;
+use super::numbers::read_numbers;
 use super::region::Region;
-use super::settings::read_numbers;
 use super::variables;
 use crate::private::Private;
 

@@ -14,6 +14,7 @@ mod function_tests;
 pub mod history;
 pub mod hours;
 pub mod json_api;
+mod numbers;
 pub mod phone_number;
 pub mod prompt;
 pub mod region;
@@ -35,8 +36,9 @@ use crate::private::Private;
 use fault::Faults;
 use function::{FunctionSource, Functions};
 use hours::Hours;
+use numbers::ACCEPTED_NUMBER;
 use region::Region;
-use settings::{ACCEPTED_NUMBER, AgentSettings, WhenClosed};
+use settings::{AgentSettings, WhenClosed};
 
 /// The longest appointment: a day. What claims to be longer is no length of an appointment.
 pub const APPOINTMENT_MAX_MINUTES: u32 = 24 * 60;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fault::{Faults, Fields, SettingFault, kind};
-use super::phone_number::normalise_local;
+use super::numbers::{ACCEPTED_NUMBER, read_number, read_numbers};
 use super::region::Region;
 use super::signing_key::signing_key;
 use crate::call::CallSettings;
@@ -199,7 +199,11 @@ impl AgentSettings {
                 .unwrap_or(EngineKind::Realtime),
             knowledge: Knowledge::read(&root, faults),
             closed: WhenClosed::read(&root, faults),
-            transfer_targets: read_targets(&root, region, faults),
+            transfer_targets: read_numbers(
+                &root.section("transfer", &["targets"], faults),
+                region,
+                faults,
+            ),
             interruptions: Interruptions::read(&root, faults),
             idle: Idle::read(&root, faults),
             limits: Limits::read(&root, faults),
@@ -359,37 +363,6 @@ fn read_fallback(
         faults.add(fields.path_of("number"), "nothing", ACCEPTED_NUMBER);
     }
     (fallback.unwrap_or(Fallback::Voicemail), message)
-}
-
-/// What is accepted for a number, for a fault.
-pub(super) const ACCEPTED_NUMBER: &str = "a number with its country code, such as +15551230001, or as it is dialled in the country of \
-     business_phone or business_timezone";
-
-fn read_number(value: &Value, region: Option<Region>) -> Option<Private<String>> {
-    normalise_local(value.as_str()?, region).map(Private::new)
-}
-
-fn read_targets(
-    root: &Fields<'_>,
-    region: Option<Region>,
-    faults: &mut Faults,
-) -> BTreeMap<String, Private<String>> {
-    read_numbers(&root.section("transfer", &["targets"], faults), region, faults)
-}
-
-/// The numbers in `targets`, by their names.
-pub(super) fn read_numbers(
-    fields: &Fields<'_>,
-    region: Option<Region>,
-    faults: &mut Faults,
-) -> BTreeMap<String, Private<String>> {
-    let targets = fields.section("targets", &[], faults);
-    let numbers = targets.all().filter_map(|(name, _)| {
-        let number =
-            targets.accept(name, ACCEPTED_NUMBER, faults, |value| read_number(value, region))?;
-        Some((name.clone(), number))
-    });
-    numbers.collect()
 }
 
 fn read_secrets(root: &Fields<'_>, faults: &mut Faults) -> BTreeMap<String, Private<String>> {

@@ -136,7 +136,7 @@ impl TwilioRest {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new(api_url: Url, global: TwilioAccount) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
+        let http = crate::tls::http_client()
             .connect_timeout(CONNECT_LIMIT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
