@@ -22,7 +22,7 @@ use crate::aftercall::{AT_ONCE, AT_ONCE_GENTLE, Aftercall, Parts};
 use crate::aftercall::{recordings::Recordings, retention::Sweeper};
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::archive::{Archive, BadPlace};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, Supervisor};
 use crate::config::{Config, PublicUrl};
 use crate::functions::{Toolbox, guard};
 use crate::knowledge::Knowledge;
@@ -35,9 +35,11 @@ use crate::store::migrate::MigrateError;
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
 use crate::web::phone::{Answers, Unwritten};
-use crate::web::{Front, router, serve};
+use crate::web::{Front, limits, metrics_router, operators, router, serve};
 use database::Database;
 
+/// Connections to a port that has the numbers to itself.
+const METRICS_CONNECTIONS: usize = 64;
 /// How long it may take to tell the other processes that this one goes down.
 const NOTE_LIMIT: Duration = Duration::from_secs(1);
 /// How long calls may take to say goodbye once the shutdown waits no longer.
@@ -55,6 +57,14 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("BIND and PORT: cannot listen on {address}: {source}")]
     Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address of the numbers cannot be listened on.
+    #[error("METRICS_BIND: cannot listen on {address}: {source}")]
+    Metrics {
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -119,8 +129,11 @@ pub struct App {
     pub exchange: Arc<Exchange>,
     /// Its agents.
     pub directory: Arc<Directory>,
+    /// What it consists of: all of these run as long as it does.
+    pub tasks: Supervisor,
     drain: Duration,
     unwritten: Unwritten,
+    callbacks: JoinHandle<()>,
     log: LogWriterTask,
     recorder: RecorderTask,
     aftercall: Aftercall,
@@ -142,6 +155,11 @@ impl App {
         let listening = |source| StartError::Listen { address, source };
         let listener = serve::listen(address).map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
+        let metrics_listener = config.metrics_bind.map(|address| {
+            serve::listen(address).map_err(|source| StartError::Metrics { address, source })
+        });
+        let metrics_listener = metrics_listener.transpose()?;
+        let metrics_apart = metrics_listener.is_some();
         let public_url =
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let database = Database::open(&config).await?;
@@ -190,26 +208,25 @@ impl App {
         });
         let directory = Directory::new(store.clone(), clock);
         let neighbours = Neighbours::default();
-        let mut background = after_calls(&exchange, &directory, &neighbours, &public_url);
+        let tasks = Supervisor::default();
+        log_task.tasks().into_iter().for_each(|(name, task)| tasks.watch(name, task));
+        tasks.watch("recorder", recorder_task.abort_handle());
+        aftercall.tasks().for_each(|task| tasks.watch("work after calls", task));
+        let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
+        let twilio = exchange.toolbox.twilio.clone();
+        let sweeper = Sweeper::new(store.clone(), archive.clone(), twilio, finder(&directory));
+        let recordings = Recordings::new(store.clone(), archive, tapes);
         background.extend([
-            clock::spawn(numbers::watch_lag()),
-            clock::spawn(Recordings::new(store.clone(), archive.clone(), tapes).run()),
-            clock::spawn(
-                Sweeper::new(
-                    store.clone(),
-                    archive,
-                    exchange.toolbox.twilio.clone(),
-                    finder(&directory),
-                )
-                .run(),
-            ),
+            tasks.spawn("lag", numbers::watch_lag()),
+            tasks.spawn("recordings", recordings.run()),
+            tasks.spawn("retention", sweeper.run()),
         ]);
         if database.is_up {
             background.push(clock::spawn(Arc::clone(&directory).warm()));
         }
         if database.notifies {
             let changes = Changes::new(&store);
-            background.push(clock::spawn(Arc::clone(&directory).follow(changes)));
+            background.push(tasks.spawn("changes", Arc::clone(&directory).follow(changes)));
         }
         let unwritten = Unwritten::default();
         let front = Arc::new(Front {
@@ -222,14 +239,23 @@ impl App {
             neighbours,
             answers: Answers::default(),
             unwritten: unwritten.clone(),
+            tasks: tasks.clone(),
             metrics: numbers::install(),
+            rendered: operators::Rendered::default(),
         });
+        let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
         let (stop_serving, stopped) = oneshot::channel::<()>();
-        let connections_max = config.calls_max * 2 + 1000;
-        let serving = clock::spawn(serve::serve(listener, router(front), connections_max, async {
+        if let Some(listener) = metrics_listener {
+            let (routes, never) = (metrics_router(Arc::clone(&front)), std::future::pending());
+            let limits = limits(METRICS_CONNECTIONS);
+            background.push(tasks.spawn("metrics", serve::serve(listener, routes, limits, never)));
+        }
+        let (routes, limits) = (router(front, !metrics_apart), limits(config.calls_max * 2 + 1000));
+        let stopped = async {
             // Dropped counts as stopped.
             let _ = stopped.await;
-        }));
+        };
+        let serving = tasks.spawn("serving", serve::serve(listener, routes, limits, stopped));
         info!(%address, public_url = public_url.as_str(), "answering calls");
         Ok(Self {
             address,
@@ -237,8 +263,10 @@ impl App {
             store,
             exchange,
             directory,
+            tasks,
             drain: config.drain,
             unwritten,
+            callbacks,
             log: log_task,
             recorder: recorder_task,
             aftercall,
@@ -250,10 +278,17 @@ impl App {
         })
     }
 
+    /// Waits until one of its tasks has ended, and gives its name: the process cannot do all of its
+    /// work any more, and is to be shut down.
+    pub async fn failure(&self) -> &'static str {
+        self.tasks.failure().await
+    }
+
     /// Takes no more calls, waits for those there are (at most `DRAIN_SECONDS`, or until `hurry`),
     /// moves the rest to another process, says goodbye to those that cannot be moved, writes
     /// everything down and ends.
     pub async fn shut_down(self, hurry: impl Future<Output = ()>) {
+        self.tasks.stop();
         let registry = &self.exchange.registry;
         registry.stop_taking_calls();
         info!("shutting down: no more calls are taken");
@@ -282,6 +317,7 @@ impl App {
         if clock::within(UNWRITTEN_LIMIT, self.unwritten.none()).await.is_none() {
             warn!("the database is away: what came of some calls is not written down");
         }
+        self.callbacks.abort();
         if !self.log.shutdown(LOG_LIMIT).await {
             warn!("the database is away: the rest of the log is in the spool");
         }
@@ -312,6 +348,7 @@ fn finder(directory: &Arc<Directory>) -> FindAgent {
 
 /// The tasks that look after calls that no process has.
 fn after_calls(
+    tasks: &Supervisor,
     exchange: &Arc<Exchange>,
     directory: &Arc<Directory>,
     neighbours: &Neighbours,
@@ -328,13 +365,16 @@ fn after_calls(
     let after_url = public_url.join("/twilio/after");
     let asker = Asker::new(store, exchange.toolbox.twilio.clone(), agents, &after_url);
     vec![
-        clock::spawn(reconciler.run(
-            clock,
-            move || log.take_proven_dead(),
-            move |call_sid| registry.find(call_sid).is_some(),
-            move || going_down.is_draining(),
-        )),
-        clock::spawn(asker.run(clock, given)),
+        tasks.spawn(
+            "reconciler",
+            reconciler.run(
+                clock,
+                move || log.take_proven_dead(),
+                move |call_sid| registry.find(call_sid).is_some(),
+                move || going_down.is_draining(),
+            ),
+        ),
+        tasks.spawn("asker", asker.run(clock, given)),
     ]
 }
 

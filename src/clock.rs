@@ -5,6 +5,10 @@
 //! Limits on other programs (a database, a socket) are wall time and use [`within`].
 #![expect(clippy::disallowed_methods, reason = "this module is where the ban ends")]
 
+mod supervisor;
+
+pub use supervisor::Supervisor;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -72,6 +76,12 @@ impl Alarm {
     /// An alarm that is not set.
     pub fn new() -> Self {
         Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at: None }
+    }
+
+    /// An alarm that is set to `limit` of wall time from now.
+    pub fn after(limit: Duration) -> Self {
+        let at = tokio::time::Instant::now() + limit;
+        Self { sleep: Box::pin(tokio::time::sleep_until(at)), at: Some(at) }
     }
 
     /// Sets it to the wall instant `at`, or off. Setting it to what it is costs nothing.

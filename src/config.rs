@@ -7,7 +7,7 @@ mod object_store;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct Config {
     pub bind: IpAddr,
     /// `PORT`: the port to listen on; 0 takes a free one.
     pub port: u16,
+    /// `METRICS_BIND`: where `/metrics` is, if not on the public port.
+    pub metrics_bind: Option<SocketAddr>,
     /// `PUBLIC_URL`: what Twilio is configured with; without it `http://localhost:$PORT`.
     pub public_url: Option<PublicUrl>,
     /// `DATABASE_URL`; without it the embedded database runs under `data_dir`.
@@ -185,6 +187,12 @@ impl Config {
             })?
             .unwrap_or(IpAddr::from([0, 0, 0, 0])),
             port,
+            metrics_bind: parsed(
+                source,
+                "METRICS_BIND",
+                "an address and a port such as 127.0.0.1:9090 or [::1]:9090",
+                |text| text.parse().ok(),
+            )?,
             public_url: source("PUBLIC_URL")
                 .map(|text| {
                     PublicUrl::parse(&text)

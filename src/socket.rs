@@ -22,12 +22,18 @@ pub const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// still be thrown away.
 const BATCH_BYTES: usize = 16 * 1024;
 
-/// Small buffers: the library's defaults take 256 KiB for a call.
+/// How many pings may come while what was written before has not been taken. Each is answered from
+/// our memory; a peer that pings and reads is asked for one answer at a time.
+const PINGS_MAX: u32 = 64;
+
+/// Small buffers: the library's defaults take 256 KiB for a call. What waits to be written is
+/// bounded by a batch, the longest message (we send none that is longer than what we read) and the
+/// answers to [`PINGS_MAX`] pings.
 pub fn small_buffers(message_size_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(4 * 1024)
         .write_buffer_size(BATCH_BYTES)
-        .max_write_buffer_size(usize::MAX)
+        .max_write_buffer_size(message_size_max.saturating_add(2 * BATCH_BYTES))
         .max_message_size(Some(message_size_max))
         .max_frame_size(Some(message_size_max))
 }
@@ -39,6 +45,8 @@ pub enum Received {
     Text(Utf8Bytes),
     /// A binary message, which neither of our protocols has.
     Binary,
+    /// A ping or a pong. A ping has been answered.
+    Control,
     /// The other side closed, with its close code if it gave one.
     Closed(Option<u16>),
     /// The connection broke, or a message was not WebSocket or too large: the error's class.
@@ -57,12 +65,15 @@ pub struct Socket<S> {
     stuck: Option<Stopwatch>,
     /// How many messages of any kind have come.
     received: u64,
+    /// How many pings have come since everything was handed to the kernel.
+    pings: u32,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Takes a socket whose handshake is over.
     pub fn new(stream: WebSocketStream<S>) -> Self {
-        Self { stream, queue: VecDeque::new(), flushing: false, stuck: None, received: 0 }
+        let queue = VecDeque::new();
+        Self { stream, queue, flushing: false, stuck: None, received: 0, pings: 0 }
     }
 
     /// Puts a text message at the end of the queue. The caller keeps the queue bounded.
@@ -117,7 +128,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         loop {
             if self.flushing {
                 match Pin::new(&mut self.stream).poll_flush(cx) {
-                    Poll::Ready(Ok(())) => (self.flushing, self.stuck) = (false, None),
+                    Poll::Ready(Ok(())) => {
+                        (self.flushing, self.stuck, self.pings) = (false, None, 0);
+                    }
                     Poll::Ready(Err(error)) => return Err(class(&error)),
                     Poll::Pending => {
                         let stuck = *self.stuck.get_or_insert_with(Stopwatch::start);
@@ -147,23 +160,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Reads the next message. After `Closed` or `Broken` nothing more comes.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
-        loop {
-            let next = Pin::new(&mut self.stream).poll_next(cx);
-            self.received += u64::from(next.is_ready());
-            return Poll::Ready(match next {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(Message::Text(text)))) => Received::Text(text),
-                Poll::Ready(Some(Ok(Message::Binary(_)))) => Received::Binary,
-                Poll::Ready(Some(Ok(Message::Close(frame)))) => {
-                    Received::Closed(frame.map(|frame| frame.code.into()))
-                }
-                // Pings are answered by the library.
-                Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
-                    continue;
-                }
-                Poll::Ready(Some(Err(error))) => Received::Broken(class(&error)),
-                Poll::Ready(None) => Received::Closed(None),
-            });
+        let next = Pin::new(&mut self.stream).poll_next(cx);
+        self.received += u64::from(next.is_ready());
+        next.map(|next| match next {
+            Some(Ok(Message::Text(text))) => Received::Text(text),
+            Some(Ok(Message::Binary(_))) => Received::Binary,
+            Some(Ok(Message::Close(frame))) => {
+                Received::Closed(frame.map(|frame| frame.code.into()))
+            }
+            Some(Ok(Message::Ping(_))) => self.pinged(cx),
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => Received::Control,
+            Some(Err(error)) => Received::Broken(class(&error)),
+            None => Received::Closed(None),
+        })
+    }
+
+    /// The library has put the answer to a ping into its buffer. It is a write like any other, with
+    /// the same time limit.
+    fn pinged(&mut self, cx: &mut Context<'_>) -> Received {
+        self.flushing = true;
+        self.pings += 1;
+        match self.poll_write(cx) {
+            Err(why) => Received::Broken(why),
+            Ok(()) if self.pings > PINGS_MAX => Received::Broken("pings, and reads no answer"),
+            Ok(()) => Received::Control,
         }
     }
 
@@ -178,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .await
                 && self.stream.close(None).await.is_ok()
             {
-                while let Received::Text(_) | Received::Binary =
+                while let Received::Text(_) | Received::Binary | Received::Control =
                     std::future::poll_fn(|cx| self.poll_read(cx)).await
                 {}
             }

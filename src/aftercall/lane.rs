@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use metrics::{counter, histogram};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{Instrument as _, info_span, warn};
 use uuid::Uuid;
 
@@ -101,6 +101,10 @@ pub struct Task(JoinHandle<()>);
 impl Task {
     pub(super) fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(clock::spawn(work))
+    }
+
+    pub(super) fn abort_handle(&self) -> AbortHandle {
+        self.0.abort_handle()
     }
 }
 

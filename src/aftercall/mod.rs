@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -79,6 +80,11 @@ impl Aftercall {
             lane::Task::start(lane(&summed_up, &Arc::new(Notify::new())).run(Arc::new(webhooks))),
         ];
         Self { store, instance_id, lanes }
+    }
+
+    /// The tasks, to be watched.
+    pub fn tasks(&self) -> impl Iterator<Item = AbortHandle> {
+        self.lanes.iter().map(lane::Task::abort_handle)
     }
 
     /// Stops, and gives what was begun to other processes.

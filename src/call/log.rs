@@ -238,4 +238,9 @@ pub enum LogEvent {
     },
     /// The call ended.
     Ended(End),
+    /// There was more than is written down of one call; the rest is not.
+    LeftOut {
+        /// `keys`: what the caller pressed. `events`: whatever happened.
+        what: String,
+    },
 }

@@ -1,6 +1,7 @@
 //! One phone call, pure: events go in, actions come out, and nothing else happens here.
 
 mod action;
+mod allowance;
 mod deafness;
 mod ending;
 mod event;

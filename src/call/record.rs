@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use self::function::{FunctionOutcome, FunctionRecord};
+use super::allowance::Written;
 use super::{
     Chunk, End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget,
 };
@@ -37,6 +38,8 @@ pub struct CallRecord {
     input_tokens: u64,
     output_tokens: u64,
     end: Option<End>,
+    left_out: Vec<String>,
+    written: Written,
 }
 
 struct Speech {
@@ -76,6 +79,7 @@ pub(super) struct LastNumbers {
     pub(super) reply: u32,
     pub(super) turn: u32,
     pub(super) run: u32,
+    pub(super) key_groups: u32,
 }
 
 /// One line of the conversation.
@@ -101,6 +105,7 @@ impl CallRecord {
             return;
         }
         self.end = None;
+        self.written.count(event);
         match event.clone() {
             LogEvent::LineOpened { stream_sid } => {
                 self.at_fallback = None;
@@ -149,6 +154,7 @@ impl CallRecord {
                 self.output_tokens = self.output_tokens.saturating_add(output);
             }
             LogEvent::Ended(end) => self.end = Some(end),
+            LogEvent::LeftOut { what } => self.left_out.push(what),
             LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
                 self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
             }
@@ -204,6 +210,16 @@ impl CallRecord {
         self.functions.values()
     }
 
+    /// How much was written down.
+    pub(super) fn written(&self) -> Written {
+        self.written
+    }
+
+    /// Whether it was written that there was more of this.
+    pub(super) fn has_left_out(&self, what: &str) -> bool {
+        self.left_out.iter().any(|known| known == what)
+    }
+
     /// How the call ended, if that was written.
     pub fn end(&self) -> Option<End> {
         self.end
@@ -234,8 +250,9 @@ impl CallRecord {
     /// The keys of `call_logs.metadata` that events tell: `stream_sids`, `ended_by`, `turns`,
     /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, and `prompts`: what the
     /// agent said outside turns. What a call does not have is there and empty, but for
-    /// `fallback_reason` (a call that never had an agent has it from its webhook) and
-    /// `stream_errors`, the phone company's numbers for what was wrong with streams.
+    /// `fallback_reason` (a call that never had an agent has it from its webhook),
+    /// `stream_errors`, the phone company's numbers for what was wrong with streams, and
+    /// `left_out`, what there was too much of to be written down.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut metadata = Map::new();
         let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);
@@ -256,6 +273,9 @@ impl CallRecord {
         if let Some(why) = &self.at_fallback {
             set("fallback_reason", json!(why));
         }
+        if !self.left_out.is_empty() {
+            set("left_out", json!(self.left_out));
+        }
         metadata
     }
 
@@ -271,6 +291,7 @@ impl CallRecord {
             reply: self.replies.keys().last().copied().unwrap_or(0),
             turn: turns.chain(self.keys.iter().map(|keys| keys.turn)).max().unwrap_or(0),
             run: self.functions.keys().last().copied().unwrap_or(0),
+            key_groups: u32::try_from(self.keys.len()).unwrap_or(u32::MAX),
         }
     }
 

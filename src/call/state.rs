@@ -10,6 +10,7 @@
 //! ([`survival`](super::survival)), when a session nears its end ([`rollover`](super::rollover)) and
 //! when the engine does not hear ([`deafness`](super::deafness)).
 
+use super::allowance;
 use super::deafness::Deafness;
 use super::ending::{Ending, Farewell};
 use super::functions::{Done, Functions};
@@ -122,7 +123,7 @@ impl Call {
         let mut call = Self::new(settings);
         let last = record.last_numbers();
         call.replies = last.reply;
-        call.caller.go_on_from(last.turn);
+        call.caller.go_on_from(last.turn, last.key_groups);
         call.functions.go_on_from(last.run);
         if record.has_opened() {
             call.line = Line::Lost;
@@ -300,8 +301,18 @@ impl Call {
 
     /// Writes something down.
     pub(super) fn note(&mut self, event: LogEvent) {
+        if !self.record.written().has_room_for(&event) {
+            return self.leave_out(allowance::EVENTS);
+        }
         self.record.apply(self.since_opening(self.now), &event);
         self.out.push(Action::Note(event));
+    }
+
+    /// Writes down, once, that from here on something is not.
+    pub(super) fn leave_out(&mut self, what: &str) {
+        if !self.record.has_left_out(what) {
+            self.note(LogEvent::LeftOut { what: what.to_owned() });
+        }
     }
 
     /// Milliseconds from the first stream's start to `at`; 0 before it.

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::allowance;
 use super::playout::Spoken;
 use super::reply::Wanted;
 use super::state::Call;
@@ -16,6 +17,9 @@ const COMMIT_MS: u64 = 300;
 const KEYS_MS: u64 = 2_000;
 /// Keys gathered at most; card numbers have 19 digits.
 const KEYS_LIMIT: usize = 32;
+/// Groups of keys taken in one call: whoever presses a group every four seconds for half an hour
+/// has as many. What is pressed after them is left out.
+const KEY_GROUPS_MAX: u32 = 500;
 /// Stretches of speech told apart; words for older ones do not come any more.
 const SPEECH_LIMIT: usize = 16;
 /// Words kept of one stretch of speech, in bytes.
@@ -36,12 +40,14 @@ pub(super) struct Caller {
     pub(super) server_us: u64,
     speech: VecDeque<Speech>,
     keys: String,
+    /// Groups of keys that were taken.
+    key_groups: u32,
 }
 
 impl Caller {
-    /// Numbers turns on from the last one of another process.
-    pub(super) fn go_on_from(&mut self, turns: u32) {
-        (self.turns, self.answer_heard) = (turns, true);
+    /// Numbers turns on from the last one of another process, which took so many groups of keys.
+    pub(super) fn go_on_from(&mut self, turns: u32, key_groups: u32) {
+        (self.turns, self.answer_heard, self.key_groups) = (turns, true, key_groups);
     }
 }
 
@@ -316,6 +322,9 @@ impl Call {
 
     /// The caller pressed a key.
     pub(super) fn key_pressed(&mut self, key: char) {
+        if self.caller.key_groups >= KEY_GROUPS_MAX {
+            return self.leave_out(allowance::KEYS);
+        }
         if self.caller.keys.is_empty() {
             self.caller_takes_floor();
         }
@@ -339,6 +348,7 @@ impl Call {
         if keys.is_empty() {
             return;
         }
+        self.caller.key_groups += 1;
         let spaced: Vec<String> = keys.chars().map(String::from).collect();
         self.caller.stopped_at = self.now;
         self.caller.server_us = 0;

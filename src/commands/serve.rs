@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tracing::error;
+
 use super::{shutdown_signal, start_log};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
@@ -18,7 +20,8 @@ pub enum ServeError {
     Start(#[from] StartError),
 }
 
-/// Serves until SIGTERM or SIGINT, then drains; a second signal cuts that short.
+/// Serves until SIGTERM or SIGINT, then drains; a second signal cuts that short. A task that ends
+/// before that shuts the server down too, and it fails.
 ///
 /// # Errors
 /// What stands in the way of starting.
@@ -28,7 +31,20 @@ pub async fn run() -> Result<ExitCode, ServeError> {
     // A first signal during the start must not be lost.
     let told_to_end = shutdown_signal();
     let app = App::start(config, Clock::real()).await?;
-    told_to_end.await;
-    app.shut_down(shutdown_signal()).await;
-    Ok(ExitCode::SUCCESS)
+    let ended = tokio::select! {
+        () = told_to_end => None,
+        task = app.failure() => Some(task),
+    };
+    match ended {
+        None => {
+            app.shut_down(shutdown_signal()).await;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(task) => {
+            error!(task, "a task has ended that runs as long as the server does: it goes down");
+            // Nothing is waited for: what the task did is not being done. Calls go on elsewhere.
+            app.shut_down(std::future::ready(())).await;
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }

@@ -149,13 +149,13 @@ impl Line {
             .call
             .deadline()
             .map(|(at, _)| self.born + Duration::from_millis(at.ms()).saturating_sub(self.age));
-        let stuck = self.phone.as_ref().and_then(Phone::stuck_for).map(|stuck| {
-            self.exchange.clock.now()
-                + WRITE_LIMIT.saturating_sub(stuck) * self.exchange.clock.speed()
-        });
+        let wall = |left: Duration| self.exchange.clock.now() + left * self.exchange.clock.speed();
+        let stuck = self.phone.as_ref().and_then(Phone::stuck_for);
+        let stuck = stuck.map(|stuck| wall(WRITE_LIMIT.saturating_sub(stuck)));
+        let rest = self.phone.as_ref().and_then(Phone::rests_for).map(wall);
         let leaving = self.leaving.as_ref().map(|leaving| leaving.due);
         let (parting, watch) = (self.parting_due(), self.watch.due());
-        [core, self.stream_due, self.start_due, leaving, stuck, parting, watch]
+        [core, self.stream_due, self.start_due, leaving, stuck, rest, parting, watch]
             .into_iter()
             .flatten()
             .min()

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use metrics::counter;
 use tokio::net::TcpStream;
 
+use super::pace::Pace;
 use super::recorder::Tap;
 use crate::audio::level::Level;
 use crate::call::{Event, Mark};
+use crate::clock::Stopwatch;
 use crate::socket::{Received, ServerSocket, Socket};
 use crate::twilio::media::{self, Inbound};
 
@@ -44,6 +46,12 @@ pub(super) struct Phone {
     heard_until_ms: Option<u64>,
     frames: u64,
     level: Level,
+    /// Since when there is the stream, on the wall's clock.
+    open: Stopwatch,
+    /// How fast what is not audio is taken.
+    pace: Pace,
+    /// For how long nothing is read, because too much came.
+    rest: Option<Duration>,
 }
 
 /// What was heard of the caller.
@@ -78,6 +86,9 @@ impl Phone {
             heard_until_ms: None,
             frames: 0,
             level: Level::default(),
+            open: Stopwatch::start(),
+            pace: Pace::new(Duration::ZERO),
+            rest: None,
         }
     }
 
@@ -104,6 +115,12 @@ impl Phone {
     /// How long the present write has made no progress.
     pub(super) fn stuck_for(&self) -> Option<Duration> {
         self.socket.stuck_for()
+    }
+
+    /// For how long nothing is read, because more came than a call has use for: wall time, from the
+    /// last look. Whoever polls looks again then.
+    pub(super) fn rests_for(&self) -> Option<Duration> {
+        self.rest
     }
 
     /// Writes what is queued.
@@ -148,10 +165,18 @@ impl Phone {
         mut hear: impl FnMut(Heard<'_>),
     ) -> Poll<FromPhone> {
         loop {
+            self.rest = self.pace.rest(self.open.elapsed());
+            if self.rest.is_some() {
+                return Poll::Pending;
+            }
             let Poll::Ready(received) = self.socket.poll_read(cx) else { return Poll::Pending };
             let read = match received {
                 Received::Text(text) => self.read(&text, &mut hear),
                 Received::Binary => self.malformed(),
+                Received::Control => {
+                    self.pace.spend();
+                    None
+                }
                 Received::Closed(_) => Some(FromPhone::Gone("closed")),
                 Received::Broken(why) => Some(FromPhone::Gone(why)),
             };
@@ -166,6 +191,9 @@ impl Phone {
             Ok(inbound) => inbound,
             Err(_) => return self.malformed(),
         };
+        if !matches!(inbound, Inbound::Media(_)) {
+            self.pace.spend();
+        }
         match inbound {
             // Audio from before `start` is nothing that the caller said.
             Inbound::Media(_) if !self.has_started() => None,

@@ -16,6 +16,10 @@ use crate::store::{CompletedCall, EventRow, Outing};
 /// How long the database may take to say whose a call is that has ended here.
 const OWNER_LIMIT: Duration = Duration::from_millis(500);
 
+/// Reports of broken streams that are written down. A call has a few streams; callbacks about them
+/// come as often as their sender likes.
+const STREAM_ERRORS_MAX: usize = 32;
+
 /// A call's log.
 pub(super) struct Notes {
     log: LogWriter,
@@ -84,6 +88,9 @@ impl Notes {
             stream_sid.clone_from(ours);
         }
         if let LogEvent::StreamFailed { code } = &event {
+            if self.stream_errors.len() >= STREAM_ERRORS_MAX {
+                return;
+            }
             self.stream_errors.push(code.clone());
         }
         let at_ms = self.opened_at.map_or(0, |opened_at| at.ms_since(opened_at));

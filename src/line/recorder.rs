@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use metrics::counter;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{error, warn};
 use uuid::Uuid;
 
@@ -145,6 +145,11 @@ pub fn notice_time(agent: &Agent) -> Duration {
 }
 
 impl RecorderTask {
+    /// The task, to be watched.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.task.abort_handle()
+    }
+
     /// Writes what is queued, for `limit` at most, and ends.
     pub async fn shutdown(self, limit: Duration) {
         drop(self.stop);

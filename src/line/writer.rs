@@ -12,22 +12,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
 use super::ledger::Ledger;
+use super::queue::{Inlet, Outlet, queue};
 use super::replay;
 use super::spool::{BATCH_RECORDS, Record, SPOOL_BYTES, SpoolFile};
 use crate::clock;
 use crate::store::{Admission, CompletedCall, EventRow, NewCall, Outing, Store, StoreError};
-
-/// Records that wait for the writer. When it is full an event is dropped and counted; a
-/// completion waits.
-const QUEUE_RECORDS: usize = 16_384;
-
-/// How long a batch is gathered.
-const BATCH_TIME: Duration = Duration::from_millis(100);
 
 /// How long a batch of events may take on its way to the database before it goes to the spool
 /// instead: what a killed process may lose is in memory that long.
@@ -70,7 +64,7 @@ pub struct LogHealth {
 #[derive(Debug, Clone)]
 pub struct LogWriter {
     shared: Arc<Shared>,
-    queue: mpsc::Sender<Record>,
+    queue: Inlet,
 }
 
 /// The writer's tasks. Dropped, they stop where they are, as if the process were killed.
@@ -109,7 +103,7 @@ impl LogWriter {
             proven_dead: Mutex::default(),
             completed: Arc::default(),
         });
-        let (queue, records) = mpsc::channel(QUEUE_RECORDS);
+        let (queue, records) = queue();
         let (stop_writer, writer_stopped) = watch::channel(false);
         let (stop_replay, replay_stopped) = watch::channel(false);
         let writer = clock::spawn(write(Arc::clone(&shared), records, writer_stopped));
@@ -141,9 +135,10 @@ impl LogWriter {
         Opened::Spooled
     }
 
-    /// Takes what happened. Never waits: if the queue is full the event is dropped and counted.
+    /// Takes what happened. Never waits: if the queue, or the call's share of it, is full the event
+    /// is dropped and counted.
     pub fn event(&self, event: EventRow) {
-        if self.queue.try_send(Record::Event(event)).is_err() {
+        if !self.queue.try_event(event) {
             self.shared.dropped(1);
         }
     }
@@ -160,7 +155,7 @@ impl LogWriter {
     }
 
     async fn take(&self, record: Record) {
-        let Err(mpsc::error::SendError(record)) = self.queue.send(record).await else { return };
+        let Err(record) = self.queue.send(record).await else { return };
         // The task has ended. The spool is told by the next process.
         if let Err(error) = self.shared.append(&mut vec![record]).await {
             tracing::error!(kind = %error.kind(), "a call's end is lost: the spool cannot be written");
@@ -182,7 +177,7 @@ impl LogWriter {
         LogHealth {
             database_up: self.shared.is_up(),
             spool_bytes: self.shared.pending_bytes.load(Ordering::Acquire),
-            queued: self.queue.max_capacity() - self.queue.capacity(),
+            queued: self.queue.queued(),
         }
     }
 
@@ -209,6 +204,14 @@ impl LogWriterTask {
             tracing::warn!("the log's spool is left for the next process");
         }
         told
+    }
+}
+
+impl LogWriterTask {
+    /// The tasks, by their names.
+    pub fn tasks(&self) -> [(&'static str, AbortHandle); 2] {
+        let (writer, replay) = (self.writer.abort_handle(), self.replay.abort_handle());
+        [("log writer", writer), ("log replay", replay)]
     }
 }
 
@@ -293,14 +296,22 @@ impl Shared {
 
     /// Appends to the spool; on success `records` is empty.
     async fn append(&self, records: &mut Vec<Record>) -> io::Result<()> {
-        let batch = std::mem::take(records);
-        let (batch, appended) = self
-            .on_spool(move |spool| {
-                let appended = spool.append(&batch);
-                (batch, appended)
-            })
-            .await?;
-        match appended {
+        self.append_by(records, SpoolFile::append).await
+    }
+
+    /// The same, by this function. Whatever becomes of it, also a panic, what is not in the spool is
+    /// in `records` again.
+    async fn append_by(
+        &self,
+        records: &mut Vec<Record>,
+        append: impl FnOnce(&mut SpoolFile, &[Record]) -> io::Result<usize> + Send + 'static,
+    ) -> io::Result<()> {
+        let batch = Arc::new(std::mem::take(records));
+        let theirs = Arc::clone(&batch);
+        let appended = self.on_spool(move |spool| append(spool, &theirs)).await;
+        // The thread has let go of it.
+        let batch = Arc::try_unwrap(batch).unwrap_or_else(|batch| (*batch).clone());
+        match appended.and_then(|appended| appended) {
             Ok(left_out) => {
                 self.dropped(left_out as u64);
                 let spooled = batch.len() - left_out;
@@ -355,46 +366,13 @@ fn direct_limit(batch: &[Record]) -> Duration {
 }
 
 /// The writer: gathers records and keeps them, until it is told to stop and has kept them all.
-async fn write(
-    shared: Arc<Shared>,
-    mut records: mpsc::Receiver<Record>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn write(shared: Arc<Shared>, mut records: Outlet, mut stop: watch::Receiver<bool>) {
     let mut batch = Vec::with_capacity(BATCH_RECORDS);
-    while gather(&mut records, &mut batch, &mut stop).await {
+    while records.gather(&mut batch, &mut stop).await {
         shared.keep(&mut batch).await;
     }
 }
 
-/// Gathers a batch; false when there is and will be none.
-async fn gather(
-    records: &mut mpsc::Receiver<Record>,
-    batch: &mut Vec<Record>,
-    stop: &mut watch::Receiver<bool>,
-) -> bool {
-    let count = tokio::select! {
-        () = stopped(stop) => {
-            records.close();
-            records.recv_many(batch, BATCH_RECORDS).await
-        }
-        count = records.recv_many(batch, BATCH_RECORDS) => count,
-    };
-    if count == 0 {
-        return false;
-    }
-    clock::within(BATCH_TIME, async {
-        while batch.len() < BATCH_RECORDS {
-            let room = BATCH_RECORDS - batch.len();
-            if records.recv_many(batch, room).await == 0 {
-                break;
-            }
-        }
-    })
-    .await;
-    true
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // The sender's end is an order to stop too.
-    stop.wait_for(|stop| *stop).await.ok();
-}
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

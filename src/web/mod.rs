@@ -1,7 +1,9 @@
 //! HTTP: Twilio's routes and the operators'.
 
-mod operators;
+mod connection;
+pub mod operators;
 pub mod phone;
+mod places;
 pub mod serve;
 pub mod upgrade;
 
@@ -16,7 +18,7 @@ use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::aftercall::neighbours::Neighbours;
-use crate::clock;
+use crate::clock::{self, Supervisor};
 use crate::config::{PublicUrl, TwilioAccount};
 use crate::line::Exchange;
 use crate::line::directory::Directory;
@@ -48,15 +50,31 @@ pub struct Front {
     pub answers: phone::Answers,
     /// What callbacks said and is not written down yet.
     pub unwritten: phone::Unwritten,
+    /// What the process consists of.
+    pub tasks: Supervisor,
     /// The numbers of `/metrics`.
     pub metrics: Option<PrometheusHandle>,
+    /// Their text.
+    pub rendered: operators::Rendered,
 }
 
-/// All routes.
-pub fn router(front: Arc<Front>) -> Router {
+/// What clients of the public port may take, at most so many of them at once.
+pub const fn limits(connections: usize) -> serve::Limits {
+    serve::Limits { connections, body_bytes: MAX_BODY_BYTES, body_time: REQUEST_LIMIT }
+}
+
+/// The routes of the port that has the numbers to itself.
+pub fn metrics_router(front: Arc<Front>) -> Router {
+    operators::metrics_router().with_state(front)
+}
+
+/// All routes; `/metrics` unless it has a port of its own.
+pub fn router(front: Arc<Front>, with_metrics: bool) -> Router {
+    let metrics = if with_metrics { operators::metrics_router() } else { Router::new() };
     Router::new()
         .merge(phone::router())
         .merge(operators::router())
+        .merge(metrics)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(REQUEST_LIMIT, limit_time))
         .with_state(front)
@@ -82,12 +100,12 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_never_comes_is_not_waited_for() {
         let limit = Duration::from_millis(20);
-        let router = Router::new()
-            .route("/", post(|_: Bytes| async {}))
-            .layer(from_fn_with_state(limit, limit_time));
+        let router = Router::new().route("/", post(|_: Bytes| async {}));
+        let limits = serve::Limits { body_time: limit, ..limits(1) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = clock::spawn(serve::serve(listener, router, 1, std::future::pending::<()>()));
+        let serving =
+            clock::spawn(serve::serve(listener, router, limits, std::future::pending::<()>()));
         let mut client = TcpStream::connect(address).await.unwrap();
         client
             .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")

@@ -1,23 +1,31 @@
 //! What operators ask: alive, ready, numbers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics::gauge;
 
 use super::Front;
+use crate::clock::Stopwatch;
+
+/// How old the numbers may be that somebody is given.
+const RENDER_PAUSE: Duration = Duration::from_millis(100);
 
 /// The operators' routes.
 pub(super) fn router() -> Router<Arc<Front>> {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+/// The numbers, which may have a port of their own.
+pub(super) fn metrics_router() -> Router<Arc<Front>> {
+    Router::new().route("/metrics", get(metrics))
 }
 
 /// 200 when a call would be taken as it should be; else 503 and why not.
@@ -27,6 +35,7 @@ async fn ready(State(front): State<Arc<Front>>) -> Response {
         (registry.is_draining(), "draining"),
         (!registry.has_room(), "all lines taken"),
         (!front.exchange.log.is_database_up(), "database away"),
+        (front.tasks.ended().is_some(), "a task has ended"),
     ]
     .into_iter()
     .filter_map(|(is_missing, why)| is_missing.then_some(why))
@@ -46,8 +55,28 @@ async fn metrics(State(front): State<Arc<Front>>) -> Response {
     gauge!("frontdesk_database_up").set(f64::from(u8::from(health.database_up)));
     match &front.metrics {
         Some(metrics) => {
-            ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
+            let text = front.rendered.text(|| metrics.render());
+            ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The numbers as they were written last. Whoever asks at the same time gets the same text, so that
+/// thousands who ask and do not read cost the memory of one.
+#[derive(Debug, Default)]
+pub struct Rendered(Mutex<Option<(Stopwatch, Bytes)>>);
+
+impl Rendered {
+    fn text(&self, render: impl FnOnce() -> String) -> Bytes {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((since, text)) if since.elapsed() < RENDER_PAUSE => text.clone(),
+            _ => {
+                let text = Bytes::from(render());
+                *last = Some((Stopwatch::start(), text.clone()));
+                text
+            }
+        }
     }
 }

@@ -1,25 +1,40 @@
 //! The accept loop. hyper directly rather than through a wrapper, so that an upgraded connection
 //! is a plain TCP stream.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::FutureExt;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, StreamExt};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use super::connection::Connection;
+use super::places::{Place, Places};
 use crate::clock;
 
 /// How long a client may take to send a request's head.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// The longest head, and how much of answers that nobody reads waits, in bytes.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// How much of unfinished bodies may be in memory at once, in bytes.
+const BODIES_BYTES: usize = 32 * 1024 * 1024;
+/// How long a connection that is not upgraded lives: then it answers what it has been asked and is
+/// closed, also where there are always more requests.
+const LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// How much the kernel holds of what a connection has not taken, in bytes; it takes twice that for
 /// itself. It is as much of the agent's audio as a caller's interruption comes too late for, some
@@ -29,6 +44,17 @@ const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 const LAST_REQUESTS_LIMIT: Duration = Duration::from_secs(6);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// What clients may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections that are not upgraded. Beyond, one that does nothing makes way for another.
+    pub connections: usize,
+    /// The longest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// How long a body may take to come.
+    pub body_time: Duration,
+}
 
 /// Listens at `address`.
 ///
@@ -43,48 +69,48 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` on `listener` until `stop`, with at most `connections_max` connections that are
-/// not upgraded; more wait to be accepted. Requests that have come by then are answered, for some
-/// seconds at most: a webhook without an answer is a caller without one.
+/// Serves `router` on `listener` until `stop`. Requests that have come by then are answered, for
+/// some seconds at most: a webhook without an answer is a caller without one.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    connections_max: usize,
+    limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(connections_max));
+    let places = Places::new(limits.connections, BODIES_BYTES);
     let (stopping, stopped) = watch::channel(false);
+    let begin = |stream, place| {
+        clock::spawn(converse(stream, router.clone(), limits, stopped.clone(), place));
+    };
     tokio::pin!(stop);
     loop {
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            let (stream, peer) = listener.accept().await?;
+            Ok::<_, io::Error>((stream, places.wait_for(peer.ip()).await))
         };
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((stream, place)) => begin(stream, place),
             Err(error) => {
                 // Out of file descriptors, most likely: others must end first.
                 warn!(%error, "a connection could not be accepted");
+                places.make_room();
                 clock::pause(Duration::from_millis(100)).await;
-                continue;
             }
-        };
-        clock::spawn(converse(stream, router.clone(), stopped.clone(), place));
+        }
     }
     // Those that are connected and were not accepted yet have sent their request already.
-    while let (Ok(place), Some(Ok((stream, _)))) =
-        (Arc::clone(&places).try_acquire_owned(), listener.accept().now_or_never())
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never()
+        && let Some(place) = places.take(peer.ip())
     {
-        clock::spawn(converse(stream, router.clone(), stopped.clone(), Ok(place)));
+        begin(stream, place);
     }
     drop(listener);
     stopping.send_replace(true);
-    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
-    if clock::within(LAST_REQUESTS_LIMIT, places.acquire_many(all)).await.is_none() {
+    if clock::within(LAST_REQUESTS_LIMIT, places.empty()).await.is_none() {
         warn!("some requests were not answered in time");
     }
 }
@@ -93,39 +119,81 @@ pub async fn serve(
 async fn converse(
     stream: TcpStream,
     router: Router,
+    limits: Limits,
     mut stopped: watch::Receiver<bool>,
-    place: Result<OwnedSemaphorePermit, AcquireError>,
+    place: Place,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection keeps its delay");
     }
-    let service = TowerToHyperService::new(router);
+    let (place, router) = (&place, &TowerToHyperService::new(router));
+    let service = service_fn(|request| async move {
+        Ok::<_, Infallible>(answer(router, request, limits, place).await)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(Connection::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let stopping = async {
+    let last = async {
         // The sender's end counts as well.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+        let _ = clock::within(LIFE, stopped.wait_for(|stopped| *stopped)).await;
     };
     let ended = tokio::select! {
         // What has come is read before it is looked whether more may come.
         biased;
         ended = &mut connection => Some(ended),
-        () = stopping => None,
+        () = place.dismissed() => return,
+        () = last => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = place.dismissed() => return,
+            }
         }
     };
     if let Err(error) = ended {
         debug!(%error, "a connection ended badly");
     }
-    drop(place);
+}
+
+/// Answers a request once all of it is there: until then its connection waits, and may be closed
+/// for another one.
+async fn answer(
+    router: &TowerToHyperService<Router>,
+    request: Request<Incoming>,
+    limits: Limits,
+    place: &Place,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let reading = read(body, limits.body_bytes, place);
+    let body = match clock::within(limits.body_time, reading).await {
+        Some(Ok(body)) => body,
+        Some(Err(status)) => return status.into_response(),
+        None => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
+    place.waits(false);
+    let answered = router.call(Request::from_parts(head, Body::from(body))).await;
+    place.waits(true);
+    answered.unwrap_or_else(|never| match never {})
+}
+
+async fn read(body: Incoming, bytes_max: usize, place: &Place) -> Result<Bytes, StatusCode> {
+    let mut parts = Body::new(body).into_data_stream();
+    let mut whole = BytesMut::new();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| StatusCode::BAD_REQUEST)?;
+        if whole.len() + part.len() > bytes_max {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        place.body(part.len());
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole.freeze())
 }

@@ -10,12 +10,11 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use super::connection::Connection;
 use crate::socket::ServerSocket;
 
 /// Why a request cannot become a WebSocket.
@@ -64,7 +63,7 @@ pub fn upgrade(
 
 /// The server listens on TCP only, so what was upgraded is a TCP stream.
 async fn over_tcp(upgraded: Upgraded, config: WebSocketConfig) -> Option<ServerSocket> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let parts = upgraded.downcast::<Connection>().ok()?;
     let stream = parts.io.into_inner();
     let read = parts.read_buf.to_vec();
     Some(WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use frontdesk::line::writer::{LogWriter, LogWriterTask, Opened};
-use frontdesk::store::{AdmissionOutcome, Store};
+use frontdesk::store::{AdmissionOutcome, NewCall, Store};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -270,13 +270,21 @@ async fn a_full_queue_drops_events_and_no_completion() {
     let (log, task) = bench.start(instance);
     let call = bench.fixture.call("CA1", instance);
     log.open(call.clone()).await;
+    let others: Vec<_> = (2..=8).map(|n| bench.fixture.call(&format!("CA{n}"), instance)).collect();
+    for other in &others {
+        log.open(NewCall { limit: None, ..other.clone() }).await;
+    }
     for seq in 1..=20_000 {
         log.event(event(&call, seq));
+    }
+    assert_eq!(log.health().queued, ROOM / 8, "a call has its share");
+    for other in &others {
+        (1..=20_000).for_each(|seq| log.event(event(other, seq)));
     }
     assert_eq!(log.health().queued, ROOM);
     log.complete(completion(&call)).await;
     assert!(task.shutdown(LIMIT).await);
-    assert_eq!(bench.fixture.events(&call).await, ROOM);
+    assert_eq!(bench.fixture.events(&call).await, ROOM / 8);
     assert_eq!(bench.fixture.row("CA1").await.unwrap()["status"], "completed");
 }
 

@@ -167,6 +167,7 @@ impl Realtime {
                 self.look_at_reports();
             }
             Received::Binary => self.count_malformed(),
+            Received::Control => {}
             Received::Closed(code) => {
                 let why = code.map_or_else(|| "closed".to_owned(), |code| format!("closed {code}"));
                 // 1008: the service refuses us by its policy, and would again.

@@ -24,13 +24,15 @@ use super::{CallOptions, random_sid};
 use crate::clock::{Clock, spawn};
 use crate::private::Private;
 use crate::twilio::rest::{MAX_MESSAGE_CHARACTERS, MAX_TWIML_CHARACTERS};
+use crate::web::serve::Limits;
 
 /// Updates of one call that may wait. The policy at full: 429.
 const UPDATES: usize = 4;
 /// Messages that are kept; what is beyond it is taken and forgotten.
 const MESSAGES: usize = 4_096;
 /// Connections at once; more wait to be accepted.
-const CONNECTIONS: usize = 256;
+const LIMITS: Limits =
+    Limits { connections: 256, body_bytes: 64 * 1024, body_time: Duration::from_secs(10) };
 
 /// The interface. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -145,7 +147,7 @@ impl Api {
             .merge(numbers::router())
             .fallback(async || NOT_FOUND)
             .with_state(self.clone());
-        spawn(crate::web::serve::serve(listener, router, CONNECTIONS, pending()))
+        spawn(crate::web::serve::serve(listener, router, LIMITS, pending()))
     }
 
     /// The messages that were taken, in order.

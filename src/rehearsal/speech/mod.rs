@@ -42,6 +42,7 @@ use self::http::Service;
 use self::observer::SpeechObserver;
 use self::script::{Script, Words};
 use crate::clock::{Clock, spawn};
+use crate::web::serve::Limits;
 
 /// The caller's side of the built-in script as μ-law at 8 kHz, one line each: real speech, made
 /// by `scripts/sample-audio`.
@@ -58,7 +59,8 @@ pub const SAMPLES: [&[u8]; 6] = [
 const WAV_HEADER_BYTES: usize = 58;
 
 /// Connections at a time that are no sessions.
-const CONNECTIONS_MAX: usize = 4_096;
+const LIMITS: Limits =
+    Limits { connections: 4_096, body_bytes: 8 * 1024 * 1024, body_time: Duration::from_secs(30) };
 
 const fn sample(wav: &'static [u8]) -> &'static [u8] {
     let (header, samples) = wav.split_at(WAV_HEADER_BYTES);
@@ -166,6 +168,6 @@ pub fn serve(
         closing.command(Fault::CloseSockets { code: 1001 });
     };
     let router = http::router(service.clone());
-    let task = spawn(crate::web::serve::serve(listener, router, CONNECTIONS_MAX, shutdown));
+    let task = spawn(crate::web::serve::serve(listener, router, LIMITS, shutdown));
     Ok(Speech { address, service, task })
 }

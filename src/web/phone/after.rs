@@ -112,7 +112,7 @@ impl Front {
             Some(Err(_)) | None => return plan(AfterPlan::Fallback),
         };
         if is_over {
-            self.complete_elsewhere(call_sid.to_owned());
+            self.complete_elsewhere(call_sid.to_owned()).await;
             return plan(AfterPlan::HangUp);
         }
         let (_, record) = self.written(row.id).await;
@@ -126,7 +126,7 @@ impl Front {
         }
         if record.end().is_some() && !record.is_at_fallback() {
             // They have heard the goodbye, and who said it is still writing so.
-            self.complete_elsewhere(call_sid.to_owned());
+            self.complete_elsewhere(call_sid.to_owned()).await;
             return plan(AfterPlan::HangUp);
         }
         if !record.is_at_fallback()

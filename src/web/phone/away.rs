@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::admit::Returns;
 use super::answer::nonce;
+use super::unwritten::{Attempt, Callback};
 use super::{Document, FIND_LIMIT};
 use crate::aftercall::callback::{CameTo, complete_live, write};
 use crate::agent::Agent;
@@ -25,80 +26,98 @@ use crate::web::Front;
 
 /// How long what a process wrote last of a call may take to the database.
 const SETTLED_LIMIT: Duration = Duration::from_secs(1);
-/// How often is looked whether it is there.
+/// How long between looks whether it is there, first and at most: each is twice the one before.
 const SETTLED_PAUSE: Duration = Duration::from_millis(50);
+const SETTLED_PAUSE_MAX: Duration = Duration::from_millis(400);
 /// How long a callback waits for what it says to be written down.
 const CONCLUDE_LIMIT: Duration = Duration::from_secs(2);
-/// How often, and for how long between, the database is told what came of a call while it is away.
-const TRIES: u32 = 120;
-const TRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the database says of a call.
+enum Row {
+    Found(CallRow),
+    /// It has no row.
+    None,
+    /// It says nothing.
+    Away,
+}
 
 impl Front {
     /// The row of a call whose caller is out or gone, once everything that was written of it before
     /// is there; as it is, if that does not come.
     pub(super) async fn settled(&self, call_sid: &str) -> Option<CallRow> {
+        match self.look_for(call_sid).await {
+            Row::Found(row) => Some(row),
+            Row::None | Row::Away => None,
+        }
+    }
+
+    /// The same, with "there is no row" told apart from "the database is away".
+    async fn look_for(&self, call_sid: &str) -> Row {
         let settling = async {
+            let mut pause = SETTLED_PAUSE;
             loop {
                 match self.store.call_by_sid(call_sid).await {
-                    Ok(Some(row)) if row.ended || row.is_out => return,
-                    _ => clock::pause(SETTLED_PAUSE).await,
+                    Ok(Some(row)) if row.ended || row.is_out => return Row::Found(row),
+                    // Nothing of it is on its way from here.
+                    Ok(None) if self.exchange.log.health().spool_bytes == 0 => return Row::None,
+                    _ => clock::pause(pause).await,
                 }
+                pause = (pause * 2).min(SETTLED_PAUSE_MAX);
             }
         };
-        clock::within(SETTLED_LIMIT, settling).await;
-        clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()?
+        match clock::within(SETTLED_LIMIT, settling).await {
+            Some(row) => row,
+            None => self.row_of(call_sid).await,
+        }
+    }
+
+    /// The row of a call as it is.
+    async fn row_of(&self, call_sid: &str) -> Row {
+        match clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await {
+            Some(Ok(Some(row))) => Row::Found(row),
+            Some(Ok(None)) => Row::None,
+            Some(Err(_)) | None => Row::Away,
+        }
     }
 
     /// Completes the row of a call whose caller is out as a callback says, when what was written of
     /// the call is there. An outage of the database is waited for, nobody says it again; but who
     /// asks is not kept waiting by one.
-    pub(super) async fn conclude(self: &Arc<Self>, call_sid: String, came_to: CameTo) {
-        let (front, at_us) = (Arc::clone(self), unix_us(clock::unix_now()));
-        let unwritten = self.unwritten.begin();
-        let concluding = clock::spawn(async move {
-            // Until it is written or given up.
-            let _unwritten = unwritten;
-            for _ in 0..TRIES {
-                if front.settled(&call_sid).await.is_some()
-                    && front.completed(&call_sid, &came_to, at_us).await
-                {
-                    return;
-                }
-                clock::pause(TRY_PAUSE).await;
-            }
-            warn!(call_sid, "what came of a call could not be written down");
-        });
-        clock::within(CONCLUDE_LIMIT, concluding).await;
+    pub(super) async fn conclude(&self, call_sid: String, came_to: CameTo) {
+        let callback = Callback::new(call_sid, came_to, unix_us(clock::unix_now()));
+        match clock::within(CONCLUDE_LIMIT, self.try_callback(&callback)).await {
+            Some(Attempt::Written) => {}
+            Some(Attempt::Unknown) => self.unwritten.put_unknown(callback),
+            Some(Attempt::Away) | None => self.unwritten.put(callback),
+        }
     }
 
     /// Completes the row of a call that is over and is not here, unless who knows more does first:
     /// its process, or the callback of what the caller was out at. An outage of the database is
     /// waited for.
-    pub(super) fn complete_elsewhere(self: &Arc<Self>, call_sid: String) {
-        /// They hear of the end as we do.
-        const OTHERS_FIRST: Duration = Duration::from_secs(3);
-        /// How long what the spool has may take to the database, before it is looked again.
-        const TOLD_PAUSE: Duration = Duration::from_secs(1);
-        let (front, at_us) = (Arc::clone(self), unix_us(clock::unix_now()));
-        let unwritten = self.unwritten.begin();
-        clock::spawn(async move {
-            // Until it is written or given up.
-            let _unwritten = unwritten;
-            let (mut pause, mut left) = (OTHERS_FIRST, (OTHERS_FIRST + TRY_PAUSE) * TRIES);
-            while !left.is_zero() {
-                clock::pause(pause).await;
-                left = left.saturating_sub(pause);
-                let log = front.exchange.log.health();
-                // What the spool has of the call counts more, and is told after an outage.
-                let is_told = log.database_up && log.spool_bytes == 0;
-                if is_told && front.completed(&call_sid, &CameTo::Over, at_us).await {
-                    return;
-                }
-                let is_soon = log.database_up && !is_told;
-                pause = if is_soon { TOLD_PAUSE } else { TRY_PAUSE + OTHERS_FIRST };
-            }
-            warn!(call_sid, "the end of a call could not be written down");
-        });
+    pub(super) async fn complete_elsewhere(&self, call_sid: String) {
+        let row = self.row_of(&call_sid).await;
+        let callback = Callback::new(call_sid, CameTo::Over, unix_us(clock::unix_now()));
+        match row {
+            Row::Found(row) if row.ended => {}
+            Row::None => self.unwritten.put_unknown(callback.after_others()),
+            Row::Found(_) | Row::Away => self.unwritten.put(callback.after_others()),
+        }
+    }
+
+    /// Tries once to write down what a callback said.
+    pub(super) async fn try_callback(&self, callback: &Callback) -> Attempt {
+        let Callback { call_sid, came_to, at_us, after_others, .. } = callback;
+        let row = match after_others {
+            // The others have had their time.
+            true => self.row_of(call_sid).await,
+            false => self.look_for(call_sid).await,
+        };
+        match row {
+            Row::Found(_) if self.completed(call_sid, came_to, *at_us).await => Attempt::Written,
+            Row::Found(_) | Row::Away => Attempt::Away,
+            Row::None => Attempt::Unknown,
+        }
     }
 
     /// Completes the row of a call as a callback says. `false`: the database is away.

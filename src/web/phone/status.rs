@@ -31,7 +31,7 @@ pub(super) async fn status(
                 let _ = handle.commands.send(Command::CallerLeft).await;
             }
             None if front.exchange.registry.has_ended(call_sid) => {}
-            None => front.complete_elsewhere(call_sid.to_owned()),
+            None => front.complete_elsewhere(call_sid.to_owned()).await,
         }
     }
     Ok(StatusCode::NO_CONTENT)

@@ -1,0 +1,169 @@
+//! The queue in front of the log's writer: bounded in all, and for each call, so that a call that
+//! floods the log costs no other call its events.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use super::spool::{BATCH_RECORDS, Record};
+use crate::clock;
+use crate::store::EventRow;
+
+/// Records that wait for the writer. When it is full an event is dropped and counted; a
+/// completion waits.
+const RECORDS_MAX: usize = 16_384;
+/// Events of one call that wait for the writer (an eighth of the room), beyond which its events are dropped and counted.
+/// A call has one or two a second, and the writer takes what waits every 100 ms.
+pub(super) const EVENTS_OF_A_CALL_MAX: u32 = 2_048;
+/// How long a batch is gathered.
+const BATCH_TIME: Duration = Duration::from_millis(100);
+
+/// How many events of each call wait.
+type Waiting = Arc<Mutex<HashMap<Uuid, u32>>>;
+
+/// Where records are put in.
+#[derive(Debug, Clone)]
+pub(super) struct Inlet {
+    records: mpsc::Sender<Record>,
+    waiting: Waiting,
+}
+
+/// Where they come out.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    records: mpsc::Receiver<Record>,
+    waiting: Waiting,
+}
+
+/// A new queue.
+pub(super) fn queue() -> (Inlet, Outlet) {
+    let (sender, receiver) = mpsc::channel(RECORDS_MAX);
+    let waiting = Waiting::default();
+    (
+        Inlet { records: sender, waiting: Arc::clone(&waiting) },
+        Outlet { records: receiver, waiting },
+    )
+}
+
+fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<Uuid, u32>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inlet {
+    /// Takes an event if there is room for it. Never waits.
+    pub(super) fn try_event(&self, event: EventRow) -> bool {
+        let call = event.call_log_id;
+        {
+            let mut waiting = lock(&self.waiting);
+            let count = waiting.entry(call).or_default();
+            if *count >= EVENTS_OF_A_CALL_MAX {
+                return false;
+            }
+            *count += 1;
+        }
+        let is_taken = self.records.try_send(Record::Event(event)).is_ok();
+        if !is_taken {
+            forget(&mut lock(&self.waiting), call);
+        }
+        is_taken
+    }
+
+    /// Takes a record that is not an event; waits for room.
+    ///
+    /// # Errors
+    /// The writer has ended: the record is given back.
+    pub(super) async fn send(&self, record: Record) -> Result<(), Record> {
+        self.records.send(record).await.map_err(|mpsc::error::SendError(record)| record)
+    }
+
+    /// How many records wait.
+    pub(super) fn queued(&self) -> usize {
+        self.records.max_capacity() - self.records.capacity()
+    }
+}
+
+impl Outlet {
+    /// Gathers a batch; false when there is and will be none.
+    pub(super) async fn gather(
+        &mut self,
+        batch: &mut Vec<Record>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> bool {
+        let count = tokio::select! {
+            () = stopped(stop) => {
+                self.records.close();
+                self.records.recv_many(batch, BATCH_RECORDS).await
+            }
+            count = self.records.recv_many(batch, BATCH_RECORDS) => count,
+        };
+        if count == 0 {
+            return false;
+        }
+        clock::within(BATCH_TIME, async {
+            while batch.len() < BATCH_RECORDS {
+                let room = BATCH_RECORDS - batch.len();
+                if self.records.recv_many(batch, room).await == 0 {
+                    break;
+                }
+            }
+        })
+        .await;
+        let mut waiting = lock(&self.waiting);
+        for record in &*batch {
+            if let Record::Event(event) = record {
+                forget(&mut waiting, event.call_log_id);
+            }
+        }
+        true
+    }
+}
+
+fn forget(waiting: &mut HashMap<Uuid, u32>, call: Uuid) {
+    if let Some(count) = waiting.get_mut(&call) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            waiting.remove(&call);
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The sender's end is an order to stop too.
+    stop.wait_for(|stop| *stop).await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(call: Uuid, seq: i64) -> EventRow {
+        let data = json!({"keys": "1", "turn": 1}).into();
+        EventRow { call_log_id: call, seq, at_ms: 0, kind: "keys_pressed".to_owned(), data }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_floods_the_log_leaves_room_for_the_others() {
+        let (inlet, mut outlet) = queue();
+        let (flood, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let taken = (0..100_000).filter(|seq| inlet.try_event(event(flood, *seq))).count();
+        assert_eq!(taken, EVENTS_OF_A_CALL_MAX as usize);
+        assert!(inlet.try_event(event(other, 1)));
+        // What the writer has taken makes room again.
+        let (_stop, mut stopped) = watch::channel(false);
+        let mut batch = Vec::new();
+        assert!(outlet.gather(&mut batch, &mut stopped).await);
+        assert_eq!(batch.len(), BATCH_RECORDS);
+        let taken = (0..100_000).filter(|seq| inlet.try_event(event(flood, *seq))).count();
+        assert_eq!(taken, BATCH_RECORDS);
+        while inlet.queued() > 0 {
+            batch.clear();
+            outlet.gather(&mut batch, &mut stopped).await;
+        }
+        assert!(lock(&inlet.waiting).is_empty(), "calls are remembered");
+    }
+}
