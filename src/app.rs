@@ -163,7 +163,8 @@ impl App {
         let public_url =
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let database = Database::open(&config).await?;
-        let store = database.store.clone();
+        // What no call waits for has connections of its own.
+        let (store, behind) = (database.store.clone(), database.store.in_background());
         let instance_id = Uuid::now_v7();
         let tapes = config.data_dir.join("tapes");
         let (recorder, recorder_task) = Recorder::start(tapes.clone())
@@ -178,15 +179,15 @@ impl App {
             Arc::new(Knowledge::new(store.clone(), &config.openai, &config.models.embedding)?);
         let prompts = Arc::new(prompts(config.prompts_dir.as_deref())?);
         let aftercall = Aftercall::start(Parts {
-            store: store.clone(),
+            store: behind.clone(),
             instance_id,
             summaries: Summaries::new(
-                store.clone(),
+                behind.clone(),
                 Arc::clone(&prompts),
                 &config.openai,
                 &config.models.chat,
             )?,
-            webhooks: Webhooks::new(store.clone(), config.private_tool_urls.clone())?,
+            webhooks: Webhooks::new(behind.clone(), config.private_tool_urls.clone())?,
             completed: log.completed(),
             at_once: if database.notifies { AT_ONCE } else { AT_ONCE_GENTLE },
         });
@@ -214,8 +215,8 @@ impl App {
         aftercall.tasks().for_each(|task| tasks.watch("work after calls", task));
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         let twilio = exchange.toolbox.twilio.clone();
-        let sweeper = Sweeper::new(store.clone(), archive.clone(), twilio, finder(&directory));
-        let recordings = Recordings::new(store.clone(), archive, tapes);
+        let sweeper = Sweeper::new(behind.clone(), archive.clone(), twilio, finder(&directory));
+        let recordings = Recordings::new(behind, archive, tapes);
         background.extend([
             tasks.spawn("lag", numbers::watch_lag()),
             tasks.spawn("recordings", recordings.run()),
@@ -354,7 +355,7 @@ fn after_calls(
     neighbours: &Neighbours,
     public_url: &PublicUrl,
 ) -> Vec<JoinHandle<()>> {
-    let (clock, store) = (exchange.clock, exchange.toolbox.store.clone());
+    let (clock, store) = (exchange.clock, exchange.toolbox.store.in_background());
     let (registry, log) = (Arc::clone(&exchange.registry), exchange.log.clone());
     let going_down = Arc::clone(&registry);
     let (left, given) = LeftCalls::queue();

@@ -18,6 +18,9 @@ use url::Url;
 pub use host_port::HostPort;
 pub use object_store::ObjectStore;
 
+/// The fewest connections that do: one for calls, one for everything else, one that listens.
+const CONNECTIONS_MIN: u32 = 3;
+
 /// Everything that `serve` can be told. Each field is one variable of the README's table.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -31,6 +34,8 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     /// `DATABASE_URL`; without it the embedded database runs under `data_dir`.
     pub database_url: Option<SecretString>,
+    /// `DATABASE_CONNECTIONS`: how many connections to it the process opens in all.
+    pub database_connections: u32,
     /// `DATA_DIR`: embedded database, spool.
     pub data_dir: PathBuf,
     /// `TWILIO_ACCOUNT_SID` and `TWILIO_AUTH_TOKEN`: used where an agent has none of its own.
@@ -200,6 +205,13 @@ impl Config {
                 })
                 .transpose()?,
             database_url: database_url(source)?,
+            database_connections: parsed(
+                source,
+                "DATABASE_CONNECTIONS",
+                "a number from 3 to 1000",
+                |text| text.parse().ok().filter(|n| (CONNECTIONS_MIN..=1_000).contains(n)),
+            )?
+            .unwrap_or(10),
             data_dir,
             object_store,
             twilio: TwilioAccount {

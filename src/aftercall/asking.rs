@@ -279,6 +279,6 @@ fn came_to(record: &CallRecord, news: &CallNews, started_us: i64, asking: Asking
 }
 
 async fn limited<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
-    let late = || Err(StoreError::Away("a statement took too long".to_owned()));
+    let late = || Err(StoreError::Slow("a statement took too long".to_owned()));
     clock::within(STORE_LIMIT, statement).await.unwrap_or_else(late)
 }

@@ -205,7 +205,7 @@ fn failed(kind: &str, job: &Job, error: String, patience: Patience) -> Settled {
 }
 
 fn late() -> StoreError {
-    StoreError::Away("no answer in time".to_owned())
+    StoreError::Slow("no answer in time".to_owned())
 }
 
 #[cfg(test)]

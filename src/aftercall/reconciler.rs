@@ -144,7 +144,7 @@ impl Reconciler {
     /// # Errors
     /// [`StoreError`]; when the signs of life could not be read, the observations start anew.
     pub async fn round(&mut self, now: Duration) -> Result<usize> {
-        let late = || Err(StoreError::Away("signs of life took too long".to_owned()));
+        let late = || Err(StoreError::Slow("signs of life took too long".to_owned()));
         let observed = clock::within(OBSERVE_LIMIT, self.observe(now)).await;
         let dead = observed.unwrap_or_else(late).inspect_err(|_| self.watched.clear())?;
         let calls = self.store.live_calls_of(&dead, CALLS_PER_ROUND).await?;

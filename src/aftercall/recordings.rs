@@ -146,7 +146,7 @@ impl Recordings {
             return Ok(0);
         }
         let ids: Vec<Uuid> = found.iter().map(|tape| tape.call_log_id).collect();
-        let late = || Err(StoreError::Away("calls took too long".to_owned()));
+        let late = || Err(StoreError::Slow("calls took too long".to_owned()));
         let asked = clock::within(ASK_LIMIT, self.store.taped_calls(&ids)).await;
         let calls = asked.unwrap_or_else(late)?;
         let is_ready = |tape: &&Found| {
@@ -256,7 +256,7 @@ impl Recordings {
     async fn store_away(&self, call: &TapedCall, made: &Made) -> Result<(), RecordingError> {
         self.archive.put(&made.name, &made.path).await?;
         let recording = beside(&call.recording, made);
-        let late = || Err(StoreError::Away("the row took too long".to_owned()));
+        let late = || Err(StoreError::Slow("the row took too long".to_owned()));
         let setting = self.store.set_recording(call.id, &call.recording, &recording);
         if !clock::within(ASK_LIMIT, setting).await.unwrap_or_else(late)? {
             return Err(RecordingError::Changed);

@@ -12,8 +12,6 @@ use crate::config::Config;
 use crate::store::Store;
 use crate::store::migrate::{SchemaState, is_current};
 
-/// Connections to a database of its own.
-const CONNECTIONS: u32 = 8;
 /// How long the database may take to say at the start whether its schema is there.
 const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
 
@@ -32,7 +30,7 @@ impl Database {
     pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
         match &config.database_url {
             Some(url) => {
-                let store = Store::at(url.expose_secret(), CONNECTIONS)?;
+                let store = Store::sharing(url.expose_secret(), config.database_connections)?;
                 let is_up = require_schema(&store).await?;
                 Ok(Self {
                     store,

@@ -58,6 +58,10 @@ fn describe() {
         "Statements of agents that no function backs"
     );
     describe_counter!("frontdesk_aftercall_deliveries_total", "Owners told, by outcome");
+    describe_counter!(
+        "frontdesk_database_slow_total",
+        "Statements of the call log that were given up for their time"
+    );
     describe_gauge!("frontdesk_database_up", "Whether the database answers");
     describe_gauge!("frontdesk_log_spool_bytes", "Log on disk that the database has not");
     describe_gauge!("frontdesk_event_loop_lag_seconds", "How late a timer of one second was");

@@ -18,6 +18,7 @@ fn an_empty_environment_gives_the_documented_defaults() {
     assert_eq!(config.public_url, None);
     assert_eq!(PublicUrl::localhost(8080).as_str(), "http://localhost:8080");
     assert_eq!(config.calls_max, 500);
+    assert_eq!(config.database_connections, 10);
     assert!(config.database_url.is_none());
 }
 
@@ -31,6 +32,9 @@ fn a_bad_value_is_named_with_what_is_accepted() {
         ("OPENAI_BASE_URL", "ftp://x"),
         ("TWILIO_API_URL", "::"),
         ("MAX_CALLS", "0"),
+        ("DATABASE_CONNECTIONS", "2"),
+        ("DATABASE_CONNECTIONS", "1001"),
+        ("DATABASE_CONNECTIONS", "ten"),
         ("DRAIN_SECONDS", "-1"),
         ("ALLOW_PRIVATE_TOOL_URLS", "localhost"),
         ("PROMPTS_DIR", "/no/such/directory"),

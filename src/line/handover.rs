@@ -270,7 +270,7 @@ impl Exchange {
     /// Whether another process takes calls; it is told that this one does not. The signs of life of
     /// the others are as old as an outage of the database, so after one they are waited for.
     async fn has_heir(&self) -> bool {
-        let store = &self.toolbox.store;
+        let store = self.toolbox.store.in_background();
         let asking = async || {
             // Also where it could not be told before: else a caller who comes back is one whose
             // line was lost.
@@ -288,8 +288,9 @@ impl Exchange {
 
     /// Waits until the database has a call.
     async fn is_known(&self, call_sid: &str) {
+        let store = self.toolbox.store.in_background();
         loop {
-            let asking = self.toolbox.store.call_by_sid(call_sid);
+            let asking = store.call_by_sid(call_sid);
             if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await {
                 return;
             }
@@ -314,8 +315,10 @@ impl Exchange {
     /// Waits until the database has this event of a call: whoever goes on with it reads it there.
     /// Whether it has.
     async fn written(&self, call_log_id: Uuid, last_seq: i64) -> bool {
+        // Many calls ask at once, and must not keep the log waiting for what they wait for.
+        let store = self.toolbox.store.in_background();
         let writing = async {
-            while self.toolbox.store.has_event(call_log_id, last_seq).await != Ok(true) {
+            while store.has_event(call_log_id, last_seq).await != Ok(true) {
                 clock::pause(WRITTEN_PAUSE).await;
             }
         };
@@ -328,9 +331,10 @@ impl Exchange {
 
     /// Waits until another process has the call; whether one has.
     async fn is_taken(&self, call_sid: &str) -> bool {
+        let store = self.toolbox.store.in_background();
         let taking = async {
             loop {
-                if let Ok(Some(row)) = self.toolbox.store.call_by_sid(call_sid).await
+                if let Ok(Some(row)) = store.call_by_sid(call_sid).await
                     && (row.ended || row.instance_id != Some(self.instance_id))
                 {
                     return;

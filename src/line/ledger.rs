@@ -36,7 +36,7 @@ impl Ledger {
     /// Writes the calls, then the events in one statement, then how callers left and calls ended.
     ///
     /// # Errors
-    /// The database is away; some of the records may be written, all may be written again.
+    /// The database is away or slow; some of the records may be written, all may be written again.
     pub(super) async fn write(&self, records: &mut [Record]) -> Result<()> {
         let mut refused = Vec::new();
         for (place, record) in records.iter().enumerate() {
@@ -146,7 +146,7 @@ impl Ledger {
 }
 
 async fn limited<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
-    let late = || Err(StoreError::Away("a statement took too long".to_owned()));
+    let late = || Err(StoreError::Slow("a statement took too long".to_owned()));
     clock::within(STATEMENT_LIMIT, statement).await.unwrap_or_else(late)
 }
 

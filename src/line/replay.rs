@@ -145,7 +145,7 @@ async fn tell_orphan(shared: &Shared, spool: SpoolFile) -> io::Result<Told> {
 /// Writes a batch; whether the database took it.
 async fn tell(shared: &Shared, mut batch: Batch) -> bool {
     if let Err(error) = shared.ledger.write(&mut batch.records).await {
-        shared.lost(&error);
+        shared.failed(&error);
         return false;
     }
     if !batch.unreadable.is_empty() {

@@ -52,7 +52,8 @@ pub enum Opened {
 /// How the log is doing, for `/readyz`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogHealth {
-    /// Whether the database answered when it was last asked, at most 3 s ago.
+    /// Whether the database answered when it was last asked, at most 3 s ago. One slow statement
+    /// does not count.
     pub database_up: bool,
     /// Bytes in the spool that the database has not been told.
     pub spool_bytes: u64,
@@ -119,10 +120,10 @@ impl LogWriter {
         if self.is_database_up() {
             match clock::within(ADMIT_LIMIT, self.shared.store.admit(&call)).await {
                 Some(Ok(admission)) => return Opened::Admitted(admission),
-                Some(Err(error)) if error.is_away() => self.shared.lost(&error),
+                Some(Err(error)) if error.is_away() => self.shared.failed(&error),
                 Some(Err(error)) => tracing::error!(%error, "a call was not admitted"),
                 // The statement may still be carried out; the spool's copy then finds its row.
-                None => self.shared.lost(&StoreError::Away("a call waited too long".to_owned())),
+                None => self.shared.doubted(),
             }
         }
         let mut records = vec![Record::Call(call)];
@@ -253,6 +254,17 @@ impl Shared {
         metrics::gauge!("frontdesk_database_up").set(0.0);
     }
 
+    /// A statement failed. One that was only too slow has the database asked whether it is there.
+    pub(super) fn failed(&self, error: &StoreError) {
+        if error.is_lost() { self.lost(error) } else { self.doubted() }
+    }
+
+    /// A statement took too long, which one that waits for a lock does too: the probe decides.
+    fn doubted(&self) {
+        metrics::counter!("frontdesk_database_slow_total").increment(1);
+        self.trouble.notify_one();
+    }
+
     pub(super) fn found(&self) {
         if !self.database_up.swap(true, Ordering::AcqRel) {
             tracing::info!("the database answers again");
@@ -342,8 +354,8 @@ impl Shared {
             if spool_is_empty && self.is_up() {
                 match clock::within(direct_limit(batch), self.ledger.write(batch)).await {
                     Some(Ok(())) => return self.kept(batch),
-                    Some(Err(error)) => self.lost(&error),
-                    None => self.lost(&StoreError::Away("a batch took too long".to_owned())),
+                    Some(Err(error)) => self.failed(&error),
+                    None => self.doubted(),
                 }
             }
             match self.append(batch).await {

@@ -48,6 +48,7 @@ pub use shown::{AppointmentRow, CallSummary};
 use std::borrow::Cow;
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -68,6 +69,10 @@ pub enum StoreError {
     /// The database cannot be reached or cannot serve now; the same statement may succeed later.
     #[error("the database is away: {0}")]
     Away(String),
+    /// The database did not serve the statement in time: it waited for a lock, for a free connection,
+    /// or is slow. That says nothing of the next statement.
+    #[error("the database did not answer in time: {0}")]
+    Slow(String),
     /// The database answered and will refuse the same statement again.
     #[error("the database refused the data: SQLSTATE {0}")]
     Refused(String),
@@ -79,6 +84,11 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying again later may help.
     pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Slow(_))
+    }
+
+    /// Whether the database itself is not there, so that no other statement would be served.
+    pub fn is_lost(&self) -> bool {
         matches!(self, Self::Away(_))
     }
 }
@@ -90,14 +100,18 @@ pub struct BadAddress;
 
 impl From<sqlx::Error> for StoreError {
     /// A refusal is a fault of the data alone: SQLSTATE classes 22 (data), 23 (constraint),
-    /// 54 (too large or too deep) and P0 (raised by a trigger). Everything else, a missing table
-    /// included, is the database's state, and the data is kept until that is mended.
+    /// 54 (too large or too deep) and P0 (raised by a trigger). Of one statement are also 40
+    /// (deadlock), 55 (a lock that was not given) and 57014 (cancelled, for its time limit mostly).
+    /// Everything else, a missing table included, is the database's state, and the data is kept
+    /// until that is mended.
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or(Cow::Borrowed("unknown")).into_owned();
                 if ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class)) {
                     Self::Refused(code)
+                } else if code == "57014" || code.starts_with("40") || code.starts_with("55") {
+                    Self::Slow(format!("SQLSTATE {code}"))
                 } else {
                     Self::Away(format!("SQLSTATE {code}"))
                 }
@@ -108,7 +122,7 @@ impl From<sqlx::Error> for StoreError {
             }
             sqlx::Error::ColumnDecode { index, .. } => Self::Unreadable(index),
             sqlx::Error::ColumnNotFound(name) => Self::Unreadable(name),
-            sqlx::Error::PoolTimedOut => Self::Away("no connection came free".to_owned()),
+            sqlx::Error::PoolTimedOut => Self::Slow("no connection came free".to_owned()),
             sqlx::Error::PoolClosed => Self::Away("shut down".to_owned()),
             sqlx::Error::Tls(_) => Self::Away("TLS".to_owned()),
             _ => Self::Away("protocol".to_owned()),
@@ -116,16 +130,23 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// The database.
+/// The database. What calls wait for and what nobody waits for have connections of their own: a
+/// sweep or a summary never keeps a call waiting for one.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    /// The connections of the other kind of work, if it has its own.
+    other: Option<PgPool>,
 }
+
+/// The fewest connections that a process can do with: for calls, for everything else, and the one
+/// that listens for changes.
+const CONNECTIONS_MIN: u32 = 3;
 
 impl Store {
     /// On connections that others opened.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, other: None }
     }
 
     /// On at most `connections` of its own, each opened when it is first needed, so that the
@@ -158,17 +179,42 @@ impl Store {
         Ok(Self::connect_lazily(options, connections))
     }
 
+    /// On `connections` in all, of which one is left for [`Changes`], a third of the others is for
+    /// [`in_background`](Self::in_background), and the rest for calls.
+    ///
+    /// # Errors
+    /// The address is not one of a PostgreSQL; the error does not repeat it.
+    pub fn sharing(url: &str, connections: u32) -> std::result::Result<Self, BadAddress> {
+        let ours = connections.max(CONNECTIONS_MIN) - 1;
+        let background = (ours / 3).max(1);
+        let other = Self::at(url, background)?.pool;
+        Ok(Self { other: Some(other), ..Self::at(url, ours - background)? })
+    }
+
+    /// The same database for work that no call waits for, on the connections for that.
+    pub fn in_background(&self) -> Self {
+        match &self.other {
+            Some(other) => Self { pool: other.clone(), other: Some(self.pool.clone()) },
+            None => self.clone(),
+        }
+    }
+
     /// The connections, for the parts of the store that are no method of it.
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, on a connection of either kind: statements that all wait for a
+    /// lock leave none of the one kind free, and say nothing of the database.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when it does not.
+    /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("select 1").execute(&self.pool).await?;
+        let ask =
+            |pool: PgPool| Box::pin(async move { sqlx::query("select 1").execute(&pool).await });
+        let asked = [Some(&self.pool), self.other.as_ref()];
+        let asking = asked.into_iter().flatten().map(|pool| ask(pool.clone()));
+        select_ok(asking).await?;
         Ok(())
     }
 }
@@ -221,6 +267,18 @@ mod tests {
         assert_eq!(*storable_json(&odd), json!({"k": ["xy", 1, null], "deep": {"t": ""}}));
         let plain = json!({"k": ["x"]});
         assert!(matches!(storable_json(&plain), Cow::Borrowed(_)));
+    }
+
+    #[tokio::test]
+    async fn no_more_connections_are_shared_out_than_there_are() {
+        for (connections, live, background) in
+            [(0, 1, 1), (3, 1, 1), (4, 2, 1), (10, 6, 3), (100, 66, 33)]
+        {
+            let store = Store::sharing("postgres://localhost/x", connections).unwrap();
+            let most = |store: &Store| store.pool.options().get_max_connections();
+            assert_eq!((most(&store), most(&store.in_background())), (live, background));
+            assert_eq!(most(&store.in_background().in_background()), live);
+        }
     }
 
     #[test]

@@ -41,6 +41,25 @@ async fn what_an_owner_changes_counts_for_the_next_calls() {
 }
 
 #[tokio::test]
+async fn a_statement_that_waits_for_a_lock_is_no_lost_database() {
+    let house = House::with(vec![], json!({})).await;
+    stream_url(&house.ring(&random_sid("CA")).await);
+    let mut hold = house.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+        .bind(house.agent.to_string())
+        .execute(&mut *hold)
+        .await
+        .unwrap();
+    // Its row waits for the lock, and goes to the spool. The call does not wait.
+    let sid = random_sid("CA");
+    stream_url(&house.ring(&sid).await);
+    let ready = house.http.get(format!("http://{}/readyz", house.app.address)).send().await;
+    assert_eq!(ready.unwrap().status(), 200);
+    until("the row", DEADLINE, || async { row(&house.pool, &sid).await }).await;
+    assert!(house.app.exchange.log.is_database_up());
+}
+
+#[tokio::test]
 async fn with_the_database_away_a_known_agent_answers_and_the_row_comes_later() {
     let house = wired(Some(TOKEN)).await;
     house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;

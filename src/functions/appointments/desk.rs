@@ -223,5 +223,5 @@ where
 }
 
 fn no_answer() -> StoreError {
-    StoreError::Away("no answer in time".to_owned())
+    StoreError::Slow("no answer in time".to_owned())
 }
