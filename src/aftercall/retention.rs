@@ -1,6 +1,6 @@
 //! Removes the recordings and transcripts that an agent's settings say are too old.
 //!
-//! Any instance may do it at any time. An object is removed first and its row then says so; between
+//! One instance does it at a time, and any other may take its place. An object is removed first and its row then says so; between
 //! the two a further attempt finds nothing to remove, which is as good.
 
 use std::time::Duration;
@@ -20,6 +20,9 @@ use crate::twilio::rest::{RestError, TwilioRest};
 
 /// How often it is looked for what has become too old: settings count in days.
 const PAUSE: Duration = Duration::from_secs(3_600);
+/// How long a sweep keeps other processes from one: shorter than the pause, so that whoever swept
+/// last may sweep next.
+const LEASE: Duration = Duration::from_secs(3_000);
 /// How long after the start the first time is, so that a restart has its calls first.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// How many agents are read at once.
@@ -76,14 +79,24 @@ impl Sweeper {
     pub async fn run(self) {
         clock::pause(FIRST_PAUSE).await;
         loop {
-            match self.sweep().await {
-                Ok(removed) if removed == Removed::default() => {}
-                Ok(Removed { recordings, voicemails, transcripts }) => {
+            match self.sweep_in_turn().await {
+                None => {}
+                Some(Ok(removed)) if removed == Removed::default() => {}
+                Some(Ok(Removed { recordings, voicemails, transcripts })) => {
                     info!(recordings, voicemails, transcripts, "what was too old was removed");
                 }
-                Err(error) => warn!(%error, "what is too old could not be removed"),
+                Some(Err(error)) => warn!(%error, "what is too old could not be removed"),
             }
             clock::pause(PAUSE).await;
+        }
+    }
+
+    /// Goes through all agents once, unless another process did within the [`LEASE`].
+    pub async fn sweep_in_turn(&self) -> Option<Result<Removed>> {
+        match soon(self.store.take_lease("retention", LEASE)).await {
+            Ok(true) => Some(self.sweep().await),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
         }
     }
 
@@ -291,7 +304,7 @@ fn recording_sids(url: &str) -> Option<(&str, &str)> {
 
 /// What a query gives, if it does in time.
 async fn soon<T>(asking: impl Future<Output = Result<T>>) -> Result<T> {
-    let late = || Err(StoreError::Away("retention took too long".to_owned()));
+    let late = || Err(StoreError::Slow("retention took too long".to_owned()));
     clock::within(BATCH_LIMIT, asking).await.unwrap_or_else(late)
 }
 

@@ -1,6 +1,7 @@
 //! Which agent answers a number: from memory, kept fresh by the database's notifications, and
 //! served on when the database is away.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -112,20 +113,38 @@ impl Directory {
     /// Reads the agents that there are, so that those of them that are called first are known also
     /// if the database goes away before. What fails is read when it is asked for.
     pub async fn warm(self: Arc<Self>) {
-        let Some(Ok((rows, _))) = clock::within(WARM_LIMIT, self.store.agents(WARM_MAX)).await
-        else {
-            return;
+        self.read_all().await;
+    }
+
+    /// Reads the first [`WARM_MAX`] agents in one query and remembers them; gives the numbers that
+    /// are known now. A number of which the rows do not say whose it is, since several have it or
+    /// another agent may be behind them, is read by itself, one at a time: calls come first.
+    async fn read_all(&self) -> BTreeSet<String> {
+        let mut known = BTreeSet::new();
+        let began = self.changes.load(Relaxed);
+        let reading = self.store.agents(WARM_MAX);
+        let Some(Ok((rows, unreadable))) = clock::within(WARM_LIMIT, reading).await else {
+            return known;
         };
-        let numbers = rows.into_iter().filter_map(|row| row.number);
-        let numbers: std::collections::BTreeSet<String> = numbers
-            .filter_map(|number| crate::agent::phone_number::normalise_e164(number.reveal()))
-            .collect();
-        for number in numbers {
-            // One at a time: calls come first. Several agents may have one number.
-            if !self.by_number.contains_key(&number) && self.read(&number).await.is_err() {
-                return;
+        let is_all = unreadable == 0 && rows.len() < WARM_MAX as usize;
+        let mut by_number: BTreeMap<String, Vec<Arc<Agent>>> = BTreeMap::new();
+        for row in rows {
+            let agent = self.remember(row, began);
+            if let Some(number) = &agent.number {
+                by_number.entry(number.clone()).or_default().push(agent);
             }
         }
+        for (number, agents) in by_number {
+            match &agents[..] {
+                [agent] if is_all || agent.status == Status::Active => {
+                    self.remember_number(&number, Some(agent), began);
+                }
+                _ if self.read(&number).await.is_err() => return known,
+                _ => {}
+            }
+            known.insert(number);
+        }
+        known
     }
 
     /// An agent by its id, for a stream or a callback of a call that is not here.
@@ -246,6 +265,10 @@ impl Directory {
         }
         numbers.sort_unstable();
         numbers.dedup();
+        if agent.is_none() {
+            let known = self.read_all().await;
+            numbers.retain(|number| !known.contains(number));
+        }
         let mut is_away = false;
         for number in numbers {
             if is_away {

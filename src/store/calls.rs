@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::{Result, Store, StoreError, lenient_json, storable_json, storable_text};
+use super::{Result, Store, StoreError, storable_json, storable_text};
 use crate::private::Private;
 
 /// A call that has just been announced.
@@ -91,14 +91,10 @@ pub struct CallRow {
     pub ended: bool,
     /// Whether the caller is out, or was when the row was completed by a guess.
     pub is_out: bool,
-    /// `status`.
-    pub status: Option<String>,
     /// When it began, microseconds since the Unix epoch.
     pub started_us: i64,
     /// How often the caller was given back to the agent.
     pub stream_returns: i32,
-    /// `metadata`.
-    pub metadata: Private<Value>,
 }
 
 /// A call that is over.
@@ -269,8 +265,8 @@ impl Store {
     pub async fn call_by_sid(&self, call_sid: &str) -> Result<Option<CallRow>> {
         let row = sqlx::query(
             "select id, voice_agent_id, caller_number, instance_id, call_end is not null as ended,
-                out_until is not null as is_out, status, (extract(epoch from call_start) * 1000000)::bigint as started_us,
-                stream_returns, metadata::text as metadata
+                out_until is not null as is_out, stream_returns,
+                (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs where call_sid = $1",
         )
         .bind(call_sid)
@@ -284,10 +280,8 @@ impl Store {
             instance_id: row.try_get("instance_id")?,
             ended: row.try_get("ended")?,
             is_out: row.try_get("is_out")?,
-            status: row.try_get("status")?,
             started_us: row.try_get("started_us")?,
             stream_returns: row.try_get("stream_returns")?,
-            metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
         }))
     }
 

@@ -89,6 +89,29 @@ impl Store {
         Ok(is_there)
     }
 
+    /// Removes what an ended call's later events say again: while somebody speaks, all that was said
+    /// so far is written every second, and the last one counts. Gives how many those were.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn compact_events(&self, call_log_id: Uuid) -> Result<u64> {
+        let done = sqlx::query(
+            "delete from call_events e using (
+                select seq, row_number() over (partition by kind, data->>'utterance', data->>'reply'
+                    order by seq desc) as place
+                from call_events
+                where call_log_id = $1 and (kind = 'caller_said' and data->>'utterance' is not null
+                    or kind = 'agent_said' and data->>'reply' is not null)
+            ) said
+            where e.call_log_id = $1 and e.seq = said.seq and said.place > 1
+                and exists (select from call_logs where id = $1 and call_end is not null)",
+        )
+        .bind(call_log_id)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// The events of a call, in order.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 //! Each statement does a bounded number of rows and finds no row that it did before, so any number
 //! of instances may run it at any time.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
@@ -41,6 +43,23 @@ pub struct OldRecording {
 const EXTRACTED_MAX: i32 = 3;
 
 impl Store {
+    /// Takes the lease of this name for so long, unless somebody has it; whether it was taken.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn take_lease(&self, name: &str, time: Duration) -> Result<bool> {
+        let done = sqlx::query(
+            "insert into frontdesk_leases as l (name, until)
+            values ($1, now() + make_interval(secs => $2))
+            on conflict (name) do update set until = excluded.until where l.until <= now()",
+        )
+        .bind(name)
+        .bind(time.as_secs_f64())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Up to `limit` agents behind `after` whose settings say anything of retention, by their ids.
     ///
     /// # Errors

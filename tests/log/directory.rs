@@ -5,6 +5,7 @@ use std::sync::Arc;
 use frontdesk::clock::{self, Clock};
 use frontdesk::line::directory::{Directory, LookUp};
 use frontdesk::store::Store;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::fixture::{eventually, fixture};
 use crate::proxy::{Proxy, Wire};
@@ -81,4 +82,29 @@ async fn what_was_read_before_a_change_and_comes_after_it_is_not_remembered() {
     assert_eq!(name(early.await.unwrap()), "Ada");
     fixture.sql("alter table voice_agents rename to away").await;
     assert_eq!(name(directory.look_up(NUMBER).await), "Ada", "it is remembered");
+}
+
+#[tokio::test]
+async fn all_agents_are_read_at_once_and_only_doubtful_numbers_by_themselves() {
+    let fixture = fixture().await;
+    fixture
+        .sql(
+            "insert into voice_agents (name, created_by, twilio_phone_number, status)
+            select name, created_by, number, 'inactive' from voice_agents,
+                unnest(array['+15559870002', '+15559870003', '+15559870003']) as number",
+        )
+        .await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let counting = metrics::set_default_local_recorder(&recorder);
+    let directory = Directory::new(fixture.store.clone(), Clock::real());
+    Arc::clone(&directory).warm().await;
+    directory.refresh(None, None).await;
+    drop(counting);
+    // Once when it was warmed and once when everything was read again, of the number of two.
+    let numbers = recorder.handle().render();
+    assert!(numbers.contains("frontdesk_agent_reads_total 2\n"), "{numbers}");
+    fixture.sql("alter table voice_agents rename to away").await;
+    for number in [NUMBER, "+15559870002", "+15559870003"] {
+        assert!(matches!(directory.look_up(number).await, LookUp::Found(_)), "{number}");
+    }
 }

@@ -1,9 +1,11 @@
 //! What is kept of old calls.
 
+use frontdesk::call::{CallRecord, LogEvent};
+use frontdesk::store::{Completes, EventRow};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, fixture};
+use crate::fixture::{Fixture, completion, fixture};
 
 /// A call of sixty days ago with these words of its appointments.
 async fn old_call(fixture: &Fixture, sid: &str, metadata: &serde_json::Value) -> Uuid {
@@ -144,4 +146,107 @@ async fn a_deleted_call_leaves_only_recordings_of_its_own_agent() {
     fixture.store.left_recording_removed(&left[0]).await.unwrap();
     assert_eq!(fixture.store.left_recordings("", 50).await.unwrap(), left[1..]);
     assert_eq!(fixture.store.left_recordings(&left[1], 50).await.unwrap(), [""; 0]);
+}
+
+/// Rows of `call_logs` and `appointments` that this connection's statements have read so far.
+async fn rows_read(pool: &sqlx::PgPool) -> i64 {
+    sqlx::query("select pg_stat_force_next_flush()").execute(pool).await.unwrap();
+    let read = "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint
+        from pg_stat_user_tables where relname in ('call_logs', 'appointments')";
+    sqlx::query_scalar(read).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_swept_is_not_read_again() {
+    let fixture = fixture().await;
+    let agent = fixture.agent;
+    // A small table would be read as a whole, and rightly.
+    fixture
+        .sql(&format!(
+            "insert into call_logs (voice_agent_id, call_start, call_end, status, metadata)
+            select '{agent}', now() - interval '60 days', now() - interval '60 days', 'completed',
+                jsonb_build_object('removed', jsonb_build_object('transcript', now()),
+                    'recording', null, 'voicemail', '{{\"recording_url\": null}}'::jsonb,
+                    'turns', repeat('x', 200))
+            from generate_series(1, 20000)"
+        ))
+        .await;
+    let old = old_call(&fixture, "'CA1'", &json!({"recording": {"path": "a.ogg"}})).await;
+    fixture.sql("analyze call_logs").await;
+    let one = fixture.database.pool(1).await;
+    let store = frontdesk::store::Store::new(one.clone());
+    let before = rows_read(&one).await;
+    let recordings = store.old_recordings(agent, 30, Uuid::nil(), 50).await.unwrap();
+    assert_eq!(recordings.iter().map(|found| found.call_log_id).collect::<Vec<_>>(), [old]);
+    assert_eq!(store.old_voicemails(agent, 30, Uuid::nil(), 50).await.unwrap(), []);
+    assert_eq!(store.remove_transcripts(agent, 30, 50).await.unwrap(), 1);
+    assert_eq!(store.remove_transcripts(agent, 30, 50).await.unwrap(), 0);
+    assert_eq!(store.remove_left_quotations(50).await.unwrap(), 0);
+    let read = rows_read(&one).await - before;
+    assert!(read < 50, "{read} rows were read");
+}
+
+#[tokio::test]
+async fn one_process_sweeps_at_a_time() {
+    let fixture = fixture().await;
+    let minute = std::time::Duration::from_secs(60);
+    let taken = async || fixture.store.take_lease("retention", minute).await;
+    assert_eq!((taken().await, taken().await), (Ok(true), Ok(false)));
+    assert_eq!(fixture.store.take_lease("another", minute).await, Ok(true));
+    fixture.sql("update frontdesk_leases set until = now()").await;
+    assert_eq!((taken().await, taken().await), (Ok(true), Ok(false)));
+}
+
+#[tokio::test]
+async fn what_later_events_say_again_goes_when_the_call_is_over() {
+    let fixture = fixture().await;
+    let call = fixture.call("CA1", Uuid::new_v4());
+    fixture.store.admit(&call).await.unwrap();
+    let caller = |text: &str, utterance: &str| LogEvent::CallerSaid {
+        utterance: utterance.to_owned(),
+        turn: 1,
+        started_ms: 100,
+        text: Some(text.to_owned()),
+        settled: false,
+    };
+    let agent = |heard: &str, reply: u32| LogEvent::AgentSaid {
+        reply,
+        turn: Some(1),
+        started_ms: 200,
+        generated: "Yes, we are.".to_owned(),
+        heard: heard.to_owned(),
+        heard_ms: 100,
+        interrupted: false,
+    };
+    let happened = [
+        LogEvent::LineOpened { stream_sid: "MZ1".to_owned() },
+        caller("Are", "a"),
+        caller("Are you", "a"),
+        caller("Hello", "b"),
+        caller("Are you open?", "a"),
+        agent("Yes", 1),
+        agent("Yes, we", 1),
+        agent("Hm", 2),
+        agent("Yes, we are.", 1),
+    ];
+    let events: Vec<EventRow> = (1..)
+        .zip(&happened)
+        .map(|(seq, event)| EventRow::new(call.id, seq, seq * 1_000, event))
+        .collect();
+    fixture.store.append_events(&events.iter().collect::<Vec<_>>()).await.unwrap();
+    let transcript = async || {
+        let mut record = CallRecord::new();
+        let rows = fixture.store.events(call.id).await.unwrap();
+        for row in &rows {
+            let event = json!({"kind": row.kind, "data": row.data.reveal()});
+            record.apply(row.at_ms.unsigned_abs(), &serde_json::from_value(event).unwrap());
+        }
+        (record.transcript(), rows.iter().map(|row| row.seq).collect::<Vec<_>>())
+    };
+    let (said, _) = transcript().await;
+    assert_eq!(fixture.store.compact_events(call.id).await, Ok(0), "the call is not over");
+    fixture.store.complete(&completion(&call), Completes::ByOwner).await.unwrap();
+    assert_eq!(fixture.store.compact_events(call.id).await, Ok(4));
+    assert_eq!(transcript().await, (said, vec![1, 4, 5, 8, 9]));
+    assert_eq!(fixture.store.compact_events(call.id).await, Ok(0));
 }

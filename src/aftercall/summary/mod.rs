@@ -94,6 +94,8 @@ impl Summaries {
         let Some(call) = self.store.ended_call(job.call_log_id).await? else {
             return Ok(Done::Done("the call is gone"));
         };
+        // Every call that is over comes by here, whoever completed it.
+        self.store.compact_events(job.call_log_id).await?;
         let Some(row) = self.store.agent_by_id(call.agent_id).await? else {
             return Ok(Done::Done("the agent is gone"));
         };
