@@ -197,7 +197,7 @@ impl App {
             log: log.clone(),
             recorder,
             prompts,
-            engines: Engines { openai: config.openai, models: config.models },
+            engines: Engines::new(config.openai, config.models),
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
                 knowledge,

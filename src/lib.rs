@@ -20,6 +20,7 @@
 //! | all | [`app`], [`commands`] | all, top, shell, deeds, adapters, pure, open |
 
 pub mod private;
+pub mod service_json;
 pub mod socket;
 pub mod tls;
 

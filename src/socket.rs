@@ -211,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 fn class(error: &Error) -> &'static str {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => "connection closed",
-        Error::Io(_) => "connection broken",
+        Error::Io(error) => crate::tls::fault(error).unwrap_or("connection broken"),
         Error::Tls(_) => "TLS error",
         Error::Capacity(_) => "message too large",
         Error::Protocol(_) | Error::AttackAttempt => "not the WebSocket protocol",

@@ -1,8 +1,20 @@
-//! One TLS provider for every connection that this program opens.
+//! One TLS set-up for every connection that this program opens: one provider, one trust store, one
+//! rule about proxies.
 //!
-//! rustls takes its cryptography from a provider, and reqwest is built without one of its own so
-//! that only `ring` is compiled. A client that is made before a provider is installed panics, so
-//! every HTTP client begins with [`http_client`].
+//! - rustls takes its cryptography from `ring`. reqwest is built without a provider of its own, so
+//!   that only that one is compiled.
+//! - Trusted are the authorities of the system's store, or those in `SSL_CERT_FILE` and
+//!   `SSL_CERT_DIR` where these are set. A system that has none, such as an empty container, gets
+//!   Mozilla's, which are built in.
+//! - No proxy is used, and `HTTPS_PROXY` is not read: the speech service's WebSocket has no way
+//!   through one, and a program that reaches one half of a service misleads whoever looks at it.
+
+use std::io::Error as IoError;
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use tracing::warn;
 
 /// Installs the provider. Calling it again, or after somebody else chose one, changes nothing.
 pub fn install_provider() {
@@ -10,8 +22,84 @@ pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A builder for HTTP clients: the provider is installed and the program names itself.
+/// A builder for HTTP clients, which name the program and share its TLS set-up.
 pub fn http_client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(ClientConfig::clone(&client_config()))
+        .no_proxy()
+}
+
+/// What TLS connections are opened with. The trust store is read once.
+pub fn client_config() -> Arc<ClientConfig> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| Arc::new(config_that_trusts(roots())));
+    Arc::clone(config)
+}
+
+fn config_that_trusts(roots: RootCertStore) -> ClientConfig {
     install_provider();
-    reqwest::Client::builder().user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")))
+    ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+}
+
+fn roots() -> RootCertStore {
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        warn!(%error, "a part of the system's trust store cannot be read");
+    }
+    store_of(native.certs)
+}
+
+/// A store of these authorities; of Mozilla's where none of them can be used.
+fn store_of(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    let (usable, _) = store.add_parsable_certificates(certificates);
+    if usable == 0 {
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    store
+}
+
+/// What is wrong with TLS, if that is what an error is about: libraries hand it on as one of input
+/// and output.
+pub fn fault(error: &IoError) -> Option<&'static str> {
+    let fault = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some(match fault {
+        rustls::Error::InvalidCertificate(why) => match why {
+            CertificateError::UnknownIssuer => "TLS: the certificate's issuer is not trusted",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "TLS: the certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "TLS: the certificate is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "TLS: the certificate is for another name"
+            }
+            _ => "TLS: the certificate is refused",
+        },
+        rustls::Error::AlertReceived(_) => "TLS: the other side refuses",
+        _ => "TLS error",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_authorities_trusts_those_that_are_built_in() {
+        assert!(store_of(Vec::new()).len() > 50);
+        let nonsense = CertificateDer::from(vec![0; 8]);
+        assert!(store_of(vec![nonsense]).len() > 50);
+    }
+
+    #[test]
+    fn a_fault_of_tls_is_named_and_nothing_else_is_taken_for_one() {
+        let tls = |fault| IoError::new(std::io::ErrorKind::InvalidData, fault);
+        let issuer = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert_eq!(fault(&tls(issuer)), Some("TLS: the certificate's issuer is not trusted"));
+        assert_eq!(fault(&tls(rustls::Error::DecryptError)), Some("TLS error"));
+        assert_eq!(fault(&IoError::from(std::io::ErrorKind::ConnectionRefused)), None);
+    }
 }

@@ -281,6 +281,9 @@ fn parse_event(text: &str) -> Event {
         }
         ["line", "loud"] => Event::LineSound { loud: true },
         ["line", "quiet"] => Event::LineSound { loud: false },
+        ["setting", "refused", field] => {
+            Event::SettingRefused { field: field.to_owned(), value: "text".to_owned() }
+        }
         ["engine", "lost"] => Event::EngineLost { fatal: false, why: "closed".to_owned() },
         ["engine", "lost", "fatal"] => Event::EngineLost { fatal: true, why: "quota".to_owned() },
         ["speech", utterance, "started"] => Event::SpeechStarted { utterance: utterance.into() },
@@ -381,7 +384,7 @@ fn reply_event(reply: ReplyId, what: &[&str], rest: &str) -> Event {
         }
         ["completed"] => ended(ReplyOutcome::Completed),
         ["cancelled"] => ended(ReplyOutcome::Cancelled),
-        ["incomplete"] => ended(ReplyOutcome::Incomplete),
+        ["incomplete"] => ended(ReplyOutcome::Incomplete { why: "max_output_tokens".to_owned() }),
         ["failed"] => failed(false),
         ["failed", "fatal"] => failed(true),
         ["busy"] => ended(ReplyOutcome::Busy { why: "rate_limit_exceeded".to_owned() }),

@@ -549,7 +549,7 @@ impl World {
                     _ if stopping => ReplyOutcome::Cancelled,
                     0..10 => ReplyOutcome::Failed { fatal: which == 0, why: "error".to_owned() },
                     20..30 => ReplyOutcome::Busy { why: "rate_limit_exceeded".to_owned() },
-                    10..20 => ReplyOutcome::Incomplete,
+                    10..20 => ReplyOutcome::Incomplete { why: "content_filter".to_owned() },
                     _ => ReplyOutcome::Completed,
                 };
                 self.handle(Event::ReplyEnded { reply, outcome, usage: Usage::default() });

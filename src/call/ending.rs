@@ -126,8 +126,14 @@ impl Call {
             self.depart();
             return;
         }
-        let end = End { status: Status::Failed, ended_by: EndedBy::Error };
-        self.say_goodbye(GoodbyeReason::Ended, end);
+        match &mut self.farewell {
+            // The agent is leaving already: its own last words are heard.
+            Some(farewell) => farewell.withdrawable = false,
+            None => {
+                let end = End { status: Status::Failed, ended_by: EndedBy::Error };
+                self.say_goodbye(GoodbyeReason::Ended, end);
+            }
+        }
         let latest = self.now.plus_ms(DRAIN_MS);
         if let Some(farewell) = &mut self.farewell {
             farewell.latest = farewell.latest.min(latest);

@@ -24,6 +24,13 @@ pub enum Event {
         /// What was wrong, for the log: a code or an error class, never private data.
         why: String,
     },
+    /// The service refuses one setting of the session, which goes on without it.
+    SettingRefused {
+        /// Its place in the session.
+        field: String,
+        /// What kind of value it has.
+        value: String,
+    },
     /// The session that is to take the present one's place is configured and can be spoken to.
     SuccessorReady {
         /// How long it may last from now on, in ms, if the service says so.
@@ -172,7 +179,10 @@ pub enum ReplyOutcome {
     /// It was cancelled.
     Cancelled,
     /// It was cut off by a limit or a filter.
-    Incomplete,
+    Incomplete {
+        /// Which: `max_output_tokens`, `content_filter`, or another code.
+        why: String,
+    },
     /// It failed. With `fatal` another attempt would fail too.
     Failed {
         /// Whether another attempt is pointless.

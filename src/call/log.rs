@@ -95,6 +95,13 @@ pub enum LogEvent {
         /// Whether a redial is pointless.
         fatal: bool,
     },
+    /// The speech service refused one setting of the session, which went on without it.
+    SettingRefused {
+        /// Its place in the session.
+        field: String,
+        /// What kind of value it has.
+        value: String,
+    },
     /// Another session has taken the place of one that would soon have ended.
     EngineRenewed {
         /// Whether that was at a moment when nobody spoke.
@@ -149,6 +156,13 @@ pub enum LogEvent {
         heard_ms: u64,
         /// Whether the caller cut it off.
         interrupted: bool,
+    },
+    /// The engine ended a reply before it was complete.
+    ReplyCut {
+        /// The reply.
+        reply: u32,
+        /// Why: `max_output_tokens`, `content_filter`, or an error class.
+        why: String,
     },
     /// The caller pressed keys.
     KeysPressed {

@@ -2,16 +2,16 @@
 //! the end of a call and after a crash.
 
 mod function;
+mod reply;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use self::function::{FunctionOutcome, FunctionRecord};
+use self::reply::{Ground, Reply};
 use super::allowance::Written;
-use super::{
-    Chunk, End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget,
-};
+use super::{End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget};
 
 /// The transcript's line for speech whose words never came.
 const INAUDIBLE: &str = "[inaudible]";
@@ -23,6 +23,7 @@ const HISTORY_FUNCTIONS: usize = 32;
 pub struct CallRecord {
     stream_sids: Vec<String>,
     stream_errors: Vec<String>,
+    refused_settings: Vec<String>,
     speech: BTreeMap<String, Speech>,
     keys: Vec<Keys>,
     replies: BTreeMap<u32, Reply>,
@@ -52,26 +53,6 @@ struct Keys {
     turn: u32,
     at_ms: u64,
     keys: String,
-}
-
-#[derive(Default)]
-struct Reply {
-    turn: Option<u32>,
-    purpose: String,
-    started_ms: u64,
-    generated: String,
-    heard: String,
-    heard_ms: u64,
-    interrupted: bool,
-    first_audio_ms: Option<u64>,
-    server_us: u64,
-}
-
-/// What a turn's answer was grounded on.
-struct Ground {
-    retrieval: Retrieval,
-    took_ms: Option<u64>,
-    chunks: Vec<Chunk>,
 }
 
 /// The highest numbers that were given in a call.
@@ -137,6 +118,14 @@ impl CallRecord {
                 let said = self.replies.entry(reply).or_default();
                 (said.turn, said.started_ms, said.generated) = (turn, started_ms, generated);
                 (said.heard, said.heard_ms, said.interrupted) = (heard, heard_ms, interrupted);
+            }
+            LogEvent::ReplyCut { reply, why } => {
+                self.replies.entry(reply).or_default().cut = Some(why);
+            }
+            LogEvent::SettingRefused { field, .. } => {
+                if !self.refused_settings.contains(&field) {
+                    self.refused_settings.push(field);
+                }
             }
             LogEvent::KeysPressed { keys, turn } => self.keys.push(Keys { turn, at_ms, keys }),
             LogEvent::FunctionCalled { run, turn, name, arguments } => {
@@ -251,14 +240,18 @@ impl CallRecord {
     /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, and `prompts`: what the
     /// agent said outside turns. What a call does not have is there and empty, but for
     /// `fallback_reason` (a call that never had an agent has it from its webhook),
-    /// `stream_errors`, the phone company's numbers for what was wrong with streams, and
-    /// `left_out`, what there was too much of to be written down.
+    /// `stream_errors`, the phone company's numbers for what was wrong with streams,
+    /// `left_out`, what there was too much of to be written down, and `refused_settings`, what the
+    /// speech service refused of the agent's settings.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut metadata = Map::new();
         let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);
         set("stream_sids", json!(self.stream_sids));
         if !self.stream_errors.is_empty() {
             set("stream_errors", json!(self.stream_errors));
+        }
+        if !self.refused_settings.is_empty() {
+            set("refused_settings", json!(self.refused_settings));
         }
         set("ended_by", json!(self.end.map(|end| end.ended_by)));
         set("turns", self.turns());
@@ -348,7 +341,7 @@ impl CallRecord {
         let timed = || replies.iter().filter(|reply| reply.first_audio_ms.is_some());
         let ground = self.grounds.get(&n);
         let first = timed().find(|reply| reply.heard_ms > 0).or_else(|| timed().next());
-        json!({
+        let mut turn = json!({
             "n": n,
             "started_ms": said.first().map(|line| line.started_ms),
             "caller": joined(said.iter().map(|line| line.text.as_str())),
@@ -363,7 +356,11 @@ impl CallRecord {
                 "first_audio": first.and_then(|reply| reply.first_audio_ms),
                 "server": first.map(|reply| (reply.server_us + 500) / 1_000),
             },
-        })
+        });
+        if let Some(why) = replies.iter().rev().find_map(|reply| reply.cut.as_ref()) {
+            turn["cut"] = json!(why);
+        }
+        turn
     }
 
     /// The questions that neither a passage nor a function answered.
@@ -377,16 +374,7 @@ impl CallRecord {
 
     fn prompts(&self) -> Value {
         let outside = |reply: &&Reply| reply.turn.is_none() && !reply.generated.is_empty();
-        let prompt = |reply: &Reply| {
-            json!({
-                "purpose": reply.purpose,
-                "started_ms": reply.started_ms,
-                "agent": reply.generated.trim(),
-                "heard": reply.heard.trim(),
-                "interrupted": reply.interrupted,
-            })
-        };
-        self.replies.values().filter(outside).map(prompt).collect()
+        self.replies.values().filter(outside).map(Reply::prompt).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a record says, folded from events by hand.
 
 use super::*;
-use crate::call::{Action, Call, CallSettings, CallTime, EndedBy, Event, Purpose, Status};
+use crate::call::{Action, Call, CallSettings, CallTime, Chunk, EndedBy, Event, Purpose, Status};
 
 fn agent(reply: u32, turn: Option<u32>, started_ms: u64, generated: &str, heard: &str) -> LogEvent {
     LogEvent::AgentSaid {
@@ -46,6 +46,31 @@ fn lines_are_ordered_by_when_they_were_begun_not_by_when_they_were_written() {
         "[00:00] Agent: Hello.\n[00:03] Caller: When do you open?\n\
          [00:07] Agent: At nine.\n[01:05] Caller: Thanks\n"
     );
+}
+
+#[test]
+fn the_row_says_how_a_reply_was_cut_and_what_was_refused_of_the_settings() {
+    let cut = |reply: u32, why: &str| LogEvent::ReplyCut { reply, why: why.to_owned() };
+    let refused = LogEvent::SettingRefused {
+        field: "audio.output.voice".to_owned(),
+        value: "text".to_owned(),
+    };
+    let record = record(&[
+        refused.clone(),
+        agent(1, None, 400, "Hello.", "Hello."),
+        cut(1, "content_filter"),
+        caller("a", 1, 3_000, Some("When do you open?")),
+        agent(2, Some(1), 7_000, "At nine.", "At nine."),
+        cut(2, "max_output_tokens"),
+        caller("b", 2, 9_000, Some("Thanks")),
+        agent(3, Some(2), 9_500, "Bye.", "Bye."),
+        refused,
+    ]);
+    let metadata = record.metadata();
+    assert_eq!(metadata["turns"][0]["cut"], "max_output_tokens");
+    assert_eq!(metadata["turns"][1].get("cut"), None);
+    assert_eq!(metadata["prompts"][0]["cut"], "content_filter");
+    assert_eq!(metadata["refused_settings"], json!(["audio.output.voice"]));
 }
 
 #[test]

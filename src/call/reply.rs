@@ -210,6 +210,12 @@ impl Call {
         }
         let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
         let acts = self.functions.batch(reply).is_some();
+        if let ReplyOutcome::Incomplete { why }
+        | ReplyOutcome::Failed { why, .. }
+        | ReplyOutcome::Busy { why } = &outcome
+        {
+            self.note(LogEvent::ReplyCut { reply: reply.0, why: why.clone() });
+        }
         match outcome {
             ReplyOutcome::Failed { fatal: true, why } => self.give_up(&why),
             ReplyOutcome::Failed { fatal: false, why } if !acts => self.retry(&response, &why),
@@ -219,6 +225,7 @@ impl Call {
             }
             // Its audio waits in front of a line that is not open yet.
             _ if silent && !acts && self.line == Line::Waiting => self.close(reply),
+            ReplyOutcome::Incomplete { why } if silent && !acts => self.retry(&response, &why),
             _ if silent && !acts => self.retry(&response, "the reply was empty"),
             _ => {
                 self.close(reply);

@@ -196,6 +196,9 @@ impl Call {
             Event::CallerLeft => self.caller_left(),
             Event::EngineReady { lasts_ms } => self.engine_ready(lasts_ms),
             Event::EngineLost { fatal, why } => self.engine_lost(fatal, why),
+            Event::SettingRefused { field, value } => {
+                self.note(LogEvent::SettingRefused { field, value });
+            }
             Event::SuccessorReady { lasts_ms } => self.successor_ready(lasts_ms),
             Event::SuccessorLost { fatal, .. } => self.successor_lost(fatal),
             Event::LineSound { loud } => self.line_sound(loud),

@@ -7,6 +7,7 @@ pub mod finding;
 mod numbers;
 mod place;
 mod service;
+mod sessions;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -99,6 +100,9 @@ async fn calls(config: &Config, is_bad: &impl Fn(&str) -> bool) -> Vec<Finding> 
     let known = agents::read(&opened.store, &mut findings).await;
     if !is_bad("TWILIO_API_URL") && !is_bad("TWILIO_AUTH_TOKEN") {
         findings.extend(numbers_of(config, is_bad("PUBLIC_URL"), &known).await);
+    }
+    if !is_bad("OPENAI_BASE_URL") && !is_bad("OPENAI_API_KEY") {
+        findings.extend(sessions::check(config, &opened.store, &known.agents).await);
     }
     opened.close().await;
     findings

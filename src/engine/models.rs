@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::clock::within;
 use crate::config::OpenAi;
+use crate::service_json;
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -86,13 +87,13 @@ impl ModelList {
     /// Why it says nothing.
     pub async fn look_up(&self, id: &str) -> Result<ModelAnswer, ModelError> {
         if let Some(body) = self.get(&["models", id]).await?
-            && let Ok(Model { shutdown_date, .. }) = serde_json::from_slice(&body)
+            && let Ok(Model { shutdown_date, .. }) = service_json::from_slice(&body)
         {
             return Ok(ModelAnswer::There { shutdown_date });
         }
         // Not every server like OpenAI's has an address for each model.
         let Some(body) = self.get(&["models"]).await? else { return Ok(ModelAnswer::NotTold) };
-        let Ok(List { data }) = serde_json::from_slice(&body) else {
+        let Ok(List { data }) = service_json::from_slice(&body) else {
             return Ok(ModelAnswer::NotTold);
         };
         Ok(match data.into_iter().find(|model| model.id == id) {

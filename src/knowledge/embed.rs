@@ -15,6 +15,7 @@ use url::Url;
 use crate::clock;
 use crate::config::OpenAi;
 use crate::private::Private;
+use crate::service_json;
 
 /// Dimensions of the agents' tables.
 pub(super) const DIMENSIONS: usize = 1536;
@@ -226,7 +227,7 @@ struct Embedding {
 }
 
 fn read(answer: &[u8]) -> Result<Arc<[f32]>, EmbedError> {
-    let answer: Answer = serde_json::from_slice(answer).map_err(|_| EmbedError::Unreadable)?;
+    let answer: Answer = service_json::from_slice(answer).map_err(|_| EmbedError::Unreadable)?;
     let vector = answer.data.into_iter().next().ok_or(EmbedError::Unreadable)?.embedding;
     let vector: Vec<f32> = vector.into_iter().map(|value| value as f32).collect();
     if vector.len() != DIMENSIONS {
@@ -241,7 +242,7 @@ fn read(answer: &[u8]) -> Result<Arc<[f32]>, EmbedError> {
 
 /// `error.code`, else `error.type`. The message may repeat what was said, so it is not read.
 pub(crate) fn error_code(answer: &[u8]) -> String {
-    let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+    let answer: serde_json::Value = service_json::from_slice(answer).unwrap_or_default();
     let error = &answer["error"];
     let is_code = |code: &&str| {
         let of_a_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';

@@ -270,3 +270,9 @@ fn a_code_that_quotes_somebody_is_none() {
     assert_eq!(code(r#"{"code":"insufficient_quota"}"#), "insufficient_quota");
     assert_eq!(code(r#"{"type":"Hieronymus"}"#), "");
 }
+
+#[test]
+fn an_answer_behind_a_byte_order_mark_is_read() {
+    let vector = json!({"data": [{"embedding": vec![0.5; DIMENSIONS]}]});
+    assert!(read(format!("\u{feff}{vector}").as_bytes()).is_ok());
+}

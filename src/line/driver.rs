@@ -50,6 +50,8 @@ pub struct Opening {
     pub caller: Private<String>,
     /// What is known of them from before.
     pub history: History,
+    /// Whether the agent has knowledge to look things up in.
+    pub has_knowledge: bool,
     /// When the webhook came, since the Unix epoch.
     pub started: Duration,
     /// The number of its next event; more than 1 when another process had the call before.
@@ -115,7 +117,7 @@ enum Wake {
 
 impl Line {
     /// Dials the engine and waits for the rest.
-    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening, has_knowledge: bool) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening) -> Self {
         let now = exchange.clock.now();
         let notes = Notes::new(&exchange, &opening);
         let history = opening.before.history();
@@ -134,7 +136,7 @@ impl Line {
         });
         let taps = Taps::of(&exchange, &opening.agent, opening.call_log_id, now, age);
         let notice = notice_time(&opening.agent);
-        let settings = opening.agent.settings.call_settings(has_knowledge);
+        let settings = opening.agent.settings.call_settings(opening.has_knowledge);
         let mut line = Self {
             call: Call::resume(settings, opening.before),
             agent: opening.agent,

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tracing::{Instrument, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -38,7 +38,7 @@ use crate::agent::prompt::{Briefing, Prompts};
 use crate::call::{Passage, Purpose, Said};
 use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
-use crate::engine::realtime::{Realtime, RealtimeConfig};
+use crate::engine::realtime::{Realtime, RealtimeConfig, Refusals};
 use crate::engine::{Engine, FunctionSignature};
 use crate::functions::{self, Toolbox};
 use crate::private::Private;
@@ -76,6 +76,38 @@ pub struct Engines {
     pub openai: OpenAi,
     /// Its models.
     pub models: Models,
+    /// What it refused of agents' settings.
+    pub refusals: Refusals,
+}
+
+impl Engines {
+    /// Of a service of which nothing is known yet.
+    pub fn new(openai: OpenAi, models: Models) -> Self {
+        Self { openai, models, refusals: Refusals::default() }
+    }
+
+    /// What a session of an agent is configured with, but for the conversation.
+    pub fn session(
+        &self,
+        agent: &Agent,
+        instructions: String,
+        functions: Vec<FunctionSignature>,
+    ) -> RealtimeConfig {
+        RealtimeConfig {
+            base_url: self.openai.base_url.clone(),
+            api_key: self.openai.api_key.clone(),
+            model: self.models.realtime.clone(),
+            transcription_model: self.models.transcription.clone(),
+            voice: agent.settings.voice.clone(),
+            language: agent.settings.language.split('-').next().map(str::to_owned),
+            instructions,
+            functions,
+            history: Vec::new(),
+            utterance_prefix: String::new(),
+            agent_id: agent.id,
+            refusals: self.refusals.clone(),
+        }
+    }
 }
 
 impl Exchange {
@@ -89,38 +121,12 @@ impl Exchange {
         );
         metrics::counter!("frontdesk_calls_started_total").increment(1);
         let exchange = Arc::clone(self);
+        // Nothing is waited for before the engine is dialled: the caller is already on the line.
         // Should it ever panic, its slot is freed and the reconciler completes its row.
         clock::spawn(async move {
-            let may_ask = exchange.log.is_database_up();
-            let knowledge = exchange.toolbox.knowledge.is_there(opening.agent.id, may_ask);
-            let has_knowledge = knowledge.instrument(span.clone()).await;
-            let line = span.in_scope(|| Line::new(exchange, opening, has_knowledge));
+            let line = span.in_scope(|| Line::new(exchange, opening));
             line.run(span).await;
         });
-    }
-
-    /// What the agent is told for a whole call. A replaced template that fails on this agent must
-    /// not cost it the call: the built-in one takes its place.
-    fn instructions(
-        &self,
-        agent: &Agent,
-        caller: &Private<String>,
-        history: &History,
-        functions: &[FunctionSignature],
-    ) -> String {
-        let unix_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
-        let now = Timestamp::from_microsecond(unix_us)
-            .unwrap_or(Timestamp::UNIX_EPOCH)
-            .to_zoned(agent.hours.zone().clone());
-        let functions: Vec<(&str, &str)> = functions
-            .iter()
-            .map(|function| (function.name.as_str(), function.description.as_str()))
-            .collect();
-        let briefing = Briefing { agent, caller, history, functions: &functions, now: &now };
-        self.prompts.render_system(&briefing).unwrap_or_else(|error| {
-            warn!(%error, "a prompt template failed");
-            Prompts::built_in().render_system(&briefing).unwrap_or_default()
-        })
     }
 
     /// What the agent is told for one reply; none: what it was told for the call.
@@ -147,19 +153,37 @@ impl Exchange {
         session: Session,
     ) -> Box<dyn Engine> {
         let functions = functions::signatures(&self.toolbox, agent);
+        let instructions = instructions(&self.prompts, agent, caller, before, &functions);
         Box::new(Realtime::dial(RealtimeConfig {
-            base_url: self.engines.openai.base_url.clone(),
-            api_key: self.engines.openai.api_key.clone(),
-            model: self.engines.models.realtime.clone(),
-            transcription_model: self.engines.models.transcription.clone(),
-            voice: agent.settings.voice.clone(),
-            language: agent.settings.language.split('-').next().map(str::to_owned),
-            instructions: self.instructions(agent, caller, before, &functions),
-            functions,
             history: session.history,
             utterance_prefix: session.utterance_prefix,
+            ..self.engines.session(agent, instructions, functions)
         }))
     }
+}
+
+/// What the agent is told for a whole call. A replaced template that fails on this agent must not
+/// cost it the call: the built-in one takes its place.
+pub fn instructions(
+    prompts: &Prompts,
+    agent: &Agent,
+    caller: &Private<String>,
+    history: &History,
+    functions: &[FunctionSignature],
+) -> String {
+    let unix_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
+    let now = Timestamp::from_microsecond(unix_us)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_zoned(agent.hours.zone().clone());
+    let functions: Vec<(&str, &str)> = functions
+        .iter()
+        .map(|function| (function.name.as_str(), function.description.as_str()))
+        .collect();
+    let briefing = Briefing { agent, caller, history, functions: &functions, now: &now };
+    prompts.render_system(&briefing).unwrap_or_else(|error| {
+        warn!(%error, "a prompt template failed");
+        Prompts::built_in().render_system(&briefing).unwrap_or_default()
+    })
 }
 
 /// What tells one engine session of a call from another.

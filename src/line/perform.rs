@@ -89,6 +89,9 @@ impl Line {
         if let LogEvent::EngineLost { why, fatal } = &event {
             warn!(why, fatal, "engine lost");
         }
+        if let LogEvent::SettingRefused { field, value } = &event {
+            warn!(field, value, "the speech service refuses a setting: the call is without it");
+        }
         if let LogEvent::EngineRenewed { quiet } = event {
             info!(quiet, "another session took the place of one near its end");
             counter!("frontdesk_engine_renewals_total", "how" => if quiet { "quiet" } else { "forced" })

@@ -1,6 +1,7 @@
 //! One thing is wrong, and one line says so.
 
 use frontdesk::rehearsal::phone::numbers::Number;
+use frontdesk::rehearsal::speech::fault::Fault;
 use frontdesk::rehearsal::speech::script::Model;
 use serde_json::json;
 use sqlx::ConnectOptions;
@@ -161,6 +162,20 @@ async fn what_owners_wrote_is_named() {
     .await;
     let report = clinic.report().await.to_string();
     assert!(!report.contains("Quixotic") && !report.contains("crm-secret"), "{report}");
+}
+
+#[tokio::test]
+async fn settings_that_the_speech_service_refuses() {
+    let clinic = Clinic::healthy().await;
+    clinic.settings(json!({"voice": "nova"})).await;
+    let refused = "warn  session of agent Mia: the speech service refuses audio.output.voice (text): \
+                   calls go on without it; set private_settings.voice to a voice that the service \
+                   has";
+    finds(&clinic, &[refused]).await;
+    let field = |field: &str| Fault::RefuseSetting { field: field.into(), unnamed: false };
+    clinic.speech.command(field("audio.output.format.type"));
+    let lost = "FAIL  session of agent Mia: there is none: invalid_value";
+    finds(&clinic, &[lost]).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod common_database;
 mod faults;
 mod pooler;
 mod program;
+mod tls;
 
 use frontdesk::commands::doctor::examine;
 use frontdesk::commands::doctor::finding::{Report, Verdict};
@@ -39,7 +40,7 @@ pub(crate) struct Clinic {
     pub(crate) agent: Uuid,
     pub(crate) data: TempDir,
     pub(crate) database: FreshDatabase,
-    _speech: Speech,
+    pub(crate) speech: Speech,
 }
 
 impl Clinic {
@@ -73,7 +74,7 @@ impl Clinic {
             ("OPENAI_API_KEY", KEY.to_owned()),
             ("OPENAI_BASE_URL", speech.base_url()),
         ];
-        Self { values, twilio, pool, agent, data, database, _speech: speech }
+        Self { values, twilio, pool, agent, data, database, speech }
     }
 
     /// Puts another value in a variable's place.
@@ -164,6 +165,7 @@ async fn all_is_well_where_it_is() {
         "agent Mia",
         "Twilio account",
         number.as_str(),
+        "session of agent Mia",
         "OPENAI_BASE_URL",
         "REALTIME_MODEL",
         "TRANSCRIPTION_MODEL",

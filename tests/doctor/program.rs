@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::{Clinic, KEY, NUMBER, TOKEN};
 
 /// Runs it while the stand-ins of the test go on answering.
-async fn doctor(clinic: &Clinic, arguments: &[&str]) -> Output {
+pub(crate) async fn doctor(clinic: &Clinic, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
     command.arg("doctor").args(arguments).env_clear().env("RUST_LOG", "trace");
     command.envs(clinic.values.iter().map(|(name, value)| (*name, value)));
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-fn printed(output: &Output) -> (String, String) {
+pub(crate) fn printed(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
 }

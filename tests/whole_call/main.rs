@@ -30,6 +30,7 @@ mod proxy;
 mod receiver;
 mod recording;
 mod refusals;
+mod refused_settings;
 mod stream;
 mod supervision;
 mod survival;

@@ -13,6 +13,7 @@ use super::answer::SCHEMA;
 use crate::clock;
 use crate::config::OpenAi;
 use crate::knowledge::error_code;
+use crate::service_json;
 
 /// How long an answer may take. A model that thinks over a long call takes half a minute.
 const ASK_LIMIT: Duration = Duration::from_secs(60);
@@ -181,7 +182,7 @@ impl Chat {
 /// Whether a request is refused for its `reasoning_effort`. What was said may be repeated in the
 /// answer, so it is looked at where the service names what is wrong.
 fn is_of_effort(status: u16, answer: &[u8]) -> bool {
-    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let answer: Value = service_json::from_slice(answer).unwrap_or_default();
     let names_it = |field: &str| {
         answer["error"][field].as_str().is_some_and(|text| text.contains("reasoning_effort"))
     };
@@ -211,7 +212,7 @@ struct Message {
 
 fn read(answer: &[u8]) -> Result<String, AskError> {
     let completion: Completion =
-        serde_json::from_slice(answer).map_err(|_| AskError::Unreadable)?;
+        service_json::from_slice(answer).map_err(|_| AskError::Unreadable)?;
     let choice = completion.choices.into_iter().next().ok_or(AskError::Unreadable)?;
     if choice.message.refusal.is_some_and(|refusal| !refusal.is_empty()) {
         return Err(AskError::ModelRefused);
@@ -226,6 +227,12 @@ fn read(answer: &[u8]) -> Result<String, AskError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_an_emoji_in_an_answer_is_data() {
+        let answer = r#"{"choices":[{"message":{"content":"Bye \ud83d"}}]}"#;
+        assert_eq!(read(answer.as_bytes()).unwrap(), "Bye \u{fffd}");
+    }
 
     #[test]
     fn an_answer_is_the_first_choices_if_it_is_whole() {

@@ -21,7 +21,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 const SERVICE: &str = "OPENAI_BASE_URL";
 const KEY: &str = "OPENAI_API_KEY";
 /// Where [`OpenAi::base_url`] is if nobody says otherwise, and takes nobody without a key.
-const OPENAI_HOST: &str = "api.openai.com";
+pub(super) const OPENAI_HOST: &str = "api.openai.com";
 
 pub(super) async fn check(service: &OpenAi, models: &Models) -> Vec<Finding> {
     let host = service.base_url.host_str().unwrap_or_default().to_owned();

@@ -1,36 +1,42 @@
 //! Translates OpenAI Realtime's events into the core's language. Pure: it holds the ids that tell
 //! whose a report is, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::outcome::outcome;
-use super::wire::{ServerError, ServerEvent, ServerItem, ServerResponse, ServerSession, Text};
+use super::response::ActiveResponse;
+use super::settings;
+use super::wire::{ServerError, ServerEvent, ServerItem, nested, text};
 use crate::call::{Event, ReplyId, Usage, Words};
 use crate::engine::Report;
+use crate::service_json;
 
 /// The longest transcription of one stretch of speech that is kept, in bytes.
 const WORDS_MAX: usize = 16 * 1024;
 /// The most stretches of speech whose words may be outstanding.
 const UTTERANCES_MAX: usize = 64;
-/// The most function calls of one response. No model makes more; a call answers fewer.
-const FUNCTIONS_MAX: usize = 128;
 
 /// The state of one session, as far as translation needs it.
 #[derive(Debug, Default)]
 pub(super) struct Codec {
     /// Replies asked for whose response the service has not yet named.
     requested: VecDeque<ReplyId>,
+    /// Those of them that are no longer wanted.
+    cancelled_early: Vec<ReplyId>,
     /// The last reply that was refused because another response is running.
     blocked: Option<ReplyId>,
     /// The reply that was blocked and now is not, until that is asked for.
     unblocked: Option<ReplyId>,
     /// The response that is being worked on.
     active: Option<ActiveResponse>,
-    /// Words so far of stretches of speech whose words are not final.
-    words: BTreeMap<String, String>,
+    /// Words so far of stretches of speech whose words are not final, oldest first.
+    words: VecDeque<(String, String)>,
+    /// What has to be sent.
+    orders: VecDeque<Order>,
     is_ready: bool,
     /// When the session ends, in seconds since the Unix epoch, if the service says so.
     expires_at_s: Option<u64>,
@@ -38,20 +44,17 @@ pub(super) struct Codec {
     utterance_prefix: String,
 }
 
-#[derive(Debug)]
-struct ActiveResponse {
-    id: String,
-    reply: ReplyId,
-    /// Whether some of its words have come.
-    has_words: bool,
-    /// Function calls reported, by the service's call id.
-    reported: BTreeSet<String>,
-    /// Arguments that are said to be complete, until the item or the response says so too.
-    announced: BTreeMap<String, (String, String)>,
+/// What has to be sent because of what was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Stop work on the response of this id.
+    Cancel(String),
+    /// Forget the item of this id, of which nothing was heard.
+    Delete(String),
 }
 
 /// What the caller of [`Codec::read`] cannot use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unread {
     /// Not JSON, or an event without its type.
     Malformed,
@@ -60,6 +63,8 @@ pub(super) enum Unread {
     /// An error that needs nothing done: a cancel that came too late, an item that is already gone,
     /// a request that must wait.
     Benign,
+    /// The session's settings are refused as they are, for this reason.
+    Settings(Box<ServerError>),
 }
 
 impl Codec {
@@ -73,19 +78,28 @@ impl Codec {
         self.requested.push_back(reply);
     }
 
-    /// A reply is no longer wanted.
-    pub(super) fn cancelled(&mut self, reply: ReplyId) {
+    /// A reply is no longer wanted. Gives the service's name for its response, if there is one yet;
+    /// if not, the order to cancel comes with the name.
+    pub(super) fn cancelled(&mut self, reply: ReplyId) -> Option<String> {
         self.blocked.take_if(|blocked| *blocked == reply);
+        if let Some(active) = self.active.as_mut().filter(|active| active.reply == reply) {
+            active.cancelled = true;
+            return Some(active.id.clone()).filter(|id| !id.is_empty());
+        }
+        if self.requested.contains(&reply) && !self.cancelled_early.contains(&reply) {
+            self.cancelled_early.push(reply);
+        }
+        None
+    }
+
+    /// The next thing that has to be sent because of what was read.
+    pub(super) fn take_order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
     }
 
     /// The reply that must be asked for again, because the response in its way has ended.
     pub(super) fn take_unblocked(&mut self) -> Option<ReplyId> {
         self.unblocked.take()
-    }
-
-    /// The service's name for a reply's response, if it has given one.
-    pub(super) fn response_id(&self, reply: ReplyId) -> Option<&str> {
-        self.active.as_ref().filter(|active| active.reply == reply).map(|active| active.id.as_str())
     }
 
     /// When the session ends, in seconds since the Unix epoch, if the service says so.
@@ -94,8 +108,8 @@ impl Codec {
     }
 
     fn read_expiry(&mut self, event: &ServerEvent<'_>) {
-        let session = event.session.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let ServerSession { expires_at } = session.unwrap_or_default();
+        let session = event.session.and_then(|raw| service_json::from_str(raw.get()).ok());
+        let expires_at = session.and_then(|session: Value| session["expires_at"].as_f64());
         if let Some(at) = expires_at.filter(|at| at.is_finite() && *at > 0.0) {
             self.expires_at_s = Some(at as u64);
         }
@@ -107,34 +121,48 @@ impl Codec {
         message: &Utf8Bytes,
         reports: &mut VecDeque<Report>,
     ) -> Result<(), Unread> {
-        let event: ServerEvent<'_> =
-            serde_json::from_str(message).map_err(|_| Unread::Malformed)?;
-        match &*event.kind.0 {
-            "response.output_audio.delta" => self.audio(message, &event, reports),
+        if let Ok(event) = serde_json::from_str(message) {
+            return self.act(message, &event, reports);
+        }
+        let repaired: Utf8Bytes = service_json::repaired(message).ok_or(Unread::Malformed)?.into();
+        let event = serde_json::from_str(&repaired).map_err(|_| Unread::Malformed)?;
+        self.act(&repaired, &event, reports)
+    }
+
+    /// Acts on an event that borrows from `message`.
+    fn act(
+        &mut self,
+        message: &Utf8Bytes,
+        event: &ServerEvent<'_>,
+        reports: &mut VecDeque<Report>,
+    ) -> Result<(), Unread> {
+        match event.kind.get().ok_or(Unread::Malformed)? {
+            "response.output_audio.delta" => self.audio(message, event, reports),
             "response.output_audio_transcript.delta" => {
-                self.reply_words(&event, event.delta.as_ref(), reports);
+                self.reply_words(event, event.delta.get(), reports);
             }
             // Some services send the words of a reply only once.
             "response.output_audio_transcript.done"
                 if self.active.as_ref().is_some_and(|active| !active.has_words) =>
             {
-                self.reply_words(&event, event.transcript.as_ref(), reports);
+                self.reply_words(event, event.transcript.get(), reports);
             }
-            "response.created" => self.response_created(&event, reports),
-            "response.output_item.done" => self.item_done(&event, reports),
-            "response.function_call_arguments.done" => self.arguments_done(&event),
+            "response.created" => self.response_created(event, reports),
+            "response.output_item.added" => self.item_added(event),
+            "response.output_item.done" => self.item_done(event, reports),
+            "response.function_call_arguments.done" => self.arguments_done(event),
             "response.done" => {
                 self.unblocked = self.blocked.take();
-                self.response_done(&event, reports);
+                self.response_done(event, reports);
             }
-            "session.created" => self.read_expiry(&event),
+            "session.created" => self.read_expiry(event),
             "session.updated" if !self.is_ready => {
                 self.is_ready = true;
-                self.read_expiry(&event);
+                self.read_expiry(event);
                 push(reports, Event::EngineReady { lasts_ms: None });
             }
-            "error" => return self.error(&event, reports),
-            kind => return self.caller_event(kind, &event, reports),
+            "error" => return self.error(event, reports),
+            kind => return self.caller_event(kind, event, reports),
         }
         Ok(())
     }
@@ -146,7 +174,7 @@ impl Codec {
         event: &ServerEvent<'_>,
         reports: &mut VecDeque<Report>,
     ) -> Result<(), Unread> {
-        let name = event.item_id.as_ref().map_or("", |id| &*id.0);
+        let name = event.item_id.or_empty();
         let utterance = format!("{}{name}", self.utterance_prefix);
         match kind {
             "input_audio_buffer.speech_started" => {
@@ -157,18 +185,17 @@ impl Codec {
             }
             "input_audio_buffer.committed" => push(reports, Event::SpeechCommitted { utterance }),
             "conversation.item.input_audio_transcription.delta" => {
-                let delta = event.delta.as_ref().map_or("", |delta| &delta.0);
-                if let Some(words) = self.append_words(&utterance, delta) {
+                if let Some(words) = self.append_words(&utterance, event.delta.or_empty()) {
                     push(reports, Event::CallerWords { utterance, words: Words::Partial(words) });
                 }
             }
             "conversation.item.input_audio_transcription.completed" => {
-                self.words.remove(&utterance);
-                let words = Words::Final(owned(event.transcript.as_ref()));
+                self.forget_words(&utterance);
+                let words = Words::Final(event.transcript.or_empty().to_owned());
                 push(reports, Event::CallerWords { utterance, words });
             }
             "conversation.item.input_audio_transcription.failed" => {
-                self.words.remove(&utterance);
+                self.forget_words(&utterance);
                 push(reports, Event::CallerWords { utterance, words: Words::Inaudible });
             }
             _ => return Err(Unread::Ignored),
@@ -177,10 +204,15 @@ impl Codec {
     }
 
     fn append_words(&mut self, utterance: &str, delta: &str) -> Option<String> {
-        if !self.words.contains_key(utterance) && self.words.len() >= UTTERANCES_MAX {
-            self.words.pop_first();
-        }
-        let words = self.words.entry(utterance.to_owned()).or_default();
+        let place = self.words.iter().position(|(name, _)| name == utterance);
+        let place = place.unwrap_or_else(|| {
+            if self.words.len() >= UTTERANCES_MAX {
+                self.words.pop_front();
+            }
+            self.words.push_back((utterance.to_owned(), String::new()));
+            self.words.len() - 1
+        });
+        let (_, words) = &mut self.words[place];
         if delta.is_empty() || words.len() + delta.len() > WORDS_MAX {
             return None;
         }
@@ -188,116 +220,101 @@ impl Codec {
         Some(words.clone())
     }
 
-    fn audio(&self, message: &Utf8Bytes, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
-        let (Some(reply), Some(delta)) = (self.reply_of(event), &event.delta) else { return };
-        let payload = match &delta.0 {
-            std::borrow::Cow::Borrowed(text) => {
-                Bytes::from(message.clone()).slice_ref(text.as_bytes())
-            }
-            std::borrow::Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()),
+    fn forget_words(&mut self, utterance: &str) {
+        self.words.retain(|(name, _)| name != utterance);
+    }
+
+    fn audio(
+        &mut self,
+        message: &Utf8Bytes,
+        event: &ServerEvent<'_>,
+        reports: &mut VecDeque<Report>,
+    ) {
+        let Some(delta) = event.delta.cow() else { return };
+        let Some(active) = self.response_of(event) else { return };
+        let item = event.item_id.or_empty();
+        active.note_audio(item);
+        let payload = match delta {
+            Cow::Borrowed(text) => Bytes::from(message.clone()).slice_ref(text.as_bytes()),
+            Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()),
         };
-        reports.push_back(Report::Audio { reply, item: owned(event.item_id.as_ref()), payload });
+        reports.push_back(Report::Audio { reply: active.reply, item: item.to_owned(), payload });
     }
 
     fn reply_words(
         &mut self,
         event: &ServerEvent<'_>,
-        words: Option<&Text<'_>>,
+        words: Option<&str>,
         reports: &mut VecDeque<Report>,
     ) {
-        if let (Some(reply), Some(words)) = (self.reply_of(event), words) {
-            if let Some(active) = &mut self.active {
-                active.has_words = true;
-            }
-            push(reports, Event::ReplyWords { reply, text: words.0.to_string() });
+        if let (Some(active), Some(words)) = (self.response_of(event), words) {
+            active.has_words = true;
+            push(reports, Event::ReplyWords { reply: active.reply, text: words.to_owned() });
         }
     }
 
     /// Whose event this is: only the response that we asked for counts, so that what comes late
     /// from a cancelled one, or out of band, is not taken for it.
-    fn reply_of(&self, event: &ServerEvent<'_>) -> Option<ReplyId> {
-        let active = self.active.as_ref()?;
-        match &event.response_id {
-            Some(id) if id.0 != active.id => None,
-            _ => Some(active.reply),
-        }
+    fn response_of(&mut self, event: &ServerEvent<'_>) -> Option<&mut ActiveResponse> {
+        let id = event.response_id.get();
+        self.active.as_mut().filter(|active| active.is_named(id))
     }
 
+    /// A response that cannot be read is the one that was asked for first.
     fn response_created(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
-        let Some(response) = response(event) else { return };
-        let named = response
-            .metadata
-            .as_ref()
-            .and_then(|metadata| metadata.get("reply")?.as_str()?.parse().ok())
-            .map(ReplyId);
-        let reply = match named {
-            Some(reply) => {
-                self.requested.retain(|requested| *requested != reply);
-                reply
-            }
-            // A service that does not echo metadata answers requests in their order.
-            None => match self.requested.pop_front() {
-                Some(reply) => reply,
-                None => return,
-            },
+        let response = nested(event.response);
+        let named = text(&response["metadata"]["reply"]).and_then(|reply| reply.parse().ok());
+        // A service that does not echo metadata answers requests in their order.
+        let Some(reply) = named.map(ReplyId).or_else(|| self.requested.front().copied()) else {
+            return;
         };
-        self.active = Some(ActiveResponse {
-            id: response.id.unwrap_or_default(),
-            reply,
-            has_words: false,
-            reported: BTreeSet::new(),
-            announced: BTreeMap::new(),
-        });
+        self.requested.retain(|requested| *requested != reply);
+        let id = text(&response["id"]).unwrap_or_else(|| event.response_id.or_empty().to_owned());
+        let mut active = ActiveResponse::new(id, reply);
+        active.cancelled = self.cancelled_early.contains(&reply);
+        if active.cancelled && !active.id.is_empty() {
+            // The cancel that was sent before there was a response has stopped nothing.
+            self.orders.push_back(Order::Cancel(active.id.clone()));
+        }
+        self.forget_early_cancels();
+        self.active = Some(active);
         push(reports, Event::ReplyStarted { reply });
     }
 
-    fn item_done(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
-        if self.reply_of(event).is_none() {
-            return;
+    fn forget_early_cancels(&mut self) {
+        let requested = &self.requested;
+        self.cancelled_early.retain(|reply| requested.contains(reply));
+    }
+
+    fn item_added(&mut self, event: &ServerEvent<'_>) {
+        if let Some(active) = self.response_of(event) {
+            active.note_item(&ServerItem::from(&nested(event.item)));
         }
-        let item = event.item.and_then(|raw| serde_json::from_str::<ServerItem>(raw.get()).ok());
-        if let (Some(item), Some(active)) = (item, &mut self.active) {
+    }
+
+    fn item_done(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
+        if let Some(active) = self.response_of(event) {
+            let item = ServerItem::from(&nested(event.item));
+            active.note_item(&item);
             active.function_item(item, reports);
         }
     }
 
     fn arguments_done(&mut self, event: &ServerEvent<'_>) {
-        if self.reply_of(event).is_none() {
-            return;
-        }
-        if let (Some(active), Some(call_id), Some(name), Some(arguments)) =
-            (&mut self.active, &event.call_id, &event.name, &event.arguments)
-            && active.announced.len() < FUNCTIONS_MAX
+        let (call_id, name) = (event.call_id.get(), event.name.get());
+        if let (Some(active), Some(call_id), Some(name)) = (self.response_of(event), call_id, name)
         {
-            active
-                .announced
-                .insert(call_id.0.to_string(), (name.0.to_string(), arguments.0.to_string()));
+            active.note_arguments(call_id, name, event.arguments.or_empty());
         }
     }
 
+    /// A response that cannot be read is the one that is being worked on.
     fn response_done(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
-        let Some(response) = response(event) else { return };
-        let is_active = self
-            .active
-            .as_ref()
-            .is_some_and(|active| response.id.as_ref().is_none_or(|id| *id == active.id));
-        let Some(mut active) = self.active.take_if(|_| is_active) else { return };
-        let status = response.status.as_deref().unwrap_or("completed");
-        if !active.has_words {
-            let reply = active.reply;
-            let words = response.output.iter().flat_map(transcripts);
-            words
-                .for_each(|text| push(reports, Event::ReplyWords { reply, text: text.to_owned() }));
+        let response = nested(event.response);
+        let id = text(&response["id"]).or_else(|| event.response_id.get().map(str::to_owned));
+        if let Some(active) = self.active.take_if(|active| active.is_named(id.as_deref())) {
+            active.ended(&response, reports, &mut self.orders);
         }
-        if status == "completed" {
-            active.remaining_functions(response.output, reports);
-        }
-        let outcome = outcome(status, response.status_details);
-        let usage = response.usage.map_or_else(Usage::default, |usage| Usage {
-            input_tokens: usage.input_tokens.unwrap_or(0),
-            output_tokens: usage.output_tokens.unwrap_or(0),
-        });
-        push(reports, Event::ReplyEnded { reply: active.reply, outcome, usage });
     }
 
     /// Errors do not end the session (protocols 5.8). What an error means depends on what it
@@ -307,92 +324,37 @@ impl Codec {
         event: &ServerEvent<'_>,
         reports: &mut VecDeque<Report>,
     ) -> Result<(), Unread> {
-        let error: ServerError =
-            event.error.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let refused = error.event_id.as_deref();
-        if error.is_fatal() || refused == Some("session") {
+        let error = ServerError::from(&nested(event.error));
+        if error.is_fatal() {
             push(reports, Event::EngineLost { fatal: true, why: error.class() });
             return Ok(());
         }
-        let reply = refused
-            .and_then(|id| id.strip_prefix("reply-")?.parse().ok())
+        if !self.is_ready && settings::is_about_them(&error) {
+            return Err(Unread::Settings(Box::new(error)));
+        }
+        let named =
+            error.event_id.as_deref().and_then(|id| id.strip_prefix("reply-")?.parse().ok());
+        // What it answers is not always said: then it is what was asked for last.
+        let is_about_a_reply = error.is_rate_limit() || error.is_busy() && error.event_id.is_none();
+        let reply = named
             .map(ReplyId)
             .filter(|reply| self.requested.contains(reply))
-            // Too much was asked for, and it is not said what: what was asked for last.
-            .or_else(|| self.requested.back().copied().filter(|_| error.is_rate_limit()))
+            .or_else(|| self.requested.back().copied().filter(|_| is_about_a_reply))
             .ok_or(Unread::Benign)?;
         self.requested.retain(|requested| *requested != reply);
+        let is_wanted = !self.cancelled_early.contains(&reply);
+        self.forget_early_cancels();
         // A cancelled response may still run: asking at once would be refused again.
-        if error.is_busy() {
+        if error.is_busy() && is_wanted {
             self.blocked = Some(reply);
             return Err(Unread::Benign);
         }
-        push(
-            reports,
-            Event::ReplyEnded { reply, outcome: error.outcome(), usage: Usage::default() },
-        );
+        let (outcome, usage) = (error.outcome(), Usage::default());
+        push(reports, Event::ReplyEnded { reply, outcome, usage });
         Ok(())
     }
 }
 
-impl ActiveResponse {
-    /// An item is complete. Arguments of an interrupted call are a fragment, so only a completed
-    /// one counts (protocols 5.4).
-    fn function_item(&mut self, item: ServerItem, reports: &mut VecDeque<Report>) {
-        let is_complete = item.status.as_deref().is_none_or(|status| status == "completed");
-        if item.kind.as_deref() != Some("function_call") || !is_complete {
-            return;
-        }
-        if let (Some(call_id), Some(name)) = (item.call_id.or(item.id), item.name) {
-            self.function(call_id, name, item.arguments.unwrap_or_default(), reports);
-        }
-    }
-
-    fn function(
-        &mut self,
-        engine_call_id: String,
-        name: String,
-        arguments: String,
-        reports: &mut VecDeque<Report>,
-    ) {
-        let has_place = self.reported.len() < FUNCTIONS_MAX;
-        if has_place && self.reported.insert(engine_call_id.clone()) {
-            let reply = self.reply;
-            push(reports, Event::FunctionWanted { reply, engine_call_id, name, arguments });
-        }
-    }
-
-    /// Calls that no item announced, from the response's output or from their arguments.
-    fn remaining_functions(
-        &mut self,
-        output: Vec<serde_json::Value>,
-        reports: &mut VecDeque<Report>,
-    ) {
-        for item in output {
-            if let Ok(item) = serde_json::from_value(item) {
-                self.function_item(item, reports);
-            }
-        }
-        for (call_id, (name, arguments)) in std::mem::take(&mut self.announced) {
-            self.function(call_id, name, arguments, reports);
-        }
-    }
-}
-
-/// The words of an item of a response's output.
-fn transcripts(item: &serde_json::Value) -> impl Iterator<Item = &str> {
-    let parts = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
-    parts.iter().filter_map(|part| part["transcript"].as_str())
-}
-
-fn response(event: &ServerEvent<'_>) -> Option<ServerResponse> {
-    serde_json::from_str(event.response?.get()).ok()
-}
-
-fn owned(text: Option<&Text<'_>>) -> String {
-    text.map(|text| text.0.to_string()).unwrap_or_default()
-}
-
-fn push(reports: &mut VecDeque<Report>, event: Event) {
+pub(super) fn push(reports: &mut VecDeque<Report>, event: Event) {
     reports.push_back(Report::Event(event));
 }

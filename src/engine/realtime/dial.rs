@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, USER_AGENT};
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use super::RealtimeConfig;
-use super::wire::{RefusalBody, ServerError};
-use crate::clock;
+use super::wire::ServerError;
 use crate::socket::small_buffers;
+use crate::{clock, service_json, tls};
 
 /// How long the service may take to answer the handshake.
 const DIAL_LIMIT: Duration = Duration::from_secs(5);
@@ -31,14 +34,18 @@ pub(super) struct Refusal {
     pub(super) why: String,
 }
 
-/// Dials the service.
-pub(super) async fn dial(config: RealtimeConfig) -> Dialled {
+/// Dials the service with a request made by [`request`].
+pub(super) async fn dial(request: Option<http::Request<()>>) -> Dialled {
     let broken = |why: &str| Refusal { fatal: false, why: why.to_owned() };
-    let request = request(&config)
-        .ok_or_else(|| Refusal { fatal: true, why: "bad address or key".into() })?;
+    let request =
+        request.ok_or_else(|| Refusal { fatal: true, why: "bad address or key".into() })?;
     // Boxed: the handshake's state is large and soon over.
-    let handshake =
-        Box::pin(connect_async_with_config(request, Some(small_buffers(MESSAGE_MAX)), true));
+    let handshake = Box::pin(connect_async_tls_with_config(
+        request,
+        Some(small_buffers(MESSAGE_MAX)),
+        true,
+        Some(Connector::Rustls(tls::client_config())),
+    ));
     match clock::within(DIAL_LIMIT, handshake).await {
         None => Err(broken("dialling timed out")),
         Some(Ok((stream, _))) => Ok(stream),
@@ -46,7 +53,9 @@ pub(super) async fn dial(config: RealtimeConfig) -> Dialled {
             let body = response.body().as_deref().unwrap_or_default();
             Err(refusal(response.status(), body))
         }
-        Some(Err(SocketError::Io(_))) => Err(broken("cannot connect")),
+        Some(Err(SocketError::Io(error))) => {
+            Err(broken(tls::fault(&error).unwrap_or("cannot connect")))
+        }
         Some(Err(SocketError::Tls(_))) => Err(broken("TLS error")),
         Some(Err(_)) => Err(broken("handshake failed")),
     }
@@ -55,16 +64,19 @@ pub(super) async fn dial(config: RealtimeConfig) -> Dialled {
 /// What a refusal over HTTP means. What the client did wrong it would do wrong again; 429 and 5xx
 /// may pass, unless the body says that the account has nothing left (protocols 5.8).
 fn refusal(status: http::StatusCode, body: &[u8]) -> Refusal {
-    let RefusalBody { error } = serde_json::from_slice(body).unwrap_or_default();
+    let body: Value = service_json::from_slice(body).unwrap_or_default();
+    let error = ServerError::from(&body["error"]);
     let passes = !status.is_client_error() || matches!(status.as_u16(), 408 | 425 | 429);
-    let class = if error == ServerError::default() { String::new() } else { error.class() };
+    let is_named = error.code.is_some() || error.kind.is_some();
+    let class = if is_named { error.class() } else { String::new() };
     Refusal {
         fatal: !passes || error.is_fatal(),
         why: format!("refused {} {class}", status.as_u16()).trim_end().to_owned(),
     }
 }
 
-fn request(config: &RealtimeConfig) -> Option<http::Request<()>> {
+/// The handshake's request. `None`: the address or the key cannot be used in one.
+pub(super) fn request(config: &RealtimeConfig) -> Option<http::Request<()>> {
     let mut url = config.base_url.clone();
     let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
     url.set_scheme(scheme).ok()?;

@@ -1,10 +1,20 @@
 //! OpenAI Realtime over WebSocket (protocols 5): dialled, configured, spoken to and listened to.
 
+mod backlog;
+#[cfg(test)]
+mod cancel_tests;
 mod codec;
 mod dial;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod lenient_tests;
 mod outcome;
+mod probe;
+#[cfg(test)]
+mod refusal_tests;
+mod refusals;
+mod response;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -23,24 +33,23 @@ use secrecy::SecretString;
 use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
 use url::Url;
+use uuid::Uuid;
 
 use super::{Engine, FunctionSignature, Report};
 use crate::call::{Event, ReplyId, ReplyOutcome, Role, Said};
 use crate::clock;
 use crate::socket::{Received, Socket};
-use codec::{Codec, Unread};
+use codec::{Codec, Order, Unread};
 use dial::{Dialled, Refusal, dial};
-use wire::ClientEvent;
+pub use probe::probe;
+pub use refusals::{Refusals, RefusedSetting};
+use settings::Settings;
+use wire::{ClientEvent, ServerError};
 
 /// Messages in a row that make no sense, after which the service counts as lost.
 const MALFORMED_IN_A_ROW: u32 = 32;
 /// And in a whole session, in which some make sense: 60 minutes have 3,600 seconds.
 const MALFORMED_MAX: u32 = 1_000;
-/// How much of the caller's audio may wait to be sent, in base64 characters: two seconds.
-const BACKLOG_MAX: usize = 2 * 8000 / 3 * 4;
-/// The most silence that is put in the place of dropped audio, in bytes of μ-law: ten seconds.
-const SILENCE_MAX: usize = 10 * 8000;
-
 /// What a session is configured with.
 #[derive(Clone)]
 pub struct RealtimeConfig {
@@ -65,12 +74,18 @@ pub struct RealtimeConfig {
     /// Put before the service's names for stretches of speech, which may be those of an earlier
     /// session again.
     pub utterance_prefix: String,
+    /// Whose settings these are.
+    pub agent_id: Uuid,
+    /// What services refused of settings before.
+    pub refusals: Refusals,
 }
 
 /// One connection to OpenAI Realtime.
 pub struct Realtime {
     state: State,
     codec: Codec,
+    /// What it is configured with, until it is.
+    settings: Option<Box<Settings>>,
     reports: VecDeque<Report>,
     /// The reply asked for last and the message that asked for it.
     last_request: Option<(ReplyId, String)>,
@@ -96,14 +111,19 @@ enum State {
 
 impl Realtime {
     /// Starts to dial. Audio and commands given from now on are sent when the service answers.
-    pub fn dial(config: RealtimeConfig) -> Self {
-        let mut waiting = VecDeque::from([settings::session_update(&config)]);
+    pub fn dial(mut config: RealtimeConfig) -> Self {
+        let codec = Codec::new(std::mem::take(&mut config.utterance_prefix));
+        let history = std::mem::take(&mut config.history);
+        let dialling = dial(dial::request(&config));
+        let settings = Settings::new(config);
+        let mut waiting = VecDeque::from([settings.update()]);
         waiting.extend(
-            config.history.iter().map(|said| ClientEvent::message(said.role, &said.text).to_json()),
+            history.iter().map(|said| ClientEvent::message(said.role, &said.text).to_json()),
         );
         Self {
-            codec: Codec::new(config.utterance_prefix.clone()),
-            state: State::Dialling(Box::pin(dial(config))),
+            codec,
+            settings: Some(Box::new(settings)),
+            state: State::Dialling(Box::pin(dialling)),
             reports: VecDeque::new(),
             last_request: None,
             context: None,
@@ -143,6 +163,7 @@ impl Realtime {
                 Ok(stream) => {
                     let mut socket = Socket::new(stream);
                     self.waiting.drain(..).for_each(|text| socket.send(text));
+                    self.backlog = 0;
                     self.state = State::Open(Box::new(socket));
                 }
                 Err(Refusal { fatal, why }) => self.lose(fatal, why),
@@ -161,9 +182,13 @@ impl Realtime {
                 match read {
                     Err(Unread::Ignored) => counter!("frontdesk_engine_ignored_total").increment(1),
                     Err(Unread::Benign) => count_error("benign"),
+                    Err(Unread::Settings(error)) => self.settings_refused(&error),
                     _ => {}
                 }
                 self.repeat_unblocked();
+                while let Some(order) = self.codec.take_order() {
+                    self.obey(&order);
+                }
                 self.look_at_reports();
             }
             Received::Binary => self.count_malformed(),
@@ -174,6 +199,40 @@ impl Realtime {
                 self.lose(code == Some(1008), why);
             }
             Received::Broken(why) => self.lose(false, why),
+        }
+    }
+
+    /// The session is configured again without what is refused, unless no call can do without it.
+    fn settings_refused(&mut self, error: &ServerError) {
+        let without = self.settings.as_mut().and_then(|settings| settings.refuse(error));
+        let Some(update) = without else { return self.lose(true, error.class()) };
+        count_error("setting");
+        // What came of the caller meanwhile was heard in another format.
+        self.send(&ClientEvent::ClearInput { event_id: "clear" });
+        self.send_text(update);
+    }
+
+    /// Sends what follows from what was read.
+    fn obey(&mut self, order: &Order) {
+        match order {
+            Order::Cancel(id) => {
+                self.send(&ClientEvent::CancelResponse {
+                    event_id: "cancel",
+                    response_id: Some(id),
+                });
+            }
+            Order::Delete(item) => self.delete(item),
+        }
+    }
+
+    /// The session is configured: what it is without is reported before that.
+    fn report_refused(&mut self) {
+        let refused = self.settings.take().into_iter().flat_map(|settings| {
+            let refused: Vec<_> = settings.refused().collect();
+            refused
+        });
+        for RefusedSetting { field, value } in refused {
+            self.reports.push_front(Report::Event(Event::SettingRefused { field, value }));
         }
     }
 
@@ -191,6 +250,10 @@ impl Realtime {
     /// one lasts is told in the service's wall time.
     fn look_at_reports(&mut self) {
         let ends_s = self.codec.expires_at_s();
+        let is_ready = |report: &Report| matches!(report, Report::Event(Event::EngineReady { .. }));
+        if self.settings.is_some() && self.reports.iter().any(is_ready) {
+            self.report_refused();
+        }
         for report in &mut self.reports {
             match report {
                 Report::Event(Event::EngineReady { lasts_ms }) => {
@@ -228,36 +291,6 @@ impl Realtime {
             self.send_text(request);
         }
     }
-
-    /// Keeps two seconds of the caller's audio: beyond, the oldest is dropped and owed as silence.
-    fn limit_backlog(&mut self) {
-        let queue = match &mut self.state {
-            State::Open(socket) => {
-                if socket.queued() < 8 {
-                    return;
-                }
-                socket.queue().iter().map(|text| wire::append_payload_len(text)).collect()
-            }
-            State::Dialling(_) => {
-                self.waiting.iter().map(|text| wire::append_payload_len(text)).collect::<Vec<_>>()
-            }
-            State::Lost => return,
-        };
-        self.backlog = queue.iter().flatten().sum();
-        if self.backlog <= BACKLOG_MAX {
-            return;
-        }
-        if let Some(oldest) = queue.iter().position(Option::is_some) {
-            match &mut self.state {
-                State::Open(socket) => drop(socket.queue().remove(oldest)),
-                State::Dialling(_) => drop(self.waiting.remove(oldest)),
-                State::Lost => {}
-            }
-            let bytes = queue[oldest].unwrap_or(0) / 4 * 3;
-            self.silence_owed = (self.silence_owed + bytes).min(SILENCE_MAX);
-            counter!("frontdesk_caller_audio_dropped_bytes_total").increment(bytes as u64);
-        }
-    }
 }
 
 impl Engine for Realtime {
@@ -287,17 +320,7 @@ impl Engine for Realtime {
     }
 
     fn hear(&mut self, payload: &str) {
-        if matches!(self.state, State::Lost) {
-            return;
-        }
-        self.limit_backlog();
-        if self.silence_owed > 0 && matches!(&self.state, State::Open(s) if s.queued() == 0) {
-            // 0xFF is silence, and its base64 is all slashes.
-            let silence = "/".repeat(self.silence_owed / 3 * 4);
-            self.silence_owed = 0;
-            self.send_text(wire::append(&silence));
-        }
-        self.send_text(wire::append(payload));
+        self.hear_audio(payload);
     }
 
     fn hear_silence(&mut self, bytes: usize) {
@@ -314,11 +337,10 @@ impl Engine for Realtime {
     }
 
     fn cancel(&mut self, reply: ReplyId) {
-        self.codec.cancelled(reply);
-        let response_id = self.codec.response_id(reply).map(str::to_owned);
+        let response_id = self.codec.cancelled(reply);
         self.send(&ClientEvent::CancelResponse {
             event_id: "cancel",
-            response_id: response_id.as_deref().filter(|id| !id.is_empty()),
+            response_id: response_id.as_deref(),
         });
     }
 
@@ -361,8 +383,8 @@ impl Engine for Realtime {
 }
 
 /// `fatal`: refused for good. `lost`: the connection is gone. `refused`: a reply was not made.
-/// `busy`: one was not made because too much is asked for. `benign`: an error that needs nothing
-/// done.
+/// `busy`: one was not made because too much is asked for. `setting`: the session is configured
+/// without something. `benign`: an error that needs nothing done.
 fn count_error(class: &'static str) {
     counter!("frontdesk_engine_errors_total", "class" => class).increment(1);
 }

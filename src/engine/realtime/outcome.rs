@@ -1,6 +1,8 @@
 //! How a reply ended, in the core's words.
 
-use super::wire::{ServerError, StatusDetails, is_code};
+use serde_json::Value;
+
+use super::wire::{ServerError, is_code, text};
 use crate::call::ReplyOutcome;
 
 impl ServerError {
@@ -16,20 +18,17 @@ impl ServerError {
 }
 
 /// How a reply ended whose response has this status.
-pub(super) fn outcome(status: &str, details: Option<StatusDetails>) -> ReplyOutcome {
+pub(super) fn outcome(status: &str, details: &Value) -> ReplyOutcome {
+    let reason = || text(&details["reason"]).filter(|reason| is_code(reason));
     match status {
         "completed" => ReplyOutcome::Completed,
         "cancelled" => ReplyOutcome::Cancelled,
-        "incomplete" => ReplyOutcome::Incomplete,
+        "incomplete" => {
+            ReplyOutcome::Incomplete { why: reason().unwrap_or_else(|| "incomplete".into()) }
+        }
+        _ if details["error"].is_object() => ServerError::from(&details["error"]).outcome(),
         _ => {
-            let (reason, error) =
-                details.map_or((None, None), |details| (details.reason, details.error));
-            let reason = reason.filter(|reason| is_code(reason));
-            let failed = || reason.unwrap_or_else(|| "failed".into());
-            error.map_or_else(
-                || ReplyOutcome::Failed { fatal: false, why: failed() },
-                |error| error.outcome(),
-            )
+            ReplyOutcome::Failed { fatal: false, why: reason().unwrap_or_else(|| "failed".into()) }
         }
     }
 }

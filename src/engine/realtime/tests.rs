@@ -1,12 +1,13 @@
 //! The session's configuration as it leaves, and recorded messages as they are understood.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::codec::{Codec, Unread};
-use super::{Realtime, RealtimeConfig, settings};
+use super::{Realtime, RealtimeConfig, Refusals, settings};
 use crate::call::{Event, ReplyId, ReplyOutcome, Usage, Words};
 use crate::engine::{Engine, FunctionSignature, Report};
 use crate::socket::Received;
@@ -27,17 +28,19 @@ pub(super) fn config(model: &str) -> RealtimeConfig {
         }],
         history: Vec::new(),
         utterance_prefix: String::new(),
+        agent_id: Uuid::nil(),
+        refusals: Refusals::default(),
     }
 }
 
 #[test]
 fn a_session_is_mulaw_both_ways_and_decides_nothing_by_itself() {
-    let update: Value =
-        serde_json::from_str(&settings::session_update(&config("gpt-realtime-2.1"))).unwrap();
+    let update = settings::session_update(&config("gpt-realtime-2.1"), &BTreeSet::new());
+    let update: Value = serde_json::from_str(&update).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&update).unwrap());
 }
 
-fn read(codec: &mut Codec, message: Value) -> Result<Vec<Report>, Unread> {
+pub(super) fn read(codec: &mut Codec, message: Value) -> Result<Vec<Report>, Unread> {
     let mut reports = VecDeque::new();
     codec.read(&message.to_string().into(), &mut reports)?;
     Ok(reports.into())
@@ -47,10 +50,10 @@ fn events(codec: &mut Codec, messages: Vec<Value>) -> Vec<Report> {
     messages.into_iter().flat_map(|message| read(codec, message).unwrap_or_default()).collect()
 }
 
-const REPLY: ReplyId = ReplyId(7);
+pub(super) const REPLY: ReplyId = ReplyId(7);
 
 /// A session in which reply 7 is `resp_1`.
-fn replying() -> Codec {
+pub(super) fn replying() -> Codec {
     let mut codec = Codec::default();
     codec.requested(REPLY);
     let created = json!({"type": "response.created",
@@ -147,7 +150,8 @@ fn errors_are_classed() {
     let lost = |why: &str| Report::Event(Event::EngineLost { fatal: true, why: why.into() });
     assert_eq!(read(&mut replying(), quota), Ok(vec![lost("insufficient_quota")]));
     let session = error(json!({"code": "invalid_value", "event_id": "session"}));
-    assert_eq!(read(&mut replying(), session), Ok(vec![lost("invalid_value")]));
+    let refused = read(&mut replying(), session);
+    assert!(matches!(refused, Err(Unread::Settings(_))), "{refused:?}");
     let mut codec = Codec::default();
     codec.requested(REPLY);
     let limited = error(json!({"code": "rate_limit_exceeded", "event_id": "reply-7"}));

@@ -4,11 +4,15 @@
 //! `null` means something to the service. Server events are read leniently.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::call::{ReplyId, Role};
+use crate::service_json;
 
 /// A client event other than `session.update` and audio.
 #[derive(Debug, Serialize)]
@@ -26,6 +30,8 @@ pub(super) enum ClientEvent<'a> {
     Truncate { event_id: &'static str, item_id: &'a str, content_index: u32, audio_end_ms: u64 },
     #[serde(rename = "conversation.item.delete")]
     Delete { event_id: &'static str, item_id: &'a str },
+    #[serde(rename = "input_audio_buffer.clear")]
+    ClearInput { event_id: &'static str },
     #[serde(rename = "conversation.item.create")]
     CreateItem { event_id: &'static str, item: Item<'a> },
 }
@@ -112,44 +118,48 @@ impl<'a> ClientEvent<'a> {
     }
 }
 
+const APPEND: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+
 /// The caller's audio, verbatim from Twilio's payload: base64 needs no escaping.
 pub(super) fn append(payload: &str) -> String {
-    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-    let mut text = String::with_capacity(HEAD.len() + payload.len() + 2);
-    text.push_str(HEAD);
+    let mut text = String::with_capacity(APPEND.len() + payload.len() + 2);
+    text.push_str(APPEND);
     text.push_str(payload);
     text.push_str("\"}");
     text
 }
 
+/// Whether a message was made by [`append`].
+pub(super) fn is_append(message: &str) -> bool {
+    message.starts_with(APPEND)
+}
+
 /// How long the payload of a message made by [`append`] is, in base64 characters; `None` when the
 /// message is something else.
 pub(super) fn append_payload_len(message: &str) -> Option<usize> {
-    message
-        .strip_prefix(r#"{"type":"input_audio_buffer.append","audio":""#)
-        .map(|rest| rest.len().saturating_sub(2))
+    message.strip_prefix(APPEND).map(|rest| rest.len().saturating_sub(2))
 }
 
-/// A server event: every field that any event we act on may have. Nested objects are read only
-/// when the type asks for them.
+/// A server event: every field that any event we act on may have, of whatever type it comes.
+/// Nested objects are read only when the type asks for them.
 #[derive(Debug, Deserialize)]
 pub(super) struct ServerEvent<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Text<'a>,
-    #[serde(borrow)]
-    pub(super) item_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) response_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) call_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) name: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) arguments: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) delta: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) transcript: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) item_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) response_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) call_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) arguments: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) delta: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) transcript: Text<'a>,
     #[serde(borrow)]
     pub(super) item: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -160,16 +170,100 @@ pub(super) struct ServerEvent<'a> {
     pub(super) session: Option<&'a RawValue>,
 }
 
-/// A string that is borrowed unless it has escapes. (serde's own `Option<Cow<str>>` always copies,
-/// and audio deltas are long.)
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+/// A text, borrowed unless it has escapes; none where something else stands. (serde's own
+/// `Option<Cow<str>>` always copies, and audio deltas are long.)
+#[derive(Debug, Default)]
+pub(super) struct Text<'a>(Option<Cow<'a, str>>);
 
-#[derive(Debug, Deserialize)]
+impl<'a> Text<'a> {
+    pub(super) fn get(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    pub(super) fn or_empty(&self) -> &str {
+        self.get().unwrap_or_default()
+    }
+
+    pub(super) fn cow(&self) -> Option<&Cow<'a, str>> {
+        self.0.as_ref()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrAnything)
+    }
+}
+
+struct TextOrAnything;
+
+impl<'de> Visitor<'de> for TextOrAnything {
+    type Value = Text<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Text(Some(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Text(Some(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(list).map(|_| Text(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(object).map(|_| Text(None))
+    }
+}
+
+/// A nested object. `Null` if it is not there or cannot be read, which is counted.
+pub(super) fn nested(raw: Option<&RawValue>) -> Value {
+    let read = raw.and_then(|raw| service_json::from_str::<Value>(raw.get()).ok());
+    let object = read.filter(Value::is_object);
+    if object.is_none() {
+        metrics::counter!("frontdesk_engine_unreadable_total").increment(1);
+    }
+    object.unwrap_or_default()
+}
+
+/// A text of a nested object; a number counts as one.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// An item of a conversation.
+#[derive(Debug, Default)]
 pub(super) struct ServerItem {
     pub(super) id: Option<String>,
-    #[serde(rename = "type")]
     pub(super) kind: Option<String>,
     pub(super) status: Option<String>,
     pub(super) call_id: Option<String>,
@@ -177,50 +271,45 @@ pub(super) struct ServerItem {
     pub(super) arguments: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct ServerSession {
-    /// When it ends, in seconds since the Unix epoch (protocols 5.8).
-    pub(super) expires_at: Option<f64>,
+impl From<&Value> for ServerItem {
+    fn from(item: &Value) -> Self {
+        Self {
+            id: text(&item["id"]),
+            kind: text(&item["type"]),
+            status: text(&item["status"]),
+            call_id: text(&item["call_id"]),
+            name: text(&item["name"]),
+            arguments: match &item["arguments"] {
+                // As an object, instead of as the text of one.
+                object @ Value::Object(_) => Some(object.to_string()),
+                other => text(other),
+            },
+        }
+    }
 }
 
-/// The body of a refusal over HTTP.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct RefusalBody {
-    #[serde(default)]
-    pub(super) error: ServerError,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ServerResponse {
-    pub(super) id: Option<String>,
-    pub(super) status: Option<String>,
-    pub(super) status_details: Option<StatusDetails>,
-    pub(super) metadata: Option<serde_json::Map<String, serde_json::Value>>,
-    pub(super) usage: Option<ServerUsage>,
-    #[serde(default)]
-    pub(super) output: Vec<serde_json::Value>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct StatusDetails {
-    pub(super) reason: Option<String>,
-    pub(super) error: Option<ServerError>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ServerUsage {
-    #[serde(default)]
-    pub(super) input_tokens: Option<u64>,
-    #[serde(default)]
-    pub(super) output_tokens: Option<u64>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+/// An error, in an event, a response or the body of a refusal over HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ServerError {
-    #[serde(rename = "type")]
     pub(super) kind: Option<String>,
     pub(super) code: Option<String>,
     pub(super) event_id: Option<String>,
+    /// The field that is wrong.
+    pub(super) param: Option<String>,
+    /// For people. It may quote what was said, so it is never logged.
+    pub(super) message: Option<String>,
+}
+
+impl From<&Value> for ServerError {
+    fn from(error: &Value) -> Self {
+        Self {
+            kind: text(&error["type"]),
+            code: text(&error["code"]),
+            event_id: text(&error["event_id"]),
+            param: text(&error["param"]),
+            message: text(&error["message"]).or_else(|| text(error)),
+        }
+    }
 }
 
 impl ServerError {

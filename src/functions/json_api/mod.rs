@@ -17,6 +17,7 @@ use super::shorten::shorten;
 use super::{FunctionCaller, FunctionRequest, Outcome};
 use crate::agent::json_api::{ApiRequest, JsonApi, RequestError};
 use crate::agent::template::value_of;
+use crate::service_json;
 
 /// The longest result that the model is given, bytes of JSON.
 const RESULT_BYTES_MAX: usize = 3_800;
@@ -190,7 +191,7 @@ fn read_body(response: &Response) -> Option<Value> {
     if response.body.trim_ascii().is_empty() {
         return Some(Value::Null);
     }
-    if let Ok(value) = serde_json::from_slice(&response.body) {
+    if let Ok(value) = service_json::from_slice(&response.body) {
         return Some(value);
     }
     let kind = response.content_type.as_deref().unwrap_or("text/plain").to_ascii_lowercase();

@@ -260,3 +260,18 @@ async fn a_caller_who_hangs_up_ends_the_request() {
     running.abort();
     service.wait_for_gone(1).await;
 }
+
+#[test]
+fn a_byte_order_mark_or_half_an_emoji_is_the_services_data() {
+    for (body, value) in [
+        ("\u{feff}{\"open\":true}".as_bytes(), json!({"open": true})),
+        (br#"{"note":"see you \ud83d"}"#, json!({"note": "see you \u{fffd}"})),
+    ] {
+        let response = Response {
+            status: http::StatusCode::OK,
+            content_type: Some("application/json".to_owned()),
+            body: bytes::Bytes::copy_from_slice(body),
+        };
+        assert_eq!(read_body(&response), Some(value));
+    }
+}

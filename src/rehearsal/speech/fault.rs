@@ -1,8 +1,10 @@
 //! What can be made to go wrong: of the whole service while it runs, and of single turns of a script.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::script::ErrorBody;
+use super::shape::Refusal;
 
 /// Something to go wrong, of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -55,6 +57,15 @@ pub enum Fault {
         /// So many.
         messages: u16,
     },
+    /// A field of `session.update` is refused from now on, whatever its value is.
+    RefuseSetting {
+        /// Its place in the session, such as `audio.output.voice`; of a function, `tools.` and its
+        /// name.
+        field: String,
+        /// The error names no field: only its message does.
+        #[serde(default)]
+        unnamed: bool,
+    },
     /// Every session is sent an `error` event, such as `insufficient_quota`.
     Error {
         /// Which.
@@ -78,6 +89,38 @@ pub enum TurnFault {
     Nonsense,
     /// When it has been given the session hears nothing any more.
     Deaf,
+}
+
+/// A field that is refused, in [`Fault::RefuseSetting`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RefusedField {
+    /// Its place.
+    pub(super) field: String,
+    /// Only the message says so.
+    pub(super) unnamed: bool,
+}
+
+impl RefusedField {
+    /// Why an update is refused that has this field.
+    pub(super) fn refusal(&self, change: &Value) -> Option<Refusal> {
+        let place = match self.field.strip_prefix("tools.") {
+            Some(name) => {
+                let tools = change["tools"].as_array()?;
+                let index = tools.iter().position(|tool| tool["name"] == name)?;
+                format!("session.tools[{index}].parameters")
+            }
+            None => {
+                let pointer = format!("/{}", self.field.replace('.', "/"));
+                change.pointer(&pointer).filter(|value| !value.is_null())?;
+                format!("session.{}", self.field)
+            }
+        };
+        let mut refusal = Refusal::value(&place, "it is not supported");
+        if self.unnamed {
+            refusal.param = None;
+        }
+        Some(refusal)
+    }
 }
 
 /// How the next response fails, in [`Fault::FailResponse`] and [`Fault::MuteResponse`].

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::chat::Chats;
-use super::fault::{Failing, Fault};
+use super::fault::{Failing, Fault, RefusedField};
 use super::observer::{Counts, SpeechObserver};
 use super::script::ErrorBody;
 use super::session::{Failures, Manner};
@@ -100,6 +100,9 @@ impl Service {
             }
             Fault::MuteResponse => self.failures().next.push_back(Failing::Mute),
             Fault::FailResponses { error } => self.failures().all = error,
+            Fault::RefuseSetting { field, unnamed } => {
+                self.failures().refused.push(RefusedField { field, unnamed });
+            }
             // An error means that no session is there to hear it.
             fault @ (Fault::DropSockets
             | Fault::CloseSockets { .. }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::babble::Spoken;
 use super::conversation::Conversation;
 use super::detector::Detector;
-use super::fault::{Failing, NONSENSE, TurnFault};
+use super::fault::{Failing, NONSENSE, RefusedField, TurnFault};
 use super::hearing::{PendingWords, Utterance};
 use super::reply::Reply;
 use super::script::{ErrorBody, Script, Words};
@@ -48,6 +48,8 @@ pub(super) struct Failures {
     pub(super) next: VecDeque<Failing>,
     /// With all others.
     pub(super) all: Option<ErrorBody>,
+    /// Fields of `session.update`.
+    pub(super) refused: Vec<RefusedField>,
     /// The turns whose fault was given.
     given: BTreeSet<usize>,
 }
@@ -58,6 +60,12 @@ impl Manner {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let next = failures.next.pop_front();
         next.or_else(|| failures.all.clone().map(Failing::Error))
+    }
+
+    /// Why an update is refused although its shape is good.
+    fn refused_setting(&self, change: &Value) -> Option<Refusal> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.refused.iter().find_map(|refused| refused.refusal(change))
     }
 
     /// What goes wrong with the reply to a turn, once.
@@ -240,6 +248,9 @@ impl Session {
     }
 
     fn update(&mut self, change: &Value) -> Result<(), Refusal> {
+        if let Some(refusal) = self.manner.refused_setting(change) {
+            return Err(refusal);
+        }
         self.settings.update(change, self.has_spoken)?;
         self.conduct = self.settings.conduct();
         let session = self.settings.session().clone();

@@ -73,6 +73,7 @@ impl Front {
                     call_sid: call_sid.to_owned(),
                     caller: new.caller.clone(),
                     history: History::default(),
+                    has_knowledge: true,
                     started: Duration::from_micros(new.started_us.unsigned_abs()),
                     seq: 1,
                     before: CallRecord::new(),
@@ -101,8 +102,10 @@ impl Front {
         let agent = Arc::clone(&opening.agent);
         let mut is_in_database = true;
         let history = self.history(agent.id, &new.caller);
-        let (opened, history) = tokio::join!(self.exchange.log.open(new.clone()), history);
-        opening.history = history;
+        let knowledge = self.has_knowledge(agent.id);
+        let row = self.exchange.log.open(new.clone());
+        let (opened, history, has_knowledge) = tokio::join!(row, history, knowledge);
+        (opening.history, opening.has_knowledge) = (history, has_knowledge);
         match opened {
             Opened::Admitted(admission) => match admission.outcome {
                 AdmissionOutcome::Admitted => opening.call_log_id = admission.call_log_id,
@@ -173,7 +176,8 @@ impl Front {
         let Returns(returns) = claimed.await?;
         info!(call_sid, "a call of another instance goes on here");
         let (seq, before) = self.written(row.id).await;
-        let history = self.history(agent.id, &row.caller).await;
+        let history = self.history(agent.id, &row.caller);
+        let (history, has_knowledge) = tokio::join!(history, self.has_knowledge(agent.id));
         registry.has_row(call_sid, row.id, true);
         self.exchange.start(Opening {
             slot,
@@ -183,12 +187,20 @@ impl Front {
             call_sid: call_sid.to_owned(),
             caller: row.caller,
             history,
+            has_knowledge,
             started: Duration::from_micros(row.started_us.unsigned_abs()),
             seq,
             before,
             returns: returns.unwrap_or(row.stream_returns),
         });
         registry.find(call_sid)
+    }
+
+    /// Whether an agent has knowledge to look things up in. Asked while the call's row is written:
+    /// the engine is dialled right after, and waits for nothing.
+    pub(super) async fn has_knowledge(&self, agent_id: Uuid) -> bool {
+        let may_ask = self.exchange.log.is_database_up();
+        self.exchange.toolbox.knowledge.is_there(agent_id, may_ask).await
     }
 
     /// What is known of a caller from before, if the database says it soon: nobody waits for that.

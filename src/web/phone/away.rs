@@ -154,7 +154,7 @@ impl Front {
 
     /// A caller whom nobody answered comes back to the agent although the database is away: from
     /// what this process remembers of the call, which it sent out itself.
-    pub(super) fn bring_back_from_memory(
+    pub(super) async fn bring_back_from_memory(
         self: &Arc<Self>,
         call_sid: &str,
         kept: Kept,
@@ -169,6 +169,7 @@ impl Front {
         // Its token is this process's to spend.
         registry.has_row(call_sid, kept.call_log_id, false);
         let document = self.to_agent(&kept.agent, call_sid, &nonce, false);
+        let has_knowledge = self.has_knowledge(kept.agent.id).await;
         self.exchange.start(Opening {
             slot,
             commands,
@@ -177,6 +178,7 @@ impl Front {
             call_sid: call_sid.to_owned(),
             caller: kept.caller,
             history: kept.history,
+            has_knowledge,
             started: kept.started,
             seq: kept.seq,
             before: kept.record,

@@ -50,7 +50,10 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     // Without the row nothing is known but that somebody is on the line, and what this process
     // remembers.
     let Some(row) = front.settled(call_sid).await else {
-        let back = kept.and_then(|kept| front.bring_back_from_memory(call_sid, kept));
+        let back = match kept {
+            Some(kept) => front.bring_back_from_memory(call_sid, kept).await,
+            None => None,
+        };
         if let Some(document) = back {
             return document;
         }
