@@ -82,6 +82,8 @@ pub struct MissingRights {
     pub rights: Vec<String>,
     /// Tables of which row level security hides rows from the role.
     pub hidden: Vec<String>,
+    /// Other roles that may create objects in `public`, and so have the role run their code.
+    pub creators: Vec<String>,
     /// Why an agent's table with its index and its search function cannot be made, if it cannot.
     pub embeddings_table: Option<ExamineError>,
 }
@@ -234,8 +236,18 @@ impl Examination {
         .bind(TABLES.map(str::to_owned).to_vec())
         .fetch_all(&mut connection);
         let hidden = answered(hidden).await?;
+        let creators = sqlx::query_scalar::<_, String>(
+            "select r.rolname::text from pg_roles r, pg_namespace n
+            where n.nspname = 'public' and has_schema_privilege(r.oid, n.oid, 'CREATE')
+                and not r.rolsuper and not pg_has_role(r.oid, n.nspowner, 'USAGE')
+                and r.oid <> (select relowner from pg_class where oid = 'public.voice_agents'::regclass)
+                and r.rolname <> current_user and r.rolname not like 'pg\\_%'
+            order by 1",
+        )
+        .fetch_all(&mut connection);
+        let creators = answered(creators).await?;
         let embeddings_table = try_embeddings_table(&mut connection).await.err();
-        Ok(MissingRights { rights, hidden, embeddings_table })
+        Ok(MissingRights { rights, hidden, creators, embeddings_table })
     }
 
     async fn connect(&self) -> Result<PgConnection, ExamineError> {

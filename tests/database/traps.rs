@@ -75,7 +75,7 @@ async fn the_name_of_a_table_is_not_sql() {
         &trapper,
         r#"create procedure public.p() language plpgsql as $$ begin
                insert into traps.sprung values (current_user); end $$;
-           create table public."zz_*/select$search$set check_function_bodies=off;call p();/*"
+           create table public."zz_*/select $search$set check_function_bodies=off;call p();/*"
                (embedding vector(1536));"#,
     )
     .await;

@@ -136,6 +136,23 @@ async fn a_role_that_may_too_little() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_create_where_the_server_looks() {
+    let clinic = Clinic::healthy().await;
+    clinic
+        .sql(
+            "do $$ begin
+                create role frontdesk_maker;
+            exception when duplicate_object or unique_violation then null;
+            end $$;
+            grant create on schema public to frontdesk_maker",
+        )
+        .await;
+    let named = "warn  database role: its statements may run code of who may create in public: \
+                 frontdesk_maker; revoke";
+    finds(&clinic, &[named]).await;
+}
+
+#[tokio::test]
 async fn what_owners_wrote_is_named() {
     let clinic = Clinic::healthy().await;
     clinic

@@ -231,7 +231,7 @@ fn schema(state: SchemaState) -> Finding {
 
 fn rights(missing: Result<MissingRights, ExamineError>) -> Vec<Finding> {
     let remedy = "grant it, or use the role that ran `frontdesk migrate`";
-    let Ok(MissingRights { rights, hidden, embeddings_table }) = missing else {
+    let Ok(MissingRights { rights, hidden, creators, embeddings_table }) = missing else {
         let found = "what the role may do is not known";
         return vec![Finding::fail(RIGHTS, found, remedy)];
     };
@@ -244,6 +244,12 @@ fn rights(missing: Result<MissingRights, ExamineError>) -> Vec<Finding> {
         let found = format!("row level security hides rows of {}", hidden.join(", "));
         let remedy = "use the tables' owner, or a role with BYPASSRLS";
         findings.push(Finding::fail(RIGHTS, found, remedy));
+    }
+    if !creators.is_empty() {
+        let names = creators.join(", ");
+        let found = format!("its statements may run code of who may create in public: {names}");
+        let remedy = "revoke create on schema public from those that you would not trust with it";
+        findings.push(Finding::warn(RIGHTS, found, remedy));
     }
     if let Some(error) = embeddings_table {
         let code = match error {
