@@ -34,7 +34,7 @@ use crate::line::{Engines, Exchange};
 use crate::store::migrate::MigrateError;
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
-use crate::web::phone::{Answers, Unwritten};
+use crate::web::phone::{Answers, Unsigned, Unwritten};
 use crate::web::{Front, limits, metrics_router, operators, router, serve};
 use database::Database;
 
@@ -239,6 +239,7 @@ impl App {
             fly_machine_id: config.fly_machine_id,
             neighbours,
             answers: Answers::default(),
+            unsigned: Unsigned::default(),
             unwritten: unwritten.clone(),
             tasks: tasks.clone(),
             metrics: numbers::install(),
@@ -371,7 +372,7 @@ fn after_calls(
             reconciler.run(
                 clock,
                 move || log.take_proven_dead(),
-                move |call_sid| registry.find(call_sid).is_some(),
+                move |call| registry.find(call.agent_id, &call.call_sid).is_some(),
                 move || going_down.is_draining(),
             ),
         ),

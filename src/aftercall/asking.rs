@@ -232,7 +232,8 @@ impl Asker {
         clock::pause(OTHERS_FIRST).await;
         let now_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
         let at_us = ended_us(call.started_us, &news).unwrap_or(now_us).min(now_us);
-        let completing = complete_live(&self.store, &call.call_sid, &CameTo::Over, at_us);
+        let completing =
+            complete_live(&self.store, call.agent_id, &call.call_sid, &CameTo::Over, at_us);
         if limited(completing).await? {
             info!(call_sid = call.call_sid, "a caller who was out is gone, says the phone company");
         }

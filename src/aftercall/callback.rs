@@ -1,5 +1,7 @@
 //! Completes a live call that no task of this process has, because a callback says what came of it.
 
+use uuid::Uuid;
+
 use super::reconciler::{fold, record_of};
 use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
 use crate::private::Private;
@@ -58,7 +60,7 @@ impl CameTo {
     }
 }
 
-/// Completes the row of `call_sid` if it is live, or was completed by a guess while its caller was
+/// Completes the row of the agent's call `call_sid` if it is live, or was completed by a guess while its caller was
 /// out and more is known now. `at_us`: when that became known, microseconds since the Unix epoch.
 /// Gives whether a row was completed.
 ///
@@ -66,12 +68,13 @@ impl CameTo {
 /// [`StoreError`](crate::store::StoreError).
 pub async fn complete_live(
     store: &Store,
+    agent_id: Uuid,
     call_sid: &str,
     came_to: &CameTo,
     at_us: i64,
 ) -> Result<bool> {
     let may_complete = |row: &CallRow| !row.ended || (row.is_out && came_to.is_certain());
-    let Some(row) = store.call_by_sid(call_sid).await?.filter(may_complete) else {
+    let Some(row) = store.call_by_sid(agent_id, call_sid).await?.filter(may_complete) else {
         return Ok(false);
     };
     let mut events = store.events(row.id).await?;

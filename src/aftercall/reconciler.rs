@@ -97,13 +97,13 @@ impl Reconciler {
     }
 
     /// Runs for ever; drop the future to stop. `proven_dead` is asked in each round for processes
-    /// that are known to be dead by other means, `is_live` whether this process has the call with
-    /// this `call_sid`, and `is_draining` whether it takes no more calls.
+    /// that are known to be dead by other means, `is_live` whether this process has the call,
+    /// and `is_draining` whether it takes no more calls.
     pub async fn run(
         mut self,
         clock: Clock,
         mut proven_dead: impl FnMut() -> Vec<Uuid> + Send,
-        is_live: impl Fn(&str) -> bool + Send + Sync,
+        is_live: impl Fn(&Abandoned) -> bool + Send + Sync,
         is_draining: impl Fn() -> bool + Send + Sync,
     ) {
         for round in 1_u32.. {
@@ -179,9 +179,9 @@ impl Reconciler {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn own_round(&mut self, is_live: impl Fn(&str) -> bool) -> Result<usize> {
+    pub async fn own_round(&mut self, is_live: impl Fn(&Abandoned) -> bool) -> Result<usize> {
         let own = self.store.old_calls_of(self.instance_id, OWN_AGE_SECONDS).await?;
-        let strays: Vec<_> = own.into_iter().filter(|call| !is_live(&call.call_sid)).collect();
+        let strays: Vec<_> = own.into_iter().filter(|call| !is_live(call)).collect();
         let known =
             std::mem::replace(&mut self.strays, strays.iter().map(|call| call.id).collect());
         let mut completed = 0;
@@ -293,6 +293,7 @@ pub(super) fn fold(
     let duration_ms = events.iter().map(|event| event.at_ms).max().unwrap_or_default().max(0);
     CompletedCall {
         call_log_id: call.id,
+        agent_id: Some(call.agent_id),
         call_sid: call.call_sid.clone(),
         instance_id: call.instance_id,
         status: json!(end.status).as_str().unwrap_or("failed").to_owned(),

@@ -147,6 +147,16 @@ impl Directory {
         known
     }
 
+    /// Who answers `number`, E.164, as far as it is remembered: the database is not asked.
+    pub fn remembered(&self, number: &str) -> Option<Arc<Agent>> {
+        self.by_number.get(number).map(|entry| entry.agent)
+    }
+
+    /// An agent by its id, if it is remembered: the database is not asked.
+    pub fn remembered_by_id(&self, id: Uuid) -> Option<Arc<Agent>> {
+        self.by_id.get(&id)
+    }
+
     /// An agent by its id, for a stream or a callback of a call that is not here.
     pub async fn by_id(&self, id: Uuid) -> Option<Arc<Agent>> {
         if let Some(agent) = self.by_id.get(&id) {

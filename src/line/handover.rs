@@ -176,7 +176,7 @@ impl Exchange {
         if clock::within(ALL_LIMIT, moving).await.is_none() {
             warn!("some calls could not be moved in time");
             for (call_sid, handle) in self.registry.calls() {
-                match self.registry.parted(&call_sid) {
+                match self.registry.parted(handle.agent.id, &call_sid) {
                     // Twilio may be about to ask another process, and take the line from here.
                     Parted::Told => drop(handle.let_go(false).await),
                     Parted::No | Parted::Here => self.take_back(&call_sid, &handle).await,
@@ -200,10 +200,11 @@ impl Exchange {
 
     /// Whether another process has the call now. None: it stays.
     async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &Back) -> Option<bool> {
+        let agent_id = handle.agent.id;
         let (mut unwritten, mut waits) = (0, false);
         let turn = loop {
             // Whoever went on with it would not know that there is a call.
-            clock::within(KNOWN_LIMIT, self.is_known(call_sid)).await?;
+            clock::within(KNOWN_LIMIT, self.is_known(agent_id, call_sid)).await?;
             // What it says next would wait for what happened while the database was away.
             clock::within(TOLD_LIMIT, self.is_told()).await;
             let mut turn = None;
@@ -219,7 +220,7 @@ impl Exchange {
                     return Some(false);
                 }
             };
-            self.registry.note_parted(call_sid, Parted::Here);
+            self.registry.note_parted(agent_id, call_sid, Parted::Here);
             let is_written = self.written(handle.call_log_id, last_seq).await;
             if is_written && turn.is_none() {
                 turn = clock::within(TURN_LIMIT, back.asking.acquire()).await;
@@ -239,18 +240,18 @@ impl Exchange {
                 }
             }
         };
-        self.registry.note_parted(call_sid, Parted::Told);
+        self.registry.note_parted(agent_id, call_sid, Parted::Told);
         let update = CallUpdate::Twiml(&back.twiml);
         let updated = self.toolbox.twilio.update_call(&handle.agent, call_sid, update).await;
         drop(turn);
         let is_taken = match &updated {
-            Ok(Updated::Done) | Err(RestError::Unknown) => self.is_taken(call_sid).await,
+            Ok(Updated::Done) | Err(RestError::Unknown) => self.is_taken(agent_id, call_sid).await,
             Ok(Updated::AlreadyOver) | Err(_) => false,
         };
         match updated {
             Ok(Updated::AlreadyOver) => {
                 // It ends here, when its last words are there.
-                self.registry.note_parted(call_sid, Parted::No);
+                self.registry.note_parted(agent_id, call_sid, Parted::No);
                 // A task that is gone has ended the call already.
                 let _ = handle.commands.send(Command::CallerLeft).await;
                 return None;
@@ -287,10 +288,10 @@ impl Exchange {
     }
 
     /// Waits until the database has a call.
-    async fn is_known(&self, call_sid: &str) {
+    async fn is_known(&self, agent_id: Uuid, call_sid: &str) {
         let store = self.toolbox.store.in_background();
         loop {
-            let asking = store.call_by_sid(call_sid);
+            let asking = store.call_by_sid(agent_id, call_sid);
             if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await {
                 return;
             }
@@ -307,7 +308,7 @@ impl Exchange {
 
     /// A call that let go of its line is not moved after all.
     async fn take_back(&self, call_sid: &str, handle: &CallHandle) {
-        self.registry.note_parted(call_sid, Parted::No);
+        self.registry.note_parted(handle.agent.id, call_sid, Parted::No);
         // A task that is gone has ended the call already.
         let _ = handle.commands.send(Command::Rejoin).await;
     }
@@ -330,11 +331,11 @@ impl Exchange {
     }
 
     /// Waits until another process has the call; whether one has.
-    async fn is_taken(&self, call_sid: &str) -> bool {
+    async fn is_taken(&self, agent_id: Uuid, call_sid: &str) -> bool {
         let store = self.toolbox.store.in_background();
         let taking = async {
             loop {
-                if let Ok(Some(row)) = store.call_by_sid(call_sid).await
+                if let Ok(Some(row)) = store.call_by_sid(agent_id, call_sid).await
                     && (row.ended || row.instance_id != Some(self.instance_id))
                 {
                     return;

@@ -44,18 +44,26 @@ impl KeptCalls {
     /// Remembers a call.
     pub(super) fn keep(&self, call_sid: &str, kept: Kept) {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.retain(|(sid, _)| sid != call_sid);
+        calls.retain(|(sid, other)| sid != call_sid || other.agent.id != kept.agent.id);
         if calls.len() == KEPT_MAX {
             calls.pop_front();
         }
         calls.push_back((call_sid.to_owned(), kept));
     }
 
-    /// Takes out what is remembered of a call.
-    pub fn take(&self, call_sid: &str) -> Option<Kept> {
+    /// Takes out what is remembered of this agent's call.
+    pub fn take(&self, agent_id: Uuid, call_sid: &str) -> Option<Kept> {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = calls.iter().position(|(sid, _)| sid == call_sid)?;
+        let is_it = |(sid, kept): &(String, Kept)| sid == call_sid && kept.agent.id == agent_id;
+        let at = calls.iter().position(is_it)?;
         calls.remove(at).map(|(_, kept)| kept)
+    }
+
+    /// The agents of which a call with this CallSid is remembered.
+    pub(super) fn agents_of(&self, call_sid: &str) -> Vec<Arc<Agent>> {
+        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_sid = calls.iter().filter(|(sid, _)| sid == call_sid);
+        of_sid.map(|(_, kept)| Arc::clone(&kept.agent)).collect()
     }
 }
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::registry::AfterPlan;
 use crate::agent::Agent;
 use crate::agent::settings::Fallback;
 use crate::call::{End, TransferTarget};
+use crate::private::Private;
 
 /// How long a caller and the party that they were put through to may talk: as long as Twilio lets
 /// them.
@@ -24,6 +24,31 @@ pub const MESSAGE_LIMIT: Duration = Duration::from_secs(120);
 const WORDS_LIMIT: Duration = Duration::from_secs(480);
 /// How much later than at the latest a callback may come.
 const SLACK: Duration = Duration::from_secs(60);
+
+/// What happens after a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AfterPlan {
+    /// The caller goes back to the agent.
+    Return,
+    /// The caller is put through to this number.
+    Transfer(Private<String>),
+    /// The agent's fallback.
+    Fallback,
+    /// Nothing.
+    HangUp,
+}
+
+impl AfterPlan {
+    /// How logs and metrics name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Return => "return",
+            Self::Transfer(_) => "transfer",
+            Self::Fallback => "fallback",
+            Self::HangUp => "hang up",
+        }
+    }
+}
 
 /// The core has left the media stream, and the phone company has not asked yet what happens next.
 pub(super) struct Leaving {

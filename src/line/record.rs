@@ -24,6 +24,7 @@ const STREAM_ERRORS_MAX: usize = 32;
 pub(super) struct Notes {
     log: LogWriter,
     call_log_id: Uuid,
+    agent_id: Uuid,
     call_sid: String,
     instance_id: Uuid,
     model: String,
@@ -43,6 +44,7 @@ impl Notes {
         Self {
             log: exchange.log.clone(),
             call_log_id: opening.call_log_id,
+            agent_id: opening.agent.id,
             call_sid: opening.call_sid.clone(),
             instance_id: exchange.instance_id,
             model: exchange.engines.models.realtime.clone(),
@@ -106,6 +108,7 @@ impl Notes {
     pub(super) async fn go_out(&self, limit: Duration, returns: i32) {
         self.log
             .go_out(Outing {
+                agent_id: Some(self.agent_id),
                 call_sid: self.call_sid.clone(),
                 instance_id: self.instance_id,
                 taken_by: None,
@@ -122,7 +125,7 @@ impl Notes {
         if !self.log.is_database_up() {
             return true;
         }
-        let reading = exchange.toolbox.store.call_by_sid(&self.call_sid);
+        let reading = exchange.toolbox.store.call_by_sid(self.agent_id, &self.call_sid);
         match clock::within(OWNER_LIMIT, reading).await {
             Some(Ok(Some(row))) => {
                 row.instance_id.is_none_or(|owner| owner == self.instance_id)
@@ -158,6 +161,7 @@ impl Notes {
             .log
             .complete(CompletedCall {
                 call_log_id: self.call_log_id,
+                agent_id: Some(self.agent_id),
                 call_sid: self.call_sid.clone(),
                 instance_id: Some(self.instance_id),
                 status,

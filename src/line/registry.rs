@@ -1,6 +1,6 @@
 //! Who is on the line: the calls that this process holds, each in one slot, exactly counted.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::kept::KeptCalls;
+pub use super::leaving::AfterPlan;
 use crate::agent::Agent;
 use crate::call::LogEvent;
-use crate::private::Private;
 use crate::socket::ServerSocket;
 
 /// How many control messages may wait for a call's task. Control is never dropped: whoever sends
@@ -80,31 +80,6 @@ pub(super) enum Parted {
     Told,
 }
 
-/// What happens after a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterPlan {
-    /// The caller goes back to the agent.
-    Return,
-    /// The caller is put through to this number.
-    Transfer(Private<String>),
-    /// The agent's fallback.
-    Fallback,
-    /// Nothing.
-    HangUp,
-}
-
-impl AfterPlan {
-    /// How logs and metrics name it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Return => "return",
-            Self::Transfer(_) => "transfer",
-            Self::Fallback => "fallback",
-            Self::HangUp => "hang up",
-        }
-    }
-}
-
 /// How others reach a call's task.
 #[derive(Debug, Clone)]
 pub struct CallHandle {
@@ -144,15 +119,24 @@ struct Entry {
     parted: Parted,
 }
 
+/// A call's CallSid and its agent.
+type CallKey = (String, Uuid);
+
+fn key(agent_id: Uuid, call_sid: &str) -> CallKey {
+    (call_sid.to_owned(), agent_id)
+}
+
 /// All calls of this process.
 pub struct Registry {
     /// Callers that this process sent to another party.
     pub kept: KeptCalls,
-    calls: Mutex<HashMap<String, Entry>>,
+    /// By CallSid and agent: what one agent's webhooks say never reaches a call of another, even if
+    /// they name its CallSid.
+    calls: Mutex<BTreeMap<CallKey, Entry>>,
     calls_max: usize,
     /// Calls that ended a while ago, so that late webhooks about them are told so even while the
     /// database is away.
-    ended: Cache<String, ()>,
+    ended: Cache<CallKey, ()>,
     draining: watch::Sender<bool>,
     live: watch::Sender<usize>,
 }
@@ -174,7 +158,7 @@ pub enum Begin {
 #[derive(Debug)]
 pub struct Slot {
     registry: Arc<Registry>,
-    call_sid: String,
+    key: CallKey,
     /// How many calls of the same agent were here before it.
     pub calls_before: usize,
 }
@@ -182,7 +166,7 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut calls = self.registry.lock();
-        calls.remove(&self.call_sid);
+        calls.remove(&self.key);
         self.registry.count(calls.len());
     }
 }
@@ -190,7 +174,7 @@ impl Drop for Slot {
 impl Slot {
     /// The call is over: late webhooks are told so. The place is freed by dropping the slot.
     pub fn ended(&self) {
-        self.registry.note_ended(&self.call_sid);
+        self.registry.ended.insert(self.key.clone(), ());
     }
 }
 
@@ -231,7 +215,7 @@ impl Registry {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CallKey, Entry>> {
         // Nothing that holds the lock can leave the map half changed.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -249,12 +233,13 @@ impl Registry {
         agent: Arc<Agent>,
         nonce: &str,
     ) -> Begin {
+        let key = key(agent.id, call_sid);
         let mut calls = self.lock();
-        if let Some(entry) = calls.get_mut(call_sid) {
+        if let Some(entry) = calls.get_mut(&key) {
             entry.nonce = Some(nonce.to_owned());
             return Begin::Live(entry.handle.clone());
         }
-        if self.ended.contains_key(call_sid) {
+        if self.ended.contains_key(&key) {
             return Begin::Ended;
         }
         if self.is_draining() || calls.len() >= self.calls_max {
@@ -271,15 +256,15 @@ impl Registry {
             is_row_in_database: false,
             parted: Parted::No,
         };
-        calls.insert(call_sid.to_owned(), entry);
+        calls.insert(key.clone(), entry);
         self.count(calls.len());
-        let slot = Slot { registry: Arc::clone(self), call_sid: call_sid.to_owned(), calls_before };
+        let slot = Slot { registry: Arc::clone(self), key, calls_before };
         Begin::New(slot, listener)
     }
 
     /// The call has its row, which turned out to have this id, in the database or in the spool.
-    pub fn has_row(&self, call_sid: &str, call_log_id: Uuid, is_in_database: bool) {
-        if let Some(entry) = self.lock().get_mut(call_sid) {
+    pub fn has_row(&self, agent_id: Uuid, call_sid: &str, call_log_id: Uuid, is_in_database: bool) {
+        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
             entry.handle.call_log_id = call_log_id;
             entry.is_row_in_database = is_in_database;
             entry.has_row.send_replace(true);
@@ -287,30 +272,30 @@ impl Registry {
     }
 
     /// The row could not be told of the present token: memory alone decides about it.
-    pub fn forget_row(&self, call_sid: &str) {
-        if let Some(entry) = self.lock().get_mut(call_sid) {
+    pub fn forget_row(&self, agent_id: Uuid, call_sid: &str) {
+        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
             entry.is_row_in_database = false;
         }
     }
 
     /// The call, if it is here.
-    pub fn find(&self, call_sid: &str) -> Option<CallHandle> {
-        self.lock().get(call_sid).map(|entry| entry.handle.clone())
+    pub fn find(&self, agent_id: Uuid, call_sid: &str) -> Option<CallHandle> {
+        self.lock().get(&key(agent_id, call_sid)).map(|entry| entry.handle.clone())
     }
 
     /// Whether the call was here and is over.
-    pub fn has_ended(&self, call_sid: &str) -> bool {
-        self.ended.contains_key(call_sid)
+    pub fn has_ended(&self, agent_id: Uuid, call_sid: &str) -> bool {
+        self.ended.contains_key(&key(agent_id, call_sid))
     }
 
     /// Remembers that a call is over.
-    pub fn note_ended(&self, call_sid: &str) {
-        self.ended.insert(call_sid.to_owned(), ());
+    pub fn note_ended(&self, agent_id: Uuid, call_sid: &str) {
+        self.ended.insert(key(agent_id, call_sid), ());
     }
 
     /// Spends a stream token, if it is the call's present one.
-    pub fn claim(&self, call_sid: &str, nonce: &str) -> Claim {
-        match self.lock().get_mut(call_sid) {
+    pub fn claim(&self, agent_id: Uuid, call_sid: &str, nonce: &str) -> Claim {
+        match self.lock().get_mut(&key(agent_id, call_sid)) {
             None => Claim::Elsewhere,
             Some(entry) => match entry.nonce.take_if(|present| present == nonce) {
                 Some(_) => {
@@ -323,32 +308,43 @@ impl Registry {
     }
 
     /// Makes `nonce` the call's one good stream token.
-    pub fn renew(&self, call_sid: &str, nonce: &str) {
-        if let Some(entry) = self.lock().get_mut(call_sid) {
+    pub fn renew(&self, agent_id: Uuid, call_sid: &str, nonce: &str) {
+        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
             entry.nonce = Some(nonce.to_owned());
         }
     }
 
     /// Notes how far a call is on its way elsewhere.
-    pub(super) fn note_parted(&self, call_sid: &str, parted: Parted) {
-        if let Some(entry) = self.lock().get_mut(call_sid) {
+    pub(super) fn note_parted(&self, agent_id: Uuid, call_sid: &str, parted: Parted) {
+        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
             entry.parted = parted;
         }
     }
 
     /// How far a call is on its way elsewhere.
-    pub(super) fn parted(&self, call_sid: &str) -> Parted {
-        self.lock().get(call_sid).map_or(Parted::No, |entry| entry.parted)
+    pub(super) fn parted(&self, agent_id: Uuid, call_sid: &str) -> Parted {
+        self.lock().get(&key(agent_id, call_sid)).map_or(Parted::No, |entry| entry.parted)
     }
 
     /// Whether the call has let go of its line here, to go on elsewhere.
-    pub fn has_parted(&self, call_sid: &str) -> bool {
-        self.parted(call_sid) != Parted::No
+    pub fn has_parted(&self, agent_id: Uuid, call_sid: &str) -> bool {
+        self.parted(agent_id, call_sid) != Parted::No
     }
 
-    /// All calls that are here, by their names.
+    /// The agents that have a call of this CallSid here, or sent its caller to another party. It is
+    /// one; more only if a tenant named the CallSid of another's call as its own.
+    pub fn agents_of(&self, call_sid: &str) -> Vec<Arc<Agent>> {
+        let calls = self.lock();
+        let of_sid = calls.range(key(Uuid::nil(), call_sid)..=key(Uuid::max(), call_sid));
+        let mut agents: Vec<_> = of_sid.map(|(_, entry)| Arc::clone(&entry.handle.agent)).collect();
+        drop(calls);
+        agents.extend(self.kept.agents_of(call_sid));
+        agents
+    }
+
+    /// All calls that are here, by their CallSids.
     pub(super) fn calls(&self) -> Vec<(String, CallHandle)> {
-        self.lock().iter().map(|(sid, entry)| (sid.clone(), entry.handle.clone())).collect()
+        self.lock().iter().map(|((sid, _), entry)| (sid.clone(), entry.handle.clone())).collect()
     }
 
     /// How many calls are here.

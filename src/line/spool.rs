@@ -241,7 +241,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn event(seq: i64) -> Record {
         Record::Event(EventRow {
@@ -257,6 +257,7 @@ mod tests {
         Record::Completion(CompletedCall {
             instance_id: None,
             call_log_id: Uuid::nil(),
+            agent_id: Some(Uuid::nil()),
             call_sid: "CA1".to_owned(),
             status: "completed".to_owned(),
             transcript: "[00:00] Agent: hello".to_owned().into(),
@@ -286,6 +287,17 @@ mod tests {
 
         spool.append(&[completion()]).unwrap();
         assert_eq!(spool.read().unwrap().records, [completion()]);
+    }
+
+    #[test]
+    fn what_an_older_version_spooled_is_read() {
+        let Ok(Value::Object(mut old)) = serde_json::to_value(completion()) else { panic!() };
+        let inner = old.values_mut().find_map(|value| value.as_object_mut());
+        inner.unwrap_or_else(|| panic!("no completion")).remove("agent_id");
+        let Record::Completion(read) = serde_json::from_value(Value::Object(old)).unwrap() else {
+            panic!("another record")
+        };
+        assert_eq!(read.agent_id, None);
     }
 
     #[test]

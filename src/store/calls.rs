@@ -54,6 +54,8 @@ pub enum AdmissionOutcome {
     Ended,
     /// The agent is gone. There is no row.
     NoAgent,
+    /// The CallSid is that of another agent's call. Nothing was changed.
+    Foreign,
 }
 
 /// What became of a claim to a call's media stream.
@@ -102,7 +104,10 @@ pub struct CallRow {
 pub struct CompletedCall {
     /// `call_logs.id`, as its owner knows it.
     pub call_log_id: Uuid,
-    /// Twilio's name for the call, which finds the row.
+    /// The agent. Only a row of its own is completed. None: an older version spooled this.
+    #[serde(default)]
+    pub agent_id: Option<Uuid>,
+    /// Twilio's name for the call, which with the agent finds the row.
     pub call_sid: String,
     /// The process that had it.
     pub instance_id: Option<Uuid>,
@@ -160,6 +165,7 @@ impl Store {
             "repeated" => AdmissionOutcome::Repeated,
             "ended" => AdmissionOutcome::Ended,
             "no_agent" => AdmissionOutcome::NoAgent,
+            "foreign" => AdmissionOutcome::Foreign,
             _ => return Err(StoreError::Unreadable("outcome".to_owned())),
         };
         let call_log_id = row.try_get::<Option<Uuid>, _>("call_log_id")?.unwrap_or(call.id);
@@ -170,7 +176,8 @@ impl Store {
     /// of the row that the call has now.
     ///
     /// # Errors
-    /// [`StoreError`]; [`StoreError::Refused`] if the agent is gone.
+    /// [`StoreError`]; [`StoreError::Refused`] if the agent is gone, or the CallSid is that of
+    /// another agent's call.
     pub async fn insert_call(&self, call: &NewCall) -> Result<Uuid> {
         // The update changes nothing; it makes `returning` give the row that is there.
         let id = sqlx::query_scalar(
@@ -179,6 +186,7 @@ impl Store {
             values ($1, $2, $3, $4, $5, $6, $7,
                 timestamptz 'epoch' + $8::bigint * interval '1 microsecond', 'in-progress', true)
             on conflict (call_sid) do update set call_sid = l.call_sid
+                where l.voice_agent_id = excluded.voice_agent_id
             returning id",
         )
         .bind(call.id)
@@ -189,9 +197,10 @@ impl Store {
         .bind(storable_text(&call.nonce))
         .bind(storable_json(call.metadata.reveal()).as_ref())
         .bind(call.started_us)
-        .fetch_one(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(id)
+        let foreign = || StoreError::Refused("none, it is another agent's call".to_owned());
+        id.ok_or_else(foreign)
     }
 
     /// Spends the nonce and makes the call this process's. Of any number of claims with one nonce
@@ -201,6 +210,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn claim_stream(
         &self,
+        agent_id: Uuid,
         call_sid: &str,
         nonce: &str,
         instance_id: Uuid,
@@ -208,18 +218,20 @@ impl Store {
         let row = sqlx::query(
             "with claimed as (
                 update call_logs set stream_nonce = null, instance_id = $3
-                where call_sid = $1 and stream_nonce = $2 and call_end is null
+                where call_sid = $1 and voice_agent_id = $4 and stream_nonce = $2
+                    and call_end is null
                 returning id
             )
             select l.id, l.voice_agent_id, l.call_end is not null as ended,
                 exists (select from claimed) as claimed,
                 (select coalesce(max(e.seq) + 1, 1) from call_events e
                     where e.call_log_id = l.id) as next_seq
-            from call_logs l where l.call_sid = $1",
+            from call_logs l where l.call_sid = $1 and l.voice_agent_id = $4",
         )
         .bind(call_sid)
         .bind(nonce)
         .bind(instance_id)
+        .bind(agent_id)
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(StreamClaim::NoRow) };
@@ -242,34 +254,51 @@ impl Store {
     /// [`StoreError`].
     pub async fn renew_nonce(
         &self,
+        agent_id: Uuid,
         call_sid: &str,
         nonce: &str,
         instance_id: Uuid,
     ) -> Result<bool> {
         let done = sqlx::query(
             "update call_logs set stream_nonce = $2, instance_id = $3
-            where call_sid = $1 and call_end is null",
+            where call_sid = $1 and voice_agent_id = $4 and call_end is null",
         )
         .bind(call_sid)
         .bind(nonce)
         .bind(instance_id)
+        .bind(agent_id)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)
     }
 
-    /// The row of a call.
+    /// Whose call this is; none if there is no row of it. Only to find out which agent's token a
+    /// webhook must be signed with: all else is asked with the agent.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn call_by_sid(&self, call_sid: &str) -> Result<Option<CallRow>> {
+    pub async fn agent_of_call(&self, call_sid: &str) -> Result<Option<Uuid>> {
+        let agent_id =
+            sqlx::query_scalar("select voice_agent_id from call_logs where call_sid = $1")
+                .bind(call_sid)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(agent_id)
+    }
+
+    /// The row of an agent's call.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn call_by_sid(&self, agent_id: Uuid, call_sid: &str) -> Result<Option<CallRow>> {
         let row = sqlx::query(
             "select id, voice_agent_id, caller_number, instance_id, call_end is not null as ended,
                 out_until is not null as is_out, stream_returns,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
-            from call_logs where call_sid = $1",
+            from call_logs where call_sid = $1 and voice_agent_id = $2",
         )
         .bind(call_sid)
+        .bind(agent_id)
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
@@ -305,7 +334,7 @@ impl Store {
                     else '{}' end || ($6::jsonb - 'recording')) #- '{removed,transcript}',
                 stream_nonce = null, holds_line = false,
                 out_until = case when not $10 then out_until end
-            where call_sid = $1
+            where call_sid = $1 and voice_agent_id = coalesce($11, voice_agent_id)
                 and (call_end is null or not $7 or ($10 and out_until is not null))
                 and (instance_id is not distinct from $9 or not $8)",
         )
@@ -319,6 +348,7 @@ impl Store {
         .bind(if_owner)
         .bind(call.instance_id)
         .bind(from_outing)
+        .bind(call.agent_id)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)

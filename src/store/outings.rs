@@ -11,7 +11,10 @@ use crate::private::Private;
 /// A caller leaves the agent. No process has the call until they come back or are gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outing {
-    /// Twilio's name for the call, which finds the row.
+    /// The agent. Only a row of its own is changed. None: an older version spooled this.
+    #[serde(default)]
+    pub agent_id: Option<Uuid>,
+    /// Twilio's name for the call, which with the agent finds the row.
     pub call_sid: String,
     /// The process that had it.
     pub instance_id: Uuid,
@@ -46,7 +49,8 @@ impl Store {
                 asks = 0, ask_at = now() + make_interval(secs => $7),
                 metadata = case when jsonb_typeof(metadata) = 'object' then metadata
                     else '{}' end || $5
-            where call_sid = $1 and instance_id = $2 and call_end is null",
+            where call_sid = $1 and instance_id = $2 and call_end is null
+                and voice_agent_id = coalesce($8, voice_agent_id)",
         )
         .bind(storable_text(&outing.call_sid))
         .bind(outing.instance_id)
@@ -55,6 +59,7 @@ impl Store {
         .bind(storable_json(outing.metadata.reveal()).as_ref())
         .bind(outing.taken_by)
         .bind(f64::from(ASK_AFTER_SECONDS))
+        .bind(outing.agent_id)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -68,6 +73,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn count_return(
         &self,
+        agent_id: Uuid,
         call_sid: &str,
         nonce: &str,
         instance_id: Uuid,
@@ -79,14 +85,16 @@ impl Store {
                 stream_returns = stream_returns + case when moved.yes then 0 else 1 end
             from (select exists (select from call_logs c join frontdesk_instances i
                 on i.id = c.instance_id
-                where c.call_sid = $1 and c.out_until is null and i.draining) as yes) moved
-            where call_sid = $1 and call_end is null and (stream_returns < $4 or moved.yes)
+                where c.call_sid = $1 and c.voice_agent_id = $5
+                    and c.out_until is null and i.draining) as yes) moved
+            where call_sid = $1 and voice_agent_id = $5 and call_end is null and (stream_returns < $4 or moved.yes)
             returning stream_returns",
         )
         .bind(call_sid)
         .bind(nonce)
         .bind(instance_id)
         .bind(max)
+        .bind(agent_id)
         .fetch_optional(&self.pool)
         .await?;
         Ok(count)

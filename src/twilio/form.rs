@@ -101,7 +101,7 @@ impl Form {
     pub fn call_sid(&self) -> Result<&str, FormError> {
         let name = "CallSid";
         let sid = self.get(name).ok_or(FormError::Missing { name })?;
-        let accepted = "CA and 1 to 64 letters and digits";
+        let accepted = "CA and 32 hexadecimal digits";
         if is_call_sid(sid) { Ok(sid) } else { Err(FormError::Unacceptable { name, accepted }) }
     }
 
@@ -241,12 +241,11 @@ impl StreamEvent {
     }
 }
 
-/// Whether `text` can be a CallSid: `CA` and 1 to 64 letters and digits. Twilio's have 32
-/// hexadecimal digits; test accounts' and stand-ins' have others.
+/// Whether `text` is a CallSid: `CA` and 32 hexadecimal digits. No webhook names a call otherwise;
+/// calls that do not come from Twilio have a name of another form.
 pub fn is_call_sid(text: &str) -> bool {
-    text.strip_prefix("CA").is_some_and(|rest| {
-        (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+    text.strip_prefix("CA")
+        .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn decode(text: &[u8], field: usize) -> Result<String, FormError> {
@@ -279,9 +278,10 @@ mod tests {
     #[test]
     fn fields_are_decoded_and_kept_in_order() {
         let form = form(
-            "CallSid=CA1&From=%2B15551230001&CallerName=J%C3%BCrgen+D&To=%2B1555&Empty=&x&&CallSid=CA2",
+            "CallSid=CA0123456789abcdef0123456789abcdef&From=%2B15551230001&CallerName=J%C3%BCrgen+D\
+             &To=%2B1555&Empty=&x&&CallSid=CA2",
         );
-        assert_eq!(form.call_sid(), Ok("CA1"));
+        assert_eq!(form.call_sid(), Ok("CA0123456789abcdef0123456789abcdef"));
         assert_eq!(form.from().reveal(), "+15551230001");
         assert_eq!(form.get("CallerName"), Some("Jürgen D"));
         assert_eq!(form.get("Empty"), None);
@@ -306,10 +306,27 @@ mod tests {
     #[test]
     fn a_call_sid_is_needed_and_checked() {
         assert_eq!(form("a=1").call_sid(), Err(FormError::Missing { name: "CallSid" }));
-        for bad in ["CallSid=1", "CallSid=CA", "CallSid=CA1%2F2", "CallSid=MZ12"] {
-            assert!(matches!(form(bad).call_sid(), Err(FormError::Unacceptable { .. })), "{bad}");
+        let hex = "0123456789abcdef0123456789abcdef";
+        let good = format!("CA{hex}");
+        assert_eq!(form(&format!("CallSid={good}")).call_sid(), Ok(good.as_str()));
+        let short = &hex[1..];
+        for bad in [
+            "1",
+            "CA",
+            "CA1",
+            &format!("MZ{hex}"),
+            &format!("ca{hex}"),
+            &format!("FT{hex}"),
+            &format!("CA{short}"),
+            &format!("CA{hex}0"),
+            &format!("CA{short}g"),
+            &format!("CA{short}%2F"),
+            &format!("{good}%0A"),
+            &format!("CA{}", "é".repeat(16)),
+        ] {
+            let form = form(&format!("CallSid={bad}"));
+            assert!(matches!(form.call_sid(), Err(FormError::Unacceptable { .. })), "{bad}");
         }
-        assert!(!is_call_sid(&format!("CA{}", "1".repeat(65))));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Front {
     pub neighbours: Neighbours,
     /// What webhooks were answered lately.
     pub answers: phone::Answers,
+    /// How many requests were not signed as they should be.
+    pub unsigned: phone::Unsigned,
     /// What callbacks said and is not written down yet.
     pub unwritten: phone::Unwritten,
     /// What the process consists of.

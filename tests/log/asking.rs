@@ -176,7 +176,7 @@ async fn a_call_that_somebody_took_over_meanwhile_is_left_alone() {
     let fixture = fixture().await;
     let (dead, heir) = (Uuid::new_v4(), Uuid::new_v4());
     let call = live_call(&fixture, "CA1", dead).await;
-    fixture.store.count_return("CA1", "fresh", heir, 2).await.unwrap();
+    fixture.store.count_return(fixture.agent, "CA1", "fresh", heir, 2).await.unwrap();
     let (twilio, rest) = Twilio::start(200, OVER).await;
     asker(&fixture, rest).ask_left(&left(&call)).await.unwrap();
     assert_eq!(twilio.asked(), [""; 0]);
@@ -250,6 +250,7 @@ async fn out(fixture: &Fixture, sid: &str, is_transfer: bool) -> NewCall {
     }
     let until = clock::unix_now() + Duration::from_secs(3_600);
     let outing = Outing {
+        agent_id: Some(fixture.agent),
         call_sid: sid.to_owned(),
         instance_id: owner,
         taken_by: None,

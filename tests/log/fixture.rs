@@ -94,6 +94,7 @@ pub(crate) fn completion(call: &NewCall) -> CompletedCall {
     CompletedCall {
         instance_id: Some(call.instance_id),
         call_log_id: call.id,
+        agent_id: Some(call.agent_id),
         call_sid: call.call_sid.clone(),
         status: "completed".to_owned(),
         transcript: "[00:00] Agent: hello".to_owned().into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use frontdesk::aftercall::reconciler::{DEAD_AFTER, Reconciler};
 use frontdesk::call::{End, EndedBy, LogEvent, Status, TransferTarget};
 use frontdesk::clock::{self, Clock};
-use frontdesk::store::{Completes, EventRow, NewCall, Outing};
+use frontdesk::store::{Abandoned, Completes, EventRow, NewCall, Outing};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -153,7 +153,7 @@ async fn a_call_that_another_process_took_over_is_not_the_dead_one_s() {
     let fixture = fixture().await;
     let (dead, heir) = (Uuid::new_v4(), Uuid::new_v4());
     let call = live_call(&fixture, "CA1", dead).await;
-    fixture.store.claim_stream("CA1", &call.nonce, heir).await.unwrap();
+    fixture.store.claim_stream(fixture.agent, "CA1", &call.nonce, heir).await.unwrap();
     let abandoned = Completes::IfAbandoned;
     assert!(!fixture.store.complete(&completion(&call), abandoned).await.unwrap());
     assert!(fixture.row("CA1").await.unwrap()["call_end"].is_null());
@@ -192,7 +192,7 @@ async fn a_row_of_this_process_that_no_call_has_is_completed() {
         .sql("update call_logs set created_at = now() - interval '31 s' where call_sid <> 'CA-new'")
         .await;
     let mut reconciler = Reconciler::new(fixture.store.clone(), us);
-    let is_live = |sid: &str| sid == "CA-held";
+    let is_live = |call: &Abandoned| call.call_sid == "CA-held";
     assert_eq!(reconciler.own_round(is_live).await.unwrap(), 0, "it may be on its way");
     assert_eq!(reconciler.own_round(is_live).await.unwrap(), 1);
     let row = fixture.row("CA-lost").await.unwrap();
@@ -236,6 +236,7 @@ async fn callers_who_are_out_are_left_alone_until_their_time_is_over() {
     for sid in ["CA-fallback", "CA-transfer"] {
         let call = live_call(&fixture, sid, dead).await;
         let outing = Outing {
+            agent_id: Some(fixture.agent),
             call_sid: sid.to_owned(),
             instance_id: dead,
             taken_by: None,

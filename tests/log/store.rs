@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use frontdesk::clock;
 use frontdesk::store::{
-    AdmissionOutcome, ChangeEvent, Changes, Completes, StoreError, StreamClaim,
+    AdmissionOutcome, ChangeEvent, Changes, Completes, NewCall, Outing, StoreError, StreamClaim,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -76,7 +76,11 @@ async fn an_agent_s_limit_is_exact_and_a_repeated_webhook_has_one_row() {
     again.nonce = "fresh".to_owned();
     let repeated = fixture.store.admit(&again).await.unwrap();
     assert_eq!((repeated.outcome, repeated.call_log_id), (AdmissionOutcome::Repeated, first.id));
-    let spent = fixture.store.claim_stream(&first.call_sid, &first.nonce, instance).await.unwrap();
+    let spent = fixture
+        .store
+        .claim_stream(fixture.agent, &first.call_sid, &first.nonce, instance)
+        .await
+        .unwrap();
     assert_eq!(spent, StreamClaim::Spent);
 
     assert!(fixture.store.complete(&completion(first), Completes::IfLive).await.unwrap());
@@ -97,9 +101,12 @@ async fn of_twenty_claims_with_one_nonce_one_succeeds() {
     fixture.store.admit(&call).await.unwrap();
     fixture.store.append_events(&[&event(&call, 7)]).await.unwrap();
     let claimants: Vec<Uuid> = (0..20).map(|_| Uuid::new_v4()).collect();
-    let claims =
-        join_all(claimants.iter().map(|id| fixture.store.claim_stream("CA1", &call.nonce, *id)))
-            .await;
+    let claims = join_all(
+        claimants
+            .iter()
+            .map(|id| fixture.store.claim_stream(fixture.agent, "CA1", &call.nonce, *id)),
+    )
+    .await;
     let won: Vec<usize> =
         (0..20).filter(|place| matches!(claims[*place], Ok(StreamClaim::Claimed { .. }))).collect();
     assert_eq!(won.len(), 1);
@@ -107,11 +114,11 @@ async fn of_twenty_claims_with_one_nonce_one_succeeds() {
         StreamClaim::Claimed { call_log_id: call.id, agent_id: call.agent_id, next_seq: 8 };
     assert_eq!(claims[won[0]], Ok(claimed));
     assert_eq!(claims.iter().filter(|claim| **claim == Ok(StreamClaim::Spent)).count(), 19);
-    let row = fixture.store.call_by_sid("CA1").await.unwrap().unwrap();
+    let row = fixture.store.call_by_sid(fixture.agent, "CA1").await.unwrap().unwrap();
     assert_eq!(row.instance_id, Some(claimants[won[0]]));
     assert_eq!(row.started_us, NOON_US);
 
-    let nowhere = fixture.store.claim_stream("CA2", "n", Uuid::nil()).await.unwrap();
+    let nowhere = fixture.store.claim_stream(fixture.agent, "CA2", "n", Uuid::nil()).await.unwrap();
     assert_eq!(nowhere, StreamClaim::NoRow);
 }
 
@@ -121,23 +128,71 @@ async fn a_caller_returns_so_often_and_an_ended_call_never() {
     let instance = Uuid::new_v4();
     let call = fixture.call("CA1", instance);
     fixture.store.admit(&call).await.unwrap();
-    let back = async |nonce: &str| fixture.store.count_return("CA1", nonce, instance, 2).await;
+    let back = async |nonce: &str| {
+        fixture.store.count_return(fixture.agent, "CA1", nonce, instance, 2).await
+    };
     assert_eq!(back("a").await, Ok(Some(1)));
     assert_eq!(back("b").await, Ok(Some(2)));
     assert_eq!(back("c").await, Ok(None));
-    let claim = fixture.store.claim_stream("CA1", "b", instance).await.unwrap();
+    let claim = fixture.store.claim_stream(fixture.agent, "CA1", "b", instance).await.unwrap();
     assert!(matches!(claim, StreamClaim::Claimed { next_seq: 1, .. }));
-    assert_eq!(fixture.store.renew_nonce("CA1", "d", instance).await, Ok(true));
+    assert_eq!(fixture.store.renew_nonce(fixture.agent, "CA1", "d", instance).await, Ok(true));
 
     fixture.store.complete(&completion(&call), Completes::ByOwner).await.unwrap();
-    let claim = fixture.store.claim_stream("CA1", "d", instance).await.unwrap();
+    let claim = fixture.store.claim_stream(fixture.agent, "CA1", "d", instance).await.unwrap();
     assert_eq!(claim, StreamClaim::Ended);
-    assert_eq!(fixture.store.renew_nonce("CA1", "e", instance).await, Ok(false));
+    assert_eq!(fixture.store.renew_nonce(fixture.agent, "CA1", "e", instance).await, Ok(false));
     let row = fixture.row("CA1").await.unwrap();
     assert_eq!((&row["duration"], &row["status"]), (&json!("00:01:01.5"), &json!("completed")));
     assert!(row["call_end"].as_str().unwrap().contains(":01:01.5"));
-    let ended = fixture.store.call_by_sid("CA1").await.unwrap().unwrap();
+    let ended = fixture.store.call_by_sid(fixture.agent, "CA1").await.unwrap().unwrap();
     assert!(ended.ended && ended.stream_returns == 2);
+}
+
+#[tokio::test]
+async fn no_statement_finds_a_call_by_the_call_sid_of_another_agent_s() {
+    let fixture = fixture().await;
+    fixture
+        .sql("insert into voice_agents (name, created_by) select 'Eve', created_by from voice_agents")
+        .await;
+    let other = fixture.text("select id from voice_agents where name = 'Eve'").await.unwrap();
+    let other: Uuid = other.parse().unwrap();
+    let (store, instance) = (&fixture.store, Uuid::new_v4());
+    let call = fixture.call("CA1", instance);
+    store.admit(&call).await.unwrap();
+    store.append_events(&[&event(&call, 1)]).await.unwrap();
+    let before = fixture.row("CA1").await.unwrap();
+
+    // Even one who knows the nonce and the process.
+    let mut theirs = NewCall { agent_id: other, ..fixture.call("CA1", instance) };
+    for limit in [None, Some(0), Some(2)] {
+        theirs.limit = limit;
+        let foreign = store.admit(&theirs).await.unwrap();
+        assert_eq!((foreign.outcome, foreign.call_log_id), (AdmissionOutcome::Foreign, theirs.id));
+    }
+    assert!(matches!(store.insert_call(&theirs).await, Err(StoreError::Refused(_))));
+    let claim = store.claim_stream(other, "CA1", &call.nonce, instance).await;
+    assert_eq!(claim, Ok(StreamClaim::NoRow));
+    assert_eq!(store.renew_nonce(other, "CA1", "n", instance).await, Ok(false));
+    assert_eq!(store.count_return(other, "CA1", "n", instance, 2).await, Ok(None));
+    assert_eq!(store.call_by_sid(other, "CA1").await, Ok(None));
+    assert_eq!(store.agent_of_call("CA1").await, Ok(Some(fixture.agent)));
+    assert_eq!(store.agent_of_call("CA2").await, Ok(None));
+    let outing = Outing {
+        agent_id: Some(other),
+        call_sid: "CA1".to_owned(),
+        instance_id: instance,
+        taken_by: None,
+        until_us: NOON_US,
+        returns: 2,
+        metadata: json!({"n": 1}).into(),
+    };
+    store.go_out(&outing).await.unwrap();
+    for when in [Completes::ByOwner, Completes::IfLive, Completes::AfterOuting] {
+        assert_eq!(store.complete(&completion(&theirs), when).await, Ok(false));
+    }
+    assert_eq!(fixture.row("CA1").await.unwrap(), before);
+    assert!(store.complete(&completion(&call), Completes::ByOwner).await.unwrap());
 }
 
 #[tokio::test]

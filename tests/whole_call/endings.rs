@@ -96,7 +96,7 @@ async fn the_owner_ends_the_call() {
     let house = House::with(vec![], json!({})).await;
     let mut call = house.place(house.options(), vec![]);
     call.heard_agent().await;
-    let handle = house.app.exchange.registry.find(&call.sid).unwrap();
+    let handle = house.app.exchange.registry.find(house.agent, &call.sid).unwrap();
     handle.commands.send(Command::OwnerEnds).await.unwrap();
     let call = call.ended().await;
 

@@ -8,6 +8,7 @@ use frontdesk::clock::Clock;
 use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Sample, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::Turn;
+use frontdesk::twilio::signature::{self, Algorithm};
 use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -16,8 +17,8 @@ use tokio::sync::Notify;
 use crate::balancer::Balancer;
 use crate::booking::{act, call};
 use crate::harness::{
-    DEADLINE, FALLBACK, GREETING, House, NUMBER, Placed, Plan, TOKEN, ms, say, script, stream_url,
-    turn, until,
+    DEADLINE, FALLBACK, GREETING, House, NUMBER, Placed, Plan, TOKEN, ms, row, say, script,
+    stream_url, turn, until,
 };
 use crate::proxy::Wire;
 use crate::stream::{Media, refused, reminted};
@@ -347,14 +348,20 @@ async fn webhooks_of_new_calls_are_sent_on_where_the_host_can_do_that() {
     let (house, _neighbour) = machines(&balancer).await;
     house.app.exchange.registry.stop_taking_calls();
     let url = house.app.public_url.join("/twilio/voice");
-    let form = crate::harness::voice("CA00000000000000000000000000000001", NUMBER);
+    // Until the neighbour is known, a call is taken here and sent to the fallback.
     let sent_on = || async {
-        let answer = house.http.post(&url).form(&form).send().await.unwrap();
+        let sid = random_sid("CA");
+        let form = crate::harness::voice(&sid, NUMBER);
+        let fields = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let signed = signature::sign(TOKEN.as_bytes(), &url, &fields, Algorithm::Sha1);
+        let request = house.http.post(&url).form(&form).header("x-twilio-signature", &signed);
+        let answer = request.send().await.unwrap();
         let to = answer.headers().get("fly-replay")?.to_str().unwrap().to_owned();
-        Some(to)
+        Some((to, sid))
     };
-    assert_eq!(until("sent on", DEADLINE, sent_on).await, "elsewhere=true");
-    assert_eq!(house.rows().await, 0);
+    let (to, sid) = until("sent on", DEADLINE, sent_on).await;
+    assert_eq!(to, "elsewhere=true");
+    assert!(row(&house.pool, &sid).await.is_none());
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ mod refused_settings;
 mod stream;
 mod supervision;
 mod survival;
+mod tenants;
 mod transfers;
 mod trouble;
 mod webhook;

@@ -569,7 +569,7 @@ async fn a_caller_whom_nobody_answered_and_whom_nobody_remembers_hears_the_fallb
     let sid = put_through(&house).await;
     let asks = Asks { house: &house, sid: &sid };
     asks.is_out().await;
-    house.app.exchange.registry.kept.take(&sid);
+    house.app.exchange.registry.kept.take(house.agent, &sid);
     house.wire.as_ref().unwrap().set(Wire::Cut);
     assert_eq!(said(&asks.dial("no-answer").await), FALLBACK);
     house.wire.as_ref().unwrap().set(Wire::Joined);

@@ -69,7 +69,10 @@ async fn an_agent_whose_lines_are_taken_sends_callers_to_the_fallback() {
     first.heard_agent().await;
     let (call, row) = house.call(vec![]).await;
     fell_back(&call, &row);
-    assert!(house.app.exchange.registry.find(&first.sid).is_some(), "the first call goes on");
+    assert!(
+        house.app.exchange.registry.find(house.agent, &first.sid).is_some(),
+        "the first call goes on"
+    );
 }
 
 #[tokio::test]
@@ -79,7 +82,10 @@ async fn a_full_process_sends_callers_to_the_fallback() {
     first.heard_agent().await;
     let (call, row) = house.call(vec![]).await;
     fell_back(&call, &row);
-    assert!(house.app.exchange.registry.find(&first.sid).is_some(), "the first call goes on");
+    assert!(
+        house.app.exchange.registry.find(house.agent, &first.sid).is_some(),
+        "the first call goes on"
+    );
 }
 
 /// Nobody answers `number`: an apology, and no row.
@@ -119,6 +125,6 @@ async fn of_several_agents_with_one_number_the_active_one_answers() {
         .await;
     let sid = "CA00000000000000000000000000000001";
     house.ring(sid).await;
-    let handle = house.app.exchange.registry.find(sid).unwrap();
+    let handle = house.app.exchange.registry.find(house.agent, sid).unwrap();
     assert_eq!(handle.agent.id, house.agent);
 }

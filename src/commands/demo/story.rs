@@ -26,8 +26,10 @@ pub(super) async fn tell<T>(
     let mut row = None;
     loop {
         let over = clock::within(EACH, &mut call).await;
-        if row.is_none() {
-            row = store.call_by_sid(call_sid).await?;
+        if row.is_none()
+            && let Some(agent_id) = store.agent_of_call(call_sid).await?
+        {
+            row = store.call_by_sid(agent_id, call_sid).await?;
         }
         if over.is_some() {
             // The last words are written a moment after they were heard.

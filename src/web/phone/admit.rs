@@ -24,7 +24,7 @@ use crate::line::record::{status_word, unix_us};
 use crate::line::registry::{Begin, CallHandle};
 use crate::line::writer::Opened;
 use crate::private::Private;
-use crate::store::{AdmissionOutcome, CompletedCall, NewCall, Outing};
+use crate::store::{Admission, AdmissionOutcome, CompletedCall, NewCall, Outing};
 use crate::web::Front;
 
 /// How long the database may take to be told of a new token of a call that is here.
@@ -35,17 +35,21 @@ const HISTORY_LIMIT: Duration = Duration::from_millis(150);
 /// How long it may take to be read what another process wrote of a call.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
+/// The CallSid is that of another agent's call.
+pub(super) struct Foreign;
+
 /// How often a call's caller was given back to the agent; none: as often as its row says.
 pub(super) struct Returns(pub(super) Option<i32>);
 
 impl Front {
-    /// Takes the call. `None`: it goes to the agent's fallback, and its row says so.
+    /// Takes the call. `None`: it goes to the agent's fallback, and its row says so. [`Foreign`]:
+    /// nothing was done, the call is not this agent's.
     pub(super) async fn admit(
         self: &Arc<Self>,
         agent: &Arc<Agent>,
         call_sid: &str,
         caller: Private<String>,
-    ) -> Option<Document> {
+    ) -> Result<Option<Document>, Foreign> {
         let new = NewCall {
             id: Uuid::now_v7(),
             agent_id: agent.id,
@@ -58,7 +62,7 @@ impl Front {
             started_us: unix_us(clock::unix_now()),
         };
         let registry = &self.exchange.registry;
-        if registry.find(call_sid).is_none()
+        if registry.find(agent.id, call_sid).is_none()
             && let Err(refusal) = agent.answers_now(now())
         {
             return self.refuse(agent, new, &refusal.to_string()).await;
@@ -84,12 +88,13 @@ impl Front {
             Begin::Live(mut handle) => {
                 // Twice at once: the first one may still be waiting for the row.
                 if clock::within(READ_LIMIT, handle.is_taken()).await == Some(false) {
-                    return Some(hang_up());
+                    return Ok(Some(hang_up()));
                 }
-                self.renew(call_sid, &new.nonce).await;
-                Some(self.to_agent(&handle.agent, call_sid, &new.nonce, !handle.has_streamed))
+                self.renew(agent.id, call_sid, &new.nonce).await;
+                let is_new = !handle.has_streamed;
+                Ok(Some(self.to_agent(&handle.agent, call_sid, &new.nonce, is_new)))
             }
-            Begin::Ended => Some(hang_up()),
+            Begin::Ended => Ok(Some(hang_up())),
             Begin::Full => {
                 let why = if registry.is_draining() { "draining" } else { "all lines taken" };
                 self.refuse(agent, new, why).await
@@ -98,7 +103,11 @@ impl Front {
     }
 
     /// Gets a call that has a slot its row, and starts it.
-    async fn open(self: &Arc<Self>, new: NewCall, mut opening: Opening) -> Option<Document> {
+    async fn open(
+        self: &Arc<Self>,
+        new: NewCall,
+        mut opening: Opening,
+    ) -> Result<Option<Document>, Foreign> {
         let agent = Arc::clone(&opening.agent);
         let mut is_in_database = true;
         let history = self.history(agent.id, &new.caller);
@@ -116,45 +125,47 @@ impl Front {
                 }
                 AdmissionOutcome::OverLimit => {
                     drop(opening);
-                    return self.reject(&agent, new, "the agent's lines are taken").await;
+                    return Ok(self.reject(&agent, new, "the agent's lines are taken").await);
                 }
-                AdmissionOutcome::Ended => return Some(hang_up()),
-                AdmissionOutcome::NoAgent => return Some(nobody()),
+                AdmissionOutcome::Ended => return Ok(Some(hang_up())),
+                AdmissionOutcome::NoAgent => return Ok(Some(nobody())),
+                AdmissionOutcome::Foreign => return Err(Foreign),
             },
             Opened::Spooled => {
                 is_in_database = false;
                 let limit = agent.settings.limits.concurrent_calls as usize;
                 if opening.slot.calls_before >= limit {
                     drop(opening);
-                    return self.reject(&agent, new, "the agent's lines are taken").await;
+                    return Ok(self.reject(&agent, new, "the agent's lines are taken").await);
                 }
             }
         }
         let is_first = !opening.before.has_opened();
         let document = self.to_agent(&agent, &opening.call_sid, &new.nonce, is_first);
         let registry = &self.exchange.registry;
-        registry.has_row(&opening.call_sid, opening.call_log_id, is_in_database);
+        registry.has_row(agent.id, &opening.call_sid, opening.call_log_id, is_in_database);
         self.exchange.start(opening);
-        Some(document)
+        Ok(Some(document))
     }
 
     /// A new token of a call that is here: the row is told, or memory alone decides about it.
-    pub(super) async fn renew(&self, call_sid: &str, nonce: &str) {
+    pub(super) async fn renew(&self, agent_id: Uuid, call_sid: &str, nonce: &str) {
         let told = async {
-            let renewed = self.store.renew_nonce(call_sid, nonce, self.exchange.instance_id);
+            let renewed =
+                self.store.renew_nonce(agent_id, call_sid, nonce, self.exchange.instance_id);
             self.exchange.log.is_database_up()
                 && matches!(clock::within(RENEW_LIMIT, renewed).await, Some(Ok(true)))
         };
         if !told.await {
-            self.exchange.registry.forget_row(call_sid);
+            self.exchange.registry.forget_row(agent_id, call_sid);
         }
     }
 
     /// A call that is here goes to its agent again, by a fresh token; the old one is void.
     pub(super) async fn to_agent_again(&self, agent: &Agent, call_sid: &str) -> Document {
         let nonce = nonce();
-        self.exchange.registry.renew(call_sid, &nonce);
-        self.renew(call_sid, &nonce).await;
+        self.exchange.registry.renew(agent.id, call_sid, &nonce);
+        self.renew(agent.id, call_sid, &nonce).await;
         // What comes before the stream was said before the first one.
         self.to_agent(agent, call_sid, &nonce, false)
     }
@@ -169,7 +180,8 @@ impl Front {
         nonce: &str,
         claimed: impl Future<Output = Option<Returns>>,
     ) -> Option<CallHandle> {
-        let row = clock::within(READ_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
+        let row =
+            clock::within(READ_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await?.ok()??;
         let registry = &self.exchange.registry;
         let begin = registry.begin(call_sid, row.id, Arc::clone(agent), nonce);
         let Begin::New(slot, commands) = begin else { return None };
@@ -178,7 +190,7 @@ impl Front {
         let (seq, before) = self.written(row.id).await;
         let history = self.history(agent.id, &row.caller);
         let (history, has_knowledge) = tokio::join!(history, self.has_knowledge(agent.id));
-        registry.has_row(call_sid, row.id, true);
+        registry.has_row(agent.id, call_sid, row.id, true);
         self.exchange.start(Opening {
             slot,
             commands,
@@ -193,7 +205,7 @@ impl Front {
             before,
             returns: returns.unwrap_or(row.stream_returns),
         });
-        registry.find(call_sid)
+        registry.find(agent.id, call_sid)
     }
 
     /// Whether an agent has knowledge to look things up in. Asked while the call's row is written:
@@ -233,21 +245,29 @@ impl Front {
     }
 
     /// The call is not taken: a row that says why, and no slot.
-    async fn refuse(&self, agent: &Agent, new: NewCall, why: &str) -> Option<Document> {
+    async fn refuse(
+        &self,
+        agent: &Agent,
+        new: NewCall,
+        why: &str,
+    ) -> Result<Option<Document>, Foreign> {
         // Another instance may have the call, and this be its repeated webhook: its row is its own.
         if self.exchange.log.is_database_up() {
-            let known = clock::within(RENEW_LIMIT, self.store.call_by_sid(&new.call_sid)).await;
+            let known =
+                clock::within(RENEW_LIMIT, self.store.call_by_sid(new.agent_id, &new.call_sid))
+                    .await;
             if let Some(Ok(Some(row))) = known {
-                return row.ended.then(hang_up);
+                return Ok(row.ended.then(hang_up));
             }
         }
         // A limit of none: the row is written and takes no line.
         let new = NewCall { limit: Some(0), ..new };
         match self.exchange.log.open(new.clone()).await {
-            Opened::Admitted(admission) if admission.outcome == AdmissionOutcome::Ended => {
-                Some(hang_up())
+            Opened::Admitted(Admission { outcome: AdmissionOutcome::Ended, .. }) => {
+                Ok(Some(hang_up()))
             }
-            Opened::Admitted(_) | Opened::Spooled => self.reject(agent, new, why).await,
+            Opened::Admitted(Admission { outcome: AdmissionOutcome::Foreign, .. }) => Err(Foreign),
+            Opened::Admitted(_) | Opened::Spooled => Ok(self.reject(agent, new, why).await),
         }
     }
 
@@ -271,6 +291,7 @@ impl Front {
         metadata["fallback_reason"] = json!(why);
         if let Some(limit) = fallback_limit(agent) {
             let outing = Outing {
+                agent_id: Some(new.agent_id),
                 call_sid: new.call_sid,
                 instance_id: new.instance_id,
                 taken_by: None,
@@ -281,13 +302,14 @@ impl Front {
             self.exchange.log.go_out(outing).await;
             return None;
         }
-        self.exchange.registry.note_ended(&new.call_sid);
+        self.exchange.registry.note_ended(new.agent_id, &new.call_sid);
         let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
         metadata["ended_by"] = json!(end.ended_by);
         self.exchange
             .log
             .complete(CompletedCall {
                 call_log_id: new.id,
+                agent_id: Some(new.agent_id),
                 call_sid: new.call_sid,
                 instance_id: Some(new.instance_id),
                 status: status_word(end),

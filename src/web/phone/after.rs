@@ -38,10 +38,10 @@ pub(super) async fn after(
 
 async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
     let is_over = form.call_status().is_some_and(|status| status.is_over());
-    if !is_over && front.is_for_another(call_sid) {
+    if !is_over && front.is_for_another(agent.id, call_sid) {
         return front.ask_again();
     }
-    let here = match front.exchange.registry.find(call_sid) {
+    let here = match front.exchange.registry.find(agent.id, call_sid) {
         Some(handle) if is_over => {
             // A task that is gone has ended the call already.
             let _ = handle.commands.send(Command::CallerLeft).await;
@@ -100,19 +100,20 @@ impl Front {
         is_over: bool,
     ) -> Elsewhere {
         let plan = |plan| Elsewhere::Plan(plan);
-        if self.exchange.registry.has_ended(call_sid) {
+        if self.exchange.registry.has_ended(agent.id, call_sid) {
             return plan(AfterPlan::HangUp);
         }
         // An instance that has just ended the call is still writing so.
         clock::pause(OWNER_WRITES).await;
-        let row = match clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await {
+        let row = match clock::within(FIND_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await
+        {
             Some(Ok(Some(row))) if !row.ended => row,
             Some(Ok(_)) => return plan(AfterPlan::HangUp),
             // Nothing is known of the call, but somebody is on the line.
             Some(Err(_)) | None => return plan(AfterPlan::Fallback),
         };
         if is_over {
-            self.complete_elsewhere(call_sid.to_owned()).await;
+            self.complete_elsewhere(agent.id, call_sid.to_owned()).await;
             return plan(AfterPlan::HangUp);
         }
         let (_, record) = self.written(row.id).await;
@@ -126,7 +127,7 @@ impl Front {
         }
         if record.end().is_some() && !record.is_at_fallback() {
             // They have heard the goodbye, and who said it is still writing so.
-            self.complete_elsewhere(call_sid.to_owned()).await;
+            self.complete_elsewhere(agent.id, call_sid.to_owned()).await;
             return plan(AfterPlan::HangUp);
         }
         if !record.is_at_fallback()

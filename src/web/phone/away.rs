@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::admit::Returns;
 use super::answer::nonce;
@@ -44,19 +45,19 @@ enum Row {
 impl Front {
     /// The row of a call whose caller is out or gone, once everything that was written of it before
     /// is there; as it is, if that does not come.
-    pub(super) async fn settled(&self, call_sid: &str) -> Option<CallRow> {
-        match self.look_for(call_sid).await {
+    pub(super) async fn settled(&self, agent_id: Uuid, call_sid: &str) -> Option<CallRow> {
+        match self.look_for(agent_id, call_sid).await {
             Row::Found(row) => Some(row),
             Row::None | Row::Away => None,
         }
     }
 
     /// The same, with "there is no row" told apart from "the database is away".
-    async fn look_for(&self, call_sid: &str) -> Row {
+    async fn look_for(&self, agent_id: Uuid, call_sid: &str) -> Row {
         let settling = async {
             let mut pause = SETTLED_PAUSE;
             loop {
-                match self.store.call_by_sid(call_sid).await {
+                match self.store.call_by_sid(agent_id, call_sid).await {
                     Ok(Some(row)) if row.ended || row.is_out => return Row::Found(row),
                     // Nothing of it is on its way from here.
                     Ok(None) if self.exchange.log.health().spool_bytes == 0 => return Row::None,
@@ -67,13 +68,13 @@ impl Front {
         };
         match clock::within(SETTLED_LIMIT, settling).await {
             Some(row) => row,
-            None => self.row_of(call_sid).await,
+            None => self.row_of(agent_id, call_sid).await,
         }
     }
 
     /// The row of a call as it is.
-    async fn row_of(&self, call_sid: &str) -> Row {
-        match clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await {
+    async fn row_of(&self, agent_id: Uuid, call_sid: &str) -> Row {
+        match clock::within(FIND_LIMIT, self.store.call_by_sid(agent_id, call_sid)).await {
             Some(Ok(Some(row))) => Row::Found(row),
             Some(Ok(None)) => Row::None,
             Some(Err(_)) | None => Row::Away,
@@ -83,8 +84,8 @@ impl Front {
     /// Completes the row of a call whose caller is out as a callback says, when what was written of
     /// the call is there. An outage of the database is waited for, nobody says it again; but who
     /// asks is not kept waiting by one.
-    pub(super) async fn conclude(&self, call_sid: String, came_to: CameTo) {
-        let callback = Callback::new(call_sid, came_to, unix_us(clock::unix_now()));
+    pub(super) async fn conclude(&self, agent_id: Uuid, call_sid: String, came_to: CameTo) {
+        let callback = Callback::new(agent_id, call_sid, came_to, unix_us(clock::unix_now()));
         match clock::within(CONCLUDE_LIMIT, self.try_callback(&callback)).await {
             Some(Attempt::Written) => {}
             Some(Attempt::Unknown) => self.unwritten.put_unknown(callback),
@@ -95,9 +96,9 @@ impl Front {
     /// Completes the row of a call that is over and is not here, unless who knows more does first:
     /// its process, or the callback of what the caller was out at. An outage of the database is
     /// waited for.
-    pub(super) async fn complete_elsewhere(&self, call_sid: String) {
-        let row = self.row_of(&call_sid).await;
-        let callback = Callback::new(call_sid, CameTo::Over, unix_us(clock::unix_now()));
+    pub(super) async fn complete_elsewhere(&self, agent_id: Uuid, call_sid: String) {
+        let row = self.row_of(agent_id, &call_sid).await;
+        let callback = Callback::new(agent_id, call_sid, CameTo::Over, unix_us(clock::unix_now()));
         match row {
             Row::Found(row) if row.ended => {}
             Row::None => self.unwritten.put_unknown(callback.after_others()),
@@ -108,21 +109,30 @@ impl Front {
     /// Tries once to write down what a callback said.
     pub(super) async fn try_callback(&self, callback: &Callback) -> Attempt {
         let Callback { call_sid, came_to, at_us, after_others, .. } = callback;
+        let agent_id = callback.agent_id;
         let row = match after_others {
             // The others have had their time.
-            true => self.row_of(call_sid).await,
-            false => self.look_for(call_sid).await,
+            true => self.row_of(agent_id, call_sid).await,
+            false => self.look_for(agent_id, call_sid).await,
         };
         match row {
-            Row::Found(_) if self.completed(call_sid, came_to, *at_us).await => Attempt::Written,
+            Row::Found(_) if self.completed(agent_id, call_sid, came_to, *at_us).await => {
+                Attempt::Written
+            }
             Row::Found(_) | Row::Away => Attempt::Away,
             Row::None => Attempt::Unknown,
         }
     }
 
     /// Completes the row of a call as a callback says. `false`: the database is away.
-    async fn completed(&self, call_sid: &str, came_to: &CameTo, at_us: i64) -> bool {
-        let completing = complete_live(&self.store, call_sid, came_to, at_us);
+    async fn completed(
+        &self,
+        agent_id: Uuid,
+        call_sid: &str,
+        came_to: &CameTo,
+        at_us: i64,
+    ) -> bool {
+        let completing = complete_live(&self.store, agent_id, call_sid, came_to, at_us);
         match clock::within(FIND_LIMIT, completing).await {
             Some(Ok(true)) => info!(call_sid, "a call that is over elsewhere is completed"),
             Some(Ok(false)) => {}
@@ -143,7 +153,7 @@ impl Front {
     ) -> Option<Document> {
         let nonce = nonce();
         let instance = self.exchange.instance_id;
-        let counted = self.store.count_return(call_sid, &nonce, instance, RETURNS_MAX);
+        let counted = self.store.count_return(agent.id, call_sid, &nonce, instance, RETURNS_MAX);
         let claimed = async {
             let count = clock::within(FIND_LIMIT, counted).await?.ok()??;
             Some(Returns(Some(count)))
@@ -167,7 +177,7 @@ impl Front {
         let Begin::New(slot, commands) = begin else { return None };
         info!(call_sid, "a caller whom nobody answered comes back, from memory");
         // Its token is this process's to spend.
-        registry.has_row(call_sid, kept.call_log_id, false);
+        registry.has_row(kept.agent.id, call_sid, kept.call_log_id, false);
         let document = self.to_agent(&kept.agent, call_sid, &nonce, false);
         let has_knowledge = self.has_knowledge(kept.agent.id).await;
         self.exchange.start(Opening {
@@ -210,7 +220,7 @@ impl Front {
         if let Some(limit) = fallback_limit(agent) {
             return self.go_out(row, call_sid, limit).await;
         }
-        let completing = complete_live(&self.store, call_sid, &CameTo::Nobody, at_us);
+        let completing = complete_live(&self.store, row.agent_id, call_sid, &CameTo::Nobody, at_us);
         // What cannot be completed now is the reconciler's.
         let _ = clock::within(FIND_LIMIT, completing).await;
     }
@@ -223,6 +233,7 @@ impl Front {
         self.exchange
             .log
             .go_out(Outing {
+                agent_id: Some(row.agent_id),
                 call_sid: call_sid.to_owned(),
                 instance_id,
                 taken_by: Some(self.exchange.instance_id),

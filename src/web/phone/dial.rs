@@ -31,25 +31,25 @@ pub(super) async fn dial(
 }
 
 async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
-    let kept = front.exchange.registry.kept.take(call_sid);
+    let kept = front.exchange.registry.kept.take(agent.id, call_sid);
     let is_answered = form.dial_is_answered();
     let answered = if is_answered { "yes" } else { "no" };
     counter!("frontdesk_dials_total", "answered" => answered).increment(1);
     if is_answered || form.call_status().is_some_and(|status| status.is_over()) {
         let came_to = if is_answered { CameTo::Answered } else { CameTo::Over };
-        front.conclude(call_sid.to_owned(), came_to).await;
+        front.conclude(agent.id, call_sid.to_owned(), came_to).await;
         return hang_up();
     }
     // Asked again: the caller is back already. A task that still waits to be asked where they go
     // has not heard that another process was.
-    if let Some(handle) = front.exchange.registry.find(call_sid)
+    if let Some(handle) = front.exchange.registry.find(agent.id, call_sid)
         && clock::within(PLAN_LIMIT, handle.let_go(true)).await != Some(true)
     {
         return front.to_agent_again(agent, call_sid).await;
     }
     // Without the row nothing is known but that somebody is on the line, and what this process
     // remembers.
-    let Some(row) = front.settled(call_sid).await else {
+    let Some(row) = front.settled(agent.id, call_sid).await else {
         let back = match kept {
             Some(kept) => front.bring_back_from_memory(call_sid, kept).await,
             None => None,
@@ -57,7 +57,7 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
         if let Some(document) = back {
             return document;
         }
-        front.conclude(call_sid.to_owned(), CameTo::Nobody).await;
+        front.conclude(agent.id, call_sid.to_owned(), CameTo::Nobody).await;
         return sorry(agent);
     };
     if row.ended {
@@ -65,7 +65,7 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     }
     let (_, record) = front.written(row.id).await;
     if record.transfer().is_none() {
-        front.conclude(call_sid.to_owned(), CameTo::Nobody).await;
+        front.conclude(agent.id, call_sid.to_owned(), CameTo::Nobody).await;
         return sorry(agent);
     }
     match front.bring_back(agent, call_sid).await {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use uuid::Uuid;
 
 use super::Document;
 use crate::aftercall::callback::write;
@@ -24,18 +25,19 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 impl Front {
     /// Whether a call is to go on at another process: it has let go of its line here, or it is not
     /// here, and this process takes none any more while others do.
-    pub(super) fn is_for_another(&self, call_sid: &str) -> bool {
+    pub(super) fn is_for_another(&self, agent_id: Uuid, call_sid: &str) -> bool {
         let registry = &self.exchange.registry;
-        if registry.has_parted(call_sid) {
+        if registry.has_parted(agent_id, call_sid) {
             return true;
         }
-        let is_here = registry.find(call_sid).is_some() || registry.has_ended(call_sid);
+        let is_here =
+            registry.find(agent_id, call_sid).is_some() || registry.has_ended(agent_id, call_sid);
         !is_here && registry.is_draining() && self.neighbours.are_there()
     }
 
     /// Where the host can send a request on to another process: an answer that has it do so.
-    pub(super) fn sent_on(&self, call_sid: &str) -> Option<Response> {
-        let can_be_sent = self.fly_machine_id.is_some() && self.is_for_another(call_sid);
+    pub(super) fn sent_on(&self, agent_id: Uuid, call_sid: &str) -> Option<Response> {
+        let can_be_sent = self.fly_machine_id.is_some() && self.is_for_another(agent_id, call_sid);
         can_be_sent.then(|| (StatusCode::OK, [("fly-replay", "elsewhere=true")]).into_response())
     }
 
@@ -45,9 +47,9 @@ impl Front {
         Document(Twiml::new().pause(AGAIN_AFTER_S).redirect(&after).finish())
     }
 
-    /// Writes down what happened in a call, wherever that is. Nobody waits for it.
-    pub(super) fn note(&self, call_sid: &str, event: LogEvent) {
-        let here = self.exchange.registry.find(call_sid);
+    /// Writes down what happened in an agent's call, wherever that is. Nobody waits for it.
+    pub(super) fn note(&self, agent_id: Uuid, call_sid: &str, event: LogEvent) {
+        let here = self.exchange.registry.find(agent_id, call_sid);
         let (store, at_us) = (self.store.clone(), unix_us(clock::unix_now()));
         let call_sid = call_sid.to_owned();
         clock::spawn(async move {
@@ -57,7 +59,7 @@ impl Front {
                 return;
             }
             let writing = async {
-                if let Ok(Some(row)) = store.call_by_sid(&call_sid).await {
+                if let Ok(Some(row)) = store.call_by_sid(agent_id, &call_sid).await {
                     // Without it the call lacks a line; the log has it.
                     let _ = write(&store, &row, &[event], at_us).await;
                 }

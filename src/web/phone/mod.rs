@@ -7,13 +7,16 @@ mod away;
 mod dial;
 mod elsewhere;
 mod once;
+mod signed;
 mod status;
 mod stream;
+mod unsigned;
 mod unwritten;
 mod voice;
 mod voicemail;
 
 pub use once::Answers;
+pub use unsigned::Unsigned;
 pub use unwritten::Unwritten;
 
 use std::sync::Arc;
@@ -26,18 +29,11 @@ use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
-use metrics::counter;
-use secrecy::ExposeSecret;
-use tracing::warn;
 
 use super::Front;
 use crate::agent::Agent;
 use crate::clock;
-use crate::line::directory::LookUp;
-use crate::twilio::form::{Form, FormError, normalise_e164};
-use crate::twilio::signature::{
-    self, SETTINGS_HEADER, SIGNATURE_HEADER, settings_header_is_acceptable,
-};
+use crate::twilio::form::{Form, FormError};
 use crate::twilio::twiml::CONTENT_TYPE as TWIML;
 
 /// How long the database may take to say whose call it is.
@@ -112,11 +108,11 @@ where
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
         let Some(agent) = agent else { return Ok(front.without_agent().into_response()) };
         let call_sid = form.call_sid()?;
-        if let Some(sent_on) = front.sent_on(call_sid) {
+        if let Some(sent_on) = front.sent_on(agent.id, call_sid) {
             return Ok(sent_on);
         }
         let next = next(&front, &form, &agent, call_sid);
-        let document = front.once(&uri, &headers, call_sid, next).await;
+        let document = front.once(&uri, &headers, agent.id, call_sid, next).await;
         Ok::<Response, Refused>(document.into_response())
     })
     .await
@@ -129,76 +125,5 @@ struct Document(String);
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
         ([(CONTENT_TYPE, TWIML)], self.0).into_response()
-    }
-}
-
-impl Front {
-    /// The auth token in force for an agent: its own, else the global one.
-    fn auth_token<'a>(&'a self, agent: Option<&'a Agent>) -> Option<&'a str> {
-        agent
-            .and_then(|agent| agent.credentials.as_ref())
-            .map(|own| own.auth_token.reveal().as_str())
-            .or_else(|| self.twilio.auth_token.as_ref().map(|token| token.expose_secret()))
-    }
-
-    /// Checks a webhook's signature against the address that Twilio was given.
-    fn check(
-        &self,
-        agent: Option<&Agent>,
-        uri: &Uri,
-        headers: &HeaderMap,
-        form: &Form,
-    ) -> Result<(), Refused> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let url = self.public_url.join(path);
-        let is_signed = settings_header_is_acceptable(header(SETTINGS_HEADER))
-            && matches!(
-                (self.auth_token(agent), header(SIGNATURE_HEADER)),
-                (Some(token), Some(signed)) if signature::is_valid(token, &url, form.fields(), signed)
-            );
-        if is_signed {
-            return Ok(());
-        }
-        counter!("frontdesk_webhooks_refused_total", "reason" => "signature").increment(1);
-        warn!(path, "a webhook is not signed as it should be: check PUBLIC_URL and the auth token");
-        Err(Refused::NotSigned)
-    }
-
-    /// Reads a webhook about a call that was announced before, and checks it: its form, and the
-    /// call's agent, if that is known.
-    async fn signed(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<(Form, Option<Arc<Agent>>), Refused> {
-        let form = Form::parse(body)?;
-        form.call_sid()?;
-        let agent = self.agent_of(&form).await;
-        self.check(agent.as_deref(), uri, headers, &form)?;
-        Ok((form, agent))
-    }
-
-    /// Who answers the number that a form says was called.
-    async fn called(&self, form: &Form) -> LookUp {
-        match form.get("To").and_then(normalise_e164) {
-            Some(number) => self.directory.look_up(&number).await,
-            None => LookUp::Unknown,
-        }
-    }
-
-    /// The agent of a call that is under way: as the call's task has it, else by the number that
-    /// was called, else by the call's row.
-    async fn agent_of(&self, form: &Form) -> Option<Arc<Agent>> {
-        let call_sid = form.call_sid().ok()?;
-        if let Some(handle) = self.exchange.registry.find(call_sid) {
-            return Some(handle.agent);
-        }
-        if let LookUp::Found(agent) = self.called(form).await {
-            return Some(agent);
-        }
-        let row = clock::within(FIND_LIMIT, self.store.call_by_sid(call_sid)).await?.ok()??;
-        self.directory.by_id(row.agent_id).await
     }
 }

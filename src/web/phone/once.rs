@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, Uri};
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use super::Document;
 use crate::web::Front;
@@ -36,11 +37,13 @@ impl std::fmt::Debug for Answers {
 }
 
 impl Front {
-    /// The answer to a signed webhook about this call; what it was answered before, if it was.
+    /// The answer to a signed webhook about this agent's call; what it was answered before, if it
+    /// was. The token in its header is not signed, so no other agent's answer is found by it.
     pub(super) async fn once(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
+        agent_id: Uuid,
         call_sid: &str,
         answering: impl Future<Output = Document>,
     ) -> Document {
@@ -48,7 +51,7 @@ impl Front {
         let Some(token) = token.filter(|token| (1..=TOKEN_MAX).contains(&token.len())) else {
             return answering.await;
         };
-        let key = format!("{} {call_sid} {token}", uri.path());
+        let key = format!("{} {agent_id} {call_sid} {token}", uri.path());
         let answer = self.answers.0.get_with(key, Arc::default);
         answer.get_or_init(|| answering).await.clone()
     }

@@ -22,16 +22,18 @@ pub(super) async fn status(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
-    let (form, _) = front.signed(&uri, &headers, &body).await?;
+    let (form, agent) = front.signed(&uri, &headers, &body).await?;
     let call_sid = form.call_sid()?;
+    // Of a call that nobody's agent has there is nothing to complete.
+    let Some(agent) = agent else { return Ok(StatusCode::NO_CONTENT) };
     if form.call_status().is_some_and(|status| status.is_over()) {
-        match front.exchange.registry.find(call_sid) {
+        match front.exchange.registry.find(agent.id, call_sid) {
             Some(handle) => {
                 // A task that is gone has ended the call already.
                 let _ = handle.commands.send(Command::CallerLeft).await;
             }
-            None if front.exchange.registry.has_ended(call_sid) => {}
-            None => front.complete_elsewhere(call_sid.to_owned()).await,
+            None if front.exchange.registry.has_ended(agent.id, call_sid) => {}
+            None => front.complete_elsewhere(agent.id, call_sid.to_owned()).await,
         }
     }
     Ok(StatusCode::NO_CONTENT)
@@ -44,13 +46,15 @@ pub(super) async fn stream_status(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
-    let (form, _) = front.signed(&uri, &headers, &body).await?;
+    let (form, agent) = front.signed(&uri, &headers, &body).await?;
     let call_sid = form.call_sid()?;
     if let Some(StreamEvent::Error) = form.stream_event() {
         counter!("frontdesk_stream_errors_total").increment(1);
         let code = form.stream_error_code().unwrap_or_default();
         warn!(call_sid, code, "the phone company reports a stream error");
-        front.note(call_sid, LogEvent::StreamFailed { code: code.to_owned() });
+        if let Some(agent) = agent {
+            front.note(agent.id, call_sid, LogEvent::StreamFailed { code: code.to_owned() });
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }

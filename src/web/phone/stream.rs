@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use metrics::counter;
 use tracing::warn;
+use uuid::Uuid;
 
 use super::admit::Returns;
 use super::{PLAN_LIMIT, unbroken};
@@ -42,10 +43,10 @@ async fn admit(front: Arc<Front>, token: String, request: Request) -> Response {
         return StatusCode::FORBIDDEN.into_response();
     };
     front.note_signature(&agent, request.uri().path(), request.headers());
-    if front.is_for_another(&claims.call_sid) {
+    if front.is_for_another(agent.id, &claims.call_sid) {
         // Its token stays good for whoever has the call.
         let refused = || StatusCode::FORBIDDEN.into_response();
-        return front.sent_on(&claims.call_sid).unwrap_or_else(refused);
+        return front.sent_on(agent.id, &claims.call_sid).unwrap_or_else(refused);
     }
     if let Some(machine) = front.belongs_to(&claims) {
         return (StatusCode::OK, [("fly-replay", format!("instance={machine}"))]).into_response();
@@ -71,13 +72,25 @@ impl Front {
     /// The token's claims, if it was minted under the agent's auth token and is in time.
     async fn verified(&self, token: &str) -> Option<(StreamClaims, Arc<Agent>)> {
         let claims = token::peek(token)?;
-        let agent = match self.exchange.registry.find(&claims.call_sid) {
-            Some(handle) if handle.agent.id == claims.agent_id => handle.agent,
-            _ => self.directory.by_id(claims.agent_id).await?,
+        let agent = match self.exchange.registry.find(claims.agent_id, &claims.call_sid) {
+            Some(handle) => handle.agent,
+            None => match self.directory.remembered_by_id(claims.agent_id) {
+                Some(agent) => agent,
+                // Anybody can write a token that names an agent.
+                None if self.is_minted(None, token) || self.unsigned.may_read() => {
+                    self.directory.by_id(claims.agent_id).await?
+                }
+                None => return None,
+            },
         };
-        let auth_token = self.auth_token(Some(&agent))?;
-        let claims = token::verify(auth_token, token, clock::unix_now().as_secs()).ok()?;
-        Some((claims, agent))
+        self.is_minted(Some(&agent), token).then_some((claims, agent))
+    }
+
+    /// Whether a token was minted under this agent's auth token, and is in time.
+    fn is_minted(&self, agent: Option<&Agent>, token: &str) -> bool {
+        let now = clock::unix_now().as_secs();
+        let verify = |auth_token| token::verify(auth_token, token, now).is_ok();
+        self.auth_token(agent).is_some_and(verify)
     }
 
     /// The upgrade's own signature is noted, not required: its exact form is not certain.
@@ -103,7 +116,7 @@ impl Front {
     fn belongs_to<'a>(&self, claims: &'a StreamClaims) -> Option<&'a str> {
         let ours = self.fly_machine_id.as_deref()?;
         let theirs = claims.machine.as_deref()?;
-        let is_here = self.exchange.registry.find(&claims.call_sid).is_some();
+        let is_here = self.exchange.registry.find(claims.agent_id, &claims.call_sid).is_some();
         // The name goes into a header of ours.
         let is_plain = theirs.bytes().all(|byte| byte.is_ascii_alphanumeric());
         // One that goes down or is dead would not have the call for long, or not at all.
@@ -119,11 +132,11 @@ impl Front {
     ) -> Option<CallHandle> {
         let StreamClaims { call_sid, nonce, .. } = claims;
         let registry = &self.exchange.registry;
-        match registry.claim(call_sid, nonce) {
+        match registry.claim(agent.id, call_sid, nonce) {
             // The task here may be one that lost the call to the process that minted the token.
             Claim::Spent if claims.instance != self.exchange.instance_id => {
-                let handle = registry.find(call_sid)?;
-                let claimed = self.claim_row(call_sid, nonce).await;
+                let handle = registry.find(agent.id, call_sid)?;
+                let claimed = self.claim_row(agent.id, call_sid, nonce).await;
                 if !claimed || clock::within(PLAN_LIMIT, handle.let_go(false)).await != Some(true) {
                     return None;
                 }
@@ -133,7 +146,8 @@ impl Front {
             Claim::Here(handle, RowKnown(row_known)) => {
                 let asks = row_known && self.exchange.log.is_database_up();
                 let in_row = async {
-                    let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
+                    let instance = self.exchange.instance_id;
+                    let claim = self.store.claim_stream(agent.id, call_sid, nonce, instance);
                     clock::within(CLAIM_LIMIT, claim).await
                 };
                 match if asks { in_row.await } else { None } {
@@ -144,11 +158,11 @@ impl Front {
                     }
                 }
             }
-            Claim::Elsewhere if registry.has_ended(call_sid) => None,
+            Claim::Elsewhere if registry.has_ended(agent.id, call_sid) => None,
             // The webhook was another instance's. Without the row there is nothing to go on with,
             // and the phone company asks what happens next.
             Claim::Elsewhere => {
-                let claimed = self.claim_row(call_sid, nonce);
+                let claimed = self.claim_row(agent.id, call_sid, nonce);
                 let claimed = async { claimed.await.then_some(Returns(None)) };
                 self.take_over(agent, call_sid, "", claimed).await
             }
@@ -156,8 +170,8 @@ impl Front {
     }
 
     /// Spends a token that only the row knows.
-    async fn claim_row(&self, call_sid: &str, nonce: &str) -> bool {
-        let claim = self.store.claim_stream(call_sid, nonce, self.exchange.instance_id);
+    async fn claim_row(&self, agent_id: Uuid, call_sid: &str, nonce: &str) -> bool {
+        let claim = self.store.claim_stream(agent_id, call_sid, nonce, self.exchange.instance_id);
         matches!(clock::within(FIND_LIMIT, claim).await, Some(Ok(StreamClaim::Claimed { .. })))
     }
 }

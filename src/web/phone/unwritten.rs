@@ -14,6 +14,7 @@ use futures_util::{StreamExt, stream};
 use metrics::counter;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::aftercall::callback::CameTo;
 use crate::clock::{self, Stopwatch};
@@ -41,6 +42,8 @@ const AT_ONCE: usize = 4;
 /// What a callback said, to be written down.
 #[derive(Debug)]
 pub(super) struct Callback {
+    /// Whose token signed it: it says nothing of a call of another agent.
+    pub(super) agent_id: Uuid,
     pub(super) call_sid: String,
     pub(super) came_to: CameTo,
     /// When it said so, microseconds since the Unix epoch.
@@ -67,9 +70,10 @@ pub(super) enum Attempt {
 
 impl Callback {
     /// One that was made just now.
-    pub(super) fn new(call_sid: String, came_to: CameTo, at_us: i64) -> Self {
+    pub(super) fn new(agent_id: Uuid, call_sid: String, came_to: CameTo, at_us: i64) -> Self {
         let now = Stopwatch::start();
         Self {
+            agent_id,
             call_sid,
             came_to,
             at_us,
@@ -219,7 +223,7 @@ mod tests {
     use super::*;
 
     fn callback(n: usize) -> Callback {
-        Callback::new(format!("CA{n}"), CameTo::Nobody, 0)
+        Callback::new(Uuid::nil(), format!("CA{n}"), CameTo::Nobody, 0)
     }
 
     #[tokio::test]

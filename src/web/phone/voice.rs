@@ -8,8 +8,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Uri};
 use metrics::{counter, histogram};
+use uuid::Uuid;
 
+use super::admit::Foreign;
 use super::answer::{apology, hang_up, nobody};
+use super::signed::Webhook;
 use super::{Document, Refused, unbroken};
 use crate::agent::Agent;
 use crate::call::CallRecord;
@@ -36,50 +39,62 @@ pub(super) async fn voice(
     let since = Stopwatch::start();
     let answered = unbroken(async move {
         let form = Form::parse(&body)?;
-        if let Some(sent_on) = front.sent_on(form.call_sid()?) {
-            return Ok(sent_on);
-        }
-        let document = answer(&front, &uri, &headers, &form).await?;
-        Ok::<Response, Refused>(document.into_response())
+        answer(&front, &Webhook { uri: &uri, headers: &headers, form: &form }).await
     })
     .await;
     histogram!("frontdesk_webhook_seconds").record(since.elapsed());
     answered
 }
 
-async fn answer(
-    front: &Arc<Front>,
-    uri: &Uri,
-    headers: &HeaderMap,
-    form: &Form,
-) -> Result<Document, Refused> {
-    let call_sid = form.call_sid()?.to_owned();
+async fn answer(front: &Arc<Front>, webhook: &Webhook<'_>) -> Result<Response, Refused> {
+    let form = webhook.form;
+    let call_sid = form.call_sid()?;
     form.to()?;
-    // A call that is already here keeps its agent, whatever has become of the number since.
-    let here = front.exchange.registry.find(&call_sid).map(|handle| handle.agent);
-    let called = match here {
-        Some(agent) => LookUp::Found(agent),
-        None => front.called(form).await,
-    };
-    let LookUp::Found(agent) = called else {
-        let is_unavailable = matches!(called, LookUp::Unavailable);
-        if is_unavailable && front.auth_token(None).is_none() {
-            return Err(Refused::Unavailable);
+    let agent = match front.announced(webhook).await? {
+        LookUp::Found(agent) => agent,
+        LookUp::Unknown => {
+            front.check(None, webhook)?;
+            counter!("frontdesk_calls_rejected_total", "reason" => "no agent").increment(1);
+            return Ok(nobody().into_response());
         }
-        front.check(None, uri, headers, form)?;
-        if is_unavailable {
-            counter!("frontdesk_calls_rejected_total", "reason" => "database away").increment(1);
-            return Ok(apology());
-        }
-        counter!("frontdesk_calls_rejected_total", "reason" => "no agent").increment(1);
-        return Ok(nobody());
+        LookUp::Unavailable => return without_database(front, webhook, call_sid),
     };
-    front.check(Some(&agent), uri, headers, form)?;
-    if form.call_status().is_some_and(|status| status.is_over()) {
-        return Ok(hang_up());
+    if let Some(sent_on) = front.sent_on(agent.id, call_sid) {
+        return Ok(sent_on);
     }
-    let admitted = admit_in_time(front, &agent, call_sid, form.from()).await;
-    Ok(admitted.unwrap_or_else(|| front.fallback(&agent, form)))
+    if form.call_status().is_some_and(|status| status.is_over()) {
+        return Ok(hang_up().into_response());
+    }
+    let caller = || form.from();
+    let (agent, admitted) = match admit_in_time(front, &agent, call_sid, caller()).await {
+        Ok(admitted) => (agent, admitted),
+        // The call began when its number was another agent's, or its CallSid is not the sender's.
+        Err(Foreign) => {
+            let agent = front.owner(webhook).await?;
+            let admitted = admit_in_time(front, &agent, call_sid, caller()).await;
+            let admitted = admitted.map_err(|Foreign| Refused::NotSigned)?;
+            (agent, admitted)
+        }
+    };
+    Ok(admitted.unwrap_or_else(|| front.fallback(&agent, form)).into_response())
+}
+
+/// The number's agent is not remembered, and the database is away.
+fn without_database(
+    front: &Front,
+    webhook: &Webhook<'_>,
+    call_sid: &str,
+) -> Result<Response, Refused> {
+    // Another process may know it; it will check the signature.
+    if let Some(sent_on) = front.sent_on(Uuid::nil(), call_sid) {
+        return Ok(sent_on);
+    }
+    if front.auth_token(None).is_none() {
+        return Err(Refused::Unavailable);
+    }
+    front.check(None, webhook)?;
+    counter!("frontdesk_calls_rejected_total", "reason" => "database away").increment(1);
+    Ok(apology().into_response())
 }
 
 /// Takes the call. `None`: it goes to the agent's fallback, also because taking it lasts too long;
@@ -87,27 +102,28 @@ async fn answer(
 async fn admit_in_time(
     front: &Arc<Front>,
     agent: &Arc<Agent>,
-    call_sid: String,
+    call_sid: &str,
     caller: Private<String>,
-) -> Option<Document> {
+) -> Result<Option<Document>, Foreign> {
     let started_us = unix_us(clock::unix_now());
     let mut admitting = {
-        let (front, agent, call_sid) = (Arc::clone(front), Arc::clone(agent), call_sid.clone());
+        let (front, agent, call_sid) = (Arc::clone(front), Arc::clone(agent), call_sid.to_owned());
         clock::spawn(async move { front.admit(&agent, &call_sid, caller).await })
     };
     match clock::within(ADMIT_LIMIT, &mut admitting).await {
         Some(Ok(admitted)) => admitted,
         // It panicked, which would be a bug: the caller is answered all the same.
-        Some(Err(_)) => None,
+        Some(Err(_)) => Ok(None),
         None => {
             counter!("frontdesk_calls_rejected_total", "reason" => "late").increment(1);
             let (front, agent) = (Arc::clone(front), Arc::clone(agent));
+            let call_sid = call_sid.to_owned();
             clock::spawn(async move {
-                if let Ok(Some(_)) = admitting.await {
+                if let Ok(Ok(Some(_))) = admitting.await {
                     let_go_late(&front, &agent, &call_sid, started_us).await;
                 }
             });
-            None
+            Ok(None)
         }
     }
 }
@@ -116,11 +132,11 @@ async fn admit_in_time(
 /// and its row says where the caller is.
 async fn let_go_late(front: &Arc<Front>, agent: &Agent, call_sid: &str, started_us: i64) {
     const WHY: &str = "taken too late";
-    let handle = front.exchange.registry.find(call_sid);
+    let handle = front.exchange.registry.find(agent.id, call_sid);
     if let Some(handle) = &handle {
         handle.let_go(false).await;
     }
-    match (front.settled(call_sid).await, handle) {
+    match (front.settled(agent.id, call_sid).await, handle) {
         (Some(row), _) if row.ended || row.is_out => {}
         (Some(row), _) => {
             let record = CallRecord::new();

@@ -23,10 +23,8 @@ pub(super) async fn voicemail(
 ) -> Response {
     unbroken(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
-        if agent.is_none() {
-            return Ok(front.without_agent());
-        }
-        front.conclude(form.call_sid()?.to_owned(), came_to(&form)).await;
+        let Some(agent) = agent else { return Ok(front.without_agent()) };
+        front.conclude(agent.id, form.call_sid()?.to_owned(), came_to(&form)).await;
         Ok::<Document, Refused>(hang_up())
     })
     .await

@@ -1,0 +1,177 @@
+//! Whose webhook it is. A call belongs to one agent, and only what is signed with that agent's token
+//! acts on it: the number in the form is the sender's to choose, so it decides only about calls that
+//! nobody knows yet.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Uri};
+use secrecy::ExposeSecret;
+
+use super::{FIND_LIMIT, Refused};
+use crate::agent::Agent;
+use crate::clock;
+use crate::line::directory::LookUp;
+use crate::twilio::form::{Form, normalise_e164};
+use crate::twilio::signature::{
+    self, SETTINGS_HEADER, SIGNATURE_HEADER, settings_header_is_acceptable,
+};
+use crate::web::Front;
+
+/// A webhook as it came, yet to be checked.
+pub(super) struct Webhook<'a> {
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) form: &'a Form,
+}
+
+/// What the database says of a call's agent.
+enum RowAgent {
+    /// The call's row is this agent's.
+    Found(Arc<Agent>),
+    /// The call has a row, and its agent cannot be read.
+    Unreadable,
+    /// The call has no row, or the database is away.
+    NoRow,
+}
+
+impl Front {
+    /// The auth token in force for an agent: its own, else the global one.
+    pub(super) fn auth_token<'a>(&'a self, agent: Option<&'a Agent>) -> Option<&'a str> {
+        agent
+            .and_then(|agent| agent.credentials.as_ref())
+            .map(|own| own.auth_token.reveal().as_str())
+            .or_else(|| self.twilio.auth_token.as_ref().map(|token| token.expose_secret()))
+    }
+
+    /// Whether a webhook is signed with this agent's token, for the address that Twilio was given.
+    fn is_signed(&self, agent: Option<&Agent>, webhook: &Webhook<'_>) -> bool {
+        let Webhook { uri, headers, form } = webhook;
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let url = self.public_url.join(path);
+        settings_header_is_acceptable(header(SETTINGS_HEADER))
+            && matches!(
+                (self.auth_token(agent), header(SIGNATURE_HEADER)),
+                (Some(token), Some(signed)) if signature::is_valid(token, &url, form.fields(), signed)
+            )
+    }
+
+    /// Refuses a webhook that is not signed with this agent's token.
+    pub(super) fn check(
+        &self,
+        agent: Option<&Agent>,
+        webhook: &Webhook<'_>,
+    ) -> Result<(), Refused> {
+        if self.is_signed(agent, webhook) { Ok(()) } else { Err(self.not_signed(webhook)) }
+    }
+
+    /// Counts a webhook that is refused because of its signature.
+    fn not_signed(&self, webhook: &Webhook<'_>) -> Refused {
+        self.unsigned.refused(webhook.uri.path());
+        Refused::NotSigned
+    }
+
+    /// Refuses a webhook before the database is asked whose it is, unless a token in memory explains
+    /// its signature: the global one or that of the number's agent. A few others are let pass, and
+    /// are to be checked when it is known.
+    fn may_ask(&self, webhook: &Webhook<'_>) -> Result<(), Refused> {
+        let number = webhook.form.get("To").and_then(normalise_e164);
+        let called = number.and_then(|number| self.directory.remembered(&number));
+        let is_explained = self.is_signed(None, webhook)
+            || called.is_some_and(|agent| self.is_signed(Some(&agent), webhook));
+        if is_explained || self.unsigned.may_read() {
+            return Ok(());
+        }
+        Err(self.not_signed(webhook))
+    }
+
+    /// Checks a webhook that announces a call. Gives the agent that is to have it: the one that has
+    /// it here already, else the number's; where the webhook is not signed with that one's token,
+    /// because the number has moved since the call began, the call's by its row.
+    pub(super) async fn announced(&self, webhook: &Webhook<'_>) -> Result<LookUp, Refused> {
+        let call_sid = webhook.form.call_sid()?;
+        // A call that is already here keeps its agent, whatever has become of the number since.
+        if let Some(agent) = self.agent_here(call_sid, webhook) {
+            return Ok(LookUp::Found(agent));
+        }
+        self.may_ask(webhook)?;
+        let called = self.called(webhook.form).await;
+        match &called {
+            LookUp::Found(agent) if self.is_signed(Some(agent), webhook) => Ok(called),
+            LookUp::Found(_) => self.owner(webhook).await.map(LookUp::Found),
+            LookUp::Unknown if !self.is_signed(None, webhook) => {
+                self.owner(webhook).await.map(LookUp::Found)
+            }
+            LookUp::Unknown | LookUp::Unavailable => Ok(called),
+        }
+    }
+
+    /// The agent whose call a webhook is about by the call's row, which has signed it.
+    pub(super) async fn owner(&self, webhook: &Webhook<'_>) -> Result<Arc<Agent>, Refused> {
+        match self.agent_of_row(webhook.form.call_sid()?).await {
+            RowAgent::Found(agent) if self.is_signed(Some(&agent), webhook) => Ok(agent),
+            _ => Err(self.not_signed(webhook)),
+        }
+    }
+
+    /// Reads a webhook about a call that was announced before, and checks it: its form, and the
+    /// call's agent, if that is known.
+    pub(super) async fn signed(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(Form, Option<Arc<Agent>>), Refused> {
+        let form = Form::parse(body)?;
+        let agent = self.agent_of(&Webhook { uri, headers, form: &form }).await?;
+        Ok((form, agent))
+    }
+
+    /// The agent of a call that was announced before, whose token the webhook is signed with. The
+    /// call's task or what is remembered of it says which agent that is, else its row; the number
+    /// that was called only where there is none. Callers act on calls of this agent alone.
+    async fn agent_of(&self, webhook: &Webhook<'_>) -> Result<Option<Arc<Agent>>, Refused> {
+        let call_sid = webhook.form.call_sid()?;
+        if let Some(agent) = self.agent_here(call_sid, webhook) {
+            return Ok(Some(agent));
+        }
+        self.may_ask(webhook)?;
+        let agent = match self.agent_of_row(call_sid).await {
+            RowAgent::Found(agent) => Some(agent),
+            RowAgent::Unreadable => None,
+            RowAgent::NoRow => match self.called(webhook.form).await {
+                LookUp::Found(agent) => Some(agent),
+                LookUp::Unknown | LookUp::Unavailable => None,
+            },
+        };
+        self.check(agent.as_deref(), webhook)?;
+        Ok(agent)
+    }
+
+    /// The agent that has the call in this process, or sent its caller out from here, if the webhook
+    /// is signed with its token.
+    fn agent_here(&self, call_sid: &str, webhook: &Webhook<'_>) -> Option<Arc<Agent>> {
+        let agents = self.exchange.registry.agents_of(call_sid);
+        agents.into_iter().find(|agent| self.is_signed(Some(agent), webhook))
+    }
+
+    /// The agent whose call it is by its row.
+    async fn agent_of_row(&self, call_sid: &str) -> RowAgent {
+        if !self.exchange.log.is_database_up() {
+            return RowAgent::NoRow;
+        }
+        let reading = self.store.agent_of_call(call_sid);
+        let Some(Ok(Some(agent_id))) = clock::within(FIND_LIMIT, reading).await else {
+            return RowAgent::NoRow;
+        };
+        self.directory.by_id(agent_id).await.map_or(RowAgent::Unreadable, RowAgent::Found)
+    }
+
+    /// Who answers the number that a form says was called.
+    async fn called(&self, form: &Form) -> LookUp {
+        match form.get("To").and_then(normalise_e164) {
+            Some(number) => self.directory.look_up(&number).await,
+            None => LookUp::Unknown,
+        }
+    }
+}
