@@ -66,7 +66,7 @@ async fn it_is_migrated_seeded_and_searched_and_a_restart_keeps_it() {
     let types: Vec<String> = sqlx::query_scalar(
         "select f.type::text from functions f join voice_agents a on a.id = f.assistant_id \
          join business_details b on b.voice_agent_id = a.id \
-         where normalised_number(a.twilio_phone_number) = $1 \
+         where coalesce(a.number_e164, a.twilio_phone_number) = $1 \
          and b.business_timezone = 'America/New_York' order by 1",
     )
     .bind(SAMPLE_NUMBER)

@@ -193,18 +193,8 @@ impl BusinessSource {
 
 /// The number that an agent of this business answers, E.164. `None` where there is none or it
 /// cannot be read.
-pub fn read_own_number(written: Option<&str>, business: &BusinessSource) -> Option<String> {
+fn read_own_number(written: Option<&str>, business: &BusinessSource) -> Option<String> {
     phone_number::normalise_local(written?, business.region(None))
-}
-
-/// A number in a row of an agent's, such as an appointment's or a caller's, E.164. `None` where it
-/// cannot be read. `agent_number` is what the agent answers, as it was written.
-pub fn read_number_of(
-    written: &str,
-    business: &BusinessSource,
-    agent_number: Option<&str>,
-) -> Option<String> {
-    phone_number::normalise_local(written, business.region(agent_number))
 }
 
 impl Agent {

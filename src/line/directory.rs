@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::agent::phone_number::normalise_e164;
 use crate::agent::{Agent, Status};
 use crate::clock::{self, Clock, Stopwatch};
 use crate::store::{AgentRow, ChangeEvent, Changes, Store, StoreError};
@@ -262,10 +263,12 @@ impl Directory {
             .filter(|(_, entry)| agent.is_none_or(|changed| entry.agent.id == changed))
             .map(|(number, _)| number.as_ref().clone())
             .collect();
-        numbers.extend(number.and_then(crate::agent::phone_number::normalise_e164));
+        let number = number.and_then(normalise_e164);
+        numbers.extend(number.clone());
         if let Some(id) = agent {
             self.by_id.invalidate(&id);
-            // A truncated notification does not say the number.
+            // A truncated notification does not say the number, and of one without a country code
+            // the business's row says whose it is.
             if number.is_none()
                 && let Some(Ok(Some(row))) =
                     clock::within(LOOK_UP_LIMIT, self.store.agent_by_id(id)).await

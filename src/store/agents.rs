@@ -123,11 +123,12 @@ impl Store {
     /// [`StoreError`](super::StoreError) when the database does not answer.
     pub async fn agents_by_number(&self, e164: &str) -> Result<Vec<AgentRow>> {
         const QUERY: &str = agent_query!(
-            "where normalised_number(a.twilio_phone_number) = $1
+            "where coalesce(a.number_e164, a.twilio_phone_number) = $1
                 and coalesce(a.status::text, 'active') <> 'deleted'
             order by coalesce(a.status::text, 'active') = 'active' desc,
                 a.created_at desc nulls last, a.id"
         );
+        self.read_agents_numbers().await;
         let rows = sqlx::query(QUERY).bind(e164).fetch_all(&self.pool).await?;
         let readable = rows.iter().filter_map(|row| match agent(row) {
             Ok(agent) => Some(agent),

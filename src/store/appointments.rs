@@ -4,6 +4,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::numbers::ALL;
 use super::{Result, Store, StoreError, storable_text};
 use crate::agent::APPOINTMENT_MAX_MINUTES;
 use crate::calendar::slots::Busy;
@@ -158,12 +159,13 @@ impl Store {
         now_us: i64,
         deed: &Deed,
     ) -> Result<Vec<Appointment>> {
+        self.read_appointments_numbers(agent_id, ALL).await;
         let rows = sqlx::query(
             "select id, left(name, $6) as name, left(service, $6) as service, duration_minutes,
                 (extract(epoch from schedule_time) * 1000000)::bigint as start_us,
                 coalesce(change_key = $4, false) as is_changed
             from appointments
-            where voice_agent_id = $1 and normalised_number(phone_number) = $2
+            where voice_agent_id = $1 and coalesce(phone_e164, phone_number) = $2
                 and isfinite(schedule_time)
                 and (change_key = $4 or status = 'pending' and schedule_time
                     > timestamptz 'epoch' + $3::bigint * interval '1 microsecond')

@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
+use super::numbers::ALL;
 use super::{Job, Result, Store, StoreError, lenient_json, storable_json, storable_text};
 use crate::private::Private;
 
@@ -114,6 +115,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing was written then, as far as is known.
     pub async fn store_findings(&self, job: &Job, findings: &Findings) -> Result<Stored> {
+        let agent = sqlx::query_scalar("select voice_agent_id from call_logs where id = $1");
+        if let Some(agent) = agent.bind(job.call_log_id).fetch_optional(&self.pool).await? {
+            // What was agreed is compared with what is booked.
+            self.read_appointments_numbers(agent, ALL).await;
+        }
         let outcome: String =
             sqlx::query_scalar("select aftercall_store_summary($1, $2, $3, $4, $5, $6, $7)")
                 .bind(job.id)
@@ -142,7 +148,7 @@ impl Store {
         let row = sqlx::query(
             "select l.voice_agent_id, a.private_settings::text as settings, s.has_summary,
                 (to_jsonb(l) - array['instance_id', 'stream_nonce', 'stream_returns', 'holds_line',
-                        'out_until', 'ask_at', 'asks', 'summary']
+                        'out_until', 'ask_at', 'asks', 'caller_e164', 'summary']
                     || jsonb_build_object(
                         'summary', case when s.has_summary then l.summary end,
                         'duration_seconds', extract(epoch from l.duration)))::text as row

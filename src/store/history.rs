@@ -4,13 +4,13 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::numbers::SOME;
 use super::{Result, Store};
 use crate::agent::history::{History, PastCall};
 use crate::private::Private;
 
 /// Three calls, and of each text as much as a prompt has room for, so that no row, however large,
-/// delays an answer. A call is found by the number as the phone company said it; who wrote
-/// an appointment may have spelled the number in another way.
+/// delays an answer. Numbers are compared as the program has read them, whoever wrote them.
 const QUERY: &str = "
     (select 'call' as kind, (extract(epoch from l.call_start) * 1000000)::bigint as at_us,
         coalesce(left(l.status, 40), '') as what,
@@ -23,14 +23,15 @@ const QUERY: &str = "
             where m ->> 'text' is not null limit 3) as messages,
         null::bigint as coming
     from call_logs l
-    where l.voice_agent_id = $1 and l.caller_number = $2 and l.call_end is not null
+    where l.voice_agent_id = $1 and coalesce(l.caller_e164, l.caller_number) = $2
+        and l.call_end is not null
         and isfinite(l.call_start)
     order by l.call_start desc limit 3)
     union all
     (select 'appointments', null, null, null, null, count(*)
     from appointments a
     where a.voice_agent_id = $1 and a.status = 'pending' and a.schedule_time > now()
-        and isfinite(a.schedule_time) and normalised_number(a.phone_number) = $2)";
+        and isfinite(a.schedule_time) and coalesce(a.phone_e164, a.phone_number) = $2)";
 
 impl Store {
     /// What is known of the caller with this number, E.164: the last three calls to this agent
@@ -39,6 +40,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn caller_history(&self, agent_id: Uuid, caller: &str) -> Result<History> {
+        self.read_callers_numbers(agent_id, SOME).await;
+        self.read_appointments_numbers(agent_id, SOME).await;
         let rows = sqlx::query(QUERY).bind(agent_id).bind(caller).fetch_all(&self.pool).await?;
         let mut history = History::default();
         for row in &rows {

@@ -19,6 +19,7 @@ mod functions;
 mod history;
 mod instances;
 pub mod migrate;
+mod numbers;
 mod outings;
 mod passages;
 mod recordings;

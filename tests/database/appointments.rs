@@ -250,7 +250,9 @@ async fn a_callers_appointments_are_those_of_their_number_that_are_to_come() {
         (0, CALLER, "pending"),
         (180, CALLER, "cancelled"),
         (240, "+15551230002", "pending"),
+        // As it is dialled in the country of the number that the agent answers.
         (360, "5551230001", "pending"),
+        (420, "551230001", "pending"),
     ] {
         let id = bench.write(bench.agent, after_nine, "null", status).await;
         let number = format!("update appointments set phone_number = '{number}' where id = '{id}'");
@@ -258,7 +260,7 @@ async fn a_callers_appointments_are_those_of_their_number_that_are_to_come() {
     }
     let own = bench.own(CALLER, &deed()).await;
     let starts: Vec<i64> = own.iter().map(|own| (own.start_us - NINE_US) / MINUTE_US).collect();
-    assert_eq!(starts, [120, 300]);
+    assert_eq!(starts, [120, 300, 360]);
     assert_eq!((own[0].name.reveal().as_str(), own[0].minutes), ("Other", None));
 }
 

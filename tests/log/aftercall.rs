@@ -244,7 +244,7 @@ async fn an_agreed_appointment_is_written_once_and_never_beside_one_that_is_know
                 timestamptz '2026-11-22T12:00:00Z' + interval '{hours} hours')"
         )
     };
-    fixture.sql(&book("+1 555 123 0001", 30)).await;
+    fixture.sql(&book("\u{202A}+1 (555) 123-0001", 30)).await;
     fixture.sql(&book("+15559990000", 40)).await;
     fixture.ended("CA1", TALK).await;
     let job = fixture.claim(JobKind::Summary, 1).await.remove(0);

@@ -9,6 +9,7 @@ mod database;
 mod directory;
 mod fixture;
 mod history;
+mod numbers;
 #[path = "../common/proxy.rs"]
 mod proxy;
 #[path = "../common/receiver.rs"]

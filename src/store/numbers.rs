@@ -1,0 +1,168 @@
+//! Telephone numbers that others wrote, read by the program once and kept beside them
+//! (migration 0019). Before numbers are compared, those that are still to be read are read.
+
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::{Result, Store};
+use crate::agent::phone_number::normalise_local;
+use crate::agent::region::Region;
+
+/// How many numbers are read in one round trip each way. Reading one takes up to some hundred
+/// microseconds, and other work of the thread waits meanwhile.
+const BATCH: usize = 100;
+/// A text of more characters is no number.
+const WRITTEN_CHARACTERS: i32 = 100;
+
+/// How many batches are read where everything hangs on it: an agent that is not found, an
+/// appointment that is not.
+pub(super) const ALL: usize = 50;
+/// How many where a caller waits, and only what is known of them hangs on it.
+pub(super) const SOME: usize = 2;
+
+/// Two statements about one column: what is still to be read, and what was read. A row that another
+/// process reads at this moment is passed over, and one that was written anew since is left.
+struct Column {
+    unread: &'static str,
+    keep: &'static str,
+}
+
+/// What says in which country a number was written.
+#[derive(Default, PartialEq)]
+struct Place {
+    phone: Option<String>,
+    timezone: Option<String>,
+    agent: Option<String>,
+}
+
+macro_rules! column {
+    ($table:literal, $agent:literal, $written:literal, $read:literal, $which:literal) => {
+        Column {
+            unread: concat!(
+                "select t.id, left(t.",
+                $written,
+                ", $2) as written, b.business_phone,
+                    b.business_timezone, a.twilio_phone_number
+                from ",
+                $table,
+                " t
+                join voice_agents a on a.id = t.",
+                $agent,
+                "
+                left join business_details b on b.voice_agent_id = a.id
+                where t.",
+                $read,
+                " is null and t.",
+                $written,
+                r" !~ '^\+(?!(1|[2-9][0-9]{0,2})0)[1-9][0-9]{7,14}$'
+                    and ",
+                $which,
+                "
+                order by t.id limit $1"
+            ),
+            keep: concat!(
+                "with free as (
+                    select t.id from ",
+                $table,
+                " t where t.id = any($1)
+                    order by t.id for no key update skip locked)
+                update ",
+                $table,
+                " t set ",
+                $read,
+                " = n.read
+                from unnest($1::uuid[], $2::text[], $3::text[]) n (id, written, read)
+                where t.id = n.id and t.id in (select id from free) and t.",
+                $read,
+                " is null
+                    and left(t.",
+                $written,
+                ", $4) = n.written"
+            ),
+        }
+    };
+}
+
+const AGENTS: Column =
+    column!("voice_agents", "id", "twilio_phone_number", "number_e164", "$3::uuid is null");
+const APPOINTMENTS: Column = column!(
+    "appointments",
+    "voice_agent_id",
+    "phone_number",
+    "phone_e164",
+    "t.voice_agent_id = $3"
+);
+const CALLERS: Column =
+    column!("call_logs", "voice_agent_id", "caller_number", "caller_e164", "t.voice_agent_id = $3");
+
+impl Store {
+    /// Reads the numbers of agents.
+    pub(super) async fn read_agents_numbers(&self) {
+        self.read_numbers(&AGENTS, None, ALL).await;
+    }
+
+    /// Reads the numbers of an agent's appointments.
+    pub(super) async fn read_appointments_numbers(&self, agent_id: Uuid, batches: usize) {
+        self.read_numbers(&APPOINTMENTS, Some(agent_id), batches).await;
+    }
+
+    /// Reads the numbers of those who called an agent.
+    pub(super) async fn read_callers_numbers(&self, agent_id: Uuid, batches: usize) {
+        self.read_numbers(&CALLERS, Some(agent_id), batches).await;
+    }
+
+    /// What cannot be read now is read the next time; what is compared meanwhile is what is there.
+    async fn read_numbers(&self, column: &Column, agent_id: Option<Uuid>, batches: usize) {
+        for _ in 0..batches {
+            match self.read_batch(column, agent_id).await {
+                Ok(read) if read == BATCH => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "numbers that others wrote could not be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// How many were read.
+    async fn read_batch(&self, column: &Column, agent_id: Option<Uuid>) -> Result<usize> {
+        let rows = sqlx::query(column.unread)
+            .bind(BATCH as i64)
+            .bind(WRITTEN_CHARACTERS)
+            .bind(agent_id)
+            .fetch_all(&self.pool)
+            .await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let (mut ids, mut written, mut read) = (Vec::new(), Vec::new(), Vec::new());
+        // Rows of one agent follow each other, and its country takes longer to read than a number.
+        let mut known = (Place::default(), None);
+        for row in &rows {
+            let place = Place {
+                phone: row.try_get("business_phone")?,
+                timezone: row.try_get("business_timezone")?,
+                agent: row.try_get("twilio_phone_number")?,
+            };
+            if place != known.0 {
+                let Place { phone, timezone, agent } = &place;
+                let region =
+                    Region::of_business(phone.as_deref(), timezone.as_deref(), agent.as_deref());
+                known = (place, region);
+            }
+            let text: String = row.try_get("written")?;
+            ids.push(row.try_get::<Uuid, _>("id")?);
+            read.push(normalise_local(&text, known.1).unwrap_or_default());
+            written.push(text);
+        }
+        let kept = sqlx::query(column.keep)
+            .bind(ids)
+            .bind(written)
+            .bind(read)
+            .bind(WRITTEN_CHARACTERS)
+            .execute(&self.pool)
+            .await?;
+        Ok(usize::try_from(kept.rows_affected()).unwrap_or(BATCH))
+    }
+}

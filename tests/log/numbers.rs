@@ -1,0 +1,182 @@
+//! A number is found however somebody wrote it: in an agent's row, under an appointment, in an
+//! earlier call.
+
+use frontdesk::agent::phone_number::{is_withheld, normalise_e164};
+use frontdesk::clock::Clock;
+use frontdesk::line::directory::{Directory, LookUp};
+use frontdesk::store::Deed;
+
+use crate::fixture::{Fixture, fixture};
+
+/// Spellings of one number that need no country.
+const INTERNATIONAL: [&str; 9] = [
+    "+442079460958",
+    "+44 20 7946 0958",
+    "+44 (0)20 7946 0958",
+    "+4402079460958",
+    "(+44) 20-7946.0958",
+    "tel:+44-20-7946-0958",
+    "\u{202A}+44\u{A0}20\u{202F}7946\u{2011}0958\u{202C}",
+    "\u{FEFF}+44\u{200B}2079460958",
+    "0044 (0)20 7946 0958",
+];
+/// Spellings of it in its own country.
+const NATIONAL: [&str; 3] = ["020 7946 0958", "(020) 7946\u{2013}0958", "44 20 7946 0958"];
+const NUMBER: &str = "+442079460958";
+
+async fn put(fixture: &Fixture, sql: &str, written: &str) {
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+        .bind(fixture.agent)
+        .bind(written)
+        .execute(&fixture.pool)
+        .await
+        .unwrap();
+}
+
+async fn business(fixture: &Fixture, columns: &str, values: &str) {
+    let agent = fixture.agent;
+    fixture.sql("delete from business_details").await;
+    fixture
+        .sql(&format!(
+            "insert into business_details (voice_agent_id, {columns}) values ('{agent}', {values})"
+        ))
+        .await;
+}
+
+async fn is_answered(fixture: &Fixture) -> bool {
+    let directory = Directory::new(fixture.store.clone(), Clock::real());
+    matches!(directory.look_up(NUMBER).await, LookUp::Found(_))
+}
+
+const AGENT: &str = "update voice_agents set twilio_phone_number = $2 where id = $1";
+
+#[tokio::test]
+async fn an_agents_number_is_found_however_it_is_written() {
+    let fixture = fixture().await;
+    for written in INTERNATIONAL {
+        put(&fixture, AGENT, written).await;
+        assert!(is_answered(&fixture).await, "{written}");
+    }
+    put(&fixture, AGENT, NATIONAL[0]).await;
+    assert!(!is_answered(&fixture).await, "no country is known");
+    // What was read is read again, as the business turns out to have a country.
+    business(&fixture, "business_timezone", "'Europe/London'").await;
+    for written in NATIONAL {
+        put(&fixture, AGENT, written).await;
+        assert!(is_answered(&fixture).await, "{written}");
+    }
+    fixture.sql("update business_details set business_timezone = 'America/New_York'").await;
+    assert!(!is_answered(&fixture).await, "it is in another country");
+    fixture.sql("update business_details set business_phone = '+44 20 7946 0000'").await;
+    assert!(is_answered(&fixture).await, "its own number says more than its clock");
+    for written in ["anonymous", "+266696687", "", "at the desk"] {
+        put(&fixture, AGENT, written).await;
+        assert!(!is_answered(&fixture).await, "{written}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_is_made_this_moment_answers_under_any_spelling() {
+    let fixture = fixture().await;
+    let directory = Directory::new(fixture.store.clone(), Clock::real());
+    business(&fixture, "business_timezone", "'Europe/London'").await;
+    for written in [INTERNATIONAL[2], NATIONAL[0]] {
+        put(&fixture, AGENT, "+15559870001").await;
+        directory.refresh(Some(fixture.agent), Some("+15559870001")).await;
+        assert!(matches!(directory.look_up(NUMBER).await, LookUp::Unknown));
+        put(&fixture, AGENT, written).await;
+        directory.refresh(Some(fixture.agent), Some(written)).await;
+        assert!(matches!(directory.look_up(NUMBER).await, LookUp::Found(_)), "{written}");
+    }
+}
+
+/// How many earlier calls are known, and how many appointments are to come, with the number.
+async fn known(fixture: &Fixture) -> (usize, usize, i64) {
+    let history = fixture.store.caller_history(fixture.agent, NUMBER).await.unwrap();
+    let deed = Deed { call_log_id: uuid::Uuid::nil(), engine_call_id: "c1".to_owned() };
+    let number = NUMBER.to_owned().into();
+    let own = fixture.store.callers_appointments(fixture.agent, &number, 0, &deed).await.unwrap();
+    (history.calls.len(), own.len(), history.appointments)
+}
+
+const CALL: &str = "insert into call_logs (voice_agent_id, caller_number, call_start, call_end)
+    values ($1, $2, now(), now())";
+const APPOINTMENT: &str = "insert into appointments (voice_agent_id, phone_number, name, service,
+        schedule_time) values ($1, $2, 'Ada', 'cut', now() + interval '1 day')";
+
+#[tokio::test]
+async fn appointments_and_earlier_calls_are_found_however_the_number_is_written() {
+    let fixture = fixture().await;
+    business(&fixture, "business_timezone", "'Europe/London'").await;
+    for written in INTERNATIONAL.iter().chain(&NATIONAL) {
+        fixture.sql("delete from call_logs").await;
+        fixture.sql("delete from appointments").await;
+        put(&fixture, CALL, written).await;
+        put(&fixture, APPOINTMENT, written).await;
+        assert_eq!(known(&fixture).await, (1, 1, 1), "{written}");
+    }
+    // Written anew it is another's, and copied too, whatever was read before.
+    fixture.sql("update call_logs set caller_number = '(020) 7946 0001'").await;
+    fixture.sql("update appointments set phone_number = '(020) 7946 0001'").await;
+    assert_eq!(known(&fixture).await, (0, 0, 0));
+    fixture
+        .sql(
+            "insert into appointments (voice_agent_id, phone_number, phone_e164, name, service,
+                schedule_time)
+            select voice_agent_id, '020 7946 0002', '+442079460958', name, service, schedule_time
+            from appointments",
+        )
+        .await;
+    assert_eq!(known(&fixture).await, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn many_numbers_are_read_and_the_rows_do_not_seem_to_have_changed() {
+    let fixture = fixture().await;
+    let agent = fixture.agent;
+    fixture
+        .sql(&format!(
+            "insert into appointments (voice_agent_id, phone_number, name, service, schedule_time,
+                updated_at)
+            select '{agent}', '+44 (0)20 7946 ' || 1000 + n, 'Ada', 'cut',
+                now() + interval '1 day', '2026-01-01'
+            from generate_series(1, 350) n"
+        ))
+        .await;
+    put(&fixture, APPOINTMENT, INTERNATIONAL[2]).await;
+    assert_eq!(known(&fixture).await.1, 1);
+    let unread = "select count(*)::text from appointments where phone_e164 is null";
+    assert_eq!(fixture.text(unread).await.as_deref(), Some("0"));
+    let touched = "select count(*)::text from appointments where updated_at > '2026-01-01'
+        and phone_e164 <> '+442079460958'";
+    assert_eq!(fixture.text(touched).await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn what_sql_compares_as_it_stands_the_program_reads_as_it_stands() {
+    let fixture = fixture().await;
+    let plainly = "select ($2 ~ '^\\+(?!(1|[2-9][0-9]{0,2})0)[1-9][0-9]{7,14}$')::text
+        where $1::uuid is not null";
+    let mut as_they_stand = 0;
+    let codes =
+        ["1", "20", "225", "242", "33", "39", "44", "49", "52", "54", "55", "7", "86", "999"];
+    for code in codes {
+        for rest in
+            ["2079460958", "02079460958", "1512345678", "0512345678", "66696687", "5551230001"]
+        {
+            let written = format!("+{code}{rest}");
+            let is_plain: String = sqlx::query_scalar(plainly)
+                .bind(fixture.agent)
+                .bind(&written)
+                .fetch_one(&fixture.pool)
+                .await
+                .unwrap();
+            let read = normalise_e164(&written);
+            if is_plain == "true" {
+                as_they_stand += 1;
+                assert!(read.as_ref() == Some(&written) || is_withheld(&written), "{written}");
+            }
+        }
+    }
+    assert!(as_they_stand > 40, "{as_they_stand}");
+}
