@@ -1,12 +1,12 @@
 # syntax=docker/dockerfile:1
-# The server alone: no embedded database, so DATABASE_URL must be set. Migrations and prompts are
-# in the binary.
+# The server alone, without a PostgreSQL to run itself: DATABASE_URL must be set. Migrations and
+# prompts are in the binary.
 FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --profile dist --locked --no-default-features --bin frontdesk \
+    cargo build --profile dist --locked --bin frontdesk \
     && install -m 755 target/dist/frontdesk /frontdesk
 
 FROM debian:bookworm-slim

@@ -2,9 +2,9 @@
 
 mod database;
 mod numbers;
+mod prompts;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +18,13 @@ use crate::aftercall::neighbours::Neighbours;
 use crate::aftercall::reconciler::Reconciler;
 use crate::aftercall::summary::Summaries;
 use crate::aftercall::webhook::Webhooks;
-use crate::aftercall::{AT_ONCE, AT_ONCE_GENTLE, Aftercall, Parts};
+use crate::aftercall::{AT_ONCE, Aftercall, Parts};
 use crate::aftercall::{recordings::Recordings, retention::Sweeper};
-use crate::agent::prompt::{PromptError, Prompts};
+use crate::agent::prompt::PromptError;
 use crate::archive::{Archive, BadPlace};
 use crate::clock::{self, Clock, Supervisor};
 use crate::config::{Config, PublicUrl};
+use crate::database::{DatabaseError, OwnDatabase};
 use crate::functions::{Toolbox, guard};
 use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
@@ -37,6 +38,8 @@ use crate::twilio::rest::TwilioRest;
 use crate::web::phone::{Answers, Unsigned, Unwritten};
 use crate::web::{Front, limits, metrics_router, operators, router, serve};
 use database::Database;
+
+pub use prompts::prompts;
 
 /// Connections to a port that has the numbers to itself.
 const METRICS_CONNECTIONS: usize = 64;
@@ -76,18 +79,14 @@ pub enum StartError {
     /// The schema is not there or is old.
     #[error("the database's schema is {0}: run `frontdesk migrate`, then start again")]
     Schema(&'static str),
-    /// The embedded database.
-    #[cfg(feature = "embedded")]
+    /// The program's own database.
     #[error(transparent)]
-    Embedded(#[from] crate::store::embedded::EmbeddedError),
-    /// There is no embedded database in this build.
-    #[error("DATABASE_URL is not set, and this build has no embedded database")]
-    NoDatabase,
-    /// The embedded database's schema.
+    OwnDatabase(#[from] DatabaseError),
+    /// Its schema.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
-    /// The embedded database's sample.
-    #[error("the embedded database failed: {0}")]
+    /// Its sample.
+    #[error("the program's own database failed: {0}")]
     Database(#[from] StoreError),
     /// The spool.
     #[error("DATA_DIR: the spool in {path} cannot be written: {source}")]
@@ -140,8 +139,7 @@ pub struct App {
     serving: JoinHandle<()>,
     stop_serving: oneshot::Sender<()>,
     background: Vec<JoinHandle<()>>,
-    #[cfg(feature = "embedded")]
-    embedded: Option<crate::store::embedded::Embedded>,
+    own_database: Option<OwnDatabase>,
 }
 
 impl App {
@@ -150,6 +148,18 @@ impl App {
     /// # Errors
     /// What stands in the way, in one line.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        Self::start_on(None, config, clock).await
+    }
+
+    /// The same on a database of the program's own that runs already.
+    ///
+    /// # Errors
+    /// What stands in the way, in one line.
+    pub async fn start_on(
+        own_database: Option<OwnDatabase>,
+        config: Config,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
         crate::tls::install_provider();
         let address = SocketAddr::new(config.bind, config.port);
         let listening = |source| StartError::Listen { address, source };
@@ -162,7 +172,7 @@ impl App {
         let metrics_apart = metrics_listener.is_some();
         let public_url =
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
-        let database = Database::open(&config).await?;
+        let database = Database::open(own_database, &config).await?;
         // What no call waits for has connections of its own.
         let (store, behind) = (database.store.clone(), database.store.in_background());
         let instance_id = Uuid::now_v7();
@@ -189,7 +199,7 @@ impl App {
             )?,
             webhooks: Webhooks::new(behind.clone(), config.private_tool_urls.clone())?,
             completed: log.completed(),
-            at_once: if database.notifies { AT_ONCE } else { AT_ONCE_GENTLE },
+            at_once: AT_ONCE,
         });
         let exchange = Arc::new(Exchange {
             clock,
@@ -225,10 +235,8 @@ impl App {
         if database.is_up {
             background.push(clock::spawn(Arc::clone(&directory).warm()));
         }
-        if database.notifies {
-            let changes = Changes::new(&store);
-            background.push(tasks.spawn("changes", Arc::clone(&directory).follow(changes)));
-        }
+        let changes = Changes::new(&store);
+        background.push(tasks.spawn("changes", Arc::clone(&directory).follow(changes)));
         let unwritten = Unwritten::default();
         let front = Arc::new(Front {
             exchange: Arc::clone(&exchange),
@@ -275,8 +283,7 @@ impl App {
             serving,
             stop_serving,
             background,
-            #[cfg(feature = "embedded")]
-            embedded: database.embedded,
+            own_database: database.own,
         })
     }
 
@@ -328,12 +335,9 @@ impl App {
         let ours = [self.exchange.instance_id];
         let gone = self.store.remove_instances(&ours);
         let _ = clock::within(Duration::from_secs(1), gone).await;
-        #[cfg(feature = "embedded")]
-        if let Some(embedded) = self.embedded {
+        if let Some(own_database) = self.own_database {
             self.store.pool().close().await;
-            if let Err(error) = embedded.shut_down().await {
-                tracing::error!(%error, "the embedded database did not stop");
-            }
+            own_database.shut_down().await;
         }
         info!("shut down");
     }
@@ -378,23 +382,4 @@ fn after_calls(
         ),
         tasks.spawn("asker", asker.run(clock, given)),
     ]
-}
-
-/// The built-in templates, with those of a directory in their place.
-///
-/// # Errors
-/// A file that cannot be read or is no template.
-pub fn prompts(dir: Option<&Path>) -> Result<Prompts, StartError> {
-    let mut replacements = std::collections::BTreeMap::new();
-    for name in dir.map(|_| Prompts::names()).unwrap_or_default() {
-        let path = dir.unwrap_or(Path::new("")).join(name);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => drop(replacements.insert(name.to_owned(), text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => {
-                return Err(StartError::PromptFile { path: path.display().to_string(), source });
-            }
-        }
-    }
-    Ok(Prompts::with(&replacements)?)
 }

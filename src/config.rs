@@ -32,12 +32,14 @@ pub struct Config {
     pub metrics_bind: Option<SocketAddr>,
     /// `PUBLIC_URL`: what Twilio is configured with; without it `http://localhost:$PORT`.
     pub public_url: Option<PublicUrl>,
-    /// `DATABASE_URL`; without it the embedded database runs under `data_dir`.
+    /// `DATABASE_URL`; without it the program runs a PostgreSQL of its own under `data_dir`.
     pub database_url: Option<SecretString>,
     /// `DATABASE_CONNECTIONS`: how many connections to it the process opens in all.
     pub database_connections: u32,
-    /// `DATA_DIR`: embedded database, spool.
+    /// `DATA_DIR`: the program's own database, spool.
     pub data_dir: PathBuf,
+    /// `FRONTDESK_PG_CACHE`: where a PostgreSQL that was fetched is kept.
+    pub postgres_cache: Option<PathBuf>,
     /// `TWILIO_ACCOUNT_SID` and `TWILIO_AUTH_TOKEN`: used where an agent has none of its own.
     pub twilio: TwilioAccount,
     /// `TWILIO_API_URL`: where Twilio's REST interface is, without a slash at the end.
@@ -213,6 +215,7 @@ impl Config {
             )?
             .unwrap_or(10),
             data_dir,
+            postgres_cache: source("FRONTDESK_PG_CACHE").map(PathBuf::from),
             object_store,
             twilio: TwilioAccount {
                 account_sid: source("TWILIO_ACCOUNT_SID"),

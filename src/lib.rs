@@ -11,9 +11,9 @@
 //!
 //! | layer | modules | may use |
 //! | --- | --- | --- |
-//! | open | [`private`], [`tls`], [`socket`], [`clock`], [`config`] | open |
+//! | open | [`private`], [`service_json`], [`tls`], [`socket`], [`clock`], [`config`] | open |
 //! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
-//! | adapters | [`twilio`], [`engine`], [`store`], [`archive`] | pure, open |
+//! | adapters | [`twilio`], [`engine`], [`store`], [`archive`], [`database`] | pure, open |
 //! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
 //! | shell | [mod@line] | deeds, adapters, pure, open |
 //! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
@@ -34,6 +34,7 @@ pub mod clock;
 pub mod config;
 
 pub mod archive;
+pub mod database;
 pub mod engine;
 pub mod store;
 pub mod twilio;

@@ -21,7 +21,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # What is shipped. A debug build says nothing of speed; it is there to try a script.
 PROFILE = os.environ.get("FRONTDESK_PROFILE", "dist")
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / PROFILE
-POSTGRES = pathlib.Path(os.environ.get("FRONTDESK_PG_CACHE", ROOT / "target/postgres"))
+POSTGRES = pathlib.Path(subprocess.run([ROOT / "scripts/postgres", "cache"], check=True, text=True,
+                                       capture_output=True).stdout.strip())
 SERVER_CORE, LOAD_CORE = 0, 1
 NUMBER, TOKEN = "+15559870002", "bench-auth-token"
 TABLE = "zz_b0000000-0000-4000-8000-000000000002"
@@ -178,6 +179,6 @@ def need_machine(calls):
 
 
 def build(targets):
-    """Builds what is measured, without the embedded database."""
-    profile = [] if PROFILE == "debug" else ["--profile", PROFILE, "--no-default-features"]
+    """Builds what is measured."""
+    profile = [] if PROFILE == "debug" else ["--profile", PROFILE]
     subprocess.run(["cargo", "build", *profile, "--locked", *targets], cwd=ROOT, check=True)

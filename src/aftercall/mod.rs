@@ -32,8 +32,6 @@ use webhook::Webhooks;
 /// Jobs of a kind that a process works on at once. They wait for others nearly all the time: a
 /// summary takes some seconds, so that these are about 300 a minute.
 pub const AT_ONCE: usize = 16;
-/// The same where there is one connection to the database, which calls need more.
-pub const AT_ONCE_GENTLE: usize = 2;
 /// How long giving back what was claimed may take at the end.
 const GIVE_BACK_LIMIT: Duration = Duration::from_secs(1);
 

@@ -1,16 +1,18 @@
 //! The database that the server starts with: the one it is told of, or one of its own.
 
-use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tracing::error;
+use tracing::{error, info};
 
 use super::StartError;
 use crate::clock;
 use crate::config::Config;
-use crate::store::Store;
-use crate::store::migrate::{SchemaState, is_current};
+use crate::database::{CONNECTIONS_MAX, OwnDatabase, Place};
+use crate::rehearsal::embedding::embed;
+use crate::store::migrate::{SchemaState, is_current, migrate};
+use crate::store::sample::seed_sample;
+use crate::store::{Store, StoreError};
 
 /// How long the database may take to say at the start whether its schema is there.
 const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
@@ -18,52 +20,52 @@ const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
 /// The database that the server uses.
 pub(super) struct Database {
     pub(super) store: Store,
-    /// Whether it tells of changes.
-    pub(super) notifies: bool,
     /// Whether it answered.
     pub(super) is_up: bool,
-    #[cfg(feature = "embedded")]
-    pub(super) embedded: Option<crate::store::embedded::Embedded>,
+    /// The program's own, if it is that.
+    pub(super) own: Option<OwnDatabase>,
 }
 
 impl Database {
-    pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
-        match &config.database_url {
-            Some(url) => {
-                let store = Store::sharing(url.expose_secret(), config.database_connections)?;
+    /// Opens the one that runs already, or the one that the configuration names, or starts one.
+    pub(super) async fn open(
+        own: Option<OwnDatabase>,
+        config: &Config,
+    ) -> Result<Self, StartError> {
+        let connections = config.database_connections;
+        match (own, &config.database_url) {
+            (Some(own), _) => Self::own(own, connections).await,
+            (None, Some(url)) => {
+                let store = Store::sharing(url.expose_secret(), connections)?;
                 let is_up = require_schema(&store).await?;
-                Ok(Self {
-                    store,
-                    notifies: true,
-                    is_up,
-                    #[cfg(feature = "embedded")]
-                    embedded: None,
-                })
+                Ok(Self { store, is_up, own: None })
             }
-            None => Self::embedded(&config.data_dir).await,
+            (None, None) => {
+                let place = Place {
+                    data_dir: config.data_dir.clone(),
+                    cache: config.postgres_cache.clone(),
+                    is_durable: true,
+                };
+                let own = OwnDatabase::start(&place, &|stage| info!("{stage}")).await?;
+                info!(
+                    folder = %own.address().folder().display(),
+                    "DATABASE_URL is not set: a PostgreSQL of the program's own runs"
+                );
+                Self::own(own, connections).await
+            }
         }
     }
 
-    #[cfg(feature = "embedded")]
-    async fn embedded(data_dir: &Path) -> Result<Self, StartError> {
-        use crate::rehearsal::embedding::embed;
-        use crate::store::{embedded::Embedded, migrate::migrate, sample::seed_sample};
-
-        let embedded = Embedded::start(data_dir).await?;
-        let pool = embedded.pool().await.map_err(crate::store::StoreError::from)?;
-        migrate(&pool).await?;
-        if let Some(sample) =
-            seed_sample(&pool, embed).await.map_err(crate::store::StoreError::from)?
-            && sample.created
-        {
-            tracing::info!(number = sample.number, "a sample business answers");
+    /// Brings the program's own database up to date; a new one gets a sample business.
+    async fn own(own: OwnDatabase, connections: u32) -> Result<Self, StartError> {
+        let connections = connections.min(CONNECTIONS_MAX);
+        let store = Store::in_folder(own.address().folder(), connections);
+        migrate(store.pool()).await?;
+        let sample = seed_sample(store.pool(), embed).await.map_err(StoreError::from)?;
+        if let Some(sample) = sample.filter(|sample| sample.created) {
+            info!(number = sample.number, "a sample business answers");
         }
-        Ok(Self { store: Store::new(pool), notifies: false, is_up: true, embedded: Some(embedded) })
-    }
-
-    #[cfg(not(feature = "embedded"))]
-    async fn embedded(_data_dir: &Path) -> Result<Self, StartError> {
-        Err(StartError::NoDatabase)
+        Ok(Self { store, is_up: true, own: Some(own) })
     }
 }
 

@@ -5,18 +5,21 @@ mod check;
 mod remains;
 mod story;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use self::remains::Remains;
 use super::{shutdown_signal, start_log};
 use crate::app::{App, StartError};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
+use crate::database::{DatabaseError, OwnDatabase, Place};
 use crate::rehearsal::phone::{self, CallOptions, Sample, Step};
 use crate::rehearsal::speech::{SAMPLES, SpeechOptions, serve};
 use crate::store::StoreError;
@@ -44,6 +47,12 @@ pub enum DemoError {
     /// The server does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// There is no database for it.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// It was told to end.
+    #[error("interrupted")]
+    Interrupted,
     /// The stand-in speech service does not start, or the folder for its data cannot be made.
     #[error("the rehearsal cannot be prepared: {0}")]
     Prepare(#[from] std::io::Error),
@@ -63,24 +72,16 @@ pub enum DemoError {
 /// # Errors
 /// Anything that was not there as it should be.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
+    let mut told_to_end = std::pin::pin!(shutdown_signal());
     let folder = Folder::new()?;
-    let spinner = ProgressBar::new_spinner().with_style(
-        ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-    );
-    spinner.enable_steady_tick(Duration::from_millis(120));
-    spinner.set_message("Starting a speech service that rehearses, on a port of this machine");
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let speech = serve(listener, SpeechOptions::default(), std::future::pending::<()>())?;
-    spinner.set_message("Starting PostgreSQL in this process, with a sample business");
-    let config = config(&folder, &speech.base_url(), arguments.keep)?;
-    start_log(&config, "error");
-    let app = App::start(config, Clock::real()).await?;
-    spinner.finish_and_clear();
-    println!("PostgreSQL runs in this process; Bright Smiles Dental answers {SAMPLE_NUMBER}.");
-    println!("Frontdesk listens on {}.", app.address);
-
-    let done = rehearse(&app).await;
+    let app = tokio::select! {
+        app = start(&folder, arguments.keep) => app?,
+        () = &mut told_to_end => return Err(DemoError::Interrupted),
+    };
+    let done = tokio::select! {
+        done = rehearse(&app) => done,
+        () = &mut told_to_end => Err(DemoError::Interrupted),
+    };
     if let (Ok(()), true) = (&done, arguments.keep) {
         println!("\nThe server goes on. Webhook: {}", app.public_url.join("/twilio/voice"));
         println!(
@@ -88,10 +89,57 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
             app.public_url.join("/twilio/voice")
         );
         println!("Ctrl-C ends it.");
-        shutdown_signal().await;
+        told_to_end.await;
     }
     app.shut_down(std::future::ready(())).await;
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Starts everything that the call needs, and says what it is at.
+async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
+    let progress = Progress::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let speech = serve(listener, SpeechOptions::default(), std::future::pending::<()>())?;
+    let config = config(folder, &speech.base_url(), keep)?;
+    start_log(&config, "error");
+    let place = Place {
+        data_dir: config.data_dir.clone(),
+        cache: config.postgres_cache.clone(),
+        is_durable: false,
+    };
+    let own_database =
+        OwnDatabase::start(&place, &|stage| progress.tell(&stage.to_string())).await?;
+    progress.tell("filling in a sample business");
+    let app = App::start_on(Some(own_database), config, Clock::real()).await?;
+    progress.end();
+    println!("Bright Smiles Dental answers {SAMPLE_NUMBER}, on a PostgreSQL of its own.");
+    println!("Frontdesk listens on {}.", app.address);
+    Ok(app)
+}
+
+/// What is being done, and for how long: a line that moves on a terminal, lines elsewhere.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new() -> Self {
+        let spinner = ProgressBar::new_spinner().with_style(
+            ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        );
+        spinner.enable_steady_tick(Duration::from_millis(120));
+        Self(spinner)
+    }
+
+    fn tell(&self, what: &str) {
+        match self.0.is_hidden() {
+            true => println!("Preparing: {what}"),
+            false => self.0.set_message(format!("Preparing: {what}")),
+        }
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Places the call, tells it as it happens, and shows what is left of it.
@@ -152,7 +200,7 @@ fn config(folder: &Folder, speech: &str, keep: bool) -> Result<Config, ConfigErr
             "TWILIO_AUTH_TOKEN" => AUTH_TOKEN,
             "OPENAI_API_KEY" => "rehearsal",
             "OPENAI_BASE_URL" => speech,
-            "RUST_LOG" => return std::env::var(name).ok(),
+            "RUST_LOG" | "FRONTDESK_PG_CACHE" => return std::env::var(name).ok(),
             _ => return None,
         };
         Some(value.to_owned())
@@ -164,9 +212,10 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> std::io::Result<Self> {
-        let name = format!("frontdesk-demo-{}", std::process::id());
+        let name = format!("frontdesk-demo-{}", Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder)?;
+        // Fails if somebody else made it.
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
         Ok(Self(folder))
     }
 }

@@ -19,6 +19,7 @@ use self::finding::{Finding, Report};
 use super::start_log;
 use crate::clock::within;
 use crate::config::{Config, ConfigError, PublicUrl};
+use crate::database::OwnDatabase;
 use crate::store::Store;
 
 /// How long all that is asked of one side may take. Each question has a limit of its own; this is
@@ -123,17 +124,14 @@ async fn limited(side: &str, checks: impl Future<Output = Vec<Finding>>) -> Vec<
 /// An open database, and what must end with it.
 struct Opened {
     store: Store,
-    #[cfg(feature = "embedded")]
-    embedded: Option<crate::store::embedded::Embedded>,
+    own_database: Option<OwnDatabase>,
 }
 
 impl Opened {
     async fn close(self) {
         self.store.pool().close().await;
-        #[cfg(feature = "embedded")]
-        if let Some(embedded) = self.embedded {
-            // Nothing was written.
-            let _ = embedded.shut_down().await;
+        if let Some(own_database) = self.own_database {
+            own_database.shut_down().await;
         }
     }
 }

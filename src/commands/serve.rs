@@ -28,9 +28,12 @@ pub enum ServeError {
 pub async fn run() -> Result<ExitCode, ServeError> {
     let config = Config::from_environment()?;
     start_log(&config, "info");
-    // A first signal during the start must not be lost.
-    let told_to_end = shutdown_signal();
-    let app = App::start(config, Clock::real()).await?;
+    // A first signal during the start, which may have to fetch a PostgreSQL, must not be lost.
+    let mut told_to_end = std::pin::pin!(shutdown_signal());
+    let app = tokio::select! {
+        app = App::start(config, Clock::real()) => app?,
+        () = &mut told_to_end => return Ok(ExitCode::SUCCESS),
+    };
     let ended = tokio::select! {
         () = told_to_end => None,
         task = app.failure() => Some(task),

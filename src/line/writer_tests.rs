@@ -1,3 +1,5 @@
+//! The writer, where nothing listens.
+
 use sqlx::postgres::PgConnectOptions;
 
 use super::*;

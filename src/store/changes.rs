@@ -55,7 +55,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Will listen on the database of `store`. Not for the embedded one, which has one connection.
+    /// Will listen on the database of `store`.
     pub fn new(store: &Store) -> Self {
         Self { pool: store.pool().clone(), listener: None, pause: Duration::ZERO }
     }

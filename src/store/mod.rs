@@ -10,8 +10,6 @@ mod appointments;
 mod asking;
 mod calls;
 mod changes;
-#[cfg(feature = "embedded")]
-pub mod embedded;
 mod ended;
 mod events;
 pub mod examine;
@@ -47,11 +45,12 @@ pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::select_ok;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
 use crate::clock;
 
@@ -186,10 +185,25 @@ impl Store {
     /// # Errors
     /// The address is not one of a PostgreSQL; the error does not repeat it.
     pub fn sharing(url: &str, connections: u32) -> std::result::Result<Self, BadAddress> {
+        Ok(Self::shared(url.parse().map_err(|_| BadAddress)?, connections))
+    }
+
+    /// The same to the program's own database, whose socket is in this folder.
+    pub fn in_folder(socket_folder: &Path, connections: u32) -> Self {
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(socket_folder)
+            .port(5432)
+            .username("postgres")
+            .database("postgres")
+            .ssl_mode(PgSslMode::Disable);
+        Self::shared(options, connections)
+    }
+
+    fn shared(options: PgConnectOptions, connections: u32) -> Self {
         let ours = connections.max(CONNECTIONS_MIN) - 1;
         let background = (ours / 3).max(1);
-        let other = Self::at(url, background)?.pool;
-        Ok(Self { other: Some(other), ..Self::at(url, ours - background)? })
+        let other = Self::connect_lazily(options.clone(), background).pool;
+        Self { other: Some(other), ..Self::connect_lazily(options, ours - background) }
     }
 
     /// The same database for work that no call waits for, on the connections for that.

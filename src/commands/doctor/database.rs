@@ -9,6 +9,7 @@ use super::Opened;
 use super::finding::Finding;
 use crate::clock::within;
 use crate::config::Config;
+use crate::database::{self, OwnDatabase, Place};
 use crate::store::Store;
 use crate::store::examine::{
     Examination, ExamineError, MissingRights, ServerVersions, SessionTraits,
@@ -32,7 +33,7 @@ const RIGHTS: &str = "database role";
 
 /// Gives the database, too, if it can be read.
 pub(super) async fn check(config: &Config) -> (Vec<Finding>, Option<Opened>) {
-    let Some(url) = &config.database_url else { return embedded(config).await };
+    let Some(url) = &config.database_url else { return own(config).await };
     let url = url.expose_secret();
     let (Ok(examination), Ok(store)) = (Examination::of(url), Store::at(url, CONNECTIONS)) else {
         let accepted = "accepted: postgres://user:password@host:5432/database";
@@ -59,54 +60,46 @@ pub(super) async fn check(config: &Config) -> (Vec<Finding>, Option<Opened>) {
         return (findings, None);
     }
     findings.extend(rights(examination.missing_rights().await));
-    let opened = Opened {
-        store,
-        #[cfg(feature = "embedded")]
-        embedded: None,
-    };
-    (findings, Some(opened))
+    (findings, Some(Opened { store, own_database: None }))
 }
 
-/// Where there is one already, it is opened: starting it for the first time is `serve`'s.
-#[cfg(feature = "embedded")]
-async fn embedded(config: &Config) -> (Vec<Finding>, Option<Opened>) {
-    use crate::store::embedded::{Embedded, EmbeddedError};
-
+/// Where there is one already, it is opened: creating it is `serve`'s. One that a server runs is
+/// read beside it.
+async fn own(config: &Config) -> (Vec<Finding>, Option<Opened>) {
     let shown = config.data_dir.display();
     let mut findings = vec![Finding::warn(
         "DATABASE_URL",
-        format!("not set: the embedded database in {shown} is used, for one small business"),
+        format!(
+            "not set: a PostgreSQL of the program's own in {shown} is used, for one small business"
+        ),
         "set it to the address of a PostgreSQL with pgvector",
     )];
-    if !config.data_dir.join("database").is_dir() {
+    if !database::exists(&config.data_dir) {
         return (findings, None);
     }
-    let opened = match Embedded::start(&config.data_dir).await {
-        Ok(embedded) => embedded.pool().await.ok().map(|pool| (embedded, pool)),
-        Err(error @ EmbeddedError::InUse(_)) => {
-            let remedy = "stop the server to have its agents looked at, too";
-            findings.push(Finding::warn(DATABASE, error.to_string(), remedy));
-            return (findings, None);
-        }
-        Err(error) => {
-            findings.push(Finding::fail(DATABASE, error.to_string(), "see DATA_DIR"));
-            return (findings, None);
-        }
+    let place = Place {
+        data_dir: config.data_dir.clone(),
+        cache: config.postgres_cache.clone(),
+        is_durable: true,
     };
-    let Some((embedded, pool)) = opened else {
-        let found = "the embedded database does not answer";
-        findings.push(Finding::fail(DATABASE, found, "see DATA_DIR"));
+    let (store, own_database) = match OwnDatabase::start(&place, &|_| ()).await {
+        Ok(own) => (Store::in_folder(own.address().folder(), CONNECTIONS), Some(own)),
+        Err(error) => match database::running(&config.data_dir).await {
+            Some(address) => (Store::in_folder(address.folder(), CONNECTIONS), None),
+            None => {
+                findings.push(Finding::fail(DATABASE, error.to_string(), "see DATA_DIR"));
+                return (findings, None);
+            }
+        },
+    };
+    let opened = Opened { store, own_database };
+    if let Err(error) = opened.store.ping().await {
+        findings.push(Finding::fail(DATABASE, error.to_string(), "see DATA_DIR"));
+        opened.close().await;
         return (findings, None);
-    };
-    findings.push(Finding::ok(DATABASE, "the embedded database answers"));
-    (findings, Some(Opened { store: Store::new(pool), embedded: Some(embedded) }))
-}
-
-#[cfg(not(feature = "embedded"))]
-async fn embedded(_config: &Config) -> (Vec<Finding>, Option<Opened>) {
-    let found = "not set, and this build has no embedded database";
-    let remedy = "set it to the address of a PostgreSQL with pgvector";
-    (vec![Finding::fail("DATABASE_URL", found, remedy)], None)
+    }
+    findings.push(Finding::ok(DATABASE, "the program's own answers"));
+    (findings, Some(opened))
 }
 
 fn unreachable(error: &ExamineError) -> Finding {
