@@ -3,6 +3,7 @@
 use frontdesk::rehearsal::phone::{Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::twilio::twiml_reader::Verb;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::{
@@ -57,6 +58,22 @@ async fn a_statement_that_waits_for_a_lock_is_no_lost_database() {
     assert_eq!(ready.unwrap().status(), 200);
     until("the row", DEADLINE, || async { row(&house.pool, &sid).await }).await;
     assert!(house.app.exchange.log.is_database_up());
+}
+
+#[tokio::test]
+async fn no_more_connections_are_opened_than_are_allowed() {
+    let environment = vec![("DATABASE_CONNECTIONS", "3".to_owned())];
+    let house = House::open(Plan { environment, ..Plan::default() }).await;
+    let calls = (0..6).map(|_| house.call(vec![Step::wait_for_agent(), Step::HangUp]));
+    for (call, row) in join_all(calls).await {
+        assert_eq!((call.errors, row.end()), (vec![], ("completed", "caller")));
+    }
+    // Those that were opened stay open for minutes.
+    let count = "select count(*) from pg_stat_activity
+        where datname = current_database() and backend_type = 'client backend'";
+    let open: i64 = sqlx::query_scalar(count).fetch_one(&house.pool).await.unwrap();
+    let open = open - i64::from(house.pool.size());
+    assert!((1..=3).contains(&open), "{open} connections are open");
 }
 
 #[tokio::test]
