@@ -4,7 +4,7 @@
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::{Result, Store};
+use super::{Result, Store, StoreError};
 use crate::agent::phone_number::normalise_local;
 use crate::agent::region::Region;
 
@@ -33,6 +33,13 @@ struct Place {
     phone: Option<String>,
     timezone: Option<String>,
     agent: Option<String>,
+}
+
+/// A number of a row, as it was written and as it was read.
+struct Number {
+    id: Uuid,
+    written: String,
+    read: String,
 }
 
 macro_rules! column {
@@ -136,7 +143,7 @@ impl Store {
         if rows.is_empty() {
             return Ok(0);
         }
-        let (mut ids, mut written, mut read) = (Vec::new(), Vec::new(), Vec::new());
+        let mut numbers = Vec::with_capacity(rows.len());
         // Rows of one agent follow each other, and its country takes longer to read than a number.
         let mut known = (Place::default(), None);
         for row in &rows {
@@ -151,11 +158,33 @@ impl Store {
                     Region::of_business(phone.as_deref(), timezone.as_deref(), agent.as_deref());
                 known = (place, region);
             }
-            let text: String = row.try_get("written")?;
-            ids.push(row.try_get::<Uuid, _>("id")?);
-            read.push(normalise_local(&text, known.1).unwrap_or_default());
-            written.push(text);
+            let written: String = row.try_get("written")?;
+            let read = normalise_local(&written, known.1).unwrap_or_default();
+            numbers.push(Number { id: row.try_get("id")?, written, read });
         }
+        match self.keep_numbers(column, &numbers).await {
+            Err(StoreError::Refused(_)) => {}
+            kept => return kept,
+        }
+        // One of them may not have its number, such as an agent whose number is another's. It is
+        // found under none until it may.
+        let mut kept = 0;
+        for number in numbers.chunks(1) {
+            match self.keep_numbers(column, number).await {
+                Err(StoreError::Refused(_)) => {
+                    tracing::debug!(row = %number[0].id, "a number was read and may not be kept");
+                }
+                one => kept += one?,
+            }
+        }
+        Ok(kept)
+    }
+
+    /// How many were kept.
+    async fn keep_numbers(&self, column: &Column, numbers: &[Number]) -> Result<usize> {
+        let ids: Vec<Uuid> = numbers.iter().map(|number| number.id).collect();
+        let written: Vec<&str> = numbers.iter().map(|number| number.written.as_str()).collect();
+        let read: Vec<&str> = numbers.iter().map(|number| number.read.as_str()).collect();
         let kept = sqlx::query(column.keep)
             .bind(ids)
             .bind(written)

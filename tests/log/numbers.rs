@@ -90,6 +90,24 @@ async fn an_agent_that_is_made_this_moment_answers_under_any_spelling() {
     }
 }
 
+#[tokio::test]
+async fn an_agent_that_may_not_have_its_number_keeps_no_other_from_being_found() {
+    let fixture = fixture().await;
+    put(&fixture, AGENT, INTERNATIONAL[2]).await;
+    fixture
+        .sql(
+            "insert into voice_agents (name, created_by, twilio_phone_number)
+            select n::text, created_by, '+1 (555) 987-000' || n
+            from voice_agents, generate_series(1, 3) n",
+        )
+        .await;
+    // As a number is unique that several wrote in their rows.
+    fixture.sql("alter table voice_agents add check (number_e164 <> '+15559870002')").await;
+    assert!(is_answered(&fixture).await);
+    let unread = "select string_agg(name, ',') from voice_agents where number_e164 is null";
+    assert_eq!(fixture.text(unread).await.as_deref(), Some("2"));
+}
+
 /// How many earlier calls are known, and how many appointments are to come, with the number.
 async fn known(fixture: &Fixture) -> (usize, usize, i64) {
     let history = fixture.store.caller_history(fixture.agent, NUMBER).await.unwrap();
