@@ -330,6 +330,11 @@ impl Codec {
             return Ok(());
         }
         if !self.is_ready && settings::is_about_them(&error) {
+            // Nothing is wrong with them: they could not be taken just now.
+            if error.is_passing() {
+                push(reports, Event::EngineLost { fatal: false, why: error.class() });
+                return Ok(());
+            }
             return Err(Unread::Settings(Box::new(error)));
         }
         let named =

@@ -205,7 +205,7 @@ impl Realtime {
     /// The session is configured again without what is refused, unless no call can do without it.
     fn settings_refused(&mut self, error: &ServerError) {
         let without = self.settings.as_mut().and_then(|settings| settings.refuse(error));
-        let Some(update) = without else { return self.lose(true, error.class()) };
+        let Some(update) = without else { return self.lose(true, error.class_and_place()) };
         count_error("setting");
         // What came of the caller meanwhile was heard in another format.
         self.send(&ClientEvent::ClearInput { event_id: "clear" });
@@ -228,6 +228,7 @@ impl Realtime {
     /// The session is configured: what it is without is reported before that.
     fn report_refused(&mut self) {
         let refused = self.settings.take().into_iter().flat_map(|settings| {
+            settings.accepted();
             let refused: Vec<_> = settings.refused().collect();
             refused
         });

@@ -172,7 +172,8 @@ fn what_no_call_can_do_without_ends_the_session() {
         let mut session = Realtime::dial(agent(&Refusals::default()));
         told(&mut session, &refusal(json!(param), "no"));
         let lost = matches!(session.reports.back(),
-            Some(Report::Event(Event::EngineLost { fatal: true, why })) if why == "invalid_value");
+            Some(Report::Event(Event::EngineLost { fatal: true, why }))
+                if *why == format!("invalid_value {param}"));
         assert!(lost, "{param}: {:?}", session.reports);
     }
 }
@@ -191,6 +192,35 @@ fn an_error_about_something_else_changes_no_setting() {
         assert_eq!(updated(&mut session), None, "{error}");
         assert!(session.reports.is_empty(), "{error}");
     }
+}
+
+#[test]
+fn a_service_that_is_in_trouble_itself_refuses_no_setting() {
+    for error in [
+        json!({"type": "server_error", "code": null, "event_id": "session"}),
+        json!({"type": "invalid_request_error", "code": "rate_limit_exceeded",
+            "event_id": "session"}),
+    ] {
+        let refusals = Refusals::default();
+        let mut session = Realtime::dial(agent(&refusals));
+        told(&mut session, &json!({"type": "error", "error": error}));
+        let lost = matches!(
+            session.reports.back(),
+            Some(Report::Event(Event::EngineLost { fatal: false, .. }))
+        );
+        assert!(lost, "{error}: {:?}", session.reports);
+        assert_eq!(refused_settings(&mut Realtime::dial(agent(&refusals))), [""; 0]);
+    }
+}
+
+#[test]
+fn the_least_is_remembered_only_of_a_service_that_takes_it() {
+    let refusals = Refusals::default();
+    let mut session = Realtime::dial(agent(&refusals));
+    told(&mut session, &refusal(Value::Null, "Something is wrong."));
+    assert_eq!(refused_settings(&mut Realtime::dial(agent(&refusals))), [""; 0]);
+    assert_eq!(refused_settings(&mut session), ["session"]);
+    assert_eq!(refused_settings(&mut Realtime::dial(agent(&refusals))), ["session"]);
 }
 
 #[test]

@@ -147,8 +147,18 @@ impl Settings {
             }
             self.refused.insert(Part::Everything);
         }
-        self.config.refusals.remember(self.key, &self.refused);
+        // What is named is known at once, also to the session that is dialled if this one is lost.
+        if !self.refused.contains(&Part::Everything) {
+            self.config.refusals.remember(self.key, &self.refused);
+        }
         Some(self.update())
+    }
+
+    /// The service takes them as they now are.
+    pub(super) fn accepted(&self) {
+        if self.attempts > 1 {
+            self.config.refusals.remember(self.key, &self.refused);
+        }
     }
 
     /// What is left out.

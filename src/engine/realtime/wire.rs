@@ -334,6 +334,13 @@ impl ServerError {
         [&self.code, &self.kind].into_iter().flatten().any(|word| BUSY.contains(&word.as_str()))
     }
 
+    /// What was asked for may well be done another time.
+    pub(super) fn is_passing(&self) -> bool {
+        const PASSING: [&str; 3] = ["server_error", "internal_error", "api_error"];
+        let mut words = [&self.code, &self.kind].into_iter().flatten();
+        self.is_rate_limit() || words.any(|word| PASSING.contains(&word.as_str()))
+    }
+
     /// Another response is running, which must end first.
     pub(super) fn is_busy(&self) -> bool {
         self.code.as_deref() == Some("conversation_already_has_active_response")
@@ -343,6 +350,12 @@ impl ServerError {
     pub(super) fn class(&self) -> String {
         let mut words = [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten();
         words.find(|word| is_code(word)).unwrap_or("error").to_owned()
+    }
+
+    /// The same, and the field that is wrong, if it is named as one.
+    pub(super) fn class_and_place(&self) -> String {
+        let place = self.param.as_deref().filter(|param| is_code(param));
+        place.map_or_else(|| self.class(), |place| format!("{} {place}", self.class()))
     }
 }
 
