@@ -43,7 +43,7 @@ pub(super) async fn check(config: &Config, store: &Store, agents: &[Agent]) -> V
         return Vec::new();
     }
     let Some(bench) = Bench::of(config, store) else {
-        let remedy = "see PROMPTS_DIR and the system's certificates";
+        let remedy = "see the system's certificates";
         return vec![Finding::warn(SESSIONS, "not tried", remedy)];
     };
     let mut findings = Vec::new();
@@ -78,7 +78,10 @@ impl Bench {
         let twilio = TwilioRest::new(config.twilio_api_url.clone(), config.twilio.clone());
         Some(Self {
             engines: Engines::new(config.openai.clone(), config.models.clone()),
-            prompts: crate::app::prompts(config.prompts_dir.as_deref()).ok()?,
+            // Templates that cannot be used have their own line.
+            prompts: crate::app::prompts(config.prompts_dir.as_deref())
+                .or_else(|_| crate::app::prompts(None))
+                .ok()?,
             toolbox: Toolbox {
                 store: store.clone(),
                 knowledge: Arc::new(knowledge.ok()?),
@@ -99,6 +102,8 @@ impl Bench {
                 vec![Finding::ok(check, "the speech service takes its settings")]
             }
             Ok(refused) => refused.iter().map(|refused| without(&check, refused)).collect(),
+            // A key that is refused is refused for everybody, and has its own line.
+            Err(why) if why.starts_with("refused 401") => Vec::new(),
             Err(why) => {
                 let remedy = "until then every call of it goes to its fallback";
                 vec![Finding::fail(check, format!("there is none: {why}"), remedy)]
