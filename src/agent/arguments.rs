@@ -5,29 +5,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use super::hours::read_time;
-use super::phone_number::{normalise_e164, normalise_local};
+use super::phone_number::normalise_local;
 use super::region::Region;
+use super::schema::{PHONE, Rule, Schema, SchemaFault, Violation, read_date};
 use super::variables::as_text;
 
 /// The longest text of an argument, in characters.
 const TEXT_MAX: usize = 2000;
+/// What is told of arguments that take too long to check.
+const TOO_MUCH: &str = "the arguments are too long to be checked: give fewer and shorter ones";
 /// How many faults are told of at once.
 const TOLD_MAX: usize = 3;
-/// The most memory that a pattern's machine may take, bytes.
-const PATTERN_BYTES_MAX: usize = 256 * 1024;
-/// What a format is called, where it is a telephone number.
-const PHONE: [&str; 3] = ["phone", "tel", "phone-number"];
 
 /// What a function takes.
 #[derive(Debug, Clone)]
 pub struct Parameters {
-    schema: Value,
-    validator: Arc<Validator>,
+    schema: Arc<Schema>,
     names: Vec<String>,
     optional: BTreeSet<String>,
     region: Option<Region>,
@@ -47,36 +43,19 @@ impl Parameters {
     /// which of them may stay open; local telephone numbers are those of `region`.
     ///
     /// # Errors
-    /// Why it is no schema: for the owner.
-    pub fn new(
+    /// Where the schema cannot be used and what is accepted there: for the owner.
+    pub(super) fn new(
         schema: Value,
         names: Vec<String>,
         optional: BTreeSet<String>,
         region: Option<Region>,
-    ) -> Result<Self, String> {
-        let options = jsonschema::options()
-            .offline()
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
-            .with_format("email", is_email)
-            .with_format("date", |text: &str| read_date(text).is_some())
-            .with_format("time", |text: &str| read_time(text).is_some());
-        let options = PHONE.iter().fold(options, |options, phone| {
-            options.with_format(*phone, |text: &str| normalise_e164(text).is_some())
-        });
-        let validator = options.build(&schema).map_err(|error| {
-            // The text of an error has the owner's values in it, where it is does not.
-            match error.instance_path().as_str() {
-                "" => "a JSON Schema without references to elsewhere".to_owned(),
-                path => format!("a JSON Schema with another {path}"),
-            }
-        })?;
-        Ok(Self { schema, validator: Arc::new(validator), names, optional, region })
+    ) -> Result<Self, SchemaFault> {
+        Ok(Self { schema: Arc::new(Schema::new(schema)?), names, optional, region })
     }
 
     /// The JSON Schema, for the model.
     pub fn schema(&self) -> &Value {
-        &self.schema
+        self.schema.json()
     }
 
     /// The names, in the order in which they are asked for.
@@ -91,7 +70,7 @@ impl Parameters {
 
     /// The schema of one of them.
     pub fn definition(&self, name: &str) -> &Value {
-        &self.schema["properties"][name]
+        &self.schema()["properties"][name]
     }
 
     /// What is accepted for one of them.
@@ -150,50 +129,65 @@ impl Parameters {
                 add(name.clone(), format!("{name} must have at most {TEXT_MAX} characters"));
             }
         }
-        for error in self.validator.iter_errors(whole) {
-            for (name, why) in self.explain(&error) {
-                add(name, why);
-            }
+        for violation in self.schema.check(whole) {
+            let (name, why) = self.explain(&violation);
+            add(name, why);
         }
         faults
     }
 
-    fn explain(&self, error: &ValidationError<'_>) -> Vec<(String, String)> {
-        let path = error.instance_path();
-        let mut steps = path.iter().map(|step| step.to_string());
-        let Some(name) = steps.next() else { return self.explain_whole(error.kind()) };
-        let below: Vec<String> = steps.collect();
-        let why = if below.is_empty() {
-            format!("{name} must be {}", self.accepted(&name))
-        } else {
-            format!("{} in {name} is not as it should be: {}", below.join("."), error.masked())
+    fn explain(&self, violation: &Violation<'_>) -> (String, String) {
+        let Some((name, below)) = violation.path.split_first() else {
+            return self.explain_whole(&violation.rule);
         };
-        vec![(name, why)]
+        let place = |steps: &[String]| match steps {
+            [] => name.clone(),
+            steps => format!("{} in {name}", steps.join(".")),
+        };
+        let why = match &violation.rule {
+            Rule::Missing { name, definition } => {
+                let missing = [below, std::slice::from_ref(name)].concat();
+                format!("{} is missing: it must be {}", place(&missing), accepted(definition))
+            }
+            Rule::Unexpected(unknown) => {
+                format!("there is no {} in {}", short(unknown), place(below))
+            }
+            Rule::Keyword { .. } if below.is_empty() => {
+                format!("{name} must be {}", self.accepted(name))
+            }
+            Rule::Keyword { definition, .. } => {
+                format!("{} must be {}", place(below), accepted(definition))
+            }
+            Rule::TooMuch => TOO_MUCH.to_owned(),
+        };
+        (name.clone(), why)
     }
 
     /// A fault of no argument that is there.
-    fn explain_whole(&self, kind: &ValidationErrorKind) -> Vec<(String, String)> {
-        match kind {
-            ValidationErrorKind::Required { property } => {
-                let name = as_text(property);
-                let why = format!("{name} is missing: it must be {}", self.accepted(&name));
-                vec![(name, why)]
+    fn explain_whole(&self, rule: &Rule<'_>) -> (String, String) {
+        match rule {
+            Rule::Missing { name, definition } => {
+                let why = format!("{name} is missing: it must be {}", accepted(definition));
+                (name.clone(), why)
             }
-            ValidationErrorKind::AdditionalProperties { unexpected }
-            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            Rule::Unexpected(name) => {
                 let known = match self.names.is_empty() {
                     true => "none is accepted".to_owned(),
                     false => format!("accepted are {}", self.names.join(", ")),
                 };
-                let name = |name: &String| -> String { name.chars().take(60).collect() };
-                let why = |short: &str| format!("there is no argument {short}; {known}");
-                unexpected.iter().map(|full| (full.clone(), why(&name(full)))).collect()
+                (name.clone(), format!("there is no argument {}; {known}", short(name)))
             }
-            other => {
-                vec![(String::new(), format!("the arguments break the rule {:?}", other.keyword()))]
+            Rule::Keyword { keyword, .. } => {
+                (String::new(), format!("the arguments break the rule {keyword:?}"))
             }
+            Rule::TooMuch => (String::new(), TOO_MUCH.to_owned()),
         }
     }
+}
+
+/// A name that a model made up, for a sentence.
+fn short(name: &str) -> String {
+    name.chars().take(60).collect()
 }
 
 /// What is accepted for a value of this schema, for a sentence.
@@ -287,32 +281,6 @@ fn text_in_form(text: &str, definition: &Value, region: Option<Region>) -> Optio
         _ => text.trim().to_owned(),
     };
     Some(Value::String(formed))
-}
-
-fn read_date(text: &str) -> Option<jiff::civil::Date> {
-    text.trim().parse().ok()
-}
-
-/// Whether mail could be sent there, as far as the spelling says.
-fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let is_local = |c: char| c.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c);
-    let is_dotted = |part: &str| part.split('.').all(|label| !label.is_empty());
-    let is_label = |label: &str| {
-        !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-    };
-    let ending = domain.rsplit('.').next().unwrap_or_default();
-    text.len() <= 254
-        && local.len() <= 64
-        && local.chars().all(is_local)
-        && is_dotted(local)
-        && is_dotted(domain)
-        && domain.contains('.')
-        && domain.split('.').all(is_label)
-        && ending.chars().count() >= 2
-        && !ending.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn longest_text(value: &Value) -> usize {

@@ -12,6 +12,8 @@ pub mod function;
 #[cfg(test)]
 mod function_tests;
 pub mod history;
+#[cfg(test)]
+mod hostile_tests;
 pub mod hours;
 pub mod json_api;
 mod numbers;
@@ -19,6 +21,7 @@ pub mod phone_number;
 pub mod prompt;
 pub mod region;
 mod ring;
+pub(crate) mod schema;
 pub mod settings;
 pub mod signing_key;
 pub mod template;

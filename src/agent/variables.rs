@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::Parameters;
 use super::fault::{Faults, Fields, kind};
 use super::region::Region;
+use super::schema::SchemaFault;
 
 /// The most variables of a function.
 const VARIABLES_MAX: usize = 50;
@@ -74,8 +75,9 @@ fn build(
 ) -> Option<Parameters> {
     match Parameters::new(schema, names, optional, region) {
         Ok(parameters) => Some(parameters),
-        Err(why) => {
-            faults.add(path.to_owned(), "a schema that cannot be used", why);
+        Err(SchemaFault { path: below, found, accepted }) => {
+            let path = [&[path.to_owned()], below.as_slice()].concat().join(".");
+            faults.add(path, found, accepted);
             None
         }
     }

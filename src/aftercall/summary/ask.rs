@@ -154,7 +154,7 @@ impl Chat {
             ],
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "call_summary", "schema": &*SCHEMA, "strict": true},
+                "json_schema": {"name": "call_summary", "schema": SCHEMA.json(), "strict": true},
             },
             "max_completion_tokens": ANSWER_MAX_TOKENS,
         })
