@@ -12,6 +12,7 @@ use minijinja::{Environment, context};
 use self::values::{agent_values, passage_values, summary_values, system_values};
 use super::function::Builtin;
 use super::history::{History, PastCall};
+use super::template::{DEPTH_MAX, FUEL_OF_FILES, TemplateError, check_file};
 use super::{Agent, AgentSource};
 use crate::call::{GoodbyeReason, Passage, Purpose};
 use crate::private::Private;
@@ -69,6 +70,14 @@ pub enum PromptError {
         /// What the template engine says.
         source: minijinja::Error,
     },
+    /// It is too long or nested too deep.
+    #[error("template {name}: {source}")]
+    Refused {
+        /// The file's name.
+        name: String,
+        /// What is too much.
+        source: TemplateError,
+    },
 }
 
 impl Prompts {
@@ -85,12 +94,18 @@ impl Prompts {
         let mut environment = Environment::new();
         // A failure's text would show the values that went in.
         environment.set_debug(false);
+        environment.set_recursion_limit(DEPTH_MAX);
+        environment.set_fuel(Some(FUEL_OF_FILES));
+        // It outlives an iteration, so that a loop could make a value of any depth.
+        environment.remove_global("namespace");
         let unknown = replacements.keys().find(|name| !Self::names().contains(&name.as_str()));
         if let Some(name) = unknown {
             return Err(PromptError::Unknown { name: name.clone() });
         }
         for (name, built_in) in BUILT_IN {
             let source = replacements.get(name).map_or(built_in, String::as_str).to_owned();
+            check_file(&source)
+                .map_err(|source| PromptError::Refused { name: name.to_owned(), source })?;
             environment.add_template_owned(name, source).map_err(|source| broken(name, source))?;
         }
         let prompts = Self { environment };

@@ -329,4 +329,6 @@ fn templates_are_replaced_by_file_name_and_tried_at_once() {
     assert!(matches!(with("other.md", ""), Err(PromptError::Unknown { .. })));
     assert!(matches!(with("system.md", "{% if %}"), Err(PromptError::Broken { .. })));
     assert!(matches!(with("system.md", "{{ 1 / 'x' }}"), Err(PromptError::Broken { .. })));
+    let deep = format!("{{{{ {}1 }}}}", "-".repeat(6_000));
+    assert!(matches!(with("system.md", &deep), Err(PromptError::Refused { .. })));
 }

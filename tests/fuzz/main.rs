@@ -12,3 +12,4 @@ mod functions;
 mod harness;
 mod mutate;
 mod phone;
+mod templates;

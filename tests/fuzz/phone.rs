@@ -54,7 +54,7 @@ fn fuzz_messages_of_the_media_stream() {
     let texts = fixtures("json");
     let values: Vec<Value> = texts.iter().filter_map(|t| serde_json::from_str(t).ok()).collect();
     let strategy = (any::<prop::sample::Index>(), edits(), edits(), 0..3_u8);
-    fuzz("media", 220, strategy, move |(which, changes, damage, how)| {
+    fuzz("media", 180, strategy, move |(which, changes, damage, how)| {
         let value = mutated(which.get(&values[..]), &changes);
         match how {
             0 => read_message(&damaged(which.get::<String>(&texts), &damage)),

@@ -165,7 +165,14 @@ fn template_fault(path: &str, error: &TemplateError) -> SettingFault {
     }
     let found = match error {
         TemplateError::Unknown { .. } => "a name that is not known",
-        TemplateError::TooLong(_) | TemplateError::TooDeep => "too much",
+        TemplateError::TooLong { .. }
+        | TemplateError::TooDeep
+        | TemplateError::Nested { .. }
+        | TemplateError::Statement(_)
+        | TemplateError::Wraps => {
+            let accepted = format!("{TEMPLATE}; this one has {error}");
+            return SettingFault { path, found: "too much", accepted };
+        }
         _ => "what cannot be read",
     };
     SettingFault { path, found, accepted: TEMPLATE.to_owned() }

@@ -3,12 +3,15 @@
 //! and does not become an empty text.
 
 mod bound;
+mod error;
 mod facts;
+mod structure;
+#[cfg(test)]
+mod structure_tests;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use minijinja::value::{Serde, Value as Context};
@@ -17,14 +20,17 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 pub use bound::{Budget, FILLED_IN_MAX};
+pub use error::TemplateError;
+use error::{failed, syntax};
 pub use facts::Facts;
+use structure::Source;
 
-/// The longest source, bytes.
-const SOURCE_MAX: usize = 8 * 1024;
 /// What one rendering may use: about as many instructions, or 64 bytes of text for each.
-const FUEL: u64 = 20_000;
+const FUEL: u64 = 8_000;
+/// The same, of a file of PROMPTS_DIR: a whole prompt takes some thousand.
+pub(super) const FUEL_OF_FILES: u64 = 500_000;
 /// How deep a template may nest while it is rendered.
-const DEPTH_MAX: usize = 40;
+pub(super) const DEPTH_MAX: usize = 40;
 /// How deep JSON with templates in it may nest.
 const TREE_DEPTH_MAX: usize = 16;
 /// What does not stand for itself in an address, RFC 3986 section 2.3.
@@ -45,66 +51,6 @@ pub enum Place {
     Query,
 }
 
-/// Why a template cannot be used. Says nothing of the values that went in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// It is too long.
-    #[error("a template of {0} bytes; accepted are at most {SOURCE_MAX}")]
-    TooLong(usize),
-    /// JSON that is too deep.
-    #[error("templates nested deeper than {TREE_DEPTH_MAX}")]
-    TooDeep,
-    /// It cannot be parsed.
-    #[error("{0}")]
-    Syntax(String),
-    /// It asks for what is never there.
-    #[error("{name} is not known here; known are {known}")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// The names that are known.
-        known: String,
-    },
-    /// It asks for what is not there this time, or may not be empty where it stands.
-    #[error("{0} is missing")]
-    Missing(String),
-    /// It comes to too much.
-    #[error("more than {FILLED_IN_MAX} bytes came of it")]
-    TooMuch,
-    /// It failed on the values that it was given.
-    #[error("{kind} in line {line}")]
-    Failed {
-        /// What went wrong.
-        kind: ErrorKind,
-        /// Where, from 1; 0 if that is not known.
-        line: usize,
-    },
-    /// One of several has one of these faults.
-    #[error("{field}: {error}")]
-    Below {
-        /// Which one: the name of a field, or the place in a list from 0.
-        field: String,
-        /// Its fault.
-        error: Box<TemplateError>,
-    },
-}
-
-impl TemplateError {
-    /// The same, seen from what holds the field.
-    pub fn below(self, field: impl Into<String>) -> Self {
-        Self::Below { field: field.into(), error: Box::new(self) }
-    }
-
-    /// What is missing, if that is the fault: as it is written, such as `args.date`.
-    pub fn missing(&self) -> Option<&str> {
-        match self {
-            Self::Missing(name) => Some(name),
-            Self::Below { error, .. } => error.missing(),
-            _ => None,
-        }
-    }
-}
-
 /// A text with values in it: `Your order {{ args.order }}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(String);
@@ -115,7 +61,7 @@ impl Template {
     /// # Errors
     /// If it is too long, cannot be parsed or asks for another name.
     pub fn parse(source: &str, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
-        checked_length(source)?;
+        structure::check(source, Source::Row)?;
         let template = TEXT.template_from_str(source).map_err(syntax)?;
         checked_names(template.undeclared_variables(false), known)?;
         Ok(Self(source.to_owned()))
@@ -174,7 +120,7 @@ struct Expression(String);
 
 impl Expression {
     fn parse(source: &str, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
-        checked_length(source)?;
+        structure::check(source, Source::Expression)?;
         let expression = TEXT.compile_expression(source).map_err(syntax)?;
         checked_names(expression.undeclared_variables(false), known)?;
         Ok(Self(source.trim().to_owned()))
@@ -305,8 +251,12 @@ fn in_braces(source: &str) -> Option<&str> {
     source.strip_prefix("{{")?.strip_suffix("}}")
 }
 
-fn checked_length(source: &str) -> Result<(), TemplateError> {
-    if source.len() > SOURCE_MAX { Err(TemplateError::TooLong(source.len())) } else { Ok(()) }
+/// Whether a file of PROMPTS_DIR can be given to the engine.
+///
+/// # Errors
+/// If it is too long or nested too deep.
+pub(super) fn check_file(text: &str) -> Result<(), TemplateError> {
+    structure::check(text, Source::File)
 }
 
 /// A name is known, or a function that every template has.
@@ -333,6 +283,10 @@ fn environment(place: Place) -> Environment<'static> {
     // Both would show the values that went in.
     environment.set_debug(false);
     environment.remove_global("debug");
+    // One outlives an iteration, so that a loop could make a value of any depth; the other makes
+    // maps under whatever name it is given.
+    environment.remove_global("namespace");
+    environment.remove_global("dict");
     for name in ["default", "d"] {
         environment.add_filter(name, or_default);
     }
@@ -373,24 +327,4 @@ fn write(output: &mut Output<'_>, place: Place, value: &Context) -> Result<(), m
 /// Whether a step of a path would be empty or go up, for those too who decode `%2F` first.
 fn leaves_its_step(text: &str) -> bool {
     text.split(['/', '\\']).any(|step| step.bytes().all(|byte| byte == b'.'))
-}
-
-fn syntax(error: minijinja::Error) -> TemplateError {
-    TemplateError::Syntax(error.to_string())
-}
-
-/// The text of a failure can have values in it: it goes no further.
-fn failed(error: &minijinja::Error, source: &str) -> TemplateError {
-    match (error.kind(), error.range()) {
-        (ErrorKind::UndefinedError, Some(range)) => TemplateError::Missing(name_at(source, range)),
-        (kind, _) => TemplateError::Failed { kind, line: error.line().unwrap_or(0) },
-    }
-}
-
-/// What stands at `range` of a source. The engine's range of `a.b.c` may begin behind the `a`.
-fn name_at(source: &str, range: Range<usize>) -> String {
-    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-    let before = source.get(..range.start).unwrap_or_default();
-    let start = before.trim_end_matches(is_of_name).len();
-    source.get(start..range.end).unwrap_or(source).trim().to_owned()
 }

@@ -84,8 +84,9 @@ fn a_template_cannot_run_for_ever_or_grow_for_ever() {
         let error = rendered(&json!(template)).unwrap_err();
         assert!(matches!(error, TemplateError::Failed { .. }), "{template}: {error}");
     }
-    let long = "x".repeat(SOURCE_MAX + 1);
-    assert_eq!(rendered(&json!(long)), Err(TemplateError::TooLong(SOURCE_MAX + 1)));
+    let most = structure::SOURCE_MAX;
+    let long = "x".repeat(most + 1);
+    assert_eq!(rendered(&json!(long)), Err(TemplateError::TooLong { bytes: most + 1, most }));
     let deep = (0..=TREE_DEPTH_MAX).fold(json!("x"), |inner, _| json!([inner]));
     assert!(rendered(&deep).unwrap_err().to_string().ends_with("deeper than 16"));
 }
