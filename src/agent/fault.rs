@@ -26,6 +26,7 @@ impl fmt::Display for SettingFault {
             path if path.starts_with(FUNCTIONS) => "the function is left out",
             // Unsigned would be worse than late: each call is told of once it is mended.
             path if path.ends_with(".webhook.secret") => "nobody is told of calls",
+            path if path.starts_with("operating_schedule") => "the hours are not known",
             _ => "the default is used",
         };
         write!(f, "{path}: found {found}, accepted is {accepted}; {instead}")

@@ -28,6 +28,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod zone;
 
 use jiff::Timestamp;
 use serde_json::Value;

@@ -1,35 +1,33 @@
 //! When is the business open, in instants? Hours are by the clock on the wall, which is put on and
 //! back.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::agent::hours::Hours;
+use crate::agent::hours::{DayHours, Hours};
 
 /// The stretches in which the business is open, of those that begin on the days from `first` to
-/// `last`: in order, with time between any two. `None` if no hours are known.
+/// `last`: in order, with time between any two. On days on which it keeps no hours those between
+/// `unkept`, hours of the day; on those that are not known, none.
 pub(super) fn openings(
     hours: &Hours,
     first: Date,
     last: Date,
-) -> Option<Vec<(Timestamp, Timestamp)>> {
+    (open, close): (i64, i64),
+) -> Vec<(Timestamp, Timestamp)> {
     let mut ranges = Vec::new();
     for date in days(first, last) {
-        ranges.extend(hours.ranges(date)?);
+        let at = |hour| {
+            date.to_datetime(Time::midnight()).saturating_add(SignedDuration::from_hours(hour))
+        };
+        match hours.of(date) {
+            DayHours::Known(known) => ranges.extend(known),
+            DayHours::NotKept => ranges.push((at(open), at(close))),
+            DayHours::NotKnown => {}
+        }
     }
-    Some(instants(hours.zone(), ranges))
-}
-
-/// The same hours on each day, where none are known.
-pub(super) fn assumed_openings(
-    hours: &Hours,
-    first: Date,
-    last: Date,
-    (open, close): (i8, i8),
-) -> Vec<(Timestamp, Timestamp)> {
-    let ranges = days(first, last).map(|date| (date.at(open, 0, 0, 0), date.at(close, 0, 0, 0)));
-    instants(hours.zone(), ranges.collect())
+    instants(hours.zone(), ranges)
 }
 
 fn days(first: Date, last: Date) -> impl Iterator<Item = Date> {

@@ -1,8 +1,9 @@
 //! Can an appointment begin then, and if not, when else?
 //!
 //! A time can be booked if it lies ahead, the clock on the business's wall shows it exactly once,
-//! the whole appointment is within opening hours, and nothing else is booked in it. Where no hours
-//! are known, any hour of the day will do.
+//! the whole appointment is within opening hours, and nothing else is booked in it. On a day for which
+//! no hours are kept, any will do; on one whose hours are not known, none, and none on any day where
+//! the business's zone is not known.
 //!
 //! Any such minute can be booked. What is *offered* is fewer: times counted from the opening in
 //! steps of the greatest common divisor of the appointment's length and half an hour, which are 30
@@ -12,11 +13,13 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::AmbiguousOffset;
 use jiff::{SignedDuration, Timestamp};
 
-use super::openings::{assumed_openings, openings};
-use crate::agent::hours::Hours;
+use super::openings::openings;
+use crate::agent::hours::{DayHours, Hours};
 
-/// The hours of a day in which times are offered where no opening hours are known.
-const ASSUMED_HOURS: (i8, i8) = (8, 20);
+/// The hours of a day in which times are offered where no opening hours are kept.
+const ASSUMED_HOURS: (i64, i64) = (8, 20);
+/// The hours of a day in which times can be booked there.
+const ALL_HOURS: (i64, i64) = (0, 24);
 const STEP_MIN_MINUTES: u32 = 5;
 const US_PER_MINUTE: i64 = 60_000_000;
 
@@ -53,6 +56,10 @@ pub enum Unbookable {
     Closed,
     /// Something else is booked.
     Taken,
+    /// When the business is open on that day is not known.
+    NotKnown,
+    /// In which zone the business is is not known.
+    NoZone,
 }
 
 impl Calendar<'_> {
@@ -62,6 +69,9 @@ impl Calendar<'_> {
     /// # Errors
     /// Why it cannot.
     pub fn check(&self, local: DateTime, busy: &[Busy]) -> Result<Timestamp, Unbookable> {
+        if !self.hours.has_zone() {
+            return Err(Unbookable::NoZone);
+        }
         let found = self.hours.zone().to_ambiguous_timestamp(local);
         match found.offset() {
             AmbiguousOffset::Unambiguous { .. } => {}
@@ -73,7 +83,7 @@ impl Calendar<'_> {
         if start <= self.now {
             Err(Unbookable::Past)
         } else if !self.is_open(start) {
-            Err(Unbookable::Closed)
+            Err(self.why_not_open(start))
         } else if self.is_taken(start.as_microsecond(), busy) {
             Err(Unbookable::Taken)
         } else {
@@ -84,9 +94,11 @@ impl Calendar<'_> {
     /// The times that can be offered, from `from` to before `until`. `busy` is in order, with no
     /// overlap, and reaches an appointment's length beyond `until`.
     pub fn free(&self, from: Timestamp, until: Timestamp, busy: &[Busy]) -> Vec<Timestamp> {
+        if !self.hours.has_zone() {
+            return Vec::new();
+        }
         let (first, last) = (self.day_before(from), self.date(until));
-        let openings = openings(self.hours, first, last)
-            .unwrap_or_else(|| assumed_openings(self.hours, first, last, ASSUMED_HOURS));
+        let openings = openings(self.hours, first, last, ASSUMED_HOURS);
         let step_us = i64::from(step_minutes(self.minutes)) * US_PER_MINUTE;
         let step = usize::try_from(step_us).unwrap_or(usize::MAX);
         let starts = openings.into_iter().flat_map(|(open, close)| {
@@ -118,11 +130,22 @@ impl Calendar<'_> {
     }
 
     fn is_open(&self, start: Timestamp) -> bool {
+        let end = self.end(start);
+        let openings = openings(self.hours, self.day_before(start), self.date(end), ALL_HOURS);
+        openings.iter().any(|&(open, close)| open <= start && end <= close)
+    }
+
+    fn why_not_open(&self, start: Timestamp) -> Unbookable {
+        let is_unknown = |at| self.hours.of(self.date(at)) == DayHours::NotKnown;
+        match is_unknown(start) || is_unknown(self.end(start)) {
+            true => Unbookable::NotKnown,
+            false => Unbookable::Closed,
+        }
+    }
+
+    fn end(&self, start: Timestamp) -> Timestamp {
         let length = SignedDuration::from_mins(self.minutes.into());
-        let end = start.checked_add(length).unwrap_or(Timestamp::MAX);
-        let openings = openings(self.hours, self.day_before(start), self.date(end));
-        let holds = |&(open, close): &(Timestamp, Timestamp)| open <= start && end <= close;
-        openings.is_none_or(|openings| openings.iter().any(holds))
+        start.checked_add(length).unwrap_or(Timestamp::MAX)
     }
 
     fn is_taken(&self, start_us: i64, busy: &[Busy]) -> bool {

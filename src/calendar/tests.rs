@@ -28,6 +28,13 @@ const DAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 fn hours(schedule: Value, zone: &str) -> Hours {
+    let (hours, faults) = read(schedule, zone);
+    assert_eq!(faults, 0);
+    hours
+}
+
+/// Hours, and how many faults they have.
+fn read(schedule: Value, zone: &str) -> (Hours, usize) {
     let business = BusinessSource {
         operating_schedule: Some(schedule),
         timezone: Some(zone.to_owned()),
@@ -36,8 +43,7 @@ fn hours(schedule: Value, zone: &str) -> Hours {
     let status = "active".to_owned();
     let agent =
         Agent::new(AgentSource { status, business: Some(business), ..AgentSource::default() });
-    assert_eq!(agent.faults, []);
-    agent.hours
+    (agent.hours, agent.faults.len())
 }
 
 fn minutes(count: i64) -> SignedDuration {
@@ -157,6 +163,47 @@ fn without_known_hours_any_hour_will_do_and_those_of_the_day_are_offered() {
     assert_eq!(check(calendar, "2026-11-29T03:00", &[]), Ok("2026-11-29T03:00:00Z".to_owned()));
     let offered = free(calendar, "2026-11-29", 1, &[]);
     assert_eq!((offered.len(), &*offered[0], &*offered[22]), (23, "29 08:00", "29 19:00"));
+}
+
+#[test]
+fn what_is_not_known_is_neither_offered_nor_booked() {
+    let day = json!({"open":"09:00","close":"11:00"});
+    let (hours, faults) = read(json!({"mon":"9-11","tue":day,"wed":[day,{}]}), "UTC");
+    assert_eq!(faults, 2);
+    let calendar = Calendar { hours: &hours, minutes: 60, now: LONG_AGO };
+    // 2026-11-30 is a Monday.
+    assert_eq!(free(calendar, "2026-11-30", 7, &[]), ["01 09:00", "01 09:30", "01 10:00"]);
+    assert_eq!(check(calendar, "2026-11-30T09:30", &[]), Err(Unbookable::NotKnown));
+    assert_eq!(check(calendar, "2026-12-02T09:30", &[]), Err(Unbookable::NotKnown));
+    assert_eq!(check(calendar, "2026-12-03T09:30", &[]), Err(Unbookable::Closed));
+    assert_eq!(check(calendar, "2026-12-01T09:30", &[]), Ok("2026-12-01T09:30:00Z".to_owned()));
+
+    let (hours, faults) = read(json!({"mon-fri":day}), "UTC");
+    assert_eq!(faults, 1);
+    let calendar = Calendar { hours: &hours, ..calendar };
+    assert_eq!(free(calendar, "2026-11-30", 7, &[]), [""; 0]);
+    assert_eq!(check(calendar, "2026-11-30T09:30", &[]), Err(Unbookable::NotKnown));
+}
+
+#[test]
+fn in_a_zone_that_is_not_known_no_time_is_offered_or_booked() {
+    for schedule in [json!({}), json!({"mon":{"open":"09:00","close":"17:00"}})] {
+        let (hours, faults) = read(schedule, "Mars/Base");
+        assert_eq!(faults, 1);
+        let calendar = Calendar { hours: &hours, minutes: 60, now: LONG_AGO };
+        assert_eq!(free(calendar, "2026-11-30", 7, &[]), [""; 0]);
+        assert_eq!(check(calendar, "2026-11-30T10:00", &[]), Err(Unbookable::NoZone));
+    }
+}
+
+#[test]
+fn where_only_exceptions_are_kept_they_count_and_other_days_are_open() {
+    let hours = hours(json!({"exceptions":{"2026-12-25":[]}}), "UTC");
+    let calendar = Calendar { hours: &hours, minutes: 60, now: LONG_AGO };
+    assert_eq!(check(calendar, "2026-12-25T10:00", &[]), Err(Unbookable::Closed));
+    assert_eq!(free(calendar, "2026-12-25", 1, &[]), [""; 0]);
+    assert_eq!(check(calendar, "2026-12-24T23:00", &[]), Ok("2026-12-24T23:00:00Z".to_owned()));
+    assert_eq!(check(calendar, "2026-12-24T23:30", &[]), Err(Unbookable::Closed));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod flood;
 mod functions;
 mod handover;
 mod harness;
+mod hours;
 mod knowledge;
 mod messages;
 mod moving;

@@ -103,6 +103,8 @@ impl Agreed<'_> {
         let start = calendar.check(local, &[]).map_err(|why| match why {
             Unbookable::Past => "the time had passed",
             Unbookable::Closed => "the business is closed then",
+            Unbookable::NotKnown => "the hours of that day are not known",
+            Unbookable::NoZone => "the business's time zone is not known",
             Unbookable::Skipped | Unbookable::Twice | Unbookable::Taken => "there is no such time",
         })?;
         if start.duration_since(ended).as_hours() > DAYS_AHEAD * 24 {

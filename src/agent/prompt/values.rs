@@ -50,9 +50,11 @@ pub(super) fn system_values(briefing: &Briefing<'_>) -> Value {
     let here = context! {
         now => context! {
             zone => local.time_zone().iana_name().unwrap_or("UTC"),
+            zone_is_known => agent.hours.has_zone(),
             ..moment(&local)
         },
         open => agent.hours.is_open(now.timestamp()),
+        hours_are_kept => agent.hours.are_kept(),
         days => days.collect::<Value>(),
         instructions => agent.settings.instructions.trim(),
     };

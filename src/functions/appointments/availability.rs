@@ -7,7 +7,8 @@ use tracing::warn;
 
 use super::super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
 use super::arguments;
-use super::desk::{CANNOT_LOOK, Desk};
+use super::desk::{CANNOT_LOOK, Desk, NO_ZONE};
+use crate::agent::hours::DayHours;
 use crate::calendar::slots::{Busy, spread};
 
 /// How many times are named at once: more nobody keeps in mind.
@@ -16,8 +17,12 @@ const OFFERS: usize = 8;
 const NEXT_OFFERS: usize = 3;
 const DAYS_MAX: i64 = 31;
 const DAYS_WITHOUT_DATE: i64 = 7;
-const HOURS_UNKNOWN: &str = "the opening hours are not known: these times are free in the \
-                             calendar, and other hours can be booked as well";
+/// How many days are named of which the hours are not known.
+const UNKNOWN_DAYS: usize = 7;
+const NO_HOURS: &str = "the opening hours are not known: these times are free in the calendar, and \
+                        other hours can be booked as well";
+const HOURS_UNKNOWN: &str = "the opening hours of these days are not known: say so, and name no time \
+                             on them; nothing can be booked on them without the owner";
 
 /// `check_availability`.
 pub(in crate::functions) async fn check_availability(
@@ -27,6 +32,9 @@ pub(in crate::functions) async fn check_availability(
     arguments: &Value,
 ) -> Outcome {
     let desk = Desk::new(toolbox, caller, request);
+    if !desk.agent.hours.has_zone() {
+        return Outcome::refused(format!("{NO_ZONE}: name no times; offer to take a message"));
+    }
     let asked = match Asked::read(&desk, arguments) {
         Ok(asked) => asked,
         Err(error) => return Outcome::refused(error),
@@ -103,10 +111,21 @@ impl Asked {
             )
             .into();
         }
-        if desk.agent.hours.is_open(desk.now).is_none() {
+        let unknown: Vec<Value> = self.days(desk, &DayHours::NotKnown).take(UNKNOWN_DAYS).collect();
+        if !unknown.is_empty() {
             answer["hours"] = HOURS_UNKNOWN.into();
+            answer["days_not_known"] = unknown.into();
+        } else if self.days(desk, &DayHours::NotKept).next().is_some() {
+            answer["hours"] = NO_HOURS.into();
         }
         answer
+    }
+
+    /// The days that are asked about, of those with such hours, as they are said.
+    fn days(&self, desk: &Desk<'_>, hours: &DayHours) -> impl Iterator<Item = Value> {
+        let days = self.first.series(1.day()).take(self.days.unsigned_abs() as usize);
+        days.filter(|day| desk.agent.hours.of(*day) == *hours)
+            .map(|day| json!({"date": day.to_string(), "weekday": day.strftime("%A").to_string()}))
     }
 
     /// Why there is nothing, and what the offers are then.
@@ -117,6 +136,9 @@ impl Asked {
         let why = match (self.time, calendar.check(self.wanted(), busy)) {
             (Some(_), Err(why)) if self.days == 1 => desk.reason(why, self.wanted(), minutes),
             (Some(_), _) => "that time is free on none of these days".to_owned(),
+            (None, _) if self.days(desk, &DayHours::NotKnown).next().is_some() => {
+                "nothing can be booked then".to_owned()
+            }
             (None, _) if calendar.free(first, end, &[]).is_empty() => {
                 "the business is closed then, or it is too late for that".to_owned()
             }

@@ -32,6 +32,10 @@ const DAYS_AFTER: i64 = 31;
 pub(super) const CANNOT_LOOK: &str = "the calendar cannot be reached now: name no times and \
     confirm nothing; offer to take a message instead";
 
+/// What is told where no time of day means anything.
+pub(super) const NO_ZONE: &str = "the business's time zone is not known, so no appointment can be \
+    booked or moved by telephone";
+
 /// One call of one of the functions.
 pub(super) struct Desk<'a> {
     pub(super) store: &'a Store,
@@ -177,6 +181,12 @@ impl<'a> Desk<'a> {
                 local.strftime("%A %Y-%m-%d")
             ),
             Unbookable::Taken => "that time is taken".to_owned(),
+            Unbookable::NotKnown => format!(
+                "the opening hours of {} are not known, so nothing can be booked on that day \
+                 without the owner: say that the hours are not known",
+                local.strftime("%A %Y-%m-%d")
+            ),
+            Unbookable::NoZone => NO_ZONE.to_owned(),
         }
     }
 
