@@ -87,6 +87,8 @@ pub(super) struct Line {
     held: VecDeque<Report>,
     /// What has been asked to be sent and is not yet known to have left.
     pub(super) sending: VecDeque<(ReplyId, Sent, Stopwatch)>,
+    /// Since when requests are timed that are caused now.
+    pub(super) woken: Option<Stopwatch>,
     /// The reply whose audio began last.
     audible: Option<ReplyId>,
     alarm: Alarm,
@@ -156,6 +158,7 @@ impl Line {
             age,
             held: VecDeque::new(),
             sending: VecDeque::new(),
+            woken: None,
             audible: None,
             alarm: Alarm::new(),
             stream_due: Some(now + STREAM_LIMIT + notice),
@@ -330,13 +333,12 @@ impl Line {
         }
     }
 
-    /// Requests that `act` causes are timed from `since`, when we woke for them.
+    /// Requests that `act` causes are timed from `since`, when we woke for them. What it makes of
+    /// those before is its own matter: it may dial another engine, which forgets them.
     pub(super) fn sending_since(&mut self, since: Stopwatch, act: impl FnOnce(&mut Self)) {
-        let before = self.sending.len();
+        let before = self.woken.replace(since);
         act(self);
-        for (_, _, asked) in self.sending.range_mut(before..) {
-            *asked = since;
-        }
+        self.woken = before;
     }
 
     fn report(&mut self, report: Report, since: Stopwatch) {

@@ -59,7 +59,8 @@ impl Line {
             Action::Reply { reply, purpose } => {
                 let instructions = self.exchange.reply_instructions(&self.agent, &purpose);
                 engine.reply(reply, instructions.as_deref());
-                self.sending.push_back((reply, Sent::Request, Stopwatch::start()));
+                let since = self.woken.unwrap_or_else(Stopwatch::start);
+                self.sending.push_back((reply, Sent::Request, since));
             }
             Action::CancelReply { reply } => engine.cancel(reply),
             Action::TruncateItem { item, heard_ms } => engine.truncate(&item, heard_ms),

@@ -15,6 +15,7 @@ mod conversation;
 mod crowd;
 mod database;
 mod endings;
+mod engine_closing;
 mod engine_trouble;
 mod flood;
 mod functions;
