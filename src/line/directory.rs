@@ -206,7 +206,18 @@ impl Directory {
         let reading = self.store.agents_by_number(number);
         let late = || Err(StoreError::Away("no answer".to_owned()));
         match clock::within(limit, reading).await.unwrap_or_else(late) {
-            Ok(rows) => Ok(rows.into_iter().next().map(|row| self.remember(row, began))),
+            Ok(rows) => {
+                let mut agents = rows.into_iter().map(|row| self.remember(row, began));
+                let first = agents.next();
+                let is_active = |agent: &Arc<Agent>| agent.status == Status::Active;
+                if let Some(first) = first.as_ref().filter(|first| is_active(first)) {
+                    for double in agents.filter(is_active) {
+                        let (agent, answers) = (double.id, first.id);
+                        warn!(%agent, %answers, "an older agent has the same number and answers it");
+                    }
+                }
+                Ok(first)
+            }
             Err(error) => {
                 warn!(%error, "agents could not be read");
                 self.put_off(number, RETRY_AFTER);

@@ -116,7 +116,7 @@ macro_rules! agent_query {
 
 impl Store {
     /// The agents, none of them deleted, whose number is `e164` however it was written: the
-    /// active ones first, then the newest first. A row that cannot be read is left out and
+    /// active ones first, of them the oldest: a number is the agent's that had it first. A row that cannot be read is left out and
     /// reported.
     ///
     /// # Errors
@@ -126,6 +126,8 @@ impl Store {
             "where coalesce(a.number_e164, a.twilio_phone_number) = $1
                 and coalesce(a.status::text, 'active') <> 'deleted'
             order by coalesce(a.status::text, 'active') = 'active' desc,
+                case when coalesce(a.status::text, 'active') = 'active' then a.created_at end
+                    asc nulls last,
                 a.created_at desc nulls last, a.id"
         );
         self.read_agents_numbers().await;

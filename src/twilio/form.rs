@@ -7,8 +7,8 @@ use crate::private::Private;
 
 pub use crate::agent::phone_number::normalise_e164;
 
-/// The largest body that is read. Twilio's forms are below 4 KiB.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The largest body that is read. Twilio's forms are below 4 KiB without `AddOns`, which may be 256 KiB.
+pub const MAX_BODY_BYTES: usize = 512 * 1024;
 
 /// The most fields that are read. Twilio sends about 40.
 pub const MAX_FIELDS: usize = 200;
@@ -301,6 +301,12 @@ mod tests {
         assert!(Form::parse("a=1&".repeat(200).as_bytes()).is_ok());
         let large = vec![b'a'; MAX_BODY_BYTES + 1];
         assert_eq!(error(&large), FormError::TooLarge { found: MAX_BODY_BYTES + 1 });
+    }
+
+    #[test]
+    fn what_add_ons_say_of_a_caller_is_read() {
+        let form = form(&format!("AddOns=%7B%22{}", "x+".repeat(128 * 1024)));
+        assert_eq!(form.get("AddOns").unwrap().len(), 2 + 256 * 1024);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::fixture::{NOON_US, completion, event, fixture};
+use crate::fixture::{Fixture, NOON_US, completion, event, fixture};
 
 #[tokio::test]
 async fn an_agent_is_found_however_its_number_was_written() {
@@ -193,6 +193,52 @@ async fn no_statement_finds_a_call_by_the_call_sid_of_another_agent_s() {
     }
     assert_eq!(fixture.row("CA1").await.unwrap(), before);
     assert!(store.complete(&completion(&call), Completes::ByOwner).await.unwrap());
+}
+
+/// Adds an active agent with this number, as old as `created_at` says.
+async fn add(fixture: &Fixture, name: &str, number: &str) -> Result<(), sqlx::Error> {
+    let sql = "insert into voice_agents (name, created_by, twilio_phone_number)
+        select $1, created_by, $2 from voice_agents limit 1";
+    sqlx::query(sql).bind(name).bind(number).execute(&fixture.pool).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_number_of_an_active_agent_is_not_given_to_another() {
+    let fixture = fixture().await;
+    let refused = |done: Result<(), sqlx::Error>| {
+        let error = done.unwrap_err().into_database_error().unwrap();
+        assert_eq!(error.code().as_deref(), Some("23505"));
+        assert!(error.message().contains("twilio_phone_number"), "{error}");
+    };
+    refused(add(&fixture, "Eve", "+15559870001").await);
+    refused(add(&fixture, "Eve", "+1 555 987 0001").await);
+    add(&fixture, "Eve", "+15559870002").await.unwrap();
+    let set = async |sql: &'static str| sqlx::query(sql).execute(&fixture.pool).await.map(drop);
+    let take = "update voice_agents set twilio_phone_number = '+15559870001' where name = 'Eve'";
+    refused(set(take).await);
+    set("update voice_agents set status = 'inactive' where name = 'Eve'").await.unwrap();
+    set(take).await.unwrap();
+    refused(set("update voice_agents set status = 'active' where name = 'Eve'").await);
+    // Of two at once one has it.
+    let (one, other) =
+        tokio::join!(add(&fixture, "A", "+15559870003"), add(&fixture, "B", "+15559870003"));
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    set("delete from voice_agents where name = 'Mia'").await.unwrap();
+    set("update voice_agents set status = 'active' where name = 'Eve'").await.unwrap();
+}
+
+#[tokio::test]
+async fn of_doubles_from_before_the_oldest_answers_and_each_may_still_be_written() {
+    let fixture = fixture().await;
+    fixture.sql("alter table voice_agents disable trigger z_number_is_free").await;
+    add(&fixture, "Eve", "+15559870001").await.unwrap();
+    fixture.sql("alter table voice_agents enable trigger z_number_is_free").await;
+    fixture.sql("update voice_agents set created_at = '2020-01-01' where name = 'Mia'").await;
+    let number = "update voice_agents set twilio_phone_number = '+15559870001', name = name";
+    fixture.sql(number).await;
+    let found = fixture.store.agents_by_number("+15559870001").await.unwrap();
+    let names: Vec<&str> = found.iter().map(|agent| agent.name.reveal().as_str()).collect();
+    assert_eq!(names, ["Mia", "Eve"]);
 }
 
 #[tokio::test]
