@@ -1,7 +1,7 @@
 //! Where recordings are kept: a folder, or a bucket of S3 or of what speaks its protocol.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::clock;
 use crate::config::ObjectStore as Place;
+use crate::files;
 
 /// The content type of a recording.
 const CONTENT_TYPE: &str = "audio/ogg; codecs=opus";
@@ -106,6 +107,8 @@ pub struct Archive {
     store: Arc<dyn object_store::ObjectStore>,
     /// What is told of each object; a folder cannot be told anything.
     attributes: Attributes,
+    /// Where it is on this machine, if it is.
+    folder: Option<PathBuf>,
 }
 
 impl Archive {
@@ -118,10 +121,11 @@ impl Archive {
             Place::Folder(path) => {
                 let refused =
                     |source| BadPlace::Folder { path: path.display().to_string(), source };
-                std::fs::create_dir_all(path).map_err(refused)?;
+                files::create_folder(path).map_err(refused)?;
                 let store = LocalFileSystem::new_with_prefix(path)
                     .map_err(|error| refused(io::Error::other(class(&error))))?;
-                Ok(Self { store: Arc::new(store), attributes: Attributes::new() })
+                let folder = Some(path.clone());
+                Ok(Self { store: Arc::new(store), attributes: Attributes::new(), folder })
             }
             Place::S3 { bucket, prefix, access } => {
                 let mut builder = AmazonS3Builder::from_env()
@@ -143,7 +147,7 @@ impl Archive {
                 let mut attributes = Attributes::new();
                 attributes.insert(Attribute::ContentType, CONTENT_TYPE.into());
                 let store = PrefixStore::new(store, prefix.as_str());
-                Ok(Self { store: Arc::new(store), attributes })
+                Ok(Self { store: Arc::new(store), attributes, folder: None })
             }
         }
     }
@@ -167,7 +171,29 @@ impl Archive {
                 }
             }
         };
-        clock::within(PUT_LIMIT, putting).await.unwrap_or(Err(ArchiveError::Slow))
+        clock::within(PUT_LIMIT, putting).await.unwrap_or(Err(ArchiveError::Slow))?;
+        self.close(name).await
+    }
+
+    /// Takes others' rights to what is stored away, and to the folders that it is in: the library
+    /// makes both as the process's umask has it.
+    async fn close(&self, name: &str) -> Result<(), ArchiveError> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let path = folder.join(name);
+        let closing = tokio::task::spawn_blocking(move || {
+            path.ancestors().take_while(|part| *part != folder).try_for_each(files::close)
+        });
+        Ok(closing.await.map_err(io::Error::other)??)
+    }
+
+    /// Takes others' rights to all that is there away, where it is a folder: earlier versions left
+    /// them.
+    pub async fn close_all(&self) {
+        let Some(folder) = self.folder.clone() else { return };
+        let closing = tokio::task::spawn_blocking(move || files::close_all(&folder));
+        if closing.await.is_ok_and(|refused| refused > 0) {
+            tracing::warn!("some recordings cannot be closed to other users of this machine");
+        }
     }
 
     /// Removes what is under `name`, if there is anything.

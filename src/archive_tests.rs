@@ -138,3 +138,22 @@ fn a_folder_that_cannot_be_made_is_named() {
     let error = Archive::open(&place).unwrap_err().to_string();
     assert!(error.contains("below-a-file") && error.contains("cannot be written"), "{error}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_on_the_machine_can_read_a_recording() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("recordings");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("old.ogg"), "OggS").unwrap();
+    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let tape = folder.path().join("tape");
+    std::fs::write(&tape, "OggS").unwrap();
+    let archive = Archive::open(&Place::Folder(place.clone())).unwrap();
+    archive.put("agent/call.ogg", &tape).await.unwrap();
+    archive.close_all().await;
+    let mode = |name: &str| place.join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode(""), mode("agent")], [0o700, 0o700]);
+    assert_eq!([mode("agent/call.ogg"), mode("old.ogg")], [0o600, 0o600]);
+}

@@ -11,7 +11,7 @@
 //!
 //! | layer | modules | may use |
 //! | --- | --- | --- |
-//! | open | [`private`], [`service_json`], [`tls`], [`socket`], [`clock`], [`config`] | open |
+//! | open | [`private`], [`files`], [`service_json`], [`tls`], [`socket`], [`clock`], [`config`] | open |
 //! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
 //! | adapters | [`twilio`], [`engine`], [`store`], [`archive`], [`database`] | pure, open |
 //! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
@@ -19,6 +19,7 @@
 //! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
 //! | all | [`app`], [`commands`] | all, top, shell, deeds, adapters, pure, open |
 
+pub mod files;
 pub mod private;
 pub mod service_json;
 pub mod socket;

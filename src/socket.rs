@@ -221,3 +221,42 @@ fn class(error: &Error) -> &'static str {
         Error::Http(_) | Error::HttpFormat(_) => "handshake refused",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::SinkExt;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_pings_and_reads_no_answer_is_given_up_and_one_that_reads_is_not() {
+        for reads in [true, false] {
+            let (ours, theirs) = tokio::io::duplex(16 * 1024);
+            let config = Some(small_buffers(1024));
+            let ours = WebSocketStream::from_raw_socket(ours, Role::Client, config).await;
+            let mut theirs = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+            let mut socket = Socket::new(ours);
+            let mut given_up = None;
+            for pings in 0..2_000 {
+                theirs.send(Message::Ping(vec![0; 125].into())).await.expect("it is taken");
+                let received = std::future::poll_fn(|cx| socket.poll_read(cx)).await;
+                if let Received::Broken(why) = received {
+                    given_up = Some((pings, why));
+                    break;
+                }
+                if reads {
+                    let pong = std::future::poll_fn(|cx| Pin::new(&mut theirs).poll_next(cx)).await;
+                    assert!(matches!(pong, Some(Ok(Message::Pong(_)))), "{pong:?}");
+                }
+            }
+            match given_up {
+                None => assert!(reads),
+                Some((pings, why)) => {
+                    assert!(!reads && pings < 500, "after {pings}");
+                    assert_eq!(why, "pings, and reads no answer");
+                }
+            }
+        }
+    }
+}

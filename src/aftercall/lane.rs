@@ -78,6 +78,11 @@ pub trait Work: Send + Sync + 'static {
         job: Job,
     ) -> impl Future<Output = Result<Done, Failure>> + Send + 'static;
 
+    /// How many more may be begun now; a service that is away is left alone.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
     /// How often it is tried where it ends without a word: it took too long, or broke.
     fn patience(&self) -> Patience;
 }
@@ -130,7 +135,8 @@ impl Lane {
         let mut running = FuturesUnordered::new();
         let mut is_away = false;
         loop {
-            let claimed = lane.claim(W::KIND, lane.at_once - running.len()).await;
+            let room = work.room().saturating_sub(running.len());
+            let claimed = lane.claim(W::KIND, room.min(lane.at_once - running.len())).await;
             let is_lost = claimed.is_err();
             if let (Err(error), false) = (&claimed, is_away) {
                 warn!(%error, kind = W::KIND.name(), "work after calls waits for the database");

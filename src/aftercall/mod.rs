@@ -5,6 +5,7 @@
 //! what is due, [`summary`] and [`webhook`] do it.
 
 pub mod asking;
+mod breaker;
 pub mod callback;
 pub mod lane;
 pub mod neighbours;

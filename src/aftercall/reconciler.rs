@@ -295,6 +295,7 @@ pub(super) fn fold(
         call_log_id: call.id,
         agent_id: Some(call.agent_id),
         call_sid: call.call_sid.clone(),
+        is_partial: false,
         instance_id: call.instance_id,
         status: json!(end.status).as_str().unwrap_or("failed").to_owned(),
         transcript: record.transcript().into(),

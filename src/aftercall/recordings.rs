@@ -121,6 +121,7 @@ impl Recordings {
 
     /// Runs for ever; drop the future to stop.
     pub async fn run(mut self) {
+        self.archive.close_all().await;
         loop {
             if let Err(error) = self.round().await {
                 warn!(%error, "recordings wait");
@@ -228,10 +229,12 @@ impl Recordings {
 
     /// From the tape to the row. Gives what came of it; `None`: it is not over yet.
     async fn finish(&self, tape: &Found, call: Option<&TapedCall>, is_hurried: bool) -> Outcome {
-        let Some(file) = locked(&tape.path)? else { return Ok(None) };
+        let path = tape.path.clone();
+        let opened = tokio::task::spawn_blocking(move || locked(&path)).await;
+        let Some(file) = opened.map_err(io::Error::other)?? else { return Ok(None) };
         let Some(call) = call else {
             warn!(call = %tape.call_log_id, "a tape whose call has no row is removed");
-            std::fs::remove_file(&tape.path)?;
+            tokio::fs::remove_file(&tape.path).await?;
             return Ok(Some("without a call"));
         };
         let watch = Stopwatch::start();
@@ -241,13 +244,13 @@ impl Recordings {
                 histogram!("frontdesk_recording_encode_seconds").record(watch.elapsed());
                 let took = self.store_away(call, &made).await;
                 // What could not be stored is made again: the tape is what counts.
-                let _ = std::fs::remove_file(&made.path);
+                let _ = tokio::fs::remove_file(&made.path).await;
                 took?;
                 "stored"
             }
             None => "empty",
         };
-        std::fs::remove_file(&tape.path)?;
+        tokio::fs::remove_file(&tape.path).await?;
         drop(file);
         Ok(Some(outcome))
     }

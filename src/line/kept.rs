@@ -2,19 +2,24 @@
 //! there while the database is away.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::driver::Line;
+use super::leaving::TALK_LIMIT;
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::call::{CallRecord, LogEvent};
+use crate::clock::Stopwatch;
 use crate::private::Private;
 
 /// How many are remembered; the oldest go first. The database has them all.
 const KEPT_MAX: usize = 1_000;
+/// How long: as long as callers may talk to whom they were put through to, and some more for
+/// ringing.
+const KEPT_TIME: Duration = TALK_LIMIT.saturating_add(Duration::from_secs(15 * 60));
 
 /// A call whose caller is out.
 pub struct Kept {
@@ -36,34 +41,43 @@ pub struct Kept {
     pub returns: i32,
 }
 
-/// The calls, by their names.
+/// The calls, by their names, the oldest first.
 #[derive(Default)]
-pub struct KeptCalls(Mutex<VecDeque<(String, Kept)>>);
+pub struct KeptCalls(Mutex<VecDeque<(String, Stopwatch, Kept)>>);
 
 impl KeptCalls {
     /// Remembers a call.
     pub(super) fn keep(&self, call_sid: &str, kept: Kept) {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.retain(|(sid, other)| sid != call_sid || other.agent.id != kept.agent.id);
+        let mut calls = self.lock();
+        calls.retain(|(sid, _, other)| sid != call_sid || other.agent.id != kept.agent.id);
         if calls.len() == KEPT_MAX {
             calls.pop_front();
         }
-        calls.push_back((call_sid.to_owned(), kept));
+        calls.push_back((call_sid.to_owned(), Stopwatch::start(), kept));
     }
 
     /// Takes out what is remembered of this agent's call.
     pub fn take(&self, agent_id: Uuid, call_sid: &str) -> Option<Kept> {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |(sid, kept): &(String, Kept)| sid == call_sid && kept.agent.id == agent_id;
-        let at = calls.iter().position(is_it)?;
-        calls.remove(at).map(|(_, kept)| kept)
+        let mut calls = self.lock();
+        let at =
+            calls.iter().position(|(sid, _, kept)| sid == call_sid && kept.agent.id == agent_id)?;
+        calls.remove(at).map(|(_, _, kept)| kept)
     }
 
     /// The agents of which a call with this CallSid is remembered.
     pub(super) fn agents_of(&self, call_sid: &str) -> Vec<Arc<Agent>> {
-        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_sid = calls.iter().filter(|(sid, _)| sid == call_sid);
-        of_sid.map(|(_, kept)| Arc::clone(&kept.agent)).collect()
+        let calls = self.lock();
+        let of_sid = calls.iter().filter(|(sid, ..)| sid == call_sid);
+        of_sid.map(|(_, _, kept)| Arc::clone(&kept.agent)).collect()
+    }
+
+    /// Lets go of what is too old, also where nobody asks for it.
+    pub fn expire(&self) {
+        self.lock().retain(|(_, since, _)| since.elapsed() < KEPT_TIME);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(String, Stopwatch, Kept)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,14 +6,21 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::spool::{self, Record};
+use super::rejected;
+use super::spool::Record;
+use crate::aftercall::reconciler::record_of;
 use crate::clock;
-use crate::store::{Completes, EventRow, Result, Store, StoreError};
+use crate::store::{CompletedCall, Completes, EventRow, Result, Store, StoreError};
 
 /// How long one statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a row's `metadata` has that is in no event.
+const KNOWN_TO_ITS_PROCESS: [&str; 5] =
+    ["call_sid", "engine", "model", "ended_by", "stream_errors"];
 
 /// The most calls whose row has another id than its owner believes.
 const ALIASES: usize = 10_000;
@@ -53,6 +60,9 @@ impl Ledger {
         for (place, record) in records.iter().enumerate() {
             let written = match record {
                 Record::Outing(outing) => limited(self.store.go_out(outing)).await,
+                Record::Completion(call) if call.is_partial => {
+                    limited(self.complete_whole(call)).await
+                }
                 Record::Completion(call) => {
                     limited(self.store.complete(call, Completes::ByOwner)).await.map(drop)
                 }
@@ -69,6 +79,24 @@ impl Ledger {
             self.reject(refused.iter().filter_map(|place| records.get(*place))).await;
         }
         Ok(())
+    }
+
+    /// Completes a call of which its process knew only the end, from all that was written of it.
+    async fn complete_whole(&self, call: &CompletedCall) -> Result<()> {
+        let record = record_of(&self.store.events(call.call_log_id).await?);
+        let mut metadata = record.metadata();
+        let known = call.metadata.reveal().as_object().into_iter().flatten();
+        metadata.extend(
+            known
+                .filter(|(key, _)| KNOWN_TO_ITS_PROCESS.contains(&key.as_str()))
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+        let whole = CompletedCall {
+            transcript: record.transcript().into(),
+            metadata: Value::Object(metadata).into(),
+            ..call.clone()
+        };
+        self.store.complete(&whole, Completes::ByOwner).await.map(drop)
     }
 
     /// Writes the events together, or, if one of them is refused, each by itself; the places of
@@ -98,7 +126,8 @@ impl Ledger {
     pub(super) async fn keep_rejected(&self, lines: Vec<Vec<u8>>) {
         let (folder, count) = (self.folder.clone(), lines.len());
         metrics::counter!("frontdesk_log_rejected_total").increment(count as u64);
-        let kept = tokio::task::spawn_blocking(move || spool::reject(&folder, &lines)).await;
+        let now = clock::unix_now();
+        let kept = tokio::task::spawn_blocking(move || rejected::keep(&folder, &lines, now)).await;
         if !matches!(kept, Ok(Ok(true))) {
             tracing::error!(count, "rejected records could not be kept");
         }

@@ -19,6 +19,7 @@ mod recall;
 pub mod record;
 pub mod recorder;
 pub mod registry;
+mod rejected;
 mod replay;
 mod sessions;
 pub mod spool;

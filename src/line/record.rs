@@ -16,6 +16,9 @@ use crate::store::{CompletedCall, EventRow, Outing};
 /// How long the database may take to say whose a call is that has ended here.
 const OWNER_LIMIT: Duration = Duration::from_millis(500);
 
+/// The first number of a process that could not read what was written of the call before it: nobody
+/// else has reached it, and events are read in their order.
+pub const UNREAD_SEQ: i64 = 1_000_000;
 /// Reports of broken streams that are written down. A call has a few streams; callbacks about them
 /// come as often as their sender likes.
 const STREAM_ERRORS_MAX: usize = 32;
@@ -35,6 +38,8 @@ pub(super) struct Notes {
     stream_sids: Vec<String>,
     /// What the phone company said was wrong with streams, by its numbers.
     stream_errors: Vec<String>,
+    /// Whether what another process wrote of the call before could not be read.
+    is_partial: bool,
     seq: i64,
 }
 
@@ -52,6 +57,7 @@ impl Notes {
             opened_at: opening.before.has_opened().then(CallTime::default),
             stream_sids: Vec::new(),
             stream_errors: Vec::new(),
+            is_partial: opening.seq == UNREAD_SEQ,
             seq: opening.seq,
         }
     }
@@ -163,6 +169,7 @@ impl Notes {
                 call_log_id: self.call_log_id,
                 agent_id: Some(self.agent_id),
                 call_sid: self.call_sid.clone(),
+                is_partial: self.is_partial,
                 instance_id: Some(self.instance_id),
                 status,
                 transcript: record.transcript().into(),

@@ -26,6 +26,7 @@ use crate::agent::settings::Recording;
 use crate::audio::recording::tape::{Label, TapeReader, TapeWriter};
 use crate::call::Mark;
 use crate::clock::{self, Clock};
+use crate::files::create_folder;
 use crate::twilio::twiml::MAX_SAY_CHARACTERS;
 
 /// What a tap gathers before it hands it over: half a second of one voice.
@@ -348,14 +349,6 @@ impl OpenTape {
             let _ = file.set_len(self.length);
         }
     }
-}
-
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// How much the files in a folder hold.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::rejected;
 use super::spool::{Batch, SpoolFile};
 use super::writer::Shared;
 use crate::clock::{self, Stopwatch};
@@ -22,10 +23,13 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// How often the spools of dead processes are looked for.
 const ORPHANS_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often rejected records are looked at for age.
+const EXPIRE_PAUSE: Duration = Duration::from_secs(3_600);
+
 /// Runs until it is told to stop and this process's spool is told, or the database is away.
 pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut orphans = Vec::new();
-    let mut looked: Option<Stopwatch> = None;
+    let (mut looked, mut expired): (Option<Stopwatch>, Option<Stopwatch>) = (None, None);
     loop {
         let stopping = *stop.borrow();
         shared.report_dropped();
@@ -37,6 +41,10 @@ pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         if told && looked.is_none_or(|looked| looked.elapsed() >= ORPHANS_PAUSE) {
             looked = Some(Stopwatch::start());
             orphans.extend(find_orphans(&shared).await);
+        }
+        if expired.is_none_or(|expired| expired.elapsed() >= EXPIRE_PAUSE) {
+            expired = Some(Stopwatch::start());
+            expire(&shared).await;
         }
         // A batch at a time: this process's own spool must not wait for a large one.
         if told && tell_next_orphan(&shared, &mut orphans).await {
@@ -84,6 +92,14 @@ async fn tell_own(shared: &Shared) -> bool {
         if let Err(error) = flat(shared.on_spool(move |spool| spool.advance(end)).await) {
             return unreadable(&error);
         }
+    }
+}
+
+/// Removes rejected records that were kept for long enough.
+async fn expire(shared: &Shared) {
+    let (folder, now) = (shared.spool_dir.clone(), clock::unix_now());
+    if let Err(error) = flat(blocking(move || rejected::expire(&folder, now)).await) {
+        tracing::warn!(kind = %error.kind(), "old rejected records could not be removed");
     }
 }
 

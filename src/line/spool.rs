@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::files::create_folder;
 use crate::store::{CompletedCall, EventRow, NewCall, Outing};
 
 /// How large a spool grows before events are left out. Calls and completions, some kilobytes each,
@@ -22,9 +23,6 @@ pub const BATCH_RECORDS: usize = 512;
 
 /// Reading a batch stops beyond so many bytes.
 const BATCH_BYTES: u64 = 4 << 20;
-
-/// How large the file of rejected records grows.
-const REJECTED_BYTES: u64 = 64 << 20;
 
 /// What is written to the database, and to the spool while that is away.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,35 +205,11 @@ impl SpoolFile {
     }
 }
 
-/// Keeps lines that the database will never take in `rejected.jsonl`, for a person to look at.
-/// Gives whether there was room.
-///
-/// # Errors
-/// The disk refuses.
-pub fn reject(folder: &Path, lines: &[Vec<u8>]) -> io::Result<bool> {
-    let mut file = open(OpenOptions::new().create(true), &folder.join("rejected.jsonl"))?;
-    if file.metadata()?.len() >= REJECTED_BYTES {
-        return Ok(false);
-    }
-    for line in lines {
-        file.write_all(line)?;
-    }
-    file.sync_data()?;
-    Ok(true)
-}
-
 /// Transcripts and numbers are in these files: nobody else may read them.
-fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+pub(super) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options.read(true).append(true).open(path)
-}
-
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
 }
 
 #[cfg(test)]
@@ -256,6 +230,7 @@ mod tests {
     fn completion() -> Record {
         Record::Completion(CompletedCall {
             instance_id: None,
+            is_partial: false,
             call_log_id: Uuid::nil(),
             agent_id: Some(Uuid::nil()),
             call_sid: "CA1".to_owned(),

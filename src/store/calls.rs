@@ -109,6 +109,11 @@ pub struct CompletedCall {
     pub agent_id: Option<Uuid>,
     /// Twilio's name for the call, which with the agent finds the row.
     pub call_sid: String,
+    /// Whether transcript and metadata hold only what one process knew, because what others had
+    /// written could not be read when it took the call over: what the row gets is folded from all
+    /// that was written of the call.
+    #[serde(default)]
+    pub is_partial: bool,
     /// The process that had it.
     pub instance_id: Option<Uuid>,
     /// `completed`, `failed`, `voicemail`, `transferred` or `no-answer`.

@@ -6,6 +6,7 @@
 //! that has most of them leaves, the one that has waited longest. Behind a proxy all have one
 //! address, and the oldest leaves. A connection that has just come has a moment before it counts.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,9 +66,8 @@ impl Places {
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
         let mut table = self.lock();
-        if table.held.len() >= self.max {
-            let victim = table.victim(|_| true)?;
-            table.dismiss(victim);
+        if table.held.len() >= self.max && !table.dismiss(self.at_once(), |_| true) {
+            return None;
         }
         let (number, leave) = (table.next, Arc::new(Notify::new()));
         table.next += 1;
@@ -91,10 +91,12 @@ impl Places {
 
     /// Makes one that waits leave, because the process is out of something.
     pub(super) fn make_room(&self) {
-        let mut table = self.lock();
-        if let Some(victim) = table.victim(|_| true) {
-            table.dismiss(victim);
-        }
+        self.lock().dismiss(self.at_once(), |_| true);
+    }
+
+    /// How many are made to leave together: looking through all takes time in a flood.
+    fn at_once(&self) -> usize {
+        (self.max / 64).max(1)
     }
 
     /// Waits until nobody is there.
@@ -114,26 +116,26 @@ impl Places {
 }
 
 impl Table {
-    /// Who leaves next, among those that wait and that `may` leave.
-    fn victim(&self, may: impl Fn(&Held) -> bool) -> Option<u64> {
-        let waiting = || {
-            let all = self.held.iter().filter(|(_, held)| may(held));
-            all.filter_map(|(number, held)| Some((*number, held.address, held.waits?.elapsed())))
-        };
+    /// Makes some leave, among those that wait and that `may` leave; whether any did.
+    fn dismiss(&mut self, at_once: usize, may: impl Fn(&Held) -> bool) -> bool {
+        let all = self.held.iter().filter(|(_, held)| may(held));
+        let mut waiting: Vec<_> = all
+            .filter_map(|(number, held)| Some((*number, held.address, held.waits?.elapsed())))
+            .collect();
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        waiting().for_each(|(_, address, _)| *counts.entry(address).or_default() += 1);
-        let rank = |(_, address, waited): &(u64, IpAddr, Duration)| {
-            (*waited >= GRACE, counts.get(address).copied(), *waited)
-        };
-        waiting().max_by_key(rank).map(|(number, ..)| number)
-    }
-
-    fn dismiss(&mut self, number: u64) {
-        if let Some(held) = self.held.remove(&number) {
-            self.bodies -= held.body;
-            held.leave.notify_one();
-            counter!("frontdesk_connections_dismissed_total").increment(1);
+        waiting.iter().for_each(|(_, address, _)| *counts.entry(*address).or_default() += 1);
+        waiting.sort_unstable_by_key(|(_, address, waited)| {
+            Reverse((*waited >= GRACE, counts.get(address).copied(), *waited))
+        });
+        waiting.truncate(at_once);
+        for (number, ..) in &waiting {
+            if let Some(held) = self.held.remove(number) {
+                self.bodies -= held.body;
+                held.leave.notify_one();
+                counter!("frontdesk_connections_dismissed_total").increment(1);
+            }
         }
+        !waiting.is_empty()
     }
 }
 
@@ -163,11 +165,7 @@ impl Place {
         let Some(held) = table.held.get_mut(&self.number) else { return };
         held.body += bytes;
         table.bodies += bytes;
-        while table.bodies > self.places.bodies_max
-            && let Some(victim) = table.victim(|held| held.body > 0)
-        {
-            table.dismiss(victim);
-        }
+        while table.bodies > self.places.bodies_max && table.dismiss(1, |held| held.body > 0) {}
     }
 }
 

@@ -526,3 +526,20 @@ async fn work_waits_for_the_database() {
     eventually("the summary", || fixture.is_done(&call, "summary", &wake)).await;
     aftercall.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_used_is_asked_for_five_times_and_not_for_two_days() {
+    let fixture = fixture().await;
+    let call = fixture.ended("CA1", TALK).await;
+    let speech = speech(vec![Chat::Refusal("I will not.".to_owned()); 20]).await;
+    let wake = Arc::new(Notify::new());
+    let aftercall = fixture.aftercall(&speech, &wake, "127.0.0.1:1");
+    let given_up = || async {
+        fixture.hurry("summary").await;
+        wake.notify_one();
+        fixture.job(&call, "summary").await["state"] == "failed"
+    };
+    eventually("it is given up", given_up).await;
+    aftercall.stop().await;
+    assert_eq!(fixture.job(&call, "summary").await["attempts"], 5);
+}

@@ -96,6 +96,7 @@ pub(crate) fn completion(call: &NewCall) -> CompletedCall {
         call_log_id: call.id,
         agent_id: Some(call.agent_id),
         call_sid: call.call_sid.clone(),
+        is_partial: false,
         status: "completed".to_owned(),
         transcript: "[00:00] Agent: hello".to_owned().into(),
         metadata: json!({"ended_by": "caller"}).into(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use frontdesk::line::writer::{LogWriter, LogWriterTask, Opened};
-use frontdesk::store::{AdmissionOutcome, NewCall, Store};
+use frontdesk::store::{AdmissionOutcome, CompletedCall, NewCall, Store};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -325,4 +325,29 @@ async fn a_database_that_is_away_at_the_start_is_never_called_up() {
     assert!(!log.is_database_up());
     bench.proxy.set(Wire::Joined);
     eventually("the database", async || log.is_database_up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_knew_only_the_end_of_a_call_completes_it_from_all_that_was_written() {
+    let bench = bench().await;
+    let instance = Uuid::new_v4();
+    let (log, task) = bench.start(instance);
+    let call = bench.fixture.call("CA1", instance);
+    log.open(call.clone()).await;
+    log.event(event(&call, 7));
+    // Another process's; what came before could not be read.
+    log.event(event(&call, 1_000_001));
+    let half = CompletedCall {
+        is_partial: true,
+        transcript: "[00:00] Caller: [pressed 1000001]".to_owned().into(),
+        metadata: json!({"ended_by": "caller", "model": "m", "turns": []}).into(),
+        ..completion(&call)
+    };
+    log.complete(half).await;
+    assert!(task.shutdown(LIMIT).await);
+    let row = bench.fixture.row("CA1").await.unwrap();
+    let transcript = row["transcript"].as_str().unwrap();
+    assert!(transcript.contains("[pressed 7]") && transcript.contains("1000001"), "{transcript}");
+    assert_eq!(row["metadata"]["model"], "m");
+    assert_eq!(row["metadata"]["turns"].as_array().unwrap().len(), 1);
 }

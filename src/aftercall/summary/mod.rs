@@ -22,12 +22,15 @@ use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
 use metrics::counter;
+use moka::sync::Cache;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use self::agreed::Agreed;
 use self::answer::{Answer, AnswerError};
 use self::ask::{AskError, Chat};
 use self::transcript::{Speaker, Transcript};
+use super::breaker::Breaker;
 use super::lane::{Done, Failure, Patience, Work};
 use crate::agent::Agent;
 use crate::agent::prompt::Prompts;
@@ -44,6 +47,12 @@ const UNAVAILABLE: Patience = Patience {
 };
 /// An answer that cannot be used costs as much as one that can, and the next one is likely alike.
 const UNUSABLE: Patience = Patience { longest: Duration::from_secs(3_600), ..UNAVAILABLE };
+/// How often a process asks for a call's summary until it takes it that none can be had.
+const UNUSABLE_MAX: u32 = 5;
+/// After that.
+const GIVEN_UP: Patience = Patience { in_all: Duration::ZERO, ..UNUSABLE };
+/// Calls of which it is remembered how often they were asked for in vain.
+const REMEMBERED: u64 = 10_000;
 
 /// Sums calls up.
 #[derive(Debug)]
@@ -51,6 +60,9 @@ pub struct Summaries {
     store: Store,
     prompts: Arc<Prompts>,
     chat: Chat,
+    breaker: Breaker,
+    /// How many unusable answers came about each call.
+    unusable: Cache<Uuid, u32>,
 }
 
 /// Why a call was not summed up. Nothing of it is in the text.
@@ -87,7 +99,10 @@ impl Summaries {
         service: &OpenAi,
         model: &str,
     ) -> Result<Self, reqwest::Error> {
-        Ok(Self { store, prompts, chat: Chat::new(service, model)? })
+        let unusable =
+            Cache::builder().max_capacity(REMEMBERED).time_to_live(UNUSABLE.in_all).build();
+        let (chat, breaker) = (Chat::new(service, model)?, Breaker::new("chat"));
+        Ok(Self { store, prompts, chat, breaker, unusable })
     }
 
     async fn sum_up(&self, job: &Job) -> Result<Done, SummaryError> {
@@ -122,7 +137,12 @@ impl Summaries {
     ) -> Result<Findings, SummaryError> {
         let instructions = self.instructions(agent, &began(agent, call))?;
         let record = record(agent, call, transcript);
-        let said = self.chat.ask(instructions, record.to_string()).await?;
+        let said = self.chat.ask(instructions, record.to_string()).await;
+        match &said {
+            Err(error) if error.may_pass() => self.breaker.failed(),
+            Ok(_) | Err(_) => self.breaker.answered(),
+        }
+        let said = said?;
         let answer = Answer::read(&said)?;
         let functions = call.metadata.reveal()["functions"].as_array();
         let functions = functions.map(Vec::as_slice).unwrap_or_default();
@@ -154,9 +174,21 @@ impl Work for Summaries {
     const KIND: JobKind = JobKind::Summary;
 
     async fn carry_out(self: Arc<Self>, job: Job) -> Result<Done, Failure> {
-        self.sum_up(&job)
-            .await
-            .map_err(|error| Failure { patience: error.patience(), error: error.to_string() })
+        self.sum_up(&job).await.map_err(|error| {
+            let mut patience = error.patience();
+            if patience == UNUSABLE {
+                let answers = self.unusable.get(&job.call_log_id).unwrap_or_default() + 1;
+                self.unusable.insert(job.call_log_id, answers);
+                if answers >= UNUSABLE_MAX {
+                    patience = GIVEN_UP;
+                }
+            }
+            Failure { patience, error: error.to_string() }
+        })
+    }
+
+    fn room(&self) -> usize {
+        self.breaker.room()
     }
 
     fn patience(&self) -> Patience {

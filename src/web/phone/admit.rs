@@ -20,7 +20,7 @@ use crate::call::{CallRecord, End, EndedBy, Status};
 use crate::clock;
 use crate::line::driver::Opening;
 use crate::line::leaving::fallback_limit;
-use crate::line::record::{status_word, unix_us};
+use crate::line::record::{UNREAD_SEQ, status_word, unix_us};
 use crate::line::registry::{Begin, CallHandle};
 use crate::line::writer::Opened;
 use crate::private::Private;
@@ -239,8 +239,7 @@ impl Front {
             Some(Ok(events)) => {
                 (events.last().map_or(0, |last| last.seq) + ROOM, record_of(&events))
             }
-            // Numbers that nobody else has reached; events are read in their order.
-            Some(Err(_)) | None => (1_000_000, CallRecord::new()),
+            Some(Err(_)) | None => (UNREAD_SEQ, CallRecord::new()),
         }
     }
 
@@ -311,6 +310,7 @@ impl Front {
                 call_log_id: new.id,
                 agent_id: Some(new.agent_id),
                 call_sid: new.call_sid,
+                is_partial: false,
                 instance_id: Some(new.instance_id),
                 status: status_word(end),
                 transcript: String::new().into(),

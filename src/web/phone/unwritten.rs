@@ -180,6 +180,7 @@ impl Front {
         loop {
             let due = self.unwritten.take_due();
             if due.is_empty() {
+                self.exchange.registry.kept.expire();
                 clock::within(TICK, self.unwritten.0.rung.notified()).await;
                 // Rung for what is not due yet: no busy loop.
                 clock::pause(TICK / 10).await;
