@@ -41,8 +41,8 @@ struct Table {
 #[derive(Debug)]
 struct Held {
     address: IpAddr,
-    /// Since when it waits; none: it works.
-    waits: Option<Stopwatch>,
+    /// Its turn among those that wait, and since when it waits; none: it works.
+    waits: Option<(u64, Stopwatch)>,
     /// How much of its request's body has come, bytes.
     body: usize,
     leave: Arc<Notify>,
@@ -71,7 +71,7 @@ impl Places {
         }
         let (number, leave) = (table.next, Arc::new(Notify::new()));
         table.next += 1;
-        let waits = Some(Stopwatch::start());
+        let waits = Some((number, Stopwatch::start()));
         let held = Held { address, waits, body: 0, leave: Arc::clone(&leave) };
         table.held.insert(number, held);
         gauge!("frontdesk_connections").set(table.held.len() as f64);
@@ -120,12 +120,15 @@ impl Table {
     fn dismiss(&mut self, at_once: usize, may: impl Fn(&Held) -> bool) -> bool {
         let all = self.held.iter().filter(|(_, held)| may(held));
         let mut waiting: Vec<_> = all
-            .filter_map(|(number, held)| Some((*number, held.address, held.waits?.elapsed())))
+            .filter_map(|(number, held)| {
+                let (turn, since) = held.waits?;
+                Some((*number, held.address, since.elapsed() >= GRACE, turn))
+            })
             .collect();
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        waiting.iter().for_each(|(_, address, _)| *counts.entry(*address).or_default() += 1);
-        waiting.sort_unstable_by_key(|(_, address, waited)| {
-            Reverse((*waited >= GRACE, counts.get(address).copied(), *waited))
+        waiting.iter().for_each(|(_, address, ..)| *counts.entry(*address).or_default() += 1);
+        waiting.sort_unstable_by_key(|(_, address, has_waited, turn)| {
+            (Reverse((*has_waited, counts.get(address).copied())), *turn)
         });
         waiting.truncate(at_once);
         for (number, ..) in &waiting {
@@ -148,8 +151,10 @@ impl Place {
     /// The connection waits for its client, or works.
     pub(super) fn waits(&self, waits: bool) {
         let mut table = self.places.lock();
+        let turn = table.next;
+        table.next += 1;
         let Some(held) = table.held.get_mut(&self.number) else { return };
-        held.waits = waits.then(Stopwatch::start);
+        held.waits = waits.then(|| (turn, Stopwatch::start()));
         let body = std::mem::take(&mut held.body);
         table.bodies -= body;
         drop(table);
