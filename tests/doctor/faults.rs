@@ -280,7 +280,8 @@ async fn keys_and_models_that_are_not_in_force() {
     finds(&clinic, &[refused, "FAIL  embeddings: the service answered 401 invalid_api_key"]).await;
     clinic.set("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
     let away = "FAIL  OPENAI_BASE_URL: 127.0.0.1: it cannot be reached";
-    finds(&clinic, &[away, "FAIL  embeddings: cannot connect"]).await;
+    let session = "FAIL  session of agent Mia: there is none: cannot connect";
+    finds(&clinic, &[session, away, "FAIL  embeddings: cannot connect"]).await;
     clinic.set("OPENAI_BASE_URL", "");
     clinic.set("OPENAI_API_KEY", "");
     finds(&clinic, &["FAIL  OPENAI_API_KEY: not set"]).await;
