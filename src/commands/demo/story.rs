@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::io::Write;
 use std::time::Duration;
 
 use serde_json::json;
@@ -36,7 +37,12 @@ pub(super) async fn tell<T>(
             clock::pause(2 * EACH).await;
         }
         if let Some(CallRow { id, .. }) = row {
-            printed.print(&store.events(id).await?);
+            let events = store.events(id).await?;
+            printed.print(&events);
+            if over.is_some() {
+                printed.end_line("");
+                printed.print(&events);
+            }
         }
         if let Some(over) = over {
             return Ok((over, row));
@@ -50,6 +56,9 @@ struct Printed {
     callers: BTreeSet<String>,
     replies: BTreeSet<u32>,
     functions: BTreeSet<u32>,
+    /// The reply that is being spoken, and what has been printed of it. Its line has no end yet, and
+    /// what else happened waits for that.
+    speaking: Option<(u32, String)>,
 }
 
 impl Printed {
@@ -58,7 +67,7 @@ impl Printed {
             let event = json!({"kind": row.kind, "data": row.data.reveal()});
             match serde_json::from_value(event) {
                 Ok(LogEvent::CallerSaid { utterance, started_ms, text, settled: true, .. })
-                    if self.callers.insert(utterance.clone()) =>
+                    if self.speaking.is_none() && self.callers.insert(utterance.clone()) =>
                 {
                     line(started_ms, "Caller", text.as_deref().unwrap_or("[inaudible]"));
                 }
@@ -70,19 +79,50 @@ impl Printed {
                     heard,
                     interrupted,
                     ..
-                }) if (interrupted
-                    || heard == generated
-                    || is_last_of(reply, &events[index..]))
-                    && self.replies.insert(reply) =>
-                {
-                    let cut = if interrupted { " … (interrupted)" } else { "" };
-                    line(started_ms, "Agent", &format!("{heard}{cut}"));
+                }) if !self.replies.contains(&reply) => {
+                    self.speak(reply, started_ms, &heard);
+                    if interrupted || heard == generated || is_last_of(reply, &events[index..]) {
+                        self.end_line(if interrupted { " … (interrupted)" } else { "" });
+                    }
                 }
-                Ok(LogEvent::FunctionCalled { run, name, .. }) if self.functions.insert(run) => {
+                Ok(LogEvent::FunctionCalled { run, name, .. })
+                    if self.speaking.is_none() && self.functions.insert(run) =>
+                {
                     line(u64::try_from(row.at_ms).unwrap_or(0), "", &format!("({name})"));
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Prints what has been heard of a reply since it was looked at last.
+    fn speak(&mut self, reply: u32, started_ms: u64, heard: &str) {
+        if heard.is_empty() {
+            return;
+        }
+        match &mut self.speaking {
+            Some((speaking, printed)) if *speaking == reply => {
+                // An older report says less.
+                if let Some(more) = heard.strip_prefix(printed.as_str()) {
+                    print!("{more}");
+                    printed.push_str(more);
+                }
+            }
+            _ => {
+                self.end_line("");
+                print!("{}{heard}", beginning(started_ms, "Agent"));
+                self.speaking = Some((reply, heard.to_owned()));
+            }
+        }
+        // Nobody reads it any more: the call goes on.
+        let _ = std::io::stdout().flush();
+    }
+
+    /// Ends the line of the reply that is being spoken, if one is.
+    fn end_line(&mut self, ending: &str) {
+        if let Some((reply, _)) = self.speaking.take() {
+            println!("{ending}");
+            self.replies.insert(reply);
         }
     }
 }
@@ -98,6 +138,10 @@ fn is_last_of(reply: u32, later: &[EventRow]) -> bool {
 }
 
 fn line(at_ms: u64, who: &str, words: &str) {
+    println!("{}{words}", beginning(at_ms, who));
+}
+
+fn beginning(at_ms: u64, who: &str) -> String {
     let seconds = at_ms / 1000;
-    println!("  [{:02}:{:02}] {who:>6}: {words}", seconds / 60, seconds % 60);
+    format!("  [{:02}:{:02}] {who:>6}: ", seconds / 60, seconds % 60)
 }
