@@ -81,7 +81,7 @@ async fn supabase() -> (FreshDatabase, sqlx::postgres::PgConnectOptions) {
     (database, owner)
 }
 
-/// An agent with its owner.
+/// An agent with its owner. The first one has a number.
 async fn agent(pool: &PgPool) -> Uuid {
     let (owner, agent) = (Uuid::new_v4(), Uuid::new_v4());
     let email = format!("{owner}@example.com");
@@ -94,7 +94,8 @@ async fn agent(pool: &PgPool) -> Uuid {
         format!(
             "insert into public.voice_agents (id, name, created_by, twilio_phone_number, \
              twilio_credentials, private_settings) values ('{agent}', 'Sample', '{owner}', \
-             '+1 555 987 0002', '{{\"auth_token\": \"token-secret\"}}', \
+             case when not exists (select from public.voice_agents \
+             where twilio_phone_number = '+1 555 987 0002') then '+1 555 987 0002' end, '{{\"auth_token\": \"token-secret\"}}', \
              '{{\"secrets\": {{\"KEY\": \"key-secret\"}}}}')"
         ),
     ] {

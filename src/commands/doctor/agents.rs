@@ -102,7 +102,7 @@ fn by_name(path: &str, names: &BTreeMap<Uuid, String>) -> String {
     renamed().unwrap_or_else(|| path.to_owned())
 }
 
-/// Of several active agents with one number only the newest is ever heard.
+/// Of several active agents with one number only the oldest is ever heard. It comes first.
 fn shared_numbers(agents: &[Agent]) -> Vec<Finding> {
     let mut by_number: BTreeMap<&str, Vec<&Agent>> = BTreeMap::new();
     for agent in agents.iter().filter(|agent| agent.status == Status::Active) {
@@ -114,7 +114,7 @@ fn shared_numbers(agents: &[Agent]) -> Vec<Finding> {
     shared
         .map(|(number, agents)| {
             let names: Vec<String> = agents.iter().map(|agent| named(agent)).collect();
-            let found = format!("{} have it, and the newest answers", names.join(" and "));
+            let found = format!("{} have it, and the first answers", names.join(" and "));
             let remedy = "give each agent a number of its own, or set the others inactive";
             Finding::warn(format!("number {number}"), found, remedy)
         })

@@ -1,6 +1,5 @@
 //! The numbers at Twilio: the accounts, and whether each agent's calls come here.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,7 +8,7 @@ use url::Url;
 
 use super::agents::named;
 use super::finding::Finding;
-use crate::agent::{Agent, AgentSource, Status};
+use crate::agent::{Agent, AgentSource};
 use crate::clock::within;
 use crate::config::{Config, PublicUrl};
 use crate::twilio::rest::{NumberSetup, RestError, TwilioRest};
@@ -33,8 +32,7 @@ pub(super) async fn check(
         let found = "no HTTP client can be made";
         return vec![Finding::fail(ACCOUNT, found, "see the system's certificates")];
     };
-    let mut findings = doubles(agents);
-    findings.extend(global_account(config, &twilio, agents).await);
+    let mut findings = global_account(config, &twilio, agents).await;
     let voice_url = public_url.map(|url| url.join("/twilio/voice"));
     let asked = agents.iter().filter_map(|agent| Some((agent, agent.number.as_deref()?)));
     let asking = asked.map(|(agent, number)| one(&twilio, agent, number, voice_url.as_deref()));
@@ -47,23 +45,6 @@ pub(super) async fn check(
     if within(ALL_LIMIT, all).await.is_none() {
         let found = "not all numbers were looked at in time";
         findings.push(Finding::fail(ACCOUNT, found, "see TWILIO_API_URL, and try again"));
-    }
-    findings
-}
-
-/// Active agents whose number an older active one has. `agents`: the oldest first.
-fn doubles(agents: &[Agent]) -> Vec<Finding> {
-    let mut firsts: BTreeMap<&str, &Agent> = BTreeMap::new();
-    let mut findings = Vec::new();
-    for agent in agents.iter().filter(|agent| agent.status == Status::Active) {
-        let Some(number) = agent.number.as_deref() else { continue };
-        let Some(first) = firsts.get(number) else {
-            firsts.insert(number, agent);
-            continue;
-        };
-        let found = format!("{} is older, has the same number and answers it", named(first));
-        let remedy = "give one of them another twilio_phone_number, or make it inactive";
-        findings.push(Finding::fail(format!("number {number} of {}", named(agent)), found, remedy));
     }
     findings
 }
