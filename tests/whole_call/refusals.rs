@@ -46,7 +46,7 @@ async fn outside_opening_hours_callers_go_where_the_owner_says() {
         house
             .change(&format!(
                 r#"insert into business_details (voice_agent_id, business_timezone, operating_schedule)
-                values ('{agent}', 'Europe/Bern', '{{"mon":[],"tue":[],"wed":"closed","thu":[],"fri":[],"sat":[],"sun":[]}}')"#
+                values ('{agent}', 'Europe/Zurich', '{{"mon":[],"tue":[],"wed":"closed","thu":[],"fri":[],"sat":[],"sun":[]}}')"#
             ))
             .await;
     }

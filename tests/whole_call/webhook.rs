@@ -78,7 +78,7 @@ async fn a_form_that_cannot_be_read_is_400() {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_413() {
     let house = House::with(vec![], json!({})).await;
-    let filler = "x".repeat(70_000);
+    let filler = "x".repeat(600_000);
     let fields = [&voice(SID, NUMBER)[..], &[("Filler", filler.as_str())]].concat();
     let (status, _) = house.post("/twilio/voice", &fields, Some(TOKEN)).await;
     assert_eq!(status, 413);
