@@ -1,6 +1,6 @@
 //! What operators ask: alive, ready, numbers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -69,14 +69,22 @@ pub struct Rendered(Mutex<Option<(Stopwatch, Bytes)>>);
 
 impl Rendered {
     fn text(&self, render: impl FnOnce() -> String) -> Bytes {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((since, text)) if since.elapsed() < RENDER_PAUSE => text.clone(),
-            _ => {
-                let text = Bytes::from(render());
-                *last = Some((Stopwatch::start(), text.clone()));
-                text
+        {
+            let mut last = self.lock();
+            // Whoever finds the text too old writes it anew; the others do not wait for that.
+            if let Some((since, text)) = &mut *last {
+                if since.elapsed() < RENDER_PAUSE {
+                    return text.clone();
+                }
+                *since = Stopwatch::start();
             }
         }
+        let text = Bytes::from(render());
+        *self.lock() = Some((Stopwatch::start(), text.clone()));
+        text
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Stopwatch, Bytes)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

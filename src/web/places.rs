@@ -170,7 +170,10 @@ impl Place {
         let Some(held) = table.held.get_mut(&self.number) else { return };
         held.body += bytes;
         table.bodies += bytes;
-        while table.bodies > self.places.bodies_max && table.dismiss(1, |held| held.body > 0) {}
+        let at_once = self.places.at_once();
+        while table.bodies > self.places.bodies_max && table.dismiss(at_once, |held| held.body > 0)
+        {
+        }
     }
 }
 
