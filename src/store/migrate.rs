@@ -7,19 +7,32 @@
 //! All of it runs with `pg_catalog` alone on the search path, and names the schema of everything
 //! else: a role that may create objects in `public` must not have its code run by whoever migrates.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use sqlx::Connection;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{Connection, SqlStr};
 
 use super::trust::{Distrust, Stranger, advice, distrust};
 
+/// Version, description and SQL of each file of `migrations/`, as `build.rs` lists them.
+const FILES: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
-    let mut migrations = sqlx::migrate!("./migrations");
+    let mut migrations = files();
     migrations.dangerous_set_table_name("public._sqlx_migrations");
     migrations
 });
+
+/// The files, with the checksums that `sqlx::migrate!` gives them: databases have those.
+pub(super) fn files() -> Migrator {
+    let files = FILES.iter().map(|(version, description, sql)| {
+        let (description, sql) = (Cow::Borrowed(*description), SqlStr::from_static(sql));
+        Migration::new(*version, description, MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(files.collect())
+}
 
 /// Serialises between processes what the migrator's own lock does not: the first bytes of "frontdesk".
 const TABLES_LOCK: i64 = 0x6672_6f6e_7464_6573;

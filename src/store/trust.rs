@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_the_migrations_create_is_found_in_them() {
-        let all = sqlx::migrate!("./migrations");
+        let all = super::super::migrate::files();
         let functions = created(&all, "create or replace function public.");
         for name in ["call_admit", "create_embeddings_table", "withhold_from_public_roles"] {
             assert!(functions.iter().any(|function| function == name), "{functions:?}");
