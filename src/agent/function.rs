@@ -11,8 +11,7 @@ use super::fault::{FUNCTIONS, Faults, Fields, SettingFault};
 use super::flow::{self, Flow};
 use super::form::{self, Form};
 use super::json_api::JsonApi;
-use super::numbers::read_numbers;
-use super::region::Region;
+use super::numbers::{Numbering, read_numbers};
 use super::variables;
 use crate::private::Private;
 
@@ -150,7 +149,7 @@ impl Functions {
     /// Reads rows, the oldest first. Of two with one name the older one is used.
     pub(super) fn read(
         rows: Vec<FunctionSource>,
-        region: Option<Region>,
+        numbering: Numbering<'_>,
         faults: &mut Faults,
     ) -> Self {
         let mut functions = Self::default();
@@ -161,7 +160,7 @@ impl Functions {
             }
             let mut found = Faults::default();
             let mut targets = BTreeMap::new();
-            let function = functions.read_one(row, region, &mut targets, &mut found);
+            let function = functions.read_one(row, numbering, &mut targets, &mut found);
             // What is faulty anywhere is used nowhere.
             match function {
                 Some(function) if found.0.is_empty() => {
@@ -183,7 +182,7 @@ impl Functions {
     fn read_one(
         &self,
         row: FunctionSource,
-        region: Option<Region>,
+        numbering: Numbering<'_>,
         targets: &mut BTreeMap<String, Private<String>>,
         faults: &mut Faults,
     ) -> Option<AgentFunction> {
@@ -192,6 +191,7 @@ impl Functions {
             faults.add(path, "one more function", format!("at most {FUNCTIONS_MAX}"));
             return None;
         }
+        let region = numbering.region;
         let data = unwrapped(row.data);
         let variables = unwrapped(row.variables);
         let fields = Fields::read(Some(&data), format!("{path}.data"), &[], faults);
@@ -201,7 +201,7 @@ impl Functions {
             _ => None,
         };
         if builtin == Some(Builtin::TransferCall) {
-            targets.extend(read_numbers(&fields, region, faults));
+            targets.extend(read_numbers(&fields, numbering, faults));
         }
         let name = self.read_name(row.name.as_deref(), builtin, &path, faults)?;
         let reserved: &[&str] = match kind {

@@ -40,7 +40,7 @@ use crate::private::Private;
 use fault::Faults;
 use function::{FunctionSource, Functions};
 use hours::Hours;
-use numbers::ACCEPTED_NUMBER;
+use numbers::{ACCEPTED_NUMBER, Numbering};
 use region::Region;
 use settings::{AgentSettings, WhenClosed};
 
@@ -56,6 +56,9 @@ pub struct Agent {
     pub name: String,
     /// The number that it answers, E.164 where it can be read as that.
     pub number: Option<String>,
+    /// The number that forwards the present call here, where the agent would dial it: see
+    /// [`Agent::forwarded_from`].
+    pub forwards_here: Option<Private<String>>,
     /// The country that numbers without a country code belong to, where it is known.
     pub region: Option<Region>,
     /// Whether it is in service.
@@ -207,8 +210,9 @@ impl Agent {
         let business = source.business.unwrap_or_default();
         let number = read_own_number(source.number.as_deref(), &business);
         let region = business.region(number.as_deref());
+        let numbering = Numbering { region, own: number.as_deref() };
         let (mut settings, found) =
-            AgentSettings::read_in(source.private_settings.reveal(), region);
+            AgentSettings::read_in(source.private_settings.reveal(), numbering);
         let mut faults = Faults(found);
         let schedule = business.operating_schedule.as_ref();
         let hours = Hours::read(schedule, business.timezone.as_deref(), &mut faults);
@@ -219,12 +223,13 @@ impl Agent {
         if number.is_none() && is_written {
             faults.add("twilio_phone_number".to_owned(), "another text", ACCEPTED_NUMBER);
         }
-        let mut functions = Functions::read(source.functions, region, &mut faults);
+        let mut functions = Functions::read(source.functions, numbering, &mut faults);
         settings.transfer_targets.append(&mut functions.targets);
         Self {
             id: source.id,
             name: source.name,
             number,
+            forwards_here: None,
             region,
             status,
             unavailable: source.unavailable,

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fault::{Faults, Fields, SettingFault, kind};
-use super::numbers::{ACCEPTED_NUMBER, read_number, read_numbers};
-use super::region::Region;
+use super::numbers::{ACCEPTED_NUMBER, Numbering, read_number, read_numbers};
 use super::signing_key::signing_key;
 use crate::call::CallSettings;
 use crate::private::Private;
@@ -158,12 +157,12 @@ impl Default for AgentSettings {
 impl AgentSettings {
     /// Reads settings: an object, or a text that holds one. Anything else is as good as none.
     pub fn read(value: &Value) -> (Self, Vec<SettingFault>) {
-        Self::read_in(value, None)
+        Self::read_in(value, Numbering::default())
     }
 
-    /// Reads the settings of a business in `region`: numbers may be written as they are dialled
-    /// there.
-    pub fn read_in(value: &Value, region: Option<Region>) -> (Self, Vec<SettingFault>) {
+    /// Reads the settings of an agent whose numbers are read in this way: they may be written as
+    /// they are dialled where the business is.
+    pub(super) fn read_in(value: &Value, numbering: Numbering<'_>) -> (Self, Vec<SettingFault>) {
         let mut faults = Faults::default();
         let unpacked;
         let value = match value {
@@ -177,18 +176,18 @@ impl AgentSettings {
             }
             other => other,
         };
-        let settings = Self::read_fields(value, region, &mut faults);
+        let settings = Self::read_fields(value, numbering, &mut faults);
         (settings, faults.0)
     }
 
-    fn read_fields(value: &Value, region: Option<Region>, faults: &mut Faults) -> Self {
+    fn read_fields(value: &Value, numbering: Numbering<'_>, faults: &mut Faults) -> Self {
         #[rustfmt::skip]
         let known = ["greeting", "language", "voice", "instructions", "engine", "knowledge", "hours",
             "transfer", "interruptions", "idle", "limits", "fallback", "recording", "retention",
             "webhook", "secrets"];
         let root = Fields::read(Some(value), ROOT, &known, faults);
         let realtime = |value: &Value| (value == "realtime").then_some(EngineKind::Realtime);
-        let (fallback, message) = read_fallback(&root, region, faults);
+        let (fallback, message) = read_fallback(&root, numbering, faults);
         Self {
             greeting: root.text("greeting", faults),
             language: read_language(&root, faults).unwrap_or_else(|| "en".to_owned()),
@@ -201,7 +200,7 @@ impl AgentSettings {
             closed: WhenClosed::read(&root, faults),
             transfer_targets: read_numbers(
                 &root.section("transfer", &["targets"], faults),
-                region,
+                numbering,
                 faults,
             ),
             interruptions: Interruptions::read(&root, faults),
@@ -345,13 +344,12 @@ impl Webhook {
 /// A forward without a valid number, or an unknown kind, is a voicemail.
 fn read_fallback(
     root: &Fields<'_>,
-    region: Option<Region>,
+    numbering: Numbering<'_>,
     faults: &mut Faults,
 ) -> (Fallback, Option<String>) {
     let fields = root.section("fallback", &["kind", "number", "message"], faults);
     let message = fields.text("message", faults).filter(|message| !message.trim().is_empty());
-    let number =
-        fields.accept("number", ACCEPTED_NUMBER, faults, |value| read_number(value, region));
+    let number = read_number(&fields, "number", numbering, faults);
     let kinds = "forward, voicemail or say";
     let fallback = fields.accept("kind", kinds, faults, |value| match value.as_str()? {
         "forward" => Some(number.clone().map_or(Fallback::Voicemail, Fallback::Forward)),

@@ -332,3 +332,51 @@ fn templates_are_replaced_by_file_name_and_tried_at_once() {
     let deep = format!("{{{{ {}1 }}}}", "-".repeat(6_000));
     assert!(matches!(with("system.md", &deep), Err(PromptError::Refused { .. })));
 }
+
+#[test]
+fn an_agent_s_own_number_is_nowhere_to_send_its_callers() {
+    let own = "(555) 987-0002";
+    let targets = json!({"self": "+1 555 987 0002", "sales": "+15550003333"});
+    let row = function::FunctionSource {
+        kind: Some("function".to_owned()),
+        data: json!({"builtin": "transfer_call", "targets": {"desk": own}}),
+        ..function::FunctionSource::default()
+    };
+    let agent = Agent::new(AgentSource {
+        private_settings: json!({"transfer": {"targets": targets},
+            "fallback": {"kind": "forward", "number": own}})
+        .into(),
+        functions: vec![row],
+        ..sample()
+    });
+    let found: Vec<&str> = agent.faults.iter().map(|fault| fault.path.as_str()).collect();
+    let expected = [
+        "private_settings.fallback.number",
+        "private_settings.transfer.targets.self",
+        "functions.00000000-0000-0000-0000-000000000000.data.targets.desk",
+    ];
+    assert_eq!(found, expected);
+    assert!(agent.faults.iter().all(|fault| fault.found == "the agent's own number"));
+    assert_eq!(agent.settings.fallback, Fallback::Voicemail);
+    assert_eq!(agent.settings.transfer_targets.keys().collect::<Vec<_>>(), ["sales"]);
+}
+
+#[test]
+fn the_number_that_forwards_a_call_is_not_dialled_in_it() {
+    let agent = std::sync::Arc::new(Agent::new(AgentSource {
+        private_settings: json!({"transfer": {"targets": {"sales": "+15550003333"}},
+            "fallback": {"kind": "forward", "number": "+15550002222"}})
+        .into(),
+        ..sample()
+    }));
+    let number = |text: &str| Private::new(text.to_owned());
+    for none in [None, Some("anonymous"), Some("+15550009999")] {
+        assert_eq!(agent.forwarded_from(none).forwards_here, None, "{none:?}");
+    }
+    let by_sales = agent.forwarded_from(Some("+1 (555) 000-3333"));
+    assert!(by_sales.is_forwarded_by(&number("+15550003333")));
+    assert_eq!(by_sales.settings.fallback, agent.settings.fallback);
+    let by_fallback = agent.forwarded_from(Some("555 000 2222"));
+    assert_eq!(by_fallback.settings.fallback, Fallback::Voicemail);
+    assert!(!by_fallback.is_forwarded_by(&number("+15550003333")));
+}

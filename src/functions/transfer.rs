@@ -41,6 +41,12 @@ pub(super) fn transfer_call(caller: &FunctionCaller, arguments: &Value) -> Outco
             names.join(", ")
         ));
     };
+    if caller.agent.is_forwarded_by(number) {
+        return Outcome::refused(format!(
+            "the caller cannot be put through to {name}: that number forwards to this one, so they \
+             would come back here; say so and offer to take a message"
+        ));
+    }
     let target = TransferTarget { name: name.clone(), number: number.clone() };
     let then = Then::Transfer { target, words: None };
     Outcome { then: Some(then), ..Outcome::done(json!({"target": name})) }

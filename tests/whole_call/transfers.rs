@@ -7,7 +7,7 @@ use frontdesk::rehearsal::speech::script::{Phrase, Script, Turn};
 use serde_json::{Value, json};
 
 use crate::booking::{act, call};
-use crate::harness::{FALLBACK, House, Plan, Row, ms, say, script, turn};
+use crate::harness::{FALLBACK, House, NUMBER, Plan, Row, ms, say, script, turn};
 
 const PARTY: &str = "+15550003333";
 const HANDOVER: &str = "I am putting you through.";
@@ -87,6 +87,24 @@ async fn a_party_that_does_not_answer_gives_the_caller_back_to_the_conversation(
         let moves: Vec<_> = kinds.iter().filter(|kind| kind.starts_with("transfer")).collect();
         assert_eq!(moves, ["transfer_started", "transfer_ended"]);
     }
+}
+
+#[tokio::test]
+async fn nobody_is_put_through_to_the_number_that_forwards_the_call() {
+    let sorry = "I cannot put you through, sorry.";
+    let wish =
+        act("Sales, please.", vec![call("transfer_call", json!({"target": "sales"}))], sorry);
+    let house = house(vec![wish], json!({})).await;
+    let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
+    let mut options = house.options();
+    options.forwarded_from = Some(PARTY.to_owned().into());
+    let call = house.place(options, steps).ended().await;
+    let row = house.row(&call.call_sid).await;
+    assert_eq!((&call.errors, dialled(&call)), (&vec![], vec![]));
+    assert_eq!(row.lines()[1..], ["Caller: Sales, please.", &format!("Agent: {sorry}")]);
+    let function = &row.metadata()["functions"][0];
+    let error = function["result"]["error"].as_str().unwrap();
+    assert!(error.contains("that number forwards to this one"), "{error}");
 }
 
 #[tokio::test]
@@ -191,5 +209,20 @@ async fn a_call_is_forwarded_where_the_agent_is_out_of_service() {
         assert_eq!((&call.errors, call.ended), (&vec![], Ended::Server), "{far_end:?}");
         assert_eq!((&call.said[..], row.end()), (said, end), "{far_end:?}");
         assert_eq!(call.dialled[0].number, PARTY);
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_that_would_call_the_agent_again_is_a_voicemail() {
+    // The agent's own number, and a line of the business that forwards to it.
+    for (number, forwarded_from) in [(NUMBER, None), (PARTY, Some(PARTY))] {
+        let fallback = json!({"kind": "forward", "number": number, "message": FALLBACK});
+        let house = out_of_service(fallback).await;
+        let mut options = house.options();
+        options.forwarded_from = forwarded_from.map(|number| number.to_owned().into());
+        let call = house.place(options, vec![]).ended().await;
+        let row = house.row(&call.call_sid).await;
+        assert_eq!((&call.errors, dialled(&call)), (&vec![], vec![]), "{number}");
+        assert_eq!((&call.said[..], row.end().0), (&[FALLBACK.to_owned()][..], "no-answer"));
     }
 }

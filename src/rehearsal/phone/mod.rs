@@ -49,6 +49,8 @@ pub struct CallOptions {
     pub to: Private<String>,
     /// Who calls: a number or one of the words for a withheld one.
     pub from: Private<String>,
+    /// The number that forwards the call, if one does.
+    pub forwarded_from: Option<Private<String>>,
     /// The call's name: `CA` and 32 hexadecimal digits.
     pub call_sid: String,
     /// The account's name: `AC` and 32 hexadecimal digits.
@@ -91,6 +93,7 @@ impl CallOptions {
             to: Private::new(to.into()),
             from: Private::new("+15551230001".to_owned()),
             call_sid: random_sid("CA"),
+            forwarded_from: None,
             account_sid: random_sid("AC"),
             auth_token: None,
             clock,

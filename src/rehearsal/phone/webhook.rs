@@ -122,6 +122,9 @@ pub(super) fn call_fields(options: &CallOptions, status: &str) -> Fields {
         ("StirVerstat", "TN-Validation-Passed-A"),
         ("To", to),
     ]);
+    if let Some(number) = &options.forwarded_from {
+        fields.push(("ForwardedFrom".to_owned(), number.reveal().clone()));
+    }
     for (side, place) in
         [("Called", None), ("Caller", Some("OAKLAND")), ("From", Some("OAKLAND")), ("To", None)]
     {

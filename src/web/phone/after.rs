@@ -61,6 +61,10 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     counter!("frontdesk_after_total", "plan" => plan.name()).increment(1);
     match plan {
         AfterPlan::Return => front.to_agent_again(agent, call_sid).await,
+        // A process that took the call over without its webhook does not know who forwards it.
+        AfterPlan::Transfer(number) if agent.is_forwarded_by(&number) => {
+            front.fallback(agent, form)
+        }
         AfterPlan::Transfer(number) => front.to_party(agent, form, &number),
         AfterPlan::Fallback => front.fallback(agent, form),
         AfterPlan::HangUp => hang_up(),

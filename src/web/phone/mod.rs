@@ -107,6 +107,7 @@ where
     unbroken(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
         let Some(agent) = agent else { return Ok(front.without_agent().into_response()) };
+        let agent = for_call(&agent, &form);
         let call_sid = form.call_sid()?;
         if let Some(sent_on) = front.sent_on(agent.id, call_sid) {
             return Ok(sent_on);
@@ -116,6 +117,12 @@ where
         Ok::<Response, Refused>(document.into_response())
     })
     .await
+}
+
+/// The agent as it is for the call that a form is about: each request about a call names the number
+/// that forwarded it.
+fn for_call(agent: &Arc<Agent>, form: &Form) -> Arc<Agent> {
+    agent.forwarded_from(form.get("ForwardedFrom"))
 }
 
 /// TwiML as an answer.

@@ -8,12 +8,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Uri};
 use metrics::{counter, histogram};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::admit::Foreign;
 use super::answer::{apology, hang_up, nobody};
 use super::signed::Webhook;
-use super::{Document, Refused, unbroken};
+use super::{Document, Refused, for_call, unbroken};
 use crate::agent::Agent;
 use crate::call::CallRecord;
 use crate::clock::{self, Stopwatch};
@@ -51,7 +52,7 @@ async fn answer(front: &Arc<Front>, webhook: &Webhook<'_>) -> Result<Response, R
     let call_sid = form.call_sid()?;
     form.to()?;
     let agent = match front.announced(webhook).await? {
-        LookUp::Found(agent) => agent,
+        LookUp::Found(agent) => for_this_call(&agent, form),
         LookUp::Unknown => {
             front.check(None, webhook)?;
             counter!("frontdesk_calls_rejected_total", "reason" => "no agent").increment(1);
@@ -70,13 +71,23 @@ async fn answer(front: &Arc<Front>, webhook: &Webhook<'_>) -> Result<Response, R
         Ok(admitted) => (agent, admitted),
         // The call began when its number was another agent's, or its CallSid is not the sender's.
         Err(Foreign) => {
-            let agent = front.owner(webhook).await?;
+            let agent = for_this_call(&front.owner(webhook).await?, form);
             let admitted = admit_in_time(front, &agent, call_sid, caller()).await;
             let admitted = admitted.map_err(|Foreign| Refused::NotSigned)?;
             (agent, admitted)
         }
     };
     Ok(admitted.unwrap_or_else(|| front.fallback(&agent, form)).into_response())
+}
+
+/// The agent as it is for this call, with a warning where it must not dial whom its owner names.
+fn for_this_call(agent: &Arc<Agent>, form: &Form) -> Arc<Agent> {
+    let agent = for_call(agent, form);
+    if agent.forwards_here.is_some() {
+        let call_sid = form.get("CallSid").unwrap_or_default();
+        warn!(call_sid, agent_id = %agent.id, "a number of the agent's forwards to it: not dialled");
+    }
+    agent
 }
 
 /// The number's agent is not remembered, and the database is away.
