@@ -28,7 +28,7 @@ const PINGS_MAX: u32 = 64;
 
 /// Small buffers: the library's defaults take 256 KiB for a call. What waits to be written is
 /// bounded by a batch, the longest message (we send none that is longer than what we read) and the
-/// answers to [`PINGS_MAX`] pings.
+/// answers to `PINGS_MAX` pings.
 pub fn small_buffers(message_size_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(4 * 1024)

@@ -91,7 +91,7 @@ impl Sweeper {
         }
     }
 
-    /// Goes through all agents once, unless another process did within the [`LEASE`].
+    /// Goes through all agents once, unless another process did within the `LEASE`.
     pub async fn sweep_in_turn(&self) -> Option<Result<Removed>> {
         match soon(self.store.take_lease("retention", LEASE)).await {
             Ok(true) => Some(self.sweep().await),

@@ -6,8 +6,8 @@
 //! waits for the end of a pipe that the program holds, and then stops the server. A server that
 //! dies is started again.
 //!
-//! [`binaries`] finds the system's PostgreSQL, [`fetch`] gets one where there is none, [`account`]
-//! says which user runs it, [`cluster`] is its folder, [`server`] one run of it.
+//! `binaries` finds the system's PostgreSQL, `fetch` gets one where there is none, `account`
+//! says which user runs it, `cluster` is its folder, `server` one run of it.
 
 mod account;
 mod binaries;
