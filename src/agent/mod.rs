@@ -79,8 +79,7 @@ pub struct Agent {
     pub hours: Hours,
     /// What its owner lets it do.
     pub functions: Functions,
-    /// When the agent was made, in microseconds since 1970: of several with one number the newest
-    /// answers.
+    /// When the agent was made, as its row says, in microseconds since 1970.
     pub created_at_us: i64,
 }
 

@@ -213,7 +213,7 @@ impl Directory {
                 if let Some(first) = first.as_ref().filter(|first| is_active(first)) {
                     for double in agents.filter(is_active) {
                         let (agent, answers) = (double.id, first.id);
-                        warn!(%agent, %answers, "an older agent has the same number and answers it");
+                        warn!(%agent, %answers, "another agent holds the same number and answers it");
                     }
                 }
                 Ok(first)

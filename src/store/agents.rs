@@ -115,22 +115,25 @@ macro_rules! agent_query {
 }
 
 impl Store {
-    /// The agents, none of them deleted, whose number is `e164` however it was written: the
-    /// active ones first, of them the oldest: a number is the agent's that had it first. A row that cannot be read is left out and
-    /// reported.
+    /// The agents, none of them deleted, whose number is `e164` however it was written. The active
+    /// one that holds the number comes first, then the other active ones. If no agent holds it, the
+    /// active one that has had it longest holds it from now on. A row that cannot be read is left
+    /// out and reported.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError) when the database does not answer.
     pub async fn agents_by_number(&self, e164: &str) -> Result<Vec<AgentRow>> {
         const QUERY: &str = agent_query!(
-            "where coalesce(a.number_e164, a.twilio_phone_number) = $1
+            "where (coalesce(a.number_e164, a.twilio_phone_number) = $1 or a.number_held = $1)
                 and coalesce(a.status::text, 'active') <> 'deleted'
             order by coalesce(a.status::text, 'active') = 'active' desc,
-                case when coalesce(a.status::text, 'active') = 'active' then a.created_at end
+                a.number_held is distinct from $1,
+                case when coalesce(a.status::text, 'active') = 'active' then a.number_since end
                     asc nulls last,
                 a.created_at desc nulls last, a.id"
         );
         self.read_agents_numbers().await;
+        self.claim_number(e164).await;
         let rows = sqlx::query(QUERY).bind(e164).fetch_all(&self.pool).await?;
         let readable = rows.iter().filter_map(|row| match agent(row) {
             Ok(agent) => Some(agent),
@@ -143,15 +146,15 @@ impl Store {
         Ok(readable.collect())
     }
 
-    /// The first `most` agents that are not deleted, the oldest first; what cannot be read is left
-    /// out and counted.
+    /// The first `most` agents that are not deleted; what cannot be read is left out and counted.
+    /// Of several with one number, the first is the one that answers it.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError) when the database does not answer.
     pub async fn agents(&self, most: u32) -> Result<(Vec<AgentRow>, usize)> {
         const QUERY: &str = agent_query!(
             "where coalesce(a.status::text, 'active') <> 'deleted'
-            order by a.created_at, a.id limit $1"
+            order by a.number_held is null, a.number_since, a.id limit $1"
         );
         let rows = sqlx::query(QUERY).bind(i64::from(most)).fetch_all(&self.pool).await?;
         let readable: Vec<_> = rows.iter().filter_map(|row| agent(row).ok()).collect();

@@ -102,7 +102,36 @@ const APPOINTMENTS: Column = column!(
 const CALLERS: Column =
     column!("call_logs", "voice_agent_id", "caller_number", "caller_e164", "t.voice_agent_id = $3");
 
+/// The active agent that has had a number longest holds it, if no agent does (migration 0021). A row
+/// that somebody else is writing is left alone: it is claimed for at the next look-up.
+const CLAIM: &str = "
+    with longest as (
+        select a.id from voice_agents a
+        where coalesce(a.number_e164, a.twilio_phone_number) = $1
+            and coalesce(a.status::text, 'active') = 'active'
+            and not exists (select from voice_agents h where h.number_held = $1)
+        order by a.number_since, a.id limit 1),
+    free as (
+        select a.id from voice_agents a where a.id in (select id from longest)
+        for no key update skip locked)
+    update voice_agents a set number_held = $1
+    where a.id in (select id from free) and a.number_held is null";
+
 impl Store {
+    /// Claims a number for the agent that is to hold it. Where that fails, the agent that has had it
+    /// longest is found first all the same.
+    pub(super) async fn claim_number(&self, e164: &str) {
+        let claimed = sqlx::query(CLAIM).bind(e164).execute(&self.pool).await;
+        match claimed.map_err(StoreError::from) {
+            Ok(_) => {}
+            // Another process claimed it at the same moment.
+            Err(StoreError::Refused(_)) => {
+                tracing::debug!("a number was claimed and another agent holds it");
+            }
+            Err(error) => tracing::warn!(%error, "an agent's number could not be claimed"),
+        }
+    }
+
     /// Reads the numbers of agents.
     pub(super) async fn read_agents_numbers(&self) {
         self.read_numbers(&AGENTS, None, ALL).await;

@@ -9,6 +9,7 @@ mod database;
 mod directory;
 mod fixture;
 mod history;
+mod holding;
 mod numbers;
 #[path = "../common/proxy.rs"]
 mod proxy;

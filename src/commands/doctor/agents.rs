@@ -102,7 +102,7 @@ fn by_name(path: &str, names: &BTreeMap<Uuid, String>) -> String {
     renamed().unwrap_or_else(|| path.to_owned())
 }
 
-/// Of several active agents with one number only the oldest is ever heard. It comes first.
+/// Of several active agents with one number only the one that holds it is ever heard. It comes first.
 fn shared_numbers(agents: &[Agent]) -> Vec<Finding> {
     let mut by_number: BTreeMap<&str, Vec<&Agent>> = BTreeMap::new();
     for agent in agents.iter().filter(|agent| agent.status == Status::Active) {
