@@ -250,6 +250,8 @@ pub enum LogEvent {
         /// Why.
         why: String,
     },
+    /// Somebody else redirected the call, which goes on without the agent.
+    Redirected {},
     /// The call ended.
     Ended(End),
     /// There was more than is written down of one call; the rest is not.

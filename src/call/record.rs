@@ -163,6 +163,7 @@ impl CallRecord {
             LogEvent::TransferEnded { .. } => self.transfer = None,
             LogEvent::MovedToFallback { why } => self.at_fallback = Some(why),
             LogEvent::LineLost {}
+            | LogEvent::Redirected {}
             | LogEvent::StreamFailed { .. }
             | LogEvent::EngineReady {}
             | LogEvent::EngineRenewed { .. }

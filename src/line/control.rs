@@ -83,7 +83,10 @@ impl Line {
                     self.over = Some(Over::Elsewhere(answer));
                 }
             }
-            Command::CallerLeft => self.caller_left(),
+            Command::CallerLeft => {
+                self.confirm_due = None;
+                self.caller_left();
+            }
             Command::OwnerEnds => self.tell(Event::OwnerEnds),
             Command::Drain => self.tell(Event::Drain),
             Command::Part { answer } => self.part(answer),
@@ -94,6 +97,7 @@ impl Line {
 
     /// Twilio asks what happens next: the stream has ended, even if we have not noticed.
     fn after(&mut self, stream_sid: Option<&str>, answer: oneshot::Sender<AfterPlan>) {
+        self.confirm_due = None;
         let present = self.phone.as_ref().and_then(Phone::stream_sid);
         let is_past = present.zip(stream_sid).is_some_and(|(present, ended)| present != ended);
         if !is_past {

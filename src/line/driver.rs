@@ -78,7 +78,7 @@ pub(super) struct Line {
     pub(super) functions: FuturesUnordered<Running>,
     pub(super) recalls: Recalls,
     pub(super) function_caller: Arc<FunctionCaller>,
-    commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<Command>,
     pub(super) slot: Slot,
     /// When the task was made, and how old the call was then.
     pub(super) born: Duration,
@@ -103,6 +103,8 @@ pub(super) struct Line {
     pub(super) handing: Option<Handing>,
     pub(super) returns: i32,
     pub(super) has_left: bool,
+    /// Until when it may be confirmed that the caller of a stopped stream has left.
+    pub(super) confirm_due: Option<Duration>,
     pub(super) over: Option<Over>,
 }
 
@@ -168,6 +170,7 @@ impl Line {
             handing: None,
             returns: opening.returns,
             has_left: false,
+            confirm_due: None,
             over: None,
             exchange,
         };
@@ -215,7 +218,7 @@ impl Line {
                 let _ = answer.send(true);
                 return;
             }
-            Some(Over::Ended(end)) => (end, true),
+            Some(Over::Ended(end)) => (self.confirm(end).await, true),
             Some(Over::EndedOutside(end)) => (end, false),
             None => (LOST, false),
         };
@@ -311,12 +314,7 @@ impl Line {
                 self.sending_since(since, |line| line.tell(event));
             }
             Wake::Phone(FromPhone::Started(stream_sid)) => self.started(stream_sid),
-            Wake::Phone(FromPhone::Stopped) => {
-                self.phone = None;
-                if !self.has_parted() {
-                    self.caller_left();
-                }
-            }
+            Wake::Phone(FromPhone::Stopped) => self.stopped(),
             Wake::Phone(FromPhone::Gone(why)) => self.phone_gone(why),
             Wake::Sent(reply, what, asked) => {
                 let took = asked.elapsed();

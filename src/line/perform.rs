@@ -87,6 +87,10 @@ impl Line {
     }
 
     fn note(&mut self, event: LogEvent) {
+        if matches!(event, LogEvent::Ended(end) if self.is_unconfirmed(end)) {
+            // Written when it is confirmed.
+            return;
+        }
         if let LogEvent::EngineLost { why, fatal } = &event {
             warn!(why, fatal, "engine lost");
         }

@@ -1,15 +1,16 @@
 //! How calls end, and what their rows say of it (CONTRACT 4).
 
 use frontdesk::line::registry::Command;
-use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Step, random_sid};
+use frontdesk::rehearsal::phone::{CallReport, Ended, PhoneEventKind, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::{FunctionCall, Turn};
+use frontdesk::twilio::rest::CallUpdate;
 use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    DEADLINE, FALLBACK, GREETING, House, NUMBER, Plan, TOKEN, ms, row, say, script, stream_url,
-    turn,
+    DEADLINE, FALLBACK, GREETING, House, NUMBER, Plan, Row, TOKEN, ms, row, say, script,
+    stream_url, turn,
 };
 use crate::proxy::Wire;
 
@@ -226,4 +227,40 @@ async fn the_status_callback_alone_completes_a_call() {
     let (status, _) = house.post("/twilio/status", &fields, Some(TOKEN)).await;
     assert_eq!(status, 204);
     assert_eq!(house.row(&sid).await.end(), ("completed", "caller"));
+}
+
+/// Somebody else redirects a call whose agent has been heard, over Twilio's REST interface. Gives
+/// the ended call once its row is completed.
+async fn redirect(house: &House, update: CallUpdate<'_>) -> (CallReport, Row) {
+    let mut call = house.place(house.options(), vec![]);
+    call.heard_agent().await;
+    let twilio = &house.app.exchange.toolbox.twilio;
+    let handle = house.app.exchange.registry.find(house.agent, &call.sid).unwrap();
+    twilio.update_call(&handle.agent, &call.sid, update).await.unwrap();
+    let sid = call.sid.clone();
+    let row = house.row(&sid).await;
+    (call.ended().await, row)
+}
+
+#[tokio::test]
+async fn a_call_that_somebody_else_redirects_is_not_ended_by_its_caller() {
+    let house = House::with(vec![], json!({})).await;
+    let elsewhere = "<Response><Pause length=\"40\"/><Hangup/></Response>";
+    let (call, row) = redirect(&house, CallUpdate::Twiml(elsewhere)).await;
+    assert_eq!((call.errors, call.ended), (vec![], Ended::Server));
+    assert_eq!(row.end(), ("completed", "owner"));
+    assert_eq!(row.lines(), [&format!("Agent: {GREETING}")]);
+    let kinds = house.kinds(&call.call_sid, "ended").await;
+    assert_eq!(kinds[kinds.len() - 2..], ["redirected", "ended"], "{kinds:?}");
+    assert_eq!(house.rows().await, 1);
+    house.emptied().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_ended_from_elsewhere_is_over() {
+    let house = House::with(vec![], json!({})).await;
+    let (call, row) = redirect(&house, CallUpdate::Completed).await;
+    assert_eq!((call.ended, row.end()), (Ended::Server, ("completed", "caller")));
+    let kinds = house.kinds(&call.call_sid, "ended").await;
+    assert!(!kinds.iter().any(|kind| kind == "redirected"), "{kinds:?}");
 }
