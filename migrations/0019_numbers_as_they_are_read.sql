@@ -102,14 +102,16 @@ begin
     else
         agents := array[old.voice_agent_id, new.voice_agent_id];
     end if;
+    -- What has no digit is nobody's in any country: many rows say only that the number was withheld.
     update public.voice_agents set number_e164 = null
-    where id = any(agents) and number_e164 is not null and strpos(twilio_phone_number, '+') = 0;
+    where id = any(agents) and number_e164 is not null and strpos(twilio_phone_number, '+') = 0
+        and twilio_phone_number ~ '[0-9]';
     update public.appointments set phone_e164 = null
     where voice_agent_id = any(agents) and phone_e164 is not null
-        and strpos(phone_number, '+') = 0;
+        and strpos(phone_number, '+') = 0 and phone_number ~ '[0-9]';
     update public.call_logs set caller_e164 = null
     where voice_agent_id = any(agents) and caller_e164 is not null
-        and strpos(caller_number, '+') = 0;
+        and strpos(caller_number, '+') = 0 and caller_number ~ '[0-9]';
     return null;
 end;
 $$;

@@ -336,7 +336,7 @@ impl App {
         let gone = self.store.remove_instances(&ours);
         let _ = clock::within(Duration::from_secs(1), gone).await;
         if let Some(own_database) = self.own_database {
-            self.store.pool().close().await;
+            self.store.close().await;
             own_database.shut_down().await;
         }
         info!("shut down");
@@ -365,6 +365,7 @@ fn after_calls(
     let going_down = Arc::clone(&registry);
     let (left, given) = LeftCalls::queue();
     let reconciler = Reconciler::new(store.clone(), exchange.instance_id)
+        .with_signs_on(exchange.toolbox.store.clone())
         .asking(left)
         .telling(neighbours.clone());
     let agents = finder(directory);

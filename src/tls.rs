@@ -1,5 +1,6 @@
-//! One TLS set-up for every connection that this program opens: one provider, one trust store, one
-//! rule about proxies.
+//! One TLS set-up for the speech service's WebSocket and all HTTP clients: one provider, one trust
+//! store, one rule about proxies. PostgreSQL's driver and the object store use the same provider, and
+//! their own rules of trust and proxies.
 //!
 //! - rustls takes its cryptography from `ring`. reqwest is built without a provider of its own, so
 //!   that only that one is compiled.

@@ -57,6 +57,8 @@ const BEAT_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Reconciler {
     store: Store,
+    /// Where signs of life are written: no statement of ours may keep them waiting.
+    signs: Store,
     instance_id: Uuid,
     watched: HashMap<Uuid, Watched>,
     proven_dead: BTreeSet<Uuid>,
@@ -81,7 +83,25 @@ impl Reconciler {
     pub fn new(store: Store, instance_id: Uuid) -> Self {
         let (watched, proven_dead, strays) = Default::default();
         let neighbours = Neighbours::default();
-        Self { store, instance_id, watched, proven_dead, strays, left: None, given: 0, neighbours }
+        let signs = store.clone();
+        Self {
+            store,
+            signs,
+            instance_id,
+            watched,
+            proven_dead,
+            strays,
+            left: None,
+            given: 0,
+            neighbours,
+        }
+    }
+
+    /// Signs of life are written on the connections of `live`, which the hourly sweep and other
+    /// long work do not have: neighbours take the calls of a process that gives none.
+    pub fn with_signs_on(mut self, live: Store) -> Self {
+        self.signs = live;
+        self
     }
 
     /// Calls that no process has are handed on, so that the phone company is asked about them.
@@ -112,8 +132,8 @@ impl Reconciler {
             let beating = async {
                 match is_draining {
                     // The database may have been away when it was said first.
-                    true => self.store.note_draining(self.instance_id).await,
-                    false => self.store.beat(self.instance_id).await,
+                    true => self.signs.note_draining(self.instance_id).await,
+                    false => self.signs.beat(self.instance_id).await,
                 }
             };
             match clock::within(BEAT_LIMIT, beating).await {

@@ -39,7 +39,7 @@ const FAILURES_IN_A_ROW: usize = 5;
 /// And so many that are of one recording each.
 const FAILURES_MAX: usize = 200;
 /// How long one batch may take.
-const BATCH_LIMIT: Duration = Duration::from_secs(30);
+const BATCH_LIMIT: Duration = Duration::from_secs(10);
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 

@@ -39,7 +39,8 @@ const OCCUPIED: [&str; 2] = ["lock file \"postmaster.pid\"", "pre-existing share
 /// committed written down.
 const SERVE: &str = r#"
 exec 3<&0 </dev/null
-( ( read -r line <&3 || kill -INT $$ ) 5<&- >/dev/null 2>&1 & )
+( trap '' TERM HUP INT
+( read -r line <&3 || kill -INT $$ ) 5<&- >/dev/null 2>&1 & )
 exec 3<&-
 folder=$1 postgres=$2
 shift 2
@@ -101,8 +102,8 @@ pub(super) struct Server {
     child: Child,
     /// The pipe that the shell beside the server waits on.
     pipe: Option<ChildStdin>,
-    /// Writes its log; ends with it.
-    log: JoinHandle<()>,
+    /// Writes its log; ends with it. None: it has ended.
+    log: Option<JoinHandle<()>>,
 }
 
 enum NotStarted {
@@ -164,7 +165,7 @@ impl Launch {
         let said = match within(START_LIMIT, until_ready(&mut output, &mut log)).await {
             Some(Ok(())) => {
                 let log = clock::spawn(write_down(output, log));
-                return Ok(Server { child, pipe, log });
+                return Ok(Server { child, pipe, log: Some(log) });
             }
             Some(Err(said)) => said,
             None => return Err(NotStarted::Failed(self.failed("it takes too long".to_owned()))),
@@ -196,8 +197,7 @@ impl Launch {
 impl Server {
     /// Done when the server has ended by itself; gives how.
     pub(super) async fn ended(&mut self) -> String {
-        // Its output ends with the last process that it started.
-        let _ = (&mut self.log).await;
+        self.log_ended().await;
         let status = exit(&mut self.child).await;
         end_watch(self.pipe.take());
         match status {
@@ -206,12 +206,19 @@ impl Server {
         }
     }
 
+    /// Its output ends with the last process that it started.
+    async fn log_ended(&mut self) {
+        if let Some(log) = &mut self.log {
+            let _ = log.await;
+            self.log = None;
+        }
+    }
+
     /// Stops it: connections are closed, what is committed is written down.
     pub(super) async fn stop(mut self) {
         drop(self.pipe.take());
         let ending = async {
-            // Its output ends with the last process that it started.
-            let _ = (&mut self.log).await;
+            self.log_ended().await;
             exit(&mut self.child).await
         };
         if within(STOP_LIMIT, ending).await.is_none() {

@@ -219,6 +219,14 @@ impl Store {
         &self.pool
     }
 
+    /// Closes the connections of both kinds, once they are given back.
+    pub async fn close(&self) {
+        self.pool.close().await;
+        if let Some(other) = &self.other {
+            other.close().await;
+        }
+    }
+
     /// Whether the database answers, on a connection of either kind: statements that all wait for a
     /// lock leave none of the one kind free, and say nothing of the database.
     ///

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::refusals;
 use super::response::ActiveResponse;
 use super::settings;
 use super::wire::{ServerError, ServerEvent, ServerItem, nested, text};
@@ -325,7 +326,10 @@ impl Codec {
         reports: &mut VecDeque<Report>,
     ) -> Result<(), Unread> {
         let error = ServerError::from(&nested(event.error));
-        if error.is_fatal() {
+        // `model_not_found` may be said of the model that writes down what the caller says.
+        let is_of_a_part =
+            !self.is_ready && settings::is_about_them(&error) && refusals::names_a_part(&error);
+        if error.is_fatal() && !is_of_a_part {
             push(reports, Event::EngineLost { fatal: true, why: error.class() });
             return Ok(());
         }

@@ -112,6 +112,29 @@ fn each_field_that_a_call_can_do_without_is_left_out_when_it_is_refused() {
 }
 
 #[test]
+fn a_transcription_model_that_there_is_not_costs_no_call_and_the_session_s_own_does() {
+    let missing = |param: &str| {
+        json!({"type": "error", "error": {"type": "invalid_request_error",
+            "code": "model_not_found", "message": "no", "param": param, "event_id": null}})
+    };
+    let mut session = Realtime::dial(agent(&Refusals::default()));
+    updated(&mut session).unwrap();
+    told(&mut session, &missing("session.audio.input.transcription.model"));
+    let (after, _) = updated(&mut session).expect("the session is configured again");
+    assert_eq!(after["audio"]["input"]["transcription"], Value::Null);
+    assert_eq!(refused_settings(&mut session), ["audio.input.transcription"]);
+
+    let mut session = Realtime::dial(agent(&Refusals::default()));
+    updated(&mut session).unwrap();
+    told(&mut session, &missing("session.model"));
+    let lost = session
+        .reports
+        .iter()
+        .any(|report| matches!(report, Report::Event(Event::EngineLost { fatal: true, .. })));
+    assert!(lost, "{:?}", session.reports);
+}
+
+#[test]
 fn a_refusal_that_names_the_field_only_for_people_is_understood() {
     for (message, place, field) in [
         (

@@ -141,6 +141,11 @@ pub(super) fn blamed(
     }
 }
 
+/// Whether an error names a part of the settings that a call can do without.
+pub(super) fn names_a_part(error: &ServerError) -> bool {
+    error.param.as_deref().is_some_and(|param| matches!(place(param, &[]), Place::Part(_)))
+}
+
 /// What a path such as `session.tools[3].parameters` leads to.
 fn place(path: &str, tools: &[&str]) -> Place {
     let path = path.replace('[', ".").replace([']', '"', '\''], "");
