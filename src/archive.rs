@@ -172,18 +172,23 @@ impl Archive {
             }
         };
         clock::within(PUT_LIMIT, putting).await.unwrap_or(Err(ArchiveError::Slow))?;
-        self.close(name).await
+        self.close(name).await;
+        Ok(())
     }
 
     /// Takes others' rights to what is stored away, and to the folders that it is in: the library
-    /// makes both as the process's umask has it.
-    async fn close(&self, name: &str) -> Result<(), ArchiveError> {
-        let Some(folder) = self.folder.clone() else { return Ok(()) };
+    /// makes both as the process's umask has it. A file system without rights, or a folder that is
+    /// another user's, keeps no recording from being stored.
+    async fn close(&self, name: &str) {
+        let Some(folder) = self.folder.clone() else { return };
         let path = folder.join(name);
         let closing = tokio::task::spawn_blocking(move || {
             path.ancestors().take_while(|part| *part != folder).try_for_each(files::close)
         });
-        Ok(closing.await.map_err(io::Error::other)??)
+        if let Ok(Err(error)) = closing.await {
+            let why = error.kind();
+            tracing::warn!(%why, "a recording cannot be closed to other users of this machine");
+        }
     }
 
     /// Takes others' rights to all that is there away, where it is a folder: earlier versions left

@@ -10,6 +10,11 @@ pub use crate::agent::phone_number::normalise_e164;
 /// The largest body that is read. Twilio's forms are below 4 KiB without `AddOns`, which may be 256 KiB.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
 
+/// The most of `From` that is kept: a SIP address with its parameters is shorter.
+const FROM_MAX_BYTES: usize = 256;
+/// The longest address of a recording.
+const URL_MAX_BYTES: usize = 2_048;
+
 /// The most fields that are read. Twilio sends about 40.
 pub const MAX_FIELDS: usize = 200;
 
@@ -107,8 +112,10 @@ impl Form {
 
     /// `From`: whoever calls. Often a number, but also `anonymous`, `sip:…`, `client:…` or
     /// nothing, so never taken apart.
+    /// A longer text than any address is cut: it is kept as long as the call.
     pub fn from(&self) -> Private<String> {
-        Private::new(self.get("From").unwrap_or_default().to_owned())
+        let from = self.get("From").unwrap_or_default();
+        Private::new(from[..from.floor_char_boundary(FROM_MAX_BYTES)].to_owned())
     }
 
     /// `To`: the number that was called.
@@ -132,9 +139,9 @@ impl Form {
     }
 
     /// `RecordingUrl` and `RecordingDuration` in seconds (0 where it was not sent) of what a
-    /// `<Record>` recorded; none if that was nothing.
+    /// `<Record>` recorded; none if that was nothing, or if the address is longer than any of Twilio's.
     pub fn recording(&self) -> Option<(String, u64)> {
-        let url = self.get("RecordingUrl")?;
+        let url = self.get("RecordingUrl").filter(|url| url.len() <= URL_MAX_BYTES)?;
         let seconds = self.get("RecordingDuration").map(|seconds| seconds.parse().unwrap_or(0));
         (seconds != Some(0)).then(|| (url.to_owned(), seconds.unwrap_or(0)))
     }

@@ -28,7 +28,7 @@ pub(super) struct Webhook<'a> {
 enum RowAgent {
     /// The call's row is this agent's.
     Found(Arc<Agent>),
-    /// The call has a row, and its agent cannot be read.
+    /// The call has a row, and its agent cannot be read: nobody can say whose token it needs.
     Unreadable,
     /// The call has no row, or the database is away.
     NoRow,
@@ -108,7 +108,7 @@ impl Front {
 
     /// The agent whose call a webhook is about by the call's row, which has signed it.
     pub(super) async fn owner(&self, webhook: &Webhook<'_>) -> Result<Arc<Agent>, Refused> {
-        match self.agent_of_row(webhook.form.call_sid()?).await {
+        match self.agent_of_row(webhook).await? {
             RowAgent::Found(agent) if self.is_signed(Some(&agent), webhook) => Ok(agent),
             _ => Err(self.not_signed(webhook)),
         }
@@ -136,9 +136,9 @@ impl Front {
             return Ok(Some(agent));
         }
         self.may_ask(webhook)?;
-        let agent = match self.agent_of_row(call_sid).await {
+        let agent = match self.agent_of_row(webhook).await? {
             RowAgent::Found(agent) => Some(agent),
-            RowAgent::Unreadable => None,
+            RowAgent::Unreadable => return Err(Refused::Unavailable),
             RowAgent::NoRow => match self.called(webhook.form).await {
                 LookUp::Found(agent) => Some(agent),
                 LookUp::Unknown | LookUp::Unavailable => None,
@@ -155,16 +155,24 @@ impl Front {
         agents.into_iter().find(|agent| self.is_signed(Some(agent), webhook))
     }
 
-    /// The agent whose call it is by its row.
-    async fn agent_of_row(&self, call_sid: &str) -> RowAgent {
+    /// The agent whose call it is by its row. One whose row cannot be read just now may be
+    /// remembered for the number.
+    async fn agent_of_row(&self, webhook: &Webhook<'_>) -> Result<RowAgent, Refused> {
+        let call_sid = webhook.form.call_sid()?;
         if !self.exchange.log.is_database_up() {
-            return RowAgent::NoRow;
+            return Ok(RowAgent::NoRow);
         }
         let reading = self.store.agent_of_call(call_sid);
         let Some(Ok(Some(agent_id))) = clock::within(FIND_LIMIT, reading).await else {
-            return RowAgent::NoRow;
+            return Ok(RowAgent::NoRow);
         };
-        self.directory.by_id(agent_id).await.map_or(RowAgent::Unreadable, RowAgent::Found)
+        if let Some(agent) = self.directory.by_id(agent_id).await {
+            return Ok(RowAgent::Found(agent));
+        }
+        let number = webhook.form.get("To").and_then(normalise_e164);
+        let remembered = number.and_then(|number| self.directory.remembered(&number));
+        let its_own = remembered.filter(|agent| agent.id == agent_id);
+        Ok(its_own.map_or(RowAgent::Unreadable, RowAgent::Found))
     }
 
     /// Who answers the number that a form says was called.
