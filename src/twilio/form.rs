@@ -9,12 +9,10 @@ pub use crate::agent::phone_number::normalise_e164;
 
 /// The largest body that is read. Twilio's forms are below 4 KiB without `AddOns`, which may be 256 KiB.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
-
 /// The most of `From` that is kept: a SIP address with its parameters is shorter.
 const FROM_MAX_BYTES: usize = 256;
 /// The longest address of a recording.
 const URL_MAX_BYTES: usize = 2_048;
-
 /// The most fields that are read. Twilio sends about 40.
 pub const MAX_FIELDS: usize = 200;
 
@@ -144,11 +142,6 @@ impl Form {
         let url = self.get("RecordingUrl").filter(|url| url.len() <= URL_MAX_BYTES)?;
         let seconds = self.get("RecordingDuration").map(|seconds| seconds.parse().unwrap_or(0));
         (seconds != Some(0)).then(|| (url.to_owned(), seconds.unwrap_or(0)))
-    }
-
-    /// `CallDuration` in seconds, if it was sent and is a number.
-    pub fn call_duration_s(&self) -> Option<u64> {
-        self.get("CallDuration")?.parse().ok()
     }
 
     /// `StreamSid`, if it was sent.
@@ -402,6 +395,5 @@ mod tests {
             let form = self::form(&format!("StreamError={words}"));
             assert_eq!(form.stream_error_code(), code, "{words}");
         }
-        assert_eq!(form.call_duration_s(), Some(12));
     }
 }
