@@ -135,6 +135,15 @@ fn a_transcription_model_that_there_is_not_costs_no_call_and_the_session_s_own_d
 }
 
 #[test]
+fn audio_that_is_refused_before_the_format_is_agreed_costs_no_setting() {
+    let mut session = Realtime::dial(agent(&Refusals::default()));
+    updated(&mut session).unwrap();
+    told(&mut session, &refusal(json!("audio"), "Invalid audio: audio/pcmu is not understood."));
+    assert!(updated(&mut session).is_none(), "the settings are not at fault");
+    assert!(refused_settings(&mut session).is_empty());
+}
+
+#[test]
 fn a_refusal_that_names_the_field_only_for_people_is_understood() {
     for (message, place, field) in [
         (

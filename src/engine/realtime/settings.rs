@@ -191,7 +191,11 @@ pub(super) fn is_about_them(error: &ServerError) -> bool {
     let is_invalid = error.kind.as_deref() == Some("invalid_request_error");
     !is_of_another
         && match &error.param {
-            Some(param) => !starts(param, &["item", "response", "content_index", "audio_end_ms"]),
+            // `audio` alone is what is heard: a caller may be heard before the format is agreed.
+            Some(param) => {
+                param != "audio"
+                    && !starts(param, &["item", "response", "content_index", "audio_end_ms"])
+            }
             None => is_invalid,
         }
 }
