@@ -14,6 +14,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, SqlStr};
 
+use super::embeddings_tables;
 use super::trust::{Distrust, Stranger, advice, distrust};
 
 /// Version, description and SQL of each file of `migrations/`, as `build.rs` lists them.
@@ -34,46 +35,15 @@ pub(super) fn files() -> Migrator {
     Migrator::with_migrations(files.collect())
 }
 
-/// Serialises between processes what the migrator's own lock does not: the first bytes of "frontdesk".
-const TABLES_LOCK: i64 = 0x6672_6f6e_7464_6573;
+/// How often a migration meets a deadlock with others who use the database before it gives up.
+/// Others go on after each, so a second one is rare.
+const DEADLOCKS: usize = 5;
+/// PostgreSQL's code for one.
+const DEADLOCK_DETECTED: &str = "40P01";
 
 /// The oldest PostgreSQL and pgvector that do.
 const OLDEST_SERVER: i32 = 150_000;
 const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
-
-/// The embeddings tables that are missing or not what `create_embeddings_table` makes: those of
-/// agents, and those that deleted agents left behind, whose passages nobody may lose by migrating.
-/// A table that is named otherwise, or that another role owns, is not ours.
-const OLD_TABLES: &str = r"
-with tables as (
-    select 'zz_' || id::text as name from public.voice_agents
-    union
-    select c.relname from pg_class c
-    join pg_roles r on r.oid = c.relowner and (r.rolsuper or r.rolname = current_user)
-    join pg_attribute a on a.attrelid = c.oid and a.attname = 'embedding'
-    join pg_type t on t.oid = a.atttypid and t.typname = 'vector'
-    join pg_extension e on e.extnamespace = t.typnamespace and e.extname = 'vector'
-    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
-        and c.relname ~ '^zz_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-), indexes as (
-    select i.indrelid, x.relname, m.amname
-    from pg_index i
-    join pg_class x on x.oid = i.indexrelid
-    join pg_am m on m.oid = x.relam
-    where i.indisvalid and m.amname in ('hnsw', 'ivfflat')
-)
-select t.name from tables t
-where not exists (
-        select from indexes i where i.indrelid = to_regclass(format('public.%I', t.name))
-            and i.amname = 'hnsw' and i.relname = t.name || '_embedding_idx')
-    or exists (
-        select from indexes i where i.indrelid = to_regclass(format('public.%I', t.name))
-            and i.amname = 'ivfflat')
-    or not exists (
-        select from pg_proc p where p.pronamespace = 'public'::regnamespace
-            and p.proname = t.name || '_search'
-            and p.proconfig @> array['hnsw.ef_search=200', 'search_path=pg_catalog, pg_temp'])
-order by t.name";
 
 /// What a run of [`migrate`] did. All zero: the database was up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +117,22 @@ pub enum MigrateError {
     Database(#[from] sqlx::Error),
 }
 
+impl MigrateError {
+    /// Whether PostgreSQL ended this transaction so that another could go on. Nothing of it was kept.
+    fn is_deadlock(&self) -> bool {
+        let error = match self {
+            Self::Database(error)
+            | Self::Migration(
+                sqlx::migrate::MigrateError::Execute(error)
+                | sqlx::migrate::MigrateError::ExecuteMigration(error, _),
+            ) => error,
+            _ => return false,
+        };
+        error.as_database_error().and_then(|error| error.code()).as_deref()
+            == Some(DEADLOCK_DETECTED)
+    }
+}
+
 /// Brings the database up to date. Safe to run again, after an interruption, and by several
 /// processes at once.
 ///
@@ -154,18 +140,31 @@ pub enum MigrateError {
 ///
 /// [`MigrateError`]; what was done up to then is kept, and the next run goes on from there.
 pub async fn migrate(pool: &PgPool) -> Result<Report, MigrateError> {
-    let mut connection = pool.acquire().await?;
-    let outcome = migrate_on(&mut connection).await;
-    if outcome.is_err() {
-        // The migrator's lock is the session's and would go back into the pool with it.
-        connection.close_on_drop();
-    } else {
-        sqlx::query("reset search_path").execute(&mut *connection).await?;
+    let mut report = Report { migrations: 0, embeddings_tables: 0 };
+    for deadlocks in 1.. {
+        let mut connection = pool.acquire().await?;
+        match migrate_on(&mut connection, &mut report).await {
+            Ok(()) => {
+                sqlx::query("reset search_path").execute(&mut *connection).await?;
+                break;
+            }
+            Err(error) => {
+                // The migrator's lock is the session's and would go back into the pool with it.
+                connection.close_on_drop();
+                if deadlocks == DEADLOCKS || !error.is_deadlock() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "the migration starts again where it stopped");
+            }
+        }
     }
-    outcome
+    Ok(report)
 }
 
-async fn migrate_on(connection: &mut PgConnection) -> Result<Report, MigrateError> {
+async fn migrate_on(
+    connection: &mut PgConnection,
+    report: &mut Report,
+) -> Result<(), MigrateError> {
     // Not `pg_catalog, public`: a function in public whose argument types fit exactly would still
     // come before one of PostgreSQL's own that needs a cast.
     sqlx::query("set search_path = pg_catalog").execute(&mut *connection).await?;
@@ -173,10 +172,12 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<Report, MigrateErro
     check_owners(connection).await?;
     create_extension(connection).await?;
     let before = applied(connection).await?.len();
-    MIGRATIONS.run(&mut *connection).await?;
-    let migrations = applied(connection).await?.len() - before;
-    let embeddings_tables = update_embeddings_tables(connection).await?;
-    Ok(Report { migrations, embeddings_tables })
+    let run = MIGRATIONS.run(&mut *connection).await;
+    // Where the run failed because the connection is lost, the second reading fails too.
+    report.migrations += applied(connection).await.map_or(0, |after| after.len() - before);
+    run?;
+    embeddings_tables::update(connection, &mut report.embeddings_tables).await?;
+    Ok(())
 }
 
 /// Stops where others could have their code run by what follows.
@@ -196,18 +197,11 @@ async fn check_owners(connection: &mut PgConnection) -> Result<(), MigrateError>
 /// which is PostgreSQL's own by now.
 async fn create_extension(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    lock_tables(&mut transaction).await?;
+    embeddings_tables::lock(&mut transaction).await?;
     sqlx::query("create extension if not exists vector schema public")
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await
-}
-
-/// Until the transaction ends.
-async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let lock = sqlx::query("select pg_advisory_xact_lock($1)").bind(TABLES_LOCK);
-    lock.execute(connection).await?;
-    Ok(())
 }
 
 /// Whether the database can be served from, without changing it.
@@ -226,7 +220,7 @@ pub async fn is_current(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
     let all_applied = MIGRATIONS.iter().all(|known| {
         applied.iter().any(|(version, sum)| *version == known.version && *sum == *known.checksum)
     });
-    if !all_applied || !old_tables(&mut connection).await?.is_empty() {
+    if !all_applied || !embeddings_tables::old(&mut connection).await?.is_empty() {
         return Ok(SchemaState::Old);
     }
     Ok(SchemaState::Current)
@@ -282,35 +276,6 @@ fn check_pgvector(installed: Option<String>, available: String) -> Result<(), Mi
 fn new_enough(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST_PGVECTOR
-}
-
-async fn old_tables(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(OLD_TABLES).fetch_all(connection).await
-}
-
-/// The second step. `create_embeddings_table` makes or mends: each table is a transaction, so an
-/// interrupted run has finished the tables that it finished.
-async fn update_embeddings_tables(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
-    let tables = old_tables(connection).await?;
-    for table in &tables {
-        let mut transaction = connection.begin().await?;
-        // Memory for the index build, but no parallel workers: they share memory that a container
-        // often has too little of. A managed server's limit on statements is for queries.
-        for statement in [
-            "set local maintenance_work_mem = '256MB'",
-            "set local max_parallel_maintenance_workers = 0",
-            "set local statement_timeout = 0",
-        ] {
-            sqlx::query(statement).execute(&mut *transaction).await?;
-        }
-        lock_tables(&mut transaction).await?;
-        sqlx::query("select public.create_embeddings_table($1)")
-            .bind(table)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-    }
-    Ok(tables.len())
 }
 
 #[cfg(test)]

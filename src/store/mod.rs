@@ -10,6 +10,7 @@ mod appointments;
 mod asking;
 mod calls;
 mod changes;
+mod embeddings_tables;
 mod ended;
 mod events;
 pub mod examine;

@@ -24,8 +24,9 @@ pub(super) struct Distrust {
     /// Every role may create objects in `public`, as in databases that are older than PostgreSQL 15.
     pub(super) public_may_create: bool,
     /// Objects that others own: those that have a name of ours, which the migrations would use or
-    /// replace without taking them away; and functions and operators that have a name of
-    /// PostgreSQL's own, which statements may pick instead of that.
+    /// replace without taking them away; functions and operators that have a name of PostgreSQL's
+    /// own, which statements may pick instead of that; and triggers on our tables that run others'
+    /// functions.
     pub(super) strangers: Vec<Stranger>,
 }
 
@@ -61,8 +62,20 @@ with objects (object, owner) as (
     select 'type ' || t.oid::regtype::text, t.typowner
     from pg_type t
     where t.typnamespace = 'public'::regnamespace and t.typname::text = any ($3)
+    union all
+    -- What a trigger runs, also in its condition, runs as whoever writes to the table, but for a
+    -- definer function, which runs as its owner: such as Supabase's webhooks.
+    select format('trigger %I on %s', t.tgname, c.oid::regclass), p.proowner
+    from pg_trigger t
+    join pg_class c on c.oid = t.tgrelid
+    join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid
+    left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+    join pg_proc p on p.oid = case d.refclassid
+        when 'pg_proc'::regclass then d.refobjid else o.oprcode::oid end
+    where c.relnamespace = 'public'::regnamespace and c.relname::text = any ($2)
+        and not t.tgisinternal and not p.prosecdef
 )
-select o.object, r.rolname::text
+select distinct o.object, r.rolname::text
 from objects o join pg_roles r on r.oid = o.owner
 where not r.rolsuper and r.rolname <> current_user
 order by o.object";
@@ -135,6 +148,10 @@ fn created(migrations: &Migrator, how: &str) -> Vec<String> {
 /// What is to be done about each, in one line.
 pub(super) fn advice(strangers: &[Stranger], role: &str) -> String {
     let each = strangers.iter().take(NAMED_MAX).map(|Stranger { object, owner }| {
+        // Nobody owns a trigger: whose it is, is the owner of the function that it runs.
+        if object.starts_with("trigger ") {
+            return format!("{object}, which runs a function of {owner} (`drop {object}`)");
+        }
         format!("{object} of {owner} (`drop {object}` or `alter {object} owner to {role}`)")
     });
     let mut said = each.collect::<Vec<_>>().join(", ");

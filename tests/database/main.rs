@@ -10,6 +10,7 @@ mod admission;
 mod adoption;
 mod appointments;
 mod faults;
+mod meanwhile;
 mod recall;
 mod traps;
 

@@ -209,6 +209,45 @@ async fn migrate_stops_at_what_a_stranger_owns_of_ours() {
 }
 
 #[tokio::test]
+async fn migrate_stops_at_a_trigger_that_runs_a_stranger_s_function() {
+    let (database, pool) = seeded().await;
+    agent(&pool).await;
+    let trapper = trapper(&database).await;
+    execute(&database, "public", "grant trigger on public.voice_agents to frontdesk_trapper").await;
+    let functions = "
+        create function traps.row() returns trigger language plpgsql as $$ begin
+            insert into traps.sprung values (current_user); return new; end $$;
+        create function traps.hook() returns trigger language plpgsql security definer as $$ begin
+            insert into traps.sprung values (current_user); return new; end $$;
+        create function traps.asked() returns bool language plpgsql as $$ begin
+            insert into traps.sprung values (current_user); return false; end $$;
+        create function traps.less(int, text) returns bool language plpgsql as $$ begin
+            insert into traps.sprung values (current_user); return false; end $$;
+        create operator traps.< (leftarg = int, rightarg = text, function = traps.less);";
+    lay(&trapper, functions).await;
+    for runs in [
+        "execute function traps.row()",
+        "when (traps.asked()) execute function traps.hook()",
+        "when (1 operator(traps.<) ''::text) execute function traps.hook()",
+    ] {
+        let trap = format!(
+            "create trigger \"a trap\" before update on public.voice_agents for each row {runs}"
+        );
+        lay(&trapper, &trap).await;
+        let said = refusal(&pool).await;
+        let clears = "drop trigger \"a trap\" on public.voice_agents";
+        assert!(said.contains(clears) && said.contains("frontdesk_trapper"), "{runs}: {said}");
+        execute(&database, "public", clears).await;
+    }
+    // What runs as its owner gets nobody's rights, and is how Supabase's webhooks are laid.
+    let hook = "create trigger hook before update on public.voice_agents for each row \
+                execute function traps.hook()";
+    lay(&trapper, hook).await;
+    migrate(&pool).await.expect("it migrates");
+    assert_eq!(sprung(&trapper).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn migrate_stops_where_everybody_may_create_in_public() {
     let (database, pool) = seeded().await;
     execute(&database, "public", "grant create on schema public to public").await;

@@ -65,6 +65,21 @@ async fn an_odd_spelling_does_not_take_a_number_that_another_has() {
 }
 
 #[tokio::test]
+async fn a_row_that_was_never_read_does_not_take_a_number_by_what_its_tenant_says_was_read() {
+    let fixture = with(&[("Eve", "call 020 7946 0000"), ("Ada", NUMBER)]).await;
+    for forgery in [
+        "update voice_agents set number_e164 = '+442079460958' where name = 'Eve'",
+        "update voice_agents set number_e164 = '+442079460958', number_held = '+442079460958',
+            number_since = '2000-01-01' where name = 'Eve'",
+    ] {
+        fixture.sql(forgery).await;
+        assert_eq!(holder(&fixture).await, "", "{forgery}");
+    }
+    assert_eq!(answers(&fixture).await, "Ada");
+    assert_eq!(holder(&fixture).await, "Ada");
+}
+
+#[tokio::test]
 async fn nothing_that_is_written_into_a_row_takes_a_number() {
     let steals = [
         "update voice_agents set created_at = '2000-01-01' where name = 'Eve'",
