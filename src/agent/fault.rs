@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// Where the paths of function rows begin.
 pub(super) const FUNCTIONS: &str = "functions.";
 
+/// Of a name among the opening hours that is of some day, and nobody knows which.
+pub(super) const NO_DATE: &str = "no date that can be read";
+
 /// A setting that is not used as it stands. Holds no value, which might be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingFault {
@@ -26,6 +29,7 @@ impl fmt::Display for SettingFault {
             path if path.starts_with(FUNCTIONS) => "the function is left out",
             // Unsigned would be worse than late: each call is told of once it is mended.
             path if path.ends_with(".webhook.secret") => "nobody is told of calls",
+            _ if *found == NO_DATE => "no day is changed by it",
             path if path.starts_with("operating_schedule") => "the hours are not known",
             _ => "the default is used",
         };

@@ -4,11 +4,13 @@
 //! of it cannot be read, or not kept, because the owner wrote no hours at all. On a day that is not
 //! known nothing is booked, and it is said that it is not known.
 
+mod dates;
+mod exceptions;
+#[cfg(test)]
+mod exceptions_tests;
 mod read;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
@@ -17,6 +19,8 @@ use serde_json::Value;
 
 use super::fault::Faults;
 use super::zone;
+pub use dates::MONTHS;
+use exceptions::Exceptions;
 pub use read::read_time;
 
 const DAY_MINUTES: u16 = 24 * 60;
@@ -35,7 +39,7 @@ pub struct Hours {
 struct Schedule {
     /// From Monday.
     week: [Plan; 7],
-    exceptions: BTreeMap<Date, Plan>,
+    exceptions: Exceptions,
 }
 
 /// What the owner wrote of a day.
@@ -48,6 +52,10 @@ enum Plan {
     NotKnown,
     /// When it is open; not at all if there is none.
     Known(Vec<Range>),
+}
+
+impl Plan {
+    const CLOSED: Self = Self::Known(Vec::new());
 }
 
 /// Minutes after the midnight that the day begins with, by the clock on the wall. One that goes
@@ -167,7 +175,7 @@ impl Schedule {
     /// What was written of a day.
     fn of(&self, date: Date) -> &Plan {
         let index = date.weekday().since(Weekday::Monday) as usize;
-        self.exceptions.get(&date).unwrap_or(&self.week[index])
+        self.exceptions.of(date).unwrap_or(&self.week[index])
     }
 }
 

@@ -38,7 +38,10 @@ fn schedule() -> Value {
         "monday": [{"open": "09:00", "close": "12:00"}, {"open": "13:00", "close": "17:30"}],
         "tue": {"open": "9:00 am", "close": "5 pm"}, "wednesday": "closed",
         "thursday": [{"open": "18:00", "close": "02:00"}], "friday": [{"open": "00:00", "close": "24:00"}],
-        "saturday": [], "exceptions": {"2026-12-25": [], "2026-12-24": [{"open": "09:00", "close": "12:00"}]},
+        "saturday": [], "12-26": "closed", "03/04/2026": [], "24.-26.12.2026": "closed",
+        "holidays": ["1 Jan 2027", {"date": "25.12.2026", "name": "Christmas"}], "Easter": "closed",
+        "closures": {"Holiday": {"from": "Dec 24, 2027", "to": "2028-01-02", "closed": true}},
+        "exceptions": {"2026-12-25": [], "2026-12-24": [{"open": "09:00", "close": "12:00"}]},
     })
 }
 

@@ -3,6 +3,7 @@
 use jiff::civil::{Date, Weekday};
 
 use super::words::{bare, before, ends, is_free};
+use crate::agent::hours::MONTHS;
 
 /// From Monday on, in English, German, French, Spanish, Italian and Dutch.
 const WEEKDAYS: [&str; 7] = [
@@ -19,20 +20,6 @@ const FEIRAS: [&str; 5] = ["segunda", "terça", "quarta", "quinta", "sexta"];
 /// What German and Dutch put behind a weekday.
 const PARTS_OF_DAY: [&str; 9] =
     ["vormittag", "nachmittag", "mittag", "morgen", "abend", "früh", "ochtend", "middag", "avond"];
-const MONTHS: [&str; 12] = [
-    "january januar jänner janvier enero gennaio januari janeiro",
-    "february februar février fevrier febrero febbraio februari fevereiro",
-    "march märz mars marzo maart março",
-    "april avril abril aprile",
-    "may mai mayo maggio mei maio",
-    "june juni juin junio giugno junho",
-    "july juli juillet julio luglio julho",
-    "august août aout agosto augustus",
-    "september septembre septiembre settembre setembro",
-    "october oktober octobre octubre ottobre outubro",
-    "november novembre noviembre novembro",
-    "december dezember décembre decembre diciembre dicembre dezembro",
-];
 const ORDINALS: [&str; 20] = [
     "first",
     "second",

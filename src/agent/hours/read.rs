@@ -1,15 +1,13 @@
 //! Reads a schedule as owners write it. What cannot be read is reported, and its day is not known.
 
-use std::collections::BTreeMap;
-
-use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::super::fault::{Faults, Fields, kind};
+use super::super::fault::{Faults, kind};
+use super::exceptions::{Exceptions, place};
 use super::{DAY_MINUTES, Plan, Range, Schedule};
 
-const SCHEDULE: &str = "operating_schedule";
-const DAYS: [&str; 7] =
+pub(super) const SCHEDULE: &str = "operating_schedule";
+pub(super) const DAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const ACCEPTED_DAY: &str =
     r#"a list of {"open":"09:00","close":"17:30"}, one of them, or "closed""#;
@@ -42,13 +40,13 @@ impl Schedule {
             },
             other => return Some(Self::unreadable(other, faults)),
         };
-        let (mut week, mut exceptions) = ([const { None }; 7], BTreeMap::new());
+        let (mut week, mut exceptions) = ([const { None }; 7], Exceptions::default());
         // Of what an unknown name says nobody knows which day it is about.
         let mut is_all_read = true;
         for (name, value) in days {
             let path = format!("{SCHEDULE}.{}", short(name));
-            if name == "exceptions" {
-                exceptions = read_exceptions(value, faults);
+            if let Some(is_closing) = place(name) {
+                exceptions.read(value, is_closing, &path, faults);
             } else if let Some(day) = day_index(name) {
                 let plan = read_day(value, &path, faults);
                 // A day that is there as `mon` and as `monday`.
@@ -60,10 +58,16 @@ impl Schedule {
                     _ => Some(plan),
                 };
             } else {
-                let accepted = format!("{} or exceptions", DAYS.join(", "));
-                faults.add(path, "an unknown day", accepted);
-                is_all_read = false;
+                is_all_read &= exceptions.read_other(name, value, &path, faults);
             }
+        }
+        if exceptions.are_too_many {
+            faults.add(
+                SCHEDULE.to_owned(),
+                "more dates than are kept",
+                "at most 2000 days by date",
+            );
+            return Some(Self::not_known());
         }
         let has_week = week.iter().any(Option::is_some);
         if !has_week && is_all_read && exceptions.is_empty() {
@@ -80,50 +84,22 @@ impl Schedule {
 
     fn unreadable(value: &Value, faults: &mut Faults) -> Self {
         faults.add(SCHEDULE.to_owned(), kind(value), "an object with a field for each day");
-        Self { week: std::array::from_fn(|_| Plan::NotKnown), exceptions: BTreeMap::new() }
+        Self::not_known()
     }
-}
 
-/// An object with a day by each date, or a list of dates, or of days with their `date`.
-fn read_exceptions(value: &Value, faults: &mut Faults) -> BTreeMap<Date, Plan> {
-    let path = format!("{SCHEDULE}.exceptions");
-    let mut exceptions = BTreeMap::new();
-    let mut add = |name: &str, day: &Value, faults: &mut Faults| {
-        let path = format!("{path}.{}", short(name));
-        match name.trim().parse::<Date>() {
-            Ok(date) => drop(exceptions.insert(date, read_day(day, &path, faults))),
-            Err(_) => faults.add(path, "an unknown date", "a date such as 2026-12-25"),
-        }
-    };
-    match value {
-        Value::Array(items) => {
-            for item in items {
-                match (item, item.get("date").and_then(Value::as_str)) {
-                    (Value::String(date), _) => add(date, &Value::Null, faults),
-                    (Value::Object(fields), Some(date)) => {
-                        let mut day = fields.clone();
-                        day.remove("date");
-                        add(date, &Value::Object(day), faults);
-                    }
-                    _ => faults.add(path.clone(), kind(item), "dates, or days with their date"),
-                }
-            }
-        }
-        other => {
-            let fields = Fields::read(Some(other), path.as_str(), &[], faults);
-            fields.all().for_each(|(name, day)| add(name, day, faults));
-        }
+    fn not_known() -> Self {
+        let week = std::array::from_fn(|_| Plan::NotKnown);
+        Self { week, exceptions: Exceptions::default() }
     }
-    exceptions
 }
 
 /// A name that an owner made up.
-fn short(name: &str) -> String {
+pub(super) fn short(name: &str) -> String {
     name.chars().take(60).collect()
 }
 
 /// A day's hours.
-fn read_day(value: &Value, path: &str, faults: &mut Faults) -> Plan {
+pub(super) fn read_day(value: &Value, path: &str, faults: &mut Faults) -> Plan {
     let one = std::slice::from_ref(value);
     let items = match value {
         Value::Null => return Plan::Known(Vec::new()),
