@@ -222,6 +222,9 @@ impl App {
         let tasks = Supervisor::default();
         log_task.tasks().into_iter().for_each(|(name, task)| tasks.watch(name, task));
         tasks.watch("recorder", recorder_task.abort_handle());
+        if let Some(own) = &database.own {
+            tasks.watch("own database", own.keeper());
+        }
         aftercall.tasks().for_each(|task| tasks.watch("work after calls", task));
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         let twilio = exchange.toolbox.twilio.clone();

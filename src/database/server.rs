@@ -198,7 +198,11 @@ impl Server {
     /// Done when the server has ended by itself; gives how.
     pub(super) async fn ended(&mut self) -> String {
         self.log_ended().await;
-        let status = exit(&mut self.child).await;
+        let status = match within(STOP_LIMIT, exit(&mut self.child)).await {
+            Some(status) => status,
+            // Whatever ended its log: nobody can say any more how it is.
+            None => self.child.kill().and_then(|()| self.child.wait()),
+        };
         end_watch(self.pipe.take());
         match status {
             Ok(status) => status.to_string(),

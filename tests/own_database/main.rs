@@ -1,6 +1,8 @@
 //! The PostgreSQL of the program's own: created, migrated, seeded, searched, called, restarted, and
 //! left behind by what is killed.
 
+mod killed;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -157,13 +159,17 @@ async fn child() {
     std::future::pending::<()>().await;
 }
 
-fn start_child(directory: &Path) -> Child {
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
+fn spawn_child(directory: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "child", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
         .stdout(Stdio::piped())
         .spawn()
-        .expect("the child starts");
+        .expect("the child starts")
+}
+
+fn start_child(directory: &Path) -> Child {
+    let mut child = spawn_child(directory);
     let output = BufReader::new(child.stdout.take().expect("its output"));
     let holding = output.lines().map_while(Result::ok).any(|line| line == "holding");
     assert!(holding, "the child ended before it held the database");
@@ -186,81 +192,6 @@ async fn a_second_program_is_refused_and_may_read_beside_the_first() {
     let refusal = refusal.expect_err("a second program is refused");
     assert!(matches!(refusal, DatabaseError::InUse(_)), "{refusal}");
     assert!(refusal.to_string().contains("DATA_DIR"));
-}
-
-#[tokio::test]
-async fn a_killed_programs_server_ends_and_the_next_program_has_the_data() {
-    let directory = folder();
-    kill_child(start_child(directory.path()));
-    eventually("the end of the server", async || running(directory.path()).await.is_none()).await;
-
-    let (own, store) = start(directory.path()).await;
-    assert_eq!(kept(&store).await, Some(7));
-    stop(own, &store).await;
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_server_that_nothing_has_ended_is_stopped_by_the_next_program() {
-    let directory = folder();
-    let child = start_child(directory.path());
-    let before = postmaster(directory.path());
-    // The shell beside the server is of its process group.
-    let is_the_shell = |pid: &String| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let after_name = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-        after_name.split(' ').nth(2) == Some(&before) && *pid != before && stat.contains("(sh)")
-    };
-    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
-    let names = processes.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let shells: Vec<String> = names.filter(is_the_shell).collect();
-    assert_eq!(shells.len(), 1, "{shells:?}");
-    kill(&shells);
-    kill_child(child);
-    assert!(running(directory.path()).await.is_some());
-
-    let (own, store) = start(directory.path()).await;
-    assert_ne!(postmaster(directory.path()), before);
-    assert_eq!(kept(&store).await, Some(7));
-    stop(own, &store).await;
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_number_that_another_process_has_now_is_no_server() {
-    let directory = folder();
-    let (own, store) = start(directory.path()).await;
-    let pid_file = directory.path().join("postgres/cluster/postmaster.pid");
-    let text = std::fs::read_to_string(&pid_file).expect("its file");
-    stop(own, &store).await;
-    // A process that PostgreSQL has to take for a server: alive, and of the same user.
-    let mut sleeper = Command::new("sleep");
-    let owner = std::fs::metadata(directory.path().join("postgres/cluster")).expect("it is there");
-    {
-        use std::os::unix::{fs::MetadataExt, process::CommandExt};
-        if owner.uid() != directory.path().metadata().expect("it is there").uid() {
-            sleeper.uid(owner.uid());
-        }
-    }
-    let mut sleeper = sleeper.arg("600").spawn().expect("a process");
-    let (_, rest) = text.split_once('\n').expect("more lines");
-    std::fs::write(&pid_file, format!("{}\n{rest}", sleeper.id())).expect("it is written");
-
-    let (own, store) = start(directory.path()).await;
-    sleeper.kill().expect("it is ended");
-    sleeper.wait().expect("it is gone");
-    stop(own, &store).await;
-}
-
-#[tokio::test]
-async fn a_server_that_is_killed_is_started_again() {
-    let directory = folder();
-    let (own, store) = start(directory.path()).await;
-    keep_a_row(&store).await;
-    kill(&[postmaster(directory.path())]);
-    eventually("an answer", async || kept(&store).await == Some(7)).await;
-    stop(own, &store).await;
-    assert!(running(directory.path()).await.is_none());
 }
 
 #[tokio::test]
