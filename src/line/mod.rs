@@ -23,6 +23,7 @@ mod rejected;
 mod replay;
 mod sessions;
 pub mod spool;
+mod shared;
 mod stopped;
 mod watch;
 pub mod writer;

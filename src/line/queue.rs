@@ -38,6 +38,15 @@ pub(super) struct Outlet {
     waiting: Waiting,
 }
 
+/// Why an event is not taken.
+#[derive(Debug)]
+pub(super) enum NotTaken {
+    /// The queue, or the call's share of it, is full.
+    Full,
+    /// The log is being closed: the event is given back.
+    Closed(EventRow),
+}
+
 /// A new queue.
 pub(super) fn queue() -> (Inlet, Outlet) {
     let (sender, receiver) = mpsc::channel(RECORDS_MAX);
@@ -54,21 +63,25 @@ fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<Uuid, u32>> {
 
 impl Inlet {
     /// Takes an event if there is room for it. Never waits.
-    pub(super) fn try_event(&self, event: EventRow) -> bool {
+    ///
+    /// # Errors
+    /// It is not taken.
+    pub(super) fn try_event(&self, event: EventRow) -> Result<(), NotTaken> {
         let call = event.call_log_id;
         {
             let mut waiting = lock(&self.waiting);
             let count = waiting.entry(call).or_default();
             if *count >= EVENTS_OF_A_CALL_MAX {
-                return false;
+                return Err(NotTaken::Full);
             }
             *count += 1;
         }
-        let is_taken = self.records.try_send(Record::Event(event)).is_ok();
-        if !is_taken {
-            forget(&mut lock(&self.waiting), call);
+        let Err(error) = self.records.try_send(Record::Event(event)) else { return Ok(()) };
+        forget(&mut lock(&self.waiting), call);
+        match error {
+            mpsc::error::TrySendError::Closed(Record::Event(event)) => Err(NotTaken::Closed(event)),
+            _ => Err(NotTaken::Full),
         }
-        is_taken
     }
 
     /// Takes a record that is not an event; waits for room.
@@ -86,38 +99,52 @@ impl Inlet {
 }
 
 impl Outlet {
-    /// Gathers a batch; false when there is and will be none.
+    /// Gathers a batch; false when there is and will be none. `batch` is empty before; what is in it
+    /// counts as taken also where nobody waits for the end of this.
     pub(super) async fn gather(
         &mut self,
         batch: &mut Vec<Record>,
         stop: &mut watch::Receiver<bool>,
     ) -> bool {
+        let Self { records, waiting } = self;
+        let gathering = Gathering { batch, waiting };
         let count = tokio::select! {
             () = stopped(stop) => {
-                self.records.close();
-                self.records.recv_many(batch, BATCH_RECORDS).await
+                records.close();
+                records.recv_many(gathering.batch, BATCH_RECORDS).await
             }
-            count = self.records.recv_many(batch, BATCH_RECORDS) => count,
+            count = records.recv_many(gathering.batch, BATCH_RECORDS) => count,
         };
         if count == 0 {
             return false;
         }
         clock::within(BATCH_TIME, async {
-            while batch.len() < BATCH_RECORDS {
-                let room = BATCH_RECORDS - batch.len();
-                if self.records.recv_many(batch, room).await == 0 {
+            while gathering.batch.len() < BATCH_RECORDS {
+                let room = BATCH_RECORDS - gathering.batch.len();
+                if records.recv_many(gathering.batch, room).await == 0 {
                     break;
                 }
             }
         })
         .await;
-        let mut waiting = lock(&self.waiting);
-        for record in &*batch {
+        true
+    }
+}
+
+/// A batch that is being gathered: its events wait no more, whichever way that ends.
+struct Gathering<'a> {
+    batch: &'a mut Vec<Record>,
+    waiting: &'a Waiting,
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        let mut waiting = lock(self.waiting);
+        for record in &*self.batch {
             if let Record::Event(event) = record {
                 forget(&mut waiting, event.call_log_id);
             }
         }
-        true
     }
 }
 
@@ -150,15 +177,15 @@ mod tests {
     async fn a_call_that_floods_the_log_leaves_room_for_the_others() {
         let (inlet, mut outlet) = queue();
         let (flood, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let taken = (0..100_000).filter(|seq| inlet.try_event(event(flood, *seq))).count();
+        let taken = (0..100_000).filter(|seq| inlet.try_event(event(flood, *seq)).is_ok()).count();
         assert_eq!(taken, EVENTS_OF_A_CALL_MAX as usize);
-        assert!(inlet.try_event(event(other, 1)));
+        assert!(inlet.try_event(event(other, 1)).is_ok());
         // What the writer has taken makes room again.
         let (_stop, mut stopped) = watch::channel(false);
         let mut batch = Vec::new();
         assert!(outlet.gather(&mut batch, &mut stopped).await);
         assert_eq!(batch.len(), BATCH_RECORDS);
-        let taken = (0..100_000).filter(|seq| inlet.try_event(event(flood, *seq))).count();
+        let taken = (0..100_000).filter(|seq| inlet.try_event(event(flood, *seq)).is_ok()).count();
         assert_eq!(taken, BATCH_RECORDS);
         while inlet.queued() > 0 {
             batch.clear();

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::rejected;
+use super::shared::Shared;
 use super::spool::{Batch, SpoolFile};
-use super::writer::Shared;
 use crate::clock::{self, Stopwatch};
 use crate::store::StoreError;
 

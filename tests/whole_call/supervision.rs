@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use frontdesk::clock::within;
+use frontdesk::rehearsal::phone::Step;
 use serde_json::json;
 
-use crate::harness::{DEADLINE, House};
+use crate::harness::{DEADLINE, House, row, say, turn};
 
 #[tokio::test]
 async fn a_server_of_which_a_part_has_ended_is_not_ready_and_goes_down() {
@@ -35,6 +36,7 @@ async fn every_task_of_the_server_is_watched() {
         "changes",
         "lag",
         "log replay",
+        "log stand-in",
         "log writer",
         "reconciler",
         "recorder",
@@ -44,4 +46,42 @@ async fn every_task_of_the_server_is_watched() {
         "work after calls",
     ];
     assert_eq!(watched, BTreeSet::from(all));
+}
+
+#[tokio::test]
+async fn a_call_whose_log_has_lost_a_task_is_written_to_its_end() {
+    for broken in [&["log writer"][..], &["log replay"], &["log writer", "log stand-in"]] {
+        let house = House::with(vec![turn("Are you open?", "We are.")], json!({})).await;
+        let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
+        let mut call = house.place(house.options(), steps);
+        call.heard_agent().await;
+        let tasks = house.app.tasks.tasks();
+        tasks.iter().filter(|(name, _)| broken.contains(name)).for_each(|(_, task)| task.abort());
+        let sid = call.ended().await.call_sid;
+        assert!(broken.contains(&within(DEADLINE, house.app.failure()).await.unwrap()));
+        house.emptied().await;
+        let going_down = house.app.shut_down(std::future::ready(()));
+        within(DEADLINE, going_down).await.expect("it goes down in time");
+
+        let row = row(&house.pool, &sid).await.unwrap();
+        assert_eq!(row.end(), ("completed", "caller"), "{broken:?}");
+        let events: Vec<(String, String)> = sqlx::query_as(
+            "select e.kind, e.data::text from call_events e
+             join call_logs l on l.id = e.call_log_id where l.call_sid = $1 order by e.seq",
+        )
+        .bind(&sid)
+        .fetch_all(&house.pool)
+        .await
+        .unwrap();
+        let count = |kind: &str, words: &str| {
+            events.iter().filter(|(k, data)| k == kind && data.contains(words)).count()
+        };
+        // What was said again is removed when a call has ended.
+        for (kind, words) in [("caller_said", "Are you open?"), ("agent_said", "We are.")] {
+            assert!(count(kind, words) > 0, "{broken:?}: {kind} of {events:?}");
+        }
+        assert_eq!(count("reply_requested", ""), 2, "{broken:?}: {events:?}");
+        let last = events.last().map(|(kind, _)| kind.as_str());
+        assert_eq!(last, Some("ended"), "{broken:?}: {events:?}");
+    }
 }
