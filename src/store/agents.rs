@@ -118,10 +118,12 @@ impl Store {
     /// The agents, none of them deleted, whose number is `e164` however it was written. The active
     /// one that holds the number comes first, then the other active ones. If no agent holds it, the
     /// active one that has had it longest holds it from now on. A row that cannot be read is left
-    /// out and reported.
+    /// out and reported, unless it is the first.
     ///
     /// # Errors
-    /// [`StoreError`](super::StoreError) when the database does not answer.
+    /// [`StoreError`](super::StoreError) when the database does not answer, when the first row cannot
+    /// be read, and when no agent is found while some of their numbers could not be read: nobody can
+    /// say then that the number is no agent's.
     pub async fn agents_by_number(&self, e164: &str) -> Result<Vec<AgentRow>> {
         const QUERY: &str = agent_query!(
             "where (coalesce(a.number_e164, a.twilio_phone_number) = $1 or a.number_held = $1)
@@ -132,10 +134,15 @@ impl Store {
                     asc nulls last,
                 a.created_at desc nulls last, a.id"
         );
-        self.read_agents_numbers().await;
+        let read = self.read_agents_numbers().await;
         self.claim_number(e164).await;
         let rows = sqlx::query(QUERY).bind(e164).fetch_all(&self.pool).await?;
-        let readable = rows.iter().filter_map(|row| match agent(row) {
+        let Some((first, others)) = rows.split_first() else {
+            return read.all().map(|()| Vec::new());
+        };
+        // Who holds the number has its calls, and nobody else.
+        let first = agent(first)?;
+        let readable = others.iter().filter_map(|row| match agent(row) {
             Ok(agent) => Some(agent),
             Err(error) => {
                 let error = super::StoreError::from(error);
@@ -143,7 +150,7 @@ impl Store {
                 None
             }
         });
-        Ok(readable.collect())
+        Ok(std::iter::once(first).chain(readable).collect())
     }
 
     /// The first `most` agents that are not deleted; what cannot be read is left out and counted.

@@ -151,7 +151,7 @@ impl Store {
     /// the next first; and what `deed` has moved or cancelled already.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`], also when none is found while some of the numbers could not be read.
     pub async fn callers_appointments(
         &self,
         agent_id: Uuid,
@@ -159,7 +159,7 @@ impl Store {
         now_us: i64,
         deed: &Deed,
     ) -> Result<Vec<Appointment>> {
-        self.read_appointments_numbers(agent_id, ALL).await;
+        let read = self.read_appointments_numbers(agent_id, ALL).await;
         let rows = sqlx::query(
             "select id, left(name, $6) as name, left(service, $6) as service, duration_minutes,
                 (extract(epoch from schedule_time) * 1000000)::bigint as start_us,
@@ -179,6 +179,9 @@ impl Store {
         .bind(READ_CHARACTERS)
         .fetch_all(&self.pool)
         .await?;
+        if rows.is_empty() {
+            read.all()?;
+        }
         rows.iter().map(appointment).collect()
     }
 

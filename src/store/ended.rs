@@ -118,7 +118,7 @@ impl Store {
         let agent = sqlx::query_scalar("select voice_agent_id from call_logs where id = $1");
         if let Some(agent) = agent.bind(job.call_log_id).fetch_optional(&self.pool).await? {
             // What was agreed is compared with what is booked.
-            self.read_appointments_numbers(agent, ALL).await;
+            self.read_appointments_numbers(agent, ALL).await.all()?;
         }
         let outcome: String =
             sqlx::query_scalar("select aftercall_store_summary($1, $2, $3, $4, $5, $6, $7)")

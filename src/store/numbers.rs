@@ -42,6 +42,38 @@ struct Number {
     read: String,
 }
 
+/// What became of one batch. Neither kept nor refused: somebody else had the row.
+#[derive(Default)]
+struct Read {
+    found: usize,
+    kept: usize,
+    refused: usize,
+}
+
+/// How far numbers were read. Only where all were, what is not found is not there.
+pub(super) enum NumbersRead {
+    /// All that are to be compared.
+    All,
+    /// Some are left: they are too many for now, or somebody else has their rows.
+    Some,
+    /// The database did not serve it.
+    Failed(StoreError),
+}
+
+impl NumbersRead {
+    /// That nothing was found means that it is not there.
+    ///
+    /// # Errors
+    /// It may be among what was not read.
+    pub(super) fn all(self) -> Result<()> {
+        match self {
+            Self::All => Ok(()),
+            Self::Some => Err(StoreError::Slow("numbers are still to be read".to_owned())),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
 macro_rules! column {
     ($table:literal, $agent:literal, $written:literal, $read:literal, $which:literal) => {
         Column {
@@ -133,36 +165,48 @@ impl Store {
     }
 
     /// Reads the numbers of agents.
-    pub(super) async fn read_agents_numbers(&self) {
-        self.read_numbers(&AGENTS, None, ALL).await;
+    pub(super) async fn read_agents_numbers(&self) -> NumbersRead {
+        self.read_numbers(&AGENTS, None, ALL).await
     }
 
     /// Reads the numbers of an agent's appointments.
-    pub(super) async fn read_appointments_numbers(&self, agent_id: Uuid, batches: usize) {
-        self.read_numbers(&APPOINTMENTS, Some(agent_id), batches).await;
+    pub(super) async fn read_appointments_numbers(
+        &self,
+        agent_id: Uuid,
+        batches: usize,
+    ) -> NumbersRead {
+        self.read_numbers(&APPOINTMENTS, Some(agent_id), batches).await
     }
 
     /// Reads the numbers of those who called an agent.
-    pub(super) async fn read_callers_numbers(&self, agent_id: Uuid, batches: usize) {
-        self.read_numbers(&CALLERS, Some(agent_id), batches).await;
+    pub(super) async fn read_callers_numbers(&self, agent_id: Uuid, batches: usize) -> NumbersRead {
+        self.read_numbers(&CALLERS, Some(agent_id), batches).await
     }
 
     /// What cannot be read now is read the next time; what is compared meanwhile is what is there.
-    async fn read_numbers(&self, column: &Column, agent_id: Option<Uuid>, batches: usize) {
+    async fn read_numbers(
+        &self,
+        column: &Column,
+        agent_id: Option<Uuid>,
+        batches: usize,
+    ) -> NumbersRead {
         for _ in 0..batches {
             match self.read_batch(column, agent_id).await {
-                Ok(read) if read == BATCH => {}
-                Ok(_) => return,
+                Ok(batch) if batch.found == BATCH && batch.kept == BATCH => {}
+                Ok(Read { found, kept, refused }) if found < BATCH && kept + refused >= found => {
+                    return NumbersRead::All;
+                }
+                Ok(_) => return NumbersRead::Some,
                 Err(error) => {
                     tracing::warn!(%error, "numbers that others wrote could not be read");
-                    return;
+                    return NumbersRead::Failed(error);
                 }
             }
         }
+        NumbersRead::Some
     }
 
-    /// How many were read.
-    async fn read_batch(&self, column: &Column, agent_id: Option<Uuid>) -> Result<usize> {
+    async fn read_batch(&self, column: &Column, agent_id: Option<Uuid>) -> Result<Read> {
         let rows = sqlx::query(column.unread)
             .bind(BATCH as i64)
             .bind(WRITTEN_CHARACTERS)
@@ -170,7 +214,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         if rows.is_empty() {
-            return Ok(0);
+            return Ok(Read::default());
         }
         let mut numbers = Vec::with_capacity(rows.len());
         // Rows of one agent follow each other, and its country takes longer to read than a number.
@@ -191,22 +235,23 @@ impl Store {
             let read = normalise_local(&written, known.1).unwrap_or_default();
             numbers.push(Number { id: row.try_get("id")?, written, read });
         }
+        let mut batch = Read { found: numbers.len(), ..Read::default() };
         match self.keep_numbers(column, &numbers).await {
             Err(StoreError::Refused(_)) => {}
-            kept => return kept,
+            kept => return kept.map(|kept| Read { kept, ..batch }),
         }
         // One of them may not have its number, such as an agent whose number is another's. It is
         // found under none until it may.
-        let mut kept = 0;
         for number in numbers.chunks(1) {
             match self.keep_numbers(column, number).await {
                 Err(StoreError::Refused(_)) => {
+                    batch.refused += 1;
                     tracing::debug!(row = %number[0].id, "a number was read and may not be kept");
                 }
-                one => kept += one?,
+                one => batch.kept += one?,
             }
         }
-        Ok(kept)
+        Ok(batch)
     }
 
     /// How many were kept.

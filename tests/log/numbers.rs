@@ -198,3 +198,66 @@ async fn what_sql_compares_as_it_stands_the_program_reads_as_it_stands() {
     }
     assert!(as_they_stand > 40, "{as_they_stand}");
 }
+
+#[tokio::test]
+async fn a_number_that_cannot_be_read_just_now_is_not_taken_for_nobodys() {
+    let fixture = fixture().await;
+    let directory = Directory::new(fixture.store.clone(), Clock::real());
+    // Somebody writes the agent's row.
+    put(&fixture, AGENT, INTERNATIONAL[2]).await;
+    let mut hold = fixture.pool.begin().await.unwrap();
+    sqlx::query("update voice_agents set name = name").execute(&mut *hold).await.unwrap();
+    let found = directory.look_up(NUMBER).await;
+    assert!(matches!(found, LookUp::Unavailable), "{found:?}");
+    hold.commit().await.unwrap();
+    // It was not remembered.
+    assert!(matches!(directory.look_up(NUMBER).await, LookUp::Found(_)));
+}
+
+#[tokio::test]
+async fn a_number_that_was_read_and_cannot_be_kept_just_now_is_not_taken_for_nobodys() {
+    let fixture = fixture().await;
+    put(&fixture, AGENT, INTERNATIONAL[2]).await;
+    fail_writes(&fixture, "voice_agents").await;
+    let directory = Directory::new(fixture.store.clone(), Clock::real());
+    let found = directory.look_up(NUMBER).await;
+    assert!(matches!(found, LookUp::Unavailable), "{found:?}");
+    // One that needs no reading is found all the same, and where all are read nobody is nobody.
+    const PLAIN: &str = "+15559870001";
+    fixture.sql("alter table voice_agents disable trigger failing").await;
+    put(&fixture, AGENT, PLAIN).await;
+    fixture.sql("alter table voice_agents enable trigger failing").await;
+    assert!(matches!(directory.look_up(PLAIN).await, LookUp::Found(_)));
+    let found = directory.look_up(NUMBER).await;
+    assert!(matches!(found, LookUp::Unknown), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_appointment_whose_number_cannot_be_read_just_now_is_not_taken_for_none() {
+    let fixture = fixture().await;
+    put(&fixture, APPOINTMENT, INTERNATIONAL[2]).await;
+    fail_writes(&fixture, "appointments").await;
+    let deed = Deed { call_log_id: fixture.agent, engine_call_id: "1".to_owned() };
+    let find = async || {
+        let number = NUMBER.to_owned().into();
+        fixture.store.callers_appointments(fixture.agent, &number, 0, &deed).await
+    };
+    let found = find().await;
+    assert!(found.is_err(), "{found:?}");
+    fixture.sql("drop trigger failing on appointments").await;
+    assert_eq!(find().await.unwrap().len(), 1);
+}
+
+/// Has updates of a table fail for a reason that passes.
+async fn fail_writes(fixture: &Fixture, table: &str) {
+    fixture
+        .sql(
+            "create or replace function failing() returns trigger language plpgsql as $$
+            begin raise exception 'not now' using errcode = 'lock_not_available'; end $$",
+        )
+        .await;
+    let trigger = format!(
+        "create trigger failing before update on {table} for each row execute function failing()"
+    );
+    fixture.sql(&trigger).await;
+}

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::{
-    DEADLINE, FALLBACK, House, NUMBER, Plan, TOKEN, row, say, script, stream_url, turn, until,
-    voice,
+    DEADLINE, FALLBACK, House, NUMBER, Plan, TOKEN, add_agent, row, say, script, stream_url, turn,
+    until, voice,
 };
 use crate::proxy::Wire;
 
@@ -132,4 +132,37 @@ async fn with_the_database_away_an_unknown_agent_is_an_apology_or_503() {
     cut(&house, Wire::Cut);
     let (status, _) = house.post("/twilio/voice", &voice(&sid, NUMBER), Some(TOKEN)).await;
     assert_eq!(status, 503, "nothing can be checked; Twilio goes to its own fallback");
+}
+
+#[tokio::test]
+async fn a_number_that_cannot_be_read_just_now_is_not_out_of_service() {
+    const ODD: (&str, &str) = ("+1 (555) 987-0077", "+15559870077");
+    let house = House::with(vec![], json!({})).await;
+    house.crowd().await;
+    for sql in [
+        "create function failing() returns trigger language plpgsql as $$
+        begin raise exception 'not now' using errcode = 'lock_not_available'; end $$",
+        // What the program reads of numbers cannot be kept.
+        "create trigger failing before update on voice_agents
+            for each row execute function failing()",
+    ] {
+        house.sql(sql).await;
+    }
+    add_agent(&house.pool, ODD.0, json!({})).await;
+    let neighbour = house.neighbour().await;
+    let ring = async |path: &str| {
+        let url = neighbour.public_url.join(path);
+        let (status, body) =
+            house.post_to(&url, &voice(&random_sid("CA"), ODD.1), Some(TOKEN)).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    };
+    for path in ["/twilio/voice", "/twilio/after", "/twilio/dial", "/twilio/voicemail"] {
+        let body = ring(path).await;
+        assert!(body.contains("<Say") && body.contains("try again later"), "{path}: {body}");
+    }
+    house.sql("drop trigger failing on voice_agents").await;
+    // It was not remembered as unknown.
+    assert!(ring("/twilio/voice").await.contains("<Stream"));
+    neighbour.shut_down(std::future::ready(())).await;
 }

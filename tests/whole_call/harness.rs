@@ -174,6 +174,13 @@ impl House {
         start(&values, self.clock).await
     }
 
+    /// Adds as many agents as are read at the start of a server: those that come after are not.
+    pub(crate) async fn crowd(&self) {
+        let others = "insert into voice_agents (name, created_by)
+            select 'Other', created_by from voice_agents, generate_series(1, 1000)";
+        self.sql(others).await;
+    }
+
     /// The server's `DATA_DIR`.
     pub(crate) fn data(&self) -> &std::path::Path {
         self._data.path()

@@ -11,7 +11,7 @@ use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::info;
 
-use super::answer::{apology, hang_up};
+use super::answer::hang_up;
 use super::{Document, FIND_LIMIT, PLAN_LIMIT, answer_once};
 use crate::agent::Agent;
 use crate::clock;
@@ -91,11 +91,6 @@ enum Elsewhere {
 }
 
 impl Front {
-    /// No agent is known: the number has none any more, or the database is away.
-    pub(super) fn without_agent(&self) -> Document {
-        if self.exchange.log.is_database_up() { hang_up() } else { apology() }
-    }
-
     /// A call that is not here: its row, and what was written of it, say what is left to do.
     async fn plan_elsewhere(
         self: &Arc<Self>,

@@ -32,6 +32,8 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::Front;
 use crate::agent::Agent;
+use self::answer::{apology, hang_up};
+use self::signed::Whose;
 use crate::clock;
 use crate::twilio::form::{Form, FormError};
 use crate::twilio::twiml::CONTENT_TYPE as TWIML;
@@ -106,7 +108,10 @@ where
 {
     unbroken(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
-        let Some(agent) = agent else { return Ok(front.without_agent().into_response()) };
+        let agent = match agent {
+            Whose::Agent(agent) => agent,
+            whose => return Ok(without_agent(&whose).into_response()),
+        };
         let agent = for_call(&agent, &form);
         let call_sid = form.call_sid()?;
         if let Some(sent_on) = front.sent_on(agent.id, call_sid) {
@@ -121,6 +126,14 @@ where
 
 /// The agent as it is for the call that a form is about: each request about a call names the number
 /// that forwarded it.
+/// No agent can be told whose call it is: it is over, or its caller is asked to come again.
+fn without_agent(whose: &Whose) -> Document {
+    match whose {
+        Whose::Unread => apology(),
+        Whose::Nobody | Whose::Agent(_) => hang_up(),
+    }
+}
+
 fn for_call(agent: &Arc<Agent>, form: &Form) -> Arc<Agent> {
     agent.forwarded_from(form.get("ForwardedFrom"))
 }

@@ -30,8 +30,20 @@ enum RowAgent {
     Found(Arc<Agent>),
     /// The call has a row, and its agent cannot be read: nobody can say whose token it needs.
     Unreadable,
-    /// The call has no row, or the database is away.
+    /// The call has no row.
     NoRow,
+    /// The database does not say.
+    Unread,
+}
+
+/// Whose call it is that was announced before.
+pub(super) enum Whose {
+    /// This agent's.
+    Agent(Arc<Agent>),
+    /// Nobody's: it has no row, and its number no agent.
+    Nobody,
+    /// The database does not say, and nothing is remembered.
+    Unread,
 }
 
 impl Front {
@@ -121,7 +133,7 @@ impl Front {
         uri: &Uri,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<(Form, Option<Arc<Agent>>), Refused> {
+    ) -> Result<(Form, Whose), Refused> {
         let form = Form::parse(body)?;
         let agent = self.agent_of(&Webhook { uri, headers, form: &form }).await?;
         Ok((form, agent))
@@ -130,22 +142,26 @@ impl Front {
     /// The agent of a call that was announced before, whose token the webhook is signed with. The
     /// call's task or what is remembered of it says which agent that is, else its row; the number
     /// that was called only where there is none. Callers act on calls of this agent alone.
-    async fn agent_of(&self, webhook: &Webhook<'_>) -> Result<Option<Arc<Agent>>, Refused> {
+    async fn agent_of(&self, webhook: &Webhook<'_>) -> Result<Whose, Refused> {
         let call_sid = webhook.form.call_sid()?;
         if let Some(agent) = self.agent_here(call_sid, webhook) {
-            return Ok(Some(agent));
+            return Ok(Whose::Agent(agent));
         }
         self.may_ask(webhook)?;
-        let agent = match self.agent_of_row(webhook).await? {
-            RowAgent::Found(agent) => Some(agent),
+        let whose = match self.agent_of_row(webhook).await? {
+            RowAgent::Found(agent) => Whose::Agent(agent),
             RowAgent::Unreadable => return Err(Refused::Unavailable),
-            RowAgent::NoRow => match self.called(webhook.form).await {
-                LookUp::Found(agent) => Some(agent),
-                LookUp::Unknown | LookUp::Unavailable => None,
+            row @ (RowAgent::NoRow | RowAgent::Unread) => match self.called(webhook.form).await {
+                LookUp::Found(agent) => Whose::Agent(agent),
+                LookUp::Unknown if matches!(row, RowAgent::NoRow) => Whose::Nobody,
+                LookUp::Unknown | LookUp::Unavailable => Whose::Unread,
             },
         };
-        self.check(agent.as_deref(), webhook)?;
-        Ok(agent)
+        match &whose {
+            Whose::Agent(agent) => self.check(Some(agent), webhook)?,
+            Whose::Nobody | Whose::Unread => self.check(None, webhook)?,
+        }
+        Ok(whose)
     }
 
     /// The agent that has the call in this process, or sent its caller out from here, if the webhook
@@ -160,11 +176,13 @@ impl Front {
     async fn agent_of_row(&self, webhook: &Webhook<'_>) -> Result<RowAgent, Refused> {
         let call_sid = webhook.form.call_sid()?;
         if !self.exchange.log.is_database_up() {
-            return Ok(RowAgent::NoRow);
+            return Ok(RowAgent::Unread);
         }
         let reading = self.store.agent_of_call(call_sid);
-        let Some(Ok(Some(agent_id))) = clock::within(FIND_LIMIT, reading).await else {
-            return Ok(RowAgent::NoRow);
+        let agent_id = match clock::within(FIND_LIMIT, reading).await {
+            Some(Ok(Some(agent_id))) => agent_id,
+            Some(Ok(None)) => return Ok(RowAgent::NoRow),
+            Some(Err(_)) | None => return Ok(RowAgent::Unread),
         };
         if let Some(agent) = self.directory.by_id(agent_id).await {
             return Ok(RowAgent::Found(agent));

@@ -10,6 +10,7 @@ use metrics::counter;
 use tracing::warn;
 
 use super::Refused;
+use super::signed::Whose;
 use crate::call::LogEvent;
 use crate::line::registry::Command;
 use crate::twilio::form::StreamEvent;
@@ -24,8 +25,12 @@ pub(super) async fn status(
 ) -> Result<StatusCode, Refused> {
     let (form, agent) = front.signed(&uri, &headers, &body).await?;
     let call_sid = form.call_sid()?;
-    // Of a call that nobody's agent has there is nothing to complete.
-    let Some(agent) = agent else { return Ok(StatusCode::NO_CONTENT) };
+    let agent = match agent {
+        Whose::Agent(agent) => agent,
+        // There is nothing to complete.
+        Whose::Nobody => return Ok(StatusCode::NO_CONTENT),
+        Whose::Unread => return Err(Refused::Unavailable),
+    };
     if form.call_status().is_some_and(|status| status.is_over()) {
         match front.exchange.registry.find(agent.id, call_sid) {
             Some(handle) => {
@@ -52,7 +57,7 @@ pub(super) async fn stream_status(
         counter!("frontdesk_stream_errors_total").increment(1);
         let code = form.stream_error_code().unwrap_or_default();
         warn!(call_sid, code, "the phone company reports a stream error");
-        if let Some(agent) = agent {
+        if let Whose::Agent(agent) = agent {
             front.note(agent.id, call_sid, LogEvent::StreamFailed { code: code.to_owned() });
         }
     }

@@ -9,7 +9,8 @@ use http::{HeaderMap, Uri};
 use metrics::counter;
 
 use super::answer::hang_up;
-use super::{Document, Refused, unbroken};
+use super::signed::Whose;
+use super::{Document, Refused, unbroken, without_agent};
 use crate::aftercall::callback::CameTo;
 use crate::twilio::form::Form;
 use crate::web::Front;
@@ -23,7 +24,10 @@ pub(super) async fn voicemail(
 ) -> Response {
     unbroken(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
-        let Some(agent) = agent else { return Ok(front.without_agent()) };
+        let agent = match agent {
+            Whose::Agent(agent) => agent,
+            whose => return Ok(without_agent(&whose)),
+        };
         front.conclude(agent.id, form.call_sid()?.to_owned(), came_to(&form)).await;
         Ok::<Document, Refused>(hang_up())
     })
