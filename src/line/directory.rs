@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use tracing::warn;
 use uuid::Uuid;
 
+use super::listed::{LISTED_MAX, Listed};
 use crate::agent::phone_number::normalise_e164;
 use crate::agent::{Agent, Status};
 use crate::clock::{self, Clock, Stopwatch};
@@ -65,6 +66,8 @@ pub struct Directory {
     by_id: Cache<Uuid, Arc<Agent>>,
     /// Numbers that no agent answers.
     unknown: Cache<String, ()>,
+    /// Agents with a token of their own, read or not.
+    listed: Listed,
     /// Whether the database tells of changes; otherwise entries are read again when stale.
     is_told: AtomicBool,
     /// How many changes were told: what began to be read before one may be from before it, and
@@ -81,6 +84,7 @@ impl Directory {
             by_number: Cache::new(NUMBERS_MAX),
             by_id: Cache::new(NUMBERS_MAX),
             unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_TIME).build(),
+            listed: Listed::default(),
             is_told: false.into(),
             changes: 0.into(),
         })
@@ -117,11 +121,33 @@ impl Directory {
         self.read_all().await;
     }
 
+    /// Reads which agents have a token of their own. What fails is read when everything is read again.
+    async fn list(&self) {
+        let reading = self.store.agents_with_tokens(LISTED_MAX);
+        match clock::within(WARM_LIMIT, reading).await {
+            Some(Ok(agents)) => self.listed.replace(&agents),
+            Some(Err(error)) => warn!(%error, "agents could not be listed"),
+            None => warn!("agents could not be listed in time"),
+        }
+    }
+
+    /// Whether an agent of this number, E.164, is known to be there and to have a token of its own,
+    /// as of when everything was read last: the database is not asked.
+    pub fn lists_number(&self, number: &str) -> bool {
+        self.listed.has(number)
+    }
+
+    /// The same of an agent of this id.
+    pub fn lists_id(&self, id: Uuid) -> bool {
+        self.listed.has(id)
+    }
+
     /// Reads the first [`WARM_MAX`] agents in one query and remembers them; gives the numbers that
     /// are known now. A number of which the rows do not say whose it is, since several have it or
     /// another agent may be behind them, is read by itself, one at a time: calls come first.
     async fn read_all(&self) -> BTreeSet<String> {
         let mut known = BTreeSet::new();
+        self.list().await;
         let began = self.changes.load(Relaxed);
         let reading = self.store.agents(WARM_MAX);
         let Some(Ok((rows, unreadable))) = clock::within(WARM_LIMIT, reading).await else {

@@ -169,6 +169,21 @@ impl Store {
         Ok((readable, unreadable))
     }
 
+    /// The first `most` agents that have an auth token of their own, with their numbers as far as
+    /// those have been read.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) when the database does not answer.
+    pub async fn agents_with_tokens(&self, most: u32) -> Result<Vec<(Uuid, Option<String>)>> {
+        const QUERY: &str = "
+            select a.id, coalesce(a.number_held, a.number_e164, a.twilio_phone_number)
+            from voice_agents a
+            where coalesce(a.status::text, 'active') <> 'deleted'
+                and nullif(btrim(a.twilio_credentials ->> 'auth_token'), '') is not null
+            order by a.id limit $1";
+        Ok(sqlx::query_as(QUERY).bind(i64::from(most)).fetch_all(&self.pool).await?)
+    }
+
     /// The agent with this id, deleted or not.
     ///
     /// # Errors

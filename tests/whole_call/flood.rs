@@ -4,12 +4,13 @@ use frontdesk::clock::within;
 use frontdesk::rehearsal::phone::random_sid;
 use frontdesk::twilio::media_peer;
 use futures_util::SinkExt;
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::TcpSocket;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{DEADLINE, House, stream_url};
+use crate::harness::{DEADLINE, House, NUMBER, add_agent, stream_url, until, voice};
 use crate::stream::Media;
 
 #[tokio::test]
@@ -53,4 +54,35 @@ async fn a_flood_of_keys_leaves_a_short_row_that_says_so() {
     let kinds = house.kinds(&sid, "ended").await;
     let count = |kind: &str| kinds.iter().filter(|k| *k == kind).count();
     assert_eq!((count("keys_pressed"), count("left_out")), (500, 1), "of {}", kinds.len());
+}
+
+#[tokio::test]
+async fn a_flood_that_nobody_signed_keeps_no_agent_from_its_first_call() {
+    const OWN: (&str, &str) = ("+15559870077", "the-agents-own-auth-token");
+    let house = House::with(vec![], json!({})).await;
+    house.crowd().await;
+    let agent = add_agent(&house.pool, OWN.0, json!({})).await;
+    house
+        .sql(&format!(
+            "update voice_agents set twilio_credentials = '{{\"auth_token\": \"{}\"}}'
+            where id = '{agent}'",
+            OWN.1
+        ))
+        .await;
+    let app = house.neighbour().await;
+    let listed = || async { app.directory.lists_number(OWN.0).then_some(()) };
+    until("the agent is listed", DEADLINE, listed).await;
+    assert!(app.directory.remembered(OWN.0).is_none(), "it was read at the start");
+    let url = app.public_url.join("/twilio/voice");
+    let strangers = join_all((0..60).map(async |n| {
+        let made_up = format!("+1555123{n:04}");
+        let to = if n % 2 == 0 { made_up.as_str() } else { NUMBER };
+        house.post_to(&url, &voice(&random_sid("CA"), to), Some("a guess")).await.0
+    }));
+    assert_eq!(strangers.await, [403; 60]);
+    let sid = random_sid("CA");
+    let (status, body) = house.post_to(&url, &voice(&sid, OWN.0), Some(OWN.1)).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("<Stream"), "{body}");
+    app.shut_down(std::future::ready(())).await;
 }

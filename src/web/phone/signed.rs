@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Uri};
 use secrecy::ExposeSecret;
 
+use super::unsigned::Asks;
 use super::{FIND_LIMIT, Refused};
 use crate::agent::Agent;
 use crate::clock;
@@ -88,10 +89,15 @@ impl Front {
     /// are to be checked when it is known.
     fn may_ask(&self, webhook: &Webhook<'_>) -> Result<(), Refused> {
         let number = webhook.form.get("To").and_then(normalise_e164);
-        let called = number.and_then(|number| self.directory.remembered(&number));
+        let called = number.as_deref().and_then(|number| self.directory.remembered(number));
         let is_explained = self.is_signed(None, webhook)
-            || called.is_some_and(|agent| self.is_signed(Some(&agent), webhook));
-        if is_explained || self.unsigned.may_read() {
+            || called.as_ref().is_some_and(|agent| self.is_signed(Some(agent), webhook));
+        let asks = match number.as_deref() {
+            Some(_) if called.is_some() => Asks::Moved,
+            Some(number) if self.directory.lists_number(number) => Asks::First,
+            Some(_) | None => Asks::Unlisted,
+        };
+        if is_explained || self.unsigned.may_read(asks, number.unwrap_or_default()) {
             return Ok(());
         }
         Err(self.not_signed(webhook))

@@ -11,6 +11,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::admit::Returns;
+use super::unsigned::Asks;
 use super::{PLAN_LIMIT, unbroken};
 
 use crate::agent::Agent;
@@ -77,13 +78,20 @@ impl Front {
             None => match self.directory.remembered_by_id(claims.agent_id) {
                 Some(agent) => agent,
                 // Anybody can write a token that names an agent.
-                None if self.is_minted(None, token) || self.unsigned.may_read() => {
+                None if self.is_minted(None, token) || self.may_read(claims.agent_id) => {
                     self.directory.by_id(claims.agent_id).await?
                 }
                 None => return None,
             },
         };
         self.is_minted(Some(&agent), token).then_some((claims, agent))
+    }
+
+    /// Whether the database may be asked for an agent that a token names.
+    fn may_read(&self, agent_id: Uuid) -> bool {
+        let is_listed = self.directory.lists_id(agent_id);
+        let asks = if is_listed { Asks::First } else { Asks::Unlisted };
+        self.unsigned.may_read(asks, agent_id)
     }
 
     /// Whether a token was minted under this agent's auth token, and is in time.
