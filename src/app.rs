@@ -35,7 +35,7 @@ use crate::line::{Engines, Exchange};
 use crate::store::migrate::MigrateError;
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
-use crate::web::phone::{Answers, Unsigned, Unwritten};
+use crate::web::phone::{Answers, Noting, Unsigned, Unwritten};
 use crate::web::{Front, limits, metrics_router, operators, router, serve};
 use database::Database;
 
@@ -251,6 +251,7 @@ impl App {
             neighbours,
             answers: Answers::default(),
             unsigned: Unsigned::default(),
+            noting: Noting::default(),
             unwritten: unwritten.clone(),
             tasks: tasks.clone(),
             metrics: numbers::install(),

@@ -1,5 +1,6 @@
 //! Completes a live call that no task of this process has, because a callback says what came of it.
 
+use metrics::counter;
 use uuid::Uuid;
 
 use super::reconciler::{fold, record_of};
@@ -10,6 +11,10 @@ use crate::store::{Abandoned, CallRow, Completes, EventRow, Result, Store};
 /// How many places are left free behind the last event of a call for what another process may still
 /// write of it.
 pub const ROOM: i64 = 1000;
+/// How many events of one kind callbacks may write into a call, beyond which theirs are dropped: a call
+/// ends, is put through and loses streams a few times, and callbacks come as often as their sender
+/// likes.
+const OF_A_KIND_MAX: usize = 32;
 
 /// What came of a call that no task has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +101,7 @@ pub async fn complete_live(
     store.complete(&fold(&call, &events, |_| end), completes).await
 }
 
-/// Writes down what happened in a call that no task has.
+/// Writes down what happened in a call that no task has, as far as there is room for it.
 ///
 /// # Errors
 /// [`StoreError`](crate::store::StoreError).
@@ -105,6 +110,7 @@ pub async fn write(store: &Store, row: &CallRow, happened: &[LogEvent], at_us: i
     write_behind(store, row, &before, happened, at_us).await.map(drop)
 }
 
+/// Gives what was written; what there is no room for is dropped and counted.
 async fn write_behind(
     store: &Store,
     row: &CallRow,
@@ -119,7 +125,11 @@ async fn write_behind(
     let rows: Vec<EventRow> = (first..)
         .zip(happened)
         .map(|(seq, event)| EventRow::new(row.id, seq, at_ms, event))
+        .filter(|new| before.iter().filter(|event| event.kind == new.kind).count() < OF_A_KIND_MAX)
         .collect();
+    let dropped = happened.len() - rows.len();
+    counter!("frontdesk_callbacks_dropped_total", "reason" => "call full")
+        .increment(dropped as u64);
     store.append_events(&rows.iter().collect::<Vec<_>>()).await?;
     Ok(rows)
 }

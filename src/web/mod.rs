@@ -50,6 +50,8 @@ pub struct Front {
     pub answers: phone::Answers,
     /// How many requests were not signed as they should be.
     pub unsigned: phone::Unsigned,
+    /// What callbacks have written into calls.
+    pub noting: phone::Noting,
     /// What callbacks said and is not written down yet.
     pub unwritten: phone::Unwritten,
     /// What the process consists of.

@@ -1,7 +1,7 @@
 //! What strangers and callers can send more of than anybody has use for: each has a bound.
 
 use frontdesk::clock::within;
-use frontdesk::rehearsal::phone::random_sid;
+use frontdesk::rehearsal::phone::{Step, random_sid};
 use frontdesk::twilio::media_peer;
 use futures_util::SinkExt;
 use futures_util::future::join_all;
@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{DEADLINE, House, NUMBER, add_agent, stream_url, until, voice};
+use crate::harness::{DEADLINE, House, NUMBER, TOKEN, add_agent, stream_url, until, voice};
 use crate::stream::Media;
 
 #[tokio::test]
@@ -85,4 +85,29 @@ async fn a_flood_that_nobody_signed_keeps_no_agent_from_its_first_call() {
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("<Stream"), "{body}");
     app.shut_down(std::future::ready(())).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_callbacks_about_a_call_that_is_not_here_leaves_few_events() {
+    let house = House::with(vec![], json!({})).await;
+    let (call, _) = house.call(vec![Step::wait_for_agent(), Step::HangUp]).await;
+    let neighbour = house.neighbour().await;
+    for app in [&house.app, &neighbour] {
+        let url = app.public_url.join("/twilio/stream-status");
+        for _ in 0..100 {
+            let fields = [
+                ("CallSid", call.call_sid.as_str()),
+                ("To", NUMBER),
+                ("StreamEvent", "stream-error"),
+                ("StreamError", "31921"),
+            ];
+            assert_eq!(house.post_to(&url, &fields, Some(TOKEN)).await.0, 204);
+        }
+    }
+    neighbour.shut_down(std::future::ready(())).await;
+    let failed = || async {
+        let kinds = house.kinds(&call.call_sid, "stream_failed").await;
+        kinds.iter().filter(|kind| *kind == "stream_failed").count()
+    };
+    assert!((1..=32).contains(&failed().await), "{}", failed().await);
 }

@@ -47,12 +47,16 @@ impl Front {
         Document(Twiml::new().pause(AGAIN_AFTER_S).redirect(&after).finish())
     }
 
-    /// Writes down what happened in an agent's call, wherever that is. Nobody waits for it.
+    /// Writes down what happened in an agent's call, wherever that is. Nobody waits for it, and what
+    /// there is no room for is dropped and counted.
     pub(super) fn note(&self, agent_id: Uuid, call_sid: &str, event: LogEvent) {
+        let Some(leave) = self.noting.leave(agent_id, call_sid) else { return };
         let here = self.exchange.registry.find(agent_id, call_sid);
         let (store, at_us) = (self.store.clone(), unix_us(clock::unix_now()));
         let call_sid = call_sid.to_owned();
         clock::spawn(async move {
+            // Given back whichever way this ends.
+            let _leave = leave;
             if let Some(handle) = here
                 && handle.commands.send(Command::Note(event.clone())).await.is_ok()
             {

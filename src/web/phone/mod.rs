@@ -6,6 +6,7 @@ mod answer;
 mod away;
 mod dial;
 mod elsewhere;
+mod noting;
 mod once;
 mod signed;
 mod status;
@@ -15,6 +16,7 @@ mod unwritten;
 mod voice;
 mod voicemail;
 
+pub use noting::Noting;
 pub use once::Answers;
 pub use unsigned::Unsigned;
 pub use unwritten::Unwritten;
@@ -30,10 +32,10 @@ use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::Front;
-use crate::agent::Agent;
 use self::answer::{apology, hang_up};
 use self::signed::Whose;
+use super::Front;
+use crate::agent::Agent;
 use crate::clock;
 use crate::twilio::form::{Form, FormError};
 use crate::twilio::twiml::CONTENT_TYPE as TWIML;
@@ -124,8 +126,6 @@ where
     .await
 }
 
-/// The agent as it is for the call that a form is about: each request about a call names the number
-/// that forwarded it.
 /// No agent can be told whose call it is: it is over, or its caller is asked to come again.
 fn without_agent(whose: &Whose) -> Document {
     match whose {
@@ -134,6 +134,8 @@ fn without_agent(whose: &Whose) -> Document {
     }
 }
 
+/// The agent as it is for the call that a form is about: each request about a call names the number
+/// that forwarded it.
 fn for_call(agent: &Arc<Agent>, form: &Form) -> Arc<Agent> {
     agent.forwarded_from(form.get("ForwardedFrom"))
 }

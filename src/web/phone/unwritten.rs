@@ -23,6 +23,10 @@ use crate::web::Front;
 /// The most that waits. Beyond, the newest is dropped and counted: the reconciler asks the phone
 /// company about its call.
 const WAITING_MAX: usize = 4_096;
+/// How many of these may be of one agent, and of one of its calls; beyond, the newest is dropped. What
+/// waits already is not taken twice.
+const OF_AN_AGENT_MAX: usize = WAITING_MAX / 8;
+const OF_A_CALL_MAX: usize = 8;
 /// How many of these may be about calls without a row; beyond, the oldest goes.
 const UNKNOWN_MAX: usize = 256;
 /// How long it is looked for a call without a row, in all, and how long between.
@@ -117,6 +121,9 @@ impl Unwritten {
     /// Takes one in.
     pub(super) fn put(&self, callback: Callback) {
         let mut waiting = self.lock();
+        if let Some(reason) = no_room(&waiting, &callback) {
+            return dropped(reason);
+        }
         let unknown = |callback: &Callback| callback.is_unknown;
         if callback.is_unknown
             && waiting.iter().filter(|other| unknown(other)).count() >= UNKNOWN_MAX
@@ -126,9 +133,7 @@ impl Unwritten {
             self.forget("unknown");
         }
         if waiting.len() >= WAITING_MAX {
-            drop(waiting);
-            counter!("frontdesk_callbacks_dropped_total", "reason" => "queue full").increment(1);
-            return;
+            return dropped("queue full");
         }
         self.0.count.send_modify(|count| *count += 1);
         waiting.push_back(callback);
@@ -169,8 +174,27 @@ impl Unwritten {
     }
 
     fn forget(&self, reason: &'static str) {
-        counter!("frontdesk_callbacks_dropped_total", "reason" => reason).increment(1);
+        dropped(reason);
         self.done();
+    }
+}
+
+fn dropped(reason: &'static str) {
+    counter!("frontdesk_callbacks_dropped_total", "reason" => reason).increment(1);
+}
+
+/// Why a callback is not taken in although the queue has room.
+fn no_room(waiting: &VecDeque<Callback>, new: &Callback) -> Option<&'static str> {
+    let of_agent = || waiting.iter().filter(|other| other.agent_id == new.agent_id);
+    let of_call = || of_agent().filter(|other| other.call_sid == new.call_sid);
+    if of_call().any(|other| other.came_to == new.came_to) {
+        Some("repeated")
+    } else if of_call().count() >= OF_A_CALL_MAX {
+        Some("call full")
+    } else if of_agent().count() >= OF_AN_AGENT_MAX {
+        Some("agent full")
+    } else {
+        None
     }
 }
 
@@ -223,8 +247,10 @@ impl Front {
 mod tests {
     use super::*;
 
+    /// Of the call `n`; an agent has a hundred of them.
     fn callback(n: usize) -> Callback {
-        Callback::new(Uuid::nil(), format!("CA{n}"), CameTo::Nobody, 0)
+        let agent_id = Uuid::from_u128(n as u128 / 100);
+        Callback::new(agent_id, format!("CA{n}"), CameTo::Nobody, 0)
     }
 
     #[tokio::test]
@@ -240,5 +266,23 @@ mod tests {
         unwritten.0.count.send_replace(UNKNOWN_MAX);
         let limit = Duration::from_secs(10);
         clock::within(limit, unwritten.none()).await.expect("nothing is waited for");
+    }
+
+    #[test]
+    fn a_flood_about_one_agent_or_one_call_leaves_room_for_the_others() {
+        let unwritten = Unwritten::default();
+        let of = |sid: String, seconds| {
+            let came_to = CameTo::Voicemail { recording_url: String::new().into(), seconds };
+            Callback::new(Uuid::nil(), sid, came_to, 0)
+        };
+        (0..10_000).for_each(|_| unwritten.put(of("CA1".to_owned(), 1)));
+        assert_eq!(unwritten.lock().len(), 1, "the same again");
+        (0..10_000).for_each(|n| unwritten.put(of("CA1".to_owned(), n)));
+        assert_eq!(unwritten.lock().len(), OF_A_CALL_MAX);
+        (0..10_000).for_each(|n| unwritten.put(of(format!("CB{n}"), n)));
+        assert_eq!(unwritten.lock().len(), OF_AN_AGENT_MAX);
+        unwritten.put(callback(1_000));
+        assert_eq!(unwritten.lock().len(), OF_AN_AGENT_MAX + 1);
+        assert_eq!(*unwritten.0.count.borrow(), OF_AN_AGENT_MAX + 1);
     }
 }
