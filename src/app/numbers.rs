@@ -62,6 +62,10 @@ fn describe() {
         "frontdesk_database_slow_total",
         "Statements of the call log that were given up for their time"
     );
+    describe_counter!(
+        "frontdesk_database_busy_total",
+        "Times that the database was there and no connection to it came free for a second"
+    );
     describe_gauge!("frontdesk_database_up", "Whether the database answers");
     describe_gauge!("frontdesk_log_spool_bytes", "Log on disk that the database has not");
     describe_gauge!("frontdesk_event_loop_lag_seconds", "How late a timer of one second was");

@@ -12,7 +12,7 @@ use super::rejected;
 use super::shared::Shared;
 use super::spool::{Batch, SpoolFile};
 use crate::clock::{self, Stopwatch};
-use crate::store::StoreError;
+use crate::store::Presence;
 
 /// How often the database is asked whether it is there.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
@@ -59,17 +59,18 @@ pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn probe(shared: &Shared) -> bool {
-    match clock::within(PROBE_LIMIT, shared.store.ping()).await {
-        Some(Ok(())) => {
+    match shared.store.presence(PROBE_LIMIT).await {
+        Ok(Presence::Answers) => {
             shared.found();
             true
         }
-        Some(Err(error)) => {
+        Err(error) if error.is_lost() => {
             shared.lost(&error);
             false
         }
-        None => {
-            shared.lost(&StoreError::Away("no answer".to_owned()));
+        // It is as it was, and not told the spool: that would wait for a connection too.
+        Ok(Presence::Busy) | Err(_) => {
+            metrics::counter!("frontdesk_database_busy_total").increment(1);
             false
         }
     }

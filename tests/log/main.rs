@@ -4,6 +4,7 @@
 
 mod aftercall;
 mod asking;
+mod busy;
 mod callbacks;
 #[path = "../common/database.rs"]
 mod database;
