@@ -170,6 +170,58 @@ fn no_file_is_too_long_and_every_module_says_what_it_is() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Where tasks are started that no supervisor starts, how many, and why that is well. What runs as
+/// long as the server does belongs to `tasks.spawn`, or is given to `tasks.watch` and named in
+/// `tests/whole_call/supervision.rs`.
+const SPAWNS: [(&str, usize, &str); 17] = [
+    ("aftercall/lane.rs", 1, "watched: work after calls"),
+    ("app.rs", 1, "ends when the agents are read"),
+    ("clock/supervisor.rs", 1, "watched: this is how"),
+    ("database/mod.rs", 1, "watched: own database"),
+    ("database/server.rs", 1, "ends with the PostgreSQL whose log it writes"),
+    ("functions/appointments/desk.rs", 1, "ends with a change of an appointment"),
+    ("functions/mod.rs", 1, "ends with a function"),
+    ("line/control.rs", 3, "end with a connection that is closed"),
+    ("line/directory.rs", 1, "ends with an agent that is read"),
+    ("line/mod.rs", 1, "ends with a call"),
+    ("line/recorder.rs", 1, "watched: recorder"),
+    ("line/writer.rs", 5, "watched: log writer, stand-in, replay; the last two again at the end"),
+    ("web/phone/elsewhere.rs", 1, "ends with a line of a call's log"),
+    ("web/phone/mod.rs", 1, "ends with an answer"),
+    ("web/phone/stream.rs", 1, "ends with a stream"),
+    ("web/phone/voice.rs", 2, "end with an answer"),
+    ("web/serve.rs", 1, "ends with a connection"),
+];
+
+/// How many tasks a piece of code starts, but for those that a supervisor starts.
+fn spawns(code: &str) -> usize {
+    let starts = |line: &str| {
+        let all = line.split("spawn(").skip(1).filter(|after| !after.starts_with(')')).count();
+        all - line.matches("tasks.spawn(").count() - line.matches("fn spawn(").count()
+    };
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(starts).sum()
+}
+
+#[test]
+fn every_task_is_watched_or_ends_with_what_it_is_for() {
+    assert_eq!(spawns("clock::spawn(a);\nspawn(async {\ntasks.spawn(\nchild.spawn()?"), 2);
+    // The stand-ins and the commands that use them serve no callers; the clock is what starts tasks.
+    let is_of_server = |source: &&Source| {
+        let path = source.path.as_str();
+        let stands_in = matches!(source.module(), "rehearsal" | "commands");
+        !source.is_test() && !stands_in && !path.ends_with("test_service.rs") && path != "clock.rs"
+    };
+    let found: Vec<(String, usize)> = sources()
+        .iter()
+        .filter(is_of_server)
+        .map(|source| (source.path.clone(), spawns(source.code())))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let found: BTreeMap<_, _> = found.into_iter().collect();
+    let known = SPAWNS.iter().map(|(path, count, _)| ((*path).to_owned(), *count)).collect();
+    assert_eq!(found, known, "start what runs as long as the server by its supervisor");
+}
+
 fn is_variable(word: &str) -> bool {
     word.len() > 2
         && word.starts_with(|c: char| c.is_ascii_uppercase())

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use frontdesk::app::App;
 use frontdesk::audio::mulaw::SILENCE;
-use frontdesk::clock::Clock;
 use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Sample, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::Turn;
@@ -137,15 +136,15 @@ async fn a_call_goes_on_at_the_neighbour_when_its_server_goes_down() {
 
 #[tokio::test]
 async fn what_is_being_carried_out_is_waited_for_before_a_call_is_moved() {
-    let clock = Clock::faster(1);
-    let asked = Arc::new(Notify::new());
-    let (tell, service) = (Arc::clone(&asked), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let (asked, answers) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, may) = (Arc::clone(&asked), Arc::clone(&answers));
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = service.local_addr().unwrap().port();
-    // Longer than a quiet moment is waited for, and not as long as functions are.
     let slow = move || {
         tell.notify_one();
+        let may = Arc::clone(&may);
         async move {
-            clock.sleep(ms(4_500)).await;
+            may.notified().await;
             json!({"ordered": true}).to_string()
         }
     };
@@ -154,7 +153,7 @@ async fn what_is_being_carried_out_is_waited_for_before_a_call_is_moved() {
     let balancer = Balancer::start().await;
     let allowed = vec![("ALLOW_PRIVATE_TOOL_URLS", format!("127.0.0.1:{port}"))];
     let order = act("Order it.", vec![call("order", json!({}))], "It is ordered.");
-    let (mut house, neighbour) = paired(&balancer, allowed, vec![order], 1).await;
+    let (mut house, neighbour) = paired(&balancer, allowed, vec![order], 2).await;
     let data = json!({"method": "POST", "url": format!("http://127.0.0.1:{port}/")});
     house
         .change(&format!(
@@ -168,7 +167,22 @@ async fn what_is_being_carried_out_is_waited_for_before_a_call_is_moved() {
     let call = house.place(house.options(), steps);
     asked.notified().await;
     balancer.to(&[neighbour.address]);
-    goes_down(&mut house, neighbour).await;
+    // It answers when a quiet moment is not waited for any longer, and functions are.
+    let (clock, pool) = (house.clock, house.pool.clone());
+    let answering = async {
+        let drains = || async {
+            let sql = "select 1 from frontdesk_instances where draining";
+            sqlx::query_scalar::<_, i32>(sql).fetch_optional(&pool).await.unwrap()
+        };
+        until("a server that goes down", DEADLINE, drains).await;
+        let due = clock.now() + ms(4_000);
+        until("the last moment for quiet", DEADLINE, || async {
+            (clock.now() > due).then_some(())
+        })
+        .await;
+        answers.notify_one();
+    };
+    tokio::join!(goes_down(&mut house, neighbour), answering);
     let call = call.ended().await;
 
     assert_eq!((call.errors, call.ended), (vec![], Ended::Caller));

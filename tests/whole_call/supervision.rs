@@ -26,6 +26,7 @@ async fn a_server_of_which_a_part_has_ended_is_not_ready_and_goes_down() {
     }
 }
 
+/// That there is no other one, `tests/architecture.rs` reads from the source.
 #[tokio::test]
 async fn every_task_of_the_server_is_watched() {
     let house = House::with(vec![], json!({})).await;

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::Realtime;
 use super::tests::config;
-use crate::call::ReplyId;
-use crate::engine::Engine;
+use crate::call::{Event, ReplyId};
+use crate::engine::{Engine, Report};
 use crate::socket::Received;
 
 fn session() -> Realtime {
@@ -23,6 +23,17 @@ fn told(session: &mut Realtime, message: &Value) {
 fn sent(session: &mut Realtime) -> Vec<Value> {
     let sent = session.waiting.drain(..).map(|text| serde_json::from_str(&text).unwrap());
     sent.filter(|event: &Value| event["type"] != "response.create").collect()
+}
+
+/// The replies that have ended since.
+fn ended(session: &mut Realtime) -> Vec<ReplyId> {
+    let reports = std::iter::from_fn(|| session.reports.pop_front());
+    reports
+        .filter_map(|report| match report {
+            Report::Event(Event::ReplyEnded { reply, .. }) => Some(reply),
+            _ => None,
+        })
+        .collect()
 }
 
 fn created(id: &str, reply: u32) -> Value {
@@ -96,14 +107,29 @@ fn of_a_cancelled_response_only_what_was_passed_on_stays() {
 
 #[test]
 fn a_cancelled_request_that_is_refused_is_not_cancelled_later() {
-    let mut session = session();
-    session.reply(ReplyId(1), None);
-    session.cancel(ReplyId(1));
-    let refused = json!({"type": "error", "error": {"code": "server_error",
-        "event_id": "reply-1"}});
-    told(&mut session, &refused);
-    sent(&mut session);
-    session.reply(ReplyId(2), None);
-    told(&mut session, &created("resp_2", 2));
-    assert_eq!(sent(&mut session), Vec::<Value>::new());
+    // The second is what a service says that makes one reply at a time.
+    for code in ["server_error", "conversation_already_has_active_response"] {
+        let mut session = session();
+        session.reply(ReplyId(1), None);
+        session.cancel(ReplyId(1));
+        let refused = json!({"type": "error", "error": {"code": code, "event_id": "reply-1"}});
+        told(&mut session, &refused);
+        sent(&mut session);
+        // It is over, and is not asked for again.
+        assert_eq!(ended(&mut session), [ReplyId(1)], "{code}");
+        told(&mut session, &done("resp_0", &[]));
+        assert_eq!(session.waiting.len(), 0, "{code}");
+        // One that is asked for under the same number is another one.
+        session.reply(ReplyId(1), None);
+        told(&mut session, &created("resp_1", 1));
+        assert_eq!(sent(&mut session), Vec::<Value>::new(), "{code}");
+        told(&mut session, &done("resp_1", &[]));
+        assert_eq!(ended(&mut session), [ReplyId(1)], "{code}");
+        // And so is one whose service does not say which reply it is for.
+        session.reply(ReplyId(2), None);
+        told(&mut session, &json!({"type": "response.created", "response": {"id": "resp_2"}}));
+        assert_eq!(sent(&mut session), Vec::<Value>::new(), "{code}");
+        told(&mut session, &done("resp_2", &[]));
+        assert_eq!(ended(&mut session), [ReplyId(2)], "{code}");
+    }
 }
