@@ -41,7 +41,7 @@ pub(super) struct Answer {
     unanswered_questions: Vec<String>,
     data_collected: Vec<Datum>,
     language: String,
-    /// Appointments that both are said to have agreed on.
+    /// Appointments that are said to have been spoken of.
     pub(super) appointments: Vec<Proposed>,
     /// What the agent is said to have said that it did.
     pub(super) claims: Vec<Claim>,
@@ -53,16 +53,39 @@ struct Datum {
     value: String,
 }
 
-/// An appointment that is said to have been agreed.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// An appointment that was spoken of. Lines are named by their number, from 1; 0 is none.
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Proposed {
     pub(super) name: String,
     pub(super) service: String,
     pub(super) date: String,
     pub(super) time: String,
     pub(super) notes: String,
-    pub(super) agent_quote: String,
-    pub(super) caller_quote: String,
+    /// Where one of the two proposes it.
+    pub(super) offer_line: i64,
+    /// Where the other answers.
+    pub(super) answer_line: i64,
+    pub(super) day_line: i64,
+    pub(super) time_line: i64,
+    /// Where it is taken back.
+    pub(super) retracted_line: i64,
+    pub(super) verdict: Verdict,
+}
+
+/// What became of an appointment that was spoken of, as the model has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// One proposed it and the other accepted.
+    Agreed,
+    /// Nobody answered.
+    Offered,
+    /// The other did not want it, or it could not be had.
+    Refused,
+    /// It was accepted, and taken back later in the call.
+    Retracted,
+    /// The words do not say.
+    Unclear,
 }
 
 impl Answer {
@@ -116,7 +139,7 @@ mod tests {
         json!({"title": " A cleaning ", "summary": "s".repeat(3_000), "intent": "", "outcome": "resolved",
             "sentiment": "neutral", "action_items": ["Call back", " "], "unanswered_questions": [],
             "data_collected": [{"name": "full_name", "value": "Maria"}], "language": "en",
-            "appointments": [], "claims": [{"kind": "booked", "quote": "You are booked"}]})
+            "appointments": [], "claims": [{"kind": "booked", "line": 2, "quote": "You are booked"}]})
     }
 
     /// OpenAI's strict mode takes a schema only if each object names all its fields as required

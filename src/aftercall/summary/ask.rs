@@ -9,14 +9,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::answer::SCHEMA;
+use crate::agent::schema::Schema;
 use crate::clock;
 use crate::config::OpenAi;
 use crate::knowledge::error_code;
 use crate::service_json;
 
-/// How long an answer may take. A model that thinks over a long call takes half a minute.
-const ASK_LIMIT: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The most of an answer that is read, bytes.
@@ -75,6 +73,16 @@ impl From<reqwest::Error> for AskError {
     }
 }
 
+/// What is asked for.
+pub(super) struct Question<'a> {
+    /// The shape's name, a word.
+    pub(super) name: &'static str,
+    /// The shape of the answer.
+    pub(super) schema: &'a Schema,
+    /// How long an answer may take.
+    pub(super) limit: Duration,
+}
+
 /// The service.
 #[derive(Debug)]
 pub(super) struct Chat {
@@ -113,11 +121,12 @@ impl Chat {
     /// What the model says to `record`, JSON if it keeps to what it is asked for.
     pub(super) async fn ask(
         &self,
+        question: &Question<'_>,
         instructions: String,
         record: String,
     ) -> Result<String, AskError> {
-        let asking = Box::pin(self.post_request(instructions, record));
-        let answer = clock::within(ASK_LIMIT, asking).await.unwrap_or(Err(AskError::Late))?;
+        let asking = Box::pin(self.post_request(question, instructions, record));
+        let answer = clock::within(question.limit, asking).await.unwrap_or(Err(AskError::Late))?;
         read(&answer)
     }
 
@@ -125,10 +134,11 @@ impl Chat {
     /// nothing of that and refuse. That is remembered, so that it costs one request and not each.
     async fn post_request(
         &self,
+        question: &Question<'_>,
         instructions: String,
         record: String,
     ) -> Result<Vec<u8>, AskError> {
-        let mut request = self.request(&instructions, &record);
+        let mut request = self.request(question, &instructions, &record);
         if !self.refuses_effort.load(Ordering::Relaxed) {
             request["reasoning_effort"] = "low".into();
         }
@@ -136,7 +146,7 @@ impl Chat {
         if request.get("reasoning_effort").is_some() && is_of_effort(status, &answer) {
             tracing::info!("the language service takes no reasoning_effort");
             self.refuses_effort.store(true, Ordering::Relaxed);
-            request = self.request(&instructions, &record);
+            request = self.request(question, &instructions, &record);
             (status, answer) = self.post(&request).await?;
         }
         match status {
@@ -145,7 +155,7 @@ impl Chat {
         }
     }
 
-    fn request(&self, instructions: &str, record: &str) -> Value {
+    fn request(&self, question: &Question<'_>, instructions: &str, record: &str) -> Value {
         json!({
             "model": self.model,
             "messages": [
@@ -154,7 +164,7 @@ impl Chat {
             ],
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "call_summary", "schema": SCHEMA.json(), "strict": true},
+                "json_schema": {"name": question.name, "schema": question.schema.json(), "strict": true},
             },
             "max_completion_tokens": ANSWER_MAX_TOKENS,
         })

@@ -39,6 +39,8 @@ pub(super) enum ClaimKind {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Claim {
     pub(super) kind: ClaimKind,
+    /// The number of the agent's line, from 1.
+    pub(super) line: i64,
     pub(super) quote: String,
 }
 
@@ -148,15 +150,15 @@ fn may_have_changed(agent: &Agent, name: &str, result: &Value) -> bool {
     }
 }
 
-/// The statements that nothing stands behind, for the owner: `text`, `claim`, `at`. What the model
-/// says that the agent said counts only if the caller heard it.
+/// The statements that nothing stands behind, for the owner: `text`, `claim`, `at`. A statement is in
+/// a line of the agent's; what the model says that this line says counts only as far as it does.
 pub(super) fn unbacked(claims: &[Claim], transcript: &Transcript, done: &Done) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let flagged = claims.iter().filter(|claim| !done.backs(claim.kind)).filter_map(|claim| {
-        let place = *transcript.places(Speaker::Agent, &claim.quote).first()?;
-        let line = transcript.lines.get(place)?;
-        seen.insert((claim.kind, place))
-            .then(|| json!({"text": text(&claim.quote), "claim": claim.kind, "at": line.at}))
+        let line = transcript.line(claim.line).filter(|line| line.speaker == Speaker::Agent)?;
+        let said = if line.quotes(&claim.quote) { &claim.quote } else { &line.text };
+        seen.insert((claim.kind, claim.line))
+            .then(|| json!({"text": text(said), "claim": claim.kind, "at": line.at}))
     });
     flagged.take(CLAIMS_MAX).collect()
 }
@@ -249,18 +251,24 @@ mod tests {
             "[00:01] Caller: You're booked, you said?\n\
              [00:05] Agent: Yes, you're booked for Monday. I have sent you a text.",
         );
-        let claim = |kind, quote: &str| Claim { kind, quote: quote.to_owned() };
+        let claim = |kind, line, quote: &str| Claim { kind, line, quote: quote.to_owned() };
         let claims = [
-            claim(ClaimKind::Booked, "you're booked for Monday"),
-            claim(ClaimKind::Booked, "You're booked"),
-            claim(ClaimKind::TextSent, "I have sent you a text"),
-            claim(ClaimKind::Cancelled, "I have cancelled it"),
+            claim(ClaimKind::Booked, 2, "you're booked for Monday"),
+            claim(ClaimKind::Booked, 1, "You're booked"),
+            claim(ClaimKind::TextSent, 2, "I have sent you a text"),
+            claim(ClaimKind::Cancelled, 9, "I have cancelled it"),
+            claim(ClaimKind::MessageTaken, 2, "I wrote it down"),
         ];
         let run = json!({"name": "send_sms", "ok": true, "result": {}});
         let done = Done::of(&agent(), &[run], "completed");
         assert_eq!(
             unbacked(&claims, &transcript, &done),
-            [json!({"text": "you're booked for Monday", "claim": "booked", "at": "00:05"})]
+            [
+                json!({"text": "you're booked for Monday", "claim": "booked", "at": "00:05"}),
+                // Words that the line does not have: the owner reads those that it has.
+                json!({"text": "Yes, you're booked for Monday. I have sent you a text.",
+                    "claim": "message_taken", "at": "00:05"}),
+            ]
         );
     }
 }

@@ -2,20 +2,16 @@
 //! writes it all at once.
 //!
 //! The transcript may hold anything, also words that were meant for the model. So what the model
-//! says decides nothing by itself: its answer has a fixed shape, an appointment needs words of both
-//! that the transcript has, and whether a claim is true is read from the functions that succeeded.
+//! says decides nothing by itself: its answer has a fixed shape, an appointment needs lines of both
+//! and a second look, and whether a claim is true is read from the functions that succeeded.
 
-mod agreed;
 mod answer;
+mod appointments;
 mod ask;
 mod claims;
-mod days;
-mod heard;
-mod named;
+mod second_look;
 mod silent;
-mod times;
 mod transcript;
-mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +22,9 @@ use moka::sync::Cache;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use self::agreed::Agreed;
-use self::answer::{Answer, AnswerError};
-use self::ask::{AskError, Chat};
+use self::answer::{Answer, AnswerError, SCHEMA};
+use self::appointments::{Judge, Judged};
+use self::ask::{AskError, Chat, Question};
 use self::transcript::{Speaker, Transcript};
 use super::breaker::Breaker;
 use super::lane::{Done, Failure, Patience, Work};
@@ -49,6 +45,8 @@ const UNAVAILABLE: Patience = Patience {
 const UNUSABLE: Patience = Patience { longest: Duration::from_secs(3_600), ..UNAVAILABLE };
 /// How often a process asks for a call's summary until it takes it that none can be had.
 const UNUSABLE_MAX: u32 = 5;
+/// How long an answer may take. A model that thinks over a long call takes half a minute.
+const ASK_LIMIT: Duration = Duration::from_secs(60);
 /// After that.
 const GIVEN_UP: Patience = Patience { in_all: Duration::ZERO, ..UNUSABLE };
 /// Calls of which it is remembered how often they were asked for in vain.
@@ -137,20 +135,16 @@ impl Summaries {
     ) -> Result<Findings, SummaryError> {
         let instructions = self.instructions(agent, &began(agent, call))?;
         let record = record(agent, call, transcript);
-        let said = self.chat.ask(instructions, record.to_string()).await;
-        match &said {
-            Err(error) if error.may_pass() => self.breaker.failed(),
-            Ok(_) | Err(_) => self.breaker.answered(),
-        }
-        let said = said?;
-        let answer = Answer::read(&said)?;
+        let question = Question { name: "call_summary", schema: &SCHEMA, limit: ASK_LIMIT };
+        let said = self.chat.ask(&question, instructions, record.to_string()).await;
+        let answer = Answer::read(&self.noted(said)?)?;
         let functions = call.metadata.reveal()["functions"].as_array();
         let functions = functions.map(Vec::as_slice).unwrap_or_default();
         let done = claims::Done::of(agent, functions, &call.status);
         let unbacked = claims::unbacked(&answer.claims, transcript, &done);
         counter!("frontdesk_aftercall_unbacked_claims_total").increment(unbacked.len() as u64);
-        let agreed = Agreed { agent, call, transcript, done: &done };
-        let appointments: Vec<Value> = agreed.all(&answer.appointments);
+        let judged = Judge { agent, call, transcript, done: &done }.all(&answer.appointments);
+        let appointments = self.look_again(judged, transcript, &began(agent, call)).await?;
         let mut summary = answer.summary();
         summary.insert("unbacked_claims".to_owned(), json!(unbacked));
         summary.insert("model".to_owned(), json!(self.chat.model()));
@@ -159,6 +153,35 @@ impl Summaries {
             metadata: Private::new(json!({"unbacked_claims": unbacked})),
             appointments: Private::new(Value::Array(appointments)),
         })
+    }
+
+    /// Asks about each appointment that would be written, all at the same time.
+    async fn look_again(
+        &self,
+        judged: Vec<Judged>,
+        transcript: &Transcript,
+        began: &Zoned,
+    ) -> Result<Vec<Value>, SummaryError> {
+        let looks = judged.into_iter().map(|mut one| async move {
+            if let Ok(candidate) = &one.outcome {
+                let objection =
+                    second_look::objection(&self.chat, transcript, began, candidate).await;
+                if let Some(why) = self.noted(objection)? {
+                    one.outcome = Err(why);
+                }
+            }
+            Ok(one.into_json())
+        });
+        futures_util::future::try_join_all(looks).await
+    }
+
+    /// Tells the breaker whether the service answered.
+    fn noted<T>(&self, answer: Result<T, AskError>) -> Result<T, AskError> {
+        match &answer {
+            Err(error) if error.may_pass() => self.breaker.failed(),
+            Ok(_) | Err(_) => self.breaker.answered(),
+        }
+        answer
     }
 
     /// A replaced template that fails on this agent must not cost it its summaries.

@@ -1,4 +1,4 @@
-//! The transcript, line by line, and whether somebody's words are in it.
+//! The transcript, as numbered lines.
 
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization as _;
@@ -58,22 +58,9 @@ impl Transcript {
         })
     }
 
-    /// What was said at a place that [`places`](Self::places) gave.
-    pub(super) fn said_at(&self, place: usize) -> &str {
-        self.lines.get(place).map_or("", |line| &line.text)
-    }
-
-    /// Whether a line is theirs.
-    pub(super) fn is_of(&self, place: usize, speaker: Speaker) -> bool {
-        self.lines.get(place).is_some_and(|line| line.speaker == speaker)
-    }
-
-    /// The lines of `speaker` that have this quotation in them, by their places.
-    pub(super) fn places(&self, speaker: Speaker, quote: &str) -> Vec<usize> {
-        let quote = plain(quote);
-        let has = |line: &Line| line.speaker == speaker && line.has(&quote);
-        let lines = self.lines.iter().enumerate();
-        lines.filter(|(_, line)| has(line)).map(|(place, _)| place).collect()
+    /// A line by its number, from 1.
+    pub(super) fn line(&self, number: i64) -> Option<&Line> {
+        self.lines.get(usize::try_from(number).ok()?.checked_sub(1)?)
     }
 
     /// Whether every word of a text was said by somebody.
@@ -84,12 +71,13 @@ impl Transcript {
         words.peek().is_some() && words.all(is_said)
     }
 
-    /// The lines for the model.
+    /// Lines for the model, those of these places that there are.
+    pub(super) fn told_of(&self, places: impl Iterator<Item = usize>) -> Value {
+        places.filter_map(|place| Some(self.lines.get(place)?.told(place + 1))).collect()
+    }
+
+    /// All lines for the model, as far as they are not too many.
     pub(super) fn told(&self) -> Value {
-        let told = |line: &Line| {
-            let speaker = if line.speaker == Speaker::Agent { "agent" } else { "caller" };
-            json!({"at": line.at, "speaker": speaker, "said": line.text})
-        };
         let sizes = |lines: &mut dyn Iterator<Item = &Line>| {
             let mut used = 0;
             lines
@@ -101,18 +89,29 @@ impl Transcript {
         };
         let first = sizes(&mut self.lines.iter());
         let last = sizes(&mut self.lines.iter().rev());
-        if first + last >= self.lines.len() {
-            return self.lines.iter().map(told).collect();
+        let all = self.lines.len();
+        if first + last >= all {
+            return self.told_of(0..all);
         }
-        let left_out = self.lines.len() - first - last;
-        let mut lines: Vec<Value> = self.lines[..first].iter().map(told).collect();
-        lines.push(json!({"lines_left_out": left_out}));
-        lines.extend(self.lines[self.lines.len() - last..].iter().map(told));
-        Value::Array(lines)
+        let (first, last) = (self.told_of(0..first), self.told_of(all - last..all));
+        let told = |part: &Value| part.as_array().map_or(0, Vec::len);
+        let left_out = json!({"lines_left_out": all - told(&first) - told(&last)});
+        let parts = [first, json!([left_out]), last];
+        parts.iter().flat_map(|part| part.as_array().cloned().unwrap_or_default()).collect()
     }
 }
 
 impl Line {
+    fn told(&self, number: usize) -> Value {
+        let speaker = if self.speaker == Speaker::Agent { "agent" } else { "caller" };
+        json!({"line": number, "at": self.at, "speaker": speaker, "said": self.text})
+    }
+
+    /// Whether these words are in it.
+    pub(super) fn quotes(&self, quote: &str) -> bool {
+        self.has(&plain(quote))
+    }
+
     fn has(&self, plain_quote: &str) -> bool {
         let quote = plain_quote.trim();
         if quote.is_empty() {
@@ -177,23 +176,25 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_is_words_of_one_line_of_the_right_speaker() {
+    fn a_quotation_is_whole_words_of_its_line() {
         let talk = Transcript::read(TALK);
-        for (speaker, quote, expected) in [
-            (Speaker::Agent, "you're booked for tuesday at 14:30", vec![2]),
-            (Speaker::Caller, "Yes, please.", vec![1]),
-            (Speaker::Agent, "yes please", vec![]),
-            (Speaker::Caller, "ye", vec![]),
-            (Speaker::Caller, "Tuesday please", vec![]),
-            (Speaker::Agent, "Bright Smiles. You're booked", vec![]),
-            (Speaker::Caller, "", vec![]),
-            (Speaker::Caller, "…!", vec![]),
-            (Speaker::Caller, "お願いします", vec![4]),
+        for (number, quote, expected) in [
+            (3, "you're booked for tuesday at 14:30", true),
+            (2, "Yes, please.", true),
+            (3, "yes please", false),
+            (2, "ye", false),
+            (2, "Tuesday please", false),
+            (2, "", false),
+            (2, "…!", false),
+            (5, "お願いします", true),
         ] {
-            assert_eq!(talk.places(speaker, quote), expected, "{quote}");
+            assert_eq!(talk.line(number).unwrap().quotes(quote), expected, "{quote}");
         }
         assert!(talk.has_every_word("Tuesday Smiles"));
         assert!(!talk.has_every_word("Tuesday Maria") && !talk.has_every_word(" "));
+        for none in [0, 6, -1, i64::MAX, i64::MIN] {
+            assert!(talk.line(none).is_none(), "{none}");
+        }
     }
 
     #[test]
@@ -205,13 +206,14 @@ mod tests {
         let told = told.as_array().unwrap();
         assert!(told[0]["said"].as_str().unwrap().starts_with("0 "));
         assert!(told.last().unwrap()["said"].as_str().unwrap().starts_with("999 "));
+        assert_eq!(told.last().unwrap()["line"], 1_000);
         let left_out = told.iter().find_map(|line| line["lines_left_out"].as_u64()).unwrap();
         assert_eq!(left_out as usize + told.len() - 1, 1_000);
         let short = Transcript::read(TALK).told();
         assert_eq!(short.as_array().unwrap().len(), 5);
         assert_eq!(
             short[0],
-            json!({"at": "00:00", "speaker": "agent", "said": "Hello, Bright Smiles."})
+            json!({"line": 1, "at": "00:00", "speaker": "agent", "said": "Hello, Bright Smiles."})
         );
     }
 }

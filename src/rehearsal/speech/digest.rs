@@ -1,8 +1,9 @@
 //! What a conversation comes to, by rules: enough to rehearse with, in English.
 //!
-//! It stands in for a model that was given a transcript, a list of `{"at", "speaker", "said"}` with
-//! `agent` and `caller` as speakers, and was asked for a summary of it. It takes words at their
-//! face: whoever checks what a model says must not find it careful.
+//! It stands in for a model that was given a transcript, a list of `{"line", "at", "speaker", "said"}`
+//! with `agent` and `caller` as speakers, and was asked for a summary of it, or whether the
+//! `appointment` beside it was settled. It takes words at their face: whoever checks what a model
+//! says must not find it careful.
 
 use serde_json::{Map, Value, json};
 
@@ -55,7 +56,8 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
         ("data_collected", json!(data)),
         ("language", json!("en")),
         ("appointments", json!(appointments(&lines, name.as_deref()))),
-        ("claims", json!(agent.iter().filter_map(|said| claim(said)).collect::<Vec<_>>())),
+        ("claims", json!(lines.iter().filter_map(|line| claim(line)).collect::<Vec<_>>())),
+        ("settled", json!(settled(&lines, &record["appointment"]))),
     ];
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -64,10 +66,17 @@ fn said(line: &Value) -> &str {
     line["said"].as_str().unwrap_or_default()
 }
 
-fn claim(said: &str) -> Option<Value> {
-    let lower = said.to_lowercase();
-    let (_, kind) = CLAIMS.into_iter().find(|(words, _)| lower.contains(words))?;
-    Some(json!({"kind": kind, "quote": said}))
+fn claim(line: &Value) -> Option<Value> {
+    let lower = said(line).to_lowercase();
+    let is_agent = line["speaker"] == "agent";
+    let (_, kind) = CLAIMS.into_iter().find(|(words, _)| is_agent && lower.contains(words))?;
+    Some(json!({"kind": kind, "line": line["line"], "quote": said(line)}))
+}
+
+/// Whether an appointment is one that the caller agrees to at once.
+fn settled(lines: &[&Value], appointment: &Value) -> &'static str {
+    let is_it = |one: &Value| ["date", "time"].iter().all(|name| one[name] == appointment[name]);
+    if appointments(lines, None).iter().any(is_it) { "yes" } else { "no" }
 }
 
 /// The one or two words behind "I am" or "my name is".
@@ -108,7 +117,9 @@ fn appointments(lines: &[&Value], name: Option<&str>) -> Vec<Value> {
             Some(json!({
                 "name": name.unwrap_or("Caller"), "service": "", "notes": "",
                 "date": shaped("0000-00-00")?, "time": shaped("00:00")?,
-                "agent_quote": offer, "caller_quote": answer,
+                "offer_line": pair[0]["line"], "answer_line": pair[1]["line"],
+                "day_line": pair[0]["line"], "time_line": pair[0]["line"],
+                "retracted_line": 0, "verdict": "agreed",
             }))
         })
         .collect()
@@ -120,23 +131,26 @@ mod tests {
 
     #[test]
     fn a_conversation_is_summed_up_by_rules() {
-        let line =
-            |speaker: &str, said: &str| json!({"at": "00:00", "speaker": speaker, "said": said});
-        let record = json!({"transcript": [
-            line("agent", "Good day."),
-            line("caller", "Do you have parking?"),
-            line("agent", "I do not know. Shall it be Tuesday 2027-01-12 at 14:30?"),
-            line("caller", "Yes, thank you. I am Maria Lopez."),
-            line("agent", "You are booked for Tuesday."),
-        ]});
-        let digest = digest(&record);
+        let said = [
+            ("agent", "Good day."),
+            ("caller", "Do you have parking?"),
+            ("agent", "I do not know. Shall it be Tuesday 2027-01-12 at 14:30?"),
+            ("caller", "Yes, thank you. I am Maria Lopez."),
+            ("agent", "You are booked for Tuesday."),
+        ];
+        let lines: Vec<Value> = (1..)
+            .zip(said)
+            .map(|(line, (speaker, said))| json!({"line": line, "speaker": speaker, "said": said}))
+            .collect();
+        let mut record = json!({"transcript": lines});
+        let digest = super::digest(&record);
         assert_eq!(digest["title"], "Do you have parking?");
         assert_eq!(digest["sentiment"], "positive");
         assert_eq!(digest["unanswered_questions"], json!(["Do you have parking?"]));
         assert_eq!(digest["data_collected"][0]["value"], "Maria Lopez");
         assert_eq!(
             digest["claims"],
-            json!([{"kind": "booked", "quote": "You are booked for Tuesday."}])
+            json!([{"kind": "booked", "line": 5, "quote": "You are booked for Tuesday."}])
         );
         let [appointment] = &digest["appointments"].as_array().unwrap()[..] else { panic!() };
         assert_eq!(
@@ -144,6 +158,14 @@ mod tests {
             (&json!("2027-01-12"), &json!("14:30"))
         );
         assert_eq!(appointment["name"], "Maria Lopez");
+        assert_eq!(
+            (&appointment["offer_line"], &appointment["answer_line"]),
+            (&json!(3), &json!(4))
+        );
+        for (time, settled) in [("14:30", "yes"), ("15:30", "no")] {
+            record["appointment"] = json!({"date": "2027-01-12", "time": time});
+            assert_eq!(super::digest(&record)["settled"], settled);
+        }
     }
 
     #[test]

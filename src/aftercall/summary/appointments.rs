@@ -1,0 +1,407 @@
+//! Appointments that were spoken of and that no function stored: which of them are written.
+//!
+//! The model says where in the numbered lines one was proposed, answered, named and taken back, and
+//! what became of it. This module checks that against what is certain: the lines and who says them,
+//! the hours, the clock, and what functions did. It reads no words, so it knows no language. Those
+//! that are left are asked about once more ([`second_look`](super::second_look)), and only one that
+//! both answers settle is written. The rest stay in the call's metadata, each with its reason.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use serde_json::{Value, json};
+
+use super::answer::{Proposed, Verdict, text};
+use super::claims::Done;
+use super::transcript::{Speaker, Transcript};
+use crate::agent::Agent;
+use crate::agent::hours::read_time;
+use crate::agent::phone_number::caller_number;
+use crate::calendar::slots::{Calendar, Unbookable};
+use crate::store::EndedCall;
+
+/// The most appointments of a call.
+const APPOINTMENTS_MAX: usize = 3;
+/// How many lines behind the proposal the answer may be: who agrees answers what was just said.
+const LINES_APART: i64 = 6;
+/// The furthest ahead, days: what is later was misheard.
+const DAYS_AHEAD: i64 = 366;
+/// The longest name and service, in characters, as functions take them.
+const NAME_CHARACTERS: usize = 200;
+/// What an appointment is for, and for whom, where the words for it were not said.
+const ANY_SERVICE: &str = "Appointment";
+const ANY_NAME: &str = "Caller";
+
+/// What appointments are judged by.
+pub(super) struct Judge<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) call: &'a EndedCall,
+    pub(super) transcript: &'a Transcript,
+    pub(super) done: &'a Done,
+}
+
+/// An appointment that was spoken of, and what is to become of it.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// What the owner is told of it either way.
+    told: Value,
+    /// What there is to write, or why it is not written.
+    pub(super) outcome: Result<Candidate, &'static str>,
+}
+
+/// One that is written if a second look agrees.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    /// By the business's clock.
+    pub(super) local: DateTime,
+    /// The lines that were named: proposal, answer, day, time.
+    pub(super) lines: [i64; 4],
+    start: Timestamp,
+    minutes: u32,
+    phone: String,
+    notes: String,
+}
+
+impl Judged {
+    /// As [`Findings::appointments`](crate::store::Findings) has it.
+    pub(super) fn into_json(self) -> Value {
+        match self.outcome {
+            Err(why) => json!({"told": self.told, "why": why}),
+            Ok(candidate) => json!({
+                "start_us": candidate.start.as_microsecond(), "minutes": candidate.minutes,
+                "name": self.told["name"], "service": self.told["service"],
+                "phone": candidate.phone, "notes": candidate.notes, "told": self.told,
+            }),
+        }
+    }
+}
+
+impl Judge<'_> {
+    /// What is to become of each.
+    pub(super) fn all(&self, proposed: &[Proposed]) -> Vec<Judged> {
+        let mut all: Vec<Judged> =
+            proposed.iter().take(APPOINTMENTS_MAX).map(|one| self.one(one)).collect();
+        let candidates: Vec<Candidate> =
+            all.iter().filter_map(|one| one.outcome.as_ref().ok().cloned()).collect();
+        for one in &mut all {
+            // `10:00 or 11:30?` and `yes` settle neither.
+            let is_unclear = one.outcome.as_ref().is_ok_and(|one| {
+                candidates
+                    .iter()
+                    .any(|other| other.answers_the_same(one) && other.start != one.start)
+            });
+            if is_unclear {
+                one.outcome = Err("it is not clear which was agreed on");
+            }
+        }
+        all
+    }
+
+    fn one(&self, proposed: &Proposed) -> Judged {
+        let [agent, caller] = [Speaker::Agent, Speaker::Caller].map(|speaker| {
+            let lines =
+                [proposed.answer_line, proposed.offer_line].map(|n| self.transcript.line(n));
+            let line = lines.into_iter().flatten().find(|line| line.speaker == speaker);
+            line.map_or(String::new(), |line| text(&line.text))
+        });
+        let told = json!({
+            "date": text(&proposed.date), "time": text(&proposed.time),
+            "name": self.said(&proposed.name, ANY_NAME),
+            "service": self.said(&proposed.service, ANY_SERVICE),
+            "agent": agent, "caller": caller,
+        });
+        let notes = self.notes(proposed, &agent, &caller);
+        Judged { told, outcome: self.judge(proposed, notes) }
+    }
+
+    fn judge(&self, proposed: &Proposed, notes: String) -> Result<Candidate, &'static str> {
+        if self.done.owners_may_have() {
+            return Err("a function of the owner's may have stored it");
+        }
+        let lines = self.check_lines(proposed)?;
+        let local = local(proposed).ok_or("no date and time")?;
+        if self.done.knows(local) {
+            return Err("known");
+        }
+        match proposed.verdict {
+            Verdict::Agreed if proposed.retracted_line == 0 => {}
+            Verdict::Agreed | Verdict::Retracted => return Err("it was taken back"),
+            Verdict::Offered => return Err("it was only offered"),
+            Verdict::Refused => return Err("it was refused"),
+            Verdict::Unclear => return Err("it is not clear what was agreed on"),
+        }
+        let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
+        let minutes = self.agent.business.appointment_minutes;
+        // What is booked is looked at when it is written.
+        let calendar = Calendar { hours: &self.agent.hours, minutes, now: ended };
+        let start = calendar.check(local, &[]).map_err(|why| match why {
+            Unbookable::Past => "the time had passed",
+            Unbookable::Closed => "the business is closed then",
+            Unbookable::NotKnown => "the hours of that day are not known",
+            Unbookable::NoZone => "the business's time zone is not known",
+            Unbookable::Skipped | Unbookable::Twice | Unbookable::Taken => "there is no such time",
+        })?;
+        if start.duration_since(ended).as_hours() > DAYS_AHEAD * 24 {
+            return Err("too far ahead");
+        }
+        let phone = caller_number(self.call.caller.reveal()).ok_or("the number is withheld")?;
+        Ok(Candidate { local, lines, start, minutes, phone, notes })
+    }
+
+    /// One proposes, the other answers soon after, and by then day and time have been named.
+    fn check_lines(&self, proposed: &Proposed) -> Result<[i64; 4], &'static str> {
+        let Proposed { offer_line, answer_line, day_line, time_line, .. } = *proposed;
+        let speaker = |number| self.transcript.line(number).map(|line| line.speaker);
+        let (offer, answer) = (speaker(offer_line), speaker(answer_line));
+        if offer.is_none() || answer.is_none() {
+            return Err("nobody proposed it or nobody answered");
+        }
+        if offer == answer {
+            return Err("only one of the two said it");
+        }
+        if !(1..=LINES_APART).contains(&(answer_line - offer_line)) {
+            return Err("the answer is to something else");
+        }
+        let is_named = |number| speaker(number).is_some() && number <= answer_line;
+        if !is_named(day_line) {
+            return Err("no day was said");
+        }
+        if !is_named(time_line) {
+            return Err("no time was said");
+        }
+        Ok([offer_line, answer_line, day_line, time_line])
+    }
+
+    /// What the owner finds with it.
+    fn notes(&self, proposed: &Proposed, agent: &str, caller: &str) -> String {
+        let check = "Agreed by telephone and not confirmed: please check.";
+        let notes = format!("{check} Agent: \"{agent}\" Caller: \"{caller}\"");
+        match self.said(&proposed.notes, "") {
+            more if more.is_empty() => notes,
+            more => format!("{more}. {notes}"),
+        }
+    }
+
+    /// A text that is made of words that were said, else another.
+    fn said(&self, given: &str, otherwise: &str) -> String {
+        let given: String = given.trim().chars().take(NAME_CHARACTERS).collect();
+        if self.transcript.has_every_word(&given) { given } else { otherwise.to_owned() }
+    }
+}
+
+impl Candidate {
+    fn answers_the_same(&self, other: &Self) -> bool {
+        self.lines[1] == other.lines[1]
+    }
+}
+
+fn local(proposed: &Proposed) -> Option<DateTime> {
+    let date: Date = proposed.date.trim().parse().ok()?;
+    let minutes = read_time(proposed.time.trim())?;
+    let (hour, minute) = (i8::try_from(minutes / 60).ok()?, i8::try_from(minutes % 60).ok()?);
+    Some(date.to_datetime(Time::new(hour, minute, 0, 0).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{AgentSource, BusinessSource};
+    use uuid::Uuid;
+
+    const CALLER: &str = "+15551230001";
+    const CLOSED: &str = "the business is closed then";
+    const TALK: &str = "[00:01] Caller: I am Maria Lopez, could I come for a cleaning?\n\
+        [00:05] Agent: I can put you down for Tuesday, 2026-12-01, at 2:30 pm.\n\
+        [00:09] Caller: Yes, that is fine.\n\
+        [00:12] Agent: Good.\n[00:13] Agent: Anything else?\n[00:15] Agent: Hello?\n\
+        [00:16] Agent: Hello?\n[00:17] Agent: Hello?\n\
+        [00:20] Caller: Bye, bye.";
+
+    fn agent() -> Agent {
+        Agent::new(AgentSource {
+            business: Some(BusinessSource {
+                timezone: Some("America/New_York".to_owned()),
+                appointment_minutes: Some(30),
+                operating_schedule: Some(json!({"tue": {"open": "09:00", "close": "17:00"},
+                    "mon": "closed", "fri": {"open": "09:00", "close": "18:00"}})),
+                ..BusinessSource::default()
+            }),
+            ..AgentSource::default()
+        })
+    }
+
+    fn proposed() -> Proposed {
+        Proposed {
+            name: "Maria Lopez".to_owned(),
+            service: "cleaning".to_owned(),
+            date: "2026-12-01".to_owned(),
+            time: "14:30".to_owned(),
+            notes: String::new(),
+            offer_line: 2,
+            answer_line: 3,
+            day_line: 2,
+            time_line: 2,
+            retracted_line: 0,
+            verdict: Verdict::Agreed,
+        }
+    }
+
+    fn judged(caller: &str, done: &Done, proposed: &[Proposed]) -> Vec<Value> {
+        let call = EndedCall {
+            agent_id: Uuid::nil(),
+            caller: caller.to_owned().into(),
+            status: "completed".to_owned(),
+            transcript: String::new().into(),
+            metadata: Value::Null.into(),
+            // 2026-11-27T19:55:00Z, a Friday
+            started_us: 1_795_809_300_000_000,
+            // 2026-11-27T20:00:00Z
+            ended_us: 1_795_809_600_000_000,
+        };
+        let (agent, transcript) = (agent(), Transcript::read(TALK));
+        let judge = Judge { agent: &agent, call: &call, transcript: &transcript, done };
+        judge.all(proposed).into_iter().map(Judged::into_json).collect()
+    }
+
+    fn why(change: impl FnOnce(&mut Proposed)) -> String {
+        let mut proposed = proposed();
+        change(&mut proposed);
+        let judged = judged(CALLER, &Done::default(), &[proposed]).remove(0);
+        assert_eq!(judged.get("start_us").is_some(), judged.get("why").is_none(), "{judged}");
+        judged["why"].as_str().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn what_one_proposed_and_the_other_accepted_is_written_with_their_words() {
+        let judged = judged(CALLER, &Done::default(), &[proposed()]).remove(0);
+        // 2026-12-01T19:30:00Z
+        assert_eq!(judged["start_us"], 1_796_153_400_000_000_i64, "{judged}");
+        assert_eq!((&judged["minutes"], &judged["phone"]), (&json!(30), &json!(CALLER)));
+        let (name, service) = (&judged["name"], &judged["service"]);
+        assert_eq!((name, service), (&json!("Maria Lopez"), &json!("cleaning")));
+        let notes = judged["notes"].as_str().unwrap();
+        assert!(notes.ends_with(
+            "Agent: \"I can put you down for Tuesday, 2026-12-01, at 2:30 pm.\" \
+             Caller: \"Yes, that is fine.\""
+        ));
+        assert!(judged.get("why").is_none());
+    }
+
+    #[test]
+    fn the_lines_must_be_there_and_in_their_order() {
+        let nobody = "nobody proposed it or nobody answered";
+        for (lines, expected) in [
+            ([2, 3, 2, 2], ""),
+            // The caller proposes and the agent accepts.
+            ([1, 2, 1, 1], ""),
+            ([3, 4, 1, 2], ""),
+            ([0, 3, 2, 2], nobody),
+            ([2, 0, 2, 2], nobody),
+            ([2, 10, 2, 2], nobody),
+            ([-1, 3, 2, 2], nobody),
+            ([i64::MAX, i64::MIN, 2, 2], nobody),
+            ([2, 4, 2, 2], "only one of the two said it"),
+            ([2, 2, 2, 2], "only one of the two said it"),
+            ([3, 2, 2, 2], "the answer is to something else"),
+            ([2, 9, 2, 2], "the answer is to something else"),
+            ([2, 3, 0, 2], "no day was said"),
+            ([2, 3, 2, 0], "no time was said"),
+            // Whoever answered had not heard it yet.
+            ([2, 3, 4, 2], "no day was said"),
+            ([2, 3, 2, 4], "no time was said"),
+        ] {
+            let [offer_line, answer_line, day_line, time_line] = lines;
+            let why = why(|p| {
+                *p = Proposed { offer_line, answer_line, day_line, time_line, ..p.clone() };
+            });
+            assert_eq!(why, expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_did_not_come_to_pass_is_not_written() {
+        for (verdict, retracted, expected) in [
+            (Verdict::Agreed, 0, ""),
+            (Verdict::Agreed, 5, "it was taken back"),
+            (Verdict::Retracted, 0, "it was taken back"),
+            (Verdict::Offered, 0, "it was only offered"),
+            (Verdict::Refused, 0, "it was refused"),
+            (Verdict::Unclear, 0, "it is not clear what was agreed on"),
+        ] {
+            let why = why(|p| (p.verdict, p.retracted_line) = (verdict, retracted));
+            assert_eq!(why, expected, "{verdict:?} {retracted}");
+        }
+        let times: [(&str, &str, &str); 7] = [
+            ("2026-12-01", "14:30", ""),
+            ("soon", "14:30", "no date and time"),
+            ("2026-12-01", "half past two", "no date and time"),
+            ("2026-11-27", "14:00", "the time had passed"),
+            ("2026-11-27", "16:30", ""),
+            ("2026-11-30", "14:30", CLOSED),
+            ("2028-12-05", "14:30", "too far ahead"),
+        ];
+        for (date, time, expected) in times {
+            let why = why(|p| (p.date, p.time) = (date.to_owned(), time.to_owned()));
+            assert_eq!(why, expected, "{date} {time}");
+        }
+        let withheld = judged("anonymous", &Done::default(), &[proposed()]).remove(0);
+        assert_eq!(withheld["why"], "the number is withheld");
+    }
+
+    #[test]
+    fn of_two_times_with_the_same_answer_neither_is_written() {
+        let at = |time: &str| Proposed { time: time.to_owned(), ..proposed() };
+        let written = |times: [&str; 2]| {
+            let all = judged(CALLER, &Done::default(), &times.map(at));
+            all.iter().filter(|one| !one["start_us"].is_null()).count()
+        };
+        assert_eq!(written(["14:30", "16:00"]), 0);
+        // The same once more is no other; the database writes it once.
+        assert_eq!(written(["14:30", "14:30"]), 2);
+    }
+
+    #[test]
+    fn what_a_function_did_is_known_and_nothing_else() {
+        let at = |time: &str| json!({"date": "2026-12-01", "time": time});
+        let run = |name: &str, result: Value| json!({"name": name, "ok": true, "result": result});
+        for (run, why) in [
+            (run("book_appointment", json!({"booked": at("14:30")})), "known"),
+            (run("book_appointment", json!({"booked": at("09:00")})), ""),
+            // One of the same weekday and time is taken for that.
+            (
+                run("book_appointment", json!({"booked": {"date": "2026-12-08", "time": "14:30"}})),
+                "known",
+            ),
+            (
+                run(
+                    "cancel_appointment",
+                    json!({"cancelled": {"date": "2026-12-08", "time": "14:30"}}),
+                ),
+                "",
+            ),
+            (run("cancel_appointment", json!({"cancelled": at("09:00")})), ""),
+            (
+                run(
+                    "reschedule_appointment",
+                    json!({"rescheduled": at("09:00"), "before": at("14:30")}),
+                ),
+                "known",
+            ),
+            (run("gone_since", json!({})), "a function of the owner's may have stored it"),
+        ] {
+            let done = Done::of(&agent(), std::slice::from_ref(&run), "completed");
+            let judged = judged(CALLER, &done, &[proposed()]).remove(0);
+            assert_eq!(judged["why"].as_str().unwrap_or_default(), why, "{run}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_nobody_said_is_left_out() {
+        let other = Proposed {
+            name: "John Smith".to_owned(),
+            service: "root canal".to_owned(),
+            ..proposed()
+        };
+        let judged = judged(CALLER, &Done::default(), &[other]).remove(0);
+        assert_eq!((&judged["name"], &judged["service"]), (&json!(ANY_NAME), &json!(ANY_SERVICE)));
+    }
+}
