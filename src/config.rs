@@ -21,7 +21,7 @@ pub use object_store::ObjectStore;
 /// The fewest connections that do: one for calls, one for everything else, one that listens.
 const CONNECTIONS_MIN: u32 = 3;
 
-/// Everything that `serve` can be told. Each field is one variable of the README's table.
+/// Everything that `serve` can be told. Each field is one variable of the table in docs/reference.md.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `BIND`: the address to listen on.

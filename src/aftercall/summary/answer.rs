@@ -20,7 +20,7 @@ const ITEMS_MAX: usize = 50;
 
 /// Why an answer cannot be used. Nothing of it is in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AnswerError {
+pub enum AnswerError {
     /// It is not JSON.
     #[error("summary: the answer is not JSON")]
     NotJson,

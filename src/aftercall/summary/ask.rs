@@ -24,7 +24,7 @@ const ANSWER_MAX_TOKENS: u32 = 8_000;
 
 /// Why there is no answer. Nothing that was said is in the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AskError {
+pub enum AskError {
     /// No answer came in time.
     #[error("summary: no answer in time")]
     Late,

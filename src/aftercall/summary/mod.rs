@@ -65,13 +65,17 @@ pub struct Summaries {
 
 /// Why a call was not summed up. Nothing of it is in the text.
 #[derive(Debug, thiserror::Error)]
-enum SummaryError {
+pub enum SummaryError {
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The language service did not answer.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// The language service gave an answer that cannot be used.
     #[error(transparent)]
     Answer(#[from] AnswerError),
+    /// A prompt cannot be rendered.
     #[error("the template summary.md failed")]
     Prompt,
 }
@@ -113,17 +117,29 @@ impl Summaries {
             return Ok(Done::Done("the agent is gone"));
         };
         let agent = Agent::new(row.into());
-        let transcript = Transcript::read(call.transcript.reveal());
-        let findings = if transcript.has_words_of(Speaker::Caller) {
-            self.find(&agent, &call, &transcript).await?
-        } else {
-            silent::findings(&agent, &call)
-        };
+        let findings = self.findings(&agent, &call).await?;
         match self.store.store_findings(job, &findings).await? {
             Stored::Stored => {}
             Stored::Outdated | Stored::Lost => tracing::info!("the call is summed up anew"),
         }
         Ok(Done::Settled)
+    }
+
+    /// What a call comes to, before it is compared with what is booked. The database is not asked.
+    ///
+    /// # Errors
+    /// If the language service gives no answer that can be used.
+    pub async fn findings(
+        &self,
+        agent: &Agent,
+        call: &EndedCall,
+    ) -> Result<Findings, SummaryError> {
+        let transcript = Transcript::read(call.transcript.reveal());
+        if transcript.has_words_of(Speaker::Caller) {
+            self.find(agent, call, &transcript).await
+        } else {
+            Ok(silent::findings(agent, call))
+        }
     }
 
     /// What a conversation comes to.
