@@ -238,7 +238,8 @@ fn variables_read() -> BTreeSet<String> {
 #[test]
 fn the_readme_documents_the_variables_that_are_read() {
     let reference = read("docs/reference.md");
-    let table = reference.split("\n## Environment").nth(1).expect("docs/reference.md has the section");
+    let table =
+        reference.split("\n## Environment").nth(1).expect("docs/reference.md has the section");
     let table = table.split("\n## ").next().expect("a split has a first part");
     let first_cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
     let documented: BTreeSet<String> =

@@ -182,7 +182,7 @@ async fn score_scripted(dialogues: &[Dialogue]) -> BTreeMap<String, Score> {
     let script = Script { chats, ..Script::default() };
     let options = SpeechOptions { script, ..SpeechOptions::default() };
     let speech = serve(listener, options, std::future::pending::<()>()).expect("it starts");
-    score(&summaries(&speech.base_url(), None, "scripted"), dialogues).await
+    score(&summaries(&speech.base_url(), Some("scripted".to_owned()), "scripted"), dialogues).await
 }
 
 #[tokio::test]
