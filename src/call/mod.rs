@@ -7,6 +7,7 @@ mod ending;
 mod event;
 mod functions;
 mod heard;
+pub mod lifecycle;
 mod log;
 mod playout;
 mod purpose;
