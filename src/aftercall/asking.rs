@@ -19,9 +19,10 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::callback::{CameTo, complete_live};
-use super::reconciler::{LOST, complete_left};
+use super::reconciler::complete_left;
 use crate::agent::Agent;
-use crate::call::{CallRecord, End, EndedBy, Status};
+use crate::call::CallRecord;
+use crate::call::lifecycle::{self, News, Plan, Question, Standing};
 use crate::clock::{self, Clock};
 use crate::store::{Abandoned, Asking, Result, Store, StoreError};
 use crate::twilio::form::CallStatus;
@@ -42,11 +43,6 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(4);
 /// How long nobody else asks about a call that is being asked about, seconds: two answers, and
 /// then some.
 const ASK_AGAIN_SECONDS: i32 = 10;
-/// How often a call that is in progress is asked about before it is given up. The first time it
-/// is left alone: the phone company may be about to ask what happens next.
-const ASKS_MAX: i32 = 3;
-/// How often one of which Twilio says nothing.
-const UNKNOWN_ASKS_MAX: i32 = 2;
 /// How long a statement may take.
 const STORE_LIMIT: Duration = Duration::from_secs(2);
 /// Who hears of a call's end as we do, and knows more of it, is first.
@@ -153,30 +149,42 @@ impl Asker {
     pub async fn ask_left(&self, call: &Abandoned) -> Result<()> {
         let agent = (self.agents)(call.agent_id).await;
         if agent.as_ref().is_some_and(|agent| !self.twilio.has_account(agent)) {
-            return self.give_up(call).await;
+            let unasked = Question::Abandoned { news: News::NoAccount, asks: 1 };
+            return self.complete(call, unasked, None).await;
         }
         let Some(asking) = limited(self.store.ask_about(call, ASK_AGAIN_SECONDS)).await? else {
             return Ok(());
         };
-        let Some(agent) = agent else {
+        let (news, seconds) = match &agent {
+            Some(agent) => self.news(agent, call, asking).await,
             // It could not be read; a call whose agent is gone is gone with it.
-            let may_ask_again = asking.asks < UNKNOWN_ASKS_MAX;
-            return if may_ask_again { Ok(()) } else { self.give_up(call).await };
+            None => (News::Silent, None),
         };
-        let asked = self.twilio.fetch_call(&agent, &call.call_sid);
+        let question = Question::Abandoned { news, asks: asking.asks };
+        let record = CallRecord::new();
+        match (lifecycle::next(Standing::Live { record: &record, is_out: false }, question), agent)
+        {
+            (Plan::Wait, _) => Ok(()),
+            (Plan::GiveBack, Some(agent)) => self.give_back(&agent, call, asking).await,
+            _ => self.complete(call, question, seconds).await,
+        }
+    }
+
+    /// What Twilio says of a call, and how long it was if it is over.
+    async fn news(&self, agent: &Agent, call: &Abandoned, asking: Asking) -> (News, Option<u64>) {
+        let asked = self.twilio.fetch_call(agent, &call.call_sid);
         let news = clock::within(ANSWER_LIMIT, asked).await.unwrap_or(Err(RestError::Unknown));
         count(&news);
         match news {
-            Ok(news) if news.status.is_over() => self.is_over(call, &news, asking).await,
-            Ok(_) if asking.asks == 1 => Ok(()),
-            Ok(_) if asking.asks <= ASKS_MAX => self.give_back(&agent, call, asking).await,
+            Ok(news) if news.status.is_over() => (over(call, &news, asking), news.seconds),
+            Ok(_) => (News::Live, None),
             // Too many requests are no answer either.
             Err(
                 RestError::Unknown
                 | RestError::Unreachable
                 | RestError::Refused { status: 429, .. },
-            ) if asking.asks < UNKNOWN_ASKS_MAX => Ok(()),
-            Ok(_) | Err(_) => self.give_up(call).await,
+            ) => (News::Silent, None),
+            Err(_) => (News::Refused, None),
         }
     }
 
@@ -196,7 +204,9 @@ impl Asker {
             }
             Some(Ok(Updated::AlreadyOver)) => {
                 let news = CallNews { status: CallStatus::Completed, seconds: None };
-                self.is_over(call, &news, asking).await
+                let question =
+                    Question::Abandoned { news: over(call, &news, asking), asks: asking.asks };
+                self.complete(call, question, None).await
             }
             Some(Err(error)) => {
                 warn!(call_sid = call.call_sid, %error, "a caller could not be asked back");
@@ -206,14 +216,13 @@ impl Asker {
         }
     }
 
-    async fn is_over(&self, call: &Abandoned, news: &CallNews, asking: Asking) -> Result<()> {
-        let end = |record: &CallRecord| came_to(record, news, call.started_us, asking);
-        limited(complete_left(&self.store, call, end, news.seconds)).await.map(drop)
-    }
-
-    /// Nothing is to be learned of it.
-    async fn give_up(&self, call: &Abandoned) -> Result<()> {
-        limited(complete_left(&self.store, call, |_| LOST, None)).await.map(drop)
+    async fn complete(
+        &self,
+        call: &Abandoned,
+        question: Question,
+        seconds: Option<u64>,
+    ) -> Result<()> {
+        limited(complete_left(&self.store, call, question, seconds)).await.map(drop)
     }
 
     /// A caller who is out.
@@ -264,19 +273,14 @@ fn ended_us(started_us: i64, news: &CallNews) -> Option<i64> {
     Some(started_us.saturating_add(seconds.saturating_mul(1_000_000)))
 }
 
-/// How a call ended that is over, says Twilio, and whose process did not say how. If that gave a
-/// sign of life after the end, the end was not its doing.
-fn came_to(record: &CallRecord, news: &CallNews, started_us: i64, asking: Asking) -> End {
-    let outlived = ended_us(started_us, news)
+/// What it comes to that a call is over, says Twilio.
+fn over(call: &Abandoned, news: &CallNews, asking: Asking) -> News {
+    let outlived = ended_us(call.started_us, news)
         .zip(asking.owner_beat_us)
         .is_some_and(|(ended_us, beat_us)| ended_us < beat_us);
-    match news.status {
-        CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Canceled => {
-            End { status: Status::NoAnswer, ended_by: EndedBy::Caller }
-        }
-        _ if outlived => record.end_by_caller(),
-        _ => LOST,
-    }
+    let unanswered =
+        matches!(news.status, CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Canceled);
+    News::Over { answered: !unanswered, outlived }
 }
 
 async fn limited<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {

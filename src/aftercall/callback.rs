@@ -4,7 +4,8 @@ use metrics::counter;
 use uuid::Uuid;
 
 use super::reconciler::{fold, record_of};
-use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
+use crate::call::LogEvent;
+use crate::call::lifecycle::{self, Plan, Question, Standing};
 use crate::private::Private;
 use crate::store::{Abandoned, CallRow, Completes, EventRow, Result, Store};
 
@@ -36,19 +37,13 @@ pub enum CameTo {
 }
 
 impl CameTo {
-    /// Whether it is more than a guess, so that it counts also after one.
-    fn is_certain(&self) -> bool {
-        matches!(self, Self::Answered | Self::Voicemail { .. })
-    }
-
-    /// How the call ended; what its process wrote of that counts more than a guess.
-    fn end(&self, record: &CallRecord) -> End {
-        let end = |status, ended_by| End { status, ended_by };
+    /// As the lifecycle is asked about it.
+    fn question(&self) -> Question {
         match self {
-            Self::Over => record.end().unwrap_or_else(|| record.end_by_caller()),
-            Self::Nobody => record.end().unwrap_or(end(Status::NoAnswer, EndedBy::Agent)),
-            Self::Answered => end(Status::Transferred, EndedBy::Agent),
-            Self::Voicemail { .. } => end(Status::Voicemail, EndedBy::Caller),
+            Self::Over => Question::Over,
+            Self::Nobody => Question::Unserved,
+            Self::Answered => Question::Dialled { answered: true, over: false },
+            Self::Voicemail { .. } => Question::Recorded,
         }
     }
 
@@ -78,13 +73,19 @@ pub async fn complete_live(
     came_to: &CameTo,
     at_us: i64,
 ) -> Result<bool> {
-    let may_complete = |row: &CallRow| !row.ended || (row.is_out && came_to.is_certain());
-    let Some(row) = store.call_by_sid(agent_id, call_sid).await?.filter(may_complete) else {
+    let Some(row) = store.call_by_sid(agent_id, call_sid).await? else { return Ok(false) };
+    let question = came_to.question();
+    let complete = Standing::Complete { guessed: row.is_out };
+    if row.ended && lifecycle::next(complete, question) == Plan::HangUp {
         return Ok(false);
-    };
+    }
     let mut events = store.events(row.id).await?;
     let record = record_of(&events);
-    let end = came_to.end(&record);
+    let live = Standing::Live { record: &record, is_out: row.is_out };
+    let standing = if row.ended { complete } else { live };
+    let Plan::Complete { end, certain, .. } = lifecycle::next(standing, question) else {
+        return Ok(false);
+    };
     if record.end() != Some(end) {
         let happened: Vec<LogEvent> =
             came_to.note().into_iter().chain([LogEvent::Ended(end)]).collect();
@@ -97,7 +98,7 @@ pub async fn complete_live(
         instance_id: row.instance_id,
         started_us: row.started_us,
     };
-    let completes = if came_to.is_certain() { Completes::AfterOuting } else { Completes::IfLive };
+    let completes = if certain { Completes::AfterOuting } else { Completes::IfLive };
     store.complete(&fold(&call, &events, |_| end), completes).await
 }
 

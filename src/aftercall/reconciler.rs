@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use super::asking::LeftCalls;
 use super::neighbours::Neighbours;
-use crate::call::{CallRecord, End, EndedBy, LogEvent, Status};
+use crate::call::lifecycle::{self, News, Plan, Question, Standing};
+use crate::call::{CallRecord, End, LogEvent};
 use crate::clock::{self, Clock};
 use crate::store::{Abandoned, CompletedCall, Completes, EventRow, Result, Store, StoreError};
 
@@ -190,7 +191,7 @@ impl Reconciler {
     /// Completes a call whose caller was out for longer than may be.
     async fn complete_overdue(&self, call: &Abandoned) -> Result<bool> {
         let events = self.store.events(call.id).await?;
-        let completed = fold(call, &events, |record| record.end().unwrap_or(unheard_of(record)));
+        let completed = fold(call, &events, |record| end_of(record, true, Question::Overdue));
         self.store.complete(&completed, Completes::IfLive).await
     }
 
@@ -243,7 +244,10 @@ impl Reconciler {
                 left.give(call.clone());
                 Ok(false)
             }
-            None => complete_left(&self.store, call, |_| LOST, None).await,
+            None => {
+                let unasked = Question::Abandoned { news: News::NoAccount, asks: 1 };
+                complete_left(&self.store, call, unasked, None).await
+            }
         }
     }
 }
@@ -262,19 +266,19 @@ fn report(round: Option<Result<usize>>) -> bool {
     true
 }
 
-/// Completes a call that its process left, which is `end` if nothing says how it ended. `seconds`:
-/// how long it was, if that is known better than by what was written last of it.
+/// Completes a call that its process left, because of what this question comes to. `seconds`: how long
+/// it was, if that is known better than by what was written last of it.
 ///
 /// # Errors
 /// [`StoreError`].
 pub(super) async fn complete_left(
     store: &Store,
     call: &Abandoned,
-    end: impl FnOnce(&CallRecord) -> End,
+    question: Question,
     seconds: Option<u64>,
 ) -> Result<bool> {
     let events = store.events(call.id).await?;
-    let mut completed = fold(call, &events, |record| record.end().unwrap_or_else(|| end(record)));
+    let mut completed = fold(call, &events, |record| end_of(record, false, question));
     let told_ms = seconds.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1000));
     completed.duration_ms = completed.duration_ms.max(told_ms.unwrap_or_default());
     completed.ended_us = call.started_us.saturating_add(completed.duration_ms.saturating_mul(1000));
@@ -287,16 +291,12 @@ pub(super) async fn complete_left(
     }
 }
 
-/// How a call ended whose process died and that did not end before.
-pub(super) const LOST: End = End { status: Status::Failed, ended_by: EndedBy::Error };
-
-/// How a call ended whose caller was out and of which nothing more was heard. Nothing says that
-/// anybody answered or that a message was left: at the fallback the caller had nobody, as far as is
-/// known. One who was put through had the agent, so for them it is only not known.
-fn unheard_of(record: &CallRecord) -> End {
-    match record.transfer() {
-        Some(_) => LOST,
-        None => End { status: Status::NoAnswer, ended_by: EndedBy::Agent },
+/// How a call ended that is completed because of this.
+fn end_of(record: &CallRecord, is_out: bool, question: Question) -> End {
+    match lifecycle::next(Standing::Live { record, is_out }, question) {
+        Plan::Complete { end, .. } => end,
+        // It is completed all the same: nobody has it.
+        _ => lifecycle::LOST,
     }
 }
 

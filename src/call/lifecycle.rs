@@ -48,8 +48,6 @@ pub enum Standing<'a> {
     },
     /// Its row is complete. `guessed`: while its caller was out, so that more may be known now.
     Complete {
-        /// What was written of it.
-        record: &'a CallRecord,
         /// See above.
         guessed: bool,
     },
@@ -64,7 +62,7 @@ pub enum Standing<'a> {
 }
 
 /// What the task of a call says of it, when the stream has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Task {
     /// The caller is known to have left.
     pub has_left: bool,
@@ -102,13 +100,10 @@ pub enum Question {
         /// The whole call is.
         over: bool,
     },
-    /// Twilio's `/twilio/voicemail`: a message was recorded, or none was.
-    Recorded {
-        /// There is one.
-        message: bool,
-        /// The whole call is over.
-        over: bool,
-    },
+    /// Twilio's `/twilio/voicemail`: the caller has left a message.
+    Recorded,
+    /// The caller has heard that nobody can take the call, or has left no message.
+    Unserved,
     /// Twilio's `/twilio/status`, or its answer about a caller who is out: the call is over.
     Over,
     /// Nobody has said anything of a caller who is out until they had to be back.
@@ -197,11 +192,9 @@ pub fn next(standing: Standing<'_>, question: Question) -> Plan {
         }
         Question::Dialled { over: true, .. } => over(standing),
         Question::Dialled { .. } => unanswered(standing),
-        Question::Recorded { message: true, .. } => {
-            complete(standing, voicemail(), true, Told::HangUp)
-        }
-        Question::Recorded { over: true, .. } | Question::Over => over(standing),
-        Question::Recorded { .. } => nobody(standing, Told::HangUp),
+        Question::Recorded => complete(standing, voicemail(), true, Told::HangUp),
+        Question::Over => over(standing),
+        Question::Unserved => nobody(standing, Told::HangUp),
         Question::Overdue => match standing {
             Standing::Live { record, .. } => {
                 let end = record.end().unwrap_or_else(|| unheard_of(record));

@@ -86,10 +86,9 @@ fn a_call_that_no_task_has_goes_on_or_ends_by_its_row() {
     let said_goodbye = record(&[opened(), LogEvent::Ended(GOODBYE)]);
     let live = |record| Standing::Live { record, is_out: false };
     let out = |record| Standing::Live { record, is_out: true };
-    let complete = Standing::Complete { record: &fresh, guessed: false };
-    let guessed = Standing::Complete { record: &fresh, guessed: true };
+    let complete = Standing::Complete { guessed: false };
+    let guessed = Standing::Complete { guessed: true };
     let unread = Standing::Unread { returns: None };
-    let message = |over| Question::Recorded { message: true, over };
     let answered = Question::Dialled { answered: true, over: true };
     let take_over = |otherwise| Plan::TakeOver { otherwise };
     let again = Plan::Fallback { why: None };
@@ -134,20 +133,15 @@ fn a_call_that_no_task_has_goes_on_or_ends_by_its_row() {
         ("… for the third time", Standing::Unread { returns: Some(2) }, UNANSWERED_DIAL, SORRY),
         ("… at another process", unread, UNANSWERED_DIAL, SORRY),
         ("the fallback forwards, and nobody answers", out(&forwarded), UNANSWERED_DIAL, SORRY),
-        ("the fallback takes a voicemail", out(&forwarded), message(false), surely(voicemail())),
-        ("… known after a guess", guessed, message(true), surely(voicemail())),
         (
-            "… and nothing is said",
+            "the fallback takes a voicemail",
             out(&forwarded),
-            Question::Recorded { message: false, over: false },
-            ends(UNANSWERED),
+            Question::Recorded,
+            surely(voicemail()),
         ),
-        (
-            "… and the caller hangs up",
-            out(&forwarded),
-            Question::Recorded { message: false, over: true },
-            ends(LEFT_UNHEARD),
-        ),
+        ("… known after a guess", guessed, Question::Recorded, surely(voicemail())),
+        ("… and nothing is said", out(&forwarded), Question::Unserved, ends(UNANSWERED)),
+        ("… and the caller hangs up", out(&forwarded), Question::Over, ends(LEFT_UNHEARD)),
         (
             "a status callback of a call that nobody has",
             live(&fresh),
@@ -205,8 +199,8 @@ fn questions() -> impl Strategy<Value = Question> {
         any::<bool>().prop_map(|over| Question::StreamEnded { over }),
         (any::<bool>(), any::<bool>())
             .prop_map(|(answered, over)| Question::Dialled { answered, over }),
-        (any::<bool>(), any::<bool>())
-            .prop_map(|(message, over)| Question::Recorded { message, over }),
+        Just(Question::Recorded),
+        Just(Question::Unserved),
         Just(Question::Over),
         Just(Question::Overdue),
         (news, 1..6).prop_map(|(news, asks)| Question::Abandoned { news, asks }),
@@ -237,7 +231,7 @@ impl Walk {
                 Standing::Here(&task)
             }
             (None, _) if !reads => Standing::Unread { returns: None },
-            (None, Some((_, guessed))) => Standing::Complete { record: &record, guessed },
+            (None, Some((_, guessed))) => Standing::Complete { guessed },
             (None, None) => Standing::Live { record: &record, is_out: self.is_out },
         };
         let plan = next(standing, question);

@@ -12,7 +12,8 @@ use super::leaving::{Leaving, Onward, Over, dial_limit, fallback_limit};
 use super::phone::Phone;
 use super::recorder::Taps;
 use super::registry::{AfterPlan, Command};
-use crate::call::{End, EndedBy, Event, LogEvent, Status};
+use crate::call::lifecycle::{self, LOST, Plan, Question, Standing, Task, UNANSWERED};
+use crate::call::{End, Event, LogEvent};
 use crate::clock::{self, Stopwatch};
 use crate::socket::WRITE_LIMIT;
 
@@ -21,14 +22,6 @@ use crate::socket::WRITE_LIMIT;
 pub(super) const STREAM_LIMIT: Duration = Duration::from_secs(15);
 /// How long a media WebSocket may take to send `start`.
 const START_LIMIT: Duration = Duration::from_secs(5);
-/// How often a caller is given back to the agent: after a lost stream, or when nobody answered whom
-/// they were put through to.
-pub const RETURNS_MAX: i32 = 2;
-
-/// The caller had nobody, and nothing says that they left.
-pub(super) const LOST: End = End { status: Status::Failed, ended_by: EndedBy::Error };
-/// The caller has heard that nobody can take the call.
-const UNANSWERED: End = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
 
 impl Line {
     pub(super) fn phone_gone(&mut self, why: &'static str) {
@@ -104,26 +97,33 @@ impl Line {
             self.phone_gone("ended, says the phone company");
         }
         // A call that goes on elsewhere is over for the core, and not for the caller.
-        let plan = match self.leaving.take().map(|leaving| leaving.to) {
-            // Asked again about a stream in whose place another one is.
-            _ if is_past => AfterPlan::Return,
-            _ if self.has_left => AfterPlan::HangUp,
-            Some(Onward::Party(target)) => AfterPlan::Transfer(target.number),
-            Some(Onward::Fallback) => AfterPlan::Fallback,
-            None if self.call.is_ending() => AfterPlan::HangUp,
-            None if self.returns < RETURNS_MAX => {
-                self.returns += 1;
-                if self.call.opened_at().is_none() {
-                    self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+        let leaving = self.leaving.take().map(|leaving| leaving.to);
+        let task = Task {
+            has_left: self.has_left,
+            onward: leaving.as_ref().map(|to| match to {
+                Onward::Party(_) => lifecycle::Onward::Party,
+                Onward::Fallback => lifecycle::Onward::Fallback,
+            }),
+            is_ending: self.call.is_ending(),
+            is_past_stream: is_past,
+            returns: self.returns,
+        };
+        let question = Question::StreamEnded { over: false };
+        let plan = match (lifecycle::next(Standing::Here(&task), question), leaving) {
+            (Plan::Return, _) => {
+                if !is_past {
+                    self.expect_stream_again();
                 }
-                self.call.expect_line(self.now());
                 AfterPlan::Return
             }
-            None => {
-                let why = "the media stream was lost too often".to_owned();
-                self.notes.write(self.now(), LogEvent::MovedToFallback { why });
+            (Plan::PutThrough, Some(Onward::Party(target))) => AfterPlan::Transfer(target.number),
+            (Plan::HangUp, _) => AfterPlan::HangUp,
+            (Plan::Fallback { why: Some(why) }, _) => {
+                self.notes.write(self.now(), LogEvent::MovedToFallback { why: why.to_owned() });
                 AfterPlan::Fallback
             }
+            // Also what is no answer to this question, which would be a bug: somebody speaks.
+            _ => AfterPlan::Fallback,
         };
         let limit = match plan {
             AfterPlan::Return | AfterPlan::HangUp => None,
@@ -139,6 +139,15 @@ impl Line {
         }
         // Whoever asked may have gone away; the plan holds all the same.
         let _ = answer.send(plan);
+    }
+
+    /// The caller is given back: another stream is to come.
+    fn expect_stream_again(&mut self) {
+        self.returns += 1;
+        if self.call.opened_at().is_none() {
+            self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+        }
+        self.call.expect_line(self.now());
     }
 
     /// Leaves the media stream; the phone company asks what happens next, and is told this.

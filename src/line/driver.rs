@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing::{Instrument, Span, info};
 use uuid::Uuid;
 
-use super::control::{LOST, STREAM_LIMIT};
+use super::control::STREAM_LIMIT;
 use super::handover::Handing;
 use super::leaving::{Leaving, Over};
 use super::phone::{FromPhone, Heard, Phone, pieces};
@@ -24,6 +24,7 @@ use super::watch::Watch;
 use super::{Exchange, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
+use crate::call::lifecycle::LOST;
 use crate::call::{Call, CallRecord, CallTime, Event, LogEvent, ReplyId, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};

@@ -12,8 +12,10 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::answer::hang_up;
-use super::{Document, FIND_LIMIT, PLAN_LIMIT, answer_once};
+use super::away::Found;
+use super::{Document, PLAN_LIMIT, answer_once};
 use crate::agent::Agent;
+use crate::call::lifecycle::{self, Plan, Question};
 use crate::clock;
 use crate::line::leaving::dial_limit;
 use crate::line::registry::{AfterPlan, CallHandle, Command};
@@ -104,38 +106,33 @@ impl Front {
         }
         // An instance that has just ended the call is still writing so.
         clock::pause(OWNER_WRITES).await;
-        let row = match clock::within(FIND_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await
-        {
-            Some(Ok(Some(row))) if !row.ended => row,
-            Some(Ok(_)) => return plan(AfterPlan::HangUp),
-            // Nothing is known of the call, but somebody is on the line.
-            Some(Err(_)) | None => return plan(AfterPlan::Fallback),
-        };
-        if is_over {
-            self.complete_elsewhere(agent.id, call_sid.to_owned()).await;
-            return plan(AfterPlan::HangUp);
+        let found = self.found(self.row_of(agent.id, call_sid).await).await;
+        let question = Question::StreamEnded { over: is_over };
+        match (lifecycle::next(found.standing(None), question), &found) {
+            (Plan::Complete { .. }, _) => {
+                self.complete_elsewhere(agent.id, call_sid.to_owned()).await;
+                plan(AfterPlan::HangUp)
+            }
+            (Plan::PutThrough, Found::Row { row, record }) => {
+                self.go_out(row, call_sid, dial_limit(agent)).await;
+                // The record names whom, or it would not be the plan.
+                let number = record.transfer().map(|target| target.number.clone());
+                plan(number.map_or(AfterPlan::Fallback, AfterPlan::Transfer))
+            }
+            (Plan::TakeOver { otherwise }, Found::Row { row, record }) => {
+                if let Some(document) = self.bring_back(agent, call_sid).await {
+                    return Elsewhere::TakenOver(document);
+                }
+                self.leave_for_fallback(agent, row, call_sid, record, otherwise).await;
+                plan(AfterPlan::Fallback)
+            }
+            (Plan::Fallback { why: Some(why) }, Found::Row { row, record }) => {
+                self.leave_for_fallback(agent, row, call_sid, record, why).await;
+                plan(AfterPlan::Fallback)
+            }
+            (Plan::HangUp, _) => plan(AfterPlan::HangUp),
+            // Also what is no answer to this question, which would be a bug: somebody speaks.
+            _ => plan(AfterPlan::Fallback),
         }
-        let (_, record) = self.written(row.id).await;
-        if let Some(target) = record.transfer() {
-            // Asked again, or the process that was to put the caller through is gone.
-            self.go_out(&row, call_sid, dial_limit(agent)).await;
-            return plan(AfterPlan::Transfer(target.number.clone()));
-        }
-        if row.is_out {
-            return plan(AfterPlan::Fallback);
-        }
-        if record.end().is_some() && !record.is_at_fallback() {
-            // They have heard the goodbye, and who said it is still writing so.
-            self.complete_elsewhere(agent.id, call_sid.to_owned()).await;
-            return plan(AfterPlan::HangUp);
-        }
-        if !record.is_at_fallback()
-            && let Some(document) = self.bring_back(agent, call_sid).await
-        {
-            return Elsewhere::TakenOver(document);
-        }
-        let why = "the media stream was lost too often";
-        self.leave_for_fallback(agent, &row, call_sid, &record, why).await;
-        plan(AfterPlan::Fallback)
     }
 }

@@ -14,9 +14,9 @@ use super::unwritten::{Attempt, Callback};
 use super::{Document, FIND_LIMIT};
 use crate::aftercall::callback::{CameTo, complete_live, write};
 use crate::agent::Agent;
+use crate::call::lifecycle::{RETURNS_MAX, Standing};
 use crate::call::{CallRecord, LogEvent};
 use crate::clock;
-use crate::line::control::RETURNS_MAX;
 use crate::line::driver::Opening;
 use crate::line::kept::Kept;
 use crate::line::leaving::fallback_limit;
@@ -34,7 +34,7 @@ const SETTLED_PAUSE_MAX: Duration = Duration::from_millis(400);
 const CONCLUDE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the database says of a call.
-enum Row {
+pub(super) enum Row {
     Found(CallRow),
     /// It has no row.
     None,
@@ -42,7 +42,44 @@ enum Row {
     Away,
 }
 
+/// The same, with what was written of the call.
+pub(super) enum Found {
+    /// Its row, and its events folded.
+    Row {
+        row: CallRow,
+        record: Box<CallRecord>,
+    },
+    None,
+    Away,
+}
+
+impl Found {
+    /// As the lifecycle is asked about it. `returns`: how often the caller was given back to the agent,
+    /// as this process remembers it, for when the database says nothing.
+    pub(super) fn standing(&self, returns: Option<i32>) -> Standing<'_> {
+        match self {
+            Self::Row { row, .. } if row.ended => Standing::Complete { guessed: row.is_out },
+            Self::Row { row, record } => Standing::Live { record, is_out: row.is_out },
+            Self::None => Standing::Gone,
+            Self::Away => Standing::Unread { returns },
+        }
+    }
+}
+
 impl Front {
+    /// Reads what was written of a call that is live.
+    pub(super) async fn found(&self, row: Row) -> Found {
+        match row {
+            Row::Found(row) if row.ended => Found::Row { row, record: Box::default() },
+            Row::Found(row) => {
+                let (_, record) = self.written(row.id).await;
+                Found::Row { row, record: Box::new(record) }
+            }
+            Row::None => Found::None,
+            Row::Away => Found::Away,
+        }
+    }
+
     /// The row of a call whose caller is out or gone, once everything that was written of it before
     /// is there; as it is, if that does not come.
     pub(super) async fn settled(&self, agent_id: Uuid, call_sid: &str) -> Option<CallRow> {
@@ -53,7 +90,7 @@ impl Front {
     }
 
     /// The same, with "there is no row" told apart from "the database is away".
-    async fn look_for(&self, agent_id: Uuid, call_sid: &str) -> Row {
+    pub(super) async fn look_for(&self, agent_id: Uuid, call_sid: &str) -> Row {
         let settling = async {
             let mut pause = SETTLED_PAUSE;
             loop {
@@ -73,7 +110,7 @@ impl Front {
     }
 
     /// The row of a call as it is.
-    async fn row_of(&self, agent_id: Uuid, call_sid: &str) -> Row {
+    pub(super) async fn row_of(&self, agent_id: Uuid, call_sid: &str) -> Row {
         match clock::within(FIND_LIMIT, self.store.call_by_sid(agent_id, call_sid)).await {
             Some(Ok(Some(row))) => Row::Found(row),
             Some(Ok(None)) => Row::None,
@@ -169,9 +206,6 @@ impl Front {
         call_sid: &str,
         kept: Kept,
     ) -> Option<Document> {
-        if kept.returns >= RETURNS_MAX {
-            return None;
-        }
         let (registry, nonce) = (&self.exchange.registry, nonce());
         let begin = registry.begin(call_sid, kept.call_log_id, Arc::clone(&kept.agent), &nonce);
         let Begin::New(slot, commands) = begin else { return None };

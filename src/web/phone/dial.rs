@@ -10,9 +10,11 @@ use http::{HeaderMap, Uri};
 use metrics::counter;
 
 use super::answer::{hang_up, sorry};
+use super::away::Found;
 use super::{Document, PLAN_LIMIT, answer_once};
 use crate::aftercall::callback::CameTo;
 use crate::agent::Agent;
+use crate::call::lifecycle::{self, Plan, Question};
 use crate::clock;
 use crate::twilio::form::Form;
 use crate::web::Front;
@@ -35,7 +37,8 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     let is_answered = form.dial_is_answered();
     let answered = if is_answered { "yes" } else { "no" };
     counter!("frontdesk_dials_total", "answered" => answered).increment(1);
-    if is_answered || form.call_status().is_some_and(|status| status.is_over()) {
+    let over = form.call_status().is_some_and(|status| status.is_over());
+    if is_answered || over {
         let came_to = if is_answered { CameTo::Answered } else { CameTo::Over };
         front.conclude(agent.id, call_sid.to_owned(), came_to).await;
         return hang_up();
@@ -47,33 +50,34 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
     {
         return front.to_agent_again(agent, call_sid).await;
     }
-    // Without the row nothing is known but that somebody is on the line, and what this process
-    // remembers.
-    let Some(row) = front.settled(agent.id, call_sid).await else {
-        let back = match kept {
-            Some(kept) => front.bring_back_from_memory(call_sid, kept).await,
-            None => None,
-        };
-        if let Some(document) = back {
-            return document;
-        }
-        front.conclude(agent.id, call_sid.to_owned(), CameTo::Nobody).await;
-        return sorry(agent);
+    let found = match front.found(front.look_for(agent.id, call_sid).await).await {
+        // A row that this process knows is still to be written.
+        Found::None if kept.is_some() => Found::Away,
+        found => found,
     };
-    if row.ended {
-        return hang_up();
-    }
-    let (_, record) = front.written(row.id).await;
-    if record.transfer().is_none() {
-        front.conclude(agent.id, call_sid.to_owned(), CameTo::Nobody).await;
-        return sorry(agent);
-    }
-    match front.bring_back(agent, call_sid).await {
-        Some(document) => document,
-        None => {
-            let why = "nobody answered, and the caller cannot come back once more";
-            front.leave_for_fallback(agent, &row, call_sid, &record, why).await;
+    let standing = found.standing(kept.as_ref().map(|kept| kept.returns));
+    let question = Question::Dialled { answered: false, over: false };
+    match (lifecycle::next(standing, question), &found, kept) {
+        (Plan::HangUp, ..) => hang_up(),
+        (Plan::TakeOver { otherwise }, Found::Row { row, record }, _) => {
+            if let Some(document) = front.bring_back(agent, call_sid).await {
+                return document;
+            }
+            front.leave_for_fallback(agent, row, call_sid, record, otherwise).await;
             front.fallback(agent, form)
         }
+        (Plan::Remember, _, Some(kept)) => {
+            match front.bring_back_from_memory(call_sid, kept).await {
+                Some(document) => document,
+                None => apologise(front, agent, call_sid).await,
+            }
+        }
+        _ => apologise(front, agent, call_sid).await,
     }
+}
+
+/// The caller had nobody.
+async fn apologise(front: &Arc<Front>, agent: &Arc<Agent>, call_sid: &str) -> Document {
+    front.conclude(agent.id, call_sid.to_owned(), CameTo::Nobody).await;
+    sorry(agent)
 }
