@@ -1,13 +1,13 @@
 //! Work after the call.
 //!
 //! What may take long, or needs somebody else's service, is a row of `aftercall_jobs`, which the
-//! completion of a call makes in its own transaction. Every process works on them: [`lane`] claims
+//! completion of a call makes in its own transaction. Every process works on them: [`job_worker`] claims
 //! what is due, [`summary`] and [`webhook`] do it.
 
 pub mod asking;
 mod breaker;
 pub mod callback;
-pub mod lane;
+pub mod job_worker;
 pub mod neighbours;
 pub mod reconciler;
 pub mod recordings;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::store::Store;
-use lane::Lane;
+use job_worker::Lane;
 use summary::Summaries;
 use webhook::Webhooks;
 
@@ -59,7 +59,7 @@ pub struct Parts {
 pub struct Aftercall {
     store: Store,
     instance_id: Uuid,
-    lanes: Vec<lane::Task>,
+    lanes: Vec<job_worker::Task>,
 }
 
 impl Aftercall {
@@ -75,15 +75,17 @@ impl Aftercall {
             then: Arc::clone(then),
         };
         let lanes = vec![
-            lane::Task::start(lane(&completed, &summed_up).run(Arc::new(summaries))),
-            lane::Task::start(lane(&summed_up, &Arc::new(Notify::new())).run(Arc::new(webhooks))),
+            job_worker::Task::start(lane(&completed, &summed_up).run(Arc::new(summaries))),
+            job_worker::Task::start(
+                lane(&summed_up, &Arc::new(Notify::new())).run(Arc::new(webhooks)),
+            ),
         ];
         Self { store, instance_id, lanes }
     }
 
     /// The tasks, to be watched.
     pub fn tasks(&self) -> impl Iterator<Item = AbortHandle> {
-        self.lanes.iter().map(lane::Task::abort_handle)
+        self.lanes.iter().map(job_worker::Task::abort_handle)
     }
 
     /// Stops, and gives what was begun to other processes.

@@ -2,9 +2,9 @@
 //! and always with one end that is written down.
 
 use super::functions::Done;
+use super::reconnect::Line;
 use super::reply::Wanted;
 use super::state::Call;
-use super::survival::Line;
 use super::{
     Action, CallTime, End, EndedBy, Event, GoodbyeReason, LogEvent, Purpose, ReplyId, Status,
     Timer, TransferTarget,

@@ -2,22 +2,22 @@
 
 mod action;
 mod allowance;
-mod deafness;
+mod barge_in;
 mod ending;
 mod event;
 mod functions;
-mod heard;
+mod idle;
+mod input_watchdog;
 pub mod lifecycle;
 mod log;
 mod playout;
 mod purpose;
-mod recall;
+mod reconnect;
 mod record;
 mod reply;
-mod rollover;
-mod silence;
+mod retrieval;
+mod session_rotation;
 mod state;
-mod survival;
 mod timers;
 mod transfer;
 mod turn;

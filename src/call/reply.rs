@@ -2,8 +2,8 @@
 
 use super::playout::Spoken;
 use super::purpose::{is_final, is_last_words, name, rank};
+use super::reconnect::{Engine, Line};
 use super::state::Call;
-use super::survival::{Engine, Line};
 use super::{
     Action, CallTime, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Timer, Usage,
 };

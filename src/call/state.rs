@@ -3,22 +3,22 @@
 //! `handle` is: let time pass, let the event change the state, then see what the state now asks
 //! for. The questions have a file each: who is speaking ([`turn`](super::turn)), what the engine
 //! is working on ([`reply`](super::reply)), what was heard ([`playout`](super::playout)), what the
-//! agent knows ([`recall`](super::recall)), what is being carried out
+//! agent knows ([`recall`](super::retrieval)), what is being carried out
 //! ([`functions`](super::functions)), what a silence or a long call means
-//! ([`silence`](super::silence)), how it ends ([`ending`](super::ending)), how the caller is put
+//! ([`silence`](super::idle)), how it ends ([`ending`](super::ending)), how the caller is put
 //! through ([`transfer`](super::transfer)), what is done when a connection breaks
-//! ([`survival`](super::survival)), when a session nears its end ([`rollover`](super::rollover)) and
-//! when the engine does not hear ([`deafness`](super::deafness)).
+//! ([`survival`](super::reconnect)), when a session nears its end ([`rollover`](super::session_rotation)) and
+//! when the engine does not hear ([`deafness`](super::input_watchdog)).
 
 use super::allowance;
-use super::deafness::Deafness;
 use super::ending::{Ending, Farewell};
 use super::functions::{Done, Functions};
+use super::input_watchdog::Deafness;
 use super::playout::{Playout, Spoken};
-use super::recall::Recalls;
+use super::reconnect::{Engine, Line};
 use super::reply::{Response, Wanted};
-use super::rollover::Rollover;
-use super::survival::{Engine, Line};
+use super::retrieval::Recalls;
+use super::session_rotation::Rollover;
 use super::timers::Timers;
 use super::turn::Caller;
 use super::{Action, CallRecord, CallSettings, CallTime, Event, LogEvent, ReplyId, Role, Timer};

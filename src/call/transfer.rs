@@ -2,8 +2,8 @@
 //! leaves the media stream. A caller whom nobody answered there comes back to the agent.
 
 use super::ending::{Ending, Farewell};
+use super::reconnect::Line;
 use super::state::Call;
-use super::survival::Line;
 use super::{LogEvent, Purpose, ReplyId, Role, TransferTarget};
 
 impl Call {

@@ -10,13 +10,13 @@ mod json_api;
 mod knowledge;
 mod messages;
 mod offers;
-mod secrets;
-mod shorten;
+mod redact;
 #[cfg(test)]
 mod test_service;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod truncate;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -144,7 +144,7 @@ impl Outcome {
     }
 
     fn event(self, run: FunctionRun) -> Event {
-        let (output, _) = shorten::shorten(self.output, OUTPUT_BYTES_MAX);
+        let (output, _) = truncate::shorten(self.output, OUTPUT_BYTES_MAX);
         Event::FunctionDone {
             run,
             ok: self.ok,

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::driver::Line;
-use super::leaving::{Leaving, Onward, Over, dial_limit, fallback_limit};
+use super::exit::{Leaving, Onward, Over, dial_limit, fallback_limit};
 use super::phone::Phone;
 use super::recorder::Taps;
 use super::registry::{AfterPlan, Command};

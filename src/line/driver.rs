@@ -14,13 +14,13 @@ use tracing::{Instrument, Span, info};
 use uuid::Uuid;
 
 use super::control::STREAM_LIMIT;
+use super::exit::{Leaving, Over};
 use super::handover::Handing;
-use super::leaving::{Leaving, Over};
 use super::phone::{FromPhone, Heard, Phone, pieces};
-use super::recall::Recalls;
 use super::recorder::{Taps, notice_time};
 use super::registry::{AfterPlan, Command, Slot};
-use super::watch::Watch;
+use super::retrieval::Recalls;
+use super::stream_watchdog::Watch;
 use super::{Exchange, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;

@@ -4,7 +4,7 @@ use metrics::counter;
 use tracing::{info, warn};
 
 use super::driver::Line;
-use super::leaving::{Onward, Over};
+use super::exit::{Onward, Over};
 use crate::call::{Action, LogEvent, Sent};
 use crate::clock::Stopwatch;
 use crate::functions::{self, FunctionRequest};

@@ -9,8 +9,8 @@ use moka::sync::Cache;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::kept::KeptCalls;
-pub use super::leaving::AfterPlan;
+pub use super::exit::AfterPlan;
+use super::transferred_calls::KeptCalls;
 use crate::agent::Agent;
 use crate::call::LogEvent;
 use crate::socket::ServerSocket;

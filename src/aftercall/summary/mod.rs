@@ -27,7 +27,7 @@ use self::appointments::{Judge, Judged};
 use self::ask::{AskError, Chat, Question};
 use self::transcript::{Speaker, Transcript};
 use super::breaker::Breaker;
-use super::lane::{Done, Failure, Patience, Work};
+use super::job_worker::{Done, Failure, Patience, Work};
 use crate::agent::Agent;
 use crate::agent::prompt::Prompts;
 use crate::config::OpenAi;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::signature::BadSecret;
-use super::lane::{Done, Failure, Patience, Work};
+use super::job_worker::{Done, Failure, Patience, Work};
 use crate::agent::settings::{AgentSettings, Webhook};
 use crate::clock::{self, Stopwatch};
 use crate::config::HostPort;

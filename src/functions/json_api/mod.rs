@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::guard::{Client, GuardError, Request, Response};
-use super::secrets::Secrets;
-use super::shorten::shorten;
+use super::redact::Secrets;
+use super::truncate::shorten;
 use super::{FunctionCaller, FunctionRequest, Outcome};
 use crate::agent::json_api::{ApiRequest, JsonApi, RequestError};
 use crate::agent::template::value_of;

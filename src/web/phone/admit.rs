@@ -19,7 +19,7 @@ use crate::agent::phone_number::caller_number;
 use crate::call::{CallRecord, End, EndedBy, Status};
 use crate::clock;
 use crate::line::driver::Opening;
-use crate::line::leaving::fallback_limit;
+use crate::line::exit::fallback_limit;
 use crate::line::record::{UNREAD_SEQ, status_word, unix_us};
 use crate::line::registry::{Begin, CallHandle};
 use crate::line::writer::Opened;

@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::answer::hang_up;
-use super::away::Found;
+use super::off_stream::Found;
 use super::{Document, PLAN_LIMIT, answer_once};
 use crate::agent::Agent;
 use crate::call::lifecycle::{self, Plan, Question};
 use crate::clock;
-use crate::line::leaving::dial_limit;
+use crate::line::exit::dial_limit;
 use crate::line::registry::{AfterPlan, CallHandle, Command};
 use crate::twilio::form::Form;
 use crate::web::Front;

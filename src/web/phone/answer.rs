@@ -8,7 +8,7 @@ use super::Document;
 use crate::agent::Agent;
 use crate::agent::settings::{AgentSettings, Fallback};
 use crate::clock;
-use crate::line::leaving::{MESSAGE_LIMIT, TALK_LIMIT};
+use crate::line::exit::{MESSAGE_LIMIT, TALK_LIMIT};
 use crate::line::recorder::notice_time;
 use crate::private::Private;
 use crate::twilio::form::{Form, normalise_e164};

@@ -10,7 +10,7 @@ use http::{HeaderMap, Uri};
 use metrics::counter;
 
 use super::answer::{hang_up, sorry};
-use super::away::Found;
+use super::off_stream::Found;
 use super::{Document, PLAN_LIMIT, answer_once};
 use crate::aftercall::callback::CameTo;
 use crate::agent::Agent;

@@ -3,23 +3,23 @@
 mod admit;
 mod after;
 mod answer;
-mod away;
 mod dial;
-mod elsewhere;
+mod idempotency;
+mod instance_routing;
 mod noting;
-mod once;
+mod off_stream;
+mod pending_writes;
 mod signed;
 mod status;
 mod stream;
 mod unsigned;
-mod unwritten;
 mod voice;
 mod voicemail;
 
+pub use idempotency::Answers;
 pub use noting::Noting;
-pub use once::Answers;
+pub use pending_writes::Unwritten;
 pub use unsigned::Unsigned;
-pub use unwritten::Unwritten;
 
 use std::sync::Arc;
 use std::time::Duration;

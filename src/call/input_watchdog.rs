@@ -1,9 +1,9 @@
 //! Does the engine hear the caller? Somebody speaks at the other end of the line, for seconds, and
 //! the engine reports neither speech nor words: then it is deaf, and another session is asked.
 
+use super::reconnect::Line;
 use super::reply::Wanted;
 use super::state::Call;
-use super::survival::Line;
 use super::{CallTime, Purpose, Timer};
 
 /// So much sound of which the engine reports nothing makes it deaf. It reports speech within half

@@ -1,9 +1,9 @@
 //! What do a silence and a long call mean? The agent asks whether anybody is there, and warns the
 //! caller before the longest time is reached.
 
+use super::reconnect::Line;
 use super::reply::Wanted;
 use super::state::Call;
-use super::survival::Line;
 use super::{GoodbyeReason, Purpose, Timer};
 
 /// The agent says that it is looking when a function takes that long and nobody speaks meanwhile.

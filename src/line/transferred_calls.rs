@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::driver::Line;
-use super::leaving::TALK_LIMIT;
+use super::exit::TALK_LIMIT;
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::call::{CallRecord, LogEvent};

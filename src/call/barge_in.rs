@@ -2,9 +2,9 @@
 //! while they play.
 
 use super::playout::{Spoken, Unheard};
+use super::reconnect::Line;
 use super::reply::CANCEL_MS;
 use super::state::Call;
-use super::survival::Line;
 use super::{Action, LogEvent, Purpose, ReplyId, Sent, Timer};
 
 /// What the caller hears of a reply is written down this often while it plays.

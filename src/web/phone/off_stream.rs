@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::admit::Returns;
 use super::answer::nonce;
-use super::unwritten::{Attempt, Callback};
+use super::pending_writes::{Attempt, Callback};
 use super::{Document, FIND_LIMIT};
 use crate::aftercall::callback::{CameTo, complete_live, write};
 use crate::agent::Agent;
@@ -18,10 +18,10 @@ use crate::call::lifecycle::{RETURNS_MAX, Standing};
 use crate::call::{CallRecord, LogEvent};
 use crate::clock;
 use crate::line::driver::Opening;
-use crate::line::kept::Kept;
-use crate::line::leaving::fallback_limit;
+use crate::line::exit::fallback_limit;
 use crate::line::record::unix_us;
 use crate::line::registry::Begin;
+use crate::line::transferred_calls::Kept;
 use crate::store::{CallRow, Outing};
 use crate::web::Front;
 
