@@ -13,25 +13,26 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::aftercall::asking::{Asker, FindAgent, LeftCalls};
-use crate::aftercall::neighbours::Neighbours;
-use crate::aftercall::reconciler::Reconciler;
-use crate::aftercall::summary::Summaries;
-use crate::aftercall::webhook::Webhooks;
-use crate::aftercall::{AT_ONCE, Aftercall, Parts};
-use crate::aftercall::{recordings::Recordings, retention::Sweeper};
 use crate::agent::prompt::PromptError;
 use crate::archive::{Archive, BadPlace};
+use crate::call_log::writer::{LogWriter, LogWriterTask};
 use crate::clock::{self, Clock, Supervisor};
 use crate::config::{Config, PublicUrl};
 use crate::database::{DatabaseError, OwnDatabase};
-use crate::functions::{Toolbox, guard};
+use crate::functions::{Toolbox, egress};
 use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
-use crate::line::recorder::{Recorder, RecorderTask};
 use crate::line::registry::{Command, Registry};
-use crate::line::writer::{LogWriter, LogWriterTask};
 use crate::line::{Engines, Exchange};
+use crate::post_call::summary::Summaries;
+use crate::post_call::webhook::Webhooks;
+use crate::post_call::{AT_ONCE, Aftercall, Parts};
+use crate::recording::recorder::{Recorder, RecorderTask};
+use crate::recording::uploader::Recordings;
+use crate::recovery::peers::Neighbours;
+use crate::recovery::reconciler::Reconciler;
+use crate::recovery::status_poller::{Asker, FindAgent, LeftCalls};
+use crate::retention::Sweeper;
 use crate::store::migrate::MigrateError;
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::twilio::rest::TwilioRest;
@@ -211,7 +212,7 @@ impl App {
             toolbox: Arc::new(Toolbox {
                 store: store.clone(),
                 knowledge,
-                services: guard::Client::new(config.private_tool_urls)?,
+                services: egress::Client::new(config.private_tool_urls)?,
                 twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
                 clock,
             }),

@@ -14,7 +14,7 @@
 //! | open | [`private`], [`files`], [`service_json`], [`tls`], [`socket`], [`clock`], [`config`] | open |
 //! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
 //! | adapters | [`twilio`], [`engine`], [`store`], [`archive`], [`database`] | pure, open |
-//! | deeds | [`functions`], [`knowledge`], [`aftercall`] | deeds, adapters, pure, open |
+//! | deeds | [`call_log`], [`recording`], [`recovery`], [`functions`], [`knowledge`], [`post_call`], [`retention`] | deeds, adapters, pure, open |
 //! | shell | [mod@line] | deeds, adapters, pure, open |
 //! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
 //! | all | [`app`], [`commands`] | all, top, shell, deeds, adapters, pure, open |
@@ -40,9 +40,13 @@ pub mod engine;
 pub mod store;
 pub mod twilio;
 
-pub mod aftercall;
+pub mod call_log;
 pub mod functions;
 pub mod knowledge;
+pub mod post_call;
+pub mod recording;
+pub mod recovery;
+pub mod retention;
 
 pub mod line;
 

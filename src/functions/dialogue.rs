@@ -12,7 +12,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::dispatch::{carry_out_at_once, keep, save};
-use super::guard::{Request, Response};
+use super::egress::{Request, Response};
 use super::offers::{find, renamed};
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox, transfer};
 use crate::agent::Agent;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Dialogues, FunctionCaller, FunctionRequest, Texts, Toolbox, guard};
+use super::{Dialogues, FunctionCaller, FunctionRequest, Texts, Toolbox, egress};
 use crate::agent::Agent;
 use crate::call::FunctionRun;
 use crate::clock::Clock;
@@ -23,7 +23,7 @@ pub(super) fn toolbox(services: Vec<HostPort>) -> Toolbox {
     Toolbox {
         knowledge: Arc::new(Knowledge::new(store.clone(), &openai, "model").expect("a client")),
         store,
-        services: guard::Client::new(services).expect("a client"),
+        services: egress::Client::new(services).expect("a client"),
         twilio: TwilioRest::new(nowhere(), account).expect("a client"),
         clock: Clock::real(),
     }

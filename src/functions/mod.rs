@@ -3,9 +3,9 @@
 mod appointments;
 mod dialogue;
 mod dispatch;
+pub mod egress;
 #[cfg(test)]
 mod fixture;
-pub mod guard;
 mod json_api;
 mod knowledge;
 mod messages;
@@ -58,7 +58,7 @@ pub struct Toolbox {
     /// What businesses have written down.
     pub knowledge: Arc<Knowledge>,
     /// What reaches the services of owners.
-    pub services: guard::Client,
+    pub services: egress::Client,
     /// Twilio's REST interface.
     pub twilio: TwilioRest,
     /// The time that calls live in.

@@ -10,11 +10,11 @@ use tracing::warn;
 use super::driver::Line;
 use super::exit::{Leaving, Onward, Over, dial_limit, fallback_limit};
 use super::phone::Phone;
-use super::recorder::Taps;
 use super::registry::{AfterPlan, Command};
 use crate::call::lifecycle::{self, LOST, Plan, Question, Standing, Task, UNANSWERED};
 use crate::call::{End, Event, LogEvent};
 use crate::clock::{self, Stopwatch};
+use crate::recording::recorder::Taps;
 use crate::socket::WRITE_LIMIT;
 
 /// How long a stream may take to come after its webhook, or the question what happens next after

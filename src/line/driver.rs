@@ -17,7 +17,6 @@ use super::control::STREAM_LIMIT;
 use super::exit::{Leaving, Over};
 use super::handover::Handing;
 use super::phone::{FromPhone, Heard, Phone, pieces};
-use super::recorder::{Taps, notice_time};
 use super::registry::{AfterPlan, Command, Slot};
 use super::retrieval::Recalls;
 use super::stream_watchdog::Watch;
@@ -30,6 +29,7 @@ use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
 use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
 use crate::private::Private;
+use crate::recording::recorder::{Taps, notice_time};
 
 /// How many reports about replies are held for a line that is not open yet. Beyond, nothing is
 /// read from the engine.
@@ -139,7 +139,14 @@ impl Line {
             texts: Texts::of(&opening.agent, &opening.before),
             dialogues: Dialogues::of(&opening.agent, &opening.before),
         });
-        let taps = Taps::of(&exchange, &opening.agent, opening.call_log_id, now, age);
+        let taps = Taps::of(
+            &exchange.recorder,
+            exchange.clock,
+            &opening.agent,
+            opening.call_log_id,
+            now,
+            age,
+        );
         let notice = notice_time(&opening.agent);
         let settings = opening.agent.settings.call_settings(opening.has_knowledge);
         let mut line = Self {

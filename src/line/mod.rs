@@ -9,25 +9,17 @@ pub mod directory;
 pub mod driver;
 pub mod exit;
 mod handover;
-mod ledger;
 mod listed;
 mod pace;
 mod perform;
 mod phone;
-mod queue;
 pub mod record;
-pub mod recorder;
 pub mod registry;
-mod rejected;
-mod replay;
 mod retrieval;
 mod sessions;
-mod shared;
-pub mod spool;
 mod stopped;
 mod stream_watchdog;
 pub mod transferred_calls;
-pub mod writer;
 
 use std::sync::Arc;
 
@@ -40,17 +32,17 @@ use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::agent::prompt::{Briefing, Prompts};
 use crate::call::{Passage, Purpose, Said};
+use crate::call_log::writer::LogWriter;
 use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
 use crate::engine::realtime::{Realtime, RealtimeConfig, Refusals};
 use crate::engine::{Engine, FunctionSignature};
 use crate::functions::{self, Toolbox};
 use crate::private::Private;
+use crate::recording::recorder::Recorder;
 use crate::socket::small_buffers;
 use driver::{Line, Opening};
-use recorder::Recorder;
 use registry::Registry;
-use writer::LogWriter;
 
 /// What all calls of a process share.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use metrics::counter;
 use tokio::net::TcpStream;
 
 use super::pace::Pace;
-use super::recorder::Tap;
 use crate::audio::level::Level;
 use crate::call::{Event, Mark};
 use crate::clock::Stopwatch;
+use crate::recording::recorder::Tap;
 use crate::socket::{Received, ServerSocket, Socket};
 use crate::twilio::media::{self, Inbound};
 

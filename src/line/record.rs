@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::Exchange;
 use super::driver::Opening;
-use super::writer::LogWriter;
 use crate::call::{CallRecord, CallTime, End, LogEvent};
+use crate::call_log::writer::LogWriter;
 use crate::clock;
 use crate::store::{CompletedCall, EventRow, Outing};
 

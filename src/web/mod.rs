@@ -17,11 +17,11 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::aftercall::neighbours::Neighbours;
 use crate::clock::{self, Supervisor};
 use crate::config::{PublicUrl, TwilioAccount};
 use crate::line::Exchange;
 use crate::line::directory::Directory;
+use crate::recovery::peers::Neighbours;
 use crate::store::Store;
 use crate::twilio::form::MAX_BODY_BYTES;
 

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use frontdesk::aftercall::summary::Summaries;
 use frontdesk::agent::prompt::Prompts;
 use frontdesk::agent::{Agent, AgentSource, BusinessSource};
 use frontdesk::config::OpenAi;
+use frontdesk::post_call::summary::Summaries;
 use frontdesk::rehearsal::speech::script::{Chat, Script};
 use frontdesk::rehearsal::speech::{SpeechOptions, serve};
 use frontdesk::store::{EndedCall, Store};

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontdesk::aftercall::summary::Summaries;
-use frontdesk::aftercall::webhook::Webhooks;
-use frontdesk::aftercall::{Aftercall, Parts};
 use frontdesk::agent::prompt::Prompts;
 use frontdesk::config::{HostPort, OpenAi};
+use frontdesk::post_call::summary::Summaries;
+use frontdesk::post_call::webhook::Webhooks;
+use frontdesk::post_call::{Aftercall, Parts};
 use frontdesk::rehearsal::speech::script::{Chat, ErrorBody, Script};
 use frontdesk::rehearsal::speech::{Speech, SpeechOptions, serve};
 use frontdesk::store::{Completes, Findings, Job, JobKind, NewCall, Settled, Store, Stored};

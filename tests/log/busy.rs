@@ -1,6 +1,6 @@
 //! A database whose connections are all at work is told apart from one that is lost.
 
-use frontdesk::line::writer::LogWriter;
+use frontdesk::call_log::writer::LogWriter;
 use frontdesk::store::Store;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use sqlx::ConnectOptions;

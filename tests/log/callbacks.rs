@@ -1,7 +1,7 @@
 //! What callbacks say of calls that no task has is written down, as far as there is room for it.
 
-use frontdesk::aftercall::callback::{CameTo, complete_live, write};
 use frontdesk::call::LogEvent;
+use frontdesk::recovery::completion::{CameTo, complete_live, write};
 use frontdesk::store::Outing;
 use serde_json::json;
 use uuid::Uuid;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use frontdesk::aftercall::reconciler::{DEAD_AFTER, Reconciler};
 use frontdesk::call::{End, EndedBy, LogEvent, Status, TransferTarget};
 use frontdesk::clock::{self, Clock};
+use frontdesk::recovery::reconciler::{DEAD_AFTER, Reconciler};
 use frontdesk::store::{Abandoned, Completes, EventRow, NewCall, Outing};
 use serde_json::{Value, json};
 use uuid::Uuid;

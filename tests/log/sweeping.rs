@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
-use frontdesk::aftercall::asking::FindAgent;
-use frontdesk::aftercall::retention::{Removed, Sweeper};
 use frontdesk::agent::{Agent, AgentSource};
 use frontdesk::archive::Archive;
 use frontdesk::clock;
 use frontdesk::config::{ObjectStore, TwilioAccount};
+use frontdesk::recovery::status_poller::FindAgent;
+use frontdesk::retention::{Removed, Sweeper};
 use frontdesk::twilio::rest::TwilioRest;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use frontdesk::line::writer::{LogWriter, LogWriterTask, Opened};
+use frontdesk::call_log::writer::{LogWriter, LogWriterTask, Opened};
 use frontdesk::store::{AdmissionOutcome, CompletedCall, NewCall, Store};
 use serde_json::json;
 use tempfile::TempDir;

@@ -4,17 +4,17 @@ use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use frontdesk::aftercall::asking::FindAgent;
-use frontdesk::aftercall::recordings::Recordings;
-use frontdesk::aftercall::retention::{Removed, Sweeper};
 use frontdesk::archive::Archive;
 use frontdesk::audio::recording::opus_reader::{Decoded, read};
 use frontdesk::audio::recording::tape::{Label, TapeWriter};
 use frontdesk::config::ObjectStore;
+use frontdesk::recording::uploader::Recordings;
+use frontdesk::recovery::status_poller::FindAgent;
 use frontdesk::rehearsal::phone::{
     AfterDrop, CallOptions, PhoneEvent, PhoneEventKind, Step, WebhookFault,
 };
 use frontdesk::rehearsal::speech::SAMPLES;
+use frontdesk::retention::{Removed, Sweeper};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -15,7 +15,7 @@ use crate::agent::{Agent, Status};
 use crate::clock::{Clock, within};
 use crate::config::Config;
 use crate::engine::realtime::{RefusedSetting, probe};
-use crate::functions::{self, Toolbox, guard};
+use crate::functions::{self, Toolbox, egress};
 use crate::knowledge::Knowledge;
 use crate::line::{Engines, instructions};
 use crate::private::Private;
@@ -85,7 +85,7 @@ impl Bench {
             toolbox: Toolbox {
                 store: store.clone(),
                 knowledge: Arc::new(knowledge.ok()?),
-                services: guard::Client::new(config.private_tool_urls.clone()).ok()?,
+                services: egress::Client::new(config.private_tool_urls.clone()).ok()?,
                 twilio: twilio.ok()?,
                 clock: Clock::real(),
             },

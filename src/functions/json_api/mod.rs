@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::guard::{Client, GuardError, Request, Response};
+use super::egress::{Client, EgressError, Request, Response};
 use super::redact::Secrets;
 use super::truncate::shorten;
 use super::{FunctionCaller, FunctionRequest, Outcome};
@@ -120,15 +120,15 @@ const NOT_SET_UP: &str = "this function is not set up rightly; do not call it ag
                           not possible now";
 
 /// What the model is told when there is no answer. It learns nothing of the network.
-pub(super) fn no_answer(error: GuardError, is_idempotent: bool) -> String {
+pub(super) fn no_answer(error: EgressError, is_idempotent: bool) -> String {
     let what = match error {
-        GuardError::Refused(_) | GuardError::Redirected(_) => "the service cannot be reached",
-        GuardError::Unreachable => "the service cannot be reached now",
-        GuardError::RequestTooLarge => "the arguments are too long",
-        GuardError::ResponseTooLarge => "the answer of the service is too large",
-        GuardError::Busy => "too many requests at once; call again in a moment",
-        GuardError::Broken => "the service broke off",
-        GuardError::TimedOut => "the service did not answer in time",
+        EgressError::Refused(_) | EgressError::Redirected(_) => "the service cannot be reached",
+        EgressError::Unreachable => "the service cannot be reached now",
+        EgressError::RequestTooLarge => "the arguments are too long",
+        EgressError::ResponseTooLarge => "the answer of the service is too large",
+        EgressError::Busy => "too many requests at once; call again in a moment",
+        EgressError::Broken => "the service broke off",
+        EgressError::TimedOut => "the service did not answer in time",
     };
     if error.may_be_done() && !is_idempotent {
         format!("{what}; whether it was done is not known, so do not say that it was")

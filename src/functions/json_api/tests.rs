@@ -3,8 +3,8 @@
 use crate::agent::{Agent, AgentSource};
 use crate::call::FunctionRun;
 use crate::clock;
+use crate::functions::egress::RESPONSE_BYTES_MAX;
 use crate::functions::fixture;
-use crate::functions::guard::RESPONSE_BYTES_MAX;
 use crate::functions::test_service::{Reply, Service, json as answer, redirect, reply};
 use crate::private::Private;
 

@@ -11,19 +11,19 @@ use uuid::Uuid;
 
 use super::Document;
 use super::answer::{hang_up, nobody, nonce};
-use crate::aftercall::callback::ROOM;
-use crate::aftercall::reconciler::record_of;
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::agent::phone_number::caller_number;
 use crate::call::{CallRecord, End, EndedBy, Status};
+use crate::call_log::writer::Opened;
 use crate::clock;
 use crate::line::driver::Opening;
 use crate::line::exit::fallback_limit;
 use crate::line::record::{UNREAD_SEQ, status_word, unix_us};
 use crate::line::registry::{Begin, CallHandle};
-use crate::line::writer::Opened;
 use crate::private::Private;
+use crate::recovery::completion::ROOM;
+use crate::recovery::reconciler::record_of;
 use crate::store::{Admission, AdmissionOutcome, CompletedCall, NewCall, Outing};
 use crate::web::Front;
 

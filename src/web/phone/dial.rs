@@ -12,10 +12,10 @@ use metrics::counter;
 use super::answer::{hang_up, sorry};
 use super::off_stream::Found;
 use super::{Document, PLAN_LIMIT, answer_once};
-use crate::aftercall::callback::CameTo;
 use crate::agent::Agent;
 use crate::call::lifecycle::{self, Plan, Question};
 use crate::clock;
+use crate::recovery::completion::CameTo;
 use crate::twilio::form::Form;
 use crate::web::Front;
 

@@ -8,11 +8,11 @@ use http::StatusCode;
 use uuid::Uuid;
 
 use super::Document;
-use crate::aftercall::callback::write;
 use crate::call::LogEvent;
 use crate::clock;
 use crate::line::record::unix_us;
 use crate::line::registry::Command;
+use crate::recovery::completion::write;
 use crate::twilio::twiml::Twiml;
 use crate::web::Front;
 

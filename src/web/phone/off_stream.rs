@@ -12,7 +12,6 @@ use super::admit::Returns;
 use super::answer::nonce;
 use super::pending_writes::{Attempt, Callback};
 use super::{Document, FIND_LIMIT};
-use crate::aftercall::callback::{CameTo, complete_live, write};
 use crate::agent::Agent;
 use crate::call::lifecycle::{RETURNS_MAX, Standing};
 use crate::call::{CallRecord, LogEvent};
@@ -22,6 +21,7 @@ use crate::line::exit::fallback_limit;
 use crate::line::record::unix_us;
 use crate::line::registry::Begin;
 use crate::line::transferred_calls::Kept;
+use crate::recovery::completion::{CameTo, complete_live, write};
 use crate::store::{CallRow, Outing};
 use crate::web::Front;
 

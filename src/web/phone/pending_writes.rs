@@ -16,8 +16,8 @@ use tokio::sync::{Notify, watch};
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::aftercall::callback::CameTo;
 use crate::clock::{self, Stopwatch};
+use crate::recovery::completion::CameTo;
 use crate::web::Front;
 
 /// The most that waits. Beyond, the newest is dropped and counted: the reconciler asks the phone

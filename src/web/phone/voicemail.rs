@@ -11,7 +11,7 @@ use metrics::counter;
 use super::answer::hang_up;
 use super::signed::Whose;
 use super::{Document, Refused, unbroken, without_agent};
-use crate::aftercall::callback::CameTo;
+use crate::recovery::completion::CameTo;
 use crate::twilio::form::Form;
 use crate::web::Front;
 

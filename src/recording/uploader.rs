@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::tape_work::{Made, make};
+use super::encoder::{Made, make};
 use crate::archive::{Archive, ArchiveError};
 use crate::audio::recording::opus::EncodeError;
 use crate::clock::{self, Stopwatch};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::ledger::Ledger;
+use super::db_writer::Ledger;
 use super::queue::EVENTS_OF_A_CALL_MAX;
 use super::spool::{Record, SPOOL_BYTES, SpoolFile};
 use crate::clock;

@@ -127,7 +127,7 @@ async fn no_hostile_address_reaches_a_private_listener() {
             [get(&format!("http://{host}:{port}/x")), post(&format!("http://{host}:{port}/"))]
         {
             let sent = client.send(request).await;
-            assert!(matches!(sent, Err(GuardError::Refused(_))), "{host}: {sent:?}");
+            assert!(matches!(sent, Err(EgressError::Refused(_))), "{host}: {sent:?}");
         }
     }
     assert_eq!(private.connections(), 0);
@@ -168,11 +168,11 @@ async fn only_http_and_https_are_spoken() {
         "unix:/var/run/docker.sock".to_owned(),
     ] {
         let sent = client(&[&private]).send(get(&url)).await;
-        assert_eq!(sent.unwrap_err(), GuardError::Refused(Refusal::Scheme), "{url}");
+        assert_eq!(sent.unwrap_err(), EgressError::Refused(Refusal::Scheme), "{url}");
     }
     let with_user = format!("http://u@127.0.0.1:{port}/");
     let sent = client(&[&private]).send(get(&with_user)).await;
-    assert_eq!(sent.unwrap_err(), GuardError::Refused(Refusal::Credentials));
+    assert_eq!(sent.unwrap_err(), EgressError::Refused(Refusal::Credentials));
     assert_eq!(private.connections(), 0);
 }
 
@@ -196,11 +196,11 @@ async fn a_name_that_changes_its_answer_is_looked_up_once_for_each_connection() 
     // No second attempt with POST: what was looked up is what is connected to, nobody here.
     let first = Request { time_limit: Duration::from_secs(2), ..post(&url) };
     let first = client.send(first).await.unwrap_err();
-    assert!(matches!(first, GuardError::Unreachable | GuardError::TimedOut), "{first}");
+    assert!(matches!(first, EgressError::Unreachable | EgressError::TimedOut), "{first}");
     assert_eq!(names.asked.load(Ordering::Relaxed), 1);
     for _ in 0..5 {
         let later = client.send(get(&url)).await.unwrap_err();
-        assert_eq!(later, GuardError::Refused(Refusal::NotPublic));
+        assert_eq!(later, EgressError::Refused(Refusal::NotPublic));
     }
     assert_eq!(private.connections(), 0);
 }
@@ -222,11 +222,11 @@ async fn what_is_allowed_is_reached_by_name_and_by_number() {
     assert!(asked[0].starts_with("GET /x?y=z HTTP/1.1\r\n"), "{}", asked[0]);
     for host in ["localhost", "private.example.", "other.example", "127.0.0.2"] {
         let sent = client.send(get(&format!("http://{host}:{port}/"))).await;
-        assert_eq!(sent.unwrap_err(), GuardError::Refused(Refusal::NotPublic), "{host}");
+        assert_eq!(sent.unwrap_err(), EgressError::Refused(Refusal::NotPublic), "{host}");
     }
     let other = private_service().await;
     let sent = client.send(get(&format!("http://private.example:{}/", other.address.port()))).await;
-    assert_eq!(sent.unwrap_err(), GuardError::Refused(Refusal::NotPublic));
+    assert_eq!(sent.unwrap_err(), EgressError::Refused(Refusal::NotPublic));
     assert_eq!((private.connections(), other.connections()), (4, 0));
 }
 
@@ -254,7 +254,7 @@ async fn no_redirect_reaches_a_private_listener() {
         for status in [301, 302, 303, 307, 308] {
             let open = Service::start(vec![redirect(status, &to)]).await;
             let sent = client(&[&open]).send(get(open.url("/").as_str())).await;
-            assert!(matches!(sent, Err(GuardError::Redirected(_))), "{status} {to}: {sent:?}");
+            assert!(matches!(sent, Err(EgressError::Redirected(_))), "{status} {to}: {sent:?}");
         }
     }
     assert_eq!(private.connections(), 0);
@@ -267,12 +267,12 @@ async fn a_chain_of_redirects_ends() {
     let chain = vec![redirect(302, "/1"), redirect(307, "/2"), redirect(301, &to_private)];
     let open = Service::start(chain).await;
     let sent = client(&[&open]).send(get(open.url("/").as_str())).await;
-    assert_eq!(sent.unwrap_err(), GuardError::Redirected(Refusal::NotPublic));
+    assert_eq!(sent.unwrap_err(), EgressError::Redirected(Refusal::NotPublic));
     assert_eq!((open.connections(), private.connections()), (3, 0));
 
     let endless = Service::start(vec![redirect(302, "/again")]).await;
     let sent = client(&[&endless]).send(get(endless.url("/").as_str())).await;
-    assert_eq!(sent.unwrap_err(), GuardError::Redirected(Refusal::Redirects));
+    assert_eq!(sent.unwrap_err(), EgressError::Redirected(Refusal::Redirects));
     assert_eq!(endless.connections(), 4);
 
     let long =
@@ -305,7 +305,7 @@ async fn secrets_and_deeds_stay_with_the_host_that_was_asked() {
 
     let keeps = Service::start(vec![redirect(307, other.url("/").as_str())]).await;
     let sent = client(&[&keeps, &other]).send(with_secret(post(keeps.url("/").as_str()))).await;
-    assert_eq!(sent.unwrap_err(), GuardError::Redirected(Refusal::OtherHost));
+    assert_eq!(sent.unwrap_err(), EgressError::Redirected(Refusal::OtherHost));
     assert_eq!(other.connections(), 1);
 }
 
@@ -343,7 +343,7 @@ async fn nobody_waits_longer_than_allowed() {
         let request =
             Request { time_limit: Duration::from_secs(1), ..get(service.url("/").as_str()) };
         let sent = client(&[&service]).send(request).await.unwrap_err();
-        assert!(matches!(sent, GuardError::TimedOut | GuardError::Broken), "{sent}");
+        assert!(matches!(sent, EgressError::TimedOut | EgressError::Broken), "{sent}");
         service.wait_for_gone(1).await;
     }
 }
@@ -358,7 +358,7 @@ async fn nothing_is_larger_than_allowed() {
     for reply in [reply(200, "", &large), chunks] {
         let service = Service::start(vec![reply]).await;
         let sent = client(&[&service]).send(get(service.url("/").as_str())).await;
-        assert_eq!(sent.unwrap_err(), GuardError::ResponseTooLarge);
+        assert_eq!(sent.unwrap_err(), EgressError::ResponseTooLarge);
         // Where only the status counts, nobody reads it.
         let unread = client(&[&service]).without_answers();
         let sent = unread.send(get(service.url("/").as_str())).await.unwrap();
@@ -371,7 +371,7 @@ async fn nothing_is_larger_than_allowed() {
     assert_eq!(answer.body.len(), RESPONSE_BYTES_MAX);
     let too_large = Request { body: body(REQUEST_BYTES_MAX + 1), ..fits };
     let sent = client(&[&service]).send(too_large.clone()).await;
-    assert_eq!(sent.unwrap_err(), GuardError::RequestTooLarge);
+    assert_eq!(sent.unwrap_err(), EgressError::RequestTooLarge);
     assert_eq!(service.connections(), 1);
     let larger = client(&[&service]).with_bodies_of(REQUEST_BYTES_MAX + 1);
     larger.send(too_large).await.unwrap();
@@ -398,7 +398,7 @@ async fn an_agent_has_its_places_and_takes_no_more() {
     };
     let mut sent: Vec<_> = (0..PLACES_PER_AGENT).map(|_| send(Uuid::nil())).collect();
     service.wait_for_connections(PLACES_PER_AGENT).await;
-    assert_eq!(client.send(get(url.as_str())).await.unwrap_err(), GuardError::Busy);
+    assert_eq!(client.send(get(url.as_str())).await.unwrap_err(), EgressError::Busy);
     // Another agent has its own.
     sent.push(send(Uuid::max()));
     service.wait_for_connections(PLACES_PER_AGENT + 1).await;

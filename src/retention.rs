@@ -10,11 +10,11 @@ use serde_json::Value;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::asking::FindAgent;
 use crate::agent::Agent;
 use crate::agent::settings::{AgentSettings, Retention};
 use crate::archive::{Archive, ArchiveError};
 use crate::clock;
+use crate::recovery::status_poller::FindAgent;
 use crate::store::{OldVoicemail, Store, StoreError};
 use crate::twilio::rest::{RestError, TwilioRest};
 

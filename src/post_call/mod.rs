@@ -4,16 +4,9 @@
 //! completion of a call makes in its own transaction. Every process works on them: [`job_worker`] claims
 //! what is due, [`summary`] and [`webhook`] do it.
 
-pub mod asking;
 mod breaker;
-pub mod callback;
 pub mod job_worker;
-pub mod neighbours;
-pub mod reconciler;
-pub mod recordings;
-pub mod retention;
 pub mod summary;
-mod tape_work;
 pub mod webhook;
 
 use std::sync::Arc;

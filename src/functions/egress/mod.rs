@@ -103,7 +103,7 @@ pub enum Refusal {
 
 /// Why there is no answer. Names no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum GuardError {
+pub enum EgressError {
     /// The request is not allowed.
     #[error("{0}")]
     Refused(Refusal),
@@ -130,7 +130,7 @@ pub enum GuardError {
     TimedOut,
 }
 
-impl GuardError {
+impl EgressError {
     /// Whether the service may have done what it was asked, although there is no answer.
     pub fn may_be_done(self) -> bool {
         match self {
@@ -157,7 +157,7 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("guard::Client").field("allowed", &self.allowed).finish_non_exhaustive()
+        f.debug_struct("egress::Client").field("allowed", &self.allowed).finish_non_exhaustive()
     }
 }
 
@@ -205,15 +205,15 @@ impl Client {
     ///
     /// # Errors
     /// If it is not allowed, or there is no answer within the limits.
-    pub async fn send(&self, request: Request) -> Result<Response, GuardError> {
+    pub async fn send(&self, request: Request) -> Result<Response, EgressError> {
         if request.body.as_ref().is_some_and(|body| body.len() > self.body_bytes_max) {
-            return Err(GuardError::RequestTooLarge);
+            return Err(EgressError::RequestTooLarge);
         }
         let sent = clock::within(request.time_limit, self.send_in_place(&request)).await;
-        sent.unwrap_or(Err(GuardError::TimedOut))
+        sent.unwrap_or(Err(EgressError::TimedOut))
     }
 
-    async fn send_in_place(&self, request: &Request) -> Result<Response, GuardError> {
+    async fn send_in_place(&self, request: &Request) -> Result<Response, EgressError> {
         let agent = self.places_of(request.agent);
         let places = clock::within(PLACE_LIMIT, async {
             // The agent's first: one agent's queue takes no places from the others.
@@ -222,7 +222,7 @@ impl Client {
                 self.places.acquire().await?,
             ])
         });
-        let Some(Ok(_places)) = places.await else { return Err(GuardError::Busy) };
+        let Some(Ok(_places)) = places.await else { return Err(EgressError::Busy) };
         let first = self.follow(request.clone()).await;
         if !request.method.is_idempotent() || !may_pass(&first) {
             return first;
@@ -239,29 +239,29 @@ impl Client {
     }
 
     /// Makes a request, and those that it is redirected to.
-    async fn follow(&self, mut request: Request) -> Result<Response, GuardError> {
+    async fn follow(&self, mut request: Request) -> Result<Response, EgressError> {
         let mut response = self.ask(&request).await?;
         for _ in 0..REDIRECTS_MAX {
             let next = redirect::next(&request, response.status(), response.headers());
-            let Some(next) = next.map_err(GuardError::Redirected)? else {
+            let Some(next) = next.map_err(EgressError::Redirected)? else {
                 return self.read(response).await;
             };
             request = next;
             response = self.ask(&request).await.map_err(|error| match error {
-                GuardError::Refused(refusal) => GuardError::Redirected(refusal),
+                EgressError::Refused(refusal) => EgressError::Redirected(refusal),
                 // The first host was reached.
-                GuardError::Unreachable => GuardError::Broken,
+                EgressError::Unreachable => EgressError::Broken,
                 other => other,
             })?;
         }
         match redirect::next(&request, response.status(), response.headers()) {
             Ok(None) => self.read(response).await,
-            Ok(Some(_)) => Err(GuardError::Redirected(Refusal::Redirects)),
-            Err(refusal) => Err(GuardError::Redirected(refusal)),
+            Ok(Some(_)) => Err(EgressError::Redirected(Refusal::Redirects)),
+            Err(refusal) => Err(EgressError::Redirected(refusal)),
         }
     }
 
-    async fn read(&self, response: reqwest::Response) -> Result<Response, GuardError> {
+    async fn read(&self, response: reqwest::Response) -> Result<Response, EgressError> {
         match self.reads_answers {
             true => read(response).await,
             false => {
@@ -270,8 +270,8 @@ impl Client {
         }
     }
 
-    async fn ask(&self, request: &Request) -> Result<reqwest::Response, GuardError> {
-        let connector = self.connector_for(&request.url).map_err(GuardError::Refused)?;
+    async fn ask(&self, request: &Request) -> Result<reqwest::Response, EgressError> {
+        let connector = self.connector_for(&request.url).map_err(EgressError::Refused)?;
         let mut asked = reqwest::Request::new(request.method.clone(), request.url.clone());
         *asked.headers_mut() = request.headers.clone();
         *asked.body_mut() = request.body.clone().map(Into::into);
@@ -321,18 +321,18 @@ fn connector(resolver: Arc<dyn Resolve>) -> Result<reqwest::Client, reqwest::Err
         .build()
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Response, GuardError> {
+async fn read(mut response: reqwest::Response) -> Result<Response, EgressError> {
     let most = RESPONSE_BYTES_MAX;
     if response.content_length().is_some_and(|length| length > most as u64) {
-        return Err(GuardError::ResponseTooLarge);
+        return Err(EgressError::ResponseTooLarge);
     }
     let status = response.status();
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
     let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|_| GuardError::Broken)? {
+    while let Some(piece) = response.chunk().await.map_err(|_| EgressError::Broken)? {
         if body.len() + piece.len() > most {
-            return Err(GuardError::ResponseTooLarge);
+            return Err(EgressError::ResponseTooLarge);
         }
         body.extend_from_slice(&piece);
     }
@@ -340,22 +340,22 @@ async fn read(mut response: reqwest::Response) -> Result<Response, GuardError> {
 }
 
 /// Whether it may be otherwise in a moment.
-fn may_pass(result: &Result<Response, GuardError>) -> bool {
+fn may_pass(result: &Result<Response, EgressError>) -> bool {
     match result {
         Ok(response) => matches!(response.status.as_u16(), 502..=504),
-        Err(error) => matches!(error, GuardError::Unreachable | GuardError::Broken),
+        Err(error) => matches!(error, EgressError::Unreachable | EgressError::Broken),
     }
 }
 
 /// What a failure means. Its own text has the address in it.
-fn failure(error: &reqwest::Error) -> GuardError {
+fn failure(error: &reqwest::Error) -> EgressError {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     if causes.into_iter().any(|cause| cause.is::<NotPublic>()) {
-        GuardError::Refused(Refusal::NotPublic)
+        EgressError::Refused(Refusal::NotPublic)
     } else if error.is_connect() {
-        GuardError::Unreachable
+        EgressError::Unreachable
     } else {
-        GuardError::Broken
+        EgressError::Broken
     }
 }
 

@@ -20,7 +20,6 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use super::Exchange;
 use crate::agent::Agent;
 use crate::agent::settings::Recording;
 use crate::audio::recording::tape::{Label, TapeReader, TapeWriter};
@@ -105,7 +104,7 @@ impl Recorder {
 }
 
 /// What a recorded call's streams are listened on with, one after the other.
-pub(super) struct Taps {
+pub(crate) struct Taps {
     queue: mpsc::Sender<Chunk>,
     tape: Arc<Tape>,
     clock: Clock,
@@ -116,21 +115,21 @@ pub(super) struct Taps {
 
 impl Taps {
     /// Those of a call, if its agent's calls are recorded.
-    pub(super) fn of(
-        exchange: &Exchange,
+    pub(crate) fn of(
+        recorder: &Recorder,
+        clock: Clock,
         agent: &Agent,
         call_log_id: Uuid,
         born: Duration,
         age: Duration,
     ) -> Option<Self> {
-        let queue = exchange.recorder.queue.clone();
+        let queue = recorder.queue.clone();
         let tape = || Arc::new(Tape::new(agent.id, call_log_id));
-        let clock = exchange.clock;
         agent.settings.recording.enabled.then(|| Self { queue, tape: tape(), clock, born, age })
     }
 
     /// What listens on the next stream.
-    pub(super) fn tap(&self) -> Tap {
+    pub(crate) fn tap(&self) -> Tap {
         let Self { clock, born, age, .. } = *self;
         let (queue, tape) = (self.queue.clone(), Arc::clone(&self.tape));
         Tap { queue, tape, clock, born, age, buffer: Vec::new(), has_started: false }
@@ -160,7 +159,7 @@ impl RecorderTask {
 }
 
 /// Listens on one media stream. Dropped, the stream has ended.
-pub(super) struct Tap {
+pub(crate) struct Tap {
     queue: mpsc::Sender<Chunk>,
     tape: Arc<Tape>,
     clock: Clock,
@@ -172,33 +171,33 @@ pub(super) struct Tap {
 
 impl Tap {
     /// The stream has started.
-    pub(super) fn started(&mut self) {
+    pub(crate) fn started(&mut self) {
         self.has_started = true;
         self.put(|tape, at_us| tape.started(at_us));
     }
 
     /// The caller's audio, base64.
-    pub(super) fn caller(&mut self, timestamp_ms: Option<u64>, payload: &str) {
+    pub(crate) fn caller(&mut self, timestamp_ms: Option<u64>, payload: &str) {
         self.put(|tape, at_us| tape.caller(at_us, timestamp_ms, payload));
     }
 
     /// The agent's audio, base64, is sent.
-    pub(super) fn agent(&mut self, payload: &str) {
+    pub(crate) fn agent(&mut self, payload: &str) {
         self.put(|tape, at_us| tape.agent(at_us, payload));
     }
 
     /// A mark is sent.
-    pub(super) fn mark_placed(&mut self, mark: Mark) {
+    pub(crate) fn mark_placed(&mut self, mark: Mark) {
         self.put(|tape, at_us| tape.mark_placed(at_us, mark));
     }
 
     /// A mark came back.
-    pub(super) fn mark_returned(&mut self, mark: Mark) {
+    pub(crate) fn mark_returned(&mut self, mark: Mark) {
         self.put(|tape, at_us| tape.mark_returned(at_us, mark));
     }
 
     /// What was not played is thrown away.
-    pub(super) fn cleared(&mut self) {
+    pub(crate) fn cleared(&mut self) {
         self.put(|tape, at_us| tape.cleared(at_us));
     }
 

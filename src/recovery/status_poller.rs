@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::callback::{CameTo, complete_live};
+use super::completion::{CameTo, complete_live};
 use super::reconciler::complete_left;
 use crate::agent::Agent;
 use crate::call::CallRecord;

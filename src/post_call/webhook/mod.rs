@@ -21,7 +21,7 @@ use super::job_worker::{Done, Failure, Patience, Work};
 use crate::agent::settings::{AgentSettings, Webhook};
 use crate::clock::{self, Stopwatch};
 use crate::config::HostPort;
-use crate::functions::guard::{self, GuardError, Request};
+use crate::functions::egress::{self, EgressError, Request};
 use crate::store::{Delivery, Job, JobKind, Store, StoreError, ToldCall};
 
 /// How long an owner's service may take.
@@ -46,7 +46,7 @@ const GONE: Patience = Patience { in_all: Duration::ZERO, ..PATIENCE };
 pub struct Webhooks {
     store: Store,
     /// One of its own: what owners are told takes no places from what callers wait for.
-    client: guard::Client,
+    client: egress::Client,
 }
 
 /// Why an owner was not told. Names no address and nothing of the call.
@@ -57,7 +57,7 @@ enum TellError {
     #[error(transparent)]
     Secret(#[from] BadSecret),
     #[error("webhook: {0}")]
-    Guard(#[from] GuardError),
+    Guard(#[from] EgressError),
     #[error("webhook: answered {0}")]
     Answered(u16),
     #[error("webhook: the row cannot be read")]
@@ -72,7 +72,7 @@ impl Webhooks {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(store: Store, allowed: Vec<HostPort>) -> Result<Self, reqwest::Error> {
-        let client = guard::Client::new(allowed)?.with_bodies_of(BODY_BYTES_MAX).without_answers();
+        let client = egress::Client::new(allowed)?.with_bodies_of(BODY_BYTES_MAX).without_answers();
         Ok(Self { store, client })
     }
 

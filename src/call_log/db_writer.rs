@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::rejected;
 use super::spool::Record;
-use crate::aftercall::reconciler::record_of;
 use crate::clock;
+use crate::recovery::reconciler::record_of;
 use crate::store::{CompletedCall, Completes, EventRow, Result, Store, StoreError};
 
 /// How long one statement may take.

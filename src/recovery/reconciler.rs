@@ -6,7 +6,7 @@
 //! live and still the dead process's.
 //!
 //! Where the phone company can be asked, it is asked before a call is given up
-//! ([`asking`](super::asking)).
+//! ([`asking`](super::status_poller)).
 //!
 //! A process also completes rows of its own that none of its calls has any more, and those of
 //! callers who were out for too long.
@@ -17,8 +17,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::asking::LeftCalls;
-use super::neighbours::Neighbours;
+use super::peers::Neighbours;
+use super::status_poller::LeftCalls;
 use crate::call::lifecycle::{self, News, Plan, Question, Standing};
 use crate::call::{CallRecord, End, LogEvent};
 use crate::clock::{self, Clock};
