@@ -6,7 +6,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --profile dist --locked --bin frontdesk \
+    cargo build --profile dist --locked --no-default-features --bin frontdesk \
     && install -m 755 target/dist/frontdesk /frontdesk
 
 FROM debian:bookworm-slim

@@ -50,6 +50,7 @@ pub mod retention;
 
 pub mod line;
 
+#[cfg(feature = "rehearsal")]
 pub mod rehearsal;
 pub mod web;
 

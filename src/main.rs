@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use frontdesk::commands::{demo, dial, doctor, migrate, rehearse, serve, shutdown_signal};
+#[cfg(feature = "rehearsal")]
+use frontdesk::commands::{demo, dial, rehearse, shutdown_signal};
+use frontdesk::commands::{doctor, migrate, serve};
 
 /// What a flood of requests took is given back when it is over; glibc keeps most of it.
 #[global_allocator]
@@ -21,10 +23,13 @@ struct Arguments {
 enum Command {
     /// Run the server until SIGTERM or SIGINT (this is what happens without a command)
     Serve,
+    #[cfg(feature = "rehearsal")]
     /// Rehearse one phone call with everything in this process: no key, no account
     Demo(demo::Arguments),
+    #[cfg(feature = "rehearsal")]
     /// Be the phone: call a server as Twilio would, once or many times
     Dial(Box<dial::Arguments>),
+    #[cfg(feature = "rehearsal")]
     /// Be the speech service: OpenAI's endpoints without a model
     Rehearse(rehearse::Rehearse),
     /// Bring the schema of DATABASE_URL up to date
@@ -38,8 +43,11 @@ async fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
     let done = match command {
         Command::Serve => serve::run().await.map_err(|error| error.to_string()),
+        #[cfg(feature = "rehearsal")]
         Command::Demo(arguments) => demo::run(arguments).await.map_err(|error| error.to_string()),
+        #[cfg(feature = "rehearsal")]
         Command::Dial(arguments) => dial::run(*arguments).await.map_err(|error| error.to_string()),
+        #[cfg(feature = "rehearsal")]
         Command::Rehearse(arguments) => rehearse::run(arguments, shutdown_signal())
             .await
             .map(|()| ExitCode::SUCCESS)

@@ -2,14 +2,15 @@
 
 use frontdesk::agent::settings::AgentSettings;
 use frontdesk::agent::{Agent, AgentSource, BusinessSource};
-use frontdesk::audio::{mulaw, wav};
+use frontdesk::audio::mulaw;
 use frontdesk::private::Private;
+use frontdesk::rehearsal::phone::twiml_reader::{Verb, parse};
+use frontdesk::rehearsal::phone::wav;
 use frontdesk::twilio::form::{Form, normalise_e164};
 use frontdesk::twilio::media::{Inbound, decoded_len};
 use frontdesk::twilio::signature::{Algorithm, is_valid, sign};
 use frontdesk::twilio::token::{StreamClaims, TokenError, mint, peek, verify};
 use frontdesk::twilio::twiml::{ConnectStream, Twiml};
-use frontdesk::twilio::twiml_reader::{Verb, parse};
 use proptest::prelude::*;
 
 fn params() -> impl Strategy<Value = Vec<(String, String)>> {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use frontdesk::rehearsal::phone::media_peer::Outbound;
 use frontdesk::twilio::form::{CallStatus, Form, StreamEvent, normalise_e164};
 use frontdesk::twilio::media::{self, Inbound, Media, MediaError, decoded_len};
-use frontdesk::twilio::media_peer::Outbound;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire").join(name)

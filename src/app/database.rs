@@ -9,7 +9,7 @@ use super::StartError;
 use crate::clock;
 use crate::config::Config;
 use crate::database::{CONNECTIONS_MAX, OwnDatabase, Place};
-use crate::rehearsal::embedding::embed;
+use crate::knowledge::feature_hash::embed;
 use crate::store::migrate::{SchemaState, is_current, migrate};
 use crate::store::sample::seed_sample;
 use crate::store::{Store, StoreError};

@@ -3,4 +3,3 @@
 pub mod level;
 pub mod mulaw;
 pub mod recording;
-pub mod wav;

@@ -1,10 +1,13 @@
 //! The commands of the binary.
 
+#[cfg(feature = "rehearsal")]
 pub mod demo;
+#[cfg(feature = "rehearsal")]
 pub mod dial;
 pub mod doctor;
 pub mod log;
 pub mod migrate;
+#[cfg(feature = "rehearsal")]
 pub mod rehearse;
 pub mod serve;
 

@@ -2,6 +2,7 @@
 //! the agent's own passages are searched for what is near.
 
 mod embed;
+pub mod feature_hash;
 mod search;
 
 pub use embed::EmbedError;

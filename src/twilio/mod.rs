@@ -3,10 +3,8 @@
 
 pub mod form;
 pub mod media;
-pub mod media_peer;
 pub mod rest;
 mod say_language;
 pub mod signature;
 pub mod token;
 pub mod twiml;
-pub mod twiml_reader;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use frontdesk::clock::{self, Clock, within};
-use frontdesk::rehearsal::embedding::embed;
+use frontdesk::knowledge::feature_hash::embed;
 use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::store::migrate::migrate;
 use serde_json::{Value, json};

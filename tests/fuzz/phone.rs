@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::Path;
 
+use frontdesk::rehearsal::phone::media_peer::Outbound;
+use frontdesk::rehearsal::phone::twiml_reader::parse;
 use frontdesk::twilio::form::Form;
 use frontdesk::twilio::media::{Inbound, decoded_len};
-use frontdesk::twilio::media_peer::Outbound;
 use frontdesk::twilio::rest::asked_to_wait;
 use frontdesk::twilio::signature::{is_valid, is_valid_with_body, upgrade_is_valid};
 use frontdesk::twilio::token::{StreamClaims, mint, peek, verify};
 use frontdesk::twilio::twiml::{ConnectStream, Dial, Record, Twiml};
-use frontdesk::twilio::twiml_reader::parse;
 use proptest::prelude::*;
 use serde_json::Value;
 

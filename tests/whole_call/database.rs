@@ -1,8 +1,8 @@
 //! The database changes under the server, or is away.
 
+use frontdesk::rehearsal::phone::twiml_reader::Verb;
 use frontdesk::rehearsal::phone::{Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
-use frontdesk::twilio::twiml_reader::Verb;
 use futures_util::future::join_all;
 use serde_json::json;
 

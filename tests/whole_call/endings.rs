@@ -1,11 +1,11 @@
 //! How calls end, and what their rows say of it (CONTRACT 4).
 
 use frontdesk::line::registry::Command;
+use frontdesk::rehearsal::phone::twiml_reader::{self, Verb};
 use frontdesk::rehearsal::phone::{CallReport, Ended, PhoneEventKind, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::{FunctionCall, Turn};
 use frontdesk::twilio::rest::CallUpdate;
-use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::{Value, json};
 
 use crate::harness::{

@@ -1,8 +1,8 @@
 //! What strangers and callers can send more of than anybody has use for: each has a bound.
 
 use frontdesk::clock::within;
+use frontdesk::rehearsal::phone::media_peer;
 use frontdesk::rehearsal::phone::{Step, random_sid};
-use frontdesk::twilio::media_peer;
 use futures_util::SinkExt;
 use futures_util::future::join_all;
 use serde_json::json;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use frontdesk::app::App;
 use frontdesk::audio::mulaw::SILENCE;
+use frontdesk::rehearsal::phone::twiml_reader::{self, Verb};
 use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Sample, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::Turn;
 use frontdesk::twilio::signature::{self, Algorithm};
-use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;

@@ -1,6 +1,6 @@
 //! What the agent knows: looked up for every turn, and when the model asks.
 
-use frontdesk::rehearsal::embedding::embed;
+use frontdesk::knowledge::feature_hash::embed;
 use frontdesk::rehearsal::phone::{CallReport, Step};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::{FunctionCall, Turn, Words};

@@ -2,10 +2,10 @@
 //! while they are out is posted by hand, in the orders in which it may come.
 
 use frontdesk::app::App;
+use frontdesk::rehearsal::phone::twiml_reader::{self, Dial, Record, Verb};
 use frontdesk::rehearsal::phone::{Ended, FarEnd, PhoneEventKind, Step, random_sid};
 use frontdesk::rehearsal::speech::script::{FunctionCall, Phrase, Script, Turn};
 use frontdesk::rehearsal::speech::{Fault, SAMPLES, SpeechOptions};
-use frontdesk::twilio::twiml_reader::{self, Dial, Record, Verb};
 use serde_json::{Value, json};
 
 use crate::harness::{

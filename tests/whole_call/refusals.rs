@@ -1,7 +1,7 @@
 //! Calls that the agent does not take: what the caller hears instead, and what is written.
 
+use frontdesk::rehearsal::phone::twiml_reader::{self, Verb};
 use frontdesk::rehearsal::phone::{CallReport, Ended};
-use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::json;
 
 use crate::harness::{FALLBACK, House, NUMBER, Plan, Row, TOKEN, add_agent, voice};

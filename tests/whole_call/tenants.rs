@@ -2,10 +2,10 @@
 //! acts on no call of another, whatever CallSid they name, wherever the call is.
 
 use frontdesk::app::App;
+use frontdesk::rehearsal::phone::twiml_reader::{self, Verb};
 use frontdesk::rehearsal::phone::{PhoneEventKind, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::FunctionCall;
-use frontdesk::twilio::twiml_reader::{self, Verb};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

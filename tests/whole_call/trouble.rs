@@ -7,11 +7,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use frontdesk::audio::mulaw::SILENCE;
+use frontdesk::rehearsal::phone::media_peer;
 use frontdesk::rehearsal::phone::{
     AfterRing, CallReport, Ended, Sample, Step, StreamFault, random_sid,
 };
 use frontdesk::rehearsal::speech::SAMPLES;
-use frontdesk::twilio::media_peer;
 use serde_json::{Value, json};
 
 use crate::harness::{DEADLINE, House, NUMBER, TOKEN, ms, say, stream_url, turn};

@@ -1,7 +1,7 @@
 //! The voice webhook: who may post it, and what comes of posting it badly or twice.
 
+use frontdesk::rehearsal::phone::twiml_reader::Verb;
 use frontdesk::rehearsal::phone::{Ended, Step, WebhookFault, random_sid};
-use frontdesk::twilio::twiml_reader::Verb;
 use serde_json::json;
 
 use crate::harness::{House, NUMBER, TOKEN, add_agent, stream_url, voice};

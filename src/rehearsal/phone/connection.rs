@@ -13,8 +13,8 @@ use super::script::StreamFault;
 use super::stream::{CLOSE_LIMIT, Media, StreamEnd};
 use super::webhook::{self, Signing};
 use crate::clock::{self, within};
+use crate::rehearsal::phone::media_peer;
 use crate::socket::small_buffers;
-use crate::twilio::media_peer;
 
 /// How long the handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ mod caller;
 mod connection;
 mod far_end;
 mod journal;
+pub mod media_peer;
 mod moves;
 pub mod numbers;
 mod placed;
@@ -17,6 +18,8 @@ mod sample;
 mod script;
 mod stream;
 pub mod totals;
+pub mod twiml_reader;
+pub mod wav;
 mod webhook;
 
 use std::collections::BTreeMap;

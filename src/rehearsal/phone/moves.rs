@@ -13,7 +13,7 @@ use super::playback::Playback;
 use super::random_sid;
 use super::sample::{FRAME, FRAME_BYTES};
 use super::webhook::Fields;
-use crate::twilio::twiml_reader::{Dial, Record};
+use crate::rehearsal::phone::twiml_reader::{Dial, Record};
 
 /// How long the beep before a recording lasts, in frames.
 const BEEP_FRAMES: usize = 25;

@@ -11,8 +11,8 @@ use super::stream::{self, StreamEnd};
 use super::webhook::{self, Answer, Fields, Signing};
 use super::{CallOptions, random_sid};
 use crate::clock::Stopwatch;
+use crate::rehearsal::phone::twiml_reader::{self, Stream, Verb};
 use crate::rehearsal::stamp::Histogram;
-use crate::twilio::twiml_reader::{self, Stream, Verb};
 
 /// Documents that one call may ask for: redirects end somewhere.
 const DOCUMENTS: usize = 20;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::audio::mulaw::SILENCE;
-use crate::audio::wav::{self, WavError};
+use crate::rehearsal::phone::wav::{self, WavError};
 use crate::rehearsal::speech::SAMPLES;
 use crate::rehearsal::speech::script::Script;
 

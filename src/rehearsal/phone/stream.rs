@@ -20,9 +20,9 @@ use super::script::{AfterDrop, AfterRing, StreamFault};
 use super::webhook::{self, Signing};
 use crate::audio::mulaw::SILENCE;
 use crate::clock::{self, unix_now, within};
+use crate::rehearsal::phone::media_peer::{self, Outbound, StreamIds};
+use crate::rehearsal::phone::twiml_reader::Stream;
 use crate::rehearsal::stamp;
-use crate::twilio::media_peer::{self, Outbound, StreamIds};
-use crate::twilio::twiml_reader::Stream;
 
 /// How long the server may leave what it is sent unread.
 const SEND_LIMIT: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::chat;
 use super::http::{HttpError, Service};
-use crate::rehearsal::embedding;
+use crate::knowledge::feature_hash;
 
 /// Texts of one request (protocols 6.6).
 const INPUTS_MAX: usize = 2_048;
@@ -62,13 +62,13 @@ async fn embeddings(
     if texts.is_empty() || texts.len() > INPUTS_MAX || texts.iter().any(String::is_empty) {
         return Err(HttpError::bad("input", "'input' cannot be empty, nor have an empty string."));
     }
-    let dimensions = request.dimensions.unwrap_or(embedding::DIMENSIONS);
-    if !(1..=embedding::DIMENSIONS).contains(&dimensions) {
+    let dimensions = request.dimensions.unwrap_or(feature_hash::DIMENSIONS);
+    if !(1..=feature_hash::DIMENSIONS).contains(&dimensions) {
         return Err(HttpError::bad("dimensions", "1 to 1536 dimensions are supported."));
     }
     let tokens: usize = texts.iter().map(|text| count_tokens(text)).sum();
     let item = |(index, text): (usize, &String)| {
-        let vector = embedding::embed_to(text, dimensions);
+        let vector = feature_hash::embed_to(text, dimensions);
         let embedding = match request.encoding_format {
             Encoding::Float => json!(vector),
             Encoding::Base64 => {

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::mulaw;
+use crate::audio::mulaw;
 
 /// The largest file that is read, bytes.
 pub const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
