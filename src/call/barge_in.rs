@@ -16,10 +16,10 @@ impl Call {
     /// Throws away all that the caller has not heard, and stops the engine. Clearing the line comes
     /// first, since the caller hears the agent until then.
     pub(super) fn cut(&mut self, interrupted: bool) {
-        if self.playout.has_audio() && self.line == Line::Open {
+        if self.playout.has_audio() && self.stream.line == Line::Open {
             self.out.push(Action::ClearLine);
         }
-        if let Some(response) = &mut self.response
+        if let Some(response) = &mut self.requests.response
             && !response.cancelling
         {
             response.cancelling = true;
@@ -55,7 +55,7 @@ impl Call {
     /// Writes down what was heard of the reply that plays, from time to time.
     pub(super) fn note_progress(&mut self) {
         if let Some(spoken) = self.playout.take_progress(PROGRESS_EVERY_MS) {
-            let event = spoken.log(self.opened_at, false);
+            let event = spoken.log(self.stream.opened_at, false);
             self.note(event);
         }
     }
@@ -63,7 +63,8 @@ impl Call {
     /// Writes down what was heard so far of everything that is on the line.
     pub(super) fn note_playing(&mut self) {
         let playing = self.playout.iter().filter(|spoken| !spoken.is_silent());
-        let events: Vec<_> = playing.map(|spoken| spoken.log(self.opened_at, false)).collect();
+        let events: Vec<_> =
+            playing.map(|spoken| spoken.log(self.stream.opened_at, false)).collect();
         events.into_iter().for_each(|event| self.note(event));
     }
 

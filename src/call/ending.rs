@@ -21,6 +21,20 @@ const DRAIN_MS: u64 = 5_000;
 /// How long the end waits for words that are still in transcription, and for functions.
 const WORDS_MS: u64 = 2_000;
 
+/// How the call ends, and what is said before.
+#[derive(Default)]
+pub(super) struct Goodbye {
+    /// The call became as long as it may be while its line was lost: the agent says goodbye when it
+    /// is back.
+    pub(super) due: bool,
+    /// The call is nearly over, and the caller has not been told.
+    pub(super) warning_due: bool,
+    pub(super) farewell: Option<Farewell>,
+    /// The call has ended this way, but for the last words.
+    pub(super) ending: Option<Ending>,
+    pub(super) over: bool,
+}
+
 /// The agent is saying its last words, or is about to: what comes then comes when they were heard.
 pub(super) struct Farewell {
     pub(super) then: Ending,
@@ -72,7 +86,7 @@ impl Call {
     /// asked for one, of these words if there are any.
     pub(super) fn agent_ends(&mut self, said: Option<ReplyId>, words: Option<String>) {
         let reason = GoodbyeReason::Done;
-        if said.is_none() || self.farewell.is_some() {
+        if said.is_none() || self.goodbye.farewell.is_some() {
             return self.say_last_words(reason, words, reason.end());
         }
         self.take_leave(Ending::HangUp(reason.end()), Purpose::Goodbye(reason, words), said);
@@ -85,8 +99,8 @@ impl Call {
             _ => true,
         };
         let latest = self.now.plus_ms(GOODBYE_LONGEST_MS);
-        self.farewell = Some(Farewell { then, reply: said, withdrawable, latest });
-        self.wanted = None;
+        self.goodbye.farewell = Some(Farewell { then, reply: said, withdrawable, latest });
+        self.requests.wanted = None;
         if said.is_some() {
             return self.watch_goodbye();
         }
@@ -102,10 +116,10 @@ impl Call {
 
     fn say_last_words(&mut self, reason: GoodbyeReason, words: Option<String>, end: End) {
         let withdrawable = reason.may_be_withdrawn();
-        if self.farewell.as_ref().is_some_and(|said| withdrawable || !said.withdrawable) {
+        if self.goodbye.farewell.as_ref().is_some_and(|said| withdrawable || !said.withdrawable) {
             return;
         }
-        if self.line != Line::Open || !self.engine.is_ready() {
+        if self.stream.line != Line::Open || !self.link.engine.is_ready() {
             return self.end(end);
         }
         if !withdrawable {
@@ -122,11 +136,11 @@ impl Call {
     /// The server goes down: there is time for a short goodbye. Whoever is being put through goes
     /// at once: that needs this server no more.
     pub(super) fn drain(&mut self) {
-        if self.farewell.as_ref().is_some_and(|farewell| farewell.then.is_transfer()) {
+        if self.goodbye.farewell.as_ref().is_some_and(|farewell| farewell.then.is_transfer()) {
             self.depart();
             return;
         }
-        match &mut self.farewell {
+        match &mut self.goodbye.farewell {
             // The agent is leaving already: its own last words are heard.
             Some(farewell) => farewell.withdrawable = false,
             None => {
@@ -135,7 +149,7 @@ impl Call {
             }
         }
         let latest = self.now.plus_ms(DRAIN_MS);
-        if let Some(farewell) = &mut self.farewell {
+        if let Some(farewell) = &mut self.goodbye.farewell {
             farewell.latest = farewell.latest.min(latest);
             self.timers.set(Timer::Goodbye, farewell.latest);
         }
@@ -143,39 +157,39 @@ impl Call {
 
     /// Audio of a reply was sent: if it is the goodbye, its end has moved.
     pub(super) fn goodbye_audio(&mut self, reply: ReplyId) {
-        if self.farewell.as_ref().is_some_and(|farewell| farewell.reply == Some(reply)) {
+        if self.goodbye.farewell.as_ref().is_some_and(|farewell| farewell.reply == Some(reply)) {
             self.watch_goodbye();
         }
     }
 
     fn watch_goodbye(&mut self) {
         let heard_by = self.now.plus_ms(self.playout.unheard_ms() + GOODBYE_GRACE_MS);
-        if let Some(farewell) = &self.farewell {
+        if let Some(farewell) = &self.goodbye.farewell {
             self.timers.set(Timer::Goodbye, heard_by.min(farewell.latest));
         }
     }
 
     /// Whether there were last words and they were heard.
     pub(super) fn farewell_is_said(&self) -> bool {
-        let reply = self.farewell.as_ref().and_then(|farewell| farewell.reply);
+        let reply = self.goodbye.farewell.as_ref().and_then(|farewell| farewell.reply);
         reply.is_some_and(|reply| {
             self.playout.get(reply).is_none()
-                && self.response.as_ref().is_none_or(|response| response.reply != reply)
+                && self.requests.response.as_ref().is_none_or(|response| response.reply != reply)
         })
     }
 
     /// What comes after the last words comes now, whether they were heard or not. Returns whether
     /// any had been decided on.
     pub(super) fn depart(&mut self) -> bool {
-        let Some(farewell) = &self.farewell else { return false };
-        self.ending.get_or_insert(farewell.then.clone());
+        let Some(farewell) = &self.goodbye.farewell else { return false };
+        self.goodbye.ending.get_or_insert(farewell.then.clone());
         true
     }
 
     /// No more can be said: the last words are what is on the line, or nothing.
     pub(super) fn finish_farewell(&mut self) {
         let playing = |reply| self.playout.get(reply).is_some();
-        if let Some(farewell) = &self.farewell
+        if let Some(farewell) = &self.goodbye.farewell
             && !farewell.reply.is_some_and(playing)
         {
             self.depart();
@@ -185,22 +199,25 @@ impl Call {
     /// The caller speaks: last words that may be withdrawn are. Returns whether none are left.
     pub(super) fn withdraw_farewell(&mut self) -> bool {
         // An engine that is gone has nothing to go on with.
-        let stays =
-            |said: &Farewell| said.withdrawable && self.may_stay(said) && self.engine.is_ready();
-        if self.farewell.as_ref().is_some_and(stays) {
-            self.wanted = None;
+        let stays = |said: &Farewell| {
+            said.withdrawable && self.may_stay(said) && self.link.engine.is_ready()
+        };
+        if self.goodbye.farewell.as_ref().is_some_and(stays) {
+            self.requests.wanted = None;
             self.timers.clear(Timer::Goodbye);
-            if let Some(Farewell { then: Ending::Transfer(target), .. }) = self.farewell.take() {
+            if let Some(Farewell { then: Ending::Transfer(target), .. }) =
+                self.goodbye.farewell.take()
+            {
                 self.withdraw_transfer(&target);
             }
         }
-        self.farewell.is_none()
+        self.goodbye.farewell.is_none()
     }
 
     /// The caller has left.
     pub(super) fn caller_left(&mut self) {
         self.settle_playing();
-        let decided = self.farewell.as_ref().and_then(|farewell| match farewell.then {
+        let decided = self.goodbye.farewell.as_ref().and_then(|farewell| match farewell.then {
             Ending::HangUp(end) => Some(end),
             _ => None,
         });
@@ -215,9 +232,9 @@ impl Call {
         if self.depart() {
             return;
         }
-        self.response = None;
-        self.wanted = None;
-        if self.line == Line::Open {
+        self.requests.response = None;
+        self.requests.wanted = None;
+        if self.stream.line == Line::Open {
             self.move_on(why.to_owned());
         } else {
             self.engine_is_gone(why);
@@ -226,18 +243,18 @@ impl Call {
 
     /// Leaves the media stream for the agent's fallback.
     pub(super) fn move_on(&mut self, why: String) {
-        self.ending.get_or_insert(Ending::Fallback(why));
+        self.goodbye.ending.get_or_insert(Ending::Fallback(why));
     }
 
     /// The call has ended. The first end counts.
     pub(super) fn end(&mut self, end: End) {
-        self.ending.get_or_insert(Ending::HangUp(end));
+        self.goodbye.ending.get_or_insert(Ending::HangUp(end));
     }
 
     /// Ends the call if it has come to that. Only words that are still in transcription are waited
     /// for, and what is still being carried out.
     pub(super) fn conclude(&mut self) {
-        if self.ending.is_none() {
+        if self.goodbye.ending.is_none() {
             return;
         }
         self.settle_playing();
@@ -252,12 +269,14 @@ impl Call {
 
     /// Whether something that belongs into the call's row may still come.
     fn awaits_last_words(&self) -> bool {
-        let words = self.engine.is_ready() && self.caller.awaits_words();
-        match &self.ending {
+        let words = self.link.engine.is_ready() && self.caller.awaits_words();
+        match &self.goodbye.ending {
             Some(Ending::HangUp(_)) => self.functions.are_in_flight() || words,
             // Words come back with the caller, if they do; nobody takes in results any more. When
             // the line is lost the phone company asks at once where the caller is to go.
-            Some(Ending::Transfer(_)) => self.line == Line::Open && self.functions.are_in_flight(),
+            Some(Ending::Transfer(_)) => {
+                self.stream.line == Line::Open && self.functions.are_in_flight()
+            }
             Some(Ending::Fallback(_)) | None => false,
         }
     }
@@ -270,12 +289,14 @@ impl Call {
                 self.learn(&utterance, words);
             }
             Event::Due(timer) => is_over = self.timers.take_due(timer, self.now),
-            Event::CallerLeft if self.ending.as_ref().is_some_and(Ending::is_transfer) => {
-                self.ending = Some(Ending::HangUp(self.record.end_by_caller()));
+            Event::CallerLeft if self.goodbye.ending.as_ref().is_some_and(Ending::is_transfer) => {
+                self.goodbye.ending = Some(Ending::HangUp(self.record.end_by_caller()));
             }
             Event::EngineLost { .. } => is_over = !self.functions.are_in_flight(),
             // The phone company asks now where the caller is to go.
-            Event::LineLost => is_over = self.ending.as_ref().is_some_and(Ending::is_transfer),
+            Event::LineLost => {
+                is_over = self.goodbye.ending.as_ref().is_some_and(Ending::is_transfer)
+            }
             Event::ReplyEnded { usage, .. } => self.note_usage(usage),
             Event::FunctionDone { run, ok, output, row, then, notes } => {
                 self.note_result(run, Done { ok, output, row, then, notes });
@@ -290,7 +311,7 @@ impl Call {
     /// Writes down the end and carries it out: the last actions of all.
     fn leave(&mut self) {
         self.settle_all_speech();
-        match self.ending.take() {
+        match self.goodbye.ending.take() {
             Some(Ending::HangUp(end)) => {
                 self.note(LogEvent::Ended(end));
                 self.out.push(Action::HangUp(end));
@@ -305,7 +326,7 @@ impl Call {
             }
             None => {}
         }
-        self.over = true;
+        self.goodbye.over = true;
     }
 
     /// Nothing more will be heard: what was heard until now is settled.

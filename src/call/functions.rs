@@ -166,14 +166,14 @@ impl Call {
         if calls.any(|call| call.engine_call_id == engine_call_id) {
             return;
         }
-        let may_call = self.response.as_ref().is_some_and(|response| {
+        let may_call = self.requests.response.as_ref().is_some_and(|response| {
             response.reply == reply && !response.cancelling && response.purpose != Purpose::Filler
         });
         if !may_call {
             return self.refuse(engine_call_id, CANCELLED);
         }
         // Something is being done for the caller: the engine is not silent.
-        (self.waited_ms, self.failed) = (0, 0);
+        (self.requests.waited_ms, self.requests.failed) = (0, 0);
         if self.functions.batch(reply).is_some_and(|batch| batch.calls.len() >= CALLS_PER_REPLY) {
             return self.refuse(engine_call_id, TOO_MANY);
         }
@@ -245,7 +245,7 @@ impl Call {
             (call.output, call.then) = (Some(output), then);
             call.started
         } else if let Some(call) = self.functions.take_overdue(run) {
-            self.messages.push((Role::System, returned(&call.name, &output)));
+            self.link.messages.push((Role::System, returned(&call.name, &output)));
             call.started
         } else {
             return;
@@ -301,7 +301,7 @@ impl Call {
                 continue;
             }
             if orphaned {
-                self.messages.push((Role::System, returned(&call.name, &output)));
+                self.link.messages.push((Role::System, returned(&call.name, &output)));
             } else {
                 let engine_call_id = call.engine_call_id;
                 self.out.push(Action::GiveOutput { engine_call_id, output });

@@ -26,10 +26,10 @@ impl Call {
     }
 
     fn nobody_speaks(&self) -> bool {
-        self.line == Line::Open
-            && self.engine.is_ready()
-            && self.response.is_none()
-            && self.wanted.is_none()
+        self.stream.line == Line::Open
+            && self.link.engine.is_ready()
+            && self.requests.response.is_none()
+            && self.requests.wanted.is_none()
             && self.playout.is_empty()
             && !self.caller.is_in_mid_word()
     }
@@ -60,9 +60,9 @@ impl Call {
 
     /// It was silent for a while.
     pub(super) fn idle(&mut self) {
-        if self.reprompted < self.settings.reprompts {
-            self.reprompted += 1;
-            self.want(Wanted::now(Purpose::Reprompt(self.reprompted)));
+        if self.caller.reprompted < self.settings.reprompts {
+            self.caller.reprompted += 1;
+            self.want(Wanted::now(Purpose::Reprompt(self.caller.reprompted)));
         } else {
             self.say_goodbye(GoodbyeReason::Idle, GoodbyeReason::Idle.end());
         }
@@ -79,16 +79,16 @@ impl Call {
 
     /// Warns the caller at the next moment when nobody speaks.
     pub(super) fn warn_of_limit(&mut self) {
-        if self.warning_due && self.is_quiet() {
-            self.warning_due = false;
+        if self.goodbye.warning_due && self.is_quiet() {
+            self.goodbye.warning_due = false;
             self.want(Wanted::now(Purpose::LimitWarning));
         }
     }
 
     /// Says the goodbye that is due as soon as it can be heard.
     pub(super) fn end_at_limit(&mut self) {
-        if self.goodbye_due && self.line == Line::Open && self.engine.is_ready() {
-            (self.goodbye_due, self.warning_due) = (false, false);
+        if self.goodbye.due && self.stream.line == Line::Open && self.link.engine.is_ready() {
+            (self.goodbye.due, self.goodbye.warning_due) = (false, false);
             self.limit_reached();
         }
     }
@@ -96,10 +96,10 @@ impl Call {
     /// The call is as long as it may be. While the line is lost nobody can be told; how long that
     /// lasts has a limit of its own.
     pub(super) fn limit_reached(&mut self) {
-        match &mut self.farewell {
+        match &mut self.goodbye.farewell {
             // The agent is saying goodbye already: now nobody can talk it out of it.
             Some(farewell) => farewell.withdrawable = false,
-            None if self.line == Line::Lost => self.goodbye_due = true,
+            None if self.stream.line == Line::Lost => self.goodbye.due = true,
             None => self.say_goodbye(GoodbyeReason::Limit, GoodbyeReason::Limit.end()),
         }
     }

@@ -35,28 +35,28 @@ impl Deafness {
 impl Call {
     /// It has become loud or quiet at the caller's end.
     pub(super) fn line_sound(&mut self, loud: bool) {
-        self.deafness.loud = loud;
+        self.stream.deafness.loud = loud;
     }
 
     /// The engine hears the caller.
     pub(super) fn engine_hears(&mut self) {
-        self.deafness.unheard_ms = 0;
-        self.deafness.counting_since = None;
+        self.stream.deafness.unheard_ms = 0;
+        self.stream.deafness.counting_since = None;
         self.timers.clear(Timer::Deaf);
     }
 
     /// Measures sound of which the engine reports nothing. While the agent is heard that may be its
     /// own echo.
     pub(super) fn watch_hearing(&mut self) {
-        let counts = self.deafness.loud
-            && self.line == Line::Open
-            && self.engine.is_ready()
-            && self.farewell.is_none()
+        let counts = self.stream.deafness.loud
+            && self.stream.line == Line::Open
+            && self.link.engine.is_ready()
+            && self.goodbye.farewell.is_none()
             && !self.playout.has_audio()
             && !self.caller.is_heard()
             // Some carriers leave the tones of keys in the sound.
             && !self.caller.is_in_mid_word();
-        let Deafness { unheard_ms, counting_since, counted_until, .. } = &mut self.deafness;
+        let Deafness { unheard_ms, counting_since, counted_until, .. } = &mut self.stream.deafness;
         match counting_since {
             None if counts => {
                 if self.now.ms_since(*counted_until) >= FORGET_MS {

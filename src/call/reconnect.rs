@@ -1,10 +1,12 @@
 //! What is done when a connection breaks? The engine is dialled again; the line may come back; and
 //! if nothing helps the caller goes on to the agent's fallback.
 
+use super::input_watchdog::Deafness;
 use super::playout::Spoken;
 use super::reply::Wanted;
+use super::session_rotation::Rollover;
 use super::state::Call;
-use super::{Action, CallTime, End, EndedBy, LogEvent, Purpose, Status, Timer};
+use super::{Action, CallTime, End, EndedBy, LogEvent, Purpose, Role, Status, Timer};
 
 /// How long the caller waits for an engine, over all attempts to reach it. A caller must hear
 /// something within 5 s, and the way to the fallback takes a part of that.
@@ -21,10 +23,33 @@ const REDIAL_AGAIN_MS: u64 = 60_000;
 /// How long a line may be lost.
 const LINE_MS: u64 = 15_000;
 
+/// The way to the caller.
+#[derive(Default)]
+pub(super) struct StreamLink {
+    pub(super) line: Line,
+    pub(super) opened_at: Option<CallTime>,
+    /// Whether the engine hears what comes over it.
+    pub(super) deafness: Deafness,
+    /// Whoever did not answer when the caller was put through, until the caller is told.
+    pub(super) unanswered: Option<String>,
+}
+
+/// The way to the speech service.
+#[derive(Default)]
+pub(super) struct EngineLink {
+    pub(super) engine: Engine,
+    /// When an engine that was ready was last lost.
+    pub(super) engine_lost_at: Option<CallTime>,
+    pub(super) rollover: Rollover,
+    /// Messages that it could not be given yet.
+    pub(super) messages: Vec<(Role, String)>,
+}
+
 /// The media stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Line {
     /// It has not opened yet.
+    #[default]
     Waiting,
     Open,
     /// It was open and may come back.
@@ -42,6 +67,12 @@ pub(super) enum Engine {
     Gone(String),
 }
 
+impl Default for Engine {
+    fn default() -> Self {
+        Self::Dialled(1)
+    }
+}
+
 impl Engine {
     /// Whether it can be spoken to.
     pub(super) fn is_ready(&self) -> bool {
@@ -52,28 +83,28 @@ impl Engine {
 impl Call {
     /// The media stream is open: the first time, or again.
     pub(super) fn line_open(&mut self) {
-        if self.line == Line::Open {
+        if self.stream.line == Line::Open {
             self.line_lost();
         }
-        if self.ending.is_some() {
+        if self.goodbye.ending.is_some() {
             return;
         }
-        let back = self.opened_at.is_some();
-        self.line = Line::Open;
+        let back = self.stream.opened_at.is_some();
+        self.stream.line = Line::Open;
         self.timers.clear(Timer::Line);
-        self.opened_at.get_or_insert(self.now);
+        self.stream.opened_at.get_or_insert(self.now);
         self.note(LogEvent::LineOpened { stream_sid: String::new() });
-        if let Engine::Gone(why) = &self.engine {
+        if let Engine::Gone(why) = &self.link.engine {
             let why = why.clone();
             return self.move_on(why);
         }
-        if !self.engine.is_ready() {
+        if !self.link.engine.is_ready() {
             self.timers.set(Timer::Engine, self.now.plus_ms(ENGINE_MS));
             self.watch_attempt();
         }
         if back {
             let greeted = self.record.heard_anything() || !self.settings.greets;
-            let purpose = match self.unanswered.take() {
+            let purpose = match self.stream.unanswered.take() {
                 Some(name) => Purpose::HandoverFailed(name),
                 None if greeted => Purpose::WelcomeBack,
                 None => Purpose::Greeting,
@@ -87,10 +118,10 @@ impl Call {
 
     /// The media stream is gone: what was not heard never will be.
     pub(super) fn line_lost(&mut self) {
-        if self.line != Line::Open {
+        if self.stream.line != Line::Open {
             return;
         }
-        self.line = Line::Lost;
+        self.stream.line = Line::Lost;
         self.line_sound(false);
         self.note(LogEvent::LineLost {});
         if self.depart() {
@@ -104,7 +135,7 @@ impl Call {
 
     /// The phone company was told to open the line again: it has its whole time for that.
     pub fn expect_line(&mut self, at: CallTime) {
-        if self.line == Line::Lost {
+        if self.stream.line == Line::Lost {
             self.timers.set(Timer::Line, at.plus_ms(LINE_MS));
         }
     }
@@ -124,10 +155,10 @@ impl Call {
 
     /// The engine can be spoken to.
     pub(super) fn engine_ready(&mut self, lasts_ms: Option<u64>) {
-        if !matches!(self.engine, Engine::Dialled(_)) {
+        if !matches!(self.link.engine, Engine::Dialled(_)) {
             return;
         }
-        self.engine = Engine::Ready;
+        self.link.engine = Engine::Ready;
         for timer in [Timer::Engine, Timer::Attempt] {
             self.timers.clear(timer);
         }
@@ -147,22 +178,22 @@ impl Call {
     /// The engine is of no use as it is: it is dialled anew if that may help. After an attempt
     /// that failed that waits for `pause_ms`.
     pub(super) fn lose_engine(&mut self, fatal: bool, why: String, pause_ms: u64) {
-        let failed = match self.engine {
+        let failed = match self.link.engine {
             Engine::Dialled(attempt) => attempt,
             Engine::Ready => 0,
             Engine::Paused(_) | Engine::Gone(_) => return,
         };
         self.note(LogEvent::EngineLost { why: why.clone(), fatal });
-        self.engine = Engine::Paused(failed);
+        self.link.engine = Engine::Paused(failed);
         self.let_go_of_engine();
-        if self.farewell.is_some() {
+        if self.goodbye.farewell.is_some() {
             return self.finish_farewell();
         }
         if failed == 0 && self.take_successor(false) {
             return;
         }
         if failed == 0 {
-            let before = self.engine_lost_at.replace(self.now);
+            let before = self.link.engine_lost_at.replace(self.now);
             if before.is_some_and(|at| self.now.ms_since(at) < REDIAL_AGAIN_MS) {
                 return self.give_up(&why);
             }
@@ -170,10 +201,10 @@ impl Call {
         if fatal || failed >= ATTEMPTS {
             return self.give_up(&why);
         }
-        if self.ending.is_some() {
+        if self.goodbye.ending.is_some() {
             return;
         }
-        if self.line == Line::Open && !self.timers.is_set(Timer::Engine) {
+        if self.stream.line == Line::Open && !self.timers.is_set(Timer::Engine) {
             self.timers.set(Timer::Engine, self.now.plus_ms(ENGINE_MS));
         }
         if failed == 0 || pause_ms == 0 {
@@ -194,8 +225,8 @@ impl Call {
 
     /// Dials the engine once more, with the conversation so far.
     pub(super) fn dial_again(&mut self) {
-        let Engine::Paused(failed) = self.engine else { return };
-        self.engine = Engine::Dialled(failed + 1);
+        let Engine::Paused(failed) = self.link.engine else { return };
+        self.link.engine = Engine::Dialled(failed + 1);
         self.drop_successor();
         self.note_playing();
         self.out.push(Action::DialEngine { history: self.record.history() });
@@ -204,7 +235,9 @@ impl Call {
 
     /// Bounds an attempt after which there is another, once somebody waits.
     fn watch_attempt(&mut self) {
-        if self.line == Line::Open && matches!(self.engine, Engine::Dialled(n) if n < ATTEMPTS) {
+        if self.stream.line == Line::Open
+            && matches!(self.link.engine, Engine::Dialled(n) if n < ATTEMPTS)
+        {
             self.timers.set(Timer::Attempt, self.now.plus_ms(ATTEMPT_MS));
         }
     }
@@ -216,12 +249,12 @@ impl Call {
 
     /// Another session is there in the place of the one that was let go.
     pub(super) fn engine_succeeds(&mut self) {
-        self.engine = Engine::Ready;
+        self.link.engine = Engine::Ready;
     }
 
     /// The engine will not come back; that is remembered until the line is open.
     pub(super) fn engine_is_gone(&mut self, why: &str) {
-        self.engine = Engine::Gone(why.to_owned());
+        self.link.engine = Engine::Gone(why.to_owned());
         for timer in [Timer::Engine, Timer::Attempt, Timer::Redial] {
             self.timers.clear(timer);
         }

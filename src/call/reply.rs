@@ -25,6 +25,22 @@ const FAILED_MAX: u8 = 4;
 /// meanwhile, in silence, so it is short.
 const BUSY_MS: u64 = 2_000;
 
+/// What the engine is asked for. It works on one reply at a time.
+#[derive(Default)]
+pub(super) struct Requests {
+    /// The number of the last reply.
+    pub(super) replies: u32,
+    /// What the engine is working on.
+    pub(super) response: Option<Response>,
+    /// What it will be asked for next.
+    pub(super) wanted: Option<Wanted>,
+    /// How long the caller has waited for replies of which nothing was heard, since the last that
+    /// was.
+    pub(super) waited_ms: u64,
+    /// Replies in a row that failed.
+    pub(super) failed: u8,
+}
+
 /// The reply that the engine is working on.
 #[derive(Clone)]
 pub(super) struct Response {
@@ -67,32 +83,32 @@ impl Wanted {
 impl Call {
     /// A reply is wanted. It takes the place of one of the same or a lower rank.
     pub(super) fn want(&mut self, wanted: Wanted) {
-        if self.farewell.is_some() && !is_last_words(&wanted.purpose) {
+        if self.goodbye.farewell.is_some() && !is_last_words(&wanted.purpose) {
             return;
         }
-        if let Some(other) = &self.wanted {
+        if let Some(other) = &self.requests.wanted {
             if rank(&other.purpose) > rank(&wanted.purpose) {
                 return;
             }
             if other.purpose == Purpose::LimitWarning && wanted.purpose != Purpose::LimitWarning {
-                self.warning_due = true;
+                self.goodbye.warning_due = true;
             }
         }
-        self.wanted = Some(wanted);
+        self.requests.wanted = Some(wanted);
     }
 
     /// Asks for the reply that is wanted, if it can be asked for now.
     pub(super) fn ask(&mut self) {
         self.withdraw_filler();
-        let can_be_asked = self.response.is_none()
+        let can_be_asked = self.requests.response.is_none()
             && !self.timers.is_set(Timer::Retry)
-            && matches!(self.engine, Engine::Ready)
-            && self.line != Line::Lost;
+            && matches!(self.link.engine, Engine::Ready)
+            && self.stream.line != Line::Lost;
         if !can_be_asked {
             return;
         }
-        if self.wanted.as_ref().is_some_and(|wanted| self.is_time_for(wanted))
-            && let Some(wanted) = self.wanted.take()
+        if self.requests.wanted.as_ref().is_some_and(|wanted| self.is_time_for(wanted))
+            && let Some(wanted) = self.requests.wanted.take()
         {
             self.request(wanted);
         }
@@ -111,8 +127,8 @@ impl Call {
     /// to its end.
     fn withdraw_filler(&mut self) {
         let silent = |reply| self.playout.get(reply).is_none_or(Spoken::is_silent);
-        if self.wanted.is_some()
-            && let Some(response) = &mut self.response
+        if self.requests.wanted.is_some()
+            && let Some(response) = &mut self.requests.response
             && response.purpose == Purpose::Filler
             && !response.cancelling
             && silent(response.reply)
@@ -127,8 +143,8 @@ impl Call {
 
     fn request(&mut self, wanted: Wanted) {
         let Wanted { purpose, attempt, .. } = wanted;
-        self.replies += 1;
-        let reply = ReplyId(self.replies);
+        self.requests.replies += 1;
+        let reply = ReplyId(self.requests.replies);
         let turn = match purpose {
             Purpose::Answer | Purpose::Goodbye(GoodbyeReason::Done, _) | Purpose::Handover(..) => {
                 self.caller.turn()
@@ -146,12 +162,12 @@ impl Call {
         let grounds =
             turn.filter(|_| purpose == Purpose::Answer).and_then(|turn| self.give_passages(turn));
         self.playout.expect(Spoken::new(reply, purpose.clone(), turn, interruptible, since));
-        if self.line == Line::Open {
-            let patience_ms = PATIENCE_MS.saturating_sub(self.waited_ms);
+        if self.stream.line == Line::Open {
+            let patience_ms = PATIENCE_MS.saturating_sub(self.requests.waited_ms);
             let wait_ms = patience_ms.clamp(LAST_WAIT_MS, REPLY_MS);
             self.timers.set(Timer::Reply, self.now.plus_ms(wait_ms));
         }
-        if let (true, Some(farewell)) = (is_last_words(&purpose), &mut self.farewell) {
+        if let (true, Some(farewell)) = (is_last_words(&purpose), &mut self.goodbye.farewell) {
             farewell.reply = Some(reply);
         }
         self.out.push(Action::Reply { reply, purpose: purpose.clone() });
@@ -164,7 +180,7 @@ impl Call {
             self.note(grounds);
         }
         let awaited_since = self.now;
-        self.response = Some(Response {
+        self.requests.response = Some(Response {
             reply,
             purpose,
             attempt,
@@ -182,7 +198,7 @@ impl Call {
         if let Some(mark) = self.playout.sent(reply, item, bytes) {
             self.out.push(Action::PlaceMark(mark));
         }
-        (self.waited_ms, self.failed) = (0, 0);
+        (self.requests.waited_ms, self.requests.failed) = (0, 0);
         self.expect_more();
         self.goodbye_audio(reply);
         self.note_progress();
@@ -190,10 +206,10 @@ impl Call {
 
     /// The engine gave a sign of life: it has some time for the next one.
     pub(super) fn expect_more(&mut self) {
-        if self.response.as_ref().is_some_and(|response| !response.cancelling) {
+        if self.requests.response.as_ref().is_some_and(|response| !response.cancelling) {
             let quiet_from = self.now.plus_ms(self.playout.unheard_ms());
             self.timers.set(Timer::Reply, quiet_from.plus_ms(REPLY_MS));
-        } else if self.response.is_none() {
+        } else if self.requests.response.is_none() {
             self.timers.clear(Timer::Reply);
         }
     }
@@ -201,7 +217,8 @@ impl Call {
     /// The engine has finished a reply.
     pub(super) fn reply_ended(&mut self, reply: ReplyId, outcome: ReplyOutcome, usage: Usage) {
         self.note_usage(usage);
-        let Some(response) = self.response.take_if(|response| response.reply == reply) else {
+        let Some(response) = self.requests.response.take_if(|response| response.reply == reply)
+        else {
             return;
         };
         self.timers.clear(Timer::Reply);
@@ -224,7 +241,7 @@ impl Call {
                 self.retry(&response, &why);
             }
             // Its audio waits in front of a line that is not open yet.
-            _ if silent && !acts && self.line == Line::Waiting => self.close(reply),
+            _ if silent && !acts && self.stream.line == Line::Waiting => self.close(reply),
             ReplyOutcome::Incomplete { why } if silent && !acts => self.retry(&response, &why),
             _ if silent && !acts => self.retry(&response, "the reply was empty"),
             _ => {
@@ -255,8 +272,8 @@ impl Call {
         if failed.purpose == Purpose::Filler {
             return;
         }
-        self.failed += 1;
-        if failed.attempt >= ATTEMPTS || self.failed >= FAILED_MAX {
+        self.requests.failed += 1;
+        if failed.attempt >= ATTEMPTS || self.requests.failed >= FAILED_MAX {
             return self.give_up(why);
         }
         self.want(Wanted::again(failed.purpose.clone(), failed.attempt + 1));
@@ -264,7 +281,7 @@ impl Call {
 
     /// What was said of this reply is all there is.
     fn give_up_on(&mut self, reply: ReplyId) {
-        if let Some(farewell) = &mut self.farewell
+        if let Some(farewell) = &mut self.goodbye.farewell
             && farewell.reply == Some(reply)
         {
             farewell.reply = None;
@@ -283,8 +300,8 @@ impl Call {
     pub(super) fn abandon_response(&mut self) {
         self.timers.clear(Timer::Reply);
         self.playout.forget_items();
-        let Some(response) = self.response.take_if(|response| !response.cancelling) else {
-            self.response = None;
+        let Some(response) = self.requests.response.take_if(|response| !response.cancelling) else {
+            self.requests.response = None;
             return;
         };
         let silent = self.playout.get(response.reply).is_none_or(Spoken::is_silent);
@@ -301,7 +318,7 @@ impl Call {
 
     /// The engine is silent for too long.
     pub(super) fn reply_overdue(&mut self) {
-        let Some(response) = &mut self.response else {
+        let Some(response) = &mut self.requests.response else {
             return self.repeat_unspoken();
         };
         let reply = response.reply;
@@ -310,7 +327,7 @@ impl Call {
             return self.lose_engine(false, "the engine does not react".to_owned(), 0);
         }
         if response.cancelling {
-            self.response = None;
+            self.requests.response = None;
             return self.functions_complete(reply, true);
         }
         (response.cancelling, response.overdue) = (true, true);
@@ -320,7 +337,7 @@ impl Call {
         self.timers.set(Timer::Reply, self.now.plus_ms(CANCEL_MS));
         let silent = self.playout.get(reply).is_none_or(Spoken::is_silent);
         if silent && self.functions.batch(reply).is_none() {
-            if self.waited_ms >= PATIENCE_MS {
+            if self.requests.waited_ms >= PATIENCE_MS {
                 self.give_up_on(reply);
                 return self.give_up("the engine stays silent");
             }
@@ -333,9 +350,10 @@ impl Call {
 
     /// The caller waits no longer for this reply, of which nothing was heard.
     pub(super) fn count_wait(&mut self, response: &Response) {
-        if self.line == Line::Open && self.playout.get(response.reply).is_none_or(Spoken::is_silent)
+        if self.stream.line == Line::Open
+            && self.playout.get(response.reply).is_none_or(Spoken::is_silent)
         {
-            self.waited_ms += self.now.ms_since(response.awaited_since);
+            self.requests.waited_ms += self.now.ms_since(response.awaited_since);
         }
     }
 
@@ -350,7 +368,7 @@ impl Call {
 
     /// The line has opened: from now on a reply's audio is expected.
     pub(super) fn expect_audio(&mut self) {
-        if let Some(response) = &mut self.response {
+        if let Some(response) = &mut self.requests.response {
             response.awaited_since = self.now;
         }
         if !self.playout.is_empty() {

@@ -165,7 +165,7 @@ impl Call {
         let Recalls { issued, topics, .. } = &mut self.recalls;
         let Some(topic) = topics.iter_mut().find(|topic| topic.turn == turn) else { return };
         let text = self.caller.words_of(turn);
-        if self.ending.is_some() || !topic.is_news(utterance, &text, complete, now) {
+        if self.goodbye.ending.is_some() || !topic.is_news(utterance, &text, complete, now) {
             return;
         }
         *issued += 1;

@@ -55,61 +55,66 @@ struct Successor {
 impl Call {
     /// A session is there that may last so long from now on.
     pub(super) fn plan_rollover(&mut self, lasts_ms: Option<u64>) {
-        self.rollover = Rollover::default();
+        self.link.rollover = Rollover::default();
         self.timers.clear(Timer::Lull);
         self.timers.clear(Timer::Rollover);
         let lasts_ms = lasts_ms.unwrap_or(SESSION_MS).min(SESSION_MS);
         if lasts_ms >= SESSION_MIN_MS {
             let before_end = |ms| self.now.plus_ms(lasts_ms - ms);
-            self.rollover.force_at = before_end(FORCE_MS.min(lasts_ms / 4));
+            self.link.rollover.force_at = before_end(FORCE_MS.min(lasts_ms / 4));
             self.timers.set(Timer::Rollover, before_end(AHEAD_MS.min(lasts_ms / 2)));
         }
     }
 
     /// The session nears its end.
     pub(super) fn rollover_due(&mut self) {
-        if self.rollover.stage == Stage::Early {
-            self.rollover.stage = Stage::Sought;
-            self.timers.set(Timer::Rollover, self.rollover.force_at);
+        if self.link.rollover.stage == Stage::Early {
+            self.link.rollover.stage = Stage::Sought;
+            self.timers.set(Timer::Rollover, self.link.rollover.force_at);
         } else {
-            self.rollover.stage = Stage::Forced;
+            self.link.rollover.stage = Stage::Forced;
         }
     }
 
     /// It has been quiet for a moment.
     pub(super) fn lull_lasts(&mut self) {
-        self.rollover.lull = true;
+        self.link.rollover.lull = true;
     }
 
     /// Makes another session ready and puts it in the present one's place, when it is time.
     pub(super) fn roll_over(&mut self) {
-        if self.rollover.stage == Stage::Early {
+        if self.link.rollover.stage == Stage::Early {
             return;
         }
-        if !self.is_quiet() || self.deafness.is_loud() || self.caller.awaits_words() {
+        if !self.is_quiet() || self.stream.deafness.is_loud() || self.caller.awaits_words() {
             self.timers.clear(Timer::Lull);
-            self.rollover.lull = false;
-        } else if !self.rollover.lull && !self.timers.is_set(Timer::Lull) {
-            let at = self.now.plus_ms(LULL_MS).max(self.rollover.not_before);
+            self.link.rollover.lull = false;
+        } else if !self.link.rollover.lull && !self.timers.is_set(Timer::Lull) {
+            let at = self.now.plus_ms(LULL_MS).max(self.link.rollover.not_before);
             self.timers.set(Timer::Lull, at);
         }
-        let (lull, is_forced) = (self.rollover.lull, self.rollover.stage == Stage::Forced);
-        if !((lull || is_forced) && self.engine.is_ready() && self.farewell.is_none()) {
+        let (lull, is_forced) =
+            (self.link.rollover.lull, self.link.rollover.stage == Stage::Forced);
+        if !((lull || is_forced) && self.link.engine.is_ready() && self.goodbye.farewell.is_none())
+        {
             return;
         }
-        match &self.rollover.successor {
+        match &self.link.rollover.successor {
             Some(successor)
                 if successor.ready.is_some()
-                    && (lull || self.response.is_none() && !self.caller.is_in_mid_word()) =>
+                    && (lull
+                        || self.requests.response.is_none() && !self.caller.is_in_mid_word()) =>
             {
                 self.take_successor(lull);
             }
             Some(_) => {}
-            None if self.rollover.failed < ATTEMPTS && self.now >= self.rollover.not_before => {
+            None if self.link.rollover.failed < ATTEMPTS
+                && self.now >= self.link.rollover.not_before =>
+            {
                 self.note_playing();
                 let history = self.record.history();
                 self.out.push(Action::DialSuccessor { history: history.clone() });
-                self.rollover.successor = Some(Successor { history, ready: None });
+                self.link.rollover.successor = Some(Successor { history, ready: None });
             }
             None => {}
         }
@@ -117,30 +122,31 @@ impl Call {
 
     /// The second session can be spoken to.
     pub(super) fn successor_ready(&mut self, lasts_ms: Option<u64>) {
-        if let Some(successor) = &mut self.rollover.successor {
+        if let Some(successor) = &mut self.link.rollover.successor {
             successor.ready = Some((self.now, lasts_ms));
         }
     }
 
     /// The second session could not be had. The first one goes on.
     pub(super) fn successor_lost(&mut self, fatal: bool) {
-        if self.rollover.successor.take().is_some() {
-            self.rollover.failed = if fatal { ATTEMPTS } else { self.rollover.failed + 1 };
-            self.rollover.not_before = self.now.plus_ms(AGAIN_MS);
-            self.rollover.lull = false;
+        if self.link.rollover.successor.take().is_some() {
+            self.link.rollover.failed =
+                if fatal { ATTEMPTS } else { self.link.rollover.failed + 1 };
+            self.link.rollover.not_before = self.now.plus_ms(AGAIN_MS);
+            self.link.rollover.lull = false;
         }
     }
 
     /// The second session is of no use any more.
     pub(super) fn drop_successor(&mut self) {
-        self.rollover.successor = None;
+        self.link.rollover.successor = None;
     }
 
     /// Puts the second session in the first one's place, if it is ready. It is told what was said
     /// since it was made. Returns whether there is one.
     pub(super) fn take_successor(&mut self, quiet: bool) -> bool {
         let Some(Successor { history, ready: Some((since, lasts_ms)) }) =
-            self.rollover.successor.take_if(|successor| successor.ready.is_some())
+            self.link.rollover.successor.take_if(|successor| successor.ready.is_some())
         else {
             return false;
         };

@@ -3,25 +3,23 @@
 //! `handle` is: let time pass, let the event change the state, then see what the state now asks
 //! for. The questions have a file each: who is speaking ([`turn`](super::turn)), what the engine
 //! is working on ([`reply`](super::reply)), what was heard ([`playout`](super::playout)), what the
-//! agent knows ([`recall`](super::retrieval)), what is being carried out
+//! agent knows ([`retrieval`](super::retrieval)), what is being carried out
 //! ([`functions`](super::functions)), what a silence or a long call means
-//! ([`silence`](super::idle)), how it ends ([`ending`](super::ending)), how the caller is put
+//! ([`idle`](super::idle)), how it ends ([`ending`](super::ending)), how the caller is put
 //! through ([`transfer`](super::transfer)), what is done when a connection breaks
-//! ([`survival`](super::reconnect)), when a session nears its end ([`rollover`](super::session_rotation)) and
-//! when the engine does not hear ([`deafness`](super::input_watchdog)).
+//! ([`reconnect`](super::reconnect)), when a session nears its end ([`session_rotation`](super::session_rotation))
+//! and when the engine does not hear ([`input_watchdog`](super::input_watchdog)).
 
 use super::allowance;
-use super::ending::{Ending, Farewell};
+use super::ending::Goodbye;
 use super::functions::{Done, Functions};
-use super::input_watchdog::Deafness;
 use super::playout::{Playout, Spoken};
-use super::reconnect::{Engine, Line};
-use super::reply::{Response, Wanted};
+use super::reconnect::{EngineLink, Line, StreamLink};
+use super::reply::Requests;
 use super::retrieval::Recalls;
-use super::session_rotation::Rollover;
 use super::timers::Timers;
 use super::turn::Caller;
-use super::{Action, CallRecord, CallSettings, CallTime, Event, LogEvent, ReplyId, Role, Timer};
+use super::{Action, CallRecord, CallSettings, CallTime, Event, LogEvent, ReplyId, Timer};
 
 /// One phone call.
 ///
@@ -40,43 +38,19 @@ pub struct Call {
     /// What the event being handled has caused so far.
     pub(super) out: Vec<Action>,
     pub(super) timers: Timers,
-    pub(super) line: Line,
-    pub(super) opened_at: Option<CallTime>,
-    pub(super) engine: Engine,
-    /// When an engine that was ready was last lost.
-    pub(super) engine_lost_at: Option<CallTime>,
-    pub(super) rollover: Rollover,
-    pub(super) deafness: Deafness,
+    /// The media stream, and what comes over it.
+    pub(super) stream: StreamLink,
+    /// The engine, and what it is still to be told.
+    pub(super) link: EngineLink,
     pub(super) greeted: bool,
-    /// Messages for the engine that it could not be given yet.
-    pub(super) messages: Vec<(Role, String)>,
     pub(super) playout: Playout,
-    pub(super) replies: u32,
-    /// What the engine is working on. It works on one reply at a time.
-    pub(super) response: Option<Response>,
-    /// How long the caller has waited for replies of which nothing was heard, since the last that
-    /// was.
-    pub(super) waited_ms: u64,
-    /// Replies in a row that failed.
-    pub(super) failed: u8,
-    /// What it will be asked for next.
-    pub(super) wanted: Option<Wanted>,
+    /// What the engine is asked for.
+    pub(super) requests: Requests,
     pub(super) caller: Caller,
     pub(super) recalls: Recalls,
     pub(super) functions: Functions,
-    /// How often the agent has asked into the silence since the caller's last sign of life.
-    pub(super) reprompted: u32,
-    /// The call became as long as it may be while its line was lost: the agent says goodbye when it
-    /// is back.
-    pub(super) goodbye_due: bool,
-    /// The call is nearly over, and the caller has not been told.
-    pub(super) warning_due: bool,
-    pub(super) farewell: Option<Farewell>,
-    /// Whoever did not answer when the caller was put through, until the caller is told.
-    pub(super) unanswered: Option<String>,
-    /// The call has ended this way, but for the last words.
-    pub(super) ending: Option<Ending>,
-    pub(super) over: bool,
+    /// How the call ends.
+    pub(super) goodbye: Goodbye,
     /// What was written down: the conversation so far.
     pub(super) record: CallRecord,
 }
@@ -89,30 +63,15 @@ impl Call {
             now: CallTime::default(),
             out: Vec::new(),
             timers: Timers::default(),
-            line: Line::Waiting,
-            opened_at: None,
-            engine: Engine::Dialled(1),
-            engine_lost_at: None,
-            rollover: Rollover::default(),
-            deafness: Deafness::default(),
+            stream: StreamLink::default(),
+            link: EngineLink::default(),
             greeted: false,
-            messages: Vec::new(),
             playout: Playout::default(),
-            replies: 0,
-            response: None,
-            waited_ms: 0,
-            failed: 0,
-            wanted: None,
+            requests: Requests::default(),
             caller: Caller::default(),
             recalls: Recalls::default(),
             functions: Functions::default(),
-            reprompted: 0,
-            goodbye_due: false,
-            warning_due: false,
-            farewell: None,
-            unanswered: None,
-            ending: None,
-            over: false,
+            goodbye: Goodbye::default(),
             record: CallRecord::new(),
         }
     }
@@ -122,12 +81,12 @@ impl Call {
     pub fn resume(settings: CallSettings, record: CallRecord) -> Self {
         let mut call = Self::new(settings);
         let last = record.last_numbers();
-        call.replies = last.reply;
+        call.requests.replies = last.reply;
         call.caller.go_on_from(last.turn, last.key_groups);
         call.functions.go_on_from(last.run);
         if record.has_opened() {
-            call.line = Line::Lost;
-            call.opened_at = Some(CallTime::default());
+            call.stream.line = Line::Lost;
+            call.stream.opened_at = Some(CallTime::default());
             call.greeted = record.heard_anything();
             call.watch_length();
         }
@@ -148,12 +107,12 @@ impl Call {
     /// One event in, the actions it causes out, in order. Never fails: a report that makes no
     /// sense, or is about something that is over, changes nothing. Time does not go back.
     pub fn handle(&mut self, at: CallTime, event: Event) -> Vec<Action> {
-        if self.over {
+        if self.goodbye.over {
             return Vec::new();
         }
         self.now = self.now.max(at);
         self.playout.advance(self.now);
-        if self.ending.is_some() {
+        if self.goodbye.ending.is_some() {
             self.handle_last_words(event);
         } else {
             self.dispatch(event);
@@ -165,27 +124,27 @@ impl Call {
 
     /// The next deadline and what it is for. The shell sends `Event::Due` when it has passed.
     pub fn deadline(&self) -> Option<(CallTime, Timer)> {
-        if self.over { None } else { self.timers.next() }
+        if self.goodbye.over { None } else { self.timers.next() }
     }
 
     /// Whether audio of this reply may still go to the line.
     pub fn accepts_audio(&self, reply: ReplyId) -> bool {
-        !self.over && self.ending.is_none() && self.playout.get(reply).is_some()
+        !self.goodbye.over && self.goodbye.ending.is_none() && self.playout.get(reply).is_some()
     }
 
     /// Whether it is known how the call ends, even if last words are still awaited.
     pub fn is_ending(&self) -> bool {
-        self.over || self.ending.is_some()
+        self.goodbye.over || self.goodbye.ending.is_some()
     }
 
     /// Whether the call has been hung up or moved on: no event causes anything any more.
     pub fn is_over(&self) -> bool {
-        self.over
+        self.goodbye.over
     }
 
     /// When the first media stream opened: the zero of everything that is written down.
     pub fn opened_at(&self) -> Option<CallTime> {
-        self.opened_at
+        self.stream.opened_at
     }
 
     /// Tells the event what it concerns.
@@ -259,7 +218,7 @@ impl Call {
             Timer::Recall => {}
             Timer::Keys => self.keys_complete(),
             Timer::Idle => self.idle(),
-            Timer::LimitWarning => self.warning_due = true,
+            Timer::LimitWarning => self.goodbye.warning_due = true,
             Timer::Limit => self.limit_reached(),
             Timer::Goodbye => {
                 self.depart();
@@ -283,7 +242,7 @@ impl Call {
 
     /// The state has changed: what does it ask for now?
     fn proceed(&mut self) {
-        if self.ending.is_some() {
+        if self.goodbye.ending.is_some() {
             return;
         }
         self.settle_confirmed();
@@ -320,7 +279,7 @@ impl Call {
 
     /// Milliseconds from the first stream's start to `at`; 0 before it.
     pub(super) fn since_opening(&self, at: CallTime) -> u64 {
-        self.opened_at.map_or(0, |opened| at.ms_since(opened))
+        self.stream.opened_at.map_or(0, |opened| at.ms_since(opened))
     }
 
     /// Writes down what the agent said so far, or in the end.
@@ -328,7 +287,7 @@ impl Call {
         if spoken.is_silent() && spoken.text.is_empty() {
             return;
         }
-        let event = spoken.log(self.opened_at, interrupted);
+        let event = spoken.log(self.stream.opened_at, interrupted);
         self.note(event);
     }
 }

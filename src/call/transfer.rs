@@ -16,11 +16,11 @@ impl Call {
         said: Option<ReplyId>,
         words: Option<String>,
     ) {
-        if self.farewell.is_some() {
+        if self.goodbye.farewell.is_some() {
             return;
         }
-        if self.line != Line::Open || !self.engine.is_ready() {
-            self.ending.get_or_insert(Ending::Transfer(target));
+        if self.stream.line != Line::Open || !self.link.engine.is_ready() {
+            self.goodbye.ending.get_or_insert(Ending::Transfer(target));
             return;
         }
         let purpose = Purpose::Handover(target.name.clone(), words);
@@ -45,7 +45,7 @@ impl Call {
              call transfer_call again.",
             target.name
         );
-        self.messages.push((Role::System, text));
+        self.link.messages.push((Role::System, text));
     }
 
     /// The party did not answer, and the caller is coming back.
@@ -55,7 +55,7 @@ impl Call {
         self.note(LogEvent::TransferEnded { answered: false });
         let text =
             format!("The caller was to be put through to {name}, and nobody answered there.");
-        self.messages.push((Role::System, text));
-        self.unanswered = Some(name);
+        self.link.messages.push((Role::System, text));
+        self.stream.unanswered = Some(name);
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Caller {
     keys: String,
     /// Groups of keys that were taken.
     key_groups: u32,
+    /// How often the agent has asked into the silence since the caller's last sign of life.
+    pub(super) reprompted: u32,
 }
 
 impl Caller {
@@ -170,7 +172,7 @@ impl Call {
     /// The caller begins to say or press something: whatever may be interrupted is. Returns the
     /// turn that it belongs to.
     fn caller_takes_floor(&mut self) -> u32 {
-        self.reprompted = 0;
+        self.caller.reprompted = 0;
         let protected = self.playout.iter().any(|said| !said.interruptible);
         if self.settings.interruptible && !protected && self.withdraw_farewell() {
             self.cut(true);
@@ -275,7 +277,7 @@ impl Call {
     }
 
     fn note_speech(&mut self, utterance: &str) {
-        let (now, opened) = (self.now, self.opened_at);
+        let (now, opened) = (self.now, self.stream.opened_at);
         if let Some(speech) = self.caller.find(utterance) {
             speech.noted = now;
             let started_ms = opened.map_or(0, |opened| speech.started.ms_since(opened));
@@ -355,16 +357,16 @@ impl Call {
         self.timers.clear(Timer::Recall);
         self.note(LogEvent::KeysPressed { keys: keys.to_owned(), turn: self.caller.turns });
         let text = format!("The caller pressed {} on the phone's keypad", spaced.join(" "));
-        self.messages.push((Role::Caller, text));
+        self.link.messages.push((Role::Caller, text));
         self.want(Wanted::answer_to_caller());
     }
 
     /// Gives the engine the messages that it could not be given before.
     pub(super) fn give_messages(&mut self) {
-        if !self.engine.is_ready() {
+        if !self.link.engine.is_ready() {
             return;
         }
-        for (role, text) in std::mem::take(&mut self.messages) {
+        for (role, text) in std::mem::take(&mut self.link.messages) {
             self.out.push(Action::AddMessage { role, text });
         }
     }
