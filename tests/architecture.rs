@@ -174,7 +174,7 @@ fn no_file_is_too_long_and_every_module_says_what_it_is() {
 /// long as the server does belongs to `tasks.spawn`, or is given to `tasks.watch` and named in
 /// `tests/whole_call/supervision.rs`.
 const SPAWNS: [(&str, usize, &str); 17] = [
-    ("aftercall/lane.rs", 1, "watched: work after calls"),
+    ("post_call/job_worker.rs", 1, "watched: work after calls"),
     ("app.rs", 1, "ends when the agents are read"),
     ("clock/supervisor.rs", 1, "watched: this is how"),
     ("database/mod.rs", 1, "watched: own database"),
@@ -184,9 +184,13 @@ const SPAWNS: [(&str, usize, &str); 17] = [
     ("line/control.rs", 3, "end with a connection that is closed"),
     ("line/directory.rs", 1, "ends with an agent that is read"),
     ("line/mod.rs", 1, "ends with a call"),
-    ("line/recorder.rs", 1, "watched: recorder"),
-    ("line/writer.rs", 5, "watched: log writer, stand-in, replay; the last two again at the end"),
-    ("web/phone/elsewhere.rs", 1, "ends with a line of a call's log"),
+    ("recording/recorder.rs", 1, "watched: recorder"),
+    (
+        "call_log/writer.rs",
+        5,
+        "watched: log writer, stand-in, replay; the last two again at the end",
+    ),
+    ("web/phone/instance_routing.rs", 1, "ends with a line of a call's log"),
     ("web/phone/mod.rs", 1, "ends with an answer"),
     ("web/phone/stream.rs", 1, "ends with a stream"),
     ("web/phone/voice.rs", 2, "end with an answer"),

@@ -1,4 +1,4 @@
-//! What did the caller hear? Replies are settled by marks, cut by an interruption, and written down
+//! Barge-in: what did the caller hear before they spoke? Replies are settled by marks, cut by an interruption, and written down
 //! while they play.
 
 use super::playout::{Spoken, Unheard};

@@ -1,4 +1,4 @@
-//! What do a silence and a long call mean? The agent asks whether anybody is there, and warns the
+//! Idle prompts and the longest call: what do a silence and a long call mean? The agent asks whether anybody is there, and warns the
 //! caller before the longest time is reached.
 
 use super::reconnect::Line;

@@ -1,4 +1,4 @@
-//! Does the engine hear the caller? Somebody speaks at the other end of the line, for seconds, and
+//! The input watchdog: does the engine hear the caller? Somebody speaks at the other end of the line, for seconds, and
 //! the engine reports neither speech nor words: then it is deaf, and another session is asked.
 
 use super::reconnect::Line;

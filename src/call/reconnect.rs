@@ -1,4 +1,4 @@
-//! What is done when a connection breaks? The engine is dialled again; the line may come back; and
+//! Reconnect: what is done when a connection breaks? The engine is dialled again; the line may come back; and
 //! if nothing helps the caller goes on to the agent's fallback.
 
 use super::input_watchdog::Deafness;

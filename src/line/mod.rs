@@ -1,7 +1,7 @@
 //! Runs each call on real sockets: one task owns one call.
 //!
 //! [`Exchange`] is what all calls of a process share. A webhook takes a slot in the [`registry`],
-//! gets its row through the [`writer`], and starts a [`driver`], which dials the engine and waits
+//! gets its row through the [`writer`](crate::call_log::writer), and starts a [`driver`], which dials the engine and waits
 //! for the media stream.
 
 pub mod control;

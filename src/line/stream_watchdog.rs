@@ -1,4 +1,4 @@
-//! What is noticed only because something does not come: a peer that gives no sign of life, and the
+//! The watchdog of the media stream, and its keepalive: what is noticed only because something does not come: a peer that gives no sign of life, and the
 //! frames of a caller who was speaking.
 //!
 //! Nothing is done for each frame: at some times it is looked whether any came since the last.

@@ -1,4 +1,5 @@
-//! One kind of work: claims what is due, does so much of it at once, and settles it.
+//! The job worker: claims what is due of one kind, does so much of it at once, settles it, and tries
+//! again with backoff what failed.
 
 use std::future::Future;
 use std::pin::Pin;

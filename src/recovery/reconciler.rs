@@ -1,4 +1,4 @@
-//! Completes the calls of processes that died.
+//! The reconciler: gives this process's heartbeat, and completes the calls of processes that died.
 //!
 //! A process is dead when it gives no sign of life for [`DEAD_AFTER`] while this one could read
 //! the database all that time (after an outage everybody's last sign is old), or when the lock of

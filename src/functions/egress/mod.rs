@@ -1,4 +1,4 @@
-//! The one way out for requests whose address somebody outside has written: an owner in a row or a
+//! SSRF-safe egress: the one way out for requests whose address somebody outside has written: an owner in a row or a
 //! setting, a caller in an argument, a service in a redirect. Nothing private is reached.
 //!
 //! Addresses are checked where the connection is made and nowhere else: the resolver that the

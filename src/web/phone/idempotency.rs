@@ -1,4 +1,4 @@
-//! Webhooks that come twice. Twilio repeats one whose answer it did not get, under the same token:
+//! Idempotency of webhooks that come twice. Twilio repeats one whose answer it did not get, under the same token:
 //! it is carried out once and answered the same, so that a repetition spends no return to the agent
 //! and voids no stream token.
 
