@@ -87,13 +87,11 @@ impl CallRecord {
         }
         self.end = None;
         self.written.count(event);
-        match event.clone() {
-            LogEvent::LineOpened { stream_sid } => {
-                self.at_fallback = None;
-                if !stream_sid.is_empty() {
-                    self.stream_sids.push(stream_sid);
-                }
-            }
+        self.apply_talk(at_ms, event.clone());
+    }
+
+    fn apply_talk(&mut self, at_ms: u64, event: LogEvent) {
+        match event {
             LogEvent::CallerSaid { utterance, turn, started_ms, text, .. } => {
                 self.speech.insert(utterance, Speech { turn, started_ms, text });
             }
@@ -122,11 +120,6 @@ impl CallRecord {
             LogEvent::ReplyCut { reply, why } => {
                 self.replies.entry(reply).or_default().cut = Some(why);
             }
-            LogEvent::SettingRefused { field, .. } => {
-                if !self.refused_settings.contains(&field) {
-                    self.refused_settings.push(field);
-                }
-            }
             LogEvent::KeysPressed { keys, turn } => self.keys.push(Keys { turn, at_ms, keys }),
             LogEvent::FunctionCalled { run, turn, name, arguments } => {
                 let function = FunctionRecord { turn, name, arguments, row: None, outcome: None };
@@ -138,15 +131,33 @@ impl CallRecord {
                     function.outcome = Some(FunctionOutcome { ok, result, took_ms, at_ms });
                 }
             }
+            LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
+                self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
+            }
+            other => self.apply_course(other),
+        }
+    }
+
+    /// What is neither said nor done for a caller.
+    fn apply_course(&mut self, event: LogEvent) {
+        match event {
+            LogEvent::LineOpened { stream_sid } => {
+                self.at_fallback = None;
+                if !stream_sid.is_empty() {
+                    self.stream_sids.push(stream_sid);
+                }
+            }
+            LogEvent::SettingRefused { field, .. } => {
+                if !self.refused_settings.contains(&field) {
+                    self.refused_settings.push(field);
+                }
+            }
             LogEvent::TokensUsed { input, output } => {
                 self.input_tokens = self.input_tokens.saturating_add(input);
                 self.output_tokens = self.output_tokens.saturating_add(output);
             }
             LogEvent::Ended(end) => self.end = Some(end),
             LogEvent::LeftOut { what } => self.left_out.push(what),
-            LogEvent::Grounded { turn, retrieval, took_ms, chunks } => {
-                self.grounds.insert(turn, Ground { retrieval, took_ms, chunks });
-            }
             LogEvent::Gap { turn, question } => {
                 if !self.gaps.iter().any(|(_, known)| *known == question) {
                     self.gaps.push((turn, question));
@@ -162,12 +173,7 @@ impl CallRecord {
             LogEvent::TransferStarted { target } => self.transfer = Some(target),
             LogEvent::TransferEnded { .. } => self.transfer = None,
             LogEvent::MovedToFallback { why } => self.at_fallback = Some(why),
-            LogEvent::LineLost {}
-            | LogEvent::Redirected {}
-            | LogEvent::StreamFailed { .. }
-            | LogEvent::EngineReady {}
-            | LogEvent::EngineRenewed { .. }
-            | LogEvent::EngineLost { .. } => {}
+            _ => {}
         }
     }
 

@@ -186,9 +186,7 @@ impl Call {
             Event::FunctionWanted { reply, engine_call_id, name, arguments } => {
                 self.function_wanted(reply, engine_call_id, name, &arguments);
             }
-            Event::ReplyEnded { reply, outcome, usage } => {
-                self.reply_ended(reply, outcome, usage);
-            }
+            Event::ReplyEnded { reply, outcome, usage } => self.reply_ended(reply, outcome, usage),
             Event::Sent { reply, what, took_us } => self.sent(reply, what, took_us),
             Event::FunctionDone { run, ok, output, row, then, notes } => {
                 self.function_done(run, Done { ok, output, row, then, notes });

@@ -11,11 +11,11 @@ use futures_util::stream::FuturesUnordered;
 use metrics::{counter, histogram};
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span, info};
-use uuid::Uuid;
 
 use super::control::STREAM_LIMIT;
 use super::exit::{Leaving, Over};
 use super::handover::Handing;
+use super::opening::Opening;
 use super::phone::{FromPhone, Heard, Phone, pieces};
 use super::registry::{AfterPlan, Command, Slot};
 use super::retrieval::Recalls;
@@ -24,44 +24,16 @@ use super::{Exchange, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::call::lifecycle::LOST;
-use crate::call::{Call, CallRecord, CallTime, Event, LogEvent, ReplyId, Sent};
+use crate::call::{Call, CallTime, Event, LogEvent, ReplyId, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::{Dialogues, FunctionCaller, Running, Texts};
+use crate::functions::{FunctionCaller, Running};
 use crate::private::Private;
 use crate::recording::recorder::{Taps, notice_time};
 
 /// How many reports about replies are held for a line that is not open yet. Beyond, nothing is
 /// read from the engine.
 const HELD_MAX: usize = 1024;
-
-/// What a call begins with.
-pub struct Opening {
-    /// Its place among the calls of the process.
-    pub slot: Slot,
-    /// Where its task is told things.
-    pub commands: mpsc::Receiver<Command>,
-    /// Who answers.
-    pub agent: Arc<Agent>,
-    /// Its row.
-    pub call_log_id: Uuid,
-    /// Twilio's name for it.
-    pub call_sid: String,
-    /// Who calls.
-    pub caller: Private<String>,
-    /// What is known of them from before.
-    pub history: History,
-    /// Whether the agent has knowledge to look things up in.
-    pub has_knowledge: bool,
-    /// When the webhook came, since the Unix epoch.
-    pub started: Duration,
-    /// The number of its next event; more than 1 when another process had the call before.
-    pub seq: i64,
-    /// What that process wrote down.
-    pub before: CallRecord,
-    /// How often the caller was given back to the agent.
-    pub returns: i32,
-}
 
 /// A call on the line.
 pub(super) struct Line {
@@ -131,14 +103,7 @@ impl Line {
             true => clock::unix_now().saturating_sub(opening.started) * exchange.clock.speed(),
             false => Duration::ZERO,
         };
-        let function_caller = Arc::new(FunctionCaller {
-            agent: Arc::clone(&opening.agent),
-            call_log_id: opening.call_log_id,
-            call_sid: opening.call_sid.clone(),
-            caller: opening.caller.clone(),
-            texts: Texts::of(&opening.agent, &opening.before),
-            dialogues: Dialogues::of(&opening.agent, &opening.before),
-        });
+        let function_caller = Arc::new(opening.function_caller());
         let taps = Taps::of(
             &exchange.recorder,
             exchange.clock,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use metrics::counter;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, oneshot};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -154,6 +154,9 @@ struct Back {
     asking: Semaphore,
 }
 
+/// The semaphore is never closed, so that this is always a permit.
+type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
+
 impl Exchange {
     /// Moves the calls that are here to another process, if one takes calls and the phone company
     /// does it. The others stay. `after_url`: where the phone company asks what happens next.
@@ -201,44 +204,9 @@ impl Exchange {
     /// Whether another process has the call now. None: it stays.
     async fn moved(&self, call_sid: &str, handle: &CallHandle, back: &Back) -> Option<bool> {
         let agent_id = handle.agent.id;
-        let (mut unwritten, mut waits) = (0, false);
-        let turn = loop {
-            // Whoever went on with it would not know that there is a call.
-            clock::within(KNOWN_LIMIT, self.is_known(agent_id, call_sid)).await?;
-            // What it says next would wait for what happened while the database was away.
-            clock::within(TOLD_LIMIT, self.is_told()).await;
-            let mut turn = None;
-            if waits {
-                turn = Some(back.asking.acquire().await);
-            }
-            let (answer, parted) = oneshot::channel();
-            handle.commands.send(Command::Part { answer }).await.ok()?;
-            let last_seq = match parted.await.ok()? {
-                Parting::Here { last_seq } => last_seq,
-                Parting::Away => {
-                    handle.let_go(false).await;
-                    return Some(false);
-                }
-            };
-            self.registry.note_parted(agent_id, call_sid, Parted::Here);
-            let is_written = self.written(handle.call_log_id, last_seq).await;
-            if is_written && turn.is_none() {
-                turn = clock::within(TURN_LIMIT, back.asking.acquire()).await;
-            }
-            if is_written && let Some(turn) = turn {
-                break turn;
-            }
-            // Nor would they know what was said.
-            self.take_back(call_sid, handle).await;
-            if is_written {
-                info!(call_sid, "a call waits for others that are moved, with its caller");
-                waits = true;
-            } else {
-                unwritten += 1;
-                if unwritten == PARTINGS_MAX {
-                    return None;
-                }
-            }
+        let Some(turn) = self.parted(call_sid, handle, back).await? else {
+            handle.let_go(false).await;
+            return Some(false);
         };
         self.registry.note_parted(agent_id, call_sid, Parted::Told);
         let update = CallUpdate::Twiml(&back.twiml);
@@ -266,6 +234,53 @@ impl Exchange {
         // Not taken yet, its row is looked after by the others, who ask the phone company.
         handle.let_go(false).await;
         Some(is_taken)
+    }
+
+    /// Has a call let go of its line and what it said written down, and waits for its turn with Twilio,
+    /// which is given. The inner none: whoever Twilio asks next may have it. The outer: it stays.
+    async fn parted<'a>(
+        &self,
+        call_sid: &str,
+        handle: &CallHandle,
+        back: &'a Back,
+    ) -> Option<Option<Turn<'a>>> {
+        let agent_id = handle.agent.id;
+        let (mut unwritten, mut waits) = (0, false);
+        loop {
+            // Whoever went on with it would not know that there is a call.
+            clock::within(KNOWN_LIMIT, self.is_known(agent_id, call_sid)).await?;
+            // What it says next would wait for what happened while the database was away.
+            clock::within(TOLD_LIMIT, self.is_told()).await;
+            let mut turn = None;
+            if waits {
+                turn = Some(back.asking.acquire().await);
+            }
+            let (answer, parted) = oneshot::channel();
+            handle.commands.send(Command::Part { answer }).await.ok()?;
+            let last_seq = match parted.await.ok()? {
+                Parting::Here { last_seq } => last_seq,
+                Parting::Away => return Some(None),
+            };
+            self.registry.note_parted(agent_id, call_sid, Parted::Here);
+            let is_written = self.written(handle.call_log_id, last_seq).await;
+            if is_written && turn.is_none() {
+                turn = clock::within(TURN_LIMIT, back.asking.acquire()).await;
+            }
+            if is_written && let Some(turn) = turn {
+                return Some(Some(turn));
+            }
+            // Nor would they know what was said.
+            self.take_back(call_sid, handle).await;
+            if is_written {
+                info!(call_sid, "a call waits for others that are moved, with its caller");
+                waits = true;
+            } else {
+                unwritten += 1;
+                if unwritten == PARTINGS_MAX {
+                    return None;
+                }
+            }
+        }
     }
 
     /// Whether another process takes calls; it is told that this one does not. The signs of life of

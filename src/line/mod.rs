@@ -10,6 +10,7 @@ pub mod driver;
 pub mod exit;
 mod handover;
 mod listed;
+pub mod opening;
 mod pace;
 mod perform;
 mod phone;
@@ -41,7 +42,8 @@ use crate::functions::{self, Toolbox};
 use crate::private::Private;
 use crate::recording::recorder::Recorder;
 use crate::socket::small_buffers;
-use driver::{Line, Opening};
+use driver::Line;
+use opening::Opening;
 use registry::Registry;
 
 /// What all calls of a process share.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Exchange;
-use super::driver::Opening;
+use super::opening::Opening;
 use crate::call::{CallRecord, CallTime, End, LogEvent};
 use crate::call_log::writer::LogWriter;
 use crate::clock;

@@ -42,6 +42,65 @@ pub struct OldRecording {
 /// The most appointments of one call that are written down after it.
 const EXTRACTED_MAX: i32 = 3;
 
+/// $1: the agent, $2: days, $3: the most calls, $4: the most extracted appointments of a call.
+const REMOVE_TRANSCRIPTS: &str = "with old as (
+                select id, case when jsonb_typeof(metadata) = 'object' then metadata
+                    else '{}' end as m
+                from call_logs l
+                where voice_agent_id = $1 and call_end is not null
+                    and call_start < now() - $2::bigint * interval '1 day'
+                    and metadata->'removed'->>'transcript' is null
+                    -- Work that has yet to be done with the words would write them back.
+                    and not exists (select from aftercall_jobs j
+                        where j.call_log_id = l.id and j.state = 'pending')
+                order by call_start limit $3
+                for update skip locked
+            ), kept as (
+                select id, coalesce((select jsonb_object_agg(key, value) from jsonb_each(m)
+                        where key in ('call_sid', 'stream_sids', 'engine', 'model', 'ended_by',
+                            'usage', 'recording', 'removed', 'fallback_reason', 'voicemail')), '{}')
+                    || jsonb_build_object(
+                        'turns', (select coalesce(jsonb_agg(jsonb_build_object(
+                                'n', e->'n', 'started_ms', e->'started_ms',
+                                'interrupted', e->'interrupted', 'chunks', e->'chunks',
+                                'functions', e->'functions', 'retrieval', e->'retrieval',
+                                'latency_ms', e->'latency_ms') order by place), '[]')
+                            from jsonb_array_elements(case jsonb_typeof(m->'turns')
+                                when 'array' then m->'turns' else '[]' end)
+                                with ordinality as a (e, place)),
+                        'prompts', (select coalesce(jsonb_agg(jsonb_build_object(
+                                'purpose', e->'purpose', 'started_ms', e->'started_ms',
+                                'interrupted', e->'interrupted') order by place), '[]')
+                            from jsonb_array_elements(case jsonb_typeof(m->'prompts')
+                                when 'array' then m->'prompts' else '[]' end)
+                                with ordinality as a (e, place)),
+                        'functions', (select coalesce(jsonb_agg(jsonb_build_object(
+                                'id', e->'id', 'name', e->'name', 'ok', e->'ok',
+                                'ms', e->'ms') order by place), '[]')
+                            from jsonb_array_elements(case jsonb_typeof(m->'functions')
+                                when 'array' then m->'functions' else '[]' end)
+                                with ordinality as a (e, place)),
+                        'gaps', '[]'::jsonb, 'messages', '[]'::jsonb,
+                        'removed', case when jsonb_typeof(m->'removed') = 'object'
+                            then m->'removed' else '{}' end
+                            || jsonb_build_object('transcript', to_jsonb(now()))) as m
+                from old
+            ), wordless as (
+                delete from call_events e using old where e.call_log_id = old.id
+                    and e.kind not in ('line_opened', 'line_lost', 'engine_ready', 'engine_lost',
+                        'reply_requested', 'first_audio', 'grounded', 'transfer_ended',
+                        'tokens_used', 'moved_to_fallback', 'ended')
+            ), unquoted as (
+                -- What was agreed stays, and not the words in which it was.
+                update appointments a set quotation = null,
+                    special_notes = appointment_unquoted(a.special_notes, a.quotation)
+                -- As many as a call has; by name, so that the index on keys finds them.
+                from old cross join generate_series(1, $4) as n
+                where a.is_extracted and a.booking_key = old.id || ':extracted:' || n
+            )
+            update call_logs l set transcript = null, summary = null, metadata = kept.m
+            from kept where l.id = kept.id";
+
 impl Store {
     /// Takes the lease of this name for so long, unless somebody has it; whether it was taken.
     ///
@@ -214,71 +273,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn remove_transcripts(&self, agent_id: Uuid, days: u32, limit: i64) -> Result<u64> {
-        let done = sqlx::query(
-            "with old as (
-                select id, case when jsonb_typeof(metadata) = 'object' then metadata
-                    else '{}' end as m
-                from call_logs l
-                where voice_agent_id = $1 and call_end is not null
-                    and call_start < now() - $2::bigint * interval '1 day'
-                    and metadata->'removed'->>'transcript' is null
-                    -- Work that has yet to be done with the words would write them back.
-                    and not exists (select from aftercall_jobs j
-                        where j.call_log_id = l.id and j.state = 'pending')
-                order by call_start limit $3
-                for update skip locked
-            ), kept as (
-                select id, coalesce((select jsonb_object_agg(key, value) from jsonb_each(m)
-                        where key in ('call_sid', 'stream_sids', 'engine', 'model', 'ended_by',
-                            'usage', 'recording', 'removed', 'fallback_reason', 'voicemail')), '{}')
-                    || jsonb_build_object(
-                        'turns', (select coalesce(jsonb_agg(jsonb_build_object(
-                                'n', e->'n', 'started_ms', e->'started_ms',
-                                'interrupted', e->'interrupted', 'chunks', e->'chunks',
-                                'functions', e->'functions', 'retrieval', e->'retrieval',
-                                'latency_ms', e->'latency_ms') order by place), '[]')
-                            from jsonb_array_elements(case jsonb_typeof(m->'turns')
-                                when 'array' then m->'turns' else '[]' end)
-                                with ordinality as a (e, place)),
-                        'prompts', (select coalesce(jsonb_agg(jsonb_build_object(
-                                'purpose', e->'purpose', 'started_ms', e->'started_ms',
-                                'interrupted', e->'interrupted') order by place), '[]')
-                            from jsonb_array_elements(case jsonb_typeof(m->'prompts')
-                                when 'array' then m->'prompts' else '[]' end)
-                                with ordinality as a (e, place)),
-                        'functions', (select coalesce(jsonb_agg(jsonb_build_object(
-                                'id', e->'id', 'name', e->'name', 'ok', e->'ok',
-                                'ms', e->'ms') order by place), '[]')
-                            from jsonb_array_elements(case jsonb_typeof(m->'functions')
-                                when 'array' then m->'functions' else '[]' end)
-                                with ordinality as a (e, place)),
-                        'gaps', '[]'::jsonb, 'messages', '[]'::jsonb,
-                        'removed', case when jsonb_typeof(m->'removed') = 'object'
-                            then m->'removed' else '{}' end
-                            || jsonb_build_object('transcript', to_jsonb(now()))) as m
-                from old
-            ), wordless as (
-                delete from call_events e using old where e.call_log_id = old.id
-                    and e.kind not in ('line_opened', 'line_lost', 'engine_ready', 'engine_lost',
-                        'reply_requested', 'first_audio', 'grounded', 'transfer_ended',
-                        'tokens_used', 'moved_to_fallback', 'ended')
-            ), unquoted as (
-                -- What was agreed stays, and not the words in which it was.
-                update appointments a set quotation = null,
-                    special_notes = appointment_unquoted(a.special_notes, a.quotation)
-                -- As many as a call has; by name, so that the index on keys finds them.
-                from old cross join generate_series(1, $4) as n
-                where a.is_extracted and a.booking_key = old.id || ':extracted:' || n
-            )
-            update call_logs l set transcript = null, summary = null, metadata = kept.m
-            from kept where l.id = kept.id",
-        )
-        .bind(agent_id)
-        .bind(i64::from(days))
-        .bind(limit)
-        .bind(EXTRACTED_MAX)
-        .execute(&self.pool)
-        .await?;
+        let done = sqlx::query(REMOVE_TRANSCRIPTS)
+            .bind(agent_id)
+            .bind(i64::from(days))
+            .bind(limit)
+            .bind(EXTRACTED_MAX)
+            .execute(&self.pool)
+            .await?;
         Ok(done.rows_affected())
     }
 

@@ -11,7 +11,7 @@ mod desk;
 mod names;
 mod own;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::engine::FunctionSignature;
 
@@ -25,20 +25,34 @@ const WHOSE: &str = "The name that it was booked under";
 
 /// What the model sees of all of them.
 pub(super) fn signatures() -> [FunctionSignature; 4] {
-    let text = |description: &str| json!({"type": "string", "description": description});
-    let which_date = text("The day on which it is now, if the caller has several: YYYY-MM-DD");
-    let which_time = text("The time at which it is now, if the caller has several: HH:MM");
-    let signature =
-        |name: &str, description: &str, properties, required: &[&str]| FunctionSignature {
-            name: name.into(),
-            description: description.into(),
-            parameters: json!({
-                "type": "object",
-                "properties": properties,
-                "required": required,
-                "additionalProperties": false,
-            }),
-        };
+    let ([check, book], [reschedule, cancel]) = (making(), changing());
+    [check, book, reschedule, cancel]
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+fn signature(
+    name: &str,
+    description: &str,
+    properties: Value,
+    required: &[&str],
+) -> FunctionSignature {
+    FunctionSignature {
+        name: name.into(),
+        description: description.into(),
+        parameters: json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        }),
+    }
+}
+
+/// Those by which an appointment comes to be.
+fn making() -> [FunctionSignature; 2] {
     [
         signature(
             "check_availability",
@@ -70,6 +84,14 @@ pub(super) fn signatures() -> [FunctionSignature; 4] {
             }),
             &["date", "time", "name"],
         ),
+    ]
+}
+
+/// Those by which one that there is is changed.
+fn changing() -> [FunctionSignature; 2] {
+    let which_date = text("The day on which it is now, if the caller has several: YYYY-MM-DD");
+    let which_time = text("The time at which it is now, if the caller has several: HH:MM");
+    [
         signature(
             "reschedule_appointment",
             "Move the caller's own appointment to another time. Agree on the new time first. It \

@@ -105,40 +105,8 @@ impl PlacedCall {
                 tape.ended_by = "hangup".to_owned();
                 return ControlFlow::Break(Next::End(Ended::Caller));
             }
-            match self.caller.next(now, &ear) {
-                Doing::Speaking(sample, frame) => {
-                    if frame == 0 {
-                        let name = sample.name().to_owned();
-                        self.journal.tell(PhoneEventKind::CallerSpoke { name });
-                    }
-                    if frame < sample.loud_frames() && now >= begins_at {
-                        tape.loud = Some((tape.loud.map_or(now, |(first, _)| first), now));
-                    }
-                }
-                Doing::Pressing(key) => {
-                    self.journal.tell(PhoneEventKind::Pressed { key });
-                    if record.finish_on_key.contains(key) {
-                        tape.ended_by = key.to_string();
-                        return ControlFlow::Continue(());
-                    }
-                }
-                Doing::LostPatience(waited) => {
-                    let waited_s = waited.as_secs();
-                    self.journal.error(format!("nothing was heard within {waited_s} s"));
-                }
-                Doing::HangingUp => {
-                    tape.ended_by = "hangup".to_owned();
-                    return ControlFlow::Break(Next::End(Ended::Caller));
-                }
-                // There is no stream to send anything on.
-                Doing::Silent
-                | Doing::SendingText(_)
-                | Doing::SendingBinary(_)
-                | Doing::Dropping(_)
-                | Doing::Losing
-                | Doing::StoppingToRead
-                | Doing::Freezing
-                | Doing::RingingAgain(_) => {}
+            if let Some(done) = self.taped(record, tape, now, begins_at, &ear) {
+                return done;
             }
             now += FRAME;
             tokio::select! {
@@ -148,6 +116,46 @@ impl PlacedCall {
                 }
             }
         }
+    }
+
+    /// One frame of what the caller does before the tape; what ends it.
+    fn taped(
+        &mut self,
+        record: &Record,
+        tape: &mut Tape,
+        now: Duration,
+        begins_at: Duration,
+        ear: &Playback,
+    ) -> Option<ControlFlow<Next>> {
+        match self.caller.next(now, ear) {
+            Doing::Speaking(sample, frame) => {
+                if frame == 0 {
+                    let name = sample.name().to_owned();
+                    self.journal.tell(PhoneEventKind::CallerSpoke { name });
+                }
+                if frame < sample.loud_frames() && now >= begins_at {
+                    tape.loud = Some((tape.loud.map_or(now, |(first, _)| first), now));
+                }
+            }
+            Doing::Pressing(key) => {
+                self.journal.tell(PhoneEventKind::Pressed { key });
+                if record.finish_on_key.contains(key) {
+                    tape.ended_by = key.to_string();
+                    return Some(ControlFlow::Continue(()));
+                }
+            }
+            Doing::LostPatience(waited) => {
+                let waited_s = waited.as_secs();
+                self.journal.error(format!("nothing was heard within {waited_s} s"));
+            }
+            Doing::HangingUp => {
+                tape.ended_by = "hangup".to_owned();
+                return Some(ControlFlow::Break(Next::End(Ended::Caller)));
+            }
+            // There is no stream to send anything on.
+            _ => {}
+        }
+        None
     }
 
     fn recording_fields(&self, recorded_s: u64, digits: String) -> Fields {

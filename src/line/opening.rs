@@ -1,0 +1,56 @@
+//! What a call's task begins with: a new call, or one that another process had before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::registry::{Command, Slot};
+use crate::agent::Agent;
+use crate::agent::history::History;
+use crate::call::CallRecord;
+use crate::functions::{Dialogues, FunctionCaller, Texts};
+use crate::private::Private;
+
+/// What a call begins with.
+pub struct Opening {
+    /// Its place among the calls of the process.
+    pub slot: Slot,
+    /// Where its task is told things.
+    pub commands: mpsc::Receiver<Command>,
+    /// Who answers.
+    pub agent: Arc<Agent>,
+    /// Its row.
+    pub call_log_id: Uuid,
+    /// Twilio's name for it.
+    pub call_sid: String,
+    /// Who calls.
+    pub caller: Private<String>,
+    /// What is known of them from before.
+    pub history: History,
+    /// Whether the agent has knowledge to look things up in.
+    pub has_knowledge: bool,
+    /// When the webhook came, since the Unix epoch.
+    pub started: Duration,
+    /// The number of its next event; more than 1 when another process had the call before.
+    pub seq: i64,
+    /// What that process wrote down.
+    pub before: CallRecord,
+    /// How often the caller was given back to the agent.
+    pub returns: i32,
+}
+
+impl Opening {
+    /// Whom functions are carried out for.
+    pub(super) fn function_caller(&self) -> FunctionCaller {
+        FunctionCaller {
+            agent: Arc::clone(&self.agent),
+            call_log_id: self.call_log_id,
+            call_sid: self.call_sid.clone(),
+            caller: self.caller.clone(),
+            texts: Texts::of(&self.agent, &self.before),
+            dialogues: Dialogues::of(&self.agent, &self.before),
+        }
+    }
+}
