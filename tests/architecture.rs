@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 /// The longest file, in lines. A longer one is split by question.
 const LINES_MAX: usize = 400;
 
+/// The longest function, in lines. A longer one does more than one thing.
+const FUNCTION_LINES_MAX: usize = 60;
+
+/// How many fields the core's call has at most. More belong to parts of it that own theirs.
+const CALL_FIELDS_MAX: usize = 15;
+
 /// A source file below `src`.
 struct Source {
     /// Its path below `src`, with slashes.
@@ -224,6 +230,79 @@ fn every_task_is_watched_or_ends_with_what_it_is_for() {
     let found: BTreeMap<_, _> = found.into_iter().collect();
     let known = SPAWNS.iter().map(|(path, count, _)| ((*path).to_owned(), *count)).collect();
     assert_eq!(found, known, "start what runs as long as the server by its supervisor");
+}
+
+/// The functions of a piece of formatted code that are too long, with their lines.
+fn long_functions(code: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = code.lines().collect();
+    let mut long = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let body = line.trim_start();
+        let indent = &line[..line.len() - body.len()];
+        let Some(name) = function_name(body) else { continue };
+        // A one-line function or a declaration ends on its own line.
+        if body.ends_with('}') || body.ends_with(';') {
+            continue;
+        }
+        let end = format!("{indent}}}");
+        // The end of a declaration of several lines.
+        let declares = |line: &&str| {
+            line.strip_prefix(indent)
+                .is_some_and(|rest| rest.starts_with(')') && rest.ends_with(';'))
+        };
+        let rest = &lines[at..];
+        let Some(length) = rest.iter().position(|line| *line == end || declares(line)) else {
+            continue;
+        };
+        if length + 1 > FUNCTION_LINES_MAX && rest[length] == end {
+            long.push((name.to_owned(), length + 1));
+        }
+    }
+    long
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let mut rest = line;
+    if let Some(inner) = rest.strip_prefix("pub") {
+        rest = match inner.strip_prefix('(') {
+            Some(scope) => scope.split_once(')')?.1.trim_start(),
+            None => inner.trim_start(),
+        };
+    }
+    for word in ["const ", "async "] {
+        rest = rest.strip_prefix(word).unwrap_or(rest);
+    }
+    rest.strip_prefix("fn ")?.split(['(', '<']).next()
+}
+
+#[test]
+fn no_function_is_too_long() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        for (name, lines) in long_functions(source.code()) {
+            faults.push(format!("{}: {name} has {lines} lines", source.path));
+        }
+    }
+    assert!(faults.is_empty(), "at most {FUNCTION_LINES_MAX}:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_long_function_is_seen() {
+    let body = "        x();\n".repeat(FUNCTION_LINES_MAX);
+    let code = format!(
+        "impl A {{\n    pub(crate) async fn long<T>(\n        x: T,\n    ) {{\n{body}    }}\n\n    fn b() {{}}\n}}\n"
+    );
+    assert_eq!(long_functions(&code), [("long".to_owned(), FUNCTION_LINES_MAX + 4)]);
+    assert_eq!(long_functions("fn a() {\n    x();\n}\n"), []);
+}
+
+#[test]
+fn a_call_has_few_fields() {
+    let state = read("src/call/state.rs");
+    let call = state.split("pub struct Call {").nth(1).expect("it is there");
+    let call = call.split("\n}").next().expect("a split has a first part");
+    let fields = call.lines().filter(|line| line.starts_with("    pub(super) ")).count();
+    assert!((1..=CALL_FIELDS_MAX).contains(&fields), "{fields} fields");
 }
 
 fn is_variable(word: &str) -> bool {
