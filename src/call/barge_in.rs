@@ -1,8 +1,8 @@
 //! Barge-in: what did the caller hear before they spoke? Replies are settled by marks, cut by an interruption, and written down
 //! while they play.
 
+use super::links::Line;
 use super::playout::{Spoken, Unheard};
-use super::reconnect::Line;
 use super::reply::CANCEL_MS;
 use super::state::Call;
 use super::{Action, LogEvent, Purpose, ReplyId, Sent, Timer};

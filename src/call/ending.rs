@@ -1,13 +1,13 @@
 //! How does the call end for the agent? With last words that are heard, or when the caller leaves,
 //! and always with one end that is written down.
 
-use super::functions::Done;
-use super::reconnect::Line;
-use super::reply::Wanted;
+use super::function_batch::Done;
+use super::goodbye::{Ending, Farewell};
+use super::links::Line;
+use super::requests::Wanted;
 use super::state::Call;
 use super::{
-    Action, CallTime, End, EndedBy, Event, GoodbyeReason, LogEvent, Purpose, ReplyId, Status,
-    Timer, TransferTarget,
+    Action, End, EndedBy, Event, GoodbyeReason, LogEvent, Purpose, ReplyId, Status, Timer,
 };
 
 /// A goodbye of which no audio comes is given up after this time.
@@ -20,66 +20,6 @@ const GOODBYE_LONGEST_MS: u64 = 30_000;
 const DRAIN_MS: u64 = 5_000;
 /// How long the end waits for words that are still in transcription, and for functions.
 const WORDS_MS: u64 = 2_000;
-
-/// How the call ends, and what is said before.
-#[derive(Default)]
-pub(super) struct Goodbye {
-    /// The call became as long as it may be while its line was lost: the agent says goodbye when it
-    /// is back.
-    pub(super) due: bool,
-    /// The call is nearly over, and the caller has not been told.
-    pub(super) warning_due: bool,
-    pub(super) farewell: Option<Farewell>,
-    /// The call has ended this way, but for the last words.
-    pub(super) ending: Option<Ending>,
-    pub(super) over: bool,
-}
-
-/// The agent is saying its last words, or is about to: what comes then comes when they were heard.
-pub(super) struct Farewell {
-    pub(super) then: Ending,
-    /// The reply that is the last words, once it was asked for.
-    pub(super) reply: Option<ReplyId>,
-    /// Whether the caller may keep the agent from leaving by speaking.
-    pub(super) withdrawable: bool,
-    /// The agent leaves at this time, heard or not.
-    latest: CallTime,
-}
-
-/// How the call ends for the agent, as soon as the event that ended it has been seen to.
-#[derive(Clone)]
-pub(super) enum Ending {
-    /// It is hung up.
-    HangUp(End),
-    /// The caller goes on to the agent's fallback, because of this.
-    Fallback(String),
-    /// The caller goes on to another party.
-    Transfer(TransferTarget),
-}
-
-impl Ending {
-    /// Whether the caller goes on to another party.
-    pub(super) fn is_transfer(&self) -> bool {
-        matches!(self, Self::Transfer(_))
-    }
-}
-
-impl GoodbyeReason {
-    /// How the call ends after a goodbye for this reason. (A server going down has its own.)
-    pub(super) fn end(self) -> End {
-        let ended_by = match self {
-            Self::Done | Self::Idle => EndedBy::Agent,
-            Self::Limit => EndedBy::Limit,
-            Self::Ended => EndedBy::Owner,
-        };
-        End { status: Status::Completed, ended_by }
-    }
-
-    /// Whether a caller who speaks can keep the agent from hanging up.
-    pub(super) fn may_be_withdrawn(self) -> bool {
-        matches!(self, Self::Done | Self::Idle)
-    }
-}
 
 impl Call {
     /// The agent has nothing more to say: the reply that it said so with is its goodbye, or it is

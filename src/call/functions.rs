@@ -1,11 +1,10 @@
 //! What is being carried out? Every call of a function gets exactly one output, and all calls of
 //! one reply together one answer.
 
-use std::collections::VecDeque;
-
-use super::reply::Wanted;
+use super::function_batch::{Batch, Done, FunctionCall};
+use super::requests::Wanted;
 use super::state::Call;
-use super::{Action, CallTime, FunctionRun, LogEvent, Purpose, ReplyId, Role, Then, Timer};
+use super::{Action, FunctionRun, LogEvent, Purpose, ReplyId, Role, Then, Timer};
 
 /// The function that ends the call: carried out here.
 pub(super) const END_CALL: &str = "end_call";
@@ -20,138 +19,6 @@ const DONE: &str = r#"{"ok":true}"#;
 const CANCELLED: &str = r#"{"ok":false,"error":"cancelled"}"#;
 const TIMED_OUT: &str = r#"{"ok":false,"error":"timed out"}"#;
 const TOO_MANY: &str = r#"{"ok":false,"error":"too many functions at once"}"#;
-
-/// Functions whose results are still taken in when they were answered for.
-const OVERDUE_LIMIT: usize = 16;
-
-/// All functions that are in flight.
-#[derive(Default)]
-pub(super) struct Functions {
-    runs: u32,
-    batches: Vec<Batch>,
-    /// Those that were answered for because they took too long.
-    overdue: VecDeque<FunctionCall>,
-}
-
-/// What came of a function.
-pub(super) struct Done {
-    /// Whether it did what was asked.
-    pub(super) ok: bool,
-    /// What the model is told, as JSON text.
-    pub(super) output: String,
-    /// The `functions.id` of the row that it came from.
-    pub(super) row: Option<String>,
-    /// What it asks of the call.
-    pub(super) then: Option<Then>,
-    /// What has to be written down besides.
-    pub(super) notes: Vec<LogEvent>,
-}
-
-impl Done {
-    /// An answer of our own.
-    fn ours(ok: bool, output: &str, then: Option<Then>) -> Self {
-        Self { ok, output: output.to_owned(), row: None, then, notes: Vec::new() }
-    }
-}
-
-impl Functions {
-    /// Numbers runs on from the last one of another process.
-    pub(super) fn go_on_from(&mut self, runs: u32) {
-        self.runs = runs;
-    }
-}
-
-/// The calls of one reply.
-pub(super) struct Batch {
-    reply: ReplyId,
-    calls: Vec<FunctionCall>,
-    /// The reply has ended: there are no more calls of it.
-    complete: bool,
-    /// The caller interrupted the reply.
-    cancelled: bool,
-    /// The engine that asked is gone.
-    orphaned: bool,
-    /// The caller was told that it takes a moment.
-    mentioned: bool,
-}
-
-#[derive(Clone)]
-struct FunctionCall {
-    run: FunctionRun,
-    engine_call_id: String,
-    name: String,
-    started: CallTime,
-    output: Option<String>,
-    /// The next engine learns of it from the call's record.
-    recorded: bool,
-    then: Option<Then>,
-}
-
-impl Batch {
-    /// The reply has ended, or was cancelled.
-    pub(super) fn complete(&mut self, cancelled: bool) {
-        if !self.complete {
-            self.complete = true;
-            self.cancelled = cancelled;
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.complete && !self.is_in_flight()
-    }
-
-    fn is_in_flight(&self) -> bool {
-        self.calls.iter().any(|call| call.output.is_none())
-    }
-}
-
-impl Functions {
-    /// The calls of a reply, if it made any that are not answered yet.
-    pub(super) fn batch(&mut self, reply: ReplyId) -> Option<&mut Batch> {
-        self.batches.iter_mut().find(|batch| batch.reply == reply)
-    }
-
-    /// Whether nothing is in flight.
-    pub(super) fn is_empty(&self) -> bool {
-        self.batches.is_empty()
-    }
-
-    /// Whether something is being carried out.
-    pub(super) fn are_in_flight(&self) -> bool {
-        self.batches.iter().any(Batch::is_in_flight)
-    }
-
-    /// Whether something is being carried out that the caller was not told takes a moment.
-    pub(super) fn are_unmentioned(&self) -> bool {
-        self.batches.iter().any(|batch| batch.is_in_flight() && !batch.mentioned)
-    }
-
-    /// The caller is told.
-    pub(super) fn mention(&mut self) {
-        self.batches.iter_mut().for_each(|batch| batch.mentioned = true);
-    }
-
-    fn in_flight(&mut self) -> impl Iterator<Item = &mut FunctionCall> {
-        let calls = self.batches.iter_mut().flat_map(|batch| &mut batch.calls);
-        calls.filter(|call| call.output.is_none())
-    }
-
-    /// A function is answered for; its own answer may come yet.
-    fn keep_overdue(&mut self, call: FunctionCall) {
-        self.overdue.truncate(OVERDUE_LIMIT - 1);
-        self.overdue.push_front(call);
-    }
-
-    fn take_overdue(&mut self, run: FunctionRun) -> Option<FunctionCall> {
-        let index = self.overdue.iter().position(|call| call.run == run)?;
-        self.overdue.remove(index)
-    }
-
-    fn next_run(&mut self) -> FunctionRun {
-        self.runs += 1;
-        FunctionRun(self.runs)
-    }
-}
 
 impl Call {
     /// A reply wants a function to be carried out.

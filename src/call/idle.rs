@@ -1,8 +1,8 @@
 //! Idle prompts and the longest call: what do a silence and a long call mean? The agent asks whether anybody is there, and warns the
 //! caller before the longest time is reached.
 
-use super::reconnect::Line;
-use super::reply::Wanted;
+use super::links::Line;
+use super::requests::Wanted;
 use super::state::Call;
 use super::{GoodbyeReason, Purpose, Timer};
 

@@ -1,10 +1,11 @@
 //! The input watchdog: does the engine hear the caller? Somebody speaks at the other end of the line, for seconds, and
 //! the engine reports neither speech nor words: then it is deaf, and another session is asked.
 
-use super::reconnect::Line;
-use super::reply::Wanted;
+use super::deafness::Deafness;
+use super::links::Line;
+use super::requests::Wanted;
 use super::state::Call;
-use super::{CallTime, Purpose, Timer};
+use super::{Purpose, Timer};
 
 /// So much sound of which the engine reports nothing makes it deaf. It reports speech within half
 /// a second; a loud steady noise, which it rightly reports not, is known as the line's own after up
@@ -12,25 +13,6 @@ use super::{CallTime, Purpose, Timer};
 const DEAF_MS: u64 = 7_000;
 /// Sound that such a silence follows was no attempt to say something: a door, a cough.
 const FORGET_MS: u64 = 15_000;
-
-/// What we hear of the caller ourselves, set beside what the engine reports.
-#[derive(Default)]
-pub(super) struct Deafness {
-    loud: bool,
-    /// Sound of which the engine has reported nothing, in ms.
-    unheard_ms: u64,
-    /// Since when that grows.
-    counting_since: Option<CallTime>,
-    /// When it last grew.
-    counted_until: CallTime,
-}
-
-impl Deafness {
-    /// Whether there is sound at the caller's end.
-    pub(super) fn is_loud(&self) -> bool {
-        self.loud
-    }
-}
 
 impl Call {
     /// It has become loud or quiet at the caller's end.

@@ -1,12 +1,11 @@
 //! Reconnect: what is done when a connection breaks? The engine is dialled again; the line may come back; and
 //! if nothing helps the caller goes on to the agent's fallback.
 
-use super::input_watchdog::Deafness;
+use super::links::{Engine, Line};
 use super::playout::Spoken;
-use super::reply::Wanted;
-use super::session_rotation::Rollover;
+use super::requests::Wanted;
 use super::state::Call;
-use super::{Action, CallTime, End, EndedBy, LogEvent, Purpose, Role, Status, Timer};
+use super::{Action, CallTime, End, EndedBy, LogEvent, Purpose, Status, Timer};
 
 /// How long the caller waits for an engine, over all attempts to reach it. A caller must hear
 /// something within 5 s, and the way to the fallback takes a part of that.
@@ -22,63 +21,6 @@ const PAUSE_MS: u64 = 1_000;
 const REDIAL_AGAIN_MS: u64 = 60_000;
 /// How long a line may be lost.
 const LINE_MS: u64 = 15_000;
-
-/// The way to the caller.
-#[derive(Default)]
-pub(super) struct StreamLink {
-    pub(super) line: Line,
-    pub(super) opened_at: Option<CallTime>,
-    /// Whether the engine hears what comes over it.
-    pub(super) deafness: Deafness,
-    /// Whoever did not answer when the caller was put through, until the caller is told.
-    pub(super) unanswered: Option<String>,
-}
-
-/// The way to the speech service.
-#[derive(Default)]
-pub(super) struct EngineLink {
-    pub(super) engine: Engine,
-    /// When an engine that was ready was last lost.
-    pub(super) engine_lost_at: Option<CallTime>,
-    pub(super) rollover: Rollover,
-    /// Messages that it could not be given yet.
-    pub(super) messages: Vec<(Role, String)>,
-}
-
-/// The media stream.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Line {
-    /// It has not opened yet.
-    #[default]
-    Waiting,
-    Open,
-    /// It was open and may come back.
-    Lost,
-}
-
-/// The speech service.
-pub(super) enum Engine {
-    /// It was dialled, for the n-th time since there was one.
-    Dialled(u8),
-    /// It could not be reached, for the n-th time, and will be dialled again.
-    Paused(u8),
-    Ready,
-    /// It will not come back, because of this.
-    Gone(String),
-}
-
-impl Default for Engine {
-    fn default() -> Self {
-        Self::Dialled(1)
-    }
-}
-
-impl Engine {
-    /// Whether it can be spoken to.
-    pub(super) fn is_ready(&self) -> bool {
-        matches!(self, Self::Ready)
-    }
-}
 
 impl Call {
     /// The media stream is open: the first time, or again.

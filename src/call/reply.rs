@@ -1,12 +1,11 @@
 //! What is the engine working on, and what is it asked for next? One reply at a time.
 
+use super::links::{Engine, Line};
 use super::playout::Spoken;
 use super::purpose::{is_final, is_last_words, name, rank};
-use super::reconnect::{Engine, Line};
+use super::requests::{Response, Wanted};
 use super::state::Call;
-use super::{
-    Action, CallTime, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Timer, Usage,
-};
+use super::{Action, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Timer, Usage};
 
 /// How long a reply may take to its first sign of life, and from one to the next.
 const REPLY_MS: u64 = 6_000;
@@ -24,61 +23,6 @@ const FAILED_MAX: u8 = 4;
 /// How long a service that takes no more is left alone before it is asked again. The caller waits
 /// meanwhile, in silence, so it is short.
 const BUSY_MS: u64 = 2_000;
-
-/// What the engine is asked for. It works on one reply at a time.
-#[derive(Default)]
-pub(super) struct Requests {
-    /// The number of the last reply.
-    pub(super) replies: u32,
-    /// What the engine is working on.
-    pub(super) response: Option<Response>,
-    /// What it will be asked for next.
-    pub(super) wanted: Option<Wanted>,
-    /// How long the caller has waited for replies of which nothing was heard, since the last that
-    /// was.
-    pub(super) waited_ms: u64,
-    /// Replies in a row that failed.
-    pub(super) failed: u8,
-}
-
-/// The reply that the engine is working on.
-#[derive(Clone)]
-pub(super) struct Response {
-    pub(super) reply: ReplyId,
-    pub(super) purpose: Purpose,
-    attempt: u8,
-    /// When the caller began to wait for it.
-    awaited_since: CallTime,
-    /// It was told to stop, and has not yet said that it did.
-    pub(super) cancelling: bool,
-    /// It was told to stop because nothing came of it.
-    overdue: bool,
-}
-
-/// A reply that is to be asked for as soon as it can be.
-pub(super) struct Wanted {
-    purpose: Purpose,
-    attempt: u8,
-    /// It answers the caller's words, which came while an agent that may not be interrupted spoke:
-    /// it is asked for when that was heard.
-    after_playout: bool,
-}
-
-impl Wanted {
-    /// The first attempt at a reply that need not wait for the one before to be heard.
-    pub(super) fn now(purpose: Purpose) -> Self {
-        Self { purpose, attempt: 1, after_playout: false }
-    }
-
-    /// The first attempt at an answer to what the caller said or pressed.
-    pub(super) fn answer_to_caller() -> Self {
-        Self { purpose: Purpose::Answer, attempt: 1, after_playout: true }
-    }
-
-    fn again(purpose: Purpose, attempt: u8) -> Self {
-        Self { purpose, attempt, after_playout: false }
-    }
-}
 
 impl Call {
     /// A reply is wanted. It takes the place of one of the same or a lower rank.

@@ -3,8 +3,9 @@
 //! notices nothing. If no such moment comes in time, any at which nothing is being said to the engine
 //! or by it will do; and should the session end before that, the other one is there.
 
+use super::rollover::{Rollover, Stage, Successor};
 use super::state::Call;
-use super::{Action, CallTime, LogEvent, Said, Timer};
+use super::{Action, LogEvent, Said, Timer};
 
 /// How long a session may last where the service does not say: OpenAI's limit (protocols 5.8).
 const SESSION_MS: u64 = 60 * 60_000;
@@ -20,37 +21,6 @@ const LULL_MS: u64 = 500;
 const AGAIN_MS: u64 = 10_000;
 /// How often it is tried in all.
 const ATTEMPTS: u8 = 3;
-
-/// How the present session is to be replaced.
-#[derive(Default)]
-pub(super) struct Rollover {
-    stage: Stage,
-    /// It has been quiet for a moment.
-    lull: bool,
-    successor: Option<Successor>,
-    failed: u8,
-    not_before: CallTime,
-    force_at: CallTime,
-}
-
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// There is time.
-    #[default]
-    Early,
-    /// At the next quiet moment.
-    Sought,
-    /// As soon as it breaks nothing off.
-    Forced,
-}
-
-/// The session that is to take the present one's place.
-struct Successor {
-    /// What it was told.
-    history: Vec<Said>,
-    /// Since when it can be spoken to, and how long it may last from then on.
-    ready: Option<(CallTime, Option<u64>)>,
-}
 
 impl Call {
     /// A session is there that may last so long from now on.

@@ -11,14 +11,14 @@
 //! and when the engine does not hear ([`input_watchdog`](super::input_watchdog)).
 
 use super::allowance;
-use super::ending::Goodbye;
-use super::functions::{Done, Functions};
+use super::caller::Caller;
+use super::function_batch::{Done, Functions};
+use super::goodbye::Goodbye;
+use super::links::{EngineLink, Line, StreamLink};
 use super::playout::{Playout, Spoken};
-use super::reconnect::{EngineLink, Line, StreamLink};
-use super::reply::Requests;
-use super::retrieval::Recalls;
+use super::recalls::Recalls;
+use super::requests::Requests;
 use super::timers::Timers;
-use super::turn::Caller;
 use super::{Action, CallRecord, CallSettings, CallTime, Event, LogEvent, ReplyId, Timer};
 
 /// One phone call.

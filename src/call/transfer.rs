@@ -1,8 +1,8 @@
 //! The caller is put through to somebody else: the agent says so, and when that was heard the call
 //! leaves the media stream. A caller whom nobody answered there comes back to the agent.
 
-use super::ending::{Ending, Farewell};
-use super::reconnect::Line;
+use super::goodbye::{Ending, Farewell};
+use super::links::Line;
 use super::state::Call;
 use super::{LogEvent, Purpose, ReplyId, Role, TransferTarget};
 
