@@ -14,6 +14,9 @@ const FUNCTION_LINES_MAX: usize = 60;
 /// How many fields the core's call has at most. More belong to parts of it that own theirs.
 const CALL_FIELDS_MAX: usize = 15;
 
+/// How many files may import each other in a circle.
+const CIRCLE_MAX: usize = 3;
+
 /// A source file below `src`.
 struct Source {
     /// Its path below `src`, with slashes.
@@ -303,6 +306,78 @@ fn a_call_has_few_fields() {
     let call = call.split("\n}").next().expect("a split has a first part");
     let fields = call.lines().filter(|line| line.starts_with("    pub(super) ")).count();
     assert!((1..=CALL_FIELDS_MAX).contains(&fields), "{fields} fields");
+}
+
+/// The files of one room that each file names as `super::file` or `crate::room::file`.
+fn imports(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let paths: BTreeSet<&str> = sources.iter().map(|source| source.path.as_str()).collect();
+    let of = |folder: &str, name: &str| {
+        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        [format!("{folder}{name}.rs"), format!("{folder}{name}/mod.rs")]
+            .into_iter()
+            .find(|path| paths.contains(path.as_str()))
+    };
+    let mut found = BTreeMap::new();
+    for source in sources.iter().filter(|source| !source.is_test()) {
+        let folder = match source.path.rsplit_once('/') {
+            Some((folder, "mod.rs")) => folder.rsplit_once('/').map_or("", |(above, _)| above),
+            Some((folder, _)) => folder,
+            None => "",
+        };
+        let mut uses = BTreeSet::new();
+        let lines = source.code().lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in lines {
+            for after in line.split("super::").skip(1) {
+                let name: String =
+                    after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                uses.extend(of(folder, &name));
+            }
+        }
+        uses.remove(&source.path);
+        found.insert(source.path.clone(), uses);
+    }
+    found
+}
+
+/// All that a file leads to.
+fn reach<'a>(graph: &'a BTreeMap<String, BTreeSet<String>>, from: &'a str) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(file) = next.pop() {
+        for used in graph.get(file).into_iter().flatten() {
+            if reached.insert(used.as_str()) {
+                next.push(used);
+            }
+        }
+    }
+    reached
+}
+
+/// The groups of files that import each other in a circle, the largest first.
+fn circles() -> Vec<BTreeSet<String>> {
+    let graph = imports(&sources());
+    let reached: BTreeMap<&str, BTreeSet<&str>> =
+        graph.keys().map(|file| (file.as_str(), reach(&graph, file))).collect();
+    let mut circles = BTreeSet::new();
+    for (file, reaches) in &reached {
+        let circle: BTreeSet<String> = reaches
+            .iter()
+            .filter(|other| reached.get(*other).is_some_and(|back| back.contains(file)))
+            .map(|other| (*other).to_owned())
+            .collect();
+        if circle.len() > 1 {
+            circles.insert(circle);
+        }
+    }
+    let mut circles: Vec<_> = circles.into_iter().collect();
+    circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
+    circles
+}
+
+#[test]
+fn few_files_import_each_other() {
+    let large: Vec<_> = circles().into_iter().filter(|circle| circle.len() > CIRCLE_MAX).collect();
+    assert!(large.is_empty(), "circles of more than {CIRCLE_MAX} files: {large:?}");
 }
 
 fn is_variable(word: &str) -> bool {

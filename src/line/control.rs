@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::driver::Line;
-use super::exit::{Leaving, Onward, Over, dial_limit, fallback_limit};
+use super::exit::{Leaving, Onward, Over, STREAM_LIMIT, dial_limit, fallback_limit};
 use super::phone::Phone;
 use super::registry::{AfterPlan, Command};
 use crate::call::lifecycle::{self, LOST, Plan, Question, Standing, Task, UNANSWERED};
@@ -17,9 +17,6 @@ use crate::clock::{self, Stopwatch};
 use crate::recording::recorder::Taps;
 use crate::socket::WRITE_LIMIT;
 
-/// How long a stream may take to come after its webhook, or the question what happens next after
-/// a stream has ended.
-pub(super) const STREAM_LIMIT: Duration = Duration::from_secs(15);
 /// How long a media WebSocket may take to send `start`.
 const START_LIMIT: Duration = Duration::from_secs(5);
 

@@ -12,14 +12,13 @@ use metrics::{counter, histogram};
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span, info};
 
-use super::control::STREAM_LIMIT;
-use super::exit::{Leaving, Over};
-use super::handover::Handing;
+use super::exit::{Handing, Leaving, Over, STREAM_LIMIT};
 use super::opening::Opening;
 use super::phone::{FromPhone, Heard, Phone, pieces};
+use super::recalls::Recalls;
 use super::registry::{AfterPlan, Command, Slot};
-use super::retrieval::Recalls;
 use super::stream_watchdog::Watch;
+use super::transferred_calls::Kept;
 use super::{Exchange, record::Notes};
 use crate::agent::Agent;
 use crate::agent::history::History;
@@ -359,6 +358,25 @@ impl Line {
         self.tell(Event::LineOpen);
         for report in std::mem::take(&mut self.held) {
             self.report(report, Stopwatch::start());
+        }
+    }
+
+    /// What is left of a call whose caller is out; its slot is free.
+    pub(super) fn keep(self) -> Kept {
+        let mut record = self.call.into_record();
+        for stream_sid in self.notes.stream_sids() {
+            // The core does not know their names, and by them it is known that the call has opened.
+            record.apply(0, &LogEvent::LineOpened { stream_sid: stream_sid.clone() });
+        }
+        Kept {
+            agent: self.agent,
+            call_log_id: self.function_caller.call_log_id,
+            caller: self.caller,
+            history: self.history,
+            started: self.notes.started(),
+            seq: self.notes.next_seq(),
+            record,
+            returns: self.returns,
         }
     }
 }

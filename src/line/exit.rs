@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::registry::Parting;
 use crate::agent::Agent;
 use crate::agent::settings::Fallback;
 use crate::call::{End, TransferTarget};
@@ -24,6 +25,10 @@ pub const MESSAGE_LIMIT: Duration = Duration::from_secs(120);
 const WORDS_LIMIT: Duration = Duration::from_secs(480);
 /// How much later than at the latest a callback may come.
 const SLACK: Duration = Duration::from_secs(60);
+
+/// How long a stream may take to come after its webhook, or the question what happens next after
+/// a stream has ended.
+pub(super) const STREAM_LIMIT: Duration = Duration::from_secs(15);
 
 /// What happens after a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,4 +96,17 @@ pub fn fallback_limit(agent: &Agent) -> Option<Duration> {
         Fallback::Voicemail => Some(WORDS_LIMIT + MESSAGE_LIMIT + SLACK),
         Fallback::Forward(_) => Some(dial_limit(agent)),
     }
+}
+
+/// How far a call is on its way to another process.
+pub(super) enum Handing {
+    /// It waits for a quiet moment.
+    Waits {
+        /// Until then at most, and longer only for functions.
+        due: Duration,
+        /// Who moves it.
+        answer: oneshot::Sender<Parting>,
+    },
+    /// It has let go of the line.
+    Parted,
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::Exchange;
 use super::driver::Line;
+use super::exit::Handing;
 use super::phone::Phone;
 use super::registry::{CallHandle, Command, Parted, Parting};
 use crate::call::Event;
@@ -61,19 +62,6 @@ const TAKEN_LIMIT: Duration = Duration::from_secs(10);
 /// written, the phone company asked, and another process waited for.
 const MOVING_MS: u64 = 10_000;
 const TAKEN_PAUSE: Duration = Duration::from_millis(400);
-
-/// How far a call is on its way to another process.
-pub(super) enum Handing {
-    /// It waits for a quiet moment.
-    Waits {
-        /// Until then at most, and longer only for functions.
-        due: Duration,
-        /// Who moves it.
-        answer: oneshot::Sender<Parting>,
-    },
-    /// It has let go of the line.
-    Parted,
-}
 
 impl Line {
     /// The call is to go on elsewhere.

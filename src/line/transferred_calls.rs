@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::driver::Line;
 use super::exit::TALK_LIMIT;
 use crate::agent::Agent;
 use crate::agent::history::History;
-use crate::call::{CallRecord, LogEvent};
+use crate::call::CallRecord;
 use crate::clock::Stopwatch;
 use crate::private::Private;
 
@@ -78,26 +77,5 @@ impl KeptCalls {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(String, Stopwatch, Kept)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Line {
-    /// What is left of a call whose caller is out; its slot is free.
-    pub(super) fn keep(self) -> Kept {
-        let mut record = self.call.into_record();
-        for stream_sid in self.notes.stream_sids() {
-            // The core does not know their names, and by them it is known that the call has opened.
-            record.apply(0, &LogEvent::LineOpened { stream_sid: stream_sid.clone() });
-        }
-        Kept {
-            agent: self.agent,
-            call_log_id: self.function_caller.call_log_id,
-            caller: self.caller,
-            history: self.history,
-            started: self.notes.started(),
-            seq: self.notes.next_seq(),
-            record,
-            returns: self.returns,
-        }
     }
 }
