@@ -16,9 +16,9 @@ use futures_util::future::join4;
 
 use self::agents::Known;
 use self::finding::{Finding, Report};
-use super::start_log;
+use super::{start_log, variables};
 use crate::clock::within;
-use crate::config::{Config, ConfigError, PublicUrl};
+use crate::config::{Config, ConfigError, PublicUrl, misspelt};
 use crate::database::OwnDatabase;
 use crate::store::Store;
 
@@ -40,7 +40,8 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (config, errors) = Config::read_leniently(&source);
     start_log(&config, "off");
-    let report = Box::pin(examine(&config, &errors)).await;
+    let mut report = Box::pin(examine(&config, &errors)).await;
+    report.0.splice(0..0, misspelt(variables()).iter().map(place::misspelt));
     match arguments.json {
         true => println!("{}", report.json()),
         false => println!("{report}"),

@@ -35,6 +35,11 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
     }
 }
 
+/// The names of the variables that are set.
+fn variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
+}
+
 /// Starts the log on standard error, filtered as the configuration says or by `default`.
 fn start_log(config: &Config, default: &str) {
     let words = config.log_filter.as_deref().unwrap_or(default);
