@@ -16,6 +16,7 @@ use futures_util::future::join4;
 
 use self::agents::Known;
 use self::finding::{Finding, Report};
+use super::say::say;
 use super::{start_log, variables};
 use crate::clock::within;
 use crate::config::{Config, ConfigError, PublicUrl, misspelt};
@@ -43,8 +44,8 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     let mut report = Box::pin(examine(&config, &errors)).await;
     report.0.splice(0..0, misspelt(variables()).iter().map(place::misspelt));
     match arguments.json {
-        true => println!("{}", report.json()),
-        false => println!("{report}"),
+        true => say!("{}", report.json()),
+        false => say!("{report}"),
     }
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use secrecy::ExposeSecret;
 
+use super::say::say;
 use super::start_log;
 use crate::config::{Config, ConfigError};
 use crate::store::migrate::{MigrateError, migrate};
@@ -42,9 +43,10 @@ pub async fn run() -> Result<ExitCode, MigrateCommandError> {
         return Err(MigrateCommandError::Trouble(trouble));
     }
     let report = migrate(store.pool()).await?;
-    println!(
+    say!(
         "migrated: {} migrations applied, {} embeddings tables brought up to date",
-        report.migrations, report.embeddings_tables
+        report.migrations,
+        report.embeddings_tables
     );
     Ok(ExitCode::SUCCESS)
 }

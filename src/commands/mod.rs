@@ -9,6 +9,7 @@ pub mod log;
 pub mod migrate;
 #[cfg(feature = "rehearsal")]
 pub mod rehearse;
+mod say;
 pub mod serve;
 
 use std::future::Future;

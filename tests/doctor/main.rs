@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod away;
+mod endings;
 #[path = "../common/database.rs"]
 mod common_database;
 mod faults;
