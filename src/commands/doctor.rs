@@ -1,5 +1,5 @@
 //! `frontdesk doctor`: looks at everything that a call needs, and says what to do about what is
-//! wrong. Nothing is changed anywhere.
+//! wrong. Nothing is changed anywhere, but that the folders in `DATA_DIR` are made.
 
 mod agents;
 mod database;

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod away;
-mod endings;
 #[path = "../common/database.rs"]
 mod common_database;
+mod endings;
 mod faults;
 mod pooler;
 mod program;
