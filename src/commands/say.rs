@@ -15,6 +15,7 @@ pub(super) fn print(words: fmt::Arguments<'_>) {
     }
 }
 
+#[cfg(feature = "rehearsal")]
 /// Done when nobody reads what is printed. One at a time may wait for it.
 pub(super) async fn unread() {
     UNREAD.notified().await;

@@ -71,21 +71,22 @@ async fn migrate_says_in_one_line_what_is_wrong_with_the_address() {
 /// A program whose log is read as it comes. It is killed with this value.
 struct Server {
     child: Child,
-    log: tokio::sync::mpsc::UnboundedReceiver<String>,
+    log: tokio::sync::mpsc::Receiver<String>,
 }
 
 impl Server {
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stderr.take().unwrap());
-        let (sender, log) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, log) = tokio::sync::mpsc::channel(256);
         #[expect(
             clippy::disallowed_methods,
             reason = "it waits for lines, and nothing waits for it"
         )]
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
+                // Beyond that the program waits for the test.
+                let _ = sender.blocking_send(line);
             }
         });
         Self { child, log }
