@@ -1,6 +1,7 @@
 //! Configuration: one struct, read once from the environment. A missing or malformed value stops
 //! the start with one line that names the variable, what was read and what is accepted.
 
+mod advice;
 mod host_port;
 mod lenient;
 mod object_store;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+pub use advice::{Misspelt, misspelt};
 pub use host_port::HostPort;
 pub use object_store::ObjectStore;
 
@@ -251,8 +253,11 @@ impl Config {
             log_filter: parsed(
                 source,
                 "RUST_LOG",
-                "a filter such as info,frontdesk=debug",
-                |text| EnvFilter::try_new(text).ok().map(|_| text.to_owned()),
+                "off, error, warn, info, debug, trace, or a filter such as info,frontdesk=debug",
+                |text| {
+                    let filter = EnvFilter::try_new(text).ok();
+                    filter.filter(|_| advice::is_likely_filter(text)).map(|_| text.to_owned())
+                },
             )?,
             fly_machine_id: source("FLY_MACHINE_ID"),
         })

@@ -76,8 +76,12 @@ async fn require_schema(store: &Store) -> Result<bool, StartError> {
         Some(Ok(SchemaState::Current)) => Ok(true),
         Some(Ok(SchemaState::Missing)) => Err(StartError::Schema("missing")),
         Some(Ok(SchemaState::Old)) => Err(StartError::Schema("old")),
-        Some(Err(_)) | None => {
-            error!("the database cannot be reached; /readyz says so until it can");
+        failed => {
+            if !store.tell_outage().await {
+                let late = || StoreError::Slow("no answer".to_owned());
+                let error = failed.and_then(Result::err).map_or_else(late, StoreError::from);
+                error!(%error, "the database does not say whether its schema is there");
+            }
             Ok(false)
         }
     }

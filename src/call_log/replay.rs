@@ -23,6 +23,9 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// How often the spools of dead processes are looked for.
 const ORPHANS_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often it is asked why the database is away, while it is.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+
 /// How often rejected records are looked at for age.
 const EXPIRE_PAUSE: Duration = Duration::from_secs(3_600);
 
@@ -30,6 +33,7 @@ const EXPIRE_PAUSE: Duration = Duration::from_secs(3_600);
 pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut orphans = Vec::new();
     let (mut looked, mut expired): (Option<Stopwatch>, Option<Stopwatch>) = (None, None);
+    let mut asked_why: Option<Stopwatch> = None;
     loop {
         let stopping = *stop.borrow();
         shared.report_dropped();
@@ -37,6 +41,15 @@ pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         let told = up && tell_own(&shared).await;
         if stopping {
             return;
+        }
+        if shared.is_up() {
+            asked_why = None;
+        } else if asked_why.is_none_or(|asked| asked.elapsed() >= OUTAGE_PAUSE) {
+            asked_why = Some(Stopwatch::start());
+            tokio::select! {
+                _ = shared.store.tell_outage() => {}
+                _ = stop.changed() => continue,
+            }
         }
         if told && looked.is_none_or(|looked| looked.elapsed() >= ORPHANS_PAUSE) {
             looked = Some(Stopwatch::start());

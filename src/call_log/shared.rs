@@ -132,6 +132,7 @@ impl Shared {
         if !self.database_up.swap(true, Ordering::AcqRel) {
             tracing::info!("the database answers again");
         }
+        self.store.end_outage();
         metrics::gauge!("frontdesk_database_up").set(1.0);
     }
 

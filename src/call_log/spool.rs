@@ -69,6 +69,7 @@ pub struct SpoolFile {
     length: u64,
     told: u64,
     limit: u64,
+    is_retired: bool,
 }
 
 impl SpoolFile {
@@ -82,13 +83,9 @@ impl SpoolFile {
         if path.try_exists()? {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the instance has a spool"));
         }
-        // Locked before it has its name: nobody may find it without.
-        let unnamed = path.with_extension("new");
-        let file = open(OpenOptions::new().create_new(true), &unnamed)?;
-        file.try_lock().map_err(io::Error::from)?;
-        std::fs::rename(&unnamed, &path)?;
+        let file = new_file(&path)?;
         File::open(folder)?.sync_all()?;
-        Ok(Self { file, path, length: 0, told: 0, limit })
+        Ok(Self { file, path, length: 0, told: 0, limit, is_retired: false })
     }
 
     /// The spools in `folder` whose processes are dead, each with its process. Every other
@@ -120,7 +117,7 @@ impl SpoolFile {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let length = file.metadata()?.len();
-        Ok(Some(Self { file, path, length, told: 0, limit: 0 }))
+        Ok(Some(Self { file, path, length, told: 0, limit: 0, is_retired: false }))
     }
 
     /// Bytes that are still to be told.
@@ -144,6 +141,10 @@ impl SpoolFile {
             }
             serde_json::to_writer(&mut lines, record)?;
             lines.push(b'\n');
+        }
+        if self.is_retired {
+            self.file = new_file(&self.path)?;
+            self.is_retired = false;
         }
         let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
@@ -196,6 +197,19 @@ impl SpoolFile {
         Ok(())
     }
 
+    /// Removes this process's spool if it is empty, so that the next process does not take it for a
+    /// dead one's. What is appended all the same makes it anew.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn retire(&mut self) -> io::Result<()> {
+        if self.length == 0 && !self.is_retired {
+            std::fs::remove_file(&self.path)?;
+            self.is_retired = true;
+        }
+        Ok(())
+    }
+
     /// Removes a spool that is told.
     ///
     /// # Errors
@@ -203,6 +217,16 @@ impl SpoolFile {
     pub fn remove(self) -> io::Result<()> {
         std::fs::remove_file(&self.path)
     }
+}
+
+/// An empty spool with its lock.
+fn new_file(path: &Path) -> io::Result<File> {
+    // Locked before it has its name: nobody may find it without.
+    let unnamed = path.with_extension("new");
+    let file = open(OpenOptions::new().create_new(true), &unnamed)?;
+    file.try_lock().map_err(io::Error::from)?;
+    std::fs::rename(&unnamed, path)?;
+    Ok(file)
 }
 
 /// Transcripts and numbers are in these files: nobody else may read them.
@@ -302,6 +326,25 @@ mod tests {
         }
         assert!(SpoolFile::orphans(folder.path()).unwrap().is_empty());
         assert!(SpoolFile::create(folder.path(), living, SPOOL_BYTES).is_err());
+    }
+
+    #[test]
+    fn an_empty_spool_goes_with_its_process_and_comes_back_for_what_comes_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = SpoolFile::create(folder.path(), Uuid::nil(), SPOOL_BYTES).unwrap();
+        spool.append(&[event(1)]).unwrap();
+        spool.retire().unwrap();
+        assert_eq!(spool.read().unwrap().records, [event(1)]);
+        spool.advance(u64::MAX).unwrap();
+        spool.retire().unwrap();
+        spool.retire().unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        spool.append(&[event(2)]).unwrap();
+        assert!(SpoolFile::orphans(folder.path()).unwrap().is_empty(), "it has no lock");
+        drop(spool);
+        let (_, spool) = SpoolFile::orphans(folder.path()).unwrap().pop().unwrap();
+        assert_eq!(spool.read().unwrap().records, [event(2)]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::queue::{Inlet, NotTaken, Outlet, queue};
 use super::replay;
 use super::shared::Shared;
-use super::spool::{BATCH_RECORDS, Record};
+use super::spool::{BATCH_RECORDS, Record, SpoolFile};
 use crate::clock;
 use crate::store::{Admission, CompletedCall, EventRow, NewCall, Outing, Store};
 
@@ -189,6 +189,8 @@ impl LogWriterTask {
         let told = in_time.is_some() && self.shared.pending_bytes() == 0;
         if !told {
             tracing::warn!("the log's spool is left for the next process");
+        } else if let Err(error) = self.shared.on_spool(SpoolFile::retire).await.flatten() {
+            tracing::warn!(kind = %error.kind(), "the log's empty spool cannot be removed");
         }
         told
     }

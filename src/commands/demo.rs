@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use self::remains::Remains;
+use super::say::{self, say};
 use super::{shutdown_signal, start_log};
 use crate::app::{App, StartError};
 use crate::clock::{self, Clock};
@@ -73,27 +74,39 @@ pub enum DemoError {
 /// # Errors
 /// Anything that was not there as it should be.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
-    let mut told_to_end = std::pin::pin!(shutdown_signal());
+    let mut told_to_end = std::pin::pin!(told_to_end());
     let folder = Folder::new()?;
     let app = tokio::select! {
         app = start(&folder, arguments.keep) => app?,
-        () = &mut told_to_end => return Err(DemoError::Interrupted),
+        told = &mut told_to_end => return told.map(|()| ExitCode::SUCCESS),
     };
-    let done = tokio::select! {
-        done = rehearse(&app) => done,
-        () = &mut told_to_end => Err(DemoError::Interrupted),
+    let (done, is_told) = tokio::select! {
+        done = rehearse(&app) => (done, false),
+        told = &mut told_to_end => (told, true),
     };
-    if let (Ok(()), true) = (&done, arguments.keep) {
-        println!("\nThe server goes on. Webhook: {}", app.public_url.join("/twilio/voice"));
-        println!(
+    if let (Ok(()), false, true) = (&done, is_told, arguments.keep) {
+        say!("\nThe server goes on. Webhook: {}", app.public_url.join("/twilio/voice"));
+        say!(
             "Call it again: frontdesk dial --url {} --to {SAMPLE_NUMBER} --auth-token {AUTH_TOKEN}",
             app.public_url.join("/twilio/voice")
         );
-        println!("Ctrl-C ends it.");
-        told_to_end.await;
+        say!("Ctrl-C ends it.");
+        // However it is told, the rehearsal was held.
+        let _ = told_to_end.await;
     }
     app.shut_down(std::future::ready(())).await;
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Done when the process is told to end, or when nobody reads what it prints: that is no fault.
+fn told_to_end() -> impl Future<Output = Result<(), DemoError>> {
+    let signal = shutdown_signal();
+    async {
+        tokio::select! {
+            () = signal => Err(DemoError::Interrupted),
+            () = say::unread() => Ok(()),
+        }
+    }
 }
 
 /// Starts everything that the call needs, and says what it is at.
@@ -113,8 +126,8 @@ async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     progress.tell("filling in a sample business");
     let app = App::start_on(Some(own_database), config, Clock::real()).await?;
     progress.end();
-    println!("Bright Smiles Dental answers {SAMPLE_NUMBER}, on a PostgreSQL of its own.");
-    println!("Frontdesk listens on {}.", app.address);
+    say!("Bright Smiles Dental answers {SAMPLE_NUMBER}, on a PostgreSQL of its own.");
+    say!("Frontdesk listens on {}.", app.address);
     Ok(app)
 }
 
@@ -133,7 +146,7 @@ impl Progress {
 
     fn tell(&self, what: &str) {
         match self.0.is_hidden() {
-            true => println!("Preparing: {what}"),
+            true => say!("Preparing: {what}"),
             false => self.0.set_message(format!("Preparing: {what}")),
         }
     }
@@ -145,7 +158,7 @@ impl Progress {
 
 /// Places the call, tells it as it happens, and shows what is left of it.
 async fn rehearse(app: &App) -> Result<(), DemoError> {
-    println!("The phone rings.\n");
+    say!("The phone rings.\n");
     let mut options = CallOptions::new(
         format!("http://{}/twilio/voice", app.address),
         SAMPLE_NUMBER,

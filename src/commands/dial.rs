@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::say::{self, say, unread};
 use crate::clock::{self, Clock};
 use crate::private::Private;
 use crate::rehearsal::phone::api::{Api, Message};
@@ -146,24 +147,29 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DialError> {
         api.serve(listener);
         template.api = Some(api);
     }
-    let reports = if arguments.calls == 1 && !arguments.json {
-        vec![watched_call(template.clone(), steps).await]
-    } else {
-        many_calls(&template, &steps, arguments.calls, ramp).await
+    let placing = async {
+        match arguments.calls == 1 && !arguments.json {
+            true => vec![watched_call(template.clone(), steps).await],
+            false => many_calls(&template, &steps, arguments.calls, ramp).await,
+        }
+    };
+    let reports = tokio::select! {
+        reports = placing => reports,
+        () = unread() => return Ok(ExitCode::SUCCESS),
     };
     let totals = Totals::of(&reports);
     let messages = template.api.map_or_else(Vec::new, |api| api.messages());
     if arguments.json {
         let output = Output { totals: &totals, calls: &reports, messages: &messages };
-        println!("{}", serde_json::to_string(&output).expect("numbers and text are JSON"));
+        say!("{}", serde_json::to_string(&output).expect("numbers and text are JSON"));
     } else {
         for error in distinct_errors(&reports) {
-            println!("error: {error}");
+            say!("error: {error}");
         }
         for Message { from, to, body } in &messages {
-            println!("message from {from} to {to}: {body}");
+            say!("message from {from} to {to}: {body}");
         }
-        print!("{totals}");
+        say::print(format_args!("{totals}"));
     }
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -248,7 +254,7 @@ async fn watched_call(mut options: CallOptions, steps: Vec<Step>) -> CallReport 
     options.events = Some(sender);
     let call = clock::spawn(phone::call(options, steps));
     while let Some(event) = events.recv().await {
-        println!("{}", line(&event));
+        say!("{}", line(&event));
     }
     match call.await {
         Ok(report) => report,

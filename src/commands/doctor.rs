@@ -1,5 +1,5 @@
 //! `frontdesk doctor`: looks at everything that a call needs, and says what to do about what is
-//! wrong. Nothing is changed anywhere.
+//! wrong. Nothing is changed anywhere, but that the folders in `DATA_DIR` are made.
 
 mod agents;
 mod database;
@@ -16,9 +16,10 @@ use futures_util::future::join4;
 
 use self::agents::Known;
 use self::finding::{Finding, Report};
-use super::start_log;
+use super::say::say;
+use super::{start_log, variables};
 use crate::clock::within;
-use crate::config::{Config, ConfigError, PublicUrl};
+use crate::config::{Config, ConfigError, PublicUrl, misspelt};
 use crate::database::OwnDatabase;
 use crate::store::Store;
 
@@ -40,10 +41,11 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (config, errors) = Config::read_leniently(&source);
     start_log(&config, "off");
-    let report = Box::pin(examine(&config, &errors)).await;
+    let mut report = Box::pin(examine(&config, &errors)).await;
+    report.0.splice(0..0, misspelt(variables()).iter().map(place::misspelt));
     match arguments.json {
-        true => println!("{}", report.json()),
-        false => println!("{report}"),
+        true => say!("{}", report.json()),
+        false => say!("{report}"),
     }
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use secrecy::ExposeSecret;
 
+use super::say::say;
 use super::start_log;
 use crate::config::{Config, ConfigError};
 use crate::store::migrate::{MigrateError, migrate};
-use crate::store::{BadAddress, Store};
+use crate::store::{BadAddress, Store, Trouble};
 
 /// Why nothing was migrated.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum MigrateCommandError {
     /// There is no database to migrate.
     #[error("DATABASE_URL: not set; accepted: postgres://user:password@host:5432/database")]
     NoDatabase,
+    /// There is no way into the database.
+    #[error("DATABASE_URL: {0}")]
+    Trouble(Trouble),
     /// The migration failed.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
@@ -35,10 +39,14 @@ pub async fn run() -> Result<ExitCode, MigrateCommandError> {
     start_log(&config, "warn");
     let url = config.database_url.ok_or(MigrateCommandError::NoDatabase)?;
     let store = Store::at(url.expose_secret(), 2)?;
+    if let Some(trouble) = store.trouble().await {
+        return Err(MigrateCommandError::Trouble(trouble));
+    }
     let report = migrate(store.pool()).await?;
-    println!(
+    say!(
         "migrated: {} migrations applied, {} embeddings tables brought up to date",
-        report.migrations, report.embeddings_tables
+        report.migrations,
+        report.embeddings_tables
     );
     Ok(ExitCode::SUCCESS)
 }

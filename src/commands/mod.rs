@@ -9,6 +9,7 @@ pub mod log;
 pub mod migrate;
 #[cfg(feature = "rehearsal")]
 pub mod rehearse;
+mod say;
 pub mod serve;
 
 use std::future::Future;
@@ -33,6 +34,11 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
             _ = interrupt.recv() => {}
         }
     }
+}
+
+/// The names of the variables that are set.
+fn variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 /// Starts the log on standard error, filtered as the configuration says or by `default`.

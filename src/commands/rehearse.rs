@@ -8,6 +8,7 @@ use clap::Args;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+use super::say::say;
 use crate::rehearsal::speech::script::{Script, ScriptError, Words};
 use crate::rehearsal::speech::{Record, SpeechOptions, serve};
 
@@ -84,7 +85,7 @@ pub async fn run(
         .await
         .map_err(|source| RehearseError::Listen { address, source })?;
     let speech = serve(listener, options, shutdown)?;
-    println!("OPENAI_BASE_URL={}", speech.base_url());
+    say!("OPENAI_BASE_URL={}", speech.base_url());
     Ok(speech.ended().await?)
 }
 

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use tracing::error;
+use tracing::{error, warn};
 
-use super::{shutdown_signal, start_log};
+use super::{shutdown_signal, start_log, variables};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Misspelt, misspelt};
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum ServeError {
     /// It does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// It was told to end before it served.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal cuts that short. A task that ends
@@ -28,11 +31,12 @@ pub enum ServeError {
 pub async fn run() -> Result<ExitCode, ServeError> {
     let config = Config::from_environment()?;
     start_log(&config, "info");
+    advise(&config);
     // A first signal during the start, which may have to fetch a PostgreSQL, must not be lost.
     let mut told_to_end = std::pin::pin!(shutdown_signal());
     let app = tokio::select! {
         app = App::start(config, Clock::real()) => app?,
-        () = &mut told_to_end => return Ok(ExitCode::SUCCESS),
+        () = &mut told_to_end => return Err(ServeError::Interrupted),
     };
     let ended = tokio::select! {
         () = told_to_end => None,
@@ -49,5 +53,19 @@ pub async fn run() -> Result<ExitCode, ServeError> {
             app.shut_down(std::future::ready(())).await;
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Says what is likely to be a mistake.
+fn advise(config: &Config) {
+    for advice in config.advice() {
+        warn!("{advice}");
+    }
+    let misspelt: Vec<String> = misspelt(variables())
+        .into_iter()
+        .map(|Misspelt { name, meant }| format!("{name} (is {meant} meant?)"))
+        .collect();
+    if !misspelt.is_empty() {
+        warn!("variables that are set and not read: {}", misspelt.join(", "));
     }
 }

@@ -39,6 +39,7 @@ fn a_bad_value_is_named_with_what_is_accepted() {
         ("ALLOW_PRIVATE_TOOL_URLS", "localhost"),
         ("PROMPTS_DIR", "/no/such/directory"),
         ("RUST_LOG", "frontdesk=[["),
+        ("RUST_LOG", "inof"),
     ] {
         let error = read(&[(name, value)]).unwrap_err().to_string();
         assert!(error.starts_with(name), "{error}");

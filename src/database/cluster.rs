@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::account::Account;
 use super::binaries::Binaries;
 use super::process::{self, TIED};
-use super::{DatabaseError, fetch};
+use super::{DatabaseError, fetch, leftovers};
 use crate::clock::within;
 
 /// The port in the socket's name, in PostgreSQL's client libraries too.
@@ -53,7 +53,7 @@ impl Home {
         self.folder.join("cluster")
     }
 
-    /// Data that is being created.
+    /// What the names of data that is being created begin with.
     fn unfinished(&self) -> PathBuf {
         self.folder.join("cluster.unfinished")
     }
@@ -185,15 +185,12 @@ pub(super) async fn create(
     is_durable: bool,
 ) -> Result<(), DatabaseError> {
     let unusable = |source| home.unusable(source);
-    let unfinished = home.unfinished();
     let cluster = home.cluster();
-    let half_made = is_half_made(&cluster).map_err(unusable)?.then_some(&cluster);
-    for folder in half_made.into_iter().chain([&unfinished]) {
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
-            _ => {}
-        }
+    if is_half_made(&cluster).map_err(unusable)? {
+        std::fs::remove_dir_all(&cluster).map_err(unusable)?;
     }
+    leftovers::clear(&home.unfinished()).await;
+    let unfinished = leftovers::fresh(&home.unfinished());
     DirBuilder::new().mode(0o700).create(&unfinished).map_err(unusable)?;
     account.give(&unfinished).map_err(unusable)?;
     let (rule, map) = account.rules();

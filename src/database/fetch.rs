@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::cluster::{Home, last_words};
+use super::leftovers;
 use super::process::{self, NOT_RUN};
 use crate::clock::{pause, within};
 
@@ -64,6 +65,8 @@ pub(super) async fn fetch(cache: &Path, python: &OsStr) -> Result<PathBuf, Strin
             return Ok(bin);
         }
         let unfinished = beside(cache, ".unfinished");
+        leftovers::clear(&unfinished).await;
+        let unfinished = leftovers::fresh(&unfinished);
         let done = download(&unfinished, python).await.and_then(|()| {
             open_to_all(&unfinished)
                 .and_then(|()| std::fs::rename(&unfinished, cache))
@@ -71,7 +74,7 @@ pub(super) async fn fetch(cache: &Path, python: &OsStr) -> Result<PathBuf, Strin
         });
         if done.is_err() {
             // The next attempt begins with this, too.
-            let _ = std::fs::remove_dir_all(&unfinished);
+            leftovers::clear(&unfinished).await;
         }
         done?;
         fetched(cache).ok_or_else(|| format!("{} has no PostgreSQL", cache.display()))
@@ -105,9 +108,6 @@ async fn lock(cache: &Path) -> io::Result<File> {
 /// Downloads and unpacks it.
 async fn download(folder: &Path, python: &OsStr) -> Result<(), String> {
     let begin = || {
-        if folder.exists() {
-            std::fs::remove_dir_all(folder)?;
-        }
         std::fs::create_dir(folder)?;
         std::fs::write(folder.join("requirement.txt"), REQUIREMENT)
     };

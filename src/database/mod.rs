@@ -7,12 +7,14 @@
 //! dies is started again.
 //!
 //! `binaries` finds the system's PostgreSQL, `fetch` gets one where there is none, `account`
-//! says which user runs it, `cluster` is its folder, `server` one run of it.
+//! says which user runs it, `cluster` is its folder, `leftovers` what was half done of one,
+//! `server` one run of it.
 
 mod account;
 mod binaries;
 mod cluster;
 mod fetch;
+mod leftovers;
 mod log_file;
 mod process;
 mod server;

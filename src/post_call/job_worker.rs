@@ -139,7 +139,7 @@ impl Lane {
             let room = work.room().saturating_sub(running.len());
             let claimed = lane.claim(W::KIND, room.min(lane.at_once - running.len())).await;
             let is_lost = claimed.is_err();
-            if let (Err(error), false) = (&claimed, is_away) {
+            if let (Err(error), false) = (&claimed, is_away || lane.store.is_out()) {
                 warn!(%error, kind = W::KIND.name(), "work after calls waits for the database");
             }
             is_away = is_lost;

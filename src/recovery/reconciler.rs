@@ -139,15 +139,19 @@ impl Reconciler {
             };
             match clock::within(BEAT_LIMIT, beating).await {
                 Some(Ok(())) => {}
+                // The log says already that the database is away.
+                Some(Err(_)) | None if self.store.is_out() => {}
                 Some(Err(error)) => tracing::warn!(%error, "no sign of life could be given"),
                 None => tracing::warn!("no sign of life could be given in time"),
             }
             if round.is_multiple_of(OWN_ROUNDS) {
-                report(clock::within(ROUND_LIMIT, self.own_round(&is_live)).await);
+                let round = clock::within(ROUND_LIMIT, self.own_round(&is_live)).await;
+                report(&self.store, round);
             }
             self.given = 0;
             // While there were calls to complete there may be more.
-            if !report(clock::within(ROUND_LIMIT, self.round(clock.now())).await) {
+            let round = clock::within(ROUND_LIMIT, self.round(clock.now())).await;
+            if !report(&self.store, round) {
                 let is_more = self.given >= CALLS_PER_ROUND;
                 clock.sleep(if is_more { GIVEN_PAUSE } else { BEAT_PAUSE }).await;
             }
@@ -253,9 +257,11 @@ impl Reconciler {
 }
 
 /// Says what came of a round; whether calls were completed or time ran out over them.
-fn report(round: Option<Result<usize>>) -> bool {
+fn report(store: &Store, round: Option<Result<usize>>) -> bool {
     match round {
         Some(Ok(0)) => return false,
+        // The log says already that the database is away.
+        Some(Err(error)) if error.is_away() && store.is_out() => return false,
         Some(Ok(calls)) => tracing::info!(calls, "abandoned calls were completed"),
         Some(Err(error)) => {
             tracing::warn!(%error, "calls could not be reconciled");

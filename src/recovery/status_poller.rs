@@ -122,6 +122,8 @@ impl Asker {
         let due = self.store.outings_to_ask_about(OUTINGS_PER_ROUND);
         match clock::within(STORE_LIMIT, due).await {
             Some(Ok(calls)) => calls,
+            // The log says already that the database is away.
+            Some(Err(_)) if self.store.is_out() => Vec::new(),
             Some(Err(error)) => {
                 warn!(%error, "callers who are out could not be looked for");
                 Vec::new()

@@ -7,7 +7,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use uuid::Uuid;
 
-use super::BadAddress;
+use super::outage::io_words;
+use super::{BadAddress, Trouble};
 use crate::clock::within;
 
 /// How long a connection may take to be made.
@@ -41,7 +42,7 @@ impl From<sqlx::Error> for ExamineError {
             sqlx::Error::Database(error) => {
                 Self::Sqlstate(error.code().map_or_else(|| "unknown".into(), |c| c.into_owned()))
             }
-            sqlx::Error::Io(error) => Self::Unreachable(error.kind().to_string()),
+            sqlx::Error::Io(error) => Self::Unreachable(io_words(&error)),
             sqlx::Error::Tls(_) => Self::Tls,
             sqlx::Error::PoolTimedOut => Self::Late,
             _ => Self::Protocol,
@@ -107,6 +108,11 @@ impl Examination {
     /// The port of the address.
     pub fn port(&self) -> u16 {
         self.options.get_port()
+    }
+
+    /// What this error of [`versions`](Self::versions) says of the address, and what to do.
+    pub fn trouble(&self, error: &ExamineError) -> Trouble {
+        Trouble::of(error, &self.options)
     }
 
     /// The versions of PostgreSQL and pgvector.

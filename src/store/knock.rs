@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::outage::io_words;
 use super::{Result, StoreError};
 
 /// `SSLRequest` of PostgreSQL's protocol: its length, and 1234 and 5679.
@@ -32,7 +33,7 @@ pub(super) async fn knock(options: &PgConnectOptions) -> Result<()> {
             Err(error) => Err(error),
         },
     };
-    answered.map_err(|error| StoreError::Away(error.kind().to_string()))
+    answered.map_err(|error| StoreError::Away(io_words(&error)))
 }
 
 #[cfg(unix)]

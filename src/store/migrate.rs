@@ -15,6 +15,7 @@ use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, SqlStr};
 
 use super::embeddings_tables;
+use super::outage::io_words;
 use super::trust::{Distrust, Stranger, advice, distrust};
 
 /// Version, description and SQL of each file of `migrations/`, as `build.rs` lists them.
@@ -110,11 +111,34 @@ pub enum MigrateError {
         strangers: Vec<Stranger>,
     },
     /// A migration failed; nothing of it was kept.
-    #[error("{0}")]
+    #[error("{}", migration_words(.0))]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// The database failed or cannot be reached.
-    #[error("the database failed: {0}")]
+    #[error("the database failed: {}", words(.0))]
     Database(#[from] sqlx::Error),
+}
+
+/// An error as one line, without the line of PostgreSQL's source that it was raised at.
+fn words(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or(Cow::Borrowed("unknown"));
+            format!("{} (SQLSTATE {code})", error.message().replace('\n', " "))
+        }
+        sqlx::Error::Io(error) => io_words(error),
+        error => error.to_string(),
+    }
+}
+
+fn migration_words(error: &sqlx::migrate::MigrateError) -> String {
+    use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
+    match error {
+        Execute(error) => format!("while executing migrations: {}", words(error)),
+        ExecuteMigration(error, version) => {
+            format!("while executing migration {version}: {}", words(error))
+        }
+        error => error.to_string(),
+    }
 }
 
 impl MigrateError {

@@ -20,6 +20,7 @@ mod instances;
 mod knock;
 pub mod migrate;
 mod numbers;
+mod outage;
 mod outings;
 mod passages;
 mod recordings;
@@ -40,6 +41,7 @@ pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
 pub use functions::SavedRun;
 pub use instances::{Abandoned, Heir, InstanceBeat};
+pub use outage::Trouble;
 pub use outings::Outing;
 pub use passages::PassageRow;
 pub use recordings::TapedCall;
@@ -48,6 +50,7 @@ pub use shown::{AppointmentRow, CallSummary};
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -56,6 +59,7 @@ use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
 use crate::clock;
+use outage::Outage;
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
@@ -119,7 +123,7 @@ impl From<sqlx::Error> for StoreError {
                     Self::Away(format!("SQLSTATE {code}"))
                 }
             }
-            sqlx::Error::Io(error) => Self::Away(error.kind().to_string()),
+            sqlx::Error::Io(error) => Self::Away(outage::io_words(&error)),
             sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => {
                 Self::Refused("none, the value cannot be encoded".to_owned())
             }
@@ -140,6 +144,8 @@ pub struct Store {
     pool: PgPool,
     /// The connections of the other kind of work, if it has its own.
     other: Option<PgPool>,
+    /// What the log says of the database while it is away.
+    outage: Arc<Outage>,
 }
 
 /// What is there where a database is looked for.
@@ -158,7 +164,7 @@ const CONNECTIONS_MIN: u32 = 3;
 impl Store {
     /// On connections that others opened.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, other: None }
+        Self { pool, other: None, outage: Arc::default() }
     }
 
     /// On at most `connections` of its own, each opened when it is first needed, so that the
@@ -221,7 +227,11 @@ impl Store {
     /// The same database for work that no call waits for, on the connections for that.
     pub fn in_background(&self) -> Self {
         match &self.other {
-            Some(other) => Self { pool: other.clone(), other: Some(self.pool.clone()) },
+            Some(other) => Self {
+                pool: other.clone(),
+                other: Some(self.pool.clone()),
+                outage: Arc::clone(&self.outage),
+            },
             None => self.clone(),
         }
     }

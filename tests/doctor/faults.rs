@@ -89,17 +89,23 @@ async fn a_database_that_is_not_there_or_not_ready() {
     let options = clinic.database.options();
     let nowhere = options.clone().database("no_such_database").to_url_lossy();
     clinic.set("DATABASE_URL", nowhere.to_string());
-    finds(&clinic, &["FAIL  database: there is no such database", skipped]).await;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let missing = format!("FAIL  database: {place} has no database no_such_database; mend");
+    finds(&clinic, &[&missing, skipped]).await;
     let nobody = options.clone().username("no_such_user").to_url_lossy();
     clinic.set("DATABASE_URL", nobody.to_string());
-    finds(&clinic, &["FAIL  database: the user or the password is refused", skipped]).await;
+    let refused = format!("FAIL  database: {place} has no role no_such_user");
+    finds(&clinic, &[&refused, skipped]).await;
 
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = closed.local_addr().unwrap().port();
     drop(closed);
-    let away = options.host("127.0.0.1").port(port).to_url_lossy();
-    clinic.set("DATABASE_URL", away.to_string());
-    finds(&clinic, &["FAIL  database: it cannot be reached: connection refused", skipped]).await;
+    for (host, why) in [("127.0.0.1", "connection refused"), ("nowhere.invalid", "unknown host")] {
+        let away = options.clone().host(host).port(port).to_url_lossy();
+        clinic.set("DATABASE_URL", away.to_string());
+        let away = format!("FAIL  database: {host}:{port} cannot be reached: {why}; ");
+        finds(&clinic, &[&away, skipped]).await;
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 //! that is wrong has its line.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod away;
 #[path = "../common/database.rs"]
 mod common_database;
+mod endings;
 mod faults;
 mod pooler;
 mod program;

@@ -59,6 +59,8 @@ async fn a_call_is_written_from_its_row_to_its_end() {
     }
     log.complete(completion(&call)).await;
     assert!(task.shutdown(LIMIT).await);
+    let left = std::fs::read_dir(bench.folder.path()).unwrap().count();
+    assert_eq!(left, 0, "the next process takes it for a dead one's");
 
     let seqs: Vec<i64> =
         bench.fixture.store.events(call.id).await.unwrap().iter().map(|e| e.seq).collect();

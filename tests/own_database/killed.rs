@@ -84,11 +84,31 @@ async fn a_killed_programs_initdb_ends_and_the_next_program_begins_anew() {
         kill(&[pid]);
     }
     assert!(is_gone, "initdb goes on alone");
-    assert!(directory.path().join("postgres/cluster.unfinished").is_dir());
+    let half_made = || {
+        let entries = std::fs::read_dir(directory.path().join("postgres")).expect("a folder");
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("cluster.unfinished")).count()
+    };
+    assert_eq!(half_made(), 1);
 
     let (own, store) = start(directory.path()).await;
-    assert!(!directory.path().join("postgres/cluster.unfinished").exists());
+    assert_eq!(half_made(), 0);
     stop(own, &store).await;
+}
+
+/// Of a program that was killed just now something may still write.
+#[tokio::test]
+async fn what_is_still_written_of_an_earlier_attempt_is_in_nobodys_way() {
+    const WRITES: &str = "while :; do mkdir -p \"$1\"; : >\"$1/$((n += 1))\"; done 2>/dev/null";
+    let directory = folder();
+    let half_made = directory.path().join("postgres/cluster.unfinished/base");
+    let mut writer = Command::new("sh").args(["-c", WRITES, "sh"]).arg(&half_made).spawn();
+    let writer = writer.as_mut().expect("a shell");
+    eventually("something half done", async || half_made.join("1").exists()).await;
+    let started = OwnDatabase::start(&crate::place(directory.path()), &|_| ()).await;
+    writer.kill().expect("it is ended");
+    writer.wait().expect("it is gone");
+    started.expect("the database starts").shut_down().await;
 }
 
 #[tokio::test]

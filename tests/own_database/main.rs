@@ -148,6 +148,38 @@ async fn it_is_migrated_seeded_and_searched_and_a_restart_keeps_it() {
     stop(own, &store).await;
 }
 
+/// The statements of docs/agents.md, as they stand.
+#[tokio::test]
+async fn a_first_agent_is_added_and_the_sample_removed_as_the_documentation_says() {
+    let directory = folder();
+    let (own, store) = start(directory.path()).await;
+    migrate(store.pool()).await.expect("it migrates");
+    seed_sample(store.pool(), embed).await.expect("it is seeded").expect("the sample");
+    let text = include_str!("../../docs/agents.md");
+    let (_, text) = text.split_once("## A first agent").expect("its section");
+    let (text, _) = text.split_once("\n## ").expect("the next one");
+    let statements: Vec<&str> = text
+        .split("```sql\n")
+        .skip(1)
+        .map(|block| block.split_once("```").expect("the end of a block").0)
+        .collect();
+    assert_eq!(statements.len(), 2);
+    for sql in &statements {
+        sqlx::raw_sql(AssertSqlSafe(*sql)).execute(store.pool()).await.expect(sql);
+    }
+    let kept: Vec<(String, String)> = sqlx::query_as(
+        "select a.name, c.email from voice_agents a full join customer c on c.uuid = a.created_by",
+    )
+    .fetch_all(store.pool())
+    .await
+    .expect("the agents");
+    assert_eq!(kept, [("Robin".to_owned(), "owner@example.com".to_owned())]);
+    // What fails on the way leaves nothing.
+    let twice = sqlx::raw_sql(AssertSqlSafe(statements[0])).execute(store.pool()).await;
+    assert!(twice.is_err(), "{twice:?}");
+    stop(own, &store).await;
+}
+
 /// Holds the database of the directory that it is told, with a row in it, until it is killed.
 #[tokio::test]
 #[ignore = "a child process of the tests below"]

@@ -14,6 +14,8 @@ async fn is_refused(house: &House, fault: WebhookFault) {
     options.webhook_fault = fault;
     let call = house.place(options, vec![]).ended().await;
     assert_eq!((call.webhook_status, call.ended), (Some(403), Ended::Failed));
+    let [explained] = &call.errors[..] else { panic!("{:?}", call.errors) };
+    assert!(explained.contains("--auth-token") && explained.contains("PUBLIC_URL"), "{explained}");
     assert_eq!(house.rows().await, 0);
 }
 

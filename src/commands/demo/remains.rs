@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::DemoError;
+use super::say::say;
 use super::story::EACH;
 use crate::clock::{self, Stopwatch};
 use crate::store::sample::SAMPLE_ZONE;
@@ -57,80 +58,77 @@ impl Remains {
     }
 
     fn print_grounds(&self) {
-        println!("\nWhat each turn was given of the business's knowledge:\n");
+        say!("\nWhat each turn was given of the business's knowledge:\n");
         for turn in turns(&self.call) {
-            println!("  {:>4}  {}", turn["n"].to_string(), word(&turn["caller"]));
+            say!("  {:>4}  {}", turn["n"].to_string(), word(&turn["caller"]));
             for chunk in items(&turn["chunks"]) {
                 let text = chunk["id"].as_i64().and_then(|id| self.passages.get(&id));
                 let similarity = chunk["similarity"].as_f64().unwrap_or_default();
-                println!(
-                    "        {similarity:.2}  {}",
-                    shortened(text.map_or("-", String::as_str))
-                );
+                say!("        {similarity:.2}  {}", shortened(text.map_or("-", String::as_str)));
             }
         }
     }
 
     fn print_functions(&self) {
-        println!("\nWhat was done:\n");
+        say!("\nWhat was done:\n");
         for function in items(&self.call.metadata.reveal()["functions"]) {
             let how = if function["ok"] == true { "done" } else { "refused" };
             let (name, ms) = (word(&function["name"]), &function["ms"]);
-            println!("  {name} {}: {how} in {ms} ms", function["arguments"]);
+            say!("  {name} {}: {how} in {ms} ms", function["arguments"]);
         }
     }
 
     fn print_call(&self) {
         let metadata = self.call.metadata.reveal();
-        println!("\nThe call's row in call_logs:\n");
-        println!("  call_sid    {}", word(&metadata["call_sid"]));
-        println!("  status      {} (ended by {})", self.call.status, word(&metadata["ended_by"]));
-        println!("  duration    {:.1} s", self.call.duration_ms as f64 / 1000.0);
-        println!("  engine      {} ({})", word(&metadata["engine"]), word(&metadata["model"]));
-        println!("  usage       {}", metadata["usage"]);
-        println!("  gaps        {}", metadata["gaps"]);
-        println!("  transcript");
+        say!("\nThe call's row in call_logs:\n");
+        say!("  call_sid    {}", word(&metadata["call_sid"]));
+        say!("  status      {} (ended by {})", self.call.status, word(&metadata["ended_by"]));
+        say!("  duration    {:.1} s", self.call.duration_ms as f64 / 1000.0);
+        say!("  engine      {} ({})", word(&metadata["engine"]), word(&metadata["model"]));
+        say!("  usage       {}", metadata["usage"]);
+        say!("  gaps        {}", metadata["gaps"]);
+        say!("  transcript");
         for line in self.call.transcript.reveal().lines() {
-            println!("    {line}");
+            say!("    {line}");
         }
     }
 
     fn print_summary(&self) {
         let summary = self.call.summary.reveal();
-        println!("\nThe call's summary, written after it:\n");
-        println!("  title       {}", word(&summary["title"]));
-        println!("  summary     {}", word(&summary["summary"]));
-        println!("  intent      {}", word(&summary["intent"]));
-        println!(
+        say!("\nThe call's summary, written after it:\n");
+        say!("  title       {}", word(&summary["title"]));
+        say!("  summary     {}", word(&summary["summary"]));
+        say!("  intent      {}", word(&summary["intent"]));
+        say!(
             "  outcome     {} (the caller's mood: {})",
             word(&summary["outcome"]),
             word(&summary["sentiment"])
         );
         for name in ["action_items", "unanswered_questions", "data_collected", "unbacked_claims"] {
-            println!("  {name}: {}", summary[name]);
+            say!("  {name}: {}", summary[name]);
         }
     }
 
     fn print_appointments(&self) {
         for row in &self.appointments {
-            println!("\nThe appointment's row in appointments:\n");
-            println!("  id               {}", row.id);
-            println!("  name             {}", row.name.reveal());
-            println!("  phone_number     {}", row.phone.reveal());
-            println!("  service          {}", row.service.reveal());
+            say!("\nThe appointment's row in appointments:\n");
+            say!("  id               {}", row.id);
+            say!("  name             {}", row.name.reveal());
+            say!("  phone_number     {}", row.phone.reveal());
+            say!("  service          {}", row.service.reveal());
             let local = local(row).strftime("%A %Y-%m-%d %H:%M");
-            println!("  schedule_time    {local} in {SAMPLE_ZONE}");
-            println!("  duration_minutes {}", row.minutes.unwrap_or_default());
-            println!("  status           {}", row.status);
+            say!("  schedule_time    {local} in {SAMPLE_ZONE}");
+            say!("  duration_minutes {}", row.minutes.unwrap_or_default());
+            say!("  status           {}", row.status);
         }
     }
 
     fn print_latencies(&self) {
-        println!("\nLatency of each turn, in milliseconds (speech stopped to first audio sent):\n");
-        println!("  turn  first audio  of which ours  knowledge  interrupted");
+        say!("\nLatency of each turn, in milliseconds (speech stopped to first audio sent):\n");
+        say!("  turn  first audio  of which ours  knowledge  interrupted");
         for turn in turns(&self.call) {
             let latency = &turn["latency_ms"];
-            println!(
+            say!(
                 "  {:>4}  {:>11}  {:>13}  {:>9}  {:>11}",
                 turn["n"].to_string(),
                 latency["first_audio"].to_string(),

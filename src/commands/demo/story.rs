@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::io::Write;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::DemoError;
+use super::say::{self, say};
 use crate::call::LogEvent;
 use crate::clock;
 use crate::store::{CallRow, EventRow, Store};
@@ -104,24 +104,22 @@ impl Printed {
             Some((speaking, printed)) if *speaking == reply => {
                 // An older report says less.
                 if let Some(more) = heard.strip_prefix(printed.as_str()) {
-                    print!("{more}");
+                    say::print(format_args!("{more}"));
                     printed.push_str(more);
                 }
             }
             _ => {
                 self.end_line("");
-                print!("{}{heard}", beginning(started_ms, "Agent"));
+                say::print(format_args!("{}{heard}", beginning(started_ms, "Agent")));
                 self.speaking = Some((reply, heard.to_owned()));
             }
         }
-        // Nobody reads it any more: the call goes on.
-        let _ = std::io::stdout().flush();
     }
 
     /// Ends the line of the reply that is being spoken, if one is.
     fn end_line(&mut self, ending: &str) {
         if let Some((reply, _)) = self.speaking.take() {
-            println!("{ending}");
+            say!("{ending}");
             self.replies.insert(reply);
         }
     }
@@ -138,7 +136,7 @@ fn is_last_of(reply: u32, later: &[EventRow]) -> bool {
 }
 
 fn line(at_ms: u64, who: &str, words: &str) {
-    println!("{}{words}", beginning(at_ms, who));
+    say!("{}{words}", beginning(at_ms, who));
 }
 
 fn beginning(at_ms: u64, who: &str) -> String {

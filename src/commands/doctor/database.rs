@@ -10,11 +10,11 @@ use super::finding::Finding;
 use crate::clock::within;
 use crate::config::Config;
 use crate::database::{self, OwnDatabase, Place};
-use crate::store::Store;
 use crate::store::examine::{
     Examination, ExamineError, MissingRights, ServerVersions, SessionTraits,
 };
 use crate::store::migrate::{SchemaState, is_current};
+use crate::store::{Store, Trouble};
 
 /// The oldest PostgreSQL that does.
 const OLDEST_SERVER: i32 = 150_000;
@@ -42,7 +42,10 @@ pub(super) async fn check(config: &Config) -> (Vec<Finding>, Option<Opened>) {
     };
     let versions = match examination.versions().await {
         Ok(versions) => versions,
-        Err(error) => return (vec![unreachable(&error)], None),
+        Err(error) => {
+            let Trouble { found, remedy } = examination.trouble(&error);
+            return (vec![Finding::fail(DATABASE, found, remedy)], None);
+        }
     };
     let mut findings = vec![server(&versions)];
     findings.push(pgvector(&versions));
@@ -100,38 +103,6 @@ async fn own(config: &Config) -> (Vec<Finding>, Option<Opened>) {
     }
     findings.push(Finding::ok(DATABASE, "the program's own answers"));
     (findings, Some(opened))
-}
-
-fn unreachable(error: &ExamineError) -> Finding {
-    let (found, remedy) = match error {
-        ExamineError::Sqlstate(code) => match code.as_str() {
-            "28P01" | "28000" => (
-                "the user or the password is refused".to_owned(),
-                "mend them in DATABASE_URL; in an address, special characters are written %XX",
-            ),
-            "3D000" => ("there is no such database".to_owned(), "mend its name in DATABASE_URL"),
-            "53300" => (
-                "no connection is free".to_owned(),
-                "raise max_connections, or end what holds them",
-            ),
-            code => (format!("it answered SQLSTATE {code}"), "see the database's own log"),
-        },
-        ExamineError::Unreachable(why) => (
-            format!("it cannot be reached: {why}"),
-            "mend host and port in DATABASE_URL, and see that a firewall or an IPv6-only host is \
-             not in the way",
-        ),
-        ExamineError::Tls => {
-            ("TLS cannot be agreed on".to_owned(), "see sslmode and sslrootcert in DATABASE_URL")
-        }
-        ExamineError::Late => {
-            ("it does not answer in time".to_owned(), "see that it runs and is not overloaded")
-        }
-        ExamineError::Protocol => {
-            ("what answers there is no PostgreSQL".to_owned(), "mend host and port in DATABASE_URL")
-        }
-    };
-    Finding::fail(DATABASE, found, remedy)
 }
 
 fn server(versions: &ServerVersions) -> Finding {

@@ -8,7 +8,7 @@ use url::{Host, Url};
 use super::finding::Finding;
 use crate::app::prompts;
 use crate::archive::{Archive, BadPlace};
-use crate::config::{Config, ConfigError, ObjectStore, PublicUrl};
+use crate::config::{Config, ConfigError, Misspelt, ObjectStore, PublicUrl};
 
 /// A variable that cannot be used.
 pub(super) fn refused(error: &ConfigError) -> Finding {
@@ -16,6 +16,11 @@ pub(super) fn refused(error: &ConfigError) -> Finding {
     let (found, accepted) = text.rsplit_once("; accepted: ").unwrap_or((&text, ""));
     let found = found.split_once(": ").map_or(found, |(_, found)| found);
     Finding::fail(error.variable(), found, format!("accepted: {accepted}"))
+}
+
+/// A variable that is not read, and looks like one that is.
+pub(super) fn misspelt(found: &Misspelt) -> Finding {
+    Finding::warn(found.name.as_str(), "not read", format!("is {} meant?", found.meant))
 }
 
 pub(super) fn check(config: &Config, is_bad_url: bool) -> Vec<Finding> {

@@ -14,6 +14,10 @@ use crate::clock::Stopwatch;
 use crate::rehearsal::phone::twiml_reader::{self, Stream, Verb};
 use crate::rehearsal::stamp::Histogram;
 
+/// What a 403 most likely means.
+const FORBIDDEN: &str = "status 403: signed with --auth-token, the server's TWILIO_AUTH_TOKEN? The \
+                         same address as its PUBLIC_URL?";
+
 /// Documents that one call may ask for: redirects end somewhere.
 const DOCUMENTS: usize = 20;
 /// Twilio's word for a document that could not be had.
@@ -153,6 +157,8 @@ impl PlacedCall {
                     Err(error) => error.to_string(),
                 }
             }
+            // What a server says that takes it for somebody else's.
+            Ok(Answer { status: 403, .. }) => FORBIDDEN.to_owned(),
             Ok(Answer { status, .. }) => format!("status {status}"),
             Err(error) => error.to_string(),
         };
