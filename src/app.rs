@@ -106,6 +106,9 @@ pub enum StartError {
     /// A template.
     #[error("PROMPTS_DIR: {0}")]
     Prompt(#[from] PromptError),
+    /// A template that does not come to an end.
+    #[error("PROMPTS_DIR: a template takes too long to be filled in")]
+    PromptLate,
     /// A template's file.
     #[error("PROMPTS_DIR: {path}: {source}")]
     PromptFile {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "rehearsal")]
 use frontdesk::commands::{demo, dial, rehearse, shutdown_signal};
-use frontdesk::commands::{doctor, migrate, serve};
+use frontdesk::commands::{doctor, migrate, runtime, serve};
 
 /// What a flood of requests took is given back when it is over; glibc keeps most of it.
 #[global_allocator]
@@ -38,10 +38,17 @@ enum Command {
     Doctor(doctor::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
-    let done = match command {
+    let done = runtime::run(run(command)).unwrap_or_else(|error| Err(error.to_string()));
+    done.unwrap_or_else(|error| {
+        eprintln!("frontdesk: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(command: Command) -> Result<ExitCode, String> {
+    match command {
         Command::Serve => serve::run().await.map_err(|error| error.to_string()),
         #[cfg(feature = "rehearsal")]
         Command::Demo(arguments) => demo::run(arguments).await.map_err(|error| error.to_string()),
@@ -54,9 +61,5 @@ async fn main() -> ExitCode {
             .map_err(|error| error.to_string()),
         Command::Doctor(arguments) => Ok(doctor::run(arguments).await),
         Command::Migrate => migrate::run().await.map_err(|error| error.to_string()),
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("frontdesk: {error}");
-        ExitCode::FAILURE
-    })
+    }
 }

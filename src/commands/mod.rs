@@ -9,6 +9,7 @@ pub mod log;
 pub mod migrate;
 #[cfg(feature = "rehearsal")]
 pub mod rehearse;
+pub mod runtime;
 mod say;
 pub mod serve;
 

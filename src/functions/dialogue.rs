@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use super::dispatch::{carry_out_at_once, keep, save};
 use super::egress::{Request, Response};
+use super::json_api::NOT_SET_UP;
 use super::offers::{find, renamed};
+use super::rendering::rendered;
 use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox, transfer};
 use crate::agent::Agent;
 use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
@@ -194,7 +196,14 @@ pub(super) async fn flow(
     };
     let facts = caller.facts();
     let (mut then, mut notes) = (None, Vec::new());
-    let mut step = progress.take(flow, &function.parameters, arguments, &facts, request.turn);
+    let mut step = {
+        let (flow, parameters) = (flow.clone(), function.parameters.clone());
+        let (arguments, facts, turn) = (arguments.clone(), facts.clone(), request.turn);
+        gone_on(caller, &mut progress, move |progress| {
+            progress.take(&flow, &parameters, &arguments, &facts, turn)
+        })
+        .await
+    };
     let mut calls = 0;
     while let FlowStep::Call { function: name, arguments } = step {
         calls += 1;
@@ -208,7 +217,11 @@ pub(super) async fn flow(
         let outcome = call(toolbox, caller, &called, arguments).await;
         then = outcome.then.or(then);
         notes.extend(outcome.notes);
-        step = progress.called(flow, &facts, outcome.ok, &outcome.output);
+        let (flow, facts) = (flow.clone(), facts.clone());
+        step = gone_on(caller, &mut progress, move |progress| {
+            progress.called(&flow, &facts, outcome.ok, &outcome.output)
+        })
+        .await;
     }
     let outcome = told(caller, function, step);
     if progress.has_just_ended() {
@@ -219,6 +232,31 @@ pub(super) async fn flow(
     let then = outcome.then.clone().or(then);
     let then = then.map(|then| then.saying(outcome.output["say"].as_str()));
     Outcome { then, notes, ..outcome }
+}
+
+/// Goes on with a flow where its templates can be filled in. One that takes too long has come no
+/// further.
+async fn gone_on(
+    caller: &FunctionCaller,
+    progress: &mut FlowProgress,
+    step: impl FnOnce(&mut FlowProgress) -> FlowStep + Send + 'static,
+) -> FlowStep {
+    let mut moved = progress.clone();
+    let work = move || {
+        let step = step(&mut moved);
+        (moved, step)
+    };
+    match rendered(caller.agent.id, work).await {
+        Ok((moved, step)) => {
+            *progress = moved;
+            step
+        }
+        Err(error) => FlowStep::Broken {
+            output: json!({"error": NOT_SET_UP}),
+            node: String::new(),
+            why: error.to_string(),
+        },
+    }
 }
 
 /// Calls another function of the agent for a flow.

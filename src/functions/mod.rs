@@ -11,6 +11,7 @@ mod knowledge;
 mod messages;
 mod offers;
 mod redact;
+mod rendering;
 #[cfg(test)]
 mod test_service;
 #[cfg(test)]

@@ -169,6 +169,7 @@ fn template_fault(path: &str, error: &TemplateError) -> SettingFault {
         | TemplateError::TooDeep
         | TemplateError::Nested { .. }
         | TemplateError::Statement(_)
+        | TemplateError::Word { .. }
         | TemplateError::Wraps => {
             let accepted = format!("{TEMPLATE}; this one has {error}");
             return SettingFault { path, found: "too much", accepted };

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 
 use minijinja::ErrorKind;
 use minijinja::value::{Value as Context, ValueKind};
+use serde::Serialize as _;
 use serde_json::Value;
+use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::TemplateError;
 
@@ -68,6 +70,24 @@ pub(super) fn json_of(value: &Context, most: usize) -> Result<Value, TemplateErr
             }
         }
     }
+}
+
+/// How much a value is as JSON, with so many spaces before each level.
+///
+/// # Errors
+/// If it is more than `most` bytes, or no JSON.
+pub(super) fn bytes_as_json(
+    value: &Context,
+    spaces: usize,
+    most: usize,
+) -> Result<usize, TemplateError> {
+    let mut written = Bounded { bytes: Vec::new(), most };
+    let indent = " ".repeat(spaces);
+    let pretty = PrettyFormatter::with_indent(indent.as_bytes());
+    value
+        .serialize(&mut Serializer::with_formatter(&mut written, pretty))
+        .map_err(|_| TemplateError::TooMuch)?;
+    Ok(written.bytes.len())
 }
 
 /// Takes no more than it may.

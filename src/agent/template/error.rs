@@ -36,6 +36,14 @@ pub enum TemplateError {
     /// It has a statement that it cannot have where it stands.
     #[error("the statement {0}, which is not accepted here")]
     Statement(String),
+    /// It has a word that it cannot have.
+    #[error("the {what} {name}, which is not accepted here")]
+    Word {
+        /// What kind of word it is.
+        what: &'static str,
+        /// The word.
+        name: String,
+    },
     /// JSON that is too deep.
     #[error("templates nested deeper than {TREE_DEPTH_MAX}")]
     TooDeep,

@@ -2,9 +2,13 @@
 //! value, never as source; a name that does not exist is an error, so a typing error is reported
 //! and does not become an empty text.
 
+#[cfg(test)]
+mod blowup_tests;
 mod bound;
+mod bounded_words;
 mod error;
 mod facts;
+mod program;
 mod structure;
 #[cfg(test)]
 mod structure_tests;
@@ -23,6 +27,7 @@ pub use bound::{Budget, FILLED_IN_MAX};
 pub use error::TemplateError;
 use error::{failed, syntax};
 pub use facts::Facts;
+use program::Program;
 use structure::Source;
 
 /// What one rendering may use: about as many instructions, or 64 bytes of text for each.
@@ -64,6 +69,7 @@ impl Template {
         structure::check(source, Source::Row)?;
         let template = TEXT.template_from_str(source).map_err(syntax)?;
         checked_names(template.undeclared_variables(false), known)?;
+        Program::of_text(source).map_err(syntax)?.check()?;
         Ok(Self(source.to_owned()))
     }
 
@@ -85,7 +91,8 @@ impl Template {
             Place::Path => &PATH,
             Place::Query => &QUERY,
         };
-        let rendered = environment.render_str(&self.0, values.clone());
+        let program = Program::of_text(&self.0).map_err(syntax)?;
+        let rendered = program.text(environment, values.clone());
         let text = rendered.map_err(|error| failed(&error, &self.0))?;
         if text.len() > FILLED_IN_MAX { Err(TemplateError::TooMuch) } else { Ok(text) }
     }
@@ -123,12 +130,14 @@ impl Expression {
         structure::check(source, Source::Expression)?;
         let expression = TEXT.compile_expression(source).map_err(syntax)?;
         checked_names(expression.undeclared_variables(false), known)?;
+        Program::of_expression(source).map_err(syntax)?.check()?;
         Ok(Self(source.trim().to_owned()))
     }
 
     fn value(&self, values: &Context) -> Result<Context, TemplateError> {
-        let expression = TEXT.compile_expression(&self.0).map_err(syntax)?;
-        let value = expression.eval(values.clone()).map_err(|error| failed(&error, &self.0))?;
+        let program = Program::of_expression(&self.0).map_err(syntax)?;
+        let value =
+            program.value(&TEXT, values.clone()).map_err(|error| failed(&error, &self.0))?;
         // The engine itself is strict only about what is done with a value.
         if value.is_undefined() { Err(TemplateError::Missing(self.0.clone())) } else { Ok(value) }
     }
@@ -287,21 +296,9 @@ fn environment(place: Place) -> Environment<'static> {
     // maps under whatever name it is given.
     environment.remove_global("namespace");
     environment.remove_global("dict");
-    for name in ["default", "d"] {
-        environment.add_filter(name, or_default);
-    }
+    bounded_words::add_to(&mut environment);
     environment.set_formatter(move |output, _, value| write(output, place, value));
     environment
-}
-
-/// The engine's own stands in only for what does not exist; what was not given is there, and empty.
-fn or_default(value: Context, other: Option<Context>, lax: Option<bool>) -> Context {
-    let is_nothing = value.is_undefined() || value.is_none();
-    if is_nothing || (lax == Some(true) && !value.is_true()) {
-        other.unwrap_or_else(|| Context::from(""))
-    } else {
-        value
-    }
 }
 
 fn write(output: &mut Output<'_>, place: Place, value: &Context) -> Result<(), minijinja::Error> {

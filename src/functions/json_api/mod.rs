@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::egress::{Client, EgressError, Request, Response};
 use super::redact::Secrets;
+use super::rendering::{RenderError, rendered};
 use super::truncate::shorten;
 use super::{FunctionCaller, FunctionRequest, Outcome};
 use crate::agent::json_api::{ApiRequest, JsonApi, RequestError};
@@ -45,7 +46,9 @@ pub(super) async fn json_api(
 ) -> Outcome {
     let Row { id, api, names } = row;
     let secrets = Secrets::of(&caller.agent.settings.secrets);
-    let outcome = match api.request(&values(caller, names, arguments)) {
+    let (template, values) = (api.clone(), values(caller, names, arguments));
+    let filled = rendered(caller.agent.id, move || template.request(&values)).await;
+    let outcome = match filled.map_err(NotMade::Render).and_then(|it| Ok(it?)) {
         Ok(filled) => {
             let filled = with_key(filled, &key(caller, request, id, arguments));
             let request = Request {
@@ -100,23 +103,32 @@ fn with_key(mut request: ApiRequest, key: &str) -> ApiRequest {
     request
 }
 
+/// Why a request was not made.
+#[derive(Debug, thiserror::Error)]
+enum NotMade {
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Render(RenderError),
+}
+
 /// What the model is told of a request that could not be filled in.
-fn not_made(error: &RequestError) -> String {
+fn not_made(error: &NotMade) -> String {
     match error {
-        RequestError::Template(error) => match error.missing() {
+        NotMade::Request(RequestError::Template(error)) => match error.missing() {
             Some(name) if name.contains("args.") => {
                 format!("{name} is missing or empty; call again with it")
             }
             _ => NOT_SET_UP.to_owned(),
         },
-        RequestError::Header(_) => {
+        NotMade::Request(RequestError::Header(_)) => {
             "an argument has a line break or a control character; call again without".to_owned()
         }
-        RequestError::Address => NOT_SET_UP.to_owned(),
+        NotMade::Request(RequestError::Address) | NotMade::Render(_) => NOT_SET_UP.to_owned(),
     }
 }
 
-const NOT_SET_UP: &str = "this function is not set up rightly; do not call it again, say that it is \
+pub(super) const NOT_SET_UP: &str = "this function is not set up rightly; do not call it again, say that it is \
                           not possible now";
 
 /// What the model is told when there is no answer. It learns nothing of the network.
