@@ -9,6 +9,7 @@ pub mod directory;
 pub mod driver;
 pub mod exit;
 mod handover;
+mod known_calls;
 mod listed;
 mod pace;
 mod perform;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use metrics::gauge;
-use moka::sync::Cache;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 pub use super::exit::AfterPlan;
+use super::known_calls::KnownCalls;
 use super::transferred_calls::KeptCalls;
 use crate::agent::Agent;
 use crate::call::LogEvent;
@@ -134,9 +133,9 @@ pub struct Registry {
     /// they name its CallSid.
     calls: Mutex<BTreeMap<CallKey, Entry>>,
     calls_max: usize,
-    /// Calls that ended a while ago, so that late webhooks about them are told so even while the
-    /// database is away.
-    ended: Cache<CallKey, ()>,
+    /// Whose calls were here, and which are over: what late webhooks about them are told even while
+    /// the database is away.
+    known: KnownCalls,
     draining: watch::Sender<bool>,
     live: watch::Sender<usize>,
 }
@@ -174,7 +173,8 @@ impl Drop for Slot {
 impl Slot {
     /// The call is over: late webhooks are told so. The place is freed by dropping the slot.
     pub fn ended(&self) {
-        self.registry.ended.insert(self.key.clone(), ());
+        let (call_sid, agent_id) = &self.key;
+        self.registry.known.note_ended(*agent_id, call_sid);
     }
 }
 
@@ -206,10 +206,7 @@ impl Registry {
             kept: KeptCalls::default(),
             calls: Mutex::default(),
             calls_max,
-            ended: Cache::builder()
-                .max_capacity(100_000)
-                .time_to_live(Duration::from_secs(4 * 3600))
-                .build(),
+            known: KnownCalls::default(),
             draining: watch::channel(false).0,
             live: watch::channel(0).0,
         })
@@ -239,7 +236,7 @@ impl Registry {
             entry.nonce = Some(nonce.to_owned());
             return Begin::Live(entry.handle.clone());
         }
-        if self.ended.contains_key(&key) {
+        if self.known.has_ended(agent.id, call_sid) {
             return Begin::Ended;
         }
         if self.is_draining() || calls.len() >= self.calls_max {
@@ -264,6 +261,7 @@ impl Registry {
 
     /// The call has its row, which turned out to have this id, in the database or in the spool.
     pub fn has_row(&self, agent_id: Uuid, call_sid: &str, call_log_id: Uuid, is_in_database: bool) {
+        self.known.note(agent_id, call_sid);
         if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
             entry.handle.call_log_id = call_log_id;
             entry.is_row_in_database = is_in_database;
@@ -285,12 +283,17 @@ impl Registry {
 
     /// Whether the call was here and is over.
     pub fn has_ended(&self, agent_id: Uuid, call_sid: &str) -> bool {
-        self.ended.contains_key(&key(agent_id, call_sid))
+        self.known.has_ended(agent_id, call_sid)
     }
 
     /// Remembers that a call is over.
     pub fn note_ended(&self, agent_id: Uuid, call_sid: &str) {
-        self.ended.insert(key(agent_id, call_sid), ());
+        self.known.note_ended(agent_id, call_sid);
+    }
+
+    /// Remembers whose a call is that has a row and no slot: its caller was sent elsewhere at once.
+    pub fn note_owner(&self, agent_id: Uuid, call_sid: &str) {
+        self.known.note(agent_id, call_sid);
     }
 
     /// Spends a stream token, if it is the call's present one.
@@ -340,6 +343,12 @@ impl Registry {
         drop(calls);
         agents.extend(self.kept.agents_of(call_sid));
         agents
+    }
+
+    /// The agent whose call this was when this process last had to do with it, also if it is neither
+    /// on the line here nor out from here.
+    pub fn owner_of(&self, call_sid: &str) -> Option<Uuid> {
+        self.known.agent_of(call_sid)
     }
 
     /// All calls that are here, by their CallSids.

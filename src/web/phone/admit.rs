@@ -285,6 +285,7 @@ impl Front {
         why: &str,
     ) -> Option<Document> {
         info!(call_sid = new.call_sid, why, "a call goes to the fallback");
+        self.exchange.registry.note_owner(new.agent_id, &new.call_sid);
         let now_us = unix_us(clock::unix_now());
         let mut metadata = new.metadata.into_inner();
         metadata["fallback_reason"] = json!(why);
