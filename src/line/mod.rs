@@ -4,12 +4,14 @@
 //! gets its row through the [`writer`](crate::call_log::writer), and starts a [`driver`], which dials the engine and waits
 //! for the media stream.
 
+mod command;
 pub mod control;
 pub mod directory;
 pub mod driver;
 pub mod exit;
 mod handover;
 mod keepalive;
+mod known_calls;
 mod listed;
 pub mod opening;
 mod pace;

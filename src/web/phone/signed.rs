@@ -37,6 +37,16 @@ enum RowAgent {
     Unread,
 }
 
+/// What this process knows of whose call it is.
+enum Here {
+    /// It is this agent's, whose token the webhook is signed with.
+    Signed(Arc<Agent>),
+    /// It is that of an agent whose token the webhook is not signed with.
+    Others,
+    /// Nothing.
+    Unknown,
+}
+
 /// Whose call it is that was announced before.
 pub(super) enum Whose {
     /// This agent's.
@@ -109,10 +119,14 @@ impl Front {
     pub(super) async fn announced(&self, webhook: &Webhook<'_>) -> Result<LookUp, Refused> {
         let call_sid = webhook.form.call_sid()?;
         // A call that is already here keeps its agent, whatever has become of the number since.
-        if let Some(agent) = self.agent_here(call_sid, webhook) {
-            return Ok(LookUp::Found(agent));
+        match self.known_here(call_sid, webhook) {
+            Here::Signed(agent) => return Ok(LookUp::Found(agent)),
+            Here::Others => {
+                self.may_ask(webhook)?;
+                return self.owner(webhook).await.map(LookUp::Found);
+            }
+            Here::Unknown => self.may_ask(webhook)?,
         }
-        self.may_ask(webhook)?;
         let called = self.called(webhook.form).await;
         match &called {
             LookUp::Found(agent) if self.is_signed(Some(agent), webhook) => Ok(called),
@@ -150,18 +164,25 @@ impl Front {
     /// that was called only where there is none. Callers act on calls of this agent alone.
     async fn agent_of(&self, webhook: &Webhook<'_>) -> Result<Whose, Refused> {
         let call_sid = webhook.form.call_sid()?;
-        if let Some(agent) = self.agent_here(call_sid, webhook) {
+        if let Here::Signed(agent) = self.known_here(call_sid, webhook) {
             return Ok(Whose::Agent(agent));
         }
         self.may_ask(webhook)?;
-        let whose = match self.agent_of_row(webhook).await? {
-            RowAgent::Found(agent) => Whose::Agent(agent),
-            RowAgent::Unreadable => return Err(Refused::Unavailable),
-            row @ (RowAgent::NoRow | RowAgent::Unread) => match self.called(webhook.form).await {
-                LookUp::Found(agent) => Whose::Agent(agent),
-                LookUp::Unknown if matches!(row, RowAgent::NoRow) => Whose::Nobody,
-                LookUp::Unknown | LookUp::Unavailable => Whose::Unread,
-            },
+        let row = self.agent_of_row(webhook).await?;
+        // It may have come here meanwhile.
+        let whose = match (row, self.known_here(call_sid, webhook)) {
+            (RowAgent::Found(agent), _) | (_, Here::Signed(agent)) => Whose::Agent(agent),
+            (RowAgent::Unreadable, _) => return Err(Refused::Unavailable),
+            (RowAgent::NoRow | RowAgent::Unread, Here::Others) => {
+                return Err(self.not_signed(webhook));
+            }
+            (row @ (RowAgent::NoRow | RowAgent::Unread), Here::Unknown) => {
+                match self.called(webhook.form).await {
+                    LookUp::Found(agent) => Whose::Agent(agent),
+                    LookUp::Unknown if matches!(row, RowAgent::NoRow) => Whose::Nobody,
+                    LookUp::Unknown | LookUp::Unavailable => Whose::Unread,
+                }
+            }
         };
         match &whose {
             Whose::Agent(agent) => self.check(Some(agent), webhook)?,
@@ -170,11 +191,24 @@ impl Front {
         Ok(whose)
     }
 
-    /// The agent that has the call in this process, or sent its caller out from here, if the webhook
-    /// is signed with its token.
-    fn agent_here(&self, call_sid: &str, webhook: &Webhook<'_>) -> Option<Arc<Agent>> {
-        let agents = self.exchange.registry.agents_of(call_sid);
-        agents.into_iter().find(|agent| self.is_signed(Some(agent), webhook))
+    /// What this process knows of whose call it is: it is here, was, or its caller was sent out from
+    /// here. Then nothing but the call's row says otherwise, least of all the number in a form.
+    fn known_here(&self, call_sid: &str, webhook: &Webhook<'_>) -> Here {
+        let registry = &self.exchange.registry;
+        let agents = registry.agents_of(call_sid);
+        let ids: Vec<_> =
+            agents.iter().map(|agent| agent.id).chain(registry.owner_of(call_sid)).collect();
+        if ids.is_empty() {
+            return Here::Unknown;
+        }
+        // A token may have been changed since the call began.
+        let by_id = ids.iter().filter_map(|agent_id| self.directory.remembered_by_id(*agent_id));
+        let number = webhook.form.get("To").and_then(normalise_e164);
+        let called = number.and_then(|number| self.directory.remembered(&number));
+        let called = called.filter(|agent| ids.contains(&agent.id));
+        let mut candidates = agents.iter().cloned().chain(by_id).chain(called);
+        let signed = candidates.find(|agent| self.is_signed(Some(agent), webhook));
+        signed.map_or(Here::Others, Here::Signed)
     }
 
     /// The agent whose call it is by its row. One whose row cannot be read just now may be
