@@ -1,6 +1,8 @@
 //! The server as a whole: put together, started, drained.
 
 mod database;
+mod doors;
+mod made;
 mod numbers;
 mod prompts;
 
@@ -11,39 +13,31 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use crate::agent::prompt::PromptError;
-use crate::archive::{Archive, BadPlace};
-use crate::call_log::writer::{LogWriter, LogWriterTask};
+use crate::archive::BadPlace;
+use crate::call_log::writer::LogWriterTask;
 use crate::clock::{self, Clock, Supervisor};
 use crate::config::{Config, PublicUrl};
 use crate::database::{DatabaseError, OwnDatabase};
-use crate::functions::{Toolbox, egress};
-use crate::knowledge::Knowledge;
+use crate::line::Exchange;
 use crate::line::directory::Directory;
-use crate::line::registry::{Command, Registry};
-use crate::line::{Engines, Exchange};
-use crate::post_call::summary::Summaries;
-use crate::post_call::webhook::Webhooks;
-use crate::post_call::{AT_ONCE, Aftercall, Parts};
-use crate::recording::recorder::{Recorder, RecorderTask};
-use crate::recording::uploader::Recordings;
+use crate::line::registry::Command;
+use crate::post_call::Aftercall;
+use crate::recording::recorder::RecorderTask;
 use crate::recovery::peers::Neighbours;
 use crate::recovery::reconciler::Reconciler;
 use crate::recovery::status_poller::{Asker, FindAgent, LeftCalls};
-use crate::retention::Sweeper;
 use crate::store::migrate::MigrateError;
 use crate::store::{BadAddress, Changes, Store, StoreError};
-use crate::twilio::rest::TwilioRest;
 use crate::web::phone::{Answers, Noting, Unsigned, Unwritten};
-use crate::web::{Front, limits, metrics_router, operators, router, serve};
+use crate::web::{Front, operators};
 use database::Database;
+use doors::Doors;
+use made::Made;
 
 pub use prompts::prompts;
 
-/// Connections to a port that has the numbers to itself.
-const METRICS_CONNECTIONS: usize = 64;
 /// How long it may take to tell the other processes that this one goes down.
 const NOTE_LIMIT: Duration = Duration::from_secs(1);
 /// How long calls may take to say goodbye once the shutdown waits no longer.
@@ -171,85 +165,21 @@ impl App {
         clock: Clock,
     ) -> Result<Self, StartError> {
         crate::tls::install_provider();
-        let address = SocketAddr::new(config.bind, config.port);
-        let listening = |source| StartError::Listen { address, source };
-        let listener = serve::listen(address).map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
-        let metrics_listener = config.metrics_bind.map(|address| {
-            serve::listen(address).map_err(|source| StartError::Metrics { address, source })
-        });
-        let metrics_listener = metrics_listener.transpose()?;
-        let metrics_apart = metrics_listener.is_some();
+        let doors = Doors::open(&config)?;
+        let address = doors.address;
         let public_url =
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let database = Database::open(own_database, &config).await?;
-        // What no call waits for has connections of its own.
-        let (store, behind) = (database.store.clone(), database.store.in_background());
-        let instance_id = Uuid::now_v7();
-        let tapes = config.data_dir.join("tapes");
-        let (recorder, recorder_task) = Recorder::start(tapes.clone())
-            .map_err(|source| StartError::Spool { path: tapes.display().to_string(), source })?;
-        let archive = Archive::open(&config.object_store)?;
-        let spool = config.data_dir.join("spool");
-        let (log, log_task) =
-            LogWriter::start(store.clone(), spool.clone(), instance_id, database.is_up).map_err(
-                |source| StartError::Spool { path: spool.display().to_string(), source },
-            )?;
-        let knowledge =
-            Arc::new(Knowledge::new(store.clone(), &config.openai, &config.models.embedding)?);
-        let prompts = Arc::new(prompts(config.prompts_dir.as_deref())?);
-        let aftercall = Aftercall::start(Parts {
-            store: behind.clone(),
-            instance_id,
-            summaries: Summaries::new(
-                behind.clone(),
-                Arc::clone(&prompts),
-                &config.openai,
-                &config.models.chat,
-            )?,
-            webhooks: Webhooks::new(behind.clone(), config.private_tool_urls.clone())?,
-            completed: log.completed(),
-            at_once: AT_ONCE,
-        });
-        let exchange = Arc::new(Exchange {
-            clock,
-            registry: Registry::new(config.calls_max),
-            log: log.clone(),
-            recorder,
-            prompts,
-            engines: Engines::new(config.openai, config.models),
-            toolbox: Arc::new(Toolbox {
-                store: store.clone(),
-                knowledge,
-                services: egress::Client::new(config.private_tool_urls)?,
-                twilio: TwilioRest::new(config.twilio_api_url, config.twilio.clone())?,
-                clock,
-            }),
-            instance_id,
-        });
+        let made = Made::of(&database, &config, clock)?;
+        let exchange = Arc::clone(&made.exchange);
+        let store = database.store.clone();
         let directory = Directory::new(store.clone(), clock);
         let neighbours = Neighbours::default();
         let tasks = Supervisor::default();
-        log_task.tasks().into_iter().for_each(|(name, task)| tasks.watch(name, task));
-        tasks.watch("recorder", recorder_task.abort_handle());
-        if let Some(own) = &database.own {
-            tasks.watch("own database", own.keeper());
-        }
-        aftercall.tasks().for_each(|task| tasks.watch("work after calls", task));
+        made.watch(&tasks, database.own.as_ref());
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
-        let twilio = exchange.toolbox.twilio.clone();
-        let sweeper = Sweeper::new(behind.clone(), archive.clone(), twilio, finder(&directory));
-        let recordings = Recordings::new(behind, archive, tapes);
-        background.extend([
-            tasks.spawn("lag", numbers::watch_lag()),
-            tasks.spawn("recordings", recordings.run()),
-            tasks.spawn("retention", sweeper.run()),
-        ]);
-        if database.is_up {
-            background.push(clock::spawn(Arc::clone(&directory).warm()));
-        }
-        let changes = Changes::new(&store);
-        background.push(tasks.spawn("changes", Arc::clone(&directory).follow(changes)));
+        background.extend(made.sweepers(&tasks, &directory, &config));
+        background.extend(following(&tasks, &directory, &database));
         let unwritten = Unwritten::default();
         let front = Arc::new(Front {
             exchange: Arc::clone(&exchange),
@@ -268,18 +198,7 @@ impl App {
             rendered: operators::Rendered::default(),
         });
         let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
-        let (stop_serving, stopped) = oneshot::channel::<()>();
-        if let Some(listener) = metrics_listener {
-            let (routes, never) = (metrics_router(Arc::clone(&front)), std::future::pending());
-            let limits = limits(METRICS_CONNECTIONS);
-            background.push(tasks.spawn("metrics", serve::serve(listener, routes, limits, never)));
-        }
-        let (routes, limits) = (router(front, !metrics_apart), limits(config.calls_max * 2 + 1000));
-        let stopped = async {
-            // Dropped counts as stopped.
-            let _ = stopped.await;
-        };
-        let serving = tasks.spawn("serving", serve::serve(listener, routes, limits, stopped));
+        let (stop_serving, serving) = doors.serve(&tasks, front, config.calls_max, &mut background);
         info!(%address, public_url = public_url.as_str(), "answering calls");
         Ok(Self {
             address,
@@ -291,9 +210,9 @@ impl App {
             drain: config.drain,
             unwritten,
             callbacks,
-            log: log_task,
-            recorder: recorder_task,
-            aftercall,
+            log: made.log,
+            recorder: made.recorder,
+            aftercall: made.aftercall,
             serving,
             stop_serving,
             background,
@@ -364,6 +283,18 @@ fn finder(directory: &Arc<Directory>) -> FindAgent {
         let directory = Arc::clone(&directory);
         Box::pin(async move { directory.by_id(id).await })
     })
+}
+
+/// The tasks that keep the directory as the database has it.
+fn following(
+    tasks: &Supervisor,
+    directory: &Arc<Directory>,
+    database: &Database,
+) -> impl Iterator<Item = JoinHandle<()>> {
+    let warming = database.is_up.then(|| clock::spawn(Arc::clone(directory).warm()));
+    let changes = Changes::new(&database.store);
+    let following = tasks.spawn("changes", Arc::clone(directory).follow(changes));
+    warming.into_iter().chain([following])
 }
 
 /// The tasks that look after calls that no process has.

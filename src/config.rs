@@ -188,26 +188,12 @@ impl Config {
         let aws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT"];
         let object_store =
             object_store::read(source, "OBJECT_STORE_URL", &aws, data_dir.join("recordings"))?;
-        let port = parsed(source, "PORT", "a port from 0 to 65535", |text| text.parse().ok())?
-            .unwrap_or(8080);
+        let (bind, port, metrics_bind) = listened_on(source)?;
         Ok(Self {
-            bind: parsed(source, "BIND", "an IP address such as 0.0.0.0 or ::", |text| {
-                text.parse().ok()
-            })?
-            .unwrap_or(IpAddr::from([0, 0, 0, 0])),
+            bind,
             port,
-            metrics_bind: parsed(
-                source,
-                "METRICS_BIND",
-                "an address and a port such as 127.0.0.1:9090 or [::1]:9090",
-                |text| text.parse().ok(),
-            )?,
-            public_url: source("PUBLIC_URL")
-                .map(|text| {
-                    PublicUrl::parse(&text)
-                        .map_err(|accepted| refused_address("PUBLIC_URL", &text, accepted))
-                })
-                .transpose()?,
+            metrics_bind,
+            public_url: public_url(source)?,
             database_url: database_url(source)?,
             database_connections: parsed(
                 source,
@@ -250,18 +236,43 @@ impl Config {
             prompts_dir: parsed(source, "PROMPTS_DIR", "a directory that exists", |text| {
                 Some(PathBuf::from(text)).filter(|path| path.is_dir())
             })?,
-            log_filter: parsed(
-                source,
-                "RUST_LOG",
-                "off, error, warn, info, debug, trace, or a filter such as info,frontdesk=debug",
-                |text| {
-                    let filter = EnvFilter::try_new(text).ok();
-                    filter.filter(|_| advice::is_likely_filter(text)).map(|_| text.to_owned())
-                },
-            )?,
+            log_filter: log_filter(source)?,
             fly_machine_id: source("FLY_MACHINE_ID"),
         })
     }
+}
+
+/// `BIND`, `PORT` and `METRICS_BIND`.
+fn listened_on(source: Source<'_>) -> Result<(IpAddr, u16, Option<SocketAddr>), ConfigError> {
+    let bind =
+        parsed(source, "BIND", "an IP address such as 0.0.0.0 or ::", |text| text.parse().ok())?;
+    let port = parsed(source, "PORT", "a port from 0 to 65535", |text| text.parse().ok())?;
+    let metrics_bind = parsed(
+        source,
+        "METRICS_BIND",
+        "an address and a port such as 127.0.0.1:9090 or [::1]:9090",
+        |text| text.parse().ok(),
+    )?;
+    Ok((bind.unwrap_or(IpAddr::from([0, 0, 0, 0])), port.unwrap_or(8080), metrics_bind))
+}
+
+fn public_url(source: Source<'_>) -> Result<Option<PublicUrl>, ConfigError> {
+    let read = |text: String| {
+        PublicUrl::parse(&text).map_err(|accepted| refused_address("PUBLIC_URL", &text, accepted))
+    };
+    source("PUBLIC_URL").map(read).transpose()
+}
+
+fn log_filter(source: Source<'_>) -> Result<Option<String>, ConfigError> {
+    parsed(
+        source,
+        "RUST_LOG",
+        "off, error, warn, info, debug, trace, or a filter such as info,frontdesk=debug",
+        |text| {
+            let filter = EnvFilter::try_new(text).ok();
+            filter.filter(|_| advice::is_likely_filter(text)).map(|_| text.to_owned())
+        },
+    )
 }
 
 fn models(source: Source<'_>) -> Models {

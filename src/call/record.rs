@@ -147,10 +147,8 @@ impl CallRecord {
                     self.stream_sids.push(stream_sid);
                 }
             }
-            LogEvent::SettingRefused { field, .. } => {
-                if !self.refused_settings.contains(&field) {
-                    self.refused_settings.push(field);
-                }
+            LogEvent::SettingRefused { field, .. } if !self.refused_settings.contains(&field) => {
+                self.refused_settings.push(field);
             }
             LogEvent::TokensUsed { input, output } => {
                 self.input_tokens = self.input_tokens.saturating_add(input);
@@ -158,10 +156,10 @@ impl CallRecord {
             }
             LogEvent::Ended(end) => self.end = Some(end),
             LogEvent::LeftOut { what } => self.left_out.push(what),
-            LogEvent::Gap { turn, question } => {
-                if !self.gaps.iter().any(|(_, known)| *known == question) {
-                    self.gaps.push((turn, question));
-                }
+            LogEvent::Gap { turn, question }
+                if !self.gaps.iter().any(|(_, known)| *known == question) =>
+            {
+                self.gaps.push((turn, question));
             }
             LogEvent::MessageTaken { text, callback } => {
                 self.messages.push(json!({"text": text, "callback": callback}));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::registry::Parting;
+use super::command::Parting;
 use crate::agent::Agent;
 use crate::agent::settings::Fallback;
 use crate::call::{End, TransferTarget};

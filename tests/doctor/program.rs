@@ -76,10 +76,10 @@ async fn the_code_of_a_stranger_fails_doctor_and_keeps_serve_from_starting() {
             if let Some(status) = child.try_wait().unwrap() {
                 return status;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            frontdesk::clock::pause(Duration::from_millis(50)).await;
         }
     };
-    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
+    let ended = frontdesk::clock::within(Duration::from_secs(30), ended).await;
     // Where it serves, it is not left behind.
     let _ = child.kill();
     let (_, said) = printed(&child.wait_with_output().unwrap());

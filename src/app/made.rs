@@ -1,0 +1,124 @@
+//! What the server is made of before it serves: the shared services of all calls, the log, the
+//! recorder, and the work after calls.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::database::Database;
+use super::{StartError, finder, numbers, prompts};
+use crate::archive::Archive;
+use crate::call_log::writer::{LogWriter, LogWriterTask};
+use crate::clock::{Clock, Supervisor};
+use crate::config::Config;
+use crate::database::OwnDatabase;
+use crate::functions::{Toolbox, egress};
+use crate::knowledge::Knowledge;
+use crate::line::directory::Directory;
+use crate::line::registry::Registry;
+use crate::line::{Engines, Exchange};
+use crate::post_call::summary::Summaries;
+use crate::post_call::webhook::Webhooks;
+use crate::post_call::{AT_ONCE, Aftercall, Parts};
+use crate::recording::recorder::{Recorder, RecorderTask};
+use crate::recording::uploader::Recordings;
+use crate::retention::Sweeper;
+use crate::twilio::rest::TwilioRest;
+
+/// See above.
+pub(super) struct Made {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) log: LogWriterTask,
+    pub(super) recorder: RecorderTask,
+    pub(super) aftercall: Aftercall,
+    archive: Archive,
+}
+
+fn tapes(config: &Config) -> PathBuf {
+    config.data_dir.join("tapes")
+}
+
+impl Made {
+    /// Makes and starts them.
+    pub(super) fn of(
+        database: &Database,
+        config: &Config,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        // What no call waits for has connections of its own.
+        let (store, behind) = (database.store.clone(), database.store.in_background());
+        let instance_id = Uuid::now_v7();
+        let spool_error = |path: &PathBuf, source| {
+            let path = path.display().to_string();
+            StartError::Spool { path, source }
+        };
+        let tapes = tapes(config);
+        let (recorder, recorder_task) =
+            Recorder::start(tapes.clone()).map_err(|source| spool_error(&tapes, source))?;
+        let archive = Archive::open(&config.object_store)?;
+        let spool = config.data_dir.join("spool");
+        let (log, log_task) =
+            LogWriter::start(store.clone(), spool.clone(), instance_id, database.is_up)
+                .map_err(|source| spool_error(&spool, source))?;
+        let prompts = Arc::new(prompts(config.prompts_dir.as_deref())?);
+        let (openai, models) = (&config.openai, &config.models);
+        let summaries = Summaries::new(behind.clone(), Arc::clone(&prompts), openai, &models.chat)?;
+        let aftercall = Aftercall::start(Parts {
+            store: behind.clone(),
+            instance_id,
+            summaries,
+            webhooks: Webhooks::new(behind, config.private_tool_urls.clone())?,
+            completed: log.completed(),
+            at_once: AT_ONCE,
+        });
+        let toolbox = Arc::new(Toolbox {
+            store: store.clone(),
+            knowledge: Arc::new(Knowledge::new(store, openai, &models.embedding)?),
+            services: egress::Client::new(config.private_tool_urls.clone())?,
+            twilio: TwilioRest::new(config.twilio_api_url.clone(), config.twilio.clone())?,
+            clock,
+        });
+        let exchange = Arc::new(Exchange {
+            clock,
+            registry: Registry::new(config.calls_max),
+            log,
+            recorder,
+            prompts,
+            engines: Engines::new(openai.clone(), models.clone()),
+            toolbox,
+            instance_id,
+        });
+        Ok(Self { exchange, log: log_task, recorder: recorder_task, aftercall, archive })
+    }
+
+    /// Has their tasks watched.
+    pub(super) fn watch(&self, tasks: &Supervisor, own: Option<&OwnDatabase>) {
+        self.log.tasks().into_iter().for_each(|(name, task)| tasks.watch(name, task));
+        tasks.watch("recorder", self.recorder.abort_handle());
+        if let Some(own) = own {
+            tasks.watch("own database", own.keeper());
+        }
+        self.aftercall.tasks().for_each(|task| tasks.watch("work after calls", task));
+    }
+
+    /// Starts what goes on behind the calls.
+    pub(super) fn sweepers(
+        &self,
+        tasks: &Supervisor,
+        directory: &Arc<Directory>,
+        config: &Config,
+    ) -> [JoinHandle<()>; 3] {
+        let toolbox = &self.exchange.toolbox;
+        let (behind, twilio) = (toolbox.store.in_background(), toolbox.twilio.clone());
+        let archive = self.archive.clone();
+        let sweeper = Sweeper::new(behind.clone(), archive.clone(), twilio, finder(directory));
+        let recordings = Recordings::new(behind, archive, tapes(config));
+        [
+            tasks.spawn("lag", numbers::watch_lag()),
+            tasks.spawn("recordings", recordings.run()),
+            tasks.spawn("retention", sweeper.run()),
+        ]
+    }
+}
