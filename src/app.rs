@@ -80,6 +80,12 @@ pub enum StartError {
     /// The schema is not there or is old.
     #[error("the database's schema is {0}: run `frontdesk migrate`, then start again")]
     Schema(&'static str),
+    /// Others could have their code run with our rights.
+    #[error(
+        "the database has objects whose owners could have their code run by this program: {0}; drop \
+         what you do not know, then start again"
+    )]
+    Strangers(String),
     /// The program's own database.
     #[error(transparent)]
     OwnDatabase(#[from] DatabaseError),

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::StartError;
 use crate::clock;
 use crate::config::Config;
 use crate::database::{CONNECTIONS_MAX, OwnDatabase, Place};
 use crate::knowledge::feature_hash::embed;
-use crate::store::migrate::{SchemaState, is_current, migrate};
+use crate::store::migrate::{SchemaState, is_current, migrate, strangers_code};
 use crate::store::sample::seed_sample;
 use crate::store::{Store, StoreError};
 
@@ -73,12 +73,29 @@ impl Database {
 /// was reached.
 async fn require_schema(store: &Store) -> Result<bool, StartError> {
     match clock::within(SCHEMA_LIMIT, is_current(store.pool())).await {
-        Some(Ok(SchemaState::Current)) => Ok(true),
+        Some(Ok(SchemaState::Current)) => {
+            require_trust(store).await?;
+            Ok(true)
+        }
         Some(Ok(SchemaState::Missing)) => Err(StartError::Schema("missing")),
         Some(Ok(SchemaState::Old)) => Err(StartError::Schema("old")),
         Some(Err(_)) | None => {
             error!("the database cannot be reached; /readyz says so until it can");
             Ok(false)
+        }
+    }
+}
+
+/// Nothing of others may run with the rights of our role: they would have all that it may, such as
+/// reading every agent's credentials, with the first call. `migrate` stops at the same things, so what
+/// is found here was laid since; a server that runs already is not stopped by it.
+async fn require_trust(store: &Store) -> Result<(), StartError> {
+    match clock::within(SCHEMA_LIMIT, strangers_code(store.pool())).await {
+        Some(Ok(None)) => Ok(()),
+        Some(Ok(Some(found))) => Err(StartError::Strangers(found)),
+        Some(Err(_)) | None => {
+            warn!("the database does not say whose code it would run with the rights of our role");
+            Ok(())
         }
     }
 }

@@ -15,7 +15,7 @@ use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, SqlStr};
 
 use super::embeddings_tables;
-use super::trust::{Distrust, Stranger, advice, distrust};
+use super::trust::{Distrust, Stranger, Trusts, advice, distrust};
 
 /// Version, description and SQL of each file of `migrations/`, as `build.rs` lists them.
 const FILES: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
@@ -182,7 +182,8 @@ async fn migrate_on(
 
 /// Stops where others could have their code run by what follows.
 async fn check_owners(connection: &mut PgConnection) -> Result<(), MigrateError> {
-    let Distrust { public_may_create, strangers } = distrust(connection, &MIGRATIONS).await?;
+    let Distrust { public_may_create, strangers } =
+        distrust(connection, &MIGRATIONS, Trusts::Ourselves).await?;
     if public_may_create {
         return Err(MigrateError::PublicMayCreate);
     }
@@ -191,6 +192,24 @@ async fn check_owners(connection: &mut PgConnection) -> Result<(), MigrateError>
         return Err(MigrateError::Strangers { role: role.fetch_one(connection).await?, strangers });
     }
     Ok(())
+}
+
+/// What of others this role would run by serving from the database, with what is to be done about it,
+/// in one line; `None`: nothing.
+///
+/// # Errors
+///
+/// The database failed or cannot be reached.
+pub async fn strangers_code(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
+    // Rolled back at the end, and the search path with it.
+    let mut connection = pool.begin().await?;
+    sqlx::query("set local search_path = pg_catalog").execute(&mut *connection).await?;
+    let found = distrust(&mut connection, &MIGRATIONS, Trusts::Migrator).await?.strangers;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let role = sqlx::query_scalar::<_, String>("select quote_ident(current_user)");
+    Ok(Some(advice(&found, &role.fetch_one(&mut *connection).await?)))
 }
 
 /// pgvector, if the database has none yet. 0001 would put it into the first schema of the path,

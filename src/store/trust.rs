@@ -2,7 +2,8 @@
 //!
 //! Whoever owns a function, a table with its triggers, or a type decides what runs when it is used.
 //! `migrate` uses those of `public`, often as a superuser. So each that it would use belongs to its
-//! own role or to a superuser, or it stops.
+//! own role or to a superuser, or it stops. `serve` and `doctor` look again, since triggers can be laid
+//! at any time: for them, the role that migrated is none of the strangers.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +36,17 @@ select exists (
     select from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
     where n.nspname = 'public' and a.grantee = 0 and a.privilege_type = 'CREATE')";
 
-/// $1: the names of our functions, $2: of our tables, $3: of our types.
+/// Whose objects are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trusts {
+    /// Ours and superusers', and of those who may act as us anyway.
+    Ourselves,
+    /// Also those of who migrated, unless we are a superuser: then that would make them one.
+    Migrator,
+}
+
+/// $1: the names of our functions, $2: of our tables, $3: of our types, $4: whether who migrated is
+/// trusted.
 const STRANGERS: &str = r"
 with objects (object, owner) as (
     select case p.prokind when 'p' then 'procedure ' when 'a' then 'aggregate ' else 'function ' end
@@ -77,13 +88,17 @@ with objects (object, owner) as (
 )
 select distinct o.object, r.rolname::text
 from objects o join pg_roles r on r.oid = o.owner
-where not r.rolsuper and r.rolname <> current_user
+where not r.rolsuper and not pg_has_role(r.oid, current_user, 'MEMBER')
+    and not ($4 and r.oid = (select m.relowner from pg_class m
+            where m.oid = to_regclass('public._sqlx_migrations'))
+        and not (select us.rolsuper from pg_roles us where us.rolname = current_user))
 order by o.object";
 
 /// Looks at the database, with pg_catalog alone on the connection's path.
 pub(super) async fn distrust(
     connection: &mut PgConnection,
     migrations: &Migrator,
+    trusts: Trusts,
 ) -> Result<Distrust, sqlx::Error> {
     let public_may_create =
         sqlx::query_scalar(PUBLIC_MAY_CREATE).fetch_one(&mut *connection).await?;
@@ -92,25 +107,25 @@ pub(super) async fn distrust(
     tables.extend(created(migrations, "create table public."));
     tables.push("_sqlx_migrations".to_owned());
     let types = created(migrations, "create type public.");
-    let mut strangers = strangers(connection, &functions, &tables, &types).await?;
+    let mut strangers = strangers(connection, (&functions, &tables, &types), trusts).await?;
     if strangers.is_empty() {
         // Only now: reading a table that a stranger owns may run the stranger's code.
         let agents = embeddings_tables(connection).await?;
-        strangers = self::strangers(connection, &[], &agents, &[]).await?;
+        strangers = self::strangers(connection, (&[], &agents, &[]), trusts).await?;
     }
     Ok(Distrust { public_may_create, strangers })
 }
 
 async fn strangers(
     connection: &mut PgConnection,
-    functions: &[String],
-    tables: &[String],
-    types: &[String],
+    (functions, tables, types): (&[String], &[String], &[String]),
+    trusts: Trusts,
 ) -> Result<Vec<Stranger>, sqlx::Error> {
     let rows: Vec<(String, String)> = sqlx::query_as(STRANGERS)
         .bind(functions)
         .bind(tables)
         .bind(types)
+        .bind(trusts == Trusts::Migrator)
         .fetch_all(connection)
         .await?;
     Ok(rows.into_iter().map(|(object, owner)| Stranger { object, owner }).collect())

@@ -2,7 +2,7 @@
 //!
 //! A trap that is run writes down who ran it. The role's own runs do not count.
 
-use frontdesk::store::migrate::{MigrateError, migrate};
+use frontdesk::store::migrate::{MigrateError, migrate, strangers_code};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgListener, PgPool};
@@ -245,6 +245,43 @@ async fn migrate_stops_at_a_trigger_that_runs_a_stranger_s_function() {
     lay(&trapper, hook).await;
     migrate(&pool).await.expect("it migrates");
     assert_eq!(sprung(&trapper).await, Vec::<String>::new());
+}
+
+/// Laid after `migrate`, by a role that may do nothing but that.
+#[tokio::test]
+async fn a_trap_that_is_laid_after_migrate_is_found_before_serving() {
+    let (database, pool) = migrated().await;
+    let trapper = trapper(&database).await;
+    execute(&database, "public", "grant trigger on public.call_logs to frontdesk_trapper").await;
+    assert_eq!(strangers_code(&pool).await.expect("it says"), None);
+    let trap = "create function traps.row() returns trigger language plpgsql as $$ begin
+            insert into traps.sprung values (current_user); return new; end $$;
+        create trigger trap before insert on public.call_logs for each row
+            execute function traps.row()";
+    lay(&trapper, trap).await;
+    let said = strangers_code(&pool).await.expect("it says").expect("there is one");
+    assert!(said.contains("`drop trigger trap on public.call_logs`"), "{said}");
+    execute(&database, "public", "drop trigger trap on public.call_logs").await;
+    assert_eq!(strangers_code(&pool).await.expect("it says"), None);
+}
+
+/// As on a managed server: one role migrates, another serves, and neither is a superuser.
+#[tokio::test]
+async fn who_migrated_is_no_stranger_to_who_serves() {
+    let (database, pool) = migrated().await;
+    execute(&database, "public", TRAPPER).await;
+    let gives = "do $$ declare given record; begin
+        for given in select oid::regclass as name from pg_class
+            where relnamespace = 'public'::regnamespace and relkind = 'r' loop
+            execute format('alter table %s owner to frontdesk_owner', given.name);
+        end loop; end $$;
+        grant select on all tables in schema public to frontdesk_trapper";
+    execute(&database, "public", gives).await;
+    let serves = super::common::pool(database.options().username("frontdesk_trapper"), 1).await;
+    assert_eq!(strangers_code(&serves).await.expect("it says"), None);
+    // A superuser would make one of the other role.
+    let said = strangers_code(&pool).await.expect("it says").expect("they are named");
+    assert!(said.contains("table public.call_logs of frontdesk_owner"), "{said}");
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The built program: its exit code, its JSON, and no secret in what it prints.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
+use frontdesk::clock;
 use serde_json::Value;
 
 use crate::{Clinic, KEY, NUMBER, TOKEN};
@@ -38,6 +40,52 @@ async fn the_exit_code_says_whether_nothing_is_wrong() {
     assert_eq!(wrong.len(), 1, "{wrong:?}");
     assert_eq!(wrong[0]["check"], format!("number {NUMBER} of agent Mia"));
     assert!(wrong[0]["remedy"].as_str().unwrap().contains("VoiceFallbackUrl"));
+}
+
+/// A role that may lay triggers does so after `migrate`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_code_of_a_stranger_fails_doctor_and_keeps_serve_from_starting() {
+    let clinic = Clinic::healthy().await;
+    clinic
+        .sql(
+            "do $$ begin
+                create role frontdesk_layer;
+            exception when duplicate_object or unique_violation then null;
+            end $$;
+            create schema traps authorization frontdesk_layer;
+            grant trigger on call_logs to frontdesk_layer;
+            set role frontdesk_layer;
+            create function traps.row() returns trigger language plpgsql as $$ begin
+                return new; end $$;
+            create trigger trap before insert on public.call_logs for each row
+                execute function traps.row();
+            reset role",
+        )
+        .await;
+    let output = doctor(&clinic, &[]).await;
+    let (out, err) = printed(&output);
+    assert_eq!(output.status.code(), Some(1), "{out}{err}");
+    let named = "FAIL  database trust: the role would run the code of others: trigger trap on";
+    assert!(out.contains(named), "{out}");
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
+    command.arg("serve").env_clear().stdout(Stdio::null()).stderr(Stdio::piped());
+    command.envs(clinic.values.iter().map(|(name, value)| (*name, value)));
+    let mut child = command.env("PORT", "0").env("BIND", "127.0.0.1").spawn().unwrap();
+    let ended = async {
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            clock::pause(Duration::from_millis(50)).await;
+        }
+    };
+    let ended = clock::within(Duration::from_secs(30), ended).await;
+    // Where it serves, it is not left behind.
+    let _ = child.kill();
+    let (_, said) = printed(&child.wait_with_output().unwrap());
+    assert_eq!(ended.expect("it ends").code(), Some(1), "{said}");
+    assert!(said.contains("`drop trigger trap on public.call_logs`"), "{said}");
 }
 
 /// Neither where all is well nor where nothing is, nor in the log at its most talkative.

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::store::examine::{
     Examination, ExamineError, MissingRights, ServerVersions, SessionTraits,
 };
-use crate::store::migrate::{SchemaState, is_current};
+use crate::store::migrate::{SchemaState, is_current, strangers_code};
 
 /// The oldest PostgreSQL that does.
 const OLDEST_SERVER: i32 = 150_000;
@@ -59,6 +59,7 @@ pub(super) async fn check(config: &Config) -> (Vec<Finding>, Option<Opened>) {
     if !matches!(state, Some(Ok(SchemaState::Current))) {
         return (findings, None);
     }
+    findings.extend(trust(&store).await);
     findings.extend(rights(examination.missing_rights().await));
     (findings, Some(Opened { store, own_database: None }))
 }
@@ -219,6 +220,22 @@ fn schema(state: SchemaState) -> Finding {
         SchemaState::Current => Finding::ok(SCHEMA, "current"),
         SchemaState::Missing => Finding::fail(SCHEMA, "missing", remedy),
         SchemaState::Old => Finding::fail(SCHEMA, "old", remedy),
+    }
+}
+
+/// What others could have run with the role's rights.
+async fn trust(store: &Store) -> Option<Finding> {
+    const TRUST: &str = "database trust";
+    match within(SCHEMA_LIMIT, strangers_code(store.pool())).await {
+        Some(Ok(None)) => None,
+        Some(Ok(Some(found))) => {
+            let found = format!("the role would run the code of others: {found}");
+            Some(Finding::fail(TRUST, found, "drop what you do not know; `serve` does not start"))
+        }
+        Some(Err(_)) | None => {
+            let found = "whose code the role would run is not known";
+            Some(Finding::fail(TRUST, found, "see whether this role may read the tables in public"))
+        }
     }
 }
 
