@@ -21,7 +21,8 @@ pub(super) const ALL: usize = 50;
 pub(super) const SOME: usize = 2;
 
 /// Two statements about one column: what is still to be read, and what was read. A row that another
-/// process reads at this moment is passed over, and one that was written anew since is left.
+/// process reads at this moment is passed over, and one that was written anew since is left, as is one
+/// whose agent's country may be another since (migration 0023).
 struct Column {
     unread: &'static str,
     keep: &'static str,
@@ -40,6 +41,8 @@ struct Number {
     id: Uuid,
     written: String,
     read: String,
+    /// How often its agent's country had changed when it was read.
+    country_changes: i64,
 }
 
 /// What became of one batch. Neither kept nor refused: somebody else had the row.
@@ -80,8 +83,9 @@ macro_rules! column {
             unread: concat!(
                 "select t.id, left(t.",
                 $written,
-                ", $2) as written, b.business_phone,
-                    b.business_timezone, a.twilio_phone_number
+                ", $2) as written, left(b.business_phone, $2) as business_phone,
+                    left(b.business_timezone, $2) as business_timezone,
+                    left(a.twilio_phone_number, $2) as twilio_phone_number, a.country_changes
                 from ",
                 $table,
                 " t
@@ -101,10 +105,15 @@ macro_rules! column {
             ),
             keep: concat!(
                 "with free as (
-                    select t.id from ",
+                    select t.id from unnest($1::uuid[], $5::bigint[]) n (id, country_changes)
+                    join ",
                 $table,
-                " t where t.id = any($1)
-                    order by t.id for no key update skip locked)
+                " t on t.id = n.id
+                    join voice_agents a on a.id = t.",
+                $agent,
+                " and a.country_changes = n.country_changes
+                    order by t.id for no key update of t skip locked
+                    for share of a skip locked)
                 update ",
                 $table,
                 " t set ",
@@ -190,12 +199,15 @@ impl Store {
         agent_id: Option<Uuid>,
         batches: usize,
     ) -> NumbersRead {
+        let mut is_again = false;
         for _ in 0..batches {
             match self.read_batch(column, agent_id).await {
                 Ok(batch) if batch.found == BATCH && batch.kept == BATCH => {}
                 Ok(Read { found, kept, refused }) if found < BATCH && kept + refused >= found => {
                     return NumbersRead::All;
                 }
+                // What somebody else was at may be there to be read by now.
+                Ok(_) if !is_again => is_again = true,
                 Ok(_) => return NumbersRead::Some,
                 Err(error) => {
                     tracing::warn!(%error, "numbers that others wrote could not be read");
@@ -233,7 +245,8 @@ impl Store {
             }
             let written: String = row.try_get("written")?;
             let read = normalise_local(&written, known.1).unwrap_or_default();
-            numbers.push(Number { id: row.try_get("id")?, written, read });
+            let country_changes = row.try_get("country_changes")?;
+            numbers.push(Number { id: row.try_get("id")?, written, read, country_changes });
         }
         let mut batch = Read { found: numbers.len(), ..Read::default() };
         match self.keep_numbers(column, &numbers).await {
@@ -259,11 +272,13 @@ impl Store {
         let ids: Vec<Uuid> = numbers.iter().map(|number| number.id).collect();
         let written: Vec<&str> = numbers.iter().map(|number| number.written.as_str()).collect();
         let read: Vec<&str> = numbers.iter().map(|number| number.read.as_str()).collect();
+        let changes: Vec<i64> = numbers.iter().map(|number| number.country_changes).collect();
         let kept = sqlx::query(column.keep)
             .bind(ids)
             .bind(written)
             .bind(read)
             .bind(WRITTEN_CHARACTERS)
+            .bind(changes)
             .execute(&self.pool)
             .await?;
         Ok(usize::try_from(kept.rows_affected()).unwrap_or(BATCH))

@@ -34,7 +34,7 @@ async fn rows(pool: &PgPool, embeddings: &str) -> Vec<String> {
     ] {
         let own = "- 'status' - 'call_sid' - 'instance_id' - 'stream_nonce' - 'stream_returns' \
                    - 'holds_line' - 'out_until' - 'number_e164' - 'phone_e164' - 'caller_e164' \
-                   - 'number_since' - 'number_held' \
+                   - 'number_since' - 'number_held' - 'country_changes' \
                    - 'duration_minutes' - 'booking_key' - 'change_key' \
                    - 'is_extracted' - 'quotation' - 'asks' - 'ask_at'";
         let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(

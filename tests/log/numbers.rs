@@ -2,7 +2,7 @@
 //! earlier call.
 
 use frontdesk::agent::phone_number::{is_withheld, normalise_e164};
-use frontdesk::clock::Clock;
+use frontdesk::clock::{self, Clock};
 use frontdesk::line::directory::{Directory, LookUp};
 use frontdesk::store::Deed;
 
@@ -106,6 +106,58 @@ async fn an_agent_that_may_not_have_its_number_keeps_no_other_from_being_found()
     assert!(is_answered(&fixture).await);
     let unread = "select string_agg(name, ',') from voice_agents where number_e164 is null";
     assert_eq!(fixture.text(unread).await.as_deref(), Some("2"));
+}
+
+/// What is read while the row of the business is being written must not be kept beside it.
+#[tokio::test]
+async fn a_number_is_read_again_when_the_business_was_written_meanwhile() {
+    for (is_first, written) in [(true, NATIONAL[0]), (false, NATIONAL[0]), (true, NATIONAL[1])] {
+        let fixture = fixture().await;
+        put(&fixture, AGENT, written).await;
+        put(&fixture, CALL, written).await;
+        put(&fixture, APPOINTMENT, written).await;
+        fixture.sql("update voice_agents set number_e164 = null").await;
+        let mut owner = fixture.pool.begin().await.unwrap();
+        let write = format!(
+            "insert into business_details (voice_agent_id, business_timezone, business_phone)
+            values ('{}', 'Europe/London', '+44 20 7946 9999')",
+            fixture.agent
+        );
+        if is_first {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(write)).execute(&mut *owner).await.unwrap();
+            // Nobody sees it yet.
+            let _ = fixture.store.agents_by_number(NUMBER).await;
+            let _ = fixture.store.caller_history(fixture.agent, NUMBER).await;
+            let deed = Deed { call_log_id: uuid::Uuid::nil(), engine_call_id: "c1".to_owned() };
+            let number = NUMBER.to_owned().into();
+            let _ = fixture.store.callers_appointments(fixture.agent, &number, 0, &deed).await;
+            owner.commit().await.unwrap();
+        } else {
+            // It is written between the reading and the keeping, which waits for the table.
+            let lock = format!("lock table voice_agents in exclusive mode; {write}");
+            sqlx::raw_sql("lock table voice_agents in exclusive mode")
+                .execute(&mut *owner)
+                .await
+                .unwrap();
+            let store = fixture.store.clone();
+            let looking = clock::spawn(async move { store.agents_by_number(NUMBER).await });
+            waited_for(&fixture, "voice_agents").await;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(lock)).execute(&mut *owner).await.unwrap();
+            owner.commit().await.unwrap();
+            let _ = looking.await;
+        }
+        assert!(is_answered(&fixture).await, "{is_first} {written}");
+        assert_eq!(known(&fixture).await, (1, 1, 1), "{is_first} {written}");
+    }
+}
+
+async fn waited_for(fixture: &Fixture, table: &str) {
+    let waits = format!(
+        "select count(*)::text from pg_locks where relation = '{table}'::regclass and not granted"
+    );
+    while fixture.text(&waits).await.as_deref() == Some("0") {
+        clock::pause(std::time::Duration::from_millis(5)).await;
+    }
 }
 
 /// How many earlier calls are known, and how many appointments are to come, with the number.
