@@ -4,6 +4,7 @@
 //! gets its row through the [`writer`], and starts a [`driver`], which dials the engine and waits
 //! for the media stream.
 
+mod command;
 pub mod control;
 pub mod directory;
 pub mod driver;

@@ -7,77 +7,16 @@ use metrics::gauge;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
+pub(super) use super::command::Parted;
+pub use super::command::{Command, Parting};
 pub use super::exit::AfterPlan;
 use super::known_calls::KnownCalls;
 use super::transferred_calls::KeptCalls;
 use crate::agent::Agent;
-use crate::call::LogEvent;
-use crate::socket::ServerSocket;
 
 /// How many control messages may wait for a call's task. Control is never dropped: whoever sends
 /// it waits.
 const COMMANDS_MAX: usize = 8;
-
-/// What a call's task is told from outside.
-#[derive(Debug)]
-pub enum Command {
-    /// The media stream has come.
-    Stream(Box<ServerSocket>),
-    /// Twilio asks what happens next, because the stream has ended.
-    After {
-        /// The stream that has ended, if Twilio says which.
-        stream_sid: Option<String>,
-        /// Where the answer goes.
-        answer: oneshot::Sender<AfterPlan>,
-    },
-    /// Another process has the call: the task ends, and the call goes on. The answer says whether
-    /// it does, once the call's slot is free.
-    LetGo {
-        /// Only if the task waits to be asked where the caller goes on to.
-        if_leaving: bool,
-        /// Where the answer goes.
-        answer: oneshot::Sender<bool>,
-    },
-    /// The caller is gone, says Twilio.
-    CallerLeft,
-    /// The owner ends the call.
-    OwnerEnds,
-    /// The server goes down.
-    Drain,
-    /// The server goes down, and the call is to go on at another one: its task lets go of the line
-    /// in a quiet moment. Not answered: the call ends here.
-    Part {
-        /// Where the answer goes.
-        answer: oneshot::Sender<Parting>,
-    },
-    /// The call could not be moved: it has its line again.
-    Rejoin,
-    /// This happened; it is to be written down.
-    Note(LogEvent),
-}
-
-/// How a call's task has let go of its line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parting {
-    /// The caller is still on the line, and hears nothing.
-    Here {
-        /// The last event that the call has.
-        last_seq: i64,
-    },
-    /// There is no line here: the phone company is about to ask what happens next.
-    Away,
-}
-
-/// How far a call is on its way to another process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parted {
-    /// It has its line.
-    No,
-    /// It has let go of it.
-    Here,
-    /// And the phone company has been told, or is being told.
-    Told,
-}
 
 /// How others reach a call's task.
 #[derive(Debug, Clone)]
@@ -92,6 +31,8 @@ pub struct CallHandle {
     pub has_streamed: bool,
     /// Whether the call has its row; closed when it was not taken after all.
     has_row: watch::Receiver<bool>,
+    /// Held while a fresh token is put here and into the row, so that both have the same one.
+    pub renewing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl CallHandle {
@@ -114,7 +55,8 @@ struct Entry {
     handle: CallHandle,
     nonce: Option<String>,
     has_row: watch::Sender<bool>,
-    is_row_in_database: bool,
+    /// Not known until it has one.
+    is_row_in_database: Option<bool>,
     parted: Parted,
 }
 
@@ -145,7 +87,7 @@ pub struct Registry {
 pub enum Begin {
     /// The call has a slot; its task listens here.
     New(Slot, mpsc::Receiver<Command>),
-    /// The call is already here.
+    /// The call is already here, and has another token.
     Live(CallHandle),
     /// The call was here and is over.
     Ended,
@@ -232,8 +174,7 @@ impl Registry {
     ) -> Begin {
         let key = key(agent.id, call_sid);
         let mut calls = self.lock();
-        if let Some(entry) = calls.get_mut(&key) {
-            entry.nonce = Some(nonce.to_owned());
+        if let Some(entry) = calls.get(&key) {
             return Begin::Live(entry.handle.clone());
         }
         if self.known.has_ended(agent.id, call_sid) {
@@ -247,10 +188,17 @@ impl Registry {
         let is_same = |entry: &&Entry| entry.handle.agent.id == agent.id;
         let calls_before = calls.values().filter(is_same).count();
         let entry = Entry {
-            handle: CallHandle { call_log_id, agent, commands, has_streamed: false, has_row },
+            handle: CallHandle {
+                call_log_id,
+                agent,
+                commands,
+                has_streamed: false,
+                has_row,
+                renewing: Arc::default(),
+            },
             has_row: row,
             nonce: Some(nonce.to_owned()),
-            is_row_in_database: false,
+            is_row_in_database: None,
             parted: Parted::No,
         };
         calls.insert(key.clone(), entry);
@@ -264,7 +212,8 @@ impl Registry {
         self.known.note(agent_id, call_sid);
         if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
             entry.handle.call_log_id = call_log_id;
-            entry.is_row_in_database = is_in_database;
+            // Once memory alone decides, it goes on to.
+            entry.is_row_in_database.get_or_insert(is_in_database);
             entry.has_row.send_replace(true);
         }
     }
@@ -272,7 +221,7 @@ impl Registry {
     /// The row could not be told of the present token: memory alone decides about it.
     pub fn forget_row(&self, agent_id: Uuid, call_sid: &str) {
         if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
-            entry.is_row_in_database = false;
+            entry.is_row_in_database = Some(false);
         }
     }
 
@@ -303,7 +252,10 @@ impl Registry {
             Some(entry) => match entry.nonce.take_if(|present| present == nonce) {
                 Some(_) => {
                     entry.handle.has_streamed = true;
-                    Claim::Here(entry.handle.clone(), RowKnown(entry.is_row_in_database))
+                    Claim::Here(
+                        entry.handle.clone(),
+                        RowKnown(entry.is_row_in_database == Some(true)),
+                    )
                 }
                 None => Claim::Spent,
             },

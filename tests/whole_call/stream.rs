@@ -113,6 +113,23 @@ async fn a_token_admits_one_stream() {
     media.heard("media").await;
 }
 
+/// Which of them is the good one, is known to whoever was answered last.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_webhooks_at_the_same_moment_one_gets_the_token_that_admits() {
+    let house = House::with(vec![], json!({"limits": {"concurrent_calls": 100}})).await;
+    for _ in 0..12 {
+        let sid = random_sid("CA");
+        let ringing = (0..6).map(|_| house.ring(&sid));
+        let answers = futures_util::future::join_all(ringing).await;
+        let mut admitted = 0;
+        for verbs in answers {
+            let answer = within(DEADLINE, Box::pin(connect_async(stream_url(&verbs)))).await;
+            admitted += usize::from(answer.unwrap().is_ok());
+        }
+        assert_eq!(admitted, 1);
+    }
+}
+
 #[tokio::test]
 async fn forged_expired_and_foreign_tokens_are_refused() {
     let house = House::with(vec![], json!({})).await;

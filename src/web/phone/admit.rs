@@ -90,7 +90,7 @@ impl Front {
                 if clock::within(READ_LIMIT, handle.is_taken()).await == Some(false) {
                     return Ok(Some(hang_up()));
                 }
-                self.renew(agent.id, call_sid, &new.nonce).await;
+                self.renew(&handle, call_sid, &new.nonce).await;
                 let is_new = !handle.has_streamed;
                 Ok(Some(self.to_agent(&handle.agent, call_sid, &new.nonce, is_new)))
             }
@@ -148,24 +148,32 @@ impl Front {
         Ok(Some(document))
     }
 
-    /// A new token of a call that is here: the row is told, or memory alone decides about it.
-    pub(super) async fn renew(&self, agent_id: Uuid, call_sid: &str, nonce: &str) {
+    /// A new token of a call that is here, one after the other, so that memory and the row end with
+    /// the same one: the row is told, or memory alone decides about it.
+    async fn renew(&self, handle: &CallHandle, call_sid: &str, nonce: &str) {
+        let (registry, agent_id) = (&self.exchange.registry, handle.agent.id);
+        let turn = clock::within(RENEW_LIMIT, handle.renewing.lock()).await;
+        registry.renew(agent_id, call_sid, nonce);
         let told = async {
+            // Too many at once: another one's token is on its way into the row.
+            let _turn = turn.as_ref()?;
             let renewed =
                 self.store.renew_nonce(agent_id, call_sid, nonce, self.exchange.instance_id);
-            self.exchange.log.is_database_up()
-                && matches!(clock::within(RENEW_LIMIT, renewed).await, Some(Ok(true)))
+            (self.exchange.log.is_database_up()
+                && matches!(clock::within(RENEW_LIMIT, renewed).await, Some(Ok(true))))
+            .then_some(())
         };
-        if !told.await {
-            self.exchange.registry.forget_row(agent_id, call_sid);
+        if told.await.is_none() {
+            registry.forget_row(agent_id, call_sid);
         }
     }
 
     /// A call that is here goes to its agent again, by a fresh token; the old one is void.
     pub(super) async fn to_agent_again(&self, agent: &Agent, call_sid: &str) -> Document {
         let nonce = nonce();
-        self.exchange.registry.renew(agent.id, call_sid, &nonce);
-        self.renew(agent.id, call_sid, &nonce).await;
+        if let Some(handle) = self.exchange.registry.find(agent.id, call_sid) {
+            self.renew(&handle, call_sid, &nonce).await;
+        }
         // What comes before the stream was said before the first one.
         self.to_agent(agent, call_sid, &nonce, false)
     }
