@@ -264,9 +264,8 @@ impl Codec {
     /// A response that cannot be read is the one that was asked for first.
     fn response_created(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
         let response = nested(event.response);
-        let named = text(&response["metadata"]["reply"]).and_then(|reply| reply.parse().ok());
         // A service that does not echo metadata answers requests in their order.
-        let Some(reply) = named.map(ReplyId).or_else(|| self.requested.front().copied()) else {
+        let Some(reply) = reply_of(&response).or_else(|| self.requested.front().copied()) else {
             return;
         };
         self.requested.retain(|requested| *requested != reply);
@@ -313,7 +312,8 @@ impl Codec {
     fn response_done(&mut self, event: &ServerEvent<'_>, reports: &mut VecDeque<Report>) {
         let response = nested(event.response);
         let id = text(&response["id"]).or_else(|| event.response_id.get().map(str::to_owned));
-        if let Some(active) = self.active.take_if(|active| active.is_named(id.as_deref())) {
+        let reply = reply_of(&response);
+        if let Some(active) = self.active.take_if(|active| active.is(id.as_deref(), reply)) {
             active.ended(&response, reports, &mut self.orders);
         }
     }
@@ -362,6 +362,11 @@ impl Codec {
         push(reports, Event::ReplyEnded { reply, outcome, usage });
         Ok(())
     }
+}
+
+/// The reply that a response says it is, where the service echoes what it was given.
+fn reply_of(response: &Value) -> Option<ReplyId> {
+    text(&response["metadata"]["reply"])?.parse().ok().map(ReplyId)
 }
 
 pub(super) fn push(reports: &mut VecDeque<Report>, event: Event) {

@@ -67,6 +67,75 @@ fn a_response_that_cannot_be_read_begins_and_ends_the_reply_all_the_same() {
     }
 }
 
+/// A name of another type than before tells no response from another.
+#[test]
+fn a_reply_ends_although_its_response_has_a_name_of_another_type() {
+    let done = |response: Value| json!({"type": "response.done", "response": response});
+    for response in [
+        json!({"id": 7, "status": "completed"}),
+        json!({"id": 7, "status": "completed", "metadata": {"reply": "7"}}),
+        json!({"id": "resp_9", "status": "completed", "metadata": {"reply": "7"}}),
+        json!({"id": [], "status": "completed"}),
+    ] {
+        assert_eq!(end(&done(response.clone())).0, ReplyOutcome::Completed, "{response}");
+    }
+    // What says that it is another's is.
+    for response in [
+        json!({"id": "resp_9", "status": "completed"}),
+        json!({"id": 6, "status": "completed", "metadata": {"reply": "6"}}),
+        json!({"status": "completed", "metadata": {"reply": "6"}}),
+    ] {
+        assert_eq!(read(&mut replying(), done(response.clone())), Ok(vec![]), "{response}");
+    }
+    // The other way round, and with numbers throughout.
+    for (name, other, ends) in [
+        (json!(1), json!("resp_1"), true),
+        (json!(1), json!(1), true),
+        (json!(1), json!(2), false),
+        (json!("r1"), json!("r2"), false),
+    ] {
+        let mut codec = Codec::default();
+        codec.requested(REPLY);
+        let created = json!({"type": "response.created", "response": {"id": name}});
+        assert!(read(&mut codec, created).is_ok());
+        let audio = json!({"type": "response.output_audio.delta", "response_id": "resp_1",
+            "item_id": "item_a1", "delta": "/v7+"});
+        let heard = read(&mut codec, audio).unwrap().len();
+        assert_eq!(heard, usize::from(name.is_number()), "{name}");
+        let ended = read(&mut codec, done(json!({"id": other}))).unwrap();
+        assert_eq!(!ended.is_empty(), ends, "{name} {other}");
+    }
+}
+
+#[test]
+fn a_reply_that_was_heard_is_complete_whatever_word_it_ends_with() {
+    let done = |status: Value| json!({"type": "response.done", "response": {"id": "resp_1", "status": status}});
+    let audio = json!({"type": "response.output_audio.delta", "response_id": "resp_1",
+        "item_id": "item_a1", "delta": "/v7+"});
+    for status in [json!("weird"), json!("Completed"), json!(200), json!(""), json!("in_progress")]
+    {
+        let mut codec = replying();
+        assert!(read(&mut codec, audio.clone()).is_ok());
+        let ended = read(&mut codec, done(status.clone())).unwrap();
+        assert!(
+            matches!(
+                &ended[..],
+                [Report::Event(Event::ReplyEnded { outcome: ReplyOutcome::Completed, .. })]
+            ),
+            "{status}: {ended:?}"
+        );
+    }
+    // Of nothing there is nothing to hear, and it is asked for again.
+    assert!(matches!(end(&done(json!("weird"))).0, ReplyOutcome::Failed { fatal: false, .. }));
+    let mut codec = replying();
+    assert!(read(&mut codec, audio).is_ok());
+    let ended = read(&mut codec, done(json!("Failed"))).unwrap();
+    assert!(matches!(
+        &ended[..],
+        [Report::Event(Event::ReplyEnded { outcome: ReplyOutcome::Failed { .. }, .. })]
+    ));
+}
+
 #[test]
 fn metadata_of_another_type_is_as_good_as_none() {
     for metadata in [json!([]), json!(null), json!("x"), json!({"reply": []}), json!({"reply": 7})]

@@ -51,9 +51,20 @@ impl ActiveResponse {
         }
     }
 
-    /// Whether an event that names this response is about it.
+    /// Whether an event that names this response is about it. A number says nothing of one that is
+    /// named with words, nor the other way round.
     pub(super) fn is_named(&self, id: Option<&str>) -> bool {
-        self.id.is_empty() || id.is_none_or(|id| id == self.id)
+        let is_number = |id: &str| id.parse::<f64>().is_ok();
+        self.id.is_empty()
+            || id.is_none_or(|id| id == self.id || is_number(id) != is_number(&self.id))
+    }
+
+    /// Whether a response is this one: by its name, or by the reply that it says it is.
+    pub(super) fn is(&self, id: Option<&str>, reply: Option<ReplyId>) -> bool {
+        match reply {
+            Some(reply) => reply == self.reply || !self.id.is_empty() && id == Some(&self.id),
+            None => self.is_named(id),
+        }
     }
 
     /// Audio of this item is passed on.
@@ -104,6 +115,20 @@ impl ActiveResponse {
         }
     }
 
+    /// How it ended. One that was heard, or wants something done, is complete unless it says otherwise
+    /// in a word that is known: asking again would have it said twice.
+    fn status(&self, response: &Value) -> String {
+        const KNOWN: [&str; 4] = ["completed", "cancelled", "failed", "incomplete"];
+        let says = text(&response["status"]).map(|says| says.to_ascii_lowercase());
+        let says = says.unwrap_or_else(|| "completed".to_owned());
+        let came = !self.audible.is_empty() || !self.reported.is_empty();
+        let is_failure = response["status_details"]["error"].is_object();
+        match KNOWN.contains(&says.as_str()) || !came || is_failure {
+            true => says,
+            false => "completed".to_owned(),
+        }
+    }
+
     /// It has ended. Of a response that cannot be read the reply ends too, with what came of it.
     pub(super) fn ended(
         mut self,
@@ -111,7 +136,7 @@ impl ActiveResponse {
         reports: &mut VecDeque<Report>,
         orders: &mut VecDeque<Order>,
     ) {
-        let status = text(&response["status"]).unwrap_or_else(|| "completed".to_owned());
+        let status = self.status(response);
         let output = response["output"].as_array().map(Vec::as_slice).unwrap_or_default();
         if !self.has_words {
             let reply = self.reply;
