@@ -335,7 +335,7 @@ impl Codec {
         }
         if !self.is_ready && settings::is_about_them(&error) {
             // Nothing is wrong with them: they could not be taken just now.
-            if error.is_passing() {
+            if settings::is_passing(&error) {
                 push(reports, Event::EngineLost { fatal: false, why: error.class() });
                 return Ok(());
             }

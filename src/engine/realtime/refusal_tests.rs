@@ -246,6 +246,41 @@ fn a_service_that_is_in_trouble_itself_refuses_no_setting() {
 }
 
 #[test]
+fn a_refusal_is_one_whatever_type_it_has_and_whatever_it_says_to_answer() {
+    for (error, field) in [
+        (
+            json!({"type": "server_error", "code": "invalid_value", "event_id": "session",
+                "param": "session.audio.output.voice"}),
+            "audio.output.voice",
+        ),
+        (
+            json!({"type": "server_error", "code": null, "event_id": null,
+                "param": "session.reasoning.effort"}),
+            "reasoning",
+        ),
+        (json!({"type": "api_error", "code": "invalid_value", "event_id": null}), "session"),
+        (
+            json!({"type": "server_error", "code": "unknown_parameter", "param": "session.new",
+            "event_id": "session"}),
+            "session",
+        ),
+        // The service's own name for what it read.
+        (
+            json!({"type": "invalid_request_error", "code": "invalid_value",
+                "event_id": "event_567", "param": "session.audio.output.voice"}),
+            "audio.output.voice",
+        ),
+        (json!({"type": "invalid_request_error", "event_id": "event_567"}), "session"),
+    ] {
+        let mut session = Realtime::dial(agent(&Refusals::default()));
+        updated(&mut session);
+        told(&mut session, &json!({"type": "error", "error": error}));
+        assert!(updated(&mut session).is_some(), "{error}");
+        assert_eq!(refused_settings(&mut session), [field], "{error}");
+    }
+}
+
+#[test]
 fn the_least_is_remembered_only_of_a_service_that_takes_it() {
     let refusals = Refusals::default();
     let mut session = Realtime::dial(agent(&refusals));

@@ -188,7 +188,8 @@ pub(super) fn is_about_them(error: &ServerError) -> bool {
     }
     let starts = |text: &str, starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
     let is_of_another = error.code.as_deref().is_some_and(|code| starts(code, &OTHERS));
-    let is_invalid = error.kind.as_deref() == Some("invalid_request_error");
+    let is_invalid = error.kind.as_deref() == Some("invalid_request_error")
+        || error.code.as_deref().is_some_and(is_of_a_field);
     !is_of_another
         && match &error.param {
             // `audio` alone is what is heard: a caller may be heard before the format is agreed.
@@ -198,6 +199,18 @@ pub(super) fn is_about_them(error: &ServerError) -> bool {
             }
             None => is_invalid,
         }
+}
+
+/// Whether a service that answers the settings so has nothing against them. Whatever the error's type
+/// is, one that names a field or has a word for what is wrong has.
+pub(super) fn is_passing(error: &ServerError) -> bool {
+    let says_what = error.code.as_deref().is_some_and(is_of_a_field);
+    error.is_rate_limit() || error.is_passing() && error.param.is_none() && !says_what
+}
+
+/// Whether an error's code is one of those for a field.
+fn is_of_a_field(code: &str) -> bool {
+    ["invalid_", "unknown_", "unsupported_", "missing_"].iter().any(|start| code.starts_with(start))
 }
 
 /// The whole `session.update`: μ-law both ways, and every decision about turns left to us.

@@ -293,6 +293,7 @@ impl From<&Value> for ServerItem {
 pub(super) struct ServerError {
     pub(super) kind: Option<String>,
     pub(super) code: Option<String>,
+    /// What it answers, in our own name for it. A service may name what it read in its own way.
     pub(super) event_id: Option<String>,
     /// The field that is wrong.
     pub(super) param: Option<String>,
@@ -305,11 +306,18 @@ impl From<&Value> for ServerError {
         Self {
             kind: text(&error["type"]),
             code: text(&error["code"]),
-            event_id: text(&error["event_id"]),
+            event_id: text(&error["event_id"]).filter(|id| is_ours(id)),
             param: text(&error["param"]),
             message: text(&error["message"]).or_else(|| text(error)),
         }
     }
+}
+
+/// Whether we named an event so.
+fn is_ours(event_id: &str) -> bool {
+    const OURS: [&str; 8] =
+        ["session", "cancel", "truncate", "delete", "clear", "message", "context", "output"];
+    OURS.contains(&event_id) || event_id.starts_with("reply-")
 }
 
 impl ServerError {
