@@ -56,9 +56,9 @@ pub struct Agent {
     pub name: String,
     /// The number that it answers, E.164 where it can be read as that.
     pub number: Option<String>,
-    /// The number that forwards the present call here, where the agent would dial it: see
+    /// The numbers that forward the present call here and that the agent would dial: see
     /// [`Agent::forwarded_from`].
-    pub forwards_here: Option<Private<String>>,
+    pub forwards_here: Vec<Private<String>>,
     /// The country that numbers without a country code belong to, where it is known.
     pub region: Option<Region>,
     /// Whether it is in service.
@@ -228,7 +228,7 @@ impl Agent {
             id: source.id,
             name: source.name,
             number,
-            forwards_here: None,
+            forwards_here: Vec::new(),
             region,
             status,
             unavailable: source.unavailable,

@@ -1,11 +1,11 @@
 //! The numbers in an owner's settings and function rows, and those that would call the agent itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Agent;
 use super::fault::{Faults, Fields};
-use super::phone_number::normalise_local;
+use super::phone_number::{normalise_e164, normalise_local};
 use super::region::Region;
 use super::settings::Fallback;
 use crate::private::Private;
@@ -53,29 +53,60 @@ pub(super) fn read_numbers(
     numbers.collect()
 }
 
+/// How much is looked at of what names who forwarded a call, in bytes, and how many there may be.
+const FORWARDED_MAX: usize = 1024;
+const FORWARDERS_MAX: usize = 8;
+
+/// The numbers of those who forwarded a call, E.164: a number however it is written, or the address of
+/// one on the internet, such as `<sip:+15550007777@carrier.example;user=phone>`.
+fn forwarding_numbers(text: &str, region: Option<Region>) -> Vec<String> {
+    let text = &text[..text.floor_char_boundary(FORWARDED_MAX)];
+    let each = text.split(',').take(FORWARDERS_MAX);
+    let uris = each.filter_map(user_of_uri).filter_map(|user| {
+        let e164 = || normalise_e164(&format!("+{user}"));
+        normalise_local(&user, region).or_else(e164)
+    });
+    normalise_local(text, region).into_iter().chain(uris).collect()
+}
+
+/// The user of a `sip:`, `sips:` or `tel:` address, without what is written around it.
+fn user_of_uri(text: &str) -> Option<String> {
+    let inner = text.split_once('<').map_or(text, |(_, inner)| inner).trim();
+    let (scheme, rest) = inner.split_once(':')?;
+    let is_telephone =
+        ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let user = rest.split(['@', ';', ':', '?', '>']).next().filter(|_| is_telephone)?;
+    Some(user.replace("%2B", "+").replace("%2b", "+").replace("%20", " "))
+}
+
 impl Agent {
     /// The agent as it is for a call that another number forwarded to it. Where the agent would
     /// dial that number, the call would come back to it: a fallback there is a voicemail instead,
     /// and nobody is put through there.
     pub fn forwarded_from(self: &Arc<Self>, number: Option<&str>) -> Arc<Self> {
-        let Some(number) = number.and_then(|number| normalise_local(number, self.region)) else {
-            return Arc::clone(self);
+        let numbers = number.map(|text| forwarding_numbers(text, self.region)).unwrap_or_default();
+        let is_there = |dialled: &Private<String>| numbers.contains(dialled.reveal());
+        let fallback = match &self.settings.fallback {
+            Fallback::Forward(to) => Some(to),
+            Fallback::Voicemail | Fallback::Say => None,
         };
-        let is_there = |dialled: &Private<String>| *dialled.reveal() == number;
-        let is_fallback = matches!(&self.settings.fallback, Fallback::Forward(to) if is_there(to));
-        if !is_fallback && !self.settings.transfer_targets.values().any(is_there) {
+        let dialled = fallback.into_iter().chain(self.settings.transfer_targets.values());
+        let here: BTreeSet<_> =
+            dialled.filter(|to| is_there(to)).map(|to| to.reveal().clone()).collect();
+        if here.is_empty() {
             return Arc::clone(self);
         }
+        let is_fallback = fallback.is_some_and(is_there);
         let mut agent = Self::clone(self);
         if is_fallback {
             agent.settings.fallback = Fallback::Voicemail;
         }
-        agent.forwards_here = Some(Private::new(number));
+        agent.forwards_here = here.into_iter().map(Private::new).collect();
         Arc::new(agent)
     }
 
     /// Whether this number forwards the present call to the agent.
     pub fn is_forwarded_by(&self, number: &Private<String>) -> bool {
-        self.forwards_here.as_ref().is_some_and(|here| here.reveal() == number.reveal())
+        self.forwards_here.iter().any(|here| here.reveal() == number.reveal())
     }
 }

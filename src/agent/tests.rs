@@ -371,11 +371,30 @@ fn the_number_that_forwards_a_call_is_not_dialled_in_it() {
     }));
     let number = |text: &str| Private::new(text.to_owned());
     for none in [None, Some("anonymous"), Some("+15550009999")] {
-        assert_eq!(agent.forwarded_from(none).forwards_here, None, "{none:?}");
+        assert_eq!(agent.forwarded_from(none).forwards_here, [], "{none:?}");
     }
     let by_sales = agent.forwarded_from(Some("+1 (555) 000-3333"));
     assert!(by_sales.is_forwarded_by(&number("+15550003333")));
     assert_eq!(by_sales.settings.fallback, agent.settings.fallback);
+    for uri in [
+        "sip:+15550003333@x.example",
+        "SIPS:+15550003333@x.example:5061;user=phone",
+        "sip:%2B1555-000-3333;ext=4:secret@x.example",
+        "\"Front desk\" <sip:+15550003333@x.example>;reason=unconditional",
+        "sip:15550003333@x.example",
+        "sip:0015550003333@x.example",
+        "tel:+1-555-000-3333;phone-context=example.com",
+        "<tel:+15550003333>",
+        "<sip:+15559990000@x.example>, <sip:+15550003333@x.example>",
+    ] {
+        let agent = agent.forwarded_from(Some(uri));
+        assert!(agent.is_forwarded_by(&number("+15550003333")), "{uri}");
+    }
+    for other in
+        ["sip:sales@15550003333", "sip:anna@x.example;to=+15550003333", "<", "sip:", ">,<@"]
+    {
+        assert_eq!(agent.forwarded_from(Some(other)).forwards_here, [], "{other}");
+    }
     let by_fallback = agent.forwarded_from(Some("555 000 2222"));
     assert_eq!(by_fallback.settings.fallback, Fallback::Voicemail);
     assert!(!by_fallback.is_forwarded_by(&number("+15550003333")));

@@ -83,7 +83,7 @@ async fn answer(front: &Arc<Front>, webhook: &Webhook<'_>) -> Result<Response, R
 /// The agent as it is for this call, with a warning where it must not dial whom its owner names.
 fn for_this_call(agent: &Arc<Agent>, form: &Form) -> Arc<Agent> {
     let agent = for_call(agent, form);
-    if agent.forwards_here.is_some() {
+    if !agent.forwards_here.is_empty() {
         let call_sid = form.get("CallSid").unwrap_or_default();
         warn!(call_sid, agent_id = %agent.id, "a number of the agent's forwards to it: not dialled");
     }
