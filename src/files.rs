@@ -22,6 +22,21 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The same, and all that is in it already is closed to others: a process that was started otherwise,
+/// or a restored backup, may have left it open.
+///
+/// # Errors
+/// It cannot be made.
+pub fn reclaim_folder(folder: &Path) -> io::Result<()> {
+    create_folder(folder)?;
+    let refused = close_all(folder);
+    if refused > 0 {
+        tracing::warn!(refused, folder = %folder.display(),
+            "private files cannot be closed to other users");
+    }
+    Ok(())
+}
+
 /// Takes others' rights to a file or folder away. Links are left alone.
 ///
 /// # Errors

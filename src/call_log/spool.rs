@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::files::create_folder;
+use crate::files::reclaim_folder;
 use crate::store::{CompletedCall, EventRow, NewCall, Outing};
 
 /// How large a spool grows before events are left out. Calls and completions, some kilobytes each,
@@ -77,7 +77,7 @@ impl SpoolFile {
     /// # Errors
     /// The folder cannot be written, or the instance has a spool already.
     pub fn create(folder: &Path, instance: Uuid, limit: u64) -> io::Result<Self> {
-        create_folder(folder)?;
+        reclaim_folder(folder)?;
         let path = folder.join(format!("{instance}.jsonl"));
         if path.try_exists()? {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the instance has a spool"));
@@ -240,6 +240,18 @@ mod tests {
             ended_us: 2,
             duration_ms: 1,
         })
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_could_read_in_the_spool_s_folder_is_closed_to_them() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join("rejected-2026-01-01.jsonl");
+        std::fs::write(&left, "{}").unwrap();
+        std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o666)).unwrap();
+        SpoolFile::create(folder.path(), Uuid::from_u128(1), SPOOL_BYTES).unwrap();
+        assert_eq!(left.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::agent::settings::Recording;
 use crate::audio::recording::tape::{Label, TapeReader, TapeWriter};
 use crate::call::Mark;
 use crate::clock::{self, Clock};
-use crate::files::create_folder;
+use crate::files::reclaim_folder;
 use crate::twilio::twiml::MAX_SAY_CHARACTERS;
 
 /// What a tap gathers before it hands it over: half a second of one voice.
@@ -95,7 +95,7 @@ impl Recorder {
     /// # Errors
     /// The folder cannot be made.
     pub fn start(folder: PathBuf) -> io::Result<(Self, RecorderTask)> {
-        create_folder(&folder)?;
+        reclaim_folder(&folder)?;
         let (queue, chunks) = mpsc::channel(QUEUE_CHUNKS);
         let (stop, stopped) = oneshot::channel();
         let task = clock::spawn(write(folder, chunks, stopped));

@@ -164,3 +164,17 @@ async fn what_is_queued_is_written_at_a_shutdown() {
     let (_, kinds) = kinds(released(&path(folder.path()), Label::LENGTH).await);
     assert_eq!((kinds.len(), kinds.last()), (10_002, Some(&"ended")));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_tape_that_others_could_read_is_closed_to_them_at_the_start() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let left = path(folder.path());
+    std::fs::write(&left, "of a process that was killed").unwrap();
+    let rights = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&left, rights(0o666)).unwrap();
+    let _started = Recorder::start(folder.path().to_path_buf()).unwrap();
+    let mode = left.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
