@@ -11,6 +11,13 @@ pub(super) const FUNCTIONS: &str = "functions.";
 /// Of a name among the opening hours that is of some day, and nobody knows which.
 pub(super) const NO_DATE: &str = "no date that can be read";
 
+/// What stands in the place of JSON that is larger than is read of a row.
+pub const TOO_LARGE: &str = "(too large to be read)";
+/// Of a text that is cut.
+pub(super) const TOO_LONG: &str = "more than is read";
+/// As many characters are taken of a text that an owner writes for the prompt.
+pub(super) const TEXT_MAX: usize = 65_536;
+
 /// A setting that is not used as it stands. Holds no value, which might be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingFault {
@@ -29,6 +36,7 @@ impl fmt::Display for SettingFault {
             path if path.starts_with(FUNCTIONS) => "the function is left out",
             // Unsigned would be worse than late: each call is told of once it is mended.
             path if path.ends_with(".webhook.secret") => "nobody is told of calls",
+            _ if *found == TOO_LONG => "the rest is left out",
             _ if *found == NO_DATE => "no day is changed by it",
             path if path.starts_with("operating_schedule") => "the hours are not known",
             _ => "the default is used",
@@ -59,6 +67,7 @@ impl Faults {
 /// What a JSON value is, without saying its content.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
+        Value::String(text) if text == TOO_LARGE => "more JSON than is read",
         Value::Null => "null",
         Value::Bool(_) => "true or false",
         Value::Number(_) => "another number",

@@ -34,10 +34,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use fault::SettingFault;
+pub use fault::{SettingFault, TOO_LARGE};
 
 use crate::private::Private;
-use fault::Faults;
+use fault::{Faults, TEXT_MAX, TOO_LONG};
 use function::{FunctionSource, Functions};
 use hours::Hours;
 use numbers::{ACCEPTED_NUMBER, Numbering};
@@ -222,6 +222,11 @@ impl Agent {
         if number.is_none() && is_written {
             faults.add("twilio_phone_number".to_owned(), "another text", ACCEPTED_NUMBER);
         }
+        let mut text = |text: Option<String>, column| cut(filled(text)?, column, &mut faults);
+        let name = text(business.name, "business_name");
+        let kind = text(business.kind, "type_of_business");
+        let context = text(business.context, "additional_context");
+        let summary = text(business.summary, "business_summary");
         let mut functions = Functions::read(source.functions, numbering, &mut faults);
         settings.transfer_targets.append(&mut functions.targets);
         Self {
@@ -240,11 +245,11 @@ impl Agent {
             settings,
             faults: faults.0,
             business: Business {
-                name: filled(business.name),
+                name,
                 phone: filled(business.phone),
-                kind: filled(business.kind),
-                context: filled(business.context),
-                summary: filled(business.summary),
+                kind,
+                context,
+                summary,
                 appointment_minutes: business
                     .appointment_minutes
                     .and_then(|minutes| u32::try_from(minutes).ok())
@@ -289,6 +294,16 @@ impl Status {
             }
         }
     }
+}
+
+/// As much of a text as is taken; more is reported.
+fn cut(mut text: String, column: &str, faults: &mut Faults) -> Option<String> {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_MAX) {
+        text.truncate(end);
+        let accepted = format!("at most {TEXT_MAX} characters");
+        faults.add(column.to_owned(), TOO_LONG, accepted);
+    }
+    Some(text)
 }
 
 fn filled(text: Option<String>) -> Option<String> {

@@ -88,26 +88,56 @@ pub struct BusinessRow {
 
 /// The columns of an [`AgentRow`], for a `where` to follow. `->>` gives null, not an error, where
 /// the credentials are no object; `infinity` has no microseconds.
+///
+/// Each has a bound, since an owner may write as much as a row holds. A text is cut, one character
+/// behind what the agent takes of it; JSON that is larger than 512 KiB, or 256 KiB in a function, is
+/// `agent::TOO_LARGE` instead, and so is that of functions beyond the
+/// first 2 MiB. Both are reported where they are read.
 macro_rules! agent_query {
     ($rest:literal) => {
         concat!(
-            r#"select a.id, a.name, a.twilio_phone_number, coalesce(a.status::text, 'active') as status,
+            r#"select a.id, left(a.name, 65537) as name,
+                left(a.twilio_phone_number, 500) as twilio_phone_number,
+                coalesce(a.status::text, 'active') as status,
                 coalesce(a."unAvailable", false) as unavailable,
-                nullif(btrim(a.twilio_credentials ->> 'account_sid'), '') as account_sid,
-                nullif(btrim(a.twilio_credentials ->> 'auth_token'), '') as auth_token,
-                a.private_settings::text as private_settings, a."takeOverTimeout",
+                nullif(btrim(left(a.twilio_credentials ->> 'account_sid', 500)), '') as account_sid,
+                nullif(btrim(left(a.twilio_credentials ->> 'auth_token', 500)), '') as auth_token,
+                case when octet_length(a.private_settings::text) > 524288
+                    then '"(too large to be read)"' else a.private_settings::text end
+                    as private_settings,
+                left(a."takeOverTimeout", 500) as "takeOverTimeout",
                 case when isfinite(a.created_at)
                     then (extract(epoch from a.created_at) * 1000000)::bigint end as created_at_us,
-                b.id is not null as has_business, b.business_name, b.business_phone,
-                b.type_of_business, b.additional_context, b.business_summary,
-                b.default_appointment_length, b.operating_schedule::text as operating_schedule,
-                b.business_timezone,
-                array(select json_build_object('id', f.id, 'kind', f.type, 'data', f.data::text,
-                        'is_active', f.is_active, 'name', f.name, 'purpose', f.purpose,
-                        'trigger_reason', f.trigger_reason, 'variables', f.variables::text,
+                b.id is not null as has_business, left(b.business_name, 65537) as business_name,
+                left(b.business_phone, 500) as business_phone,
+                left(b.type_of_business, 65537) as type_of_business,
+                left(b.additional_context, 65537) as additional_context,
+                left(b.business_summary, 65537) as business_summary,
+                b.default_appointment_length,
+                case when octet_length(b.operating_schedule::text) > 524288
+                    then '"(too large to be read)"' else b.operating_schedule::text end
+                    as operating_schedule,
+                left(b.business_timezone, 500) as business_timezone,
+                array(select json_build_object('id', f.id, 'kind', f.type,
+                        'data', case when f.data_bytes > 262144 or f.bytes_so_far > 2097152
+                            then '"(too large to be read)"' else f.data::text end,
+                        'is_active', f.is_active, 'name', left(f.name, 500),
+                        'purpose', left(f.purpose, 65537),
+                        'trigger_reason', left(f.trigger_reason, 65537),
+                        'variables', case when f.variables_bytes > 262144
+                                or f.bytes_so_far > 2097152
+                            then '"(too large to be read)"' else f.variables::text end,
                         'save_data', coalesce(f.save_data, false))::text
-                    from functions f where f.assistant_id = a.id
-                    order by f.created_at, f.id limit 200) as functions
+                    from (select g.*, sum(least(g.data_bytes, 262144)
+                            + least(g.variables_bytes, 262144)
+                            + least(coalesce(length(g.purpose), 0), 65537)
+                            + least(coalesce(length(g.trigger_reason), 0), 65537))
+                            over (order by g.created_at, g.id) as bytes_so_far
+                        from (select h.*, coalesce(octet_length(h.data::text), 0) as data_bytes,
+                                coalesce(octet_length(h.variables::text), 0) as variables_bytes
+                            from functions h where h.assistant_id = a.id
+                            order by h.created_at, h.id limit 200) g) f
+                    order by f.created_at, f.id) as functions
             from voice_agents a left join business_details b on b.voice_agent_id = a.id "#,
             $rest
         )
@@ -176,7 +206,7 @@ impl Store {
     /// [`StoreError`](super::StoreError) when the database does not answer.
     pub async fn agents_with_tokens(&self, most: u32) -> Result<Vec<(Uuid, Option<String>)>> {
         const QUERY: &str = "
-            select a.id, coalesce(a.number_held, a.number_e164, a.twilio_phone_number)
+            select a.id, left(coalesce(a.number_held, a.number_e164, a.twilio_phone_number), 500)
             from voice_agents a
             where coalesce(a.status::text, 'active') <> 'deleted'
                 and nullif(btrim(a.twilio_credentials ->> 'auth_token'), '') is not null

@@ -37,7 +37,7 @@ impl Store {
         count: u32,
     ) -> Result<Option<Vec<PassageRow>>> {
         let query = format!(
-            "select id, coalesce(content, '') as content, similarity from {}($1, $2)",
+            "select id, coalesce(left(content, 16384), '') as content, similarity from {}($1, $2)",
             search_function(agent)
         );
         let rows = sqlx::query(AssertSqlSafe(query))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use frontdesk::agent::Agent;
 use frontdesk::clock::{self, Clock};
 use frontdesk::line::directory::{Directory, LookUp};
 use frontdesk::store::Store;
@@ -108,4 +109,76 @@ async fn all_agents_are_read_at_once_and_only_doubtful_numbers_by_themselves() {
     for number in [NUMBER, "+15559870002", "+15559870003"] {
         assert!(matches!(directory.look_up(number).await, LookUp::Found(_)), "{number}");
     }
+}
+
+/// Of each column no more comes here than an agent takes, and each that has more is named.
+#[tokio::test]
+async fn rows_of_any_size_are_read_within_bounds() {
+    let fixture = fixture().await;
+    let agent = fixture.agent;
+    let function = |name: &str, data: &str, variables: &str| {
+        format!(
+            "insert into functions (assistant_id, type, name, purpose, data, variables,
+                created_at)
+            values ('{agent}', 'json_api', '{name}', 'asks', {data}, {variables},
+                clock_timestamp());"
+        )
+    };
+    let small = r#"'{"method": "GET", "url": "https://api.example.com/"}'"#;
+    let large = "jsonb_build_object('method', 'GET', 'url', repeat('u', 20000000))";
+    let mut sql = function("small", small, "'[]'") + &function("large", large, "'[]'");
+    sql += &function("many", small, "jsonb_build_array(repeat('v', 20000000))");
+    // Each is small enough, and all of them are not.
+    for n in 0..40 {
+        let padded = "jsonb_build_object('method', 'GET', 'url', 'https://api.example.com/',
+            'notes', repeat('n', 200000))";
+        sql += &function(&format!("padded_{n}"), padded, "'[]'");
+    }
+    sql += &format!(
+        "delete from business_details;
+        insert into business_details (voice_agent_id, business_name, business_summary,
+            additional_context, type_of_business, business_timezone, operating_schedule)
+        values ('{agent}', 'Bright', repeat('s', 30000000), 'few words', repeat('é', 20000000),
+            repeat('z', 20000000), jsonb_build_object('monday', repeat('m', 20000000)));
+        update voice_agents set private_settings =
+            jsonb_build_object('greeting', 'Hello.', 'x', repeat('x', 20000000)),
+            \"takeOverTimeout\" = repeat('9', 20000000),
+            twilio_credentials = jsonb_build_object('account_sid', repeat('a', 20000000))"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&fixture.pool).await.unwrap();
+    let rows = fixture.store.agents_by_number(NUMBER).await.unwrap();
+    let held = format!("{:?}", rows[0].business).len()
+        + rows[0].private_settings.reveal().to_string().len()
+        + rows[0].account_sid.as_ref().map_or(0, |sid| sid.reveal().len());
+    assert!(held < 500_000, "{held}");
+    let of_functions = rows[0]
+        .functions
+        .iter()
+        .map(|row| row.data.reveal().to_string().len() + row.variables.reveal().to_string().len());
+    let held: usize = of_functions.sum();
+    assert!(held < 3_000_000, "{held}");
+
+    let agent = Agent::new(rows.into_iter().next().unwrap().into());
+    let business = &agent.business;
+    assert_eq!(business.name.as_deref(), Some("Bright"));
+    assert_eq!(business.context.as_deref(), Some("few words"));
+    assert_eq!(business.summary.as_ref().unwrap().chars().count(), 65_536);
+    assert_eq!(business.kind.as_ref().unwrap().chars().count(), 65_536);
+    let faults: Vec<String> = agent.faults.iter().map(ToString::to_string).collect();
+    for said in [
+        "business_summary: found more than is read, accepted is at most 65536 characters; the rest \
+         is left out",
+        "type_of_business: found more than is read",
+        "private_settings: found more JSON than is read",
+        "operating_schedule: found more JSON than is read",
+        "takeOverTimeout: ",
+        "business_timezone: ",
+        ".data: found more JSON than is read",
+        ".variables: found more JSON than is read",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(said)), "{said}: {faults:#?}");
+    }
+    let names: Vec<&str> = agent.functions.rows.iter().map(|row| row.name.as_str()).collect();
+    assert!(names.contains(&"small") && !names.contains(&"large") && !names.contains(&"many"));
+    assert!((5..12).contains(&names.len()), "{names:?}");
 }
