@@ -7,8 +7,8 @@ use crate::private::Private;
 
 pub use crate::agent::phone_number::normalise_e164;
 
-/// The largest body that is read. Twilio's forms are below 4 KiB without `AddOns`, which may be 256 KiB.
-pub const MAX_BODY_BYTES: usize = 512 * 1024;
+/// The largest body that is read: `AddOns` of 256 KiB may be three times that when escaped.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The most of `From` that is kept: a SIP address with its parameters is shorter.
 const FROM_MAX_BYTES: usize = 256;
 /// The longest address of a recording.
@@ -305,8 +305,10 @@ mod tests {
 
     #[test]
     fn what_add_ons_say_of_a_caller_is_read() {
-        let form = form(&format!("AddOns=%7B%22{}", "x+".repeat(128 * 1024)));
-        assert_eq!(form.get("AddOns").unwrap().len(), 2 + 256 * 1024);
+        let large = form(&format!("AddOns=%7B%22{}", "x+".repeat(128 * 1024)));
+        assert_eq!(large.get("AddOns").unwrap().len(), 2 + 256 * 1024);
+        let escaped = form(&format!("AddOns={}&CallSid=x", "%22".repeat(256 * 1024)));
+        assert_eq!(escaped.get("AddOns").unwrap().len(), 256 * 1024);
     }
 
     #[test]

@@ -78,7 +78,7 @@ async fn a_form_that_cannot_be_read_is_400() {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_413() {
     let house = House::with(vec![], json!({})).await;
-    let filler = "x".repeat(600_000);
+    let filler = "x".repeat(1_100_000);
     let fields = [&voice(SID, NUMBER)[..], &[("Filler", filler.as_str())]].concat();
     let (status, _) = house.post("/twilio/voice", &fields, Some(TOKEN)).await;
     assert_eq!(status, 413);
@@ -144,4 +144,17 @@ async fn of_two_webhooks_that_come_at_once_one_token_is_good() {
     let refusals = [refused(&tokens[0]).await, refused(&tokens[1]).await];
     assert!(refusals.contains(&403) && refusals.contains(&101), "{refusals:?}");
     assert_eq!((house.rows().await, house.app.exchange.registry.live()), (1, 1));
+}
+
+/// As large as they may be, of characters that are three times as many in a form.
+#[tokio::test]
+async fn add_ons_of_escaped_characters_cost_no_call() {
+    let house = House::with(vec![], json!({})).await;
+    let sid = random_sid("CA");
+    let add_ons = "\"".repeat(256 * 1024);
+    let mut fields = voice(&sid, NUMBER).to_vec();
+    fields.push(("AddOns", &add_ons));
+    let (status, body) = house.post("/twilio/voice", &fields, Some(TOKEN)).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("<Stream"), "{body}");
 }

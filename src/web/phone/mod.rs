@@ -110,6 +110,7 @@ where
 {
     unbroken(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
+        drop(body);
         let agent = match agent {
             Whose::Agent(agent) => agent,
             whose => return Ok(without_agent(&whose).into_response()),

@@ -40,6 +40,8 @@ pub(super) async fn voice(
     let since = Stopwatch::start();
     let answered = unbroken(async move {
         let form = Form::parse(&body)?;
+        // It may be large, and taking a call may take seconds.
+        drop(body);
         answer(&front, &Webhook { uri: &uri, headers: &headers, form: &form }).await
     })
     .await;
