@@ -102,7 +102,6 @@ pub(super) fn short(name: &str) -> String {
 pub(super) fn read_day(value: &Value, path: &str, faults: &mut Faults) -> Plan {
     let one = std::slice::from_ref(value);
     let items = match value {
-        Value::Null => return Plan::Known(Vec::new()),
         Value::String(word) if is_closed(word) => return Plan::Known(Vec::new()),
         Value::Array(items) => items.as_slice(),
         Value::Object(_) => one,
@@ -111,36 +110,52 @@ pub(super) fn read_day(value: &Value, path: &str, faults: &mut Faults) -> Plan {
             return Plan::NotKnown;
         }
     };
-    let mut ranges = Vec::new();
+    let (mut ranges, mut is_closed) = (Vec::new(), false);
     for item in items {
         match read_item(item) {
-            Ok(range) => ranges.extend(range),
+            Ok(Item::Open(range)) => ranges.push(range),
+            Ok(Item::Off) => {}
+            Ok(Item::Closed) => is_closed = true,
             Err((found, accepted)) => {
                 faults.add(path.to_owned(), found, accepted);
                 return Plan::NotKnown;
             }
         }
     }
+    if is_closed && !ranges.is_empty() {
+        faults.add(path.to_owned(), "a day that is open and closed", ACCEPTED_DAY);
+        return Plan::NotKnown;
+    }
     Plan::Known(ranges)
+}
+
+/// What one item of a day's list says.
+enum Item {
+    /// It is open then.
+    Open(Range),
+    /// It is not open then; of the others it says nothing.
+    Off,
+    /// It is closed, and no time is named.
+    Closed,
 }
 
 fn is_closed(word: &str) -> bool {
     word.trim().eq_ignore_ascii_case("closed")
 }
 
-/// One range of a day; none if it says that it is closed. What is wrong, and what is accepted, if it
-/// cannot be read.
-fn read_item(value: &Value) -> Result<Option<Range>, (&'static str, &'static str)> {
+/// One item of a day. What is wrong, and what is accepted, if it cannot be read.
+fn read_item(value: &Value) -> Result<Item, (&'static str, &'static str)> {
     let unreadable = ("hours that cannot be read", ACCEPTED_DAY);
     let fields = match value {
         Value::Object(fields) => fields,
-        Value::String(word) if is_closed(word) => return Ok(None),
+        Value::String(word) if is_closed(word) => return Ok(Item::Closed),
         _ => return Err(unreadable),
     };
+    let range = read_range(fields);
     if is_switched_off(fields)? {
-        return Ok(None);
+        return Ok(if range.is_some() { Item::Off } else { Item::Closed });
     }
-    read_range(fields).map(Some).ok_or(unreadable)
+    range.map(Item::Open).ok_or(unreadable)
 }
 
 /// Whether the switches beside the times say that it is closed.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::text;
-use super::transcript::{Speaker, Transcript};
+use super::transcript::{Line, Speaker, Transcript};
 use crate::agent::Agent;
 use crate::agent::function::{Builtin, Work};
 use crate::functions;
@@ -155,9 +155,19 @@ fn may_have_changed(agent: &Agent, name: &str, result: &Value) -> bool {
 pub(super) fn unbacked(claims: &[Claim], transcript: &Transcript, done: &Done) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let flagged = claims.iter().filter(|claim| !done.backs(claim.kind)).filter_map(|claim| {
-        let line = transcript.line(claim.line).filter(|line| line.speaker == Speaker::Agent)?;
-        let said = if line.quotes(&claim.quote) { &claim.quote } else { &line.text };
-        seen.insert((claim.kind, claim.line))
+        let line = transcript.line(claim.line).filter(|line| line.speaker == Speaker::Agent);
+        let is_quoted = |line: &&Line| line.quotes(&claim.quote);
+        // A number may be off by one where the words are right.
+        let quoted = line.filter(is_quoted).or_else(|| {
+            let mut of_agent = transcript.lines.iter().filter(|line| line.speaker == Speaker::Agent);
+            of_agent.find(|line| line.quotes(&claim.quote))
+        });
+        let (line, said) = match (quoted, line) {
+            (Some(line), _) => (line, &claim.quote),
+            (None, Some(line)) => (line, &line.text),
+            (None, None) => return None,
+        };
+        seen.insert((claim.kind, line.at.clone(), said.clone()))
             .then(|| json!({"text": text(said), "claim": claim.kind, "at": line.at}))
     });
     flagged.take(CLAIMS_MAX).collect()
@@ -254,7 +264,10 @@ mod tests {
         let claim = |kind, line, quote: &str| Claim { kind, line, quote: quote.to_owned() };
         let claims = [
             claim(ClaimKind::Booked, 2, "you're booked for Monday"),
-            claim(ClaimKind::Booked, 1, "You're booked"),
+            // Said by the caller, and by nobody else in these words.
+            claim(ClaimKind::Booked, 1, "You're booked, you said"),
+            // The number is that of the caller's line, the words are the agent's.
+            claim(ClaimKind::Rescheduled, 1, "I have sent you"),
             claim(ClaimKind::TextSent, 2, "I have sent you a text"),
             claim(ClaimKind::Cancelled, 9, "I have cancelled it"),
             claim(ClaimKind::MessageTaken, 2, "I wrote it down"),
@@ -265,6 +278,7 @@ mod tests {
             unbacked(&claims, &transcript, &done),
             [
                 json!({"text": "you're booked for Monday", "claim": "booked", "at": "00:05"}),
+                json!({"text": "I have sent you", "claim": "rescheduled", "at": "00:05"}),
                 // Words that the line does not have: the owner reads those that it has.
                 json!({"text": "Yes, you're booked for Monday. I have sent you a text.",
                     "claim": "message_taken", "at": "00:05"}),

@@ -160,7 +160,7 @@ impl Summaries {
         let unbacked = claims::unbacked(&answer.claims, transcript, &done);
         counter!("frontdesk_aftercall_unbacked_claims_total").increment(unbacked.len() as u64);
         let judged = Judge { agent, call, transcript, done: &done }.all(&answer.appointments);
-        let appointments = self.look_again(judged, transcript, &began(agent, call)).await?;
+        let appointments = self.look_again(judged, transcript, &began(agent, call)).await;
         let mut summary = answer.summary();
         summary.insert("unbacked_claims".to_owned(), json!(unbacked));
         summary.insert("model".to_owned(), json!(self.chat.model()));
@@ -177,18 +177,17 @@ impl Summaries {
         judged: Vec<Judged>,
         transcript: &Transcript,
         began: &Zoned,
-    ) -> Result<Vec<Value>, SummaryError> {
+    ) -> Vec<Value> {
         let looks = judged.into_iter().map(|mut one| async move {
-            if let Ok(candidate) = &one.outcome {
-                let objection =
-                    second_look::objection(&self.chat, transcript, began, candidate).await;
-                if let Some(why) = self.noted(objection)? {
-                    one.outcome = Err(why);
-                }
+            if let Ok(candidate) = &one.outcome
+                && let Some(why) =
+                    second_look::objection(&self.chat, transcript, began, candidate).await
+            {
+                one.outcome = Err(why);
             }
-            Ok(one.into_json())
+            one.into_json()
         });
-        futures_util::future::try_join_all(looks).await
+        futures_util::future::join_all(looks).await
     }
 
     /// Tells the breaker whether the service answered.

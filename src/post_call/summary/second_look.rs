@@ -9,14 +9,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::appointments::Candidate;
-use super::ask::{AskError, Chat, Question};
+use super::ask::{Chat, Question};
 use super::transcript::Transcript;
 use crate::agent::schema::Schema;
 
 /// So many lines before and behind the proposal and its answer are shown.
 const LINES_AROUND: i64 = 6;
-/// A short answer to few lines. Three of them and the summary fit into a job's lease.
-const LIMIT: Duration = Duration::from_secs(30);
+/// A short answer to few lines. With the summary's time it is less than an attempt of the job has.
+const LIMIT: Duration = Duration::from_secs(20);
 const INSTRUCTIONS: &str = include_str!("../second_look.md");
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -47,22 +47,22 @@ enum Settled {
     Unclear,
 }
 
-/// Why the appointment is not written after all, if so.
-///
-/// # Errors
-/// If the service is away: the call is to be summed up later.
+/// Why the appointment is not written after all, if so. A service that does not answer costs nobody
+/// the summary, which it has given already: the owner finds a proposal.
 pub(super) async fn objection(
     chat: &Chat,
     transcript: &Transcript,
     began: &Zoned,
     candidate: &Candidate,
-) -> Result<Option<&'static str>, AskError> {
+) -> Option<&'static str> {
     let record = record(transcript, began, candidate).to_string();
     let question = Question { name: "appointment", schema: &SCHEMA, limit: LIMIT };
     match chat.ask(&question, INSTRUCTIONS.to_owned(), record).await {
-        Ok(answer) => Ok(read(&answer)),
-        Err(error) if error.may_pass() => Err(error),
-        Err(_) => Ok(Some("a second look gave no answer")),
+        Ok(answer) => read(&answer),
+        Err(error) => {
+            tracing::warn!(%error, "an appointment could not be looked at again");
+            Some("a second look gave no answer")
+        }
     }
 }
 
