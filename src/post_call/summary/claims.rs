@@ -159,7 +159,8 @@ pub(super) fn unbacked(claims: &[Claim], transcript: &Transcript, done: &Done) -
         let is_quoted = |line: &&Line| line.quotes(&claim.quote);
         // A number may be off by one where the words are right.
         let quoted = line.filter(is_quoted).or_else(|| {
-            let mut of_agent = transcript.lines.iter().filter(|line| line.speaker == Speaker::Agent);
+            let mut of_agent =
+                transcript.lines.iter().filter(|line| line.speaker == Speaker::Agent);
             of_agent.find(|line| line.quotes(&claim.quote))
         });
         let (line, said) = match (quoted, line) {
