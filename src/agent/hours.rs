@@ -30,7 +30,7 @@ const NOT_KNOWN: &str = "not known";
 /// Opening hours and the zone that they are in.
 #[derive(Debug, Clone)]
 pub struct Hours {
-    /// None where the owner wrote none, or what is no zone.
+    /// None where what the owner wrote is no zone.
     zone: Option<TimeZone>,
     schedule: Option<Schedule>,
 }
@@ -91,17 +91,19 @@ pub struct Day {
 
 impl Hours {
     /// Reads a schedule. Without one, or without a day in it, no hours are kept; a zone that is
-    /// missing is not known, as one that cannot be read.
+    /// missing is UTC, one that cannot be read is not known.
     pub(super) fn read(
         schedule: Option<&Value>,
-        (timezone, is_of_business): (Option<&str>, bool),
+        timezone: Option<&str>,
         faults: &mut Faults,
     ) -> Self {
         let schedule = Schedule::read(schedule, faults);
         let named = timezone.map(str::trim).filter(|name| !name.is_empty());
-        let zone = named.and_then(zone::named);
-        // An agent without a business has nothing to be mended.
-        if zone.is_none() && (is_of_business || schedule.is_some()) {
+        let zone = match named {
+            None => Some(TimeZone::UTC),
+            Some(name) => zone::named(name),
+        };
+        if zone.is_none() || (named.is_none() && schedule.is_some()) {
             let found = if named.is_some() { "an unknown zone" } else { "nothing" };
             faults.add(zone::SETTING.to_owned(), found, zone::ACCEPTED);
         }

@@ -206,7 +206,6 @@ fn read_own_number(written: Option<&str>, business: &BusinessSource) -> Option<S
 impl Agent {
     /// Checks what the rows say. What cannot be used is in [`Agent::faults`].
     pub fn new(source: AgentSource) -> Self {
-        let is_of_business = source.business.is_some();
         let business = source.business.unwrap_or_default();
         let number = read_own_number(source.number.as_deref(), &business);
         let region = business.region(number.as_deref());
@@ -215,8 +214,7 @@ impl Agent {
             AgentSettings::read_in(source.private_settings.reveal(), numbering);
         let mut faults = Faults(found);
         let schedule = business.operating_schedule.as_ref();
-        let hours =
-            Hours::read(schedule, (business.timezone.as_deref(), is_of_business), &mut faults);
+        let hours = Hours::read(schedule, business.timezone.as_deref(), &mut faults);
         let status = Status::read(&source.status, &mut faults);
         let ring_seconds = ring::read(source.take_over_timeout.as_deref(), &mut faults);
         let auth_token = source.auth_token.filter(|token| !token.reveal().trim().is_empty());

@@ -12,7 +12,7 @@ fn every_day() -> Value {
 
 fn read(schedule: &Value) -> (Hours, Vec<String>) {
     let mut faults = Faults::default();
-    let hours = Hours::read(Some(schedule), (Some("Europe/London"), true), &mut faults);
+    let hours = Hours::read(Some(schedule), Some("Europe/London"), &mut faults);
     (hours, faults.0.iter().map(ToString::to_string).collect())
 }
 

@@ -6,7 +6,7 @@ use super::*;
 
 fn hours(schedule: Value, zone: &str) -> Hours {
     let mut faults = Faults::default();
-    let hours = Hours::read(Some(&schedule), (Some(zone), true), &mut faults);
+    let hours = Hours::read(Some(&schedule), Some(zone), &mut faults);
     assert_eq!(faults.0, []);
     hours
 }
@@ -95,7 +95,7 @@ fn what_cannot_be_read_is_reported_by_name() {
     let mut faults = Faults::default();
     let schedule = json!({"monday":7,"tuesday":[{"open":"x","close":"10:00"}],"someday":[],
         "wed":[{"open":"09:00","close":"10:00"},{}],"exceptions":{"soon":[]}});
-    let hours = Hours::read(Some(&schedule), (Some("Mars/Base"), true), &mut faults);
+    let hours = Hours::read(Some(&schedule), Some("Mars/Base"), &mut faults);
     let mut paths: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
     paths.sort_unstable();
     assert_eq!(
@@ -139,7 +139,7 @@ fn coming_days_are_told_with_their_hours() {
 /// What is told of the week from Monday, 2026-11-23, and the paths of what is wrong.
 fn week(schedule: Value) -> (Vec<String>, Vec<String>) {
     let mut faults = Faults::default();
-    let hours = Hours::read(Some(&schedule), (Some("Europe/London"), true), &mut faults);
+    let hours = Hours::read(Some(&schedule), Some("Europe/London"), &mut faults);
     let now: Zoned = "2026-11-23T12:00:00Z[UTC]".parse().unwrap();
     let told = hours.coming_days(&now, 7).into_iter();
     let told = told.map(|day| day.hours.unwrap_or_else(|| "-".to_owned())).collect();
@@ -197,18 +197,6 @@ fn a_switch_beside_one_of_several_times_is_about_that_one() {
 }
 
 #[test]
-fn a_zone_that_nobody_wrote_is_not_known() {
-    for zone in [None, Some(""), Some("  ")] {
-        let mut faults = Faults::default();
-        let schedule = json!({"mon": {"open": "09:00", "close": "17:00"}});
-        let hours = Hours::read(Some(&schedule), (zone, true), &mut faults);
-        assert!(!hours.has_zone());
-        assert_eq!(open(&hours, "2026-11-23T12:00:00Z"), None);
-        assert_eq!(faults.0[0].path, "business_timezone");
-    }
-}
-
-#[test]
 fn what_cannot_be_read_is_not_known_and_never_closed() {
     let times = json!({"open": "09:00", "close": "17:00"});
     let (told, faults) = week(json!({"mon-fri": times, "sat": "closed"}));
@@ -250,7 +238,7 @@ fn what_cannot_be_read_is_not_known_and_never_closed() {
 fn whether_it_is_open_is_not_known_on_a_day_that_is_not() {
     let mut faults = Faults::default();
     let schedule = json!({"mon": "9-5", "sun": {"open": "20:00", "close": "02:00"}});
-    let hours = Hours::read(Some(&schedule), (Some("UTC"), true), &mut faults);
+    let hours = Hours::read(Some(&schedule), Some("UTC"), &mut faults);
     // 2026-11-23 is a Monday.
     assert_eq!(open(&hours, "2026-11-23T01:00:00Z"), Some(true));
     assert_eq!(open(&hours, "2026-11-23T12:00:00Z"), None);
