@@ -20,18 +20,18 @@ use crate::call_log::writer::LogWriterTask;
 use crate::clock::{self, Clock, Supervisor};
 use crate::config::{Config, PublicUrl};
 use crate::database::{DatabaseError, OwnDatabase};
-use crate::line::Exchange;
+use crate::line::CallServices;
 use crate::line::directory::Directory;
 use crate::line::registry::Command;
-use crate::post_call::Aftercall;
+use crate::post_call::PostCall;
 use crate::recording::recorder::RecorderTask;
-use crate::recovery::peers::Neighbours;
+use crate::recovery::peers::Peers;
 use crate::recovery::reconciler::Reconciler;
-use crate::recovery::status_poller::{Asker, FindAgent, LeftCalls};
+use crate::recovery::status_poller::{FindAgent, LeftCalls, StatusPoller};
 use crate::store::migrate::MigrateError;
 use crate::store::{BadAddress, Changes, Store, StoreError};
-use crate::web::phone::{Answers, Noting, Unsigned, Unwritten};
-use crate::web::{Front, operators};
+use crate::web::phone::{IdempotencyCache, Noting, Unsigned, Unwritten};
+use crate::web::{AppState, operators};
 use database::Database;
 use doors::Doors;
 use made::Made;
@@ -129,7 +129,7 @@ pub struct App {
     /// Its database.
     pub store: Store,
     /// Its calls.
-    pub exchange: Arc<Exchange>,
+    pub exchange: Arc<CallServices>,
     /// Its agents.
     pub directory: Arc<Directory>,
     /// What it consists of: all of these run as long as it does.
@@ -139,7 +139,7 @@ pub struct App {
     callbacks: JoinHandle<()>,
     log: LogWriterTask,
     recorder: RecorderTask,
-    aftercall: Aftercall,
+    aftercall: PostCall,
     serving: JoinHandle<()>,
     stop_serving: oneshot::Sender<()>,
     background: Vec<JoinHandle<()>>,
@@ -174,14 +174,14 @@ impl App {
         let exchange = Arc::clone(&made.exchange);
         let store = database.store.clone();
         let directory = Directory::new(store.clone(), clock);
-        let neighbours = Neighbours::default();
+        let neighbours = Peers::default();
         let tasks = Supervisor::default();
         made.watch(&tasks, database.own.as_ref());
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
         background.extend(following(&tasks, &directory, &database));
         let unwritten = Unwritten::default();
-        let front = Arc::new(Front {
+        let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),
             store: store.clone(),
@@ -189,7 +189,7 @@ impl App {
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,
             neighbours,
-            answers: Answers::default(),
+            answers: IdempotencyCache::default(),
             unsigned: Unsigned::default(),
             noting: Noting::default(),
             unwritten: unwritten.clone(),
@@ -300,9 +300,9 @@ fn following(
 /// The tasks that look after calls that no process has.
 fn after_calls(
     tasks: &Supervisor,
-    exchange: &Arc<Exchange>,
+    exchange: &Arc<CallServices>,
     directory: &Arc<Directory>,
-    neighbours: &Neighbours,
+    neighbours: &Peers,
     public_url: &PublicUrl,
 ) -> Vec<JoinHandle<()>> {
     let (clock, store) = (exchange.clock, exchange.toolbox.store.in_background());
@@ -315,7 +315,7 @@ fn after_calls(
         .telling(neighbours.clone());
     let agents = finder(directory);
     let after_url = public_url.join("/twilio/after");
-    let asker = Asker::new(store, exchange.toolbox.twilio.clone(), agents, &after_url);
+    let asker = StatusPoller::new(store, exchange.toolbox.twilio.clone(), agents, &after_url);
     vec![
         tasks.spawn(
             "reconciler",

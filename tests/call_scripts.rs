@@ -18,8 +18,8 @@ use std::path::Path;
 
 use call_phone::Phone;
 use frontdesk::call::{
-    Action, Call, CallRecord, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Passage,
-    Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Said, Sent, Then, Timer,
+    Action, AfterFunction, Call, CallRecord, CallSettings, CallTime, Event, FunctionRun, LogEvent,
+    Mark, Passage, Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Said, Sent, Timer,
     TransferTarget, Usage, Words,
 };
 
@@ -303,11 +303,15 @@ fn parse_event(text: &str) -> Event {
         ["key", key] => Event::KeyPressed(key.chars().next().expect("a key is named")),
         ["done", run, "failed", ..] => done(run, false, rest(3), None, None),
         ["done", run, "ends", ..] => {
-            done(run, true, rest(3), Some(Then::EndCall { words: None }), None)
+            done(run, true, rest(3), Some(AfterFunction::EndCall { words: None }), None)
         }
-        ["done", run, "says", ..] => {
-            done(run, true, DONE.to_owned(), Some(Then::EndCall { words: Some(rest(3)) }), None)
-        }
+        ["done", run, "says", ..] => done(
+            run,
+            true,
+            DONE.to_owned(),
+            Some(AfterFunction::EndCall { words: Some(rest(3)) }),
+            None,
+        ),
         ["done", run, "notes", ..] => {
             let note = LogEvent::MessageTaken { text: rest(3), callback: None };
             done(run, true, "{}".to_owned(), None, Some(note))
@@ -316,11 +320,11 @@ fn parse_event(text: &str) -> Event {
             run,
             true,
             rest(4),
-            Some(Then::Transfer { target: target(name), words: None }),
+            Some(AfterFunction::Transfer { target: target(name), words: None }),
             None,
         ),
         ["done", run, "transfers_saying", name, ..] => {
-            let then = Then::Transfer { target: target(name), words: Some(rest(4)) };
+            let then = AfterFunction::Transfer { target: target(name), words: Some(rest(4)) };
             done(run, true, DONE.to_owned(), Some(then), None)
         }
         ["transfer", "failed"] => Event::TransferFailed,
@@ -338,7 +342,13 @@ fn parse_event(text: &str) -> Event {
 const DONE: &str = r#"{"ok":true}"#;
 
 /// A function's end. What has something to be written down comes from a row.
-fn done(run: &str, ok: bool, output: String, then: Option<Then>, note: Option<LogEvent>) -> Event {
+fn done(
+    run: &str,
+    ok: bool,
+    output: String,
+    then: Option<AfterFunction>,
+    note: Option<LogEvent>,
+) -> Event {
     let row = note.as_ref().map(|_| "row".to_owned());
     let notes = note.into_iter().collect();
     Event::FunctionDone { run: FunctionRun(number(run)), ok, output, row, then, notes }

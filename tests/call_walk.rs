@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use call_phone::Phone;
 use frontdesk::call::{
-    Action, Call, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark, Passage, Purpose,
-    RecallId, Recollection, ReplyId, ReplyOutcome, Then, Timer, TransferTarget, Usage, Words,
+    Action, AfterFunction, Call, CallSettings, CallTime, Event, FunctionRun, LogEvent, Mark,
+    Passage, Purpose, RecallId, Recollection, ReplyId, ReplyOutcome, Timer, TransferTarget, Usage,
+    Words,
 };
 use proptest::prelude::*;
 
@@ -453,8 +454,8 @@ impl World {
                     output: "{}".to_owned(),
                     row: None,
                     then: match which {
-                        0..40 => Some(Then::Transfer { target, words: None }),
-                        241.. => Some(Then::EndCall { words: None }),
+                        0..40 => Some(AfterFunction::Transfer { target, words: None }),
+                        241.. => Some(AfterFunction::EndCall { words: None }),
                         _ => None,
                     },
                     notes: Vec::new(),

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::StartError;
 use crate::clock::Supervisor;
 use crate::config::Config;
-use crate::web::{Front, limits, metrics_router, router, serve};
+use crate::web::{AppState, limits, metrics_router, router, serve};
 
 /// Connections to a port that has the metrics to itself.
 const METRICS_CONNECTIONS: usize = 64;
@@ -40,7 +40,7 @@ impl Doors {
     pub(super) fn serve(
         self,
         tasks: &Supervisor,
-        front: Arc<Front>,
+        front: Arc<AppState>,
         calls_max: usize,
         background: &mut Vec<JoinHandle<()>>,
     ) -> (oneshot::Sender<()>, JoinHandle<()>) {

@@ -14,14 +14,14 @@ use crate::call_log::writer::{LogWriter, LogWriterTask};
 use crate::clock::{Clock, Supervisor};
 use crate::config::Config;
 use crate::database::OwnDatabase;
-use crate::functions::{Toolbox, egress};
+use crate::functions::{FunctionServices, egress};
 use crate::knowledge::Knowledge;
 use crate::line::directory::Directory;
 use crate::line::registry::Registry;
-use crate::line::{Engines, Exchange};
+use crate::line::{CallServices, Engines};
 use crate::post_call::summary::Summaries;
 use crate::post_call::webhook::Webhooks;
-use crate::post_call::{AT_ONCE, Aftercall, Parts};
+use crate::post_call::{AT_ONCE, Parts, PostCall};
 use crate::recording::recorder::{Recorder, RecorderTask};
 use crate::recording::uploader::Recordings;
 use crate::retention::Sweeper;
@@ -29,10 +29,10 @@ use crate::twilio::rest::TwilioRest;
 
 /// See above.
 pub(super) struct Made {
-    pub(super) exchange: Arc<Exchange>,
+    pub(super) exchange: Arc<CallServices>,
     pub(super) log: LogWriterTask,
     pub(super) recorder: RecorderTask,
-    pub(super) aftercall: Aftercall,
+    pub(super) aftercall: PostCall,
     archive: Archive,
 }
 
@@ -65,7 +65,7 @@ impl Made {
         let prompts = Arc::new(prompts(config.prompts_dir.as_deref())?);
         let (openai, models) = (&config.openai, &config.models);
         let summaries = Summaries::new(behind.clone(), Arc::clone(&prompts), openai, &models.chat)?;
-        let aftercall = Aftercall::start(Parts {
+        let aftercall = PostCall::start(Parts {
             store: behind.clone(),
             instance_id,
             summaries,
@@ -73,14 +73,14 @@ impl Made {
             completed: log.completed(),
             at_once: AT_ONCE,
         });
-        let toolbox = Arc::new(Toolbox {
+        let toolbox = Arc::new(FunctionServices {
             store: store.clone(),
             knowledge: Arc::new(Knowledge::new(store, openai, &models.embedding)?),
             services: egress::Client::new(config.private_tool_urls.clone())?,
             twilio: TwilioRest::new(config.twilio_api_url.clone(), config.twilio.clone())?,
             clock,
         });
-        let exchange = Arc::new(Exchange {
+        let exchange = Arc::new(CallServices {
             clock,
             registry: Registry::new(config.calls_max),
             log,

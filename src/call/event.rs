@@ -1,6 +1,6 @@
 //! What can happen in a call: everything that can wake the core, in one enum.
 
-use super::{FunctionRun, LogEvent, Mark, RecallId, Recollection, ReplyId, Then, Timer};
+use super::{AfterFunction, FunctionRun, LogEvent, Mark, RecallId, Recollection, ReplyId, Timer};
 
 /// One thing that happened. Reports about what the core started carry the id that the core issued;
 /// a report about anything that is not current is dropped in one place.
@@ -134,7 +134,7 @@ pub enum Event {
         /// The `functions.id` of the row that it came from; none for a built-in without one.
         row: Option<String>,
         /// What it asks of the call.
-        then: Option<Then>,
+        then: Option<AfterFunction>,
         /// What has to be written down besides, in this order.
         notes: Vec<LogEvent>,
     },

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{CallTime, FunctionRun, LogEvent, ReplyId, Then};
+use super::{AfterFunction, CallTime, FunctionRun, LogEvent, ReplyId};
 
 /// Functions whose results are still taken in when they were answered for.
 const OVERDUE_LIMIT: usize = 16;
@@ -25,14 +25,14 @@ pub(super) struct Done {
     /// The `functions.id` of the row that it came from.
     pub(super) row: Option<String>,
     /// What it asks of the call.
-    pub(super) then: Option<Then>,
+    pub(super) then: Option<AfterFunction>,
     /// What has to be written down besides.
     pub(super) notes: Vec<LogEvent>,
 }
 
 impl Done {
     /// An answer of our own.
-    pub(super) fn ours(ok: bool, output: &str, then: Option<Then>) -> Self {
+    pub(super) fn ours(ok: bool, output: &str, then: Option<AfterFunction>) -> Self {
         Self { ok, output: output.to_owned(), row: None, then, notes: Vec::new() }
     }
 }
@@ -67,7 +67,7 @@ pub(super) struct FunctionCall {
     pub(super) output: Option<String>,
     /// The next engine learns of it from the call's record.
     pub(super) recorded: bool,
-    pub(super) then: Option<Then>,
+    pub(super) then: Option<AfterFunction>,
 }
 
 impl Batch {

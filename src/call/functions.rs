@@ -4,7 +4,7 @@
 use super::function_batch::{Batch, Done, FunctionCall};
 use super::requests::Wanted;
 use super::state::Call;
-use super::{Action, FunctionRun, LogEvent, Purpose, ReplyId, Role, Then, Timer};
+use super::{Action, AfterFunction, FunctionRun, LogEvent, Purpose, ReplyId, Role, Timer};
 
 /// The function that ends the call: carried out here.
 pub(super) const END_CALL: &str = "end_call";
@@ -73,7 +73,10 @@ impl Call {
         self.keep(reply, call);
         self.expect_more();
         if ends_call {
-            self.function_done(run, Done::ours(true, DONE, Some(Then::EndCall { words: None })));
+            self.function_done(
+                run,
+                Done::ours(true, DONE, Some(AfterFunction::EndCall { words: None })),
+            );
         }
         self.watch_functions();
     }
@@ -160,7 +163,7 @@ impl Call {
         let moves_only = calls.iter().all(moves);
         // Who is put through is not hung up on.
         let asked = calls.iter().filter_map(|call| call.then.clone());
-        let mut then = asked.max_by_key(|then| matches!(then, Then::Transfer { .. }));
+        let mut then = asked.max_by_key(|then| matches!(then, AfterFunction::Transfer { .. }));
         for call in calls {
             let withdrawn = cancelled && moves(&call);
             let output = call.output.filter(|_| !withdrawn).unwrap_or_else(|| CANCELLED.to_owned());
@@ -174,15 +177,15 @@ impl Call {
                 self.out.push(Action::GiveOutput { engine_call_id, output });
             }
         }
-        if cancelled && let Some(Then::Transfer { target, words: Some(_) }) = then.take() {
+        if cancelled && let Some(AfterFunction::Transfer { target, words: Some(_) }) = then.take() {
             self.withdraw_transfer(&target);
         }
         // Words that came with the wish to end the call or to put the caller through were about
         // that, unless there was something else to be done that the caller should hear of.
         let said = (moves_only && self.has_spoken(reply)).then_some(reply);
         match then {
-            Some(Then::EndCall { words }) => self.agent_ends(said, words),
-            Some(Then::Transfer { target, words }) => self.hand_over(target, said, words),
+            Some(AfterFunction::EndCall { words }) => self.agent_ends(said, words),
+            Some(AfterFunction::Transfer { target, words }) => self.hand_over(target, said, words),
             None if moves_only => {}
             None => self.want(Wanted::now(Purpose::Answer)),
         }

@@ -118,7 +118,7 @@ pub struct TransferTarget {
 
 /// What a function that was carried out asks of the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Then {
+pub enum AfterFunction {
     /// That it ends.
     EndCall {
         /// What is said before, word for word; none: what the agent has said, or a goodbye.
@@ -133,7 +133,7 @@ pub enum Then {
     },
 }
 
-impl Then {
+impl AfterFunction {
     /// The same, with these words if it has none.
     pub fn saying(mut self, said: Option<&str>) -> Self {
         let (Self::EndCall { words } | Self::Transfer { words, .. }) = &mut self;

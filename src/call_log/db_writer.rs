@@ -59,7 +59,7 @@ impl Ledger {
         refused.extend(self.write_events(records).await?);
         for (place, record) in records.iter().enumerate() {
             let written = match record {
-                Record::Outing(outing) => limited(self.store.go_out(outing)).await,
+                Record::OffStream(outing) => limited(self.store.go_out(outing)).await,
                 Record::Completion(call) if call.is_partial => {
                     limited(self.complete_whole(call)).await
                 }
@@ -107,7 +107,7 @@ impl Ledger {
             .enumerate()
             .filter_map(|(place, record)| match record {
                 Record::Event(event) => Some((place, event)),
-                Record::Call(_) | Record::Outing(_) | Record::Completion(_) => None,
+                Record::Call(_) | Record::OffStream(_) | Record::Completion(_) => None,
             })
             .unzip();
         let mut refused = Vec::new();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::files::reclaim_folder;
-use crate::store::{CompletedCall, EventRow, NewCall, Outing};
+use crate::store::{CompletedCall, EventRow, NewCall, OffStream};
 
 /// How large a spool grows before events are left out. Calls and completions, some kilobytes each,
 /// are always written.
@@ -33,7 +33,7 @@ pub enum Record {
     /// Something happened in it.
     Event(EventRow),
     /// Its caller has left the agent for somebody or something else.
-    Outing(Outing),
+    OffStream(OffStream),
     /// It is over.
     Completion(CompletedCall),
 }
@@ -44,7 +44,7 @@ impl Record {
         match self {
             Self::Call(_) => "call",
             Self::Event(_) => "event",
-            Self::Outing(_) => "outing",
+            Self::OffStream(_) => "outing",
             Self::Completion(_) => "completion",
         }
     }

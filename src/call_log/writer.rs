@@ -21,7 +21,7 @@ use super::replay;
 use super::shared::Shared;
 use super::spool::{BATCH_RECORDS, Record, SpoolFile};
 use crate::clock;
-use crate::store::{Admission, CompletedCall, EventRow, NewCall, Outing, Store};
+use crate::store::{Admission, CompletedCall, EventRow, NewCall, OffStream, Store};
 
 /// How long a webhook waits for its row.
 const ADMIT_LIMIT: Duration = Duration::from_millis(250);
@@ -141,8 +141,8 @@ impl LogWriter {
 
     /// Takes that a caller has left, after what was taken of the call before. Waits for room; never
     /// dropped.
-    pub async fn go_out(&self, outing: Outing) {
-        self.take(Record::Outing(outing)).await;
+    pub async fn go_out(&self, outing: OffStream) {
+        self.take(Record::OffStream(outing)).await;
     }
 
     async fn take(&self, record: Record) {

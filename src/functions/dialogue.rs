@@ -16,12 +16,12 @@ use super::egress::{Request, Response};
 use super::json_api::NOT_SET_UP;
 use super::offers::{find, renamed};
 use super::rendering::rendered;
-use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox, transfer};
+use super::{CallContext, FunctionRequest, FunctionServices, Outcome, transfer};
 use crate::agent::Agent;
 use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
 use crate::agent::form::{Form, FormProgress, FormStep};
 use crate::agent::function::{AgentFunction, Work};
-use crate::call::{CallRecord, Then};
+use crate::call::{AfterFunction, CallRecord};
 
 /// How long a form's service may take.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(10);
@@ -117,8 +117,8 @@ impl<P> Drop for Taken<'_, P> {
 
 /// Goes on with a form.
 pub(super) async fn form(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     (function, form): (&AgentFunction, &Form),
     arguments: &Map<String, Value>,
@@ -149,8 +149,8 @@ pub(super) async fn form(
 
 /// Hands a form in, if it goes anywhere. Whether it was taken; none if that is not known.
 async fn submit(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     function: &AgentFunction,
     form: &Form,
     values: &Value,
@@ -185,8 +185,8 @@ async fn submit(
 
 /// Goes on with a flow.
 pub(super) async fn flow(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     (function, flow): (&AgentFunction, &Flow),
     arguments: &Map<String, Value>,
@@ -237,7 +237,7 @@ pub(super) async fn flow(
 /// Goes on with a flow where its templates can be filled in. One that takes too long has come no
 /// further.
 async fn gone_on(
-    caller: &FunctionCaller,
+    caller: &CallContext,
     progress: &mut FlowProgress,
     step: impl FnOnce(&mut FlowProgress) -> FlowStep + Send + 'static,
 ) -> FlowStep {
@@ -261,8 +261,8 @@ async fn gone_on(
 
 /// Calls another function of the agent for a flow.
 async fn call(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     arguments: Value,
 ) -> Outcome {
@@ -277,12 +277,12 @@ async fn call(
 }
 
 /// What the model is told of where a flow has come to.
-fn told(caller: &FunctionCaller, function: &AgentFunction, step: FlowStep) -> Outcome {
+fn told(caller: &CallContext, function: &AgentFunction, step: FlowStep) -> Outcome {
     match step {
         FlowStep::Tell { ok, output } => Outcome::new(ok, output),
         FlowStep::Over { output, ending: Ending::Done } => Outcome::done(output),
         FlowStep::Over { output, ending: Ending::EndCall } => {
-            Outcome { then: Some(Then::EndCall { words: None }), ..Outcome::done(output) }
+            Outcome { then: Some(AfterFunction::EndCall { words: None }), ..Outcome::done(output) }
         }
         FlowStep::Over { mut output, ending: Ending::Transfer(target) } => {
             let outcome = transfer::transfer_call(caller, &json!({"target": target}));

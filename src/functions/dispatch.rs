@@ -8,11 +8,11 @@ use tracing::warn;
 
 use super::offers::{Offer, find};
 use super::{
-    FunctionCaller, FunctionRequest, Outcome, Toolbox, appointments, dialogue, json_api, knowledge,
-    messages, transfer,
+    CallContext, FunctionRequest, FunctionServices, Outcome, appointments, dialogue, json_api,
+    knowledge, messages, transfer,
 };
 use crate::agent::function::{AgentFunction, Builtin, Work};
-use crate::call::Then;
+use crate::call::AfterFunction;
 use crate::clock;
 use crate::private::Private;
 use crate::store::SavedRun;
@@ -24,8 +24,8 @@ const SAVE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Carries out whatever was called.
 pub(super) async fn carry_out(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
 ) -> Outcome {
     let Some(offer) = find(toolbox, &caller.agent, &request.name) else {
@@ -51,8 +51,8 @@ pub(super) async fn carry_out(
 
 /// Carries out what is not a dialogue.
 pub(super) async fn carry_out_at_once(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     offer: Offer<'_>,
     arguments: Map<String, Value>,
@@ -92,8 +92,8 @@ pub(super) async fn carry_out_at_once(
 }
 
 async fn carry_out_builtin(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     builtin: Builtin,
     arguments: Map<String, Value>,
@@ -119,16 +119,17 @@ async fn carry_out_builtin(
             knowledge::search_knowledge(toolbox, caller, request, &arguments).await
         }
         // Under its own name the core does it; a row can give it another.
-        Builtin::EndCall => {
-            Outcome { then: Some(Then::EndCall { words: None }), ..Outcome::done(json!({})) }
-        }
+        Builtin::EndCall => Outcome {
+            then: Some(AfterFunction::EndCall { words: None }),
+            ..Outcome::done(json!({}))
+        },
     }
 }
 
 /// Keeps a run as the owner's row wants it. Whether it is kept; a row that wants nothing is content.
 pub(super) async fn save(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     function: &AgentFunction,
     arguments: Value,
     result: &Value,
@@ -138,8 +139,8 @@ pub(super) async fn save(
 
 /// Keeps a run. Whether it is kept.
 pub(super) async fn keep(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     function: &AgentFunction,
     arguments: Value,
     result: &Value,

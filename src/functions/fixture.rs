@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Dialogues, FunctionCaller, FunctionRequest, Texts, Toolbox, egress};
+use super::{CallContext, Dialogues, FunctionRequest, FunctionServices, Texts, egress};
 use crate::agent::Agent;
 use crate::call::FunctionRun;
 use crate::clock::Clock;
@@ -14,13 +14,13 @@ use crate::store::Store;
 use crate::twilio::rest::TwilioRest;
 
 /// A toolbox that may reach these services although they are private, and nothing else.
-pub(super) fn toolbox(services: Vec<HostPort>) -> Toolbox {
+pub(super) fn toolbox(services: Vec<HostPort>) -> FunctionServices {
     let nowhere = || "http://localhost:1/".parse().expect("a URL");
     let store = Store::at("postgres://nobody@localhost:1/nothing", 1).expect("an address");
     let openai = OpenAi { api_key: None, base_url: nowhere() };
     let account =
         TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) };
-    Toolbox {
+    FunctionServices {
         knowledge: Arc::new(Knowledge::new(store.clone(), &openai, "model").expect("a client")),
         store,
         services: egress::Client::new(services).expect("a client"),
@@ -30,8 +30,8 @@ pub(super) fn toolbox(services: Vec<HostPort>) -> Toolbox {
 }
 
 /// A call from this number to an agent.
-pub(super) fn caller(agent: Agent, from: &str) -> FunctionCaller {
-    FunctionCaller {
+pub(super) fn caller(agent: Agent, from: &str) -> CallContext {
+    CallContext {
         agent: Arc::new(agent),
         call_log_id: Uuid::from_u128(1),
         call_sid: "CA1".to_owned(),

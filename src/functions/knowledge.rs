@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::{CallContext, FunctionRequest, FunctionServices, Outcome};
 use crate::call::LogEvent;
 use crate::engine::FunctionSignature;
 
@@ -37,8 +37,8 @@ pub(super) fn signature() -> FunctionSignature {
 
 /// Searches the agent's own passages.
 pub(super) async fn search_knowledge(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {

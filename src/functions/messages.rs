@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::offers::builtin;
-use super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::{CallContext, FunctionRequest, FunctionServices, Outcome};
 use crate::agent::Agent;
 use crate::agent::function::Builtin;
 use crate::agent::phone_number::{caller_number, is_withheld, normalise_local};
@@ -86,8 +86,8 @@ pub(super) fn send_sms_signature(agent: &Agent, twilio: &TwilioRest) -> Option<F
 
 /// Keeps a message for the owner. It is written down with the call's events.
 pub(super) async fn take_message(
-    _toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    _toolbox: &FunctionServices,
+    caller: &CallContext,
     _request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {
@@ -117,8 +117,8 @@ pub(super) async fn take_message(
 
 /// Texts the caller, once for each request and each text.
 pub(super) async fn send_sms(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {

@@ -21,7 +21,7 @@ fn agent(number: Option<&str>) -> Agent {
     Agent::new(AgentSource { number, status: "active".into(), ..AgentSource::default() })
 }
 
-fn caller(from: &str) -> FunctionCaller {
+fn caller(from: &str) -> CallContext {
     fixture::caller(agent(Some("+15559870002")), from)
 }
 
@@ -39,9 +39,9 @@ fn account() -> TwilioAccount {
     TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) }
 }
 
-fn toolbox(api_url: &str, twilio: TwilioAccount) -> Toolbox {
+fn toolbox(api_url: &str, twilio: TwilioAccount) -> FunctionServices {
     let twilio = TwilioRest::new(api_url.parse().unwrap(), twilio).unwrap();
-    Toolbox { twilio, ..fixture::toolbox(Vec::new()) }
+    FunctionServices { twilio, ..fixture::toolbox(Vec::new()) }
 }
 
 /// A server that gives each connection the next answer, an empty one being none at all; what it
@@ -73,7 +73,7 @@ fn is_whole(request: &str) -> bool {
     length.is_some_and(|length| length.parse() == Ok(body.len()))
 }
 
-async fn send(toolbox: &Toolbox, caller: &FunctionCaller, id: &str, text: &str) -> Outcome {
+async fn send(toolbox: &FunctionServices, caller: &CallContext, id: &str, text: &str) -> Outcome {
     send_sms(toolbox, caller, &request(id), &json!({"text": text})).await
 }
 

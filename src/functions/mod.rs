@@ -32,7 +32,7 @@ use crate::agent::Agent;
 use crate::agent::function::Builtin;
 use crate::agent::phone_number::caller_number;
 use crate::agent::template::Facts;
-use crate::call::{Event, FunctionRun, LogEvent, Then};
+use crate::call::{AfterFunction, Event, FunctionRun, LogEvent};
 use crate::clock::{self, Clock};
 use crate::knowledge::Knowledge;
 use crate::private::Private;
@@ -53,7 +53,7 @@ const OUTPUT_BYTES_MAX: usize = 4096;
 
 /// What functions work with. One for all calls of a process.
 #[derive(Debug)]
-pub struct Toolbox {
+pub struct FunctionServices {
     /// The database.
     pub store: Store,
     /// What businesses have written down.
@@ -68,7 +68,7 @@ pub struct Toolbox {
 
 /// For whom functions are carried out. One for each call.
 #[derive(Debug)]
-pub struct FunctionCaller {
+pub struct CallContext {
     /// Who answers.
     pub agent: Arc<Agent>,
     /// The call's row.
@@ -83,7 +83,7 @@ pub struct FunctionCaller {
     pub dialogues: Dialogues,
 }
 
-impl FunctionCaller {
+impl CallContext {
     /// What templates may say of the call.
     fn facts(&self) -> Facts {
         Facts {
@@ -123,7 +123,7 @@ pub struct Outcome {
     /// The row of `functions` that it came from.
     pub row: Option<Uuid>,
     /// What it asks of the call.
-    pub then: Option<Then>,
+    pub then: Option<AfterFunction>,
     /// What has to be written down besides, in this order.
     pub notes: Vec<LogEvent>,
 }
@@ -166,8 +166,8 @@ pub fn known_name<'n>(agent: &Agent, name: &'n str) -> &'n str {
 /// Carries out a function. What was begun goes on when the result is not waited for any more: the
 /// caller may hang up while a form is handed in.
 pub fn run(
-    toolbox: &Arc<Toolbox>,
-    caller: &Arc<FunctionCaller>,
+    toolbox: &Arc<FunctionServices>,
+    caller: &Arc<CallContext>,
     request: FunctionRequest,
 ) -> Running {
     let (toolbox, caller) = (Arc::clone(toolbox), Arc::clone(caller));

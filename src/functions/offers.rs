@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Toolbox, appointments, knowledge, messages, transfer};
+use super::{FunctionServices, appointments, knowledge, messages, transfer};
 use crate::agent::Agent;
 use crate::agent::function::{AgentFunction, Builtin, Work};
 use crate::engine::FunctionSignature;
@@ -26,7 +26,7 @@ pub(super) enum Offer<'a> {
 }
 
 /// What the model may call.
-pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
+pub fn signatures(toolbox: &FunctionServices, agent: &Agent) -> Vec<FunctionSignature> {
     let functions = &agent.functions;
     let rows = functions.rows.iter().filter_map(|row| row_signature(toolbox, agent, row));
     let defaults = Builtin::ALL.into_iter().filter(|builtin| stands(agent, *builtin));
@@ -35,7 +35,11 @@ pub fn signatures(toolbox: &Toolbox, agent: &Agent) -> Vec<FunctionSignature> {
 }
 
 /// The function that the model calls by this name, if it is offered.
-pub(super) fn find<'a>(toolbox: &Toolbox, agent: &'a Agent, name: &str) -> Option<Offer<'a>> {
+pub(super) fn find<'a>(
+    toolbox: &FunctionServices,
+    agent: &'a Agent,
+    name: &str,
+) -> Option<Offer<'a>> {
     if let Some(function) = row(agent, name) {
         let is_there = match function.work {
             Work::Builtin(builtin, _) => builtin_signature(toolbox, agent, builtin).is_some(),
@@ -48,7 +52,11 @@ pub(super) fn find<'a>(toolbox: &Toolbox, agent: &'a Agent, name: &str) -> Optio
 }
 
 /// The row that gives a built-in function another name than this one, its own.
-pub(super) fn renamed<'a>(toolbox: &Toolbox, agent: &'a Agent, name: &str) -> Option<Offer<'a>> {
+pub(super) fn renamed<'a>(
+    toolbox: &FunctionServices,
+    agent: &'a Agent,
+    name: &str,
+) -> Option<Offer<'a>> {
     let builtin = Builtin::named(name)?;
     let function = agent.functions.rows.iter().find(|function| tunes(function, builtin))?;
     find(toolbox, agent, &function.name)
@@ -81,7 +89,7 @@ fn stands(agent: &Agent, builtin: Builtin) -> bool {
 }
 
 fn row_signature(
-    toolbox: &Toolbox,
+    toolbox: &FunctionServices,
     agent: &Agent,
     function: &AgentFunction,
 ) -> Option<FunctionSignature> {
@@ -100,7 +108,7 @@ fn row_signature(
 
 /// A built-in function as the model sees it; none where the agent cannot do it.
 fn builtin_signature(
-    toolbox: &Toolbox,
+    toolbox: &FunctionServices,
     agent: &Agent,
     builtin: Builtin,
 ) -> Option<FunctionSignature> {

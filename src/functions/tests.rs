@@ -48,8 +48,8 @@ fn later(name: &str, engine_call_id: &str, arguments: &str) -> FunctionRequest {
 /// A phone call with these functions and one service, in which the caller speaks before each of
 /// them.
 struct Desk {
-    toolbox: Arc<Toolbox>,
-    caller: Arc<FunctionCaller>,
+    toolbox: Arc<FunctionServices>,
+    caller: Arc<CallContext>,
     calls: u32,
 }
 
@@ -135,7 +135,10 @@ async fn rows_add_tune_replace_and_take_away() {
         assert!(outcome.output["error"].as_str().unwrap().starts_with("there is no function"));
     }
     let mut desk = Desk::new(None, vec![builtin(1, "hang_up", "end_call")]);
-    assert_eq!(desk.call("hang_up", json!({})).await.then, Some(Then::EndCall { words: None }));
+    assert_eq!(
+        desk.call("hang_up", json!({})).await.then,
+        Some(AfterFunction::EndCall { words: None })
+    );
 }
 
 #[tokio::test]
@@ -143,7 +146,9 @@ async fn a_transfer_row_names_whom_the_caller_can_be_put_through_to() {
     let data = json!({"builtin": "transfer_call", "targets": {"Ada": "+1 555 000 4444"}});
     let mut desk = Desk::new(None, vec![row(1, "function", "put_through", data, Value::Null)]);
     let outcome = desk.call("put_through", json!({"target": "ada"})).await;
-    let Some(Then::Transfer { target, words: None }) = outcome.then else { panic!("{outcome:?}") };
+    let Some(AfterFunction::Transfer { target, words: None }) = outcome.then else {
+        panic!("{outcome:?}")
+    };
     assert_eq!((target.name.as_str(), target.number.reveal().as_str()), ("Ada", "+15550004444"));
     let outcome = desk.call("put_through", json!({"target": "+15559990000"})).await;
     assert_eq!((outcome.ok, outcome.then), (false, None));
@@ -259,7 +264,9 @@ async fn a_flow_calls_other_functions_and_puts_the_caller_through() {
     let outcome = desk.call("parcel", json!({})).await;
     assert_eq!(outcome.output["ask"], "Which order?");
     let outcome = desk.call("parcel", json!({"answer": "17"})).await;
-    let Some(Then::Transfer { target, words: None }) = &outcome.then else { panic!("{outcome:?}") };
+    let Some(AfterFunction::Transfer { target, words: None }) = &outcome.then else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(target.number.reveal(), "+15550003333");
     assert_eq!(outcome.output, json!({"ok": true, "done": true, "transfer": "front desk"}));
     assert!(service.asked()[0].starts_with("GET /17 "));
@@ -267,7 +274,7 @@ async fn a_flow_calls_other_functions_and_puts_the_caller_through() {
     desk.call("parcel", json!({})).await;
     let outcome = desk.call("parcel", json!({"answer": "the blue one"})).await;
     let say = outcome.output["say"].as_str().unwrap();
-    assert_eq!(outcome.then, Some(Then::EndCall { words: Some(say.to_owned()) }));
+    assert_eq!(outcome.then, Some(AfterFunction::EndCall { words: Some(say.to_owned()) }));
     assert!(
         say.starts_with("We will call +15551230001 back: order must be a whole number"),
         "{say}"
@@ -323,7 +330,7 @@ async fn what_a_flow_says_before_a_transfer_goes_with_it() {
     }});
     let mut desk = Desk::new(None, vec![row(1, "flows", "out", nodes, Value::Null)]);
     let outcome = desk.call("out", json!({})).await;
-    let Some(Then::Transfer { words, .. }) = outcome.then else { panic!("{outcome:?}") };
+    let Some(AfterFunction::Transfer { words, .. }) = outcome.then else { panic!("{outcome:?}") };
     assert_eq!(words.as_deref(), Some("Hold the line."));
 }
 

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::{FunctionCaller, Outcome};
+use super::{CallContext, Outcome};
 use crate::agent::Agent;
-use crate::call::{Then, TransferTarget};
+use crate::call::{AfterFunction, TransferTarget};
 use crate::engine::FunctionSignature;
 
 /// The function as the model sees it; `None` for an agent that can put nobody through.
@@ -28,7 +28,7 @@ pub(super) fn signature(agent: &Agent) -> Option<FunctionSignature> {
 }
 
 /// Has the call put through, once the agent has said so.
-pub(super) fn transfer_call(caller: &FunctionCaller, arguments: &Value) -> Outcome {
+pub(super) fn transfer_call(caller: &CallContext, arguments: &Value) -> Outcome {
     let targets = &caller.agent.settings.transfer_targets;
     let asked = arguments["target"].as_str().unwrap_or_default().trim();
     let found = targets.get_key_value(asked).or_else(|| {
@@ -48,7 +48,7 @@ pub(super) fn transfer_call(caller: &FunctionCaller, arguments: &Value) -> Outco
         ));
     }
     let target = TransferTarget { name: name.clone(), number: number.clone() };
-    let then = Then::Transfer { target, words: None };
+    let then = AfterFunction::Transfer { target, words: None };
     Outcome { then: Some(then), ..Outcome::done(json!({"target": name})) }
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use crate::agent::AgentSource;
     use crate::functions::fixture;
 
-    fn caller(targets: Value) -> FunctionCaller {
+    fn caller(targets: Value) -> CallContext {
         let agent = Agent::new(AgentSource {
             status: "active".to_owned(),
             private_settings: json!({"transfer": {"targets": targets}}).into(),
@@ -74,7 +74,11 @@ mod tests {
             let outcome = transfer_call(&caller, &json!({"target": asked}));
             let number = "+15550003333".to_owned().into();
             let target = TransferTarget { name: "Sales".to_owned(), number };
-            assert_eq!(outcome.then, Some(Then::Transfer { target, words: None }), "{asked}");
+            assert_eq!(
+                outcome.then,
+                Some(AfterFunction::Transfer { target, words: None }),
+                "{asked}"
+            );
             assert_eq!(outcome.output, json!({"ok": true, "target": "Sales"}));
         }
     }

@@ -7,8 +7,8 @@ use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::driver::Line;
-use super::exit::{Leaving, Onward, Over, STREAM_LIMIT, dial_limit, fallback_limit};
+use super::driver::CallTask;
+use super::exit::{Exit, Leaving, Onward, STREAM_LIMIT, dial_limit, fallback_limit};
 use super::phone::Phone;
 use super::registry::{AfterPlan, Command};
 use crate::call::lifecycle::{self, LOST, Plan, Question, Standing, Task, UNANSWERED};
@@ -20,7 +20,7 @@ use crate::socket::WRITE_LIMIT;
 /// How long a media WebSocket may take to send `start`.
 const START_LIMIT: Duration = Duration::from_secs(5);
 
-impl Line {
+impl CallTask {
     pub(super) fn phone_gone(&mut self, why: &'static str) {
         // Also where the phone is gone already: what is due for ever would be all that is done.
         self.start_due = None;
@@ -70,7 +70,7 @@ impl Line {
                     // Whoever asked may have gone away.
                     let _ = answer.send(false);
                 } else {
-                    self.over = Some(Over::Elsewhere(answer));
+                    self.over = Some(Exit::Elsewhere(answer));
                 }
             }
             Command::CallerLeft => {
@@ -128,7 +128,7 @@ impl Line {
             AfterPlan::Fallback => fallback_limit(&self.agent),
         };
         if let Some(limit) = limit {
-            self.over = Some(Over::Out { limit, plan, answer });
+            self.over = Some(Exit::Out { limit, plan, answer });
             return;
         }
         if plan == AfterPlan::Fallback {
@@ -189,7 +189,7 @@ impl Line {
 
     /// Ends a call whose end the core does not know, because it happens after the stream.
     fn finish(&mut self, end: End) {
-        self.over = Some(Over::EndedOutside(end));
+        self.over = Some(Exit::EndedOutside(end));
     }
 
     /// Closes the media stream, so that the phone company asks what happens next.

@@ -12,21 +12,21 @@ use metrics::{counter, histogram};
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span, info};
 
-use super::exit::{Handing, Leaving, Over, STREAM_LIMIT};
+use super::exit::{Exit, Handing, Leaving, STREAM_LIMIT};
 use super::opening::Opening;
 use super::phone::{FromPhone, Heard, Phone, pieces};
 use super::recalls::Recalls;
 use super::registry::{AfterPlan, Command, Slot};
 use super::stream_watchdog::Watch;
-use super::transferred_calls::Kept;
-use super::{Exchange, record::Notes};
+use super::transferred_calls::TransferredCall;
+use super::{CallServices, record::CallLog};
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::call::lifecycle::LOST;
 use crate::call::{Call, CallTime, Event, LogEvent, ReplyId, Sent};
 use crate::clock::{self, Alarm, Stopwatch};
 use crate::engine::{Engine, Report};
-use crate::functions::{FunctionCaller, Running};
+use crate::functions::{CallContext, Running};
 use crate::private::Private;
 use crate::recording::recorder::{Taps, notice_time};
 
@@ -35,13 +35,13 @@ use crate::recording::recorder::{Taps, notice_time};
 const HELD_MAX: usize = 1024;
 
 /// A call on the line.
-pub(super) struct Line {
-    pub(super) exchange: Arc<Exchange>,
+pub(super) struct CallTask {
+    pub(super) exchange: Arc<CallServices>,
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
     pub(super) history: History,
-    pub(super) notes: Notes,
+    pub(super) notes: CallLog,
     pub(super) engine: Option<Box<dyn Engine>>,
     /// The session that is to take its place.
     pub(super) successor: Option<Box<dyn Engine>>,
@@ -49,7 +49,7 @@ pub(super) struct Line {
     pub(super) taps: Option<Taps>,
     pub(super) functions: FuturesUnordered<Running>,
     pub(super) recalls: Recalls,
-    pub(super) function_caller: Arc<FunctionCaller>,
+    pub(super) function_caller: Arc<CallContext>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) slot: Slot,
     /// When the task was made, and how old the call was then.
@@ -77,7 +77,7 @@ pub(super) struct Line {
     pub(super) has_left: bool,
     /// Until when it may be confirmed that the caller of a stopped stream has left.
     pub(super) confirm_due: Option<Duration>,
-    pub(super) over: Option<Over>,
+    pub(super) over: Option<Exit>,
 }
 
 /// Everything that wakes the task.
@@ -91,11 +91,11 @@ enum Wake {
     Alarm,
 }
 
-impl Line {
+impl CallTask {
     /// Dials the engine and waits for the rest.
-    pub(super) fn new(exchange: Arc<Exchange>, opening: Opening) -> Self {
+    pub(super) fn new(exchange: Arc<CallServices>, opening: Opening) -> Self {
         let now = exchange.clock.now();
-        let notes = Notes::new(&exchange, &opening);
+        let notes = CallLog::new(&exchange, &opening);
         let history = opening.before.history();
         // A call that was open before goes on in its own time, nearly since its webhook.
         let age = match opening.before.has_opened() {
@@ -169,7 +169,7 @@ impl Line {
     async fn complete(mut self) {
         self.leave_stream();
         let (end, is_noted) = match self.over.take() {
-            Some(Over::Out { limit, plan, answer }) => {
+            Some(Exit::Out { limit, plan, answer }) => {
                 info!("the caller is out");
                 self.notes.go_out(limit, self.returns).await;
                 let exchange = Arc::clone(&self.exchange);
@@ -183,15 +183,15 @@ impl Line {
                 let _ = answer.send(plan);
                 return;
             }
-            Some(Over::Elsewhere(answer)) => {
+            Some(Exit::Elsewhere(answer)) => {
                 info!("the call goes on elsewhere");
                 drop(self.slot);
                 // Whoever said so may have gone away.
                 let _ = answer.send(true);
                 return;
             }
-            Some(Over::Ended(end)) => (self.confirm(end).await, true),
-            Some(Over::EndedOutside(end)) => (end, false),
+            Some(Exit::Ended(end)) => (self.confirm(end).await, true),
+            Some(Exit::EndedOutside(end)) => (end, false),
             None => (LOST, false),
         };
         if !self.notes.is_ours(is_noted, &self.exchange).await {
@@ -362,13 +362,13 @@ impl Line {
     }
 
     /// What is left of a call whose caller is out; its slot is free.
-    pub(super) fn keep(self) -> Kept {
+    pub(super) fn keep(self) -> TransferredCall {
         let mut record = self.call.into_record();
         for stream_sid in self.notes.stream_sids() {
             // The core does not know their names, and by them it is known that the call has opened.
             record.apply(0, &LogEvent::LineOpened { stream_sid: stream_sid.clone() });
         }
-        Kept {
+        TransferredCall {
             agent: self.agent,
             call_log_id: self.function_caller.call_log_id,
             caller: self.caller,

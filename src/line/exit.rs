@@ -71,7 +71,7 @@ pub(super) enum Onward {
 }
 
 /// How the task of a call ends.
-pub(super) enum Over {
+pub(super) enum Exit {
     /// The call has ended, says the core.
     Ended(End),
     /// The call has ended after the stream, which the core does not know.

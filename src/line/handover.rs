@@ -14,14 +14,14 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, oneshot};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::Exchange;
-use super::driver::Line;
+use super::CallServices;
+use super::driver::CallTask;
 use super::exit::Handing;
 use super::phone::Phone;
 use super::registry::{CallHandle, Command, Parted, Parting};
 use crate::call::Event;
 use crate::clock;
-use crate::store::Heir;
+use crate::store::PeerStatus;
 use crate::twilio::rest::{CallUpdate, RestError, Updated};
 use crate::twilio::twiml::Twiml;
 
@@ -63,7 +63,7 @@ const TAKEN_LIMIT: Duration = Duration::from_secs(10);
 const MOVING_MS: u64 = 10_000;
 const TAKEN_PAUSE: Duration = Duration::from_millis(400);
 
-impl Line {
+impl CallTask {
     /// The call is to go on elsewhere.
     pub(super) fn part(&mut self, answer: oneshot::Sender<Parting>) {
         let is_away = self.phone.is_none() && !self.call.is_ending();
@@ -145,7 +145,7 @@ struct Back {
 /// The semaphore is never closed, so that this is always a permit.
 type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 
-impl Exchange {
+impl CallServices {
     /// Moves the calls that are here to another process, if one takes calls and the phone company
     /// does it. The others stay. `after_url`: where the phone company asks what happens next.
     pub async fn hand_over(self: &Arc<Self>, after_url: &str) {
@@ -283,9 +283,9 @@ impl Exchange {
         };
         loop {
             match clock::within(ANSWER_LIMIT, asking()).await {
-                Some(Ok(Heir::Alive)) => return true,
-                Some(Ok(Heir::None)) => return false,
-                Some(Ok(Heir::Silent) | Err(_)) | None => clock::pause(ANSWER_PAUSE).await,
+                Some(Ok(PeerStatus::Alive)) => return true,
+                Some(Ok(PeerStatus::None)) => return false,
+                Some(Ok(PeerStatus::Silent) | Err(_)) | None => clock::pause(ANSWER_PAUSE).await,
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use metrics::counter;
 
-use super::driver::Line;
+use super::driver::CallTask;
 use super::stream_watchdog::SILENT_PEER;
 use crate::call::Event;
 use crate::engine::Report;
@@ -18,7 +18,7 @@ const SILENT_CALLER: Duration = Duration::from_millis(300);
 /// How much silence is put in the place of frames at most. By then any engine knows.
 const FILL_MAX: Duration = Duration::from_secs(10);
 
-impl Line {
+impl CallTask {
     /// The engine hears the caller speak, or stop.
     pub(super) fn watch_caller(&mut self, report: &Report) {
         match report {

@@ -1,6 +1,6 @@
 //! Runs each call on real sockets: one task owns one call.
 //!
-//! [`Exchange`] is what all calls of a process share. A webhook takes a slot in the [`registry`],
+//! [`CallServices`] is what all calls of a process share. A webhook takes a slot in the [`registry`],
 //! gets its row through the [`writer`](crate::call_log::writer), and starts a [`driver`], which dials the engine and waits
 //! for the media stream.
 
@@ -42,17 +42,17 @@ use crate::clock::{self, Clock};
 use crate::config::{Models, OpenAi};
 use crate::engine::realtime::{Realtime, RealtimeConfig, Refusals};
 use crate::engine::{Engine, FunctionSignature};
-use crate::functions::{self, Toolbox};
+use crate::functions::{self, FunctionServices};
 use crate::private::Private;
 use crate::recording::recorder::Recorder;
 use crate::socket::small_buffers;
-use driver::Line;
+use driver::CallTask;
 use opening::Opening;
 use registry::Registry;
 
 /// What all calls of a process share.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct CallServices {
     /// The time that calls live in.
     pub clock: Clock,
     /// Who is on the line.
@@ -66,7 +66,7 @@ pub struct Exchange {
     /// How engines are reached.
     pub engines: Engines,
     /// What functions work with.
-    pub toolbox: Arc<Toolbox>,
+    pub toolbox: Arc<FunctionServices>,
     /// This process.
     pub instance_id: Uuid,
 }
@@ -112,7 +112,7 @@ impl Engines {
     }
 }
 
-impl Exchange {
+impl CallServices {
     /// Starts a call's task, which dials the engine at once.
     pub fn start(self: &Arc<Self>, opening: Opening) {
         let span = tracing::info_span!(
@@ -126,7 +126,7 @@ impl Exchange {
         // Nothing is waited for before the engine is dialled: the caller is already on the line.
         // Should it ever panic, its slot is freed and the reconciler completes its row.
         clock::spawn(async move {
-            let line = span.in_scope(|| Line::new(exchange, opening));
+            let line = span.in_scope(|| CallTask::new(exchange, opening));
             line.run(span).await;
         });
     }

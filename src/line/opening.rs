@@ -10,7 +10,7 @@ use super::registry::{Command, Slot};
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::call::CallRecord;
-use crate::functions::{Dialogues, FunctionCaller, Texts};
+use crate::functions::{CallContext, Dialogues, Texts};
 use crate::private::Private;
 
 /// What a call begins with.
@@ -43,8 +43,8 @@ pub struct Opening {
 
 impl Opening {
     /// Whom functions are carried out for.
-    pub(super) fn function_caller(&self) -> FunctionCaller {
-        FunctionCaller {
+    pub(super) fn function_caller(&self) -> CallContext {
+        CallContext {
             agent: Arc::clone(&self.agent),
             call_log_id: self.call_log_id,
             call_sid: self.call_sid.clone(),

@@ -3,13 +3,13 @@
 use metrics::counter;
 use tracing::{info, warn};
 
-use super::driver::Line;
-use super::exit::{Onward, Over};
+use super::driver::CallTask;
+use super::exit::{Exit, Onward};
 use crate::call::{Action, LogEvent, Sent};
 use crate::clock::Stopwatch;
 use crate::functions::{self, FunctionRequest};
 
-impl Line {
+impl CallTask {
     /// Does one thing. Nothing here waits: what takes time is queued and reported back.
     pub(super) fn perform(&mut self, action: Action) {
         match action {
@@ -47,7 +47,7 @@ impl Line {
                 counter!("frontdesk_transfers_total").increment(1);
                 self.leave_for(Onward::Party(target));
             }
-            Action::HangUp(end) => self.over = Some(Over::Ended(end)),
+            Action::HangUp(end) => self.over = Some(Exit::Ended(end)),
             action => self.tell_engine(action),
         }
     }

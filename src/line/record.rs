@@ -6,12 +6,12 @@ use metrics::{counter, histogram};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Exchange;
+use super::CallServices;
 use super::opening::Opening;
 use crate::call::{CallRecord, CallTime, End, LogEvent};
 use crate::call_log::writer::LogWriter;
 use crate::clock;
-use crate::store::{CompletedCall, EventRow, Outing};
+use crate::store::{CompletedCall, EventRow, OffStream};
 
 /// How long the database may take to say whose a call is that has ended here.
 const OWNER_LIMIT: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ pub const UNREAD_SEQ: i64 = 1_000_000;
 const STREAM_ERRORS_MAX: usize = 32;
 
 /// A call's log.
-pub(super) struct Notes {
+pub(super) struct CallLog {
     log: LogWriter,
     call_log_id: Uuid,
     agent_id: Uuid,
@@ -43,9 +43,9 @@ pub(super) struct Notes {
     seq: i64,
 }
 
-impl Notes {
+impl CallLog {
     /// Begins a call's log.
-    pub(super) fn new(exchange: &Exchange, opening: &Opening) -> Self {
+    pub(super) fn new(exchange: &CallServices, opening: &Opening) -> Self {
         Self {
             log: exchange.log.clone(),
             call_log_id: opening.call_log_id,
@@ -113,7 +113,7 @@ impl Notes {
     /// The caller leaves for `limit` at most; the row is completed by what is told of that.
     pub(super) async fn go_out(&self, limit: Duration, returns: i32) {
         self.log
-            .go_out(Outing {
+            .go_out(OffStream {
                 agent_id: Some(self.agent_id),
                 call_sid: self.call_sid.clone(),
                 instance_id: self.instance_id,
@@ -127,7 +127,7 @@ impl Notes {
 
     /// Whether no other process has taken the call over meanwhile, as far as its row can be read;
     /// unless `knows_best`, nor completed it.
-    pub(super) async fn is_ours(&self, knows_best: bool, exchange: &Exchange) -> bool {
+    pub(super) async fn is_ours(&self, knows_best: bool, exchange: &CallServices) -> bool {
         if !self.log.is_database_up() {
             return true;
         }
@@ -142,7 +142,7 @@ impl Notes {
     }
 
     /// Completes the call's row from everything that was written down.
-    pub(super) async fn complete(&self, end: End, record: &CallRecord, exchange: &Exchange) {
+    pub(super) async fn complete(&self, end: End, record: &CallRecord, exchange: &CallServices) {
         let ended = clock::unix_now();
         let status = status_word(end);
         let by = json!(end.ended_by).as_str().unwrap_or_default().to_owned();

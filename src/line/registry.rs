@@ -11,7 +11,7 @@ pub(super) use super::command::Parted;
 pub use super::command::{Command, Parting};
 pub use super::exit::AfterPlan;
 use super::known_calls::KnownCalls;
-use super::transferred_calls::KeptCalls;
+use super::transferred_calls::TransferredCalls;
 use crate::agent::Agent;
 
 /// How many control messages may wait for a call's task. Control is never dropped: whoever sends
@@ -70,7 +70,7 @@ fn key(agent_id: Uuid, call_sid: &str) -> CallKey {
 /// All calls of this process.
 pub struct Registry {
     /// Callers that this process sent to another party.
-    pub kept: KeptCalls,
+    pub kept: TransferredCalls,
     /// By CallSid and agent: what one agent's webhooks say never reaches a call of another, even if
     /// they name its CallSid.
     calls: Mutex<BTreeMap<CallKey, Entry>>,
@@ -145,7 +145,7 @@ impl Registry {
     /// An empty registry with `calls_max` slots.
     pub fn new(calls_max: usize) -> Arc<Self> {
         Arc::new(Self {
-            kept: KeptCalls::default(),
+            kept: TransferredCalls::default(),
             calls: Mutex::default(),
             calls_max,
             known: KnownCalls::default(),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use metrics::{counter, histogram};
 use tracing::Instrument;
 
-use super::Exchange;
-use super::driver::Line;
+use super::CallServices;
+use super::driver::CallTask;
 use crate::agent::Agent;
 use crate::call::{RecallId, Recollection};
 use crate::clock::Stopwatch;
 
-impl Line {
+impl CallTask {
     /// Looks up what the agent knows about what was said.
     pub(super) fn recall(&mut self, recall: RecallId, said: String) {
         let (exchange, agent) = (Arc::clone(&self.exchange), Arc::clone(&self.agent));
@@ -31,7 +31,7 @@ impl Line {
     }
 }
 
-async fn look_up(exchange: &Exchange, agent: &Agent, said: &str) -> Recollection {
+async fn look_up(exchange: &CallServices, agent: &Agent, said: &str) -> Recollection {
     // A search would wait for a connection, and the answer for the search.
     if !exchange.log.is_database_up() {
         return Recollection::Failed;

@@ -5,11 +5,11 @@ use metrics::counter;
 use tracing::{info, warn};
 
 use super::Session;
-use super::driver::Line;
+use super::driver::CallTask;
 use crate::call::{Event, Said, Sent};
 use crate::engine::{Engine, Report};
 
-impl Line {
+impl CallTask {
     /// Dials an engine that is told what was said so far, in the place of any other.
     pub(super) fn dial(&mut self, history: Vec<Said>) {
         self.successor = None;

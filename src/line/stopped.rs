@@ -7,8 +7,8 @@ use std::time::Duration;
 use metrics::counter;
 use tracing::info;
 
-use super::Exchange;
-use super::driver::Line;
+use super::CallServices;
+use super::driver::CallTask;
 use super::registry::{AfterPlan, Command};
 use crate::agent::Agent;
 use crate::call::{End, EndedBy, LogEvent, Status};
@@ -25,7 +25,7 @@ const ASK_LIMIT: Duration = Duration::from_millis(1_500);
 /// Somebody else took the call away from the agent.
 const REDIRECTED: End = End { status: Status::Completed, ended_by: EndedBy::Owner };
 
-impl Line {
+impl CallTask {
     /// The stream was stopped: the conversation is over. Whether the caller has left is yet to be
     /// confirmed, where Twilio can be asked.
     pub(super) fn stopped(&mut self) {
@@ -95,7 +95,7 @@ impl Line {
 }
 
 /// Whether Twilio says that the call is still in progress.
-async fn goes_on(exchange: &Exchange, agent: &Agent, call_sid: &str) -> bool {
+async fn goes_on(exchange: &CallServices, agent: &Agent, call_sid: &str) -> bool {
     let asking = exchange.toolbox.twilio.fetch_call(agent, call_sid);
     let news = clock::within(ASK_LIMIT, asking).await;
     matches!(news, Some(Ok(news)) if news.status == CallStatus::InProgress)

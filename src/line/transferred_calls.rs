@@ -21,7 +21,7 @@ const KEPT_MAX: usize = 1_000;
 const KEPT_TIME: Duration = TALK_LIMIT.saturating_add(Duration::from_secs(15 * 60));
 
 /// A call whose caller is out.
-pub struct Kept {
+pub struct TransferredCall {
     /// Who had it.
     pub agent: Arc<Agent>,
     /// Its row.
@@ -42,11 +42,11 @@ pub struct Kept {
 
 /// The calls, by their names, the oldest first.
 #[derive(Default)]
-pub struct KeptCalls(Mutex<VecDeque<(String, Stopwatch, Kept)>>);
+pub struct TransferredCalls(Mutex<VecDeque<(String, Stopwatch, TransferredCall)>>);
 
-impl KeptCalls {
+impl TransferredCalls {
     /// Remembers a call.
-    pub(super) fn keep(&self, call_sid: &str, kept: Kept) {
+    pub(super) fn keep(&self, call_sid: &str, kept: TransferredCall) {
         let mut calls = self.lock();
         calls.retain(|(sid, _, other)| sid != call_sid || other.agent.id != kept.agent.id);
         if calls.len() == KEPT_MAX {
@@ -56,7 +56,7 @@ impl KeptCalls {
     }
 
     /// Takes out what is remembered of this agent's call.
-    pub fn take(&self, agent_id: Uuid, call_sid: &str) -> Option<Kept> {
+    pub fn take(&self, agent_id: Uuid, call_sid: &str) -> Option<TransferredCall> {
         let mut calls = self.lock();
         let at =
             calls.iter().position(|(sid, _, kept)| sid == call_sid && kept.agent.id == agent_id)?;
@@ -75,7 +75,7 @@ impl KeptCalls {
         self.lock().retain(|(_, since, _)| since.elapsed() < KEPT_TIME);
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(String, Stopwatch, Kept)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(String, Stopwatch, TransferredCall)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

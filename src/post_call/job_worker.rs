@@ -45,12 +45,12 @@ pub struct Failure {
     /// Holds nothing private.
     pub error: String,
     /// How long it is tried again.
-    pub patience: Patience,
+    pub patience: RetryPolicy,
 }
 
 /// How an attempt that failed is followed by others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// The pause after the first; each is twice the one before.
     pub first: Duration,
     /// The longest pause.
@@ -59,7 +59,7 @@ pub struct Patience {
     pub in_all: Duration,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// The pause after this attempt, counted from 1; none if it was the last.
     fn pause(&self, attempt: u32, age: Duration) -> Option<Duration> {
         let doubled = 2_u32.checked_pow(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -85,12 +85,12 @@ pub trait Work: Send + Sync + 'static {
     }
 
     /// How often it is tried where it ends without a word: it took too long, or broke.
-    fn patience(&self) -> Patience;
+    fn patience(&self) -> RetryPolicy;
 }
 
 /// Does one kind of work.
 #[derive(Debug)]
-pub struct Lane {
+pub struct JobWorker {
     pub(super) store: Store,
     pub(super) worker: Uuid,
     pub(super) at_once: usize,
@@ -129,7 +129,7 @@ impl Drop for Task {
     }
 }
 
-impl Lane {
+impl JobWorker {
     /// Runs for ever; drop the future to stop.
     pub async fn run<W: Work>(self, work: Arc<W>) {
         let lane = Arc::new(self);
@@ -167,7 +167,7 @@ impl Lane {
 }
 
 /// Does one job once and settles it.
-async fn attempt<W: Work>(lane: Arc<Lane>, work: Arc<W>, job: Job) {
+async fn attempt<W: Work>(lane: Arc<JobWorker>, work: Arc<W>, job: Job) {
     let kind = W::KIND.name();
     let since = Stopwatch::start();
     let patience = work.patience();
@@ -198,7 +198,7 @@ async fn attempt<W: Work>(lane: Arc<Lane>, work: Arc<W>, job: Job) {
     lane.then.notify_one();
 }
 
-fn failed(kind: &str, job: &Job, error: String, patience: Patience) -> Settled {
+fn failed(kind: &str, job: &Job, error: String, patience: RetryPolicy) -> Settled {
     match patience.pause(job.attempt, job.age) {
         Some(pause) => {
             warn!(%error, kind, attempt = job.attempt, "to be tried again");
@@ -222,7 +222,8 @@ mod tests {
     #[test]
     fn pauses_double_to_the_longest_and_end_with_the_time() {
         let seconds = Duration::from_secs;
-        let patience = Patience { first: seconds(5), longest: seconds(60), in_all: seconds(1_000) };
+        let patience =
+            RetryPolicy { first: seconds(5), longest: seconds(60), in_all: seconds(1_000) };
         let pauses: Vec<_> = [1, 2, 3, 4, 5, 40, u32::MAX]
             .map(|attempt| patience.pause(attempt, seconds(999)).unwrap().as_secs())
             .into();

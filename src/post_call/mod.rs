@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::store::Store;
-use job_worker::Lane;
+use job_worker::JobWorker;
 use summary::Summaries;
 use webhook::Webhooks;
 
@@ -49,18 +49,18 @@ pub struct Parts {
 /// The work after calls, while the process runs. Dropped, it stops where it is, as if the process
 /// were killed.
 #[derive(Debug)]
-pub struct Aftercall {
+pub struct PostCall {
     store: Store,
     instance_id: Uuid,
     lanes: Vec<job_worker::Task>,
 }
 
-impl Aftercall {
+impl PostCall {
     /// Begins.
     pub fn start(parts: Parts) -> Self {
         let Parts { store, instance_id, summaries, webhooks, completed, at_once } = parts;
         let summed_up = Arc::new(Notify::new());
-        let lane = |wake: &Arc<Notify>, then: &Arc<Notify>| Lane {
+        let lane = |wake: &Arc<Notify>, then: &Arc<Notify>| JobWorker {
             store: store.clone(),
             worker: instance_id,
             at_once,

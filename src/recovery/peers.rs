@@ -13,7 +13,7 @@ const COUNTS_FOR: Duration = Duration::from_secs(20);
 
 /// Which other processes take calls. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Neighbours(Arc<Mutex<Option<Seen>>>);
+pub struct Peers(Arc<Mutex<Option<Seen>>>);
 
 /// What was read, and how long ago.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct Seen {
     taking: BTreeSet<Uuid>,
 }
 
-impl Neighbours {
+impl Peers {
     /// These take calls now.
     pub fn seen(&self, taking: BTreeSet<Uuid>) {
         let seen = Seen { since: Stopwatch::start(), taking };

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::peers::Neighbours;
+use super::peers::Peers;
 use super::status_poller::LeftCalls;
 use crate::call::lifecycle::{self, News, Plan, Question, Standing};
 use crate::call::{CallRecord, End, LogEvent};
@@ -69,7 +69,7 @@ pub struct Reconciler {
     left: Option<LeftCalls>,
     /// How many calls were handed on in this round.
     given: i64,
-    neighbours: Neighbours,
+    neighbours: Peers,
 }
 
 /// The last sign of a process, and since when it is that.
@@ -83,7 +83,7 @@ impl Reconciler {
     /// For the process `instance_id`.
     pub fn new(store: Store, instance_id: Uuid) -> Self {
         let (watched, proven_dead, strays) = Default::default();
-        let neighbours = Neighbours::default();
+        let neighbours = Peers::default();
         let signs = store.clone();
         Self {
             store,
@@ -112,7 +112,7 @@ impl Reconciler {
     }
 
     /// Says there what other processes there are.
-    pub fn telling(mut self, neighbours: Neighbours) -> Self {
+    pub fn telling(mut self, neighbours: Peers) -> Self {
         self.neighbours = neighbours;
         self
     }

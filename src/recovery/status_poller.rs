@@ -69,7 +69,7 @@ impl LeftCalls {
 }
 
 /// Asks the phone company.
-pub struct Asker {
+pub struct StatusPoller {
     store: Store,
     twilio: TwilioRest,
     agents: FindAgent,
@@ -77,13 +77,13 @@ pub struct Asker {
     back: String,
 }
 
-impl std::fmt::Debug for Asker {
+impl std::fmt::Debug for StatusPoller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Asker").finish_non_exhaustive()
     }
 }
 
-impl Asker {
+impl StatusPoller {
     /// Asks by `twilio`; callers who are given back to the agent are sent to `after_url`.
     pub fn new(store: Store, twilio: TwilioRest, agents: FindAgent, after_url: &str) -> Self {
         let back = Twiml::new().redirect(after_url).finish();

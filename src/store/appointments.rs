@@ -18,7 +18,7 @@ const READ_CHARACTERS: i32 = 200;
 
 /// Which call of a function does something: what it did is done once, however often it is tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deed {
+pub struct IdempotencyKey {
     /// `call_logs.id`.
     pub call_log_id: Uuid,
     /// The engine's name for the call of the function.
@@ -29,7 +29,7 @@ pub struct Deed {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewAppointment {
     /// What books it.
-    pub deed: Deed,
+    pub deed: IdempotencyKey,
     /// With whom.
     pub agent_id: Uuid,
     /// When it begins, microseconds since the Unix epoch.
@@ -74,7 +74,7 @@ pub enum Placement {
     Gone,
 }
 
-impl Deed {
+impl IdempotencyKey {
     fn key(&self) -> String {
         storable_text(&format!("{}:{}", self.call_log_id, self.engine_call_id)).into_owned()
     }
@@ -157,7 +157,7 @@ impl Store {
         agent_id: Uuid,
         e164: &Private<String>,
         now_us: i64,
-        deed: &Deed,
+        deed: &IdempotencyKey,
     ) -> Result<Vec<Appointment>> {
         let read = self.read_appointments_numbers(agent_id, ALL).await;
         let rows = sqlx::query(
@@ -192,7 +192,7 @@ impl Store {
     /// [`StoreError`]; if it is [`StoreError::Away`], it may have been moved all the same.
     pub async fn move_appointment(
         &self,
-        deed: &Deed,
+        deed: &IdempotencyKey,
         id: Uuid,
         agent_id: Uuid,
         start_us: i64,
@@ -217,7 +217,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; if it is [`StoreError::Away`], it may have been cancelled all the same.
-    pub async fn cancel_appointment(&self, deed: &Deed, id: Uuid, agent_id: Uuid) -> Result<bool> {
+    pub async fn cancel_appointment(
+        &self,
+        deed: &IdempotencyKey,
+        id: Uuid,
+        agent_id: Uuid,
+    ) -> Result<bool> {
         let cancelled = sqlx::query(
             "update appointments set status = 'cancelled', change_key = $1
             where id = $2 and voice_agent_id = $3 and (status = 'pending' or change_key = $1)",

@@ -35,7 +35,7 @@ pub struct Abandoned {
 
 /// Whether another process takes calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heir {
+pub enum PeerStatus {
     /// One does.
     Alive,
     /// One did, and its last sign of life is old: it is dead, or could not give one.
@@ -82,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn heir(&self, instance_id: Uuid) -> Result<Heir> {
+    pub async fn heir(&self, instance_id: Uuid) -> Result<PeerStatus> {
         let is_alive: Option<bool> = sqlx::query_scalar(
             "select bool_or(beat_at > clock_timestamp() - make_interval(secs => $2))
             from frontdesk_instances where id <> $1 and not draining",
@@ -92,9 +92,9 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(match is_alive {
-            Some(true) => Heir::Alive,
-            Some(false) => Heir::Silent,
-            None => Heir::None,
+            Some(true) => PeerStatus::Alive,
+            Some(false) => PeerStatus::Silent,
+            None => PeerStatus::None,
         })
     }
 

@@ -31,7 +31,7 @@ pub mod trust;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
-pub use appointments::{Appointment, Deed, NewAppointment, Placement};
+pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;
 pub use calls::{
     Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, NewCall, StreamClaim,
@@ -40,9 +40,9 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
 pub use functions::SavedRun;
-pub use instances::{Abandoned, Heir, InstanceBeat};
+pub use instances::{Abandoned, InstanceBeat, PeerStatus};
 pub use outage::Trouble;
-pub use outings::Outing;
+pub use outings::OffStream;
 pub use passages::PassageRow;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};

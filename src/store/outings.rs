@@ -10,7 +10,7 @@ use crate::private::Private;
 
 /// A caller leaves the agent. No process has the call until they come back or are gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outing {
+pub struct OffStream {
     /// The agent. Only a row of its own is changed. None: an older version spooled this.
     #[serde(default)]
     pub agent_id: Option<Uuid>,
@@ -40,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn go_out(&self, outing: &Outing) -> Result<()> {
+    pub async fn go_out(&self, outing: &OffStream) -> Result<()> {
         sqlx::query(
             "update call_logs set
                 out_until = timestamptz 'epoch' + $3::bigint * interval '1 microsecond',

@@ -19,9 +19,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{self, Supervisor};
 use crate::config::{PublicUrl, TwilioAccount};
-use crate::line::Exchange;
+use crate::line::CallServices;
 use crate::line::directory::Directory;
-use crate::recovery::peers::Neighbours;
+use crate::recovery::peers::Peers;
 use crate::store::Store;
 use crate::twilio::form::MAX_BODY_BYTES;
 
@@ -31,9 +31,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the routes work with.
 #[derive(Debug)]
-pub struct Front {
+pub struct AppState {
     /// The calls.
-    pub exchange: Arc<Exchange>,
+    pub exchange: Arc<CallServices>,
     /// Who answers which number.
     pub directory: Arc<Directory>,
     /// The database.
@@ -45,9 +45,9 @@ pub struct Front {
     /// This machine, where the host can send a request to another one.
     pub fly_machine_id: Option<String>,
     /// The other processes on the same database.
-    pub neighbours: Neighbours,
+    pub neighbours: Peers,
     /// What webhooks were answered lately.
-    pub answers: phone::Answers,
+    pub answers: phone::IdempotencyCache,
     /// How many requests were not signed as they should be.
     pub unsigned: phone::Unsigned,
     /// What callbacks have written into calls.
@@ -68,12 +68,12 @@ pub const fn limits(connections: usize) -> serve::Limits {
 }
 
 /// The routes of the port that has the numbers to itself.
-pub fn metrics_router(front: Arc<Front>) -> Router {
+pub fn metrics_router(front: Arc<AppState>) -> Router {
     operators::metrics_router().with_state(front)
 }
 
 /// All routes; `/metrics` unless it has a port of its own.
-pub fn router(front: Arc<Front>, with_metrics: bool) -> Router {
+pub fn router(front: Arc<AppState>, with_metrics: bool) -> Router {
     let metrics = if with_metrics { operators::metrics_router() } else { Router::new() };
     Router::new()
         .merge(phone::router())

@@ -12,24 +12,24 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics::gauge;
 
-use super::Front;
+use super::AppState;
 use crate::clock::Stopwatch;
 
 /// How old the numbers may be that somebody is given.
 const RENDER_PAUSE: Duration = Duration::from_millis(100);
 
 /// The operators' routes.
-pub(super) fn router() -> Router<Arc<Front>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
 }
 
 /// The numbers, which may have a port of their own.
-pub(super) fn metrics_router() -> Router<Arc<Front>> {
+pub(super) fn metrics_router() -> Router<Arc<AppState>> {
     Router::new().route("/metrics", get(metrics))
 }
 
 /// 200 when a call would be taken as it should be; else 503 and why not.
-async fn ready(State(front): State<Arc<Front>>) -> Response {
+async fn ready(State(front): State<Arc<AppState>>) -> Response {
     let registry = &front.exchange.registry;
     let missing = [
         (registry.is_draining(), "draining"),
@@ -48,7 +48,7 @@ async fn ready(State(front): State<Arc<Front>>) -> Response {
 }
 
 /// Prometheus's text format.
-async fn metrics(State(front): State<Arc<Front>>) -> Response {
+async fn metrics(State(front): State<Arc<AppState>>) -> Response {
     let health = front.exchange.log.health();
     gauge!("frontdesk_log_spool_bytes").set(health.spool_bytes as f64);
     gauge!("frontdesk_log_queued").set(health.queued as f64);

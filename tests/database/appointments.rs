@@ -2,7 +2,7 @@
 
 use frontdesk::calendar::slots::Busy;
 use frontdesk::clock;
-use frontdesk::store::{Appointment, Deed, NewAppointment, Placement, Store};
+use frontdesk::store::{Appointment, IdempotencyKey, NewAppointment, Placement, Store};
 use futures_util::future::join_all;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
@@ -51,7 +51,7 @@ impl Bench {
         self.book_as(deed(), after_nine, "Ana").await
     }
 
-    async fn book_as(&self, deed: Deed, after_nine: i64, name: &str) -> Placement {
+    async fn book_as(&self, deed: IdempotencyKey, after_nine: i64, name: &str) -> Placement {
         let new = appointment(self.agent, deed, after_nine, 60, name);
         self.store.book_appointment(&new).await.expect("an answer")
     }
@@ -65,7 +65,7 @@ impl Bench {
         busy.into_iter().map(minutes).collect()
     }
 
-    async fn own(&self, number: &str, deed: &Deed) -> Vec<Appointment> {
+    async fn own(&self, number: &str, deed: &IdempotencyKey) -> Vec<Appointment> {
         let number = number.to_owned().into();
         let own = self.store.callers_appointments(self.agent, &number, NINE_US, deed);
         own.await.expect("an answer")
@@ -91,13 +91,13 @@ impl Bench {
     }
 }
 
-fn deed() -> Deed {
-    Deed { call_log_id: Uuid::new_v4(), engine_call_id: "call_1".to_owned() }
+fn deed() -> IdempotencyKey {
+    IdempotencyKey { call_log_id: Uuid::new_v4(), engine_call_id: "call_1".to_owned() }
 }
 
 fn appointment(
     agent_id: Uuid,
-    deed: Deed,
+    deed: IdempotencyKey,
     after_nine: i64,
     minutes: u32,
     name: &str,
@@ -142,7 +142,7 @@ async fn what_is_tried_again_is_done_once() {
     let first = deed();
     assert_eq!(bench.book_as(first.clone(), 0, "Ana").await, Placement::Placed);
     assert_eq!(bench.book_as(first.clone(), 0, "Ana").await, Placement::Placed);
-    let asked_again = Deed { engine_call_id: "call_2".to_owned(), ..first.clone() };
+    let asked_again = IdempotencyKey { engine_call_id: "call_2".to_owned(), ..first.clone() };
     assert_eq!(bench.book_as(asked_again.clone(), 0, "ANA").await, Placement::Placed);
     assert_eq!(bench.count("true").await, 1, "and each time it is the one appointment");
     assert_eq!(bench.count("service = 'Check-up for ANA'").await, 1, "with what was said last");
@@ -193,7 +193,7 @@ async fn an_appointment_is_moved_once_and_is_not_in_its_own_way() {
     let bench = Bench::new().await;
     let id = bench.write(bench.agent, 0, "null", "pending").await;
     bench.write(bench.agent, 120, "30", "pending").await;
-    let to = async |deed: &Deed, after_nine: i64| {
+    let to = async |deed: &IdempotencyKey, after_nine: i64| {
         let start_us = NINE_US + after_nine * MINUTE_US;
         let moved =
             bench.store.move_appointment(deed, id, bench.agent, start_us, USUAL_MINUTES).await;
@@ -226,7 +226,7 @@ async fn an_appointment_is_cancelled_once_and_its_time_is_free() {
     let bench = Bench::new().await;
     let id = bench.write(bench.agent, 60, "60", "pending").await;
     let elsewhere = agent(&bench.pool).await;
-    let cancel = async |deed: &Deed, agent| {
+    let cancel = async |deed: &IdempotencyKey, agent| {
         bench.store.cancel_appointment(deed, id, agent).await.expect("an answer")
     };
     assert!(!cancel(&deed(), elsewhere).await, "another agent's");
@@ -269,7 +269,7 @@ async fn what_callers_say_is_never_a_statement() {
     let bench = Bench::new().await;
     let said = "'; drop table appointments; --\0 $$ %s {}";
     assert_eq!(bench.book_as(deed(), 0, said).await, Placement::Placed);
-    let odd = Deed { engine_call_id: "'\0\\".to_owned(), ..deed() };
+    let odd = IdempotencyKey { engine_call_id: "'\0\\".to_owned(), ..deed() };
     assert_eq!(bench.book_as(odd.clone(), 60, said).await, Placement::Placed);
     assert_eq!(bench.book_as(odd, 60, said).await, Placement::Placed);
     let name: Vec<String> = sqlx::query_scalar("select distinct name from appointments")

@@ -8,7 +8,7 @@ use frontdesk::agent::prompt::Prompts;
 use frontdesk::config::{HostPort, OpenAi};
 use frontdesk::post_call::summary::Summaries;
 use frontdesk::post_call::webhook::Webhooks;
-use frontdesk::post_call::{Aftercall, Parts};
+use frontdesk::post_call::{Parts, PostCall};
 use frontdesk::rehearsal::speech::script::{Chat, ErrorBody, Script};
 use frontdesk::rehearsal::speech::{Speech, SpeechOptions, serve};
 use frontdesk::store::{Completes, Findings, Job, JobKind, NewCall, Settled, Store, Stored};
@@ -61,7 +61,7 @@ impl Fixture {
     }
 
     /// The work as a process does it.
-    fn aftercall(&self, speech: &Speech, wake: &Arc<Notify>, ports: &str) -> Aftercall {
+    fn aftercall(&self, speech: &Speech, wake: &Arc<Notify>, ports: &str) -> PostCall {
         self.aftercall_on(self.store.clone(), speech, wake, ports)
     }
 
@@ -72,12 +72,12 @@ impl Fixture {
         speech: &Speech,
         wake: &Arc<Notify>,
         ports: &str,
-    ) -> Aftercall {
+    ) -> PostCall {
         let service =
             OpenAi { api_key: Some("k".into()), base_url: speech.base_url().parse().unwrap() };
         let prompts = Arc::new(Prompts::built_in());
         let allowed = vec![HostPort::parse(ports).unwrap()];
-        Aftercall::start(Parts {
+        PostCall::start(Parts {
             store: store.clone(),
             instance_id: Uuid::new_v4(),
             summaries: Summaries::new(store.clone(), prompts, &service, "m").unwrap(),

@@ -12,8 +12,8 @@ use frontdesk::call::{LogEvent, TransferTarget};
 use frontdesk::clock::{self, Clock};
 use frontdesk::config::TwilioAccount;
 use frontdesk::recovery::reconciler::Reconciler;
-use frontdesk::recovery::status_poller::{Asker, FindAgent, LeftCalls};
-use frontdesk::store::{Abandoned, NewCall, Outing};
+use frontdesk::recovery::status_poller::{FindAgent, LeftCalls, StatusPoller};
+use frontdesk::store::{Abandoned, NewCall, OffStream};
 use frontdesk::twilio::rest::TwilioRest;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -59,12 +59,12 @@ fn rest(url: &str) -> TwilioRest {
 }
 
 /// Somebody who asks for the fixture's agent.
-fn asker(fixture: &Fixture, twilio: TwilioRest) -> Asker {
+fn asker(fixture: &Fixture, twilio: TwilioRest) -> StatusPoller {
     let agents: FindAgent = Box::new(|id| {
         let agent = Agent::new(AgentSource { id, ..AgentSource::default() });
         Box::pin(async move { Some(Arc::new(agent)) })
     });
-    Asker::new(fixture.store.clone(), twilio, agents, AFTER)
+    StatusPoller::new(fixture.store.clone(), twilio, agents, AFTER)
 }
 
 async fn live_call(fixture: &Fixture, sid: &str, instance: Uuid) -> NewCall {
@@ -229,7 +229,7 @@ async fn a_call_whose_agent_cannot_be_read_at_the_moment_is_not_given_up_at_once
     let call = live_call(&fixture, "CA1", Uuid::new_v4()).await;
     let (twilio, rest) = Twilio::start(200, LIVE).await;
     let nobody: FindAgent = Box::new(|_| Box::pin(async { None }));
-    let asker = Asker::new(fixture.store.clone(), rest, nobody, AFTER);
+    let asker = StatusPoller::new(fixture.store.clone(), rest, nobody, AFTER);
     asker.ask_left(&left(&call)).await.unwrap();
     assert_eq!(end(&fixture, "CA1").await.0, "in-progress");
     later(&fixture).await;
@@ -249,7 +249,7 @@ async fn out(fixture: &Fixture, sid: &str, is_transfer: bool) -> NewCall {
         fixture.store.append_events(&[&row]).await.unwrap();
     }
     let until = clock::unix_now() + Duration::from_secs(3_600);
-    let outing = Outing {
+    let outing = OffStream {
         agent_id: Some(fixture.agent),
         call_sid: sid.to_owned(),
         instance_id: owner,

@@ -2,7 +2,7 @@
 
 use frontdesk::call::LogEvent;
 use frontdesk::recovery::completion::{CameTo, complete_live, write};
-use frontdesk::store::Outing;
+use frontdesk::store::OffStream;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ async fn callbacks_without_end_leave_few_events_and_complete_a_call_once() {
     let (store, instance) = (&fixture.store, Uuid::new_v4());
     let call = fixture.call(SID, instance);
     store.admit(&call).await.unwrap();
-    let outing = Outing {
+    let outing = OffStream {
         agent_id: Some(fixture.agent),
         call_sid: SID.to_owned(),
         instance_id: instance,

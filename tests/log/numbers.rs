@@ -4,7 +4,7 @@
 use frontdesk::agent::phone_number::{is_withheld, normalise_e164};
 use frontdesk::clock::{self, Clock};
 use frontdesk::line::directory::{Directory, LookUp};
-use frontdesk::store::Deed;
+use frontdesk::store::IdempotencyKey;
 
 use crate::fixture::{Fixture, fixture};
 
@@ -128,7 +128,8 @@ async fn a_number_is_read_again_when_the_business_was_written_meanwhile() {
             // Nobody sees it yet.
             let _ = fixture.store.agents_by_number(NUMBER).await;
             let _ = fixture.store.caller_history(fixture.agent, NUMBER).await;
-            let deed = Deed { call_log_id: uuid::Uuid::nil(), engine_call_id: "c1".to_owned() };
+            let deed =
+                IdempotencyKey { call_log_id: uuid::Uuid::nil(), engine_call_id: "c1".to_owned() };
             let number = NUMBER.to_owned().into();
             let _ = fixture.store.callers_appointments(fixture.agent, &number, 0, &deed).await;
             owner.commit().await.unwrap();
@@ -163,7 +164,7 @@ async fn waited_for(fixture: &Fixture, table: &str) {
 /// How many earlier calls are known, and how many appointments are to come, with the number.
 async fn known(fixture: &Fixture) -> (usize, usize, i64) {
     let history = fixture.store.caller_history(fixture.agent, NUMBER).await.unwrap();
-    let deed = Deed { call_log_id: uuid::Uuid::nil(), engine_call_id: "c1".to_owned() };
+    let deed = IdempotencyKey { call_log_id: uuid::Uuid::nil(), engine_call_id: "c1".to_owned() };
     let number = NUMBER.to_owned().into();
     let own = fixture.store.callers_appointments(fixture.agent, &number, 0, &deed).await.unwrap();
     (history.calls.len(), own.len(), history.appointments)
@@ -289,7 +290,7 @@ async fn an_appointment_whose_number_cannot_be_read_just_now_is_not_taken_for_no
     let fixture = fixture().await;
     put(&fixture, APPOINTMENT, INTERNATIONAL[2]).await;
     fail_writes(&fixture, "appointments").await;
-    let deed = Deed { call_log_id: fixture.agent, engine_call_id: "1".to_owned() };
+    let deed = IdempotencyKey { call_log_id: fixture.agent, engine_call_id: "1".to_owned() };
     let find = async || {
         let number = NUMBER.to_owned().into();
         fixture.store.callers_appointments(fixture.agent, &number, 0, &deed).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use frontdesk::call::{End, EndedBy, LogEvent, Status, TransferTarget};
 use frontdesk::clock::{self, Clock};
 use frontdesk::recovery::reconciler::{DEAD_AFTER, Reconciler};
-use frontdesk::store::{Abandoned, Completes, EventRow, NewCall, Outing};
+use frontdesk::store::{Abandoned, Completes, EventRow, NewCall, OffStream};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -235,7 +235,7 @@ async fn callers_who_are_out_are_left_alone_until_their_time_is_over() {
     let mut calls = Vec::new();
     for sid in ["CA-fallback", "CA-transfer"] {
         let call = live_call(&fixture, sid, dead).await;
-        let outing = Outing {
+        let outing = OffStream {
             agent_id: Some(fixture.agent),
             call_sid: sid.to_owned(),
             instance_id: dead,

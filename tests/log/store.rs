@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use frontdesk::clock;
 use frontdesk::store::{
-    AdmissionOutcome, ChangeEvent, Changes, Completes, NewCall, Outing, StoreError, StreamClaim,
+    AdmissionOutcome, ChangeEvent, Changes, Completes, NewCall, OffStream, StoreError, StreamClaim,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -178,7 +178,7 @@ async fn no_statement_finds_a_call_by_the_call_sid_of_another_agent_s() {
     assert_eq!(store.call_by_sid(other, "CA1").await, Ok(None));
     assert_eq!(store.agent_of_call("CA1").await, Ok(Some(fixture.agent)));
     assert_eq!(store.agent_of_call("CA2").await, Ok(None));
-    let outing = Outing {
+    let outing = OffStream {
         agent_id: Some(other),
         call_sid: "CA1".to_owned(),
         instance_id: instance,

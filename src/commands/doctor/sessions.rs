@@ -15,7 +15,7 @@ use crate::agent::{Agent, Status};
 use crate::clock::{Clock, within};
 use crate::config::Config;
 use crate::engine::realtime::{RefusedSetting, probe};
-use crate::functions::{self, Toolbox, egress};
+use crate::functions::{self, FunctionServices, egress};
 use crate::knowledge::Knowledge;
 use crate::line::{Engines, instructions};
 use crate::private::Private;
@@ -69,7 +69,7 @@ pub(super) async fn check(config: &Config, store: &Store, agents: &[Agent]) -> V
 struct Bench {
     engines: Engines,
     prompts: Prompts,
-    toolbox: Toolbox,
+    toolbox: FunctionServices,
 }
 
 impl Bench {
@@ -82,7 +82,7 @@ impl Bench {
             prompts: crate::app::prompts(config.prompts_dir.as_deref())
                 .or_else(|_| crate::app::prompts(None))
                 .ok()?,
-            toolbox: Toolbox {
+            toolbox: FunctionServices {
                 store: store.clone(),
                 knowledge: Arc::new(knowledge.ok()?),
                 services: egress::Client::new(config.private_tool_urls.clone()).ok()?,

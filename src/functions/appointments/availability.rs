@@ -5,9 +5,9 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome};
 use super::arguments;
-use super::desk::{CANNOT_LOOK, Desk, NO_ZONE};
+use super::desk::{BookingContext, CANNOT_LOOK, NO_ZONE};
 use crate::agent::hours::DayHours;
 use crate::calendar::slots::{Busy, spread};
 
@@ -26,12 +26,12 @@ const HOURS_UNKNOWN: &str = "the opening hours of these days are not known: say 
 
 /// `check_availability`.
 pub(in crate::functions) async fn check_availability(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {
-    let desk = Desk::new(toolbox, caller, request);
+    let desk = BookingContext::new(toolbox, caller, request);
     if !desk.agent.hours.has_zone() {
         return Outcome::refused(format!("{NO_ZONE}: name no times; offer to take a message"));
     }
@@ -60,7 +60,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(desk: &Desk<'_>, arguments: &Value) -> Result<Self, String> {
+    fn read(desk: &BookingContext<'_>, arguments: &Value) -> Result<Self, String> {
         let date = arguments::date(arguments, "date", desk.today())?;
         let time = arguments::time(arguments, "time")?;
         let days = arguments::count(arguments, "days", DAYS_MAX);
@@ -74,13 +74,18 @@ impl Asked {
     }
 
     /// From the first day's midnight to the one after the last day.
-    fn span(&self, desk: &Desk<'_>) -> (Timestamp, Timestamp) {
+    fn span(&self, desk: &BookingContext<'_>) -> (Timestamp, Timestamp) {
         let end = self.first.saturating_add(self.days.days());
         let midnight = |date: Date| desk.near(date.to_datetime(Time::midnight()));
         (midnight(self.first), midnight(end))
     }
 
-    fn answer(&self, desk: &Desk<'_>, span: (Timestamp, Timestamp), busy: &[Busy]) -> Value {
+    fn answer(
+        &self,
+        desk: &BookingContext<'_>,
+        span: (Timestamp, Timestamp),
+        busy: &[Busy],
+    ) -> Value {
         let minutes = desk.usual_minutes();
         let calendar = desk.calendar(minutes);
         let free = match self.time {
@@ -122,14 +127,14 @@ impl Asked {
     }
 
     /// The days that are asked about, of those with such hours, as they are said.
-    fn days(&self, desk: &Desk<'_>, hours: &DayHours) -> impl Iterator<Item = Value> {
+    fn days(&self, desk: &BookingContext<'_>, hours: &DayHours) -> impl Iterator<Item = Value> {
         let days = self.first.series(1.day()).take(self.days.unsigned_abs() as usize);
         days.filter(|day| desk.agent.hours.of(*day) == *hours)
             .map(|day| json!({"date": day.to_string(), "weekday": day.strftime("%A").to_string()}))
     }
 
     /// Why there is nothing, and what the offers are then.
-    fn nothing_free(&self, desk: &Desk<'_>, busy: &[Busy]) -> String {
+    fn nothing_free(&self, desk: &BookingContext<'_>, busy: &[Busy]) -> String {
         let minutes = desk.usual_minutes();
         let calendar = desk.calendar(minutes);
         let (first, end) = self.span(desk);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome};
 use super::arguments::{
     NAME_CHARACTERS, NOTES_CHARACTERS, SERVICE_CHARACTERS, required_text, text,
 };
-use super::desk::{Desk, settle};
+use super::desk::{BookingContext, settle};
 use crate::agent::phone_number::{is_withheld, normalise_local};
 use crate::calendar::slots::Unbookable;
 use crate::private::Private;
@@ -22,19 +22,19 @@ const NUMBER_NOT_TAKEN: &str = "it is booked with the number that the caller cal
 
 /// `book_appointment`.
 pub(in crate::functions) async fn book_appointment(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {
-    let desk = Desk::new(toolbox, caller, request);
+    let desk = BookingContext::new(toolbox, caller, request);
     match book(&desk, arguments).await {
         Ok(outcome) => outcome,
         Err(error) => Outcome::refused(error),
     }
 }
 
-async fn book(desk: &Desk<'_>, arguments: &Value) -> Result<Outcome, String> {
+async fn book(desk: &BookingContext<'_>, arguments: &Value) -> Result<Outcome, String> {
     let name = required_text(arguments, "name", NAME_CHARACTERS)?;
     let local = desk.local(arguments, "date", "time")?;
     let phone = phone(desk, arguments)?;
@@ -83,7 +83,7 @@ struct Phone {
 
 /// The number that the caller calls from, which the model cannot replace; only of a caller who
 /// withholds it, the number that they say.
-fn phone(desk: &Desk<'_>, arguments: &Value) -> Result<Phone, String> {
+fn phone(desk: &BookingContext<'_>, arguments: &Value) -> Result<Phone, String> {
     let written = text(arguments, "phone", NAME_CHARACTERS).filter(|text| !is_withheld(text));
     let given = written.as_deref().map(|text| normalise_local(text, desk.agent.region));
     if let Some(number) = desk.caller.clone() {

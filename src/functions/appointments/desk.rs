@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome};
 use super::arguments;
 use crate::agent::Agent;
 use crate::agent::phone_number::caller_number;
 use crate::calendar::slots::{Busy, Calendar, Unbookable};
 use crate::clock;
 use crate::private::Private;
-use crate::store::{Deed, Store, StoreError};
+use crate::store::{IdempotencyKey, Store, StoreError};
 
 /// How long the database may take over one look or one attempt.
 const STORE_LIMIT: Duration = Duration::from_secs(5);
@@ -37,26 +37,26 @@ pub(super) const NO_ZONE: &str = "the business's time zone is not known, so no a
     booked or moved by telephone";
 
 /// One call of one of the functions.
-pub(super) struct Desk<'a> {
+pub(super) struct BookingContext<'a> {
     pub(super) store: &'a Store,
     pub(super) agent: &'a Agent,
-    pub(super) deed: Deed,
+    pub(super) deed: IdempotencyKey,
     /// The number that the caller calls from, as E.164; none if it is withheld.
     pub(super) caller: Option<Private<String>>,
     pub(super) now: Timestamp,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> BookingContext<'a> {
     pub(super) fn new(
-        toolbox: &'a Toolbox,
-        caller: &'a FunctionCaller,
+        toolbox: &'a FunctionServices,
+        caller: &'a CallContext,
         request: &FunctionRequest,
     ) -> Self {
         let now_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
         Self {
             store: &toolbox.store,
             agent: &caller.agent,
-            deed: Deed {
+            deed: IdempotencyKey {
                 call_log_id: caller.call_log_id,
                 engine_call_id: request.engine_call_id.clone(),
             },

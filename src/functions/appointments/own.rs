@@ -5,9 +5,9 @@ use jiff::civil::{Date, Time};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::super::{FunctionCaller, FunctionRequest, Outcome, Toolbox};
+use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome};
 use super::arguments::{self, NAME_CHARACTERS, required_text};
-use super::desk::{CANNOT_LOOK, Desk, answered, settle};
+use super::desk::{BookingContext, CANNOT_LOOK, answered, settle};
 use super::names::{Fit, fit};
 use crate::calendar::slots::Unbookable;
 use crate::store::{Appointment, Placement};
@@ -23,12 +23,12 @@ const WITHHELD: &str = "the caller's number is withheld, so it cannot be known w
 
 /// `cancel_appointment`.
 pub(in crate::functions) async fn cancel_appointment(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {
-    let desk = Desk::new(toolbox, caller, request);
+    let desk = BookingContext::new(toolbox, caller, request);
     match find(&desk, arguments).await {
         Ok(appointment) => cancel(&desk, &appointment).await,
         Err(refused) => refused,
@@ -37,18 +37,18 @@ pub(in crate::functions) async fn cancel_appointment(
 
 /// `reschedule_appointment`.
 pub(in crate::functions) async fn reschedule_appointment(
-    toolbox: &Toolbox,
-    caller: &FunctionCaller,
+    toolbox: &FunctionServices,
+    caller: &CallContext,
     request: &FunctionRequest,
     arguments: &Value,
 ) -> Outcome {
-    let desk = Desk::new(toolbox, caller, request);
+    let desk = BookingContext::new(toolbox, caller, request);
     match reschedule(&desk, arguments).await {
         Ok(outcome) | Err(outcome) => outcome,
     }
 }
 
-async fn cancel(desk: &Desk<'_>, appointment: &Appointment) -> Outcome {
+async fn cancel(desk: &BookingContext<'_>, appointment: &Appointment) -> Outcome {
     let (store, deed) = (desk.store.clone(), desk.deed.clone());
     let (id, agent_id) = (appointment.id, desk.agent.id);
     let cancelled = settle(move || {
@@ -62,7 +62,7 @@ async fn cancel(desk: &Desk<'_>, appointment: &Appointment) -> Outcome {
     }
 }
 
-async fn reschedule(desk: &Desk<'_>, arguments: &Value) -> Result<Outcome, Outcome> {
+async fn reschedule(desk: &BookingContext<'_>, arguments: &Value) -> Result<Outcome, Outcome> {
     let local = desk.local(arguments, "new_date", "new_time").map_err(Outcome::refused)?;
     let mut appointment = find(desk, arguments).await?;
     if appointment.is_changed {
@@ -93,7 +93,7 @@ async fn reschedule(desk: &Desk<'_>, arguments: &Value) -> Result<Outcome, Outco
 }
 
 /// The one appointment that is meant.
-async fn find(desk: &Desk<'_>, arguments: &Value) -> Result<Appointment, Outcome> {
+async fn find(desk: &BookingContext<'_>, arguments: &Value) -> Result<Appointment, Outcome> {
     let Some(caller) = &desk.caller else { return Err(Outcome::refused(WITHHELD)) };
     let wanted = Wanted::read(desk, arguments).map_err(Outcome::refused)?;
     let now_us = desk.now.as_microsecond();
@@ -116,7 +116,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(desk: &Desk<'_>, arguments: &Value) -> Result<Self, String> {
+    fn read(desk: &BookingContext<'_>, arguments: &Value) -> Result<Self, String> {
         Ok(Self {
             name: required_text(arguments, "name", NAME_CHARACTERS)?,
             date: arguments::date(arguments, "date", desk.today())?,
@@ -125,7 +125,11 @@ impl Wanted {
     }
 
     /// Of the caller's appointments, the one that fits.
-    fn choose(&self, desk: &Desk<'_>, found: Vec<Appointment>) -> Result<Appointment, Unclear> {
+    fn choose(
+        &self,
+        desk: &BookingContext<'_>,
+        found: Vec<Appointment>,
+    ) -> Result<Appointment, Unclear> {
         let fits: Vec<_> = found
             .into_iter()
             .map(|appointment| (fit(&self.name, appointment.name.reveal()), appointment))
@@ -146,7 +150,7 @@ impl Wanted {
         }
     }
 
-    fn is_then(&self, desk: &Desk<'_>, appointment: &Appointment) -> bool {
+    fn is_then(&self, desk: &BookingContext<'_>, appointment: &Appointment) -> bool {
         let local = desk.agent.hours.zone().to_datetime(at(appointment));
         self.date.is_none_or(|date| date == local.date())
             && self
@@ -168,7 +172,7 @@ enum Unclear {
 
 impl Unclear {
     /// Asks, with the caller's own appointments to choose from.
-    fn outcome(self, desk: &Desk<'_>) -> Outcome {
+    fn outcome(self, desk: &BookingContext<'_>) -> Outcome {
         let (what, is_named, own) = match self {
             Self::None => return Outcome::refused(NOT_FOUND),
             Self::OtherTimes(named, own) => ("the caller has none at that time, but", named, own),
@@ -186,7 +190,7 @@ impl Unclear {
     }
 }
 
-fn told(desk: &Desk<'_>, appointment: &Appointment) -> Value {
+fn told(desk: &BookingContext<'_>, appointment: &Appointment) -> Value {
     desk.told(at(appointment), appointment.name.reveal(), appointment.service.reveal())
 }
 

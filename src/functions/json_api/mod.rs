@@ -15,7 +15,7 @@ use super::egress::{Client, EgressError, Request, Response};
 use super::redact::Secrets;
 use super::rendering::{RenderError, rendered};
 use super::truncate::shorten;
-use super::{FunctionCaller, FunctionRequest, Outcome};
+use super::{CallContext, FunctionRequest, Outcome};
 use crate::agent::json_api::{ApiRequest, JsonApi, RequestError};
 use crate::agent::template::value_of;
 use crate::service_json;
@@ -39,7 +39,7 @@ pub(super) struct Row<'r> {
 /// Asks the service of a row.
 pub(super) async fn json_api(
     client: &Client,
-    caller: &FunctionCaller,
+    caller: &CallContext,
     request: &FunctionRequest,
     row: Row<'_>,
     arguments: &Value,
@@ -76,7 +76,7 @@ pub(super) async fn json_api(
 }
 
 /// What templates are filled in with. What is optional and was not given is there, and empty.
-fn values(caller: &FunctionCaller, names: &[String], arguments: &Value) -> minijinja::Value {
+fn values(caller: &CallContext, names: &[String], arguments: &Value) -> minijinja::Value {
     let mut args: Map<_, _> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
     args.extend(arguments.as_object().cloned().unwrap_or_default());
     let secrets = caller.agent.settings.secrets.iter();
@@ -89,7 +89,7 @@ fn values(caller: &FunctionCaller, names: &[String], arguments: &Value) -> minij
 
 /// What keeps a deed from being done twice by services that know the header: the same for the same
 /// wish of the model, which a service learns nothing from.
-fn key(caller: &FunctionCaller, request: &FunctionRequest, row: Uuid, arguments: &Value) -> String {
+fn key(caller: &CallContext, request: &FunctionRequest, row: Uuid, arguments: &Value) -> String {
     let wish = json!([caller.call_log_id, request.engine_call_id, row, arguments]).to_string();
     URL_SAFE_NO_PAD.encode(Sha256::digest(wish))
 }

@@ -13,7 +13,7 @@ use super::*;
 const SECRET: &str = "hunter2/+";
 const ROW: Uuid = Uuid::from_u128(7);
 
-fn caller() -> FunctionCaller {
+fn caller() -> CallContext {
     let source = AgentSource {
         name: "Bright Smiles".to_owned(),
         private_settings: Private::new(json!({"secrets": {"KEY": SECRET}})),

@@ -27,7 +27,7 @@ use self::appointments::{Judge, Judged};
 use self::ask::{AskError, Chat, Question};
 use self::transcript::{Speaker, Transcript};
 use super::breaker::Breaker;
-use super::job_worker::{Done, Failure, Patience, Work};
+use super::job_worker::{Done, Failure, RetryPolicy, Work};
 use crate::agent::Agent;
 use crate::agent::prompt::Prompts;
 use crate::config::OpenAi;
@@ -36,19 +36,19 @@ use crate::store::{EndedCall, Findings, Job, JobKind, Store, StoreError, Stored}
 
 /// A service that is down for hours finds the calls waiting; it is asked often enough to be back
 /// within minutes.
-const UNAVAILABLE: Patience = Patience {
+const UNAVAILABLE: RetryPolicy = RetryPolicy {
     first: Duration::from_secs(2),
     longest: Duration::from_secs(300),
     in_all: Duration::from_secs(48 * 3_600),
 };
 /// An answer that cannot be used costs as much as one that can, and the next one is likely alike.
-const UNUSABLE: Patience = Patience { longest: Duration::from_secs(3_600), ..UNAVAILABLE };
+const UNUSABLE: RetryPolicy = RetryPolicy { longest: Duration::from_secs(3_600), ..UNAVAILABLE };
 /// How often a process asks for a call's summary until it takes it that none can be had.
 const UNUSABLE_MAX: u32 = 5;
 /// How long an answer may take. A model that thinks over a long call takes half a minute.
 const ASK_LIMIT: Duration = Duration::from_secs(60);
 /// After that.
-const GIVEN_UP: Patience = Patience { in_all: Duration::ZERO, ..UNUSABLE };
+const GIVEN_UP: RetryPolicy = RetryPolicy { in_all: Duration::ZERO, ..UNUSABLE };
 /// Calls of which it is remembered how often they were asked for in vain.
 const REMEMBERED: u64 = 10_000;
 
@@ -81,7 +81,7 @@ pub enum SummaryError {
 }
 
 impl SummaryError {
-    fn patience(&self) -> Patience {
+    fn patience(&self) -> RetryPolicy {
         match self {
             Self::Store(_) => UNAVAILABLE,
             Self::Ask(error) if error.may_pass() => UNAVAILABLE,
@@ -229,7 +229,7 @@ impl Work for Summaries {
         self.breaker.room()
     }
 
-    fn patience(&self) -> Patience {
+    fn patience(&self) -> RetryPolicy {
         UNAVAILABLE
     }
 }

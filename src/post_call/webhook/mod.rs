@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::signature::BadSecret;
-use super::job_worker::{Done, Failure, Patience, Work};
+use super::job_worker::{Done, Failure, RetryPolicy, Work};
 use crate::agent::settings::{AgentSettings, Webhook};
 use crate::clock::{self, Stopwatch};
 use crate::config::HostPort;
@@ -33,13 +33,13 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 const TRANSCRIPT_BYTES: usize = 256 * 1024;
 
 /// A service that is down is tried for a day.
-const PATIENCE: Patience = Patience {
+const PATIENCE: RetryPolicy = RetryPolicy {
     first: Duration::from_secs(5),
     longest: Duration::from_secs(3_600),
     in_all: Duration::from_secs(24 * 3_600),
 };
 /// A service that says it is gone (410) is not tried again.
-const GONE: Patience = Patience { in_all: Duration::ZERO, ..PATIENCE };
+const GONE: RetryPolicy = RetryPolicy { in_all: Duration::ZERO, ..PATIENCE };
 
 /// Tells owners of calls.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl Work for Webhooks {
         })
     }
 
-    fn patience(&self) -> Patience {
+    fn patience(&self) -> RetryPolicy {
         PATIENCE
     }
 }

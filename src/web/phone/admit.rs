@@ -24,8 +24,8 @@ use crate::line::registry::{Begin, CallHandle};
 use crate::private::Private;
 use crate::recovery::completion::ROOM;
 use crate::recovery::reconciler::record_of;
-use crate::store::{Admission, AdmissionOutcome, CompletedCall, NewCall, Outing};
-use crate::web::Front;
+use crate::store::{Admission, AdmissionOutcome, CompletedCall, NewCall, OffStream};
+use crate::web::AppState;
 
 /// How long the database may take to be told of a new token of a call that is here.
 const RENEW_LIMIT: Duration = Duration::from_millis(250);
@@ -41,7 +41,7 @@ pub(super) struct Foreign;
 /// How often a call's caller was given back to the agent; none: as often as its row says.
 pub(super) struct Returns(pub(super) Option<i32>);
 
-impl Front {
+impl AppState {
     /// Takes the call. `None`: it goes to the agent's fallback, and its row says so. [`Foreign`]:
     /// nothing was done, the call is not this agent's.
     pub(super) async fn admit(
@@ -298,7 +298,7 @@ impl Front {
         let mut metadata = new.metadata.into_inner();
         metadata["fallback_reason"] = json!(why);
         if let Some(limit) = fallback_limit(agent) {
-            let outing = Outing {
+            let outing = OffStream {
                 agent_id: Some(new.agent_id),
                 call_sid: new.call_sid,
                 instance_id: new.instance_id,

@@ -20,14 +20,14 @@ use crate::clock;
 use crate::line::exit::dial_limit;
 use crate::line::registry::{AfterPlan, CallHandle, Command};
 use crate::twilio::form::Form;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// How long the last words of a call may take from an instance to the database.
 const OWNER_WRITES: Duration = Duration::from_millis(400);
 
 /// The safety net: nothing, back to the agent, on to somebody else, or the fallback.
 pub(super) async fn after(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -38,7 +38,7 @@ pub(super) async fn after(
     .await
 }
 
-async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
+async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
     let is_over = form.call_status().is_some_and(|status| status.is_over());
     if !is_over && front.is_for_another(agent.id, call_sid) {
         return front.ask_again();
@@ -92,7 +92,7 @@ enum Elsewhere {
     TakenOver(Document),
 }
 
-impl Front {
+impl AppState {
     /// A call that is not here: its row, and what was written of it, say what is left to do.
     async fn plan_elsewhere(
         self: &Arc<Self>,

@@ -14,7 +14,7 @@ use crate::recording::recorder::notice_time;
 use crate::twilio::form::{Form, normalise_e164};
 use crate::twilio::token::{self, StreamClaims};
 use crate::twilio::twiml::{ConnectStream, Dial, Record, Twiml};
-use crate::web::Front;
+use crate::web::AppState;
 
 /// How long a stream token is good. Twilio opens the stream at once; clocks of instances differ.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ pub(super) fn nonce() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 22)
 }
 
-impl Front {
+impl AppState {
     /// The call goes to the agent: a media stream, admitted by a token with this nonce. A caller who
     /// `is_new` to it is told first that the call is recorded, if it is; as it stands, which a
     /// speech model would not say.

@@ -17,11 +17,11 @@ use crate::call::lifecycle::{self, Plan, Question};
 use crate::clock;
 use crate::recovery::completion::CameTo;
 use crate::twilio::form::Form;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// Answered, it was the end of the call; else the caller comes back, or hears an apology.
 pub(super) async fn dial(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -32,7 +32,7 @@ pub(super) async fn dial(
     .await
 }
 
-async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
+async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
     let kept = front.exchange.registry.kept.take(agent.id, call_sid);
     let is_answered = form.dial_is_answered();
     let answered = if is_answered { "yes" } else { "no" };
@@ -77,7 +77,7 @@ async fn next(front: &Arc<Front>, form: &Form, agent: &Arc<Agent>, call_sid: &st
 }
 
 /// The caller had nobody.
-async fn apologise(front: &Arc<Front>, agent: &Arc<Agent>, call_sid: &str) -> Document {
+async fn apologise(front: &Arc<AppState>, agent: &Arc<Agent>, call_sid: &str) -> Document {
     front.conclude(agent.id, call_sid.to_owned(), CameTo::Nobody).await;
     sorry(agent)
 }

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::Document;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// The same on all repetitions of one webhook. Not signed, so it only tells apart what is.
 const TOKEN_HEADER: &str = "i-twilio-idempotency-token";
@@ -22,21 +22,21 @@ const ANSWERS_MAX: u64 = 10_000;
 const ANSWERS_TIME: Duration = Duration::from_secs(120);
 
 /// What webhooks were answered lately.
-pub struct Answers(Cache<String, Arc<OnceCell<Document>>>);
+pub struct IdempotencyCache(Cache<String, Arc<OnceCell<Document>>>);
 
-impl Default for Answers {
+impl Default for IdempotencyCache {
     fn default() -> Self {
         Self(Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(ANSWERS_TIME).build())
     }
 }
 
-impl std::fmt::Debug for Answers {
+impl std::fmt::Debug for IdempotencyCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Answers").finish_non_exhaustive()
     }
 }
 
-impl Front {
+impl AppState {
     /// The answer to a signed webhook about this agent's call; what it was answered before, if it
     /// was. The token in its header is not signed, so no other agent's answer is found by it.
     pub(super) async fn once(

@@ -14,7 +14,7 @@ use crate::line::record::unix_us;
 use crate::line::registry::Command;
 use crate::recovery::completion::write;
 use crate::twilio::twiml::Twiml;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// How long the caller waits before it is asked again, seconds: a balancer turns to another process
 /// within some of them.
@@ -22,7 +22,7 @@ const AGAIN_AFTER_S: u32 = 1;
 /// How long writing down something that nobody waits for may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
-impl Front {
+impl AppState {
     /// Whether a call is to go on at another process: it has let go of its line here, or it is not
     /// here, and this process takes none any more while others do.
     pub(super) fn is_for_another(&self, agent_id: Uuid, call_sid: &str) -> bool {

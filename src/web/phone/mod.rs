@@ -16,7 +16,7 @@ mod unsigned;
 mod voice;
 mod voicemail;
 
-pub use idempotency::Answers;
+pub use idempotency::IdempotencyCache;
 pub use noting::Noting;
 pub use pending_writes::Unwritten;
 pub use unsigned::Unsigned;
@@ -34,7 +34,7 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use self::answer::{apology, hang_up};
 use self::signed::Whose;
-use super::Front;
+use super::AppState;
 use crate::agent::Agent;
 use crate::clock;
 use crate::twilio::form::{Form, FormError};
@@ -46,7 +46,7 @@ const FIND_LIMIT: Duration = Duration::from_secs(2);
 const PLAN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Twilio's routes.
-pub(super) fn router() -> Router<Arc<Front>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/twilio/voice", post(voice::voice))
         .route("/twilio/after", post(after::after))
@@ -83,7 +83,7 @@ impl IntoResponse for Refused {
 
 /// Runs to its end even if the client goes away: a call that has been given a row or a slot must
 /// get its task.
-async fn unbroken<T, F>(answering: F) -> Response
+async fn run_detached<T, F>(answering: F) -> Response
 where
     T: IntoResponse + Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -97,18 +97,23 @@ where
 /// Answers a signed webhook about a call that was announced before, where its agent is known; a
 /// repeated one as before.
 async fn answer_once<N>(
-    front: Arc<Front>,
+    front: Arc<AppState>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
     next: N,
 ) -> Response
 where
-    N: for<'a> FnOnce(&'a Arc<Front>, &'a Form, &'a Arc<Agent>, &'a str) -> BoxFuture<'a, Document>
+    N: for<'a> FnOnce(
+            &'a Arc<AppState>,
+            &'a Form,
+            &'a Arc<Agent>,
+            &'a str,
+        ) -> BoxFuture<'a, Document>
         + Send
         + 'static,
 {
-    unbroken(async move {
+    run_detached(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
         drop(body);
         let agent = match agent {

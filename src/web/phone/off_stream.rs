@@ -20,10 +20,10 @@ use crate::line::exit::fallback_limit;
 use crate::line::opening::Opening;
 use crate::line::record::unix_us;
 use crate::line::registry::Begin;
-use crate::line::transferred_calls::Kept;
+use crate::line::transferred_calls::TransferredCall;
 use crate::recovery::completion::{CameTo, complete_live, write};
-use crate::store::{CallRow, Outing};
-use crate::web::Front;
+use crate::store::{CallRow, OffStream};
+use crate::web::AppState;
 
 /// How long what a process wrote last of a call may take to the database.
 const SETTLED_LIMIT: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ impl Found {
     }
 }
 
-impl Front {
+impl AppState {
     /// Reads what was written of a call that is live.
     pub(super) async fn found(&self, row: Row) -> Found {
         match row {
@@ -204,7 +204,7 @@ impl Front {
     pub(super) async fn bring_back_from_memory(
         self: &Arc<Self>,
         call_sid: &str,
-        kept: Kept,
+        kept: TransferredCall,
     ) -> Option<Document> {
         let (registry, nonce) = (&self.exchange.registry, nonce());
         let begin = registry.begin(call_sid, kept.call_log_id, Arc::clone(&kept.agent), &nonce);
@@ -266,7 +266,7 @@ impl Front {
         let Some(instance_id) = row.instance_id else { return };
         self.exchange
             .log
-            .go_out(Outing {
+            .go_out(OffStream {
                 agent_id: Some(row.agent_id),
                 call_sid: call_sid.to_owned(),
                 instance_id,

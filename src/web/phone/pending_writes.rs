@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::clock::{self, Stopwatch};
 use crate::recovery::completion::CameTo;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// The most that waits. Beyond, the newest is dropped and counted: the reconciler asks the phone
 /// company about its call.
@@ -198,7 +198,7 @@ fn no_room(waiting: &VecDeque<Callback>, new: &Callback) -> Option<&'static str>
     }
 }
 
-impl Front {
+impl AppState {
     /// Writes down what callbacks said, for as long as the process runs.
     pub async fn write_callbacks(self: Arc<Self>) {
         loop {

@@ -16,7 +16,7 @@ use crate::twilio::form::{Form, normalise_e164};
 use crate::twilio::signature::{
     self, SETTINGS_HEADER, SIGNATURE_HEADER, settings_header_is_acceptable,
 };
-use crate::web::Front;
+use crate::web::AppState;
 
 /// A webhook as it came, yet to be checked.
 pub(super) struct Webhook<'a> {
@@ -57,7 +57,7 @@ pub(super) enum Whose {
     Unread,
 }
 
-impl Front {
+impl AppState {
     /// The auth token in force for an agent: its own, else the global one.
     pub(super) fn auth_token<'a>(&'a self, agent: Option<&'a Agent>) -> Option<&'a str> {
         agent

@@ -14,11 +14,11 @@ use super::signed::Whose;
 use crate::call::LogEvent;
 use crate::line::registry::Command;
 use crate::twilio::form::StreamEvent;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// `POST /twilio/status`: a call that is over is completed, if nothing else has done so.
 pub(super) async fn status(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -46,7 +46,7 @@ pub(super) async fn status(
 
 /// `POST /twilio/stream-status`: the only place where a failed handshake shows.
 pub(super) async fn stream_status(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,

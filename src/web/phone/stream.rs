@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::admit::Returns;
 use super::unsigned::Asks;
-use super::{PLAN_LIMIT, unbroken};
+use super::{PLAN_LIMIT, run_detached};
 
 use crate::agent::Agent;
 use crate::clock;
@@ -21,7 +21,7 @@ use crate::line::{registry::CallHandle, stream_config};
 use crate::store::StreamClaim;
 use crate::twilio::signature::{SIGNATURE_HEADER, upgrade_is_valid};
 use crate::twilio::token::{self, StreamClaims};
-use crate::web::Front;
+use crate::web::AppState;
 use crate::web::upgrade::upgrade;
 
 /// How long the database may take to say that a token is still good, where memory says so too.
@@ -31,14 +31,14 @@ const FIND_LIMIT: Duration = Duration::from_secs(2);
 
 /// Admits a stream by its token alone; every other question is answered before the upgrade.
 pub(super) async fn stream(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<AppState>>,
     Path(token): Path<String>,
     request: Request,
 ) -> Response {
-    unbroken(admit(front, token, request)).await
+    run_detached(admit(front, token, request)).await
 }
 
-async fn admit(front: Arc<Front>, token: String, request: Request) -> Response {
+async fn admit(front: Arc<AppState>, token: String, request: Request) -> Response {
     let Some((claims, agent)) = front.verified(&token).await else {
         counter!("frontdesk_streams_refused_total", "reason" => "token").increment(1);
         return StatusCode::FORBIDDEN.into_response();
@@ -69,7 +69,7 @@ async fn admit(front: Arc<Front>, token: String, request: Request) -> Response {
     response
 }
 
-impl Front {
+impl AppState {
     /// The token's claims, if it was minted under the agent's auth token and is in time.
     async fn verified(&self, token: &str) -> Option<(StreamClaims, Arc<Agent>)> {
         let claims = token::peek(token)?;

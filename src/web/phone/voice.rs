@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::admit::Foreign;
 use super::answer::{apology, hang_up, nobody};
 use super::signed::Webhook;
-use super::{Document, Refused, for_call, unbroken};
+use super::{Document, Refused, for_call, run_detached};
 use crate::agent::Agent;
 use crate::call::CallRecord;
 use crate::clock::{self, Stopwatch};
@@ -23,7 +23,7 @@ use crate::line::record::unix_us;
 use crate::private::Private;
 use crate::store::NewCall;
 use crate::twilio::form::Form;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// How long taking a call may last. With what finding the agent may take, Twilio has an answer
 /// within 5 s whatever the machine is busy with.
@@ -32,13 +32,13 @@ const ADMIT_LIMIT: Duration = Duration::from_millis(2_500);
 /// Answers the webhook of every number. Each way ends in TwiML that leaves the caller with
 /// somebody or something that speaks, or in a status that sends Twilio to its own fallback.
 pub(super) async fn voice(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let since = Stopwatch::start();
-    let answered = unbroken(async move {
+    let answered = run_detached(async move {
         let form = Form::parse(&body)?;
         // It may be large, and taking a call may take seconds.
         drop(body);
@@ -49,7 +49,7 @@ pub(super) async fn voice(
     answered
 }
 
-async fn answer(front: &Arc<Front>, webhook: &Webhook<'_>) -> Result<Response, Refused> {
+async fn answer(front: &Arc<AppState>, webhook: &Webhook<'_>) -> Result<Response, Refused> {
     let form = webhook.form;
     let call_sid = form.call_sid()?;
     form.to()?;
@@ -94,7 +94,7 @@ fn for_this_call(agent: &Arc<Agent>, form: &Form) -> Arc<Agent> {
 
 /// The number's agent is not remembered, and the database is away.
 fn without_database(
-    front: &Front,
+    front: &AppState,
     webhook: &Webhook<'_>,
     call_sid: &str,
 ) -> Result<Response, Refused> {
@@ -113,7 +113,7 @@ fn without_database(
 /// Takes the call. `None`: it goes to the agent's fallback, also because taking it lasts too long;
 /// then it is let go of when it has been taken.
 async fn admit_in_time(
-    front: &Arc<Front>,
+    front: &Arc<AppState>,
     agent: &Arc<Agent>,
     call_sid: &str,
     caller: Private<String>,
@@ -143,7 +143,7 @@ async fn admit_in_time(
 
 /// A call was taken when its caller had been sent to the fallback already: its task lets go of it,
 /// and its row says where the caller is.
-async fn let_go_late(front: &Arc<Front>, agent: &Agent, call_sid: &str, started_us: i64) {
+async fn let_go_late(front: &Arc<AppState>, agent: &Agent, call_sid: &str, started_us: i64) {
     const WHY: &str = "taken too late";
     let handle = front.exchange.registry.find(agent.id, call_sid);
     if let Some(handle) = &handle {

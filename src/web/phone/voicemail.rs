@@ -10,19 +10,19 @@ use metrics::counter;
 
 use super::answer::hang_up;
 use super::signed::Whose;
-use super::{Document, Refused, unbroken, without_agent};
+use super::{Document, Refused, run_detached, without_agent};
 use crate::recovery::completion::CameTo;
 use crate::twilio::form::Form;
-use crate::web::Front;
+use crate::web::AppState;
 
 /// Twilio asks this when a recording has ended, and, by the verb behind it, when there was none.
 pub(super) async fn voicemail(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    unbroken(async move {
+    run_detached(async move {
         let (form, agent) = front.signed(&uri, &headers, &body).await?;
         let agent = match agent {
             Whose::Agent(agent) => agent,
