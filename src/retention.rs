@@ -48,7 +48,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub struct Removed {
     /// Recordings.
     pub recordings: u64,
-    /// Messages that callers left with the phone company.
+    /// Messages that callers left with Twilio.
     pub voicemails: u64,
     /// Calls that have no words any more.
     pub transcripts: u64,
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Sweeper {
 }
 
 impl Sweeper {
-    /// Of this database and object store, and what the phone company keeps for its calls.
+    /// Of this database and object store, and what Twilio keeps for its calls.
     pub fn new(store: Store, archive: Archive, twilio: TwilioRest, agents: FindAgent) -> Self {
         Self { store, archive, twilio, agents }
     }
@@ -195,7 +195,7 @@ impl Sweeper {
         removing
     }
 
-    /// The messages that callers left, which the phone company keeps.
+    /// The messages that callers left, which Twilio keeps.
     async fn voicemails(&self, agent: Uuid, days: u32) -> Result<u64> {
         let (mut removed, mut after) = (0, Uuid::nil());
         for _ in 0..BATCHES {

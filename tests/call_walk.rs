@@ -335,7 +335,7 @@ impl World {
                 assert!(self.engine_ready);
                 self.knowledge.context(passages);
             }
-            // Also without a line: the phone company asks what happens next.
+            // Also without a line: Twilio asks what happens next.
             Action::Transfer { .. } => self.over = true,
             Action::HangUp(_) => {
                 assert!(self.ended, "hung up without writing it down");

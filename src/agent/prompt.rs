@@ -43,7 +43,7 @@ pub struct Prompts {
 pub struct Briefing<'a> {
     /// Who answers.
     pub agent: &'a Agent,
-    /// Who calls, as the phone company says.
+    /// Who calls, as Twilio says.
     pub caller: &'a Private<String>,
     /// What is known of them from before.
     pub history: &'a History,

@@ -50,7 +50,7 @@ pub enum Action {
     },
     /// Throw away all audio that the caller has not heard. Overtakes audio waiting to be sent.
     ClearLine,
-    /// Ask the phone company to say when everything sent so far has been played.
+    /// Ask Twilio to say when everything sent so far has been played.
     PlaceMark(Mark),
     /// Carry out a function. It is answered once, by `Event::FunctionDone`.
     RunFunction {

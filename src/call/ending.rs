@@ -213,7 +213,7 @@ impl Call {
         match &self.goodbye.ending {
             Some(Ending::HangUp(_)) => self.functions.are_in_flight() || words,
             // Words come back with the caller, if they do; nobody takes in results any more. When
-            // the line is lost the phone company asks at once where the caller is to go.
+            // the line is lost Twilio asks at once where the caller is to go.
             Some(Ending::Transfer(_)) => {
                 self.stream.line == Line::Open && self.functions.are_in_flight()
             }
@@ -233,7 +233,7 @@ impl Call {
                 self.goodbye.ending = Some(Ending::HangUp(self.record.end_by_caller()));
             }
             Event::EngineLost { .. } => is_over = !self.functions.are_in_flight(),
-            // The phone company asks now where the caller is to go.
+            // Twilio asks now where the caller is to go.
             Event::LineLost => {
                 is_over = self.goodbye.ending.as_ref().is_some_and(Ending::is_transfer)
             }

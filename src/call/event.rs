@@ -147,7 +147,7 @@ pub enum Event {
     },
     /// The other party could not be reached; the caller is coming back.
     TransferFailed,
-    /// The phone company says that everything before this mark was played, or thrown away.
+    /// Twilio says that everything before this mark was played, or thrown away.
     MarkReturned(Mark),
     /// The owner ends the call.
     OwnerEnds,

@@ -81,7 +81,7 @@ pub enum LogEvent {
     },
     /// The media stream was lost.
     LineLost {},
-    /// The phone company says that a media stream could not be opened, or broke.
+    /// Twilio says that a media stream could not be opened, or broke.
     StreamFailed {
         /// Its number for what was wrong; empty if it gave none.
         code: String,

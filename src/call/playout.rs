@@ -1,4 +1,4 @@
-//! What has the caller heard? Heard is not sent: the phone company buffers what it is sent.
+//! What has the caller heard? Heard is not sent: Twilio buffers what it is sent.
 //!
 //! Marks say what was played; between marks time does, at one millisecond of audio a millisecond
 //! and never beyond what was sent. Replies play one after another.

@@ -75,7 +75,7 @@ impl Call {
         self.timers.set(Timer::Line, self.now.plus_ms(LINE_MS));
     }
 
-    /// The phone company was told to open the line again: it has its whole time for that.
+    /// Twilio was told to open the line again: it has its whole time for that.
     pub fn expect_line(&mut self, at: CallTime) {
         if self.stream.line == Line::Lost {
             self.timers.set(Timer::Line, at.plus_ms(LINE_MS));

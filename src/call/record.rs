@@ -80,7 +80,7 @@ impl CallRecord {
     /// Folds in one event, written `at_ms` milliseconds after the first stream's start. An end
     /// that something follows was none: a process that lost the call to another one wrote it.
     pub fn apply(&mut self, at_ms: u64, event: &LogEvent) {
-        // What the phone company says of streams comes when it comes.
+        // What Twilio says of streams comes when it comes.
         if let LogEvent::StreamFailed { code } = event {
             self.stream_errors.push(code.clone());
             return;
@@ -244,10 +244,10 @@ impl CallRecord {
     /// The keys of `call_logs.metadata` that events tell: `stream_sids`, `ended_by`, `turns`,
     /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, and `prompts`: what the
     /// agent said outside turns. What a call does not have is there and empty, but for
-    /// `fallback_reason` (a call that never had an agent has it from its webhook),
-    /// `stream_errors`, the phone company's numbers for what was wrong with streams,
-    /// `left_out`, what there was too much of to be written down, and `refused_settings`, what the
-    /// speech service refused of the agent's settings.
+    /// `fallback_reason` (a call that never had an agent has it from its webhook), `stream_errors`,
+    /// Twilio's numbers for what was wrong with streams, `left_out`, what there was too much of to
+    /// be written down, and `refused_settings`, what the speech service refused of the agent's
+    /// settings.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut metadata = Map::new();
         let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);

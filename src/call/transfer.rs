@@ -9,7 +9,7 @@ use super::{LogEvent, Purpose, ReplyId, Role, TransferTarget};
 impl Call {
     /// The caller is to be put through. `said` is the reply that the agent said so with, if it did;
     /// else it is asked to, with these words if there are any. With nobody to say it or to hear it,
-    /// the caller goes at once: the phone company asks where to.
+    /// the caller goes at once: Twilio asks where to.
     pub(super) fn hand_over(
         &mut self,
         target: TransferTarget,

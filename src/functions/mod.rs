@@ -75,7 +75,7 @@ pub struct CallContext {
     pub call_log_id: Uuid,
     /// Twilio's name for the call.
     pub call_sid: String,
-    /// Who calls, as the phone company says; not always a number.
+    /// Who calls, as Twilio says; not always a number.
     pub caller: Private<String>,
     /// The texts that were sent to them.
     pub texts: Texts,

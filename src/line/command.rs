@@ -52,7 +52,7 @@ pub enum Parting {
         /// The last event that the call has.
         last_seq: i64,
     },
-    /// There is no line here: the phone company is about to ask what happens next.
+    /// There is no line here: Twilio is about to ask what happens next.
     Away,
 }
 
@@ -63,6 +63,6 @@ pub(super) enum Parted {
     No,
     /// It has let go of it.
     Here,
-    /// And the phone company has been told, or is being told.
+    /// And Twilio has been told, or is being told.
     Told,
 }

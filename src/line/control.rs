@@ -1,5 +1,5 @@
-//! What comes from outside the conversation: streams that come and go, the phone company's
-//! questions, the owner, the clock.
+//! What comes from outside the conversation: streams that come and go, Twilio's questions, the
+//! owner, the clock.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl CallTask {
 
     pub(super) fn command(&mut self, command: Command) {
         match command {
-            // The phone company is to ask what happens next.
+            // Twilio is to ask what happens next.
             Command::Stream(socket) if self.leaving.is_some() => {
                 clock::spawn(Phone::new(*socket, self.notes.call_sid(), None).close());
             }
@@ -147,7 +147,7 @@ impl CallTask {
         self.call.expect_line(self.now());
     }
 
-    /// Leaves the media stream; the phone company asks what happens next, and is told this.
+    /// Leaves the media stream; Twilio asks what happens next, and is told this.
     pub(super) fn leave_for(&mut self, to: Onward) {
         self.leaving = Some(Leaving { to, due: self.exchange.clock.now() + STREAM_LIMIT });
         self.leave_stream();
@@ -192,7 +192,7 @@ impl CallTask {
         self.over = Some(Exit::EndedOutside(end));
     }
 
-    /// Closes the media stream, so that the phone company asks what happens next.
+    /// Closes the media stream, so that Twilio asks what happens next.
     pub(super) fn leave_stream(&mut self) {
         (self.engine, self.successor) = (None, None);
         if let Some(phone) = self.phone.take() {

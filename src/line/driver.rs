@@ -68,7 +68,7 @@ pub(super) struct CallTask {
     pub(super) stream_due: Option<Duration>,
     /// When the media WebSocket is given up for want of `start`.
     pub(super) start_due: Option<Duration>,
-    /// Where the caller goes on to, until the phone company has asked.
+    /// Where the caller goes on to, until Twilio has asked.
     pub(super) leaving: Option<Leaving>,
     pub(super) watch: Watch,
     /// How far the call is on its way to another process.

@@ -1,10 +1,10 @@
 //! How a caller leaves the agent for somebody or something else, without the call being over.
 //!
 //! The call's task ends then: the row says that the caller is out, and for how long at most. What
-//! comes of it is for the phone company to say, to whichever process it asks, hours later perhaps
-//! and after a restart: that process completes the row or takes the call on from what was written
-//! of it. So there is one way back for every process, no task or slot waits for a conversation
-//! between others, and a server that goes down need not.
+//! comes of it is for Twilio to say, to whichever process it asks, hours later perhaps and after a
+//! restart: that process completes the row or takes the call on from what was written of it. So
+//! there is one way back for every process, no task or slot waits for a conversation between
+//! others, and a server that goes down need not.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl AfterPlan {
     }
 }
 
-/// The core has left the media stream, and the phone company has not asked yet what happens next.
+/// The core has left the media stream, and Twilio has not asked yet what happens next.
 pub(super) struct Leaving {
     pub(super) to: Onward,
     /// When nobody has asked.

@@ -1,9 +1,9 @@
 //! How calls go on at another process when this one goes down.
 //!
 //! In a quiet moment the call's task lets go of the line, and what was written of the call is in
-//! the database; then the phone company is told to ask what happens next, and whichever process it
-//! asks takes the caller back to the agent, in the same row and with the conversation so far. What
-//! cannot be moved stays, and hears a goodbye.
+//! the database; then Twilio is told to ask what happens next, and whichever process it asks takes
+//! the caller back to the agent, in the same row and with the conversation so far. What cannot be
+//! moved stays, and hears a goodbye.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,10 +56,10 @@ const PARTINGS_MAX: usize = 3;
 /// How long what was written last of a call may take to the database.
 const WRITTEN_LIMIT: Duration = Duration::from_secs(2);
 const WRITTEN_PAUSE: Duration = Duration::from_millis(100);
-/// How long another process may take to have the call: the phone company asks it within a second.
+/// How long another process may take to have the call: Twilio asks it within a second.
 const TAKEN_LIMIT: Duration = Duration::from_secs(10);
 /// How much longer than otherwise a line may be lost that was let go of to be moved: the event is
-/// written, the phone company asked, and another process waited for.
+/// written, Twilio asked, and another process waited for.
 const MOVING_MS: u64 = 10_000;
 const TAKEN_PAUSE: Duration = Duration::from_millis(400);
 
@@ -68,7 +68,7 @@ impl CallTask {
     pub(super) fn part(&mut self, answer: oneshot::Sender<Parting>) {
         let is_away = self.phone.is_none() && !self.call.is_ending();
         if self.leaving.is_some() || is_away && self.functions.is_empty() {
-            // Whoever the phone company asks next may have it.
+            // Whoever Twilio asks next may have it.
             let _ = answer.send(Parting::Away);
             return;
         }
@@ -98,7 +98,7 @@ impl CallTask {
             return;
         }
         if self.leaving.is_some() || self.phone.is_none() {
-            // Whoever the phone company asks next may have it.
+            // Whoever Twilio asks next may have it.
             let _ = answer.send(Parting::Away);
             return;
         }
@@ -134,7 +134,7 @@ impl CallTask {
     }
 }
 
-/// What the phone company is told.
+/// What Twilio is told.
 struct Back {
     /// The document that has it ask what happens next.
     twiml: String,
@@ -146,8 +146,8 @@ struct Back {
 type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 
 impl CallServices {
-    /// Moves the calls that are here to another process, if one takes calls and the phone company
-    /// does it. The others stay. `after_url`: where the phone company asks what happens next.
+    /// Moves the calls that are here to another process, if one takes calls and Twilio does it. The
+    /// others stay. `after_url`: where Twilio asks what happens next.
     pub async fn hand_over(self: &Arc<Self>, after_url: &str) {
         if self.registry.live() == 0 {
             return;
@@ -219,7 +219,7 @@ impl CallServices {
             }
             Ok(Updated::Done) | Err(_) => {}
         }
-        // Not taken yet, its row is looked after by the others, who ask the phone company.
+        // Not taken yet, its row is looked after by the others, who ask Twilio.
         handle.let_go(false).await;
         Some(is_taken)
     }

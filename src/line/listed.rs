@@ -1,6 +1,6 @@
-//! The numbers and ids of agents that have a token of their own, whether they have been read or not:
-//! what somebody asks for who is not known to be the phone company is told apart from what anybody
-//! can make up. A few bytes an agent.
+//! The numbers and ids of agents that have a token of their own, whether they have been read or
+//! not: what somebody asks for who is not known to be Twilio is told apart from what anybody can
+//! make up. A few bytes an agent.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;

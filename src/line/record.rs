@@ -36,7 +36,7 @@ pub(super) struct CallLog {
     opened_at: Option<CallTime>,
     /// The streams that have opened here.
     stream_sids: Vec<String>,
-    /// What the phone company said was wrong with streams, by its numbers.
+    /// What Twilio said was wrong with streams, by its numbers.
     stream_errors: Vec<String>,
     /// Whether what another process wrote of the call before could not be read.
     is_partial: bool,

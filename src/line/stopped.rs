@@ -1,6 +1,6 @@
-//! A media stream that was stopped. Mostly the caller has hung up, and the phone company says so at
-//! once in a request of its own. When somebody else redirects the call over Twilio's REST interface
-//! the stream stops in the same way, nothing else is said, and the call goes on elsewhere.
+//! A media stream that was stopped. Mostly the caller has hung up, and Twilio says so at once in a
+//! request of its own. When somebody else redirects the call over Twilio's REST interface the
+//! stream stops in the same way, nothing else is said, and the call goes on elsewhere.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::call::{End, EndedBy, LogEvent, Status};
 use crate::clock;
 use crate::twilio::form::{CallStatus, is_call_sid};
 
-/// How long after a `stop` the phone company may take to say that the call is over. As long as the
-/// last words are waited for.
+/// How long after a `stop` Twilio may take to say that the call is over. As long as the last words
+/// are waited for.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(2);
 /// How long Twilio may then take to say where the call is. With the limit before and the writing of
 /// the row it stays below the 5 s in which a row is completed.
@@ -63,8 +63,8 @@ impl CallTask {
         end
     }
 
-    /// Whether the phone company says in time that the caller has left, or asks what happens next:
-    /// then the call was not redirected.
+    /// Whether Twilio says in time that the caller has left, or asks what happens next: then the
+    /// call was not redirected.
     async fn is_told_of_end(&mut self) -> bool {
         let Some(due) = self.confirm_due else { return true };
         let (clock, at) = (self.exchange.clock, self.now());

@@ -136,8 +136,7 @@ impl Taps {
     }
 }
 
-/// How long the phone company may take to say that the call is recorded, before it opens the
-/// stream.
+/// How long Twilio may take to say that the call is recorded, before it opens the stream.
 pub fn notice_time(agent: &Agent) -> Duration {
     let Recording { enabled, notice } = &agent.settings.recording;
     let characters = notice.chars().count().min(MAX_SAY_CHARACTERS);

@@ -5,7 +5,7 @@
 //! its spool could be had. Two reconcilers at once do no harm: a call is completed only while it is
 //! live and still the dead process's.
 //!
-//! Where the phone company can be asked, it is asked before a call is given up
+//! Where Twilio can be asked, it is asked before a call is given up
 //! ([`asking`](super::status_poller)).
 //!
 //! A process also completes rows of its own that none of its calls has any more, and those of
@@ -65,7 +65,7 @@ pub struct Reconciler {
     proven_dead: BTreeSet<Uuid>,
     /// Rows of this process that had no call when they were last looked at.
     strays: BTreeSet<Uuid>,
-    /// Who asks the phone company before a call is given up, if anybody can.
+    /// Who asks Twilio before a call is given up, if anybody can.
     left: Option<LeftCalls>,
     /// How many calls were handed on in this round.
     given: i64,
@@ -105,7 +105,7 @@ impl Reconciler {
         self
     }
 
-    /// Calls that no process has are handed on, so that the phone company is asked about them.
+    /// Calls that no process has are handed on, so that Twilio is asked about them.
     pub fn asking(mut self, left: LeftCalls) -> Self {
         self.left = Some(left);
         self
@@ -240,7 +240,7 @@ impl Reconciler {
         Ok(dead.into_iter().filter(|id| *id != self.instance_id).collect())
     }
 
-    /// Completes a call that no process has, or has the phone company asked about it first.
+    /// Completes a call that no process has, or has Twilio asked about it first.
     async fn complete(&mut self, call: &Abandoned) -> Result<bool> {
         match &self.left {
             Some(left) => {

@@ -1,6 +1,6 @@
-//! Asks the phone company about calls that no process has: those that a dead one left, and callers
-//! who are out and unheard of. A task of its own, so that a phone company that is slow or away
-//! holds up no sign of life.
+//! Polls Twilio's call resource for calls that no process has: those that a dead process left, and
+//! those whose caller is out and unheard of. A task of its own, so that a slow or unreachable
+//! Twilio delays no heartbeat.
 //!
 //! A call that is over is completed as it was. One that a dead process left and whose caller is
 //! still there is given back to the agent, at whichever process is asked next. Of several
@@ -68,7 +68,7 @@ impl LeftCalls {
     }
 }
 
-/// Asks the phone company.
+/// Asks Twilio.
 pub struct StatusPoller {
     store: Store,
     twilio: TwilioRest,

@@ -1,4 +1,4 @@
-//! When the phone company is asked about a call, so that of several processes one asks.
+//! When Twilio is asked about a call, so that of several processes one asks.
 
 use sqlx::Row;
 

@@ -13,7 +13,7 @@ use crate::private::Private;
 pub struct EndedCall {
     /// Who answered it.
     pub agent_id: Uuid,
-    /// Who called, as the phone company said.
+    /// Who called, as Twilio said.
     pub caller: Private<String>,
     /// `status`.
     pub status: String,

@@ -128,8 +128,8 @@ impl Store {
             .collect()
     }
 
-    /// Up to `limit` live calls of these processes, the oldest first. Those that somebody asks the
-    /// phone company about at present are not among them, here and below.
+    /// Up to `limit` live calls of these processes, the oldest first. Those that somebody asks
+    /// Twilio about at present are not among them, here and below.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).

@@ -30,8 +30,8 @@ pub struct OffStream {
     pub metadata: Private<Value>,
 }
 
-/// How long after a caller has left the phone company is asked about them for the first time,
-/// seconds: most are back or gone by then, and a callback has said so.
+/// How long after a caller has left Twilio is asked about them for the first time, seconds: most
+/// are back or gone by then, and a callback has said so.
 const ASK_AFTER_SECONDS: i32 = 60;
 
 impl Store {

@@ -214,8 +214,8 @@ impl Store {
         Ok(())
     }
 
-    /// Up to `limit` messages that an agent's callers left with the phone company more than `days`
-    /// ago, of calls behind `after`, by their ids.
+    /// Up to `limit` messages that an agent's callers left with Twilio more than `days` ago, of
+    /// calls behind `after`, by their ids.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).

@@ -1,5 +1,5 @@
-//! A phone company's buffer in simulated time: plays what it is sent, returns marks when they were
-//! played or thrown away.
+//! Twilio's buffer in simulated time: plays what it is sent, returns marks when they were played or
+//! thrown away.
 
 use std::collections::VecDeque;
 

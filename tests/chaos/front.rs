@@ -1,5 +1,5 @@
-//! What stands between the phone company and the programs: a balancer that takes each connection
-//! to one of them, and the address that is asked where they give nothing.
+//! What stands between Twilio and the programs: a balancer that takes each connection to one of
+//! them, and the address that is asked where they give nothing.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::proxy::{Wire, join};
 const CHECK_PAUSE: Duration = Duration::from_millis(200);
 /// How long it may take to say so, and to take a connection.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
-/// More than the phone company ever posts.
+/// More than Twilio ever posts.
 const REQUEST_BYTES: usize = 16 * 1024;
 /// What a balancer says when it has nobody.
 const NOBODY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

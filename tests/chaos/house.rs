@@ -1,4 +1,4 @@
-//! All that a run needs: a database with agents, the services, the phone company, two programs.
+//! All that a run needs: a database with agents, the services, Twilio, two programs.
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the phone company says of calls that no process has, and what becomes of them.
+//! What Twilio says of calls that no process has, and what becomes of them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::fixture::{Fixture, NOON_US, eventually, fixture};
 
 const AFTER: &str = "https://voice.example.com/twilio/after";
 
-/// A phone company that answers each question the same.
+/// A Twilio that answers each question the same.
 #[derive(Clone)]
 struct Twilio {
     status: u16,

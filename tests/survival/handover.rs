@@ -136,8 +136,8 @@ async fn the_calls_of_a_killed_program_go_on_at_the_other() {
     }
 }
 
-/// The phone company asks nobody, and the calls are still in progress there: whoever finds that
-/// their program is dead asks for them.
+/// Twilio asks nobody, and the calls are still in progress there: whoever finds that their program
+/// is dead asks for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_a_killed_program_about_which_nobody_asks_are_picked_up() {
     let street = Street::new().await;

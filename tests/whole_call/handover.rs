@@ -24,7 +24,7 @@ use crate::stream::{Media, refused, reminted};
 
 const LOST: &str = "Agent: Sorry, the line was lost for a moment. Where were we?";
 const GOODBYE: &str = "Agent: Thank you for calling. Goodbye!";
-/// The agent's own account, which the phone company does not know.
+/// The agent's own account, which Twilio does not know.
 const OWN: &str = r#"{"account_sid":"AC00000000000000000000000000000002","auth_token":"its-own"}"#;
 
 fn turns() -> Vec<Turn> {

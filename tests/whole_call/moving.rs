@@ -1,5 +1,5 @@
-//! Calls that leave the agent: put through, forwarded, left a message. What the phone company asks
-//! while they are out is posted by hand, in the orders in which it may come.
+//! Calls that leave the agent: put through, forwarded, left a message. What Twilio asks while they
+//! are out is posted by hand, in the orders in which it may come.
 
 use frontdesk::app::App;
 use frontdesk::rehearsal::phone::twiml_reader::{self, Dial, Record, Verb};
@@ -74,7 +74,7 @@ fn said(verbs: &[Verb]) -> &str {
     text
 }
 
-/// A question of the phone company about a call.
+/// A question of Twilio about a call.
 struct Asks<'a> {
     house: &'a House,
     sid: &'a str,

@@ -1,5 +1,5 @@
-//! Callers who leave the agent, from their own side of the line: what the phone company asks while
-//! they are out, the stand-in phone asks.
+//! Callers who leave the agent, from their own side of the line: what Twilio asks while they are
+//! out, the stand-in phone asks.
 
 use frontdesk::rehearsal::phone::{CallReport, DialStatus, Ended, FarEnd, PhoneEventKind, Step};
 use frontdesk::rehearsal::speech::SpeechOptions;

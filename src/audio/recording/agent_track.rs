@@ -1,9 +1,9 @@
 //! The agent's side: what was played of what was sent.
 //!
-//! The phone company plays what it is sent piece behind piece, and begins anew where it had run
-//! dry. So audio is in runs: a run begins where its first piece was sent, later by what the network
-//! takes to the phone company, which the marks behind it tell when they come back. What a clear
-//! leaves of a run is what had been played.
+//! Twilio plays what it is sent piece behind piece, and begins anew where it had run dry. So audio
+//! is in runs: a run begins where its first piece was sent, later by what the network takes to
+//! Twilio, which the marks behind it tell when they come back. What a clear leaves of a run is what
+//! had been played.
 
 use std::collections::VecDeque;
 
@@ -56,7 +56,7 @@ pub(super) struct AgentTrack {
     runs: VecDeque<Run>,
     runs_so_far: u64,
     marks: VecDeque<Placed>,
-    /// Where the phone company runs dry, the network's time left out.
+    /// Where Twilio runs dry, the network's time left out.
     dry: Samples,
     /// Where the last run that was taken ends, and how late it began.
     end: Samples,

@@ -1,4 +1,4 @@
-//! The phone company's clock, as it can be seen from here.
+//! Twilio's clock, as it can be seen from here.
 //!
 //! Its frames say when they were spoken, on a clock of its own that need not run exactly as ours
 //! does; they come late by what the network takes, and never early. So the least lateness that was
@@ -47,7 +47,7 @@ impl MediaClock {
         self.base + self.media_us(at_us) * SECOND / 1_000_000
     }
 
-    /// At `at_us` a frame came whose end the phone company says was at `media_us`.
+    /// At `at_us` a frame came whose end Twilio says was at `media_us`.
     pub(super) fn compare(&mut self, at_us: i64, media_us: i64) {
         let seen = at_us - media_us;
         let risen = self.offset_us + (at_us - self.compared_us).max(0) / RUN_APART;

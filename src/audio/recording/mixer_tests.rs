@@ -226,9 +226,9 @@ fn hum() -> Vec<u8> {
 /// What happens at a time, in microseconds.
 type Act = Box<dyn FnOnce(&mut Tape, u64)>;
 
-/// Half an hour on a phone company's clock that runs 50 parts in a million fast, on a network that
+/// Half an hour on a clock of Twilio's that runs 50 parts in a million fast, on a network that
 /// takes 30 to 60 ms: the caller and the agent each make a short sound in every minute, at places
-/// that the phone company's clock says. Gaps, long replies and clears are in between.
+/// that Twilio's clock says. Gaps, long replies and clears are in between.
 fn half_an_hour(tape: &mut Tape) -> Vec<(u64, u64)> {
     const PPM: u64 = 50;
     let ours = |theirs_us: u64| 3_000_000 + theirs_us - theirs_us * PPM / 1_000_000;

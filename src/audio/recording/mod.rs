@@ -1,7 +1,7 @@
 //! Recordings of calls: what happened on a call's media streams goes in, one stereo file comes out.
 //!
-//! While a call is on the line its [`tape`] is written: the caller's audio with the phone company's
-//! time stamps, the agent's audio with the time it was sent, marks and clears. Nothing is decoded or
+//! While a call is on the line its [`tape`] is written: the caller's audio with Twilio's time
+//! stamps, the agent's audio with the time it was sent, marks and clears. Nothing is decoded or
 //! mixed then. After the call the [`Mixer`] reads the tape and lays both sides on one clock of
 //! 8,000 samples a second, the caller left and the agent right, and [`opus`] makes Ogg Opus of it.
 

@@ -61,7 +61,7 @@ pub enum Recorded<'a> {
     Started,
     /// The caller's audio, μ-law; none if it could not be read.
     Caller {
-        /// The phone company's time stamp, milliseconds since the stream began, if it gave one.
+        /// Twilio's time stamp, milliseconds since the stream began, if it gave one.
         timestamp_ms: Option<u32>,
         /// The samples.
         audio: &'a [u8],
@@ -102,7 +102,7 @@ impl TapeWriter<'_> {
         self.put(STARTED, at_us, &[]);
     }
 
-    /// The caller's audio in base64, with the phone company's time stamp.
+    /// The caller's audio in base64, with Twilio's time stamp.
     pub fn caller(&mut self, at_us: u64, timestamp_ms: Option<u64>, payload: &str) {
         let stamp = timestamp_ms.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(NO_TIMESTAMP);
         self.put(CALLER, at_us, &[&stamp.to_le_bytes(), payload.as_bytes()]);

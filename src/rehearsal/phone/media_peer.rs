@@ -1,5 +1,5 @@
-//! The phone company's side of a media stream, for the stand-in phone and for tests: writes what
-//! Twilio sends and reads what is sent to it.
+//! Twilio's side of a media stream, for the stand-in phone and for tests: writes what Twilio sends
+//! and reads what is sent to it.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
-//! The phone company's buffer of what the server sent to be heard: it plays in real time, echoes
-//! marks when what came before them has been played, and forgets everything on `clear`. Pure: it
-//! keeps count of bytes and times, not of sound.
+//! Twilio's buffer of what the server sent to be heard: it plays in real time, echoes marks when
+//! what came before them has been played, and forgets everything on `clear`. Pure: it keeps count
+//! of bytes and times, not of sound.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -31,7 +31,7 @@ pub enum Step {
     Wait(Duration),
     /// Presses keys, one every 200 ms.
     Press(String),
-    /// Sends a text message that no phone company would send, as it is.
+    /// Sends a text message that Twilio would never send, as it is.
     SendText(String),
     /// Sends a binary message, which the protocol does not have.
     SendBinary(Vec<u8>),
@@ -62,7 +62,7 @@ impl Step {
     }
 }
 
-/// What the phone company does when its media socket broke.
+/// What Twilio does when its media socket broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterDrop {
     /// The caller is still there: it asks the `action` how to go on.
@@ -71,7 +71,7 @@ pub enum AfterDrop {
     Nothing,
 }
 
-/// What the phone company does with the answer to a webhook that it has posted once more.
+/// What Twilio does with the answer to a webhook that it has posted once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterRing {
     /// Nothing: the stream that there is goes on.
@@ -106,8 +106,8 @@ pub enum StreamFault {
     MediaBeforeStart,
     /// `start` comes, and never any audio.
     NoMedia,
-    /// When the server breaks it the phone company does not ask what happens next, and keeps the
-    /// call until it is told something.
+    /// When the server breaks it Twilio does not ask what happens next, and keeps the call until it
+    /// is told something.
     Unasked,
     /// A silent caller sends no frames at all, as when a carrier suppresses silence.
     NoSilentFrames,

@@ -93,7 +93,7 @@ pub(super) async fn run(
         let (options, url) = (call.options.clone(), url.to_owned());
         let name = stream.name.as_deref().unwrap_or(stream_sid);
         let fields = webhook::stream_fields(&options, stream_sid, name, "stream-started", None);
-        // Beside the stream, as the phone company does it: audio does not wait for the answer.
+        // Beside the stream, as Twilio does it: audio does not wait for the answer.
         clock::spawn(async move {
             webhook::post(&options, &url, &fields, Signing::AuthToken).await.map(|_| ())
         })

@@ -1,4 +1,4 @@
-//! What the phone company posts, and how.
+//! What Twilio posts, and how.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ pub(super) fn sign(
     Some(signature::sign(key, without_fragment(url), fields, Algorithm::Sha1))
 }
 
-/// A fragment configures the phone company; it is neither sent nor signed.
+/// A fragment configures Twilio; it is neither sent nor signed.
 fn without_fragment(url: &str) -> &str {
     url.split_once('#').map_or(url, |(before, _)| before)
 }

@@ -41,7 +41,7 @@ impl AppState {
         can_be_sent.then(|| (StatusCode::OK, [("fly-replay", "elsewhere=true")]).into_response())
     }
 
-    /// The phone company asks again in a moment, and by then somebody else.
+    /// Twilio asks again in a moment, and by then somebody else.
     pub(super) fn ask_again(&self) -> Document {
         let after = self.public_url.join("/twilio/after");
         Document(Twiml::new().pause(AGAIN_AFTER_S).redirect(&after).finish())

@@ -20,8 +20,8 @@ use crate::clock::{self, Stopwatch};
 use crate::recovery::completion::CameTo;
 use crate::web::AppState;
 
-/// The most that waits. Beyond, the newest is dropped and counted: the reconciler asks the phone
-/// company about its call.
+/// The most that waits. Beyond, the newest is dropped and counted: the reconciler asks Twilio about
+/// its call.
 const WAITING_MAX: usize = 4_096;
 /// How many of these may be of one agent, and of one of its calls; beyond, the newest is dropped. What
 /// waits already is not taken twice.

@@ -168,7 +168,7 @@ impl AppState {
             }
             Claim::Elsewhere if registry.has_ended(agent.id, call_sid) => None,
             // The webhook was another instance's. Without the row there is nothing to go on with,
-            // and the phone company asks what happens next.
+            // and Twilio asks what happens next.
             Claim::Elsewhere => {
                 let claimed = self.claim_row(agent.id, call_sid, nonce);
                 let claimed = async { claimed.await.then_some(Returns(None)) };

@@ -19,7 +19,7 @@ const LOG_PAUSE: Duration = Duration::from_secs(60);
 const READS_EACH: u32 = 2;
 
 /// What such a request may need the database for. Each kind has a bound of its own, so that what
-/// anybody can make up keeps nobody from what only the phone company would ask.
+/// anybody can make up keeps nobody from what only Twilio would ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Asks {
     /// An agent with a token of its own that is known to be there and has not been read yet. However
