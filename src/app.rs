@@ -55,17 +55,17 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("BIND and PORT: cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// Why.
+        /// What the operating system said.
         source: std::io::Error,
     },
     /// The address of the numbers cannot be listened on.
     #[error("METRICS_BIND: cannot listen on {address}: {source}")]
     Metrics {
-        /// The address.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// Why.
+        /// What the operating system said.
         source: std::io::Error,
     },
     /// The database's address cannot be used.
@@ -83,54 +83,54 @@ pub enum StartError {
     /// The program's own database.
     #[error(transparent)]
     OwnDatabase(#[from] DatabaseError),
-    /// Its schema.
+    /// The schema of the program's own database cannot be made.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
-    /// Its sample.
+    /// The sample business cannot be written.
     #[error("the program's own database failed: {0}")]
     Database(#[from] StoreError),
-    /// The spool.
+    /// The spool of the call log cannot be opened.
     #[error("DATA_DIR: the spool in {path} cannot be written: {source}")]
     Spool {
-        /// Its folder.
+        /// The spool's folder.
         path: String,
-        /// Why.
+        /// What the operating system said.
         source: std::io::Error,
     },
-    /// Where recordings go.
+    /// The place where recordings go cannot be used.
     #[error("OBJECT_STORE_URL: {0}")]
     ObjectStore(#[from] BadPlace),
-    /// The HTTP client.
+    /// The HTTP client cannot be made.
     #[error("no HTTP client can be made: {0}")]
     Http(#[from] reqwest::Error),
-    /// A template.
+    /// A prompt template cannot be used.
     #[error("PROMPTS_DIR: {0}")]
     Prompt(#[from] PromptError),
     /// A template that does not come to an end.
     #[error("PROMPTS_DIR: a template takes too long to be filled in")]
     PromptLate,
-    /// A template's file.
+    /// A prompt template's file cannot be read.
     #[error("PROMPTS_DIR: {path}: {source}")]
     PromptFile {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// What the operating system said.
         source: std::io::Error,
     },
 }
 
-/// A running server.
+/// A running server, with everything that it consists of.
 #[derive(Debug)]
 pub struct App {
-    /// Where it listens.
+    /// The address that the server listens on.
     pub address: SocketAddr,
     /// What Twilio is to be configured with.
     pub public_url: PublicUrl,
-    /// Its database.
+    /// The database that the server works on.
     pub store: Store,
-    /// Its calls.
+    /// The services that all calls share, and with them the calls.
     pub exchange: Arc<CallServices>,
-    /// Its agents.
+    /// The agents in memory, by number.
     pub directory: Arc<Directory>,
     /// What it consists of: all of these run as long as it does.
     pub tasks: Supervisor,

@@ -88,12 +88,12 @@ fn is_of_file(error: &(dyn std::error::Error + 'static)) -> bool {
 /// A place that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadPlace {
-    /// The folder.
+    /// The folder for recordings cannot be made or opened.
     #[error("the folder {path} cannot be written: {source}")]
     Folder {
-        /// Which.
+        /// The path of the folder.
         path: String,
-        /// Why.
+        /// What the operating system said.
         source: io::Error,
     },
     /// The bucket. The error names what is missing and repeats no secret.
@@ -137,7 +137,7 @@ impl Archive {
                 for (name, value) in access {
                     let key = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>();
                     let value = value.expose_secret();
-                    // Who writes http:// means it.
+                    // An `http://` address is a deliberate choice, so it is allowed.
                     if *name == "AWS_ENDPOINT" && value.starts_with("http://") {
                         builder = builder.with_allow_http(true);
                     }

@@ -126,7 +126,7 @@ pub fn unix_now() -> Duration {
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts now.
+    /// Starts a stopwatch at the present moment.
     pub fn start() -> Self {
         Self(Instant::now())
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Private<T>(T);
 
 impl<T> Private<T> {
-    /// Wraps a value.
+    /// Wraps a value, so that it does not print.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
@@ -22,7 +22,7 @@ impl<T> Private<T> {
         &self.0
     }
 
-    /// The value itself.
+    /// Unwraps the value, which from then on prints.
     pub fn into_inner(self) -> T {
         self.0
     }

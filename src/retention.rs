@@ -46,7 +46,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// What a sweep has removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Recordings.
+    /// How many recordings were removed.
     pub recordings: u64,
     /// Messages that callers left with Twilio.
     pub voicemails: u64,

@@ -41,7 +41,7 @@ pub fn small_buffers(message_size_max: usize) -> WebSocketConfig {
 /// What came out of a socket.
 #[derive(Debug)]
 pub enum Received {
-    /// A text message.
+    /// A whole text message.
     Text(Utf8Bytes),
     /// A binary message, which neither of our protocols has.
     Binary,

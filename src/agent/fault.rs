@@ -147,12 +147,12 @@ impl<'v> Fields<'v> {
         read
     }
 
-    /// A text.
+    /// The field as a text; none and a fault where it is something else.
     pub(super) fn text(&self, name: &str, faults: &mut Faults) -> Option<String> {
         self.accept(name, "a text", faults, |value| value.as_str().map(str::to_owned))
     }
 
-    /// `true` or `false`.
+    /// The field as a boolean; `default` and a fault where it is something else.
     pub(super) fn flag(&self, name: &str, default: bool, faults: &mut Faults) -> bool {
         self.accept(name, "true or false", faults, Value::as_bool).unwrap_or(default)
     }

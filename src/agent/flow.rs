@@ -39,7 +39,7 @@ pub struct Flow {
 /// One step. `None` as the next one: the flow is over.
 #[derive(Debug, Clone)]
 enum Node {
-    /// Something is said.
+    /// The agent says something.
     Say { words: Template, next: Option<String> },
     /// Something is asked; the answer is checked and kept as the one name in `collect`.
     Ask { question: Template, collect: Parameters, next: Option<String> },
@@ -75,14 +75,14 @@ pub struct FlowProgress {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Place {
-    /// Not begun.
+    /// The flow has not begun.
     #[default]
     Outside,
     /// The caller has been asked.
     Asking(String),
     /// A function is being called.
     Calling(String),
-    /// Over; it can be begun again.
+    /// The flow is over, and can be begun again.
     Over,
 }
 
@@ -93,28 +93,28 @@ pub enum FlowStep {
     Tell {
         /// Whether the answer was right.
         ok: bool,
-        /// An object.
+        /// What the model is given, a JSON object.
         output: Value,
     },
     /// A function is to be called; [`FlowProgress::called`] takes what comes of it.
     Call {
-        /// Its name.
+        /// The name of the function to call.
         function: String,
         /// Its arguments, an object.
         arguments: Value,
     },
     /// The flow is over.
     Over {
-        /// An object.
+        /// What the model is given, a JSON object.
         output: Value,
-        /// How it ended.
+        /// What follows the flow.
         ending: Ending,
     },
     /// The flow cannot go on, because of a step that the owner has to mend.
     Broken {
-        /// An object.
+        /// What the model is given, a JSON object.
         output: Value,
-        /// The step.
+        /// The name of the step that cannot go on.
         node: String,
         /// What is wrong with it, without a value.
         why: String,
@@ -128,7 +128,7 @@ pub enum Ending {
     Done,
     /// The caller is put through to the target with this name.
     Transfer(String),
-    /// The call ends.
+    /// The agent says goodbye and the call ends.
     EndCall,
 }
 

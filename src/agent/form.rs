@@ -93,7 +93,7 @@ pub enum FormStep {
     Tell {
         /// Whether everything that was given is right.
         ok: bool,
-        /// An object.
+        /// What the model is given, a JSON object.
         output: Value,
     },
     /// The form is to be handed in, now and never again. [`FormProgress::submitted`] says what

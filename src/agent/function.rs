@@ -57,7 +57,7 @@ pub struct AgentFunction {
     pub description: String,
     /// What it takes. A built-in one takes what it takes, whatever the row says.
     pub parameters: Parameters,
-    /// What it does.
+    /// What the function does when the model calls it.
     pub work: Work,
     /// Whether what was collected and returned is kept as a row of `scrapping_data`.
     pub saves: bool,
@@ -70,7 +70,7 @@ pub enum Work {
     JsonApi(Box<JsonApi>),
     /// Fills in a form.
     Form(Form),
-    /// Follows steps.
+    /// Follows the steps of a flow.
     Flow(Flow),
     /// What comes with the program, with the row's `data` to tune it.
     Builtin(Builtin, Value),
@@ -79,13 +79,13 @@ pub enum Work {
 /// A function that comes with the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Builtin {
-    /// Offers free times.
+    /// Lists the times that can be booked.
     CheckAvailability,
-    /// Books one.
+    /// Books an appointment.
     BookAppointment,
-    /// Moves an appointment.
+    /// Moves one of the caller's own appointments.
     RescheduleAppointment,
-    /// Cancels one.
+    /// Cancels one of the caller's own appointments.
     CancelAppointment,
     /// Puts the caller through.
     TransferCall,
@@ -95,12 +95,12 @@ pub enum Builtin {
     SendSms,
     /// Searches the agent's own knowledge.
     SearchKnowledge,
-    /// Hangs up.
+    /// Says goodbye and hangs up.
     EndCall,
 }
 
 impl Builtin {
-    /// All of them.
+    /// All built-in functions.
     pub const ALL: [Self; 9] = [
         Self::CheckAvailability,
         Self::BookAppointment,

@@ -6,7 +6,7 @@ use crate::private::Private;
 /// to come under that number. Empty where nothing is known, also for a number that is withheld.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// The newest first.
+    /// The last calls from this number, newest first.
     pub calls: Vec<PastCall>,
     /// No more than their number: when they are and what for is told to whoever knows the name,
     /// since somebody else may call from, or pretend to, the same number.

@@ -37,7 +37,7 @@ pub struct Hours {
 
 #[derive(Debug, Clone, Default)]
 struct Schedule {
-    /// From Monday.
+    /// The plan of each weekday, from Monday.
     week: [Plan; 7],
     exceptions: Exceptions,
 }
@@ -81,7 +81,7 @@ pub enum DayHours {
 /// One day as a caller would be told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Day {
-    /// The date.
+    /// The date in the business's time zone.
     pub date: Date,
     /// Its name, such as `Monday`.
     pub weekday: String,

@@ -69,7 +69,7 @@ pub struct Agent {
     pub ring_seconds: u32,
     /// Its own Twilio credentials. Without, the global ones are used.
     pub credentials: Option<Credentials>,
-    /// Its settings, complete.
+    /// The settings, with a default for whatever the row does not say.
     pub settings: AgentSettings,
     /// What in its rows could not be used.
     pub faults: Vec<SettingFault>,
@@ -86,13 +86,13 @@ pub struct Agent {
 /// `voice_agents.status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// In service.
+    /// The agent answers calls.
     Active,
     /// Out of service by its owner, or in a state that is not known here.
     Inactive,
     /// Out of service by the operator.
     Suspended,
-    /// Gone.
+    /// The agent was deleted; its number is not in service.
     Deleted,
 }
 
@@ -108,7 +108,7 @@ pub struct Credentials {
 /// The business that an agent answers for. Empty texts are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Business {
-    /// Its name.
+    /// The business's name, as the agent says it.
     pub name: Option<String>,
     /// Its own number, as it was written.
     pub phone: Option<String>,
@@ -116,7 +116,7 @@ pub struct Business {
     pub kind: Option<String>,
     /// What the owner wants known.
     pub context: Option<String>,
-    /// What it does.
+    /// What the business does, in the owner's words.
     pub summary: Option<String>,
     /// How long an appointment takes unless said, minutes.
     pub appointment_minutes: u32,

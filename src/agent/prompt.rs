@@ -32,7 +32,7 @@ const BUILT_IN: [(&str, &str); 11] = [
     ("summary.md", include_str!("../../prompts/summary.md")),
 ];
 
-/// All templates, parsed.
+/// All prompt templates, parsed.
 #[derive(Debug)]
 pub struct Prompts {
     environment: Environment<'static>,
@@ -41,7 +41,7 @@ pub struct Prompts {
 /// What a whole conversation is told from.
 #[derive(Debug, Clone, Copy)]
 pub struct Briefing<'a> {
-    /// Who answers.
+    /// The agent that answers.
     pub agent: &'a Agent,
     /// Who calls, as Twilio says.
     pub caller: &'a Private<String>,
@@ -49,7 +49,7 @@ pub struct Briefing<'a> {
     pub history: &'a History,
     /// What the agent can do: the name of each function and what it is for.
     pub functions: &'a [(&'a str, &'a str)],
-    /// The time.
+    /// The time now, in the business's time zone.
     pub now: &'a Zoned,
 }
 
@@ -59,13 +59,13 @@ pub enum PromptError {
     /// There is no such template.
     #[error("{name} is not a template: expected one of {}", Prompts::names().join(", "))]
     Unknown {
-        /// The file's name.
+        /// The name of the template's file.
         name: String,
     },
     /// It is not a template, or fails on a sample.
     #[error("template {name}: {source:#}")]
     Broken {
-        /// The file's name.
+        /// The name of the template's file.
         name: String,
         /// What the template engine says.
         source: minijinja::Error,
@@ -73,7 +73,7 @@ pub enum PromptError {
     /// It is too long or nested too deep.
     #[error("template {name}: {source}")]
     Refused {
-        /// The file's name.
+        /// The name of the template's file.
         name: String,
         /// What is too much.
         source: TemplateError,

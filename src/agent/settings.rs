@@ -59,7 +59,7 @@ pub struct AgentSettings {
 /// What hears and speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
-    /// OpenAI Realtime.
+    /// OpenAI Realtime, or a server that speaks its protocol.
     Realtime,
 }
 
@@ -88,7 +88,7 @@ pub enum WhenClosed {
 pub struct Interruptions {
     /// The agent at all.
     pub allow: bool,
-    /// Its greeting too.
+    /// Whether the caller may interrupt the greeting too.
     pub greeting: bool,
 }
 
@@ -124,7 +124,7 @@ pub enum Fallback {
 /// Whether calls are recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
-    /// Whether they are.
+    /// Whether this agent's calls are recorded.
     pub enabled: bool,
     /// What the caller is told first, said as it stands.
     pub notice: String,
@@ -133,9 +133,9 @@ pub struct Recording {
 /// For how many days something is kept; `None` for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    /// Recordings.
+    /// Days until a recording is removed.
     pub recording_days: Option<u32>,
-    /// Transcripts.
+    /// Days until the words of a call are removed.
     pub transcript_days: Option<u32>,
 }
 

@@ -20,7 +20,7 @@ const SCHEMA_LIMIT: Duration = Duration::from_secs(3);
 /// The database that the server uses.
 pub(super) struct Database {
     pub(super) store: Store,
-    /// Whether it answered.
+    /// Whether the database answered at the start.
     pub(super) is_up: bool,
     /// The program's own, if it is that.
     pub(super) own: Option<OwnDatabase>,

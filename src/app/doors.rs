@@ -53,7 +53,7 @@ impl Doors {
         }
         let (routes, limits) = (router(front, !metrics_apart), limits(calls_max * 2 + 1000));
         let stopped = async {
-            // Dropped counts as stopped.
+            // A dropped sender means stop, too.
             let _ = stopped.await;
         };
         let serving = serve::serve(self.main, routes, limits, stopped);

@@ -26,7 +26,7 @@ const US_PER_MINUTE: i64 = 60_000_000;
 /// A stretch of time in which something is booked, in microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy {
-    /// When it begins.
+    /// The beginning, microseconds since the Unix epoch.
     pub from_us: i64,
     /// When it is over.
     pub until_us: i64,
@@ -50,7 +50,7 @@ pub enum Unbookable {
     Skipped,
     /// The clock on the wall is put back over it: on that day it comes twice.
     Twice,
-    /// It has passed.
+    /// The time has passed.
     Past,
     /// The business is not open for as long as the appointment takes.
     Closed,

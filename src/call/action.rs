@@ -14,7 +14,7 @@ pub enum Action {
     },
     /// Tell the engine to stop working on a reply.
     CancelReply {
-        /// The reply.
+        /// The reply to cancel.
         reply: ReplyId,
     },
     /// Tell the engine that only the beginning of an item was heard.
@@ -43,9 +43,9 @@ pub enum Action {
     },
     /// Put a message into the conversation without asking for a reply.
     AddMessage {
-        /// In whose name.
+        /// The side that the message is put in the name of.
         role: Role,
-        /// The text.
+        /// The text of the message.
         text: String,
     },
     /// Throw away all audio that the caller has not heard. Overtakes audio waiting to be sent.
@@ -60,7 +60,7 @@ pub enum Action {
         turn: u32,
         /// The engine's name for this call, also the idempotency key.
         engine_call_id: String,
-        /// The function's name.
+        /// The name of the function, as the model gave it.
         name: String,
         /// The arguments, JSON unless the model erred.
         arguments: String,
@@ -85,7 +85,7 @@ pub enum Action {
     },
     /// Let the present session go: the second one takes its place.
     Succeed,
-    /// Write this down.
+    /// Write this event to the call's log.
     Note(LogEvent),
     /// Leave the media stream: the caller goes on to the agent's fallback. The call's row is
     /// completed by what happens there.
@@ -93,7 +93,7 @@ pub enum Action {
     /// Leave the media stream: the caller goes on to another party. The call is over for the core:
     /// should nobody answer there, it is resumed from what was written down.
     Transfer {
-        /// Who that is.
+        /// The other party.
         target: TransferTarget,
     },
     /// End the call. Its last note has been written.
@@ -103,7 +103,7 @@ pub enum Action {
 /// What a reply is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
-    /// The first words.
+    /// The agent's first words.
     Greeting,
     /// An answer to what the caller said, pressed, or to what a function returned.
     Answer,
@@ -128,7 +128,7 @@ pub enum Purpose {
 pub enum GoodbyeReason {
     /// The conversation is over.
     Done,
-    /// Nobody speaks.
+    /// Nobody has spoken for too long.
     Idle,
     /// The longest time is reached.
     Limit,
@@ -139,11 +139,11 @@ pub enum GoodbyeReason {
 /// In whose name a message is put into the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The caller.
+    /// The message counts as the caller's.
     Caller,
-    /// The agent.
+    /// The message counts as the agent's.
     Agent,
-    /// Neither: context.
+    /// The message counts as context, of neither side.
     System,
 }
 
@@ -151,7 +151,7 @@ pub enum Role {
 /// returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// Who said it.
+    /// The side that said it.
     pub role: Role,
     /// What was heard of it.
     pub text: String,

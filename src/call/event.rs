@@ -75,12 +75,12 @@ pub enum Event {
     KeyPressed(char),
     /// The engine has begun to work on a reply.
     ReplyStarted {
-        /// The reply.
+        /// The core's id of the reply.
         reply: ReplyId,
     },
     /// A piece of the reply's audio was handed to the line.
     ReplyAudio {
-        /// The reply.
+        /// The core's id of the reply.
         reply: ReplyId,
         /// The engine's name for the item that the audio belongs to, which truncation needs.
         item: String,
@@ -89,36 +89,36 @@ pub enum Event {
     },
     /// Some of the reply's words, in the order in which they are spoken.
     ReplyWords {
-        /// The reply.
+        /// The core's id of the reply.
         reply: ReplyId,
         /// A fragment of text.
         text: String,
     },
     /// The reply wants a function to be carried out. Arguments are complete.
     FunctionWanted {
-        /// The reply.
+        /// The core's id of the reply.
         reply: ReplyId,
         /// The engine's name for this call of the function.
         engine_call_id: String,
-        /// The function's name.
+        /// The name of the function, as the model gave it.
         name: String,
         /// The arguments as the model wrote them: JSON, unless the model erred.
         arguments: String,
     },
     /// The engine has finished the reply; its audio may still be playing.
     ReplyEnded {
-        /// The reply.
+        /// The core's id of the reply.
         reply: ReplyId,
-        /// How it ended.
+        /// How the engine ended the reply.
         outcome: ReplyOutcome,
-        /// What it cost.
+        /// The tokens that the reply used.
         usage: Usage,
     },
     /// The reply's request, or the first piece of its audio, has left for the other side.
     Sent {
-        /// The reply.
+        /// The core's id of the reply.
         reply: ReplyId,
-        /// What was sent.
+        /// Which of the two was sent.
         what: Sent,
         /// How long our own side took over it, from the wake that caused it, in microseconds.
         took_us: u32,
@@ -140,7 +140,7 @@ pub enum Event {
     },
     /// A recall has ended.
     Recalled {
-        /// Which.
+        /// The recall that has ended.
         recall: RecallId,
         /// What came of it.
         found: Recollection,
@@ -165,7 +165,7 @@ pub type Utterance = String;
 pub enum Words {
     /// All words so far; later ones replace them.
     Partial(String),
-    /// The words.
+    /// The words in their final form.
     Final(String),
     /// They will never be known.
     Inaudible,
@@ -176,7 +176,7 @@ pub enum Words {
 pub enum ReplyOutcome {
     /// It said all it had to say.
     Completed,
-    /// It was cancelled.
+    /// The reply was cancelled.
     Cancelled,
     /// It was cut off by a limit or a filter.
     Incomplete {
@@ -206,7 +206,7 @@ pub enum Sent {
     FirstAudio,
 }
 
-/// Tokens used.
+/// The tokens that a reply used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Tokens read by the model.

@@ -34,7 +34,7 @@ impl Call {
             && !self.caller.is_in_mid_word()
     }
 
-    /// Measures silences.
+    /// Starts the idle timer when everybody is quiet, and clears it when somebody speaks.
     pub(super) fn watch_silence(&mut self) {
         if !self.is_quiet() {
             self.timers.clear(Timer::Idle);

@@ -48,7 +48,7 @@ pub enum Standing<'a> {
     },
     /// Its row is complete. `guessed`: while its caller was out, so that more may be known now.
     Complete {
-        /// See above.
+        /// Whether the row was completed by a guess, while its caller was out.
         guessed: bool,
     },
     /// It has no row, or ended here.
@@ -79,9 +79,9 @@ pub struct Task {
 /// Where a caller goes on to from the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Onward {
-    /// Another party.
+    /// Another party, by a transfer.
     Party,
-    /// The agent's fallback.
+    /// The agent's fallback: a number, a voicemail or a message.
     Fallback,
 }
 
@@ -110,9 +110,9 @@ pub enum Question {
     Overdue,
     /// No process has the call. Twilio was asked about it, for the `asks`th time.
     Abandoned {
-        /// What it said.
+        /// What Twilio said of the call.
         news: News,
-        /// From 1.
+        /// How often Twilio was asked, this time included.
         asks: i32,
     },
 }
@@ -124,20 +124,20 @@ pub enum News {
     NoAccount,
     /// It is in progress.
     Live,
-    /// It is over.
+    /// The call is over.
     Over {
         /// It was answered at all.
         answered: bool,
         /// Its process gave a sign of life after that: the end was not the process's doing.
         outlived: bool,
     },
-    /// Nothing, this time.
+    /// Twilio gave no answer this time.
     Silent,
     /// It refuses to say.
     Refused,
 }
 
-/// What comes next.
+/// What comes next for a call, to be carried out by whoever asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
     /// Nothing is left to do; whoever is on the line is hung up on.
@@ -147,7 +147,7 @@ pub enum Plan {
     /// The caller goes back to the agent here: the row is claimed and the return counted. If it
     /// cannot be had, the caller goes to the fallback because of `otherwise`.
     TakeOver {
-        /// See above.
+        /// Why the caller goes to the fallback where the call cannot be taken over.
         otherwise: &'static str,
     },
     /// The caller goes back to the agent here, from what this process remembers.
@@ -156,7 +156,7 @@ pub enum Plan {
     PutThrough,
     /// The caller goes to the fallback. `why` is to be written; none: it was already.
     Fallback {
-        /// See above.
+        /// What is written to the row as the reason, if anything.
         why: Option<&'static str>,
     },
     /// The row is completed, and the caller hears this.

@@ -27,13 +27,13 @@ pub enum Status {
 pub enum EndedBy {
     /// The caller hung up.
     Caller,
-    /// The agent did.
+    /// The agent ended the call.
     Agent,
-    /// The owner did.
+    /// The owner ended the call.
     Owner,
     /// The longest time was reached.
     Limit,
-    /// Something broke.
+    /// Something broke, and the call ended.
     Error,
 }
 
@@ -50,7 +50,7 @@ pub struct End {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Retrieval {
-    /// It was.
+    /// The passages were there in time.
     Ready,
     /// It was not there in time.
     Late,
@@ -90,7 +90,7 @@ pub enum LogEvent {
     EngineReady {},
     /// The engine was lost or refused.
     EngineLost {
-        /// An error class.
+        /// The class of the error, with nothing private in it.
         why: String,
         /// Whether a redial is pointless.
         fatal: bool,
@@ -122,7 +122,7 @@ pub enum LogEvent {
     },
     /// A reply was asked for.
     ReplyRequested {
-        /// The reply.
+        /// The core's number of the reply.
         reply: u32,
         /// The turn it answers; none when the agent speaks unasked.
         turn: Option<u32>,
@@ -131,7 +131,7 @@ pub enum LogEvent {
     },
     /// The reply's first audio left for the phone.
     FirstAudio {
-        /// The reply.
+        /// The core's number of the reply.
         reply: u32,
         /// The turn it answers.
         turn: Option<u32>,
@@ -142,7 +142,7 @@ pub enum LogEvent {
     },
     /// What the agent said, so far or in the end; the last one for a reply counts.
     AgentSaid {
-        /// The reply.
+        /// The core's number of the reply.
         reply: u32,
         /// The turn it answers; none when the agent spoke unasked.
         turn: Option<u32>,
@@ -159,7 +159,7 @@ pub enum LogEvent {
     },
     /// The engine ended a reply before it was complete.
     ReplyCut {
-        /// The reply.
+        /// The core's number of the reply.
         reply: u32,
         /// Why: `max_output_tokens`, `content_filter`, or an error class.
         why: String,
@@ -177,14 +177,14 @@ pub enum LogEvent {
         run: u32,
         /// The turn, none when outside one.
         turn: Option<u32>,
-        /// The function's name.
+        /// The name of the function, as the model gave it.
         name: String,
         /// Its arguments; a string when they were not JSON.
         arguments: serde_json::Value,
     },
     /// The function was carried out or failed.
     FunctionFinished {
-        /// Which run.
+        /// The core's number of the run.
         run: u32,
         /// Whether it did what was asked.
         ok: bool,
@@ -198,7 +198,7 @@ pub enum LogEvent {
     },
     /// What an answer to the caller is grounded on; the last one of a turn counts.
     Grounded {
-        /// The turn.
+        /// The number of the caller's turn.
         turn: u32,
         /// Whether the agent's knowledge was there in time.
         retrieval: Retrieval,
@@ -209,21 +209,21 @@ pub enum LogEvent {
     },
     /// The caller asked something that no passage is about.
     Gap {
-        /// The turn.
+        /// The number of the caller's turn.
         turn: u32,
-        /// The words.
+        /// The caller's question.
         question: String,
     },
     /// The caller left a message with the agent.
     MessageTaken {
-        /// The message.
+        /// The words of the message.
         text: String,
         /// Where the caller can be reached.
         callback: Option<String>,
     },
     /// The caller leaves the agent for another party.
     TransferStarted {
-        /// Who that is.
+        /// The other party.
         target: TransferTarget,
     },
     /// That party answered and the conversation with it is over, or it did not answer.
@@ -240,19 +240,19 @@ pub enum LogEvent {
     },
     /// Tokens that a reply used.
     TokensUsed {
-        /// Tokens read.
+        /// Tokens that the model read.
         input: u64,
-        /// Tokens written.
+        /// Tokens that the model wrote.
         output: u64,
     },
     /// The caller goes on to the agent's fallback.
     MovedToFallback {
-        /// Why.
+        /// The reason, as `metadata.fallback_reason` has it.
         why: String,
     },
     /// Somebody else redirected the call, which goes on without the agent.
     Redirected {},
-    /// The call ended.
+    /// The call ended, in this way.
     Ended(End),
     /// There was more than is written down of one call; the rest is not.
     LeftOut {

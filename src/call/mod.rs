@@ -94,7 +94,7 @@ pub struct Passage {
     pub id: i64,
     /// Its cosine similarity to what was looked up.
     pub similarity: f64,
-    /// What it says.
+    /// The passage's text.
     pub text: String,
 }
 
@@ -112,21 +112,21 @@ pub enum Recollection {
 pub struct TransferTarget {
     /// What the owner calls them.
     pub name: String,
-    /// Their number, E.164.
+    /// The telephone number of the party, as E.164.
     pub number: Private<String>,
 }
 
-/// What a function that was carried out asks of the call.
+/// What the call is to do after a function was carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterFunction {
-    /// That it ends.
+    /// The call ends.
     EndCall {
         /// What is said before, word for word; none: what the agent has said, or a goodbye.
         words: Option<String>,
     },
-    /// That the caller is put through.
+    /// The caller is put through.
     Transfer {
-        /// To whom.
+        /// The party that the caller is put through to.
         target: TransferTarget,
         /// What is said before, word for word; none: what the agent has said, or that it does so.
         words: Option<String>,
@@ -195,7 +195,7 @@ pub enum Timer {
     Recall,
     /// The caller's keys are complete when no more come.
     Keys,
-    /// Nobody speaks.
+    /// Nobody has spoken for a while.
     Idle,
     /// The call is nearly as long as it may be.
     LimitWarning,

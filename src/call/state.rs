@@ -259,7 +259,7 @@ impl Call {
         self.watch_hearing();
     }
 
-    /// Writes something down.
+    /// Adds an action that writes this event to the call's log.
     pub(super) fn note(&mut self, event: LogEvent) {
         if !self.record.written().has_room_for(&event) {
             return self.leave_out(allowance::EVENTS);

@@ -39,7 +39,7 @@ impl Timers {
         due
     }
 
-    /// The next deadline.
+    /// The earliest deadline, and what it is for.
     pub(super) fn next(&self) -> Option<(CallTime, Timer)> {
         self.0.iter().map(|(timer, at)| (*at, *timer)).min()
     }

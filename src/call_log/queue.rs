@@ -47,7 +47,7 @@ pub(super) enum NotTaken {
     Closed(EventRow),
 }
 
-/// A new queue.
+/// Makes a queue, and gives both of its ends.
 pub(super) fn queue() -> (Inlet, Outlet) {
     let (sender, receiver) = mpsc::channel(RECORDS_MAX);
     let waiting = Waiting::default();

@@ -28,18 +28,18 @@ const BATCH_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
-    /// A call was answered.
+    /// A call was answered: its row.
     Call(NewCall),
-    /// Something happened in it.
+    /// Something happened in a call: an event.
     Event(EventRow),
-    /// Its caller has left the agent for somebody or something else.
+    /// A call's caller has left the agent for another party or the fallback.
     OffStream(OffStream),
-    /// It is over.
+    /// A call is over: its completion.
     Completion(CompletedCall),
 }
 
 impl Record {
-    /// What a log may say of it.
+    /// The kind of record, which a log may name.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Call(_) => "call",

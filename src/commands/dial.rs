@@ -94,17 +94,17 @@ pub enum DialError {
     /// An argument is not what it has to be.
     #[error("{argument} {found:?} is not accepted: {accepted}")]
     Argument {
-        /// Its name.
+        /// The argument's name.
         argument: &'static str,
-        /// What was given.
+        /// The value that was given.
         found: String,
-        /// What is accepted.
+        /// What would be accepted.
         accepted: &'static str,
     },
     /// An audio file cannot be used.
     #[error("--audio {path}: {why}")]
     Audio {
-        /// Which file.
+        /// The path of the file.
         path: String,
         /// What is wrong with it, and what is accepted.
         why: String,
@@ -112,9 +112,9 @@ pub enum DialError {
     /// The stand-in for the REST API cannot be reached there.
     #[error("--api {address}: cannot listen there: {source}")]
     Api {
-        /// Where.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// Why not.
+        /// What the operating system said.
         source: std::io::Error,
     },
     /// The HTTP client cannot be made.

@@ -25,7 +25,7 @@ pub enum MigrateCommandError {
     /// There is no way into the database.
     #[error("DATABASE_URL: {0}")]
     Trouble(Trouble),
-    /// The migration failed.
+    /// The migration failed; the error says at what.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
 }

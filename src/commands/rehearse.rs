@@ -39,9 +39,9 @@ pub enum RehearseError {
     /// The script's file cannot be read.
     #[error("--script {path}: {source}")]
     Read {
-        /// The file.
+        /// The path of the script's file.
         path: String,
-        /// Why.
+        /// What the operating system said.
         #[source]
         source: std::io::Error,
     },
@@ -54,13 +54,13 @@ pub enum RehearseError {
     /// The address cannot be listened on.
     #[error("--listen {address}: {source}")]
     Listen {
-        /// The address.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// Why.
+        /// What the operating system said.
         #[source]
         source: std::io::Error,
     },
-    /// The service broke.
+    /// The running service failed.
     #[error("rehearse: {0}")]
     Serve(#[from] std::io::Error),
 }

@@ -3,7 +3,7 @@
 use super::{Config, ConfigError, Source};
 
 impl ConfigError {
-    /// The variable.
+    /// The name of the variable that cannot be used.
     pub fn variable(&self) -> &'static str {
         self.name
     }

@@ -10,14 +10,14 @@ use super::{ConfigError, Source, refused_address};
 /// What `OBJECT_STORE_URL` may be.
 const ACCEPTED: &str = "file:///folder or s3://bucket/prefix";
 
-/// Where recordings go.
+/// The object store that recordings go to, as `OBJECT_STORE_URL` says.
 #[derive(Debug, Clone)]
 pub enum ObjectStore {
-    /// A folder.
+    /// A folder of this machine.
     Folder(PathBuf),
     /// A bucket of S3 or of what speaks its protocol.
     S3 {
-        /// Its name.
+        /// The bucket's name.
         bucket: String,
         /// What every object's name begins with; may be empty.
         prefix: String,

@@ -58,7 +58,7 @@ impl Home {
         self.folder.join("cluster.unfinished")
     }
 
-    /// The server's log.
+    /// The path of the server's log.
     pub(super) fn log(&self) -> PathBuf {
         self.folder.join("server.log")
     }
@@ -130,7 +130,7 @@ impl Address {
         &self.folder
     }
 
-    /// Whether something listens.
+    /// Whether a server listens at this address.
     pub(super) async fn answers(&self) -> bool {
         let connecting = UnixStream::connect(self.folder.join(SOCKET));
         matches!(within(ANSWER_LIMIT, connecting).await, Some(Ok(_)))

@@ -75,7 +75,7 @@ pub enum DatabaseError {
          with pgvector 0.8 or newer: install it, or move the folder away to begin anew"
     )]
     OtherVersion {
-        /// The database's folder.
+        /// The folder of the database's files.
         folder: PathBuf,
         /// The version that made it.
         major: u32,
@@ -91,7 +91,7 @@ pub enum DatabaseError {
     /// `initdb` failed.
     #[error("DATA_DIR: no database can be created in {folder}: {why}")]
     Create {
-        /// The database's folder.
+        /// The folder of the database's files.
         folder: PathBuf,
         /// What `initdb` said last.
         why: String,
@@ -99,7 +99,7 @@ pub enum DatabaseError {
     /// The server did not start.
     #[error("PostgreSQL does not start, {log} says more: {why}")]
     Start {
-        /// Its log.
+        /// The path of the server's log.
         log: PathBuf,
         /// What it said last.
         why: String,
@@ -124,7 +124,7 @@ pub enum Stage {
     Fetching,
     /// The database is created.
     Creating,
-    /// The server starts.
+    /// PostgreSQL is starting.
     Starting,
 }
 
@@ -173,7 +173,7 @@ impl OwnDatabase {
         Ok(Self { address, stop, keeper })
     }
 
-    /// Where it listens.
+    /// The address at which PostgreSQL listens.
     pub fn address(&self) -> &Address {
         &self.address
     }

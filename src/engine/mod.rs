@@ -63,7 +63,7 @@ pub enum Report {
     Event(Event),
     /// A piece of a reply's audio, which does not go through the core.
     Audio {
-        /// The reply.
+        /// The core's id of the reply.
         reply: ReplyId,
         /// The engine's name for the item.
         item: String,
@@ -75,7 +75,7 @@ pub enum Report {
 /// A function as the model sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FunctionSignature {
-    /// Its name.
+    /// The function's name, as the model calls it.
     pub name: String,
     /// What it is for and when to use it.
     pub description: String,

@@ -28,7 +28,7 @@ pub struct ModelList {
 /// What is known of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelAnswer {
-    /// It is there.
+    /// The service has the model.
     There {
         /// The day from which it is no more, as `2027-01-20`, if that is announced.
         shutdown_date: Option<String>,

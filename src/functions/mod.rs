@@ -51,27 +51,27 @@ const RUN_LIMIT: Duration = Duration::from_secs(25);
 /// The most that the model is told of a function, bytes of JSON.
 const OUTPUT_BYTES_MAX: usize = 4096;
 
-/// What functions work with. One for all calls of a process.
+/// The services that functions work with: one set for all calls of a process.
 #[derive(Debug)]
 pub struct FunctionServices {
-    /// The database.
+    /// The database, for appointments, messages and saved runs.
     pub store: Store,
-    /// What businesses have written down.
+    /// The search in the agents' passages.
     pub knowledge: Arc<Knowledge>,
-    /// What reaches the services of owners.
+    /// The HTTP client for requests to owners' services.
     pub services: egress::Client,
-    /// Twilio's REST interface.
+    /// Twilio's REST interface, for text messages.
     pub twilio: TwilioRest,
     /// The time that calls live in.
     pub clock: Clock,
 }
 
-/// For whom functions are carried out. One for each call.
+/// The call that functions are carried out for: one for each call.
 #[derive(Debug)]
 pub struct CallContext {
-    /// Who answers.
+    /// The agent that answers the call.
     pub agent: Arc<Agent>,
-    /// The call's row.
+    /// The call's `call_logs.id`.
     pub call_log_id: Uuid,
     /// Twilio's name for the call.
     pub call_sid: String,
@@ -98,7 +98,7 @@ impl CallContext {
     }
 }
 
-/// What is to be carried out.
+/// A function call to be carried out.
 #[derive(Debug, Clone)]
 pub struct FunctionRequest {
     /// Which run of the call it is.
@@ -107,7 +107,7 @@ pub struct FunctionRequest {
     pub turn: u32,
     /// The engine's name for it: the idempotency key within the call.
     pub engine_call_id: String,
-    /// The function's name.
+    /// The name of the function, as the model gave it.
     pub name: String,
     /// The arguments, JSON unless the model erred.
     pub arguments: String,

@@ -19,7 +19,7 @@ const FLOW: &str = "These are steps that the business laid down. Call it without
 /// One function that is offered.
 #[derive(Clone, Copy)]
 pub(super) enum Offer<'a> {
-    /// A row's.
+    /// A function of the agent's rows.
     Row(&'a AgentFunction),
     /// A built-in one as it is.
     Builtin(Builtin),

@@ -24,7 +24,7 @@ pub(crate) enum Reply {
     Drip(String, String),
     /// Says nothing until the other side is gone.
     Silence,
-    /// Closes.
+    /// Closes the connection without an answer.
     Close,
 }
 
@@ -34,12 +34,12 @@ pub(crate) fn reply(status: u16, headers: &str, body: &str) -> Reply {
     Reply::Text(format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}"))
 }
 
-/// JSON with 200.
+/// Answers 200 with this JSON.
 pub(crate) fn json(body: &serde_json::Value) -> Reply {
     reply(200, "Content-Type: application/json\r\n", &body.to_string())
 }
 
-/// A redirect.
+/// Answers with a redirect to this address.
 pub(crate) fn redirect(status: u16, to: &str) -> Reply {
     reply(status, &format!("Location: {to}\r\n"), "")
 }

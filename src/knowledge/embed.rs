@@ -54,7 +54,7 @@ pub enum EmbedError {
     /// The service refused, with this status and perhaps a code.
     #[error("embedding: the service answered {status} {code}")]
     Refused {
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// `error.code` or `error.type`, if it is a word.
         code: String,

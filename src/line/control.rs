@@ -67,7 +67,7 @@ impl CallTask {
             Command::After { stream_sid, answer } => self.after(stream_sid.as_deref(), answer),
             Command::LetGo { if_leaving, answer } => {
                 if if_leaving && self.leaving.is_none() {
-                    // Whoever asked may have gone away.
+                    // The send fails where nobody waits for the answer any more.
                     let _ = answer.send(false);
                 } else {
                     self.over = Some(Exit::Elsewhere(answer));
@@ -134,7 +134,7 @@ impl CallTask {
         if plan == AfterPlan::Fallback {
             self.finish(UNANSWERED);
         }
-        // Whoever asked may have gone away; the plan holds all the same.
+        // The send fails where the webhook no longer waits; the plan holds all the same.
         let _ = answer.send(plan);
     }
 

@@ -42,7 +42,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub enum LookUp {
     /// This agent answers it.
     Found(Arc<Agent>),
-    /// No agent does.
+    /// No agent has the number.
     Unknown,
     /// It is not remembered and the database is away.
     Unavailable,

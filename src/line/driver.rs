@@ -34,7 +34,7 @@ use crate::recording::recorder::{Taps, notice_time};
 /// read from the engine.
 const HELD_MAX: usize = 1024;
 
-/// A call on the line.
+/// The task that owns a call while it is on the line.
 pub(super) struct CallTask {
     pub(super) exchange: Arc<CallServices>,
     pub(super) call: Call,
@@ -179,14 +179,14 @@ impl CallTask {
                 } else {
                     drop(self.slot);
                 }
-                // Whoever asked may have gone away; the plan holds all the same.
+                // The send fails where the webhook no longer waits; the plan holds all the same.
                 let _ = answer.send(plan);
                 return;
             }
             Some(Exit::Elsewhere(answer)) => {
                 info!("the call goes on elsewhere");
                 drop(self.slot);
-                // Whoever said so may have gone away.
+                // The send fails where nobody waits for the answer any more.
                 let _ = answer.send(true);
                 return;
             }

@@ -37,9 +37,9 @@ pub enum AfterPlan {
     Return,
     /// The caller is put through to this number.
     Transfer(Private<String>),
-    /// The agent's fallback.
+    /// The caller goes to the agent's fallback.
     Fallback,
-    /// Nothing.
+    /// Nothing follows: Twilio hangs up.
     HangUp,
 }
 
@@ -64,9 +64,9 @@ pub(super) struct Leaving {
 
 /// Where a caller goes on to.
 pub(super) enum Onward {
-    /// The agent's fallback.
+    /// The agent's fallback: a number, a voicemail or a message.
     Fallback,
-    /// Another party.
+    /// Another party, by a transfer.
     Party(TransferTarget),
 }
 
@@ -104,7 +104,7 @@ pub(super) enum Handing {
     Waits {
         /// Until then at most, and longer only for functions.
         due: Duration,
-        /// Who moves it.
+        /// Where the mover waits for the answer.
         answer: oneshot::Sender<Parting>,
     },
     /// It has let go of the line.

@@ -106,7 +106,8 @@ impl CallTask {
         self.tell(Event::LineLost);
         // Twilio may be slow to say that it will not move the call.
         self.call.expect_line(self.now().plus_ms(MOVING_MS));
-        // Whoever asked may have gone away: then the line stays lost, and that has a limit.
+        // The send fails where the mover no longer waits; then the line stays lost until its time
+        // limit.
         let _ = answer.send(Parting::Here { last_seq: self.notes.next_seq() - 1 });
     }
 
@@ -208,7 +209,7 @@ impl CallServices {
             Ok(Updated::AlreadyOver) => {
                 // It ends here, when its last words are there.
                 self.registry.note_parted(agent_id, call_sid, Parted::No);
-                // A task that is gone has ended the call already.
+                // The send fails only where the task has ended, and then the call has ended too.
                 let _ = handle.commands.send(Command::CallerLeft).await;
                 return None;
             }
@@ -312,7 +313,7 @@ impl CallServices {
     /// A call that let go of its line is not moved after all.
     async fn take_back(&self, call_sid: &str, handle: &CallHandle) {
         self.registry.note_parted(handle.agent.id, call_sid, Parted::No);
-        // A task that is gone has ended the call already.
+        // The send fails only where the task has ended, and then the call has ended too.
         let _ = handle.commands.send(Command::Rejoin).await;
     }
 

@@ -50,35 +50,35 @@ use driver::CallTask;
 use opening::Opening;
 use registry::Registry;
 
-/// What all calls of a process share.
+/// The services that all calls of a process share.
 #[derive(Debug)]
 pub struct CallServices {
     /// The time that calls live in.
     pub clock: Clock,
-    /// Who is on the line.
+    /// The calls that this process has, by their CallSids.
     pub registry: Arc<Registry>,
-    /// Where everything is written down.
+    /// The writer of the call log.
     pub log: LogWriter,
     /// Where the tapes of recorded calls are written.
     pub recorder: Recorder,
-    /// What agents are told.
+    /// The prompt templates.
     pub prompts: Arc<Prompts>,
     /// How engines are reached.
     pub engines: Engines,
-    /// What functions work with.
+    /// The services that functions work with.
     pub toolbox: Arc<FunctionServices>,
-    /// This process.
+    /// The id of this process, a row of `frontdesk_instances`.
     pub instance_id: Uuid,
 }
 
 /// How engines are reached.
 #[derive(Debug, Clone)]
 pub struct Engines {
-    /// The service.
+    /// The speech service's address and key.
     pub openai: OpenAi,
-    /// Its models.
+    /// The names of the models that calls use.
     pub models: Models,
-    /// What it refused of agents' settings.
+    /// What the speech service refused of agents' settings.
     pub refusals: Refusals,
 }
 

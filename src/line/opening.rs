@@ -19,13 +19,13 @@ pub struct Opening {
     pub slot: Slot,
     /// Where its task is told things.
     pub commands: mpsc::Receiver<Command>,
-    /// Who answers.
+    /// The agent that answers.
     pub agent: Arc<Agent>,
-    /// Its row.
+    /// The call's `call_logs.id`.
     pub call_log_id: Uuid,
     /// Twilio's name for it.
     pub call_sid: String,
-    /// Who calls.
+    /// The caller, as Twilio gave them; not always a number.
     pub caller: Private<String>,
     /// What is known of them from before.
     pub history: History,

@@ -33,7 +33,7 @@ const MULAW_BYTES_PER_MS: u64 = 8;
 /// Messages that are not what the protocol says, after which the stream is given up.
 const MALFORMED_MAX: u32 = 1000;
 
-/// A media stream.
+/// A media stream of Twilio's, from our side.
 pub(super) struct Phone {
     socket: Socket<TcpStream>,
     call_sid: String,
@@ -56,7 +56,7 @@ pub(super) struct Phone {
 
 /// What was heard of the caller.
 pub(super) enum Heard<'a> {
-    /// Audio, in base64.
+    /// A frame of the caller's audio, in base64.
     Audio(&'a str),
     /// Nothing came for so many bytes' time.
     Silence(usize),

@@ -13,7 +13,7 @@ use crate::call::{Event, RecallId, Recollection};
 /// Look-ups of a call at once. A newer one ends the oldest, whose words are out of date.
 const RECALLS_MAX: usize = 3;
 
-/// A call's look-ups.
+/// The look-ups in the agent's knowledge that a call has running.
 #[derive(Default)]
 pub(super) struct Recalls {
     running: FuturesUnordered<BoxFuture<'static, (RecallId, Recollection)>>,

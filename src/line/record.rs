@@ -23,7 +23,7 @@ pub const UNREAD_SEQ: i64 = 1_000_000;
 /// come as often as their sender likes.
 const STREAM_ERRORS_MAX: usize = 32;
 
-/// A call's log.
+/// A call's log: counts its events, folds them into its record, and hands them to the log writer.
 pub(super) struct CallLog {
     log: LogWriter,
     call_log_id: Uuid,
@@ -88,7 +88,7 @@ impl CallLog {
         self.stream_sids.push(stream_sid);
     }
 
-    /// Writes something down.
+    /// Writes an event to the call's record and to the log.
     pub(super) fn write(&mut self, at: CallTime, mut event: LogEvent) {
         if let (LogEvent::LineOpened { stream_sid }, Some(ours)) =
             (&mut event, self.stream_sids.last())

@@ -21,11 +21,11 @@ const COMMANDS_MAX: usize = 8;
 /// How others reach a call's task.
 #[derive(Debug, Clone)]
 pub struct CallHandle {
-    /// The call's row.
+    /// The call's `call_logs.id`.
     pub call_log_id: Uuid,
     /// The agent that has the call.
     pub agent: Arc<Agent>,
-    /// The task's ear.
+    /// Where the call's task receives commands.
     pub commands: mpsc::Sender<Command>,
     /// Whether a media stream has come: what is spoken before it has been.
     pub has_streamed: bool,

@@ -74,7 +74,8 @@ impl CallTask {
                 match command {
                     Command::CallerLeft => return true,
                     Command::After { answer, .. } => {
-                        // Whoever asked may have gone away; the plan holds all the same.
+                        // The send fails where the webhook no longer waits; the plan holds all the
+                        // same.
                         let _ = answer.send(AfterPlan::HangUp);
                         return true;
                     }

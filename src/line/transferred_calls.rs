@@ -14,19 +14,19 @@ use crate::call::CallRecord;
 use crate::clock::Stopwatch;
 use crate::private::Private;
 
-/// How many are remembered; the oldest go first. The database has them all.
+/// How many calls are remembered; the oldest are forgotten first. The database has them all.
 const KEPT_MAX: usize = 1_000;
 /// How long: as long as callers may talk to whom they were put through to, and some more for
 /// ringing.
 const KEPT_TIME: Duration = TALK_LIMIT.saturating_add(Duration::from_secs(15 * 60));
 
-/// A call whose caller is out.
+/// What this process remembers of a call whose caller was transferred.
 pub struct TransferredCall {
-    /// Who had it.
+    /// The agent that had the call.
     pub agent: Arc<Agent>,
-    /// Its row.
+    /// The call's `call_logs.id`.
     pub call_log_id: Uuid,
-    /// Who calls.
+    /// The caller, as Twilio gave them; not always a number.
     pub caller: Private<String>,
     /// What is known of them from before.
     pub history: History,
@@ -34,18 +34,18 @@ pub struct TransferredCall {
     pub started: Duration,
     /// The number of its next event.
     pub seq: i64,
-    /// What was written down.
+    /// The call's record so far.
     pub record: CallRecord,
     /// How often the caller was given back to the agent.
     pub returns: i32,
 }
 
-/// The calls, by their names, the oldest first.
+/// The transferred calls by their CallSids, oldest first.
 #[derive(Default)]
 pub struct TransferredCalls(Mutex<VecDeque<(String, Stopwatch, TransferredCall)>>);
 
 impl TransferredCalls {
-    /// Remembers a call.
+    /// Remembers a call whose caller leaves for another party.
     pub(super) fn keep(&self, call_sid: &str, kept: TransferredCall) {
         let mut calls = self.lock();
         calls.retain(|(sid, _, other)| sid != call_sid || other.agent.id != kept.agent.id);

@@ -42,20 +42,20 @@ pub enum Done {
 /// Why an attempt came to nothing.
 #[derive(Debug)]
 pub struct Failure {
-    /// Holds nothing private.
+    /// What went wrong, with nothing private in it.
     pub error: String,
-    /// How long it is tried again.
+    /// How the job is tried again.
     pub patience: RetryPolicy,
 }
 
-/// How an attempt that failed is followed by others.
+/// When a failed job is tried again, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The pause after the first; each is twice the one before.
+    /// The pause after the first failure; each pause is twice the one before.
     pub first: Duration,
-    /// The longest pause.
+    /// The longest pause between two attempts.
     pub longest: Duration,
-    /// For how long after it was called for.
+    /// For how long after the job was queued it is tried.
     pub in_all: Duration,
 }
 
@@ -84,11 +84,11 @@ pub trait Work: Send + Sync + 'static {
         usize::MAX
     }
 
-    /// How often it is tried where it ends without a word: it took too long, or broke.
+    /// How a job is tried again that took too long, or whose task broke.
     fn patience(&self) -> RetryPolicy;
 }
 
-/// Does one kind of work.
+/// Claims and does the jobs of one kind.
 #[derive(Debug)]
 pub struct JobWorker {
     pub(super) store: Store,

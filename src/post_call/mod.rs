@@ -29,16 +29,16 @@ pub const AT_ONCE: usize = 16;
 /// How long giving back what was claimed may take at the end.
 const GIVE_BACK_LIMIT: Duration = Duration::from_secs(1);
 
-/// What the work after calls is done with.
+/// What post-call work needs.
 #[derive(Debug)]
 pub struct Parts {
-    /// The database.
+    /// The database with the jobs.
     pub store: Store,
     /// This process, which claims jobs.
     pub instance_id: Uuid,
-    /// Sums calls up.
+    /// Makes the summaries.
     pub summaries: Summaries,
-    /// Tells owners.
+    /// Sends the owners' webhooks.
     pub webhooks: Webhooks,
     /// Rung when a call of this process was completed.
     pub completed: Arc<Notify>,
@@ -46,8 +46,7 @@ pub struct Parts {
     pub at_once: usize,
 }
 
-/// The work after calls, while the process runs. Dropped, it stops where it is, as if the process
-/// were killed.
+/// The post-call work of this process. Dropping it stops the work where it is, as a kill would.
 #[derive(Debug)]
 pub struct PostCall {
     store: Store,
@@ -56,7 +55,7 @@ pub struct PostCall {
 }
 
 impl PostCall {
-    /// Begins.
+    /// Starts the workers.
     pub fn start(parts: Parts) -> Self {
         let Parts { store, instance_id, summaries, webhooks, completed, at_once } = parts;
         let summed_up = Arc::new(Notify::new());

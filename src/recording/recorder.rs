@@ -255,7 +255,7 @@ async fn write(
         let mut batch = Vec::new();
         tokio::select! {
             biased;
-            // Dropped counts as stopped.
+            // A dropped sender means stop, too.
             _ = &mut stopped, if !is_stopping => {
                 is_stopping = true;
                 chunks.close();

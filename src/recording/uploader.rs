@@ -47,10 +47,10 @@ pub enum RecordingError {
     /// It could not be read or its recording not be written.
     #[error("the tape: {0}")]
     Tape(#[from] EncodeError),
-    /// The object store.
+    /// The object store refused or did not answer.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The database.
+    /// The database refused or did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The row changed meanwhile.

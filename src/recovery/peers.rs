@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use crate::clock::Stopwatch;
 
-/// How long what was read counts: without the database nobody knows of the others.
+/// How long the last reading counts. Without the database nothing is known of the peers.
 const COUNTS_FOR: Duration = Duration::from_secs(20);
 
-/// Which other processes take calls. Clones are the same.
+/// The other processes that take calls, as they were read last. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Peers(Arc<Mutex<Option<Seen>>>);
 
-/// What was read, and how long ago.
+/// What was read of the peers, and how long ago.
 #[derive(Debug)]
 struct Seen {
     since: Stopwatch,

@@ -5,8 +5,8 @@
 //! its spool could be had. Two reconcilers at once do no harm: a call is completed only while it is
 //! live and still the dead process's.
 //!
-//! Where Twilio can be asked, it is asked before a call is given up
-//! ([`asking`](super::status_poller)).
+//! Where Twilio can be asked, the [status poller](super::status_poller) asks it before a call is
+//! given up.
 //!
 //! A process also completes rows of its own that none of its calls has any more, and those of
 //! callers who were out for too long.

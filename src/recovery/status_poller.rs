@@ -68,7 +68,7 @@ impl LeftCalls {
     }
 }
 
-/// Asks Twilio.
+/// Polls Twilio's call resource for calls that no process has.
 pub struct StatusPoller {
     store: Store,
     twilio: TwilioRest,

@@ -62,7 +62,7 @@ pub struct Summary {
     pub p50_us: u64,
     /// 99 of 100 were at most this.
     pub p99_us: u64,
-    /// The largest, exactly.
+    /// The largest value, exactly.
     pub max_us: u64,
 }
 
@@ -73,7 +73,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one value.
+    /// Adds one value to the histogram.
     pub fn record(&mut self, value: Duration) {
         let value_us = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
         self.buckets[bucket(value_us)] += 1;

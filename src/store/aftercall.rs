@@ -34,9 +34,9 @@ impl JobKind {
 pub struct Job {
     /// `id`.
     pub id: i64,
-    /// The call.
+    /// The call that the job is for.
     pub call_log_id: Uuid,
-    /// Who claimed it.
+    /// The process that claimed the job.
     pub worker: Uuid,
     /// Which claim of the job this is.
     pub claim: i32,

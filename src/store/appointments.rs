@@ -16,7 +16,8 @@ const CALLERS_APPOINTMENTS: i64 = 20;
 /// How much is read of a text that anybody may have written.
 const READ_CHARACTERS: i32 = 200;
 
-/// Which call of a function does something: what it did is done once, however often it is tried.
+/// Names one function call of one call, so that what it does is done once, however often it is
+/// tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// `call_logs.id`.
@@ -28,19 +29,19 @@ pub struct IdempotencyKey {
 /// An appointment to be booked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewAppointment {
-    /// What books it.
+    /// The function call that books it, so that it books once.
     pub deed: IdempotencyKey,
-    /// With whom.
+    /// The agent whose calendar it is in.
     pub agent_id: Uuid,
     /// When it begins, microseconds since the Unix epoch.
     pub start_us: i64,
     /// How long it takes.
     pub minutes: u32,
-    /// For whom.
+    /// The name that it is booked under.
     pub name: Private<String>,
     /// Where they can be called.
     pub phone: Private<String>,
-    /// What for.
+    /// The service that it is for.
     pub service: Private<String>,
     /// What else is to be known.
     pub notes: Option<Private<String>>,
@@ -51,9 +52,9 @@ pub struct NewAppointment {
 pub struct Appointment {
     /// `appointments.id`.
     pub id: Uuid,
-    /// For whom.
+    /// The name that it is booked under.
     pub name: Private<String>,
-    /// What for.
+    /// The service that it is for.
     pub service: Private<String>,
     /// When it begins, microseconds since the Unix epoch.
     pub start_us: i64,

@@ -13,19 +13,19 @@ use crate::private::Private;
 pub struct NewCall {
     /// `call_logs.id`, if this call has no row yet.
     pub id: Uuid,
-    /// The agent.
+    /// The agent that the call is for.
     pub agent_id: Uuid,
     /// Twilio's name for the call.
     pub call_sid: String,
-    /// The caller's number.
+    /// The caller, as Twilio gave them; not always a number.
     pub caller: Private<String>,
-    /// This process.
+    /// The process that answers the call.
     pub instance_id: Uuid,
     /// What the stream token carries and [`Store::claim_stream`] spends.
     pub nonce: String,
     /// How many calls the agent takes at once; none for any number.
     pub limit: Option<i32>,
-    /// An object.
+    /// The first keys of the row's `metadata`, a JSON object.
     pub metadata: Private<Value>,
     /// When it began, microseconds since the Unix epoch.
     pub started_us: i64,
@@ -65,7 +65,7 @@ pub enum StreamClaim {
     Claimed {
         /// `call_logs.id`.
         call_log_id: Uuid,
-        /// The agent.
+        /// The agent that the call is for.
         agent_id: Uuid,
         /// The place of the next event, for an owner that did not write the earlier ones.
         next_seq: i64,
@@ -118,7 +118,7 @@ pub struct CompletedCall {
     pub instance_id: Option<Uuid>,
     /// `completed`, `failed`, `voicemail`, `transferred` or `no-answer`.
     pub status: String,
-    /// Readable lines.
+    /// The conversation as readable lines.
     pub transcript: Private<String>,
     /// An object; its fields go over those that are there.
     pub metadata: Private<Value>,

@@ -29,14 +29,14 @@ pub enum ChangeEvent {
     /// Listening begins, at first or again: what changed before this is not told, so read
     /// everything again.
     Reconnected,
-    /// A row changed.
+    /// A row of a table changed.
     Changed(Change),
 }
 
 /// A row that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The table.
+    /// The name of the table.
     pub table: String,
     /// INSERT, UPDATE or DELETE.
     pub operation: String,

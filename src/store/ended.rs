@@ -11,13 +11,13 @@ use crate::private::Private;
 /// A call that is over, as far as it is needed to sum it up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndedCall {
-    /// Who answered it.
+    /// The agent that answered the call.
     pub agent_id: Uuid,
     /// Who called, as Twilio said.
     pub caller: Private<String>,
     /// `status`.
     pub status: String,
-    /// Readable lines.
+    /// The conversation as readable lines.
     pub transcript: Private<String>,
     /// `metadata`.
     pub metadata: Private<Value>,
@@ -67,7 +67,7 @@ pub struct ToldCall {
 /// One attempt to tell an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The call.
+    /// The call that the owner is told of.
     pub call_log_id: Uuid,
     /// The message's name, which all attempts have in common.
     pub message_id: String,

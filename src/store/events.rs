@@ -18,7 +18,7 @@ const EVENTS_OF_A_CALL: i64 = 50_000;
 /// A row of `call_events`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventRow {
-    /// The call.
+    /// The call that the event belongs to.
     pub call_log_id: Uuid,
     /// Its place among the call's events. Writing the same place twice writes it once.
     pub seq: i64,

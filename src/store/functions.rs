@@ -9,15 +9,15 @@ use crate::private::Private;
 /// A run of a function that is kept.
 #[derive(Debug, Clone)]
 pub struct SavedRun {
-    /// The agent.
+    /// The agent whose function ran.
     pub agent_id: Uuid,
     /// `functions.id`.
     pub function_id: Uuid,
-    /// The call.
+    /// The call in which it ran.
     pub call_log_id: Uuid,
-    /// What was collected.
+    /// The arguments that were collected.
     pub arguments: Private<Value>,
-    /// What was returned.
+    /// The result that was returned.
     pub result: Private<Value>,
 }
 

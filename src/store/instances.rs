@@ -9,7 +9,7 @@ use super::{Result, Store};
 /// A process that takes calls, or took some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstanceBeat {
-    /// The process.
+    /// The id of the process.
     pub id: Uuid,
     /// Its last sign of life, microseconds since the Unix epoch by the database's clock. None: it
     /// has calls and has given no sign yet.
@@ -25,7 +25,7 @@ pub struct Abandoned {
     pub id: Uuid,
     /// Twilio's name for the call.
     pub call_sid: String,
-    /// The agent.
+    /// The agent that has the call.
     pub agent_id: Uuid,
     /// The process that has it.
     pub instance_id: Option<Uuid>,
@@ -33,14 +33,15 @@ pub struct Abandoned {
     pub started_us: i64,
 }
 
-/// Whether another process takes calls.
+/// What is known of another process that could take calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerStatus {
-    /// One does.
+    /// Another process takes calls.
     Alive,
-    /// One did, and its last sign of life is old: it is dead, or could not give one.
+    /// Another process took calls, and its last heartbeat is old: it is dead, or could not write
+    /// one.
     Silent,
-    /// There is none.
+    /// There is no other process.
     None,
 }
 
@@ -78,7 +79,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether another process takes calls.
+    /// What is known of another process that could take calls.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).

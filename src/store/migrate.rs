@@ -49,7 +49,7 @@ const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
 /// What a run of [`migrate`] did. All zero: the database was up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// Migrations applied now.
+    /// How many migrations this run applied.
     pub migrations: usize,
     /// Embeddings tables made or brought up to date now.
     pub embeddings_tables: usize,
@@ -105,7 +105,7 @@ pub enum MigrateError {
         advice(.strangers, .role)
     )]
     Strangers {
-        /// The migrating role.
+        /// The role that runs the migration.
         role: String,
         /// The objects and their owners.
         strangers: Vec<Stranger>,

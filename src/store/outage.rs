@@ -22,7 +22,7 @@ const UNKNOWN_HOST: &str = "unknown host";
 /// password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What was found.
+    /// What is wrong, in one line, for people.
     pub found: String,
     /// What to do about it.
     pub remedy: &'static str,

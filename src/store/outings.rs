@@ -8,7 +8,8 @@ use super::instances::{Abandoned, abandoned};
 use super::{Result, Store, storable_json, storable_text};
 use crate::private::Private;
 
-/// A caller leaves the agent. No process has the call until they come back or are gone.
+/// A call whose caller leaves the media stream for another party or the fallback. No process has
+/// the call until the caller is back or gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OffStream {
     /// The agent. Only a row of its own is changed. None: an older version spooled this.

@@ -13,7 +13,7 @@ pub const SAMPLE_ZONE: &str = "America/New_York";
 const OWNER: Uuid = Uuid::from_u128(0x5a3b_1e00_0000_4000_8000_0000_0000_0001);
 const AGENT: Uuid = Uuid::from_u128(0x5a3b_1e00_0000_4000_8000_0000_0000_0002);
 
-/// The sample agent.
+/// The agent of the sample business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleAgent {
     /// `voice_agents.id`.

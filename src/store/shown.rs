@@ -38,7 +38,7 @@ pub struct CallSummary {
     pub status: String,
     /// How long it was.
     pub duration_ms: i64,
-    /// Readable lines.
+    /// The conversation as readable lines.
     pub transcript: Private<String>,
     /// `metadata`.
     pub metadata: Private<Value>,

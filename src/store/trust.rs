@@ -15,7 +15,7 @@ use sqlx::postgres::PgConnection;
 pub struct Stranger {
     /// What it is: `function public.format(text,name)`.
     pub object: String,
-    /// Its owner.
+    /// The role that owns the object.
     pub owner: String,
 }
 

@@ -45,13 +45,13 @@ pub enum FormError {
     /// A field that is needed is absent or empty.
     #[error("form field {name} is missing")]
     Missing {
-        /// Its name.
+        /// The field's name.
         name: &'static str,
     },
     /// A field's value is not of its kind.
     #[error("form field {name} is not {accepted}")]
     Unacceptable {
-        /// Its name.
+        /// The field's name.
         name: &'static str,
         /// What it should have been.
         accepted: &'static str,
@@ -173,28 +173,28 @@ impl Form {
 /// Where a call is, as Twilio says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallStatus {
-    /// Not yet dialled.
+    /// Twilio has not dialled yet.
     Queued,
-    /// Not yet answered.
+    /// The call is not answered yet.
     Ringing,
-    /// Answered.
+    /// The call was answered, and goes on.
     InProgress,
-    /// Answered, and over.
+    /// The call was answered, and is over.
     Completed,
-    /// Over: the other side was busy.
+    /// The call is over: the other side was busy.
     Busy,
-    /// Over: it could not be connected.
+    /// The call is over: it could not be connected.
     Failed,
-    /// Over: nobody answered.
+    /// The call is over: nobody answered.
     NoAnswer,
-    /// Over: ended before it was answered.
+    /// The call is over: it ended before it was answered.
     Canceled,
     /// A word that is not known here.
     Other,
 }
 
 impl CallStatus {
-    /// Reads Twilio's word.
+    /// Reads the status as Twilio writes it.
     pub fn read(word: &str) -> Self {
         match word {
             "queued" => Self::Queued,
@@ -221,9 +221,9 @@ impl CallStatus {
 /// What became of a media stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamEvent {
-    /// It is open.
+    /// The media stream is open.
     Started,
-    /// It is closed.
+    /// The media stream is closed.
     Stopped,
     /// It could not be opened, or broke.
     Error,
@@ -232,7 +232,7 @@ pub enum StreamEvent {
 }
 
 impl StreamEvent {
-    /// Reads Twilio's word.
+    /// Reads the status as Twilio writes it.
     pub fn read(word: &str) -> Self {
         match word {
             "stream-started" => Self::Started,

@@ -17,18 +17,18 @@ use crate::private::Private;
 pub enum Inbound<'a> {
     /// The socket is open. Nothing can be sent yet.
     Connected,
-    /// The stream begins.
+    /// The first message with content: the stream begins.
     Start(Start),
     /// Audio from the caller.
     Media(Media<'a>),
     /// The caller pressed a key: `0`-`9`, `*`, `#`, `A`-`D`.
     Dtmf {
-        /// The key.
+        /// The key that was pressed.
         digit: char,
     },
     /// What was sent before this mark has been played, or was cleared.
     Mark {
-        /// Its name.
+        /// The mark's name.
         name: Cow<'a, str>,
     },
     /// The stream has ended. The socket closes next.
@@ -38,7 +38,7 @@ pub enum Inbound<'a> {
     },
     /// An event that is not known here, or audio that is not the caller's. To be ignored.
     Unknown {
-        /// Its name.
+        /// The event's name.
         event: Cow<'a, str>,
     },
 }
@@ -48,7 +48,7 @@ pub enum Inbound<'a> {
 pub struct Start {
     /// The stream, which everything sent to it must name. Safe to put into JSON as it is.
     pub stream_sid: String,
-    /// The call.
+    /// Twilio's name for the call.
     pub call_sid: String,
     /// The account, if it is named.
     pub account_sid: Option<String>,
@@ -65,7 +65,7 @@ pub struct MediaFormat {
     pub encoding: String,
     /// Samples a second: 8000.
     pub sample_rate: u64,
-    /// 1.
+    /// The number of channels, which is 1.
     pub channels: u64,
 }
 
@@ -99,7 +99,7 @@ pub enum MediaError {
     /// It is not a JSON object with the documented types.
     #[error("media stream message of {bytes} bytes is not the documented JSON (at byte {at})")]
     NotJson {
-        /// Its size.
+        /// The size of the message in bytes.
         bytes: usize,
         /// Where the first fault is.
         at: usize,
@@ -107,7 +107,7 @@ pub enum MediaError {
     /// A field that is needed is not there, or not of its kind.
     #[error("media stream message lacks a usable {field}")]
     Missing {
-        /// Its path.
+        /// The path of the field in the message.
         field: &'static str,
     },
 }

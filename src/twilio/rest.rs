@@ -55,7 +55,7 @@ pub enum RestError {
     /// Twilio refused it. It was not done.
     #[error("Twilio refused it with status {status}, code {code}")]
     Refused {
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// Twilio's own code, 0 if there is none.
         code: u32,
@@ -73,14 +73,14 @@ pub enum RestError {
 pub enum CallUpdate<'a> {
     /// It leaves what it is doing, a media stream included, and does what this document says.
     Twiml(&'a str),
-    /// It ends.
+    /// The call ends.
     Completed,
 }
 
 /// What came of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Updated {
-    /// It was done.
+    /// Twilio did what was asked.
     Done,
     /// The call was over before: a caller who hangs up is faster than any transfer.
     AlreadyOver,
@@ -116,7 +116,7 @@ struct ErrorBody {
 /// Where a call is, as Twilio says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallNews {
-    /// Its status.
+    /// The call's status.
     pub status: CallStatus,
     /// How long it was from its answer, in seconds, once it is over.
     pub seconds: Option<u64>,

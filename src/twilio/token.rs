@@ -23,7 +23,7 @@ pub struct StreamClaims {
     /// The agent that answers.
     #[serde(rename = "a")]
     pub agent_id: Uuid,
-    /// The call.
+    /// Twilio's name for the call.
     #[serde(rename = "c")]
     pub call_sid: String,
     /// The process that took the webhook and has dialled the engine.

@@ -139,7 +139,7 @@ impl Twiml {
         twiml
     }
 
-    /// Records the caller.
+    /// Adds a `<Record>`: records what the caller says.
     pub fn record(mut self, record: &Record<'_>) -> Self {
         let record = element(
             "Record",
@@ -161,13 +161,13 @@ impl Twiml {
         self.text_element("Redirect", &[("method", "POST")], url)
     }
 
-    /// Waits.
+    /// Adds a `<Pause>`: waits in silence.
     pub fn pause(mut self, seconds: u32) -> Self {
         self.write(Event::Empty(element("Pause", &[("length", &seconds.to_string())])));
         self
     }
 
-    /// Ends the call.
+    /// Adds a `<Hangup>`: ends the call.
     pub fn hangup(mut self) -> Self {
         self.write(Event::Empty(element("Hangup", &[])));
         self
@@ -179,7 +179,7 @@ impl Twiml {
         self
     }
 
-    /// The document.
+    /// Closes the document and gives its text.
     pub fn finish(mut self) -> String {
         self.write(Event::End(BytesEnd::new("Response")));
         String::from_utf8(self.writer.into_inner()).expect("only strings were written")

@@ -29,14 +29,14 @@ use crate::twilio::form::MAX_BODY_BYTES;
 /// connection has had its response.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
-/// What the routes work with.
+/// What all routes share.
 #[derive(Debug)]
 pub struct AppState {
-    /// The calls.
+    /// The services that all calls share, and with them the calls.
     pub exchange: Arc<CallServices>,
-    /// Who answers which number.
+    /// The agents in memory, by number.
     pub directory: Arc<Directory>,
-    /// The database.
+    /// The database, for what no call's task does.
     pub store: Store,
     /// Where Twilio reaches us.
     pub public_url: PublicUrl,
@@ -58,7 +58,7 @@ pub struct AppState {
     pub tasks: Supervisor,
     /// The numbers of `/metrics`.
     pub metrics: Option<PrometheusHandle>,
-    /// Their text.
+    /// The metrics' text, rendered lately.
     pub rendered: operators::Rendered,
 }
 

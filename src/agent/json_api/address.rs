@@ -63,7 +63,7 @@ impl Address {
         Ok(Self { origin, path: part(&text[path_at..query_at], known)?, query: query.transpose()? })
     }
 
-    /// Fills it in.
+    /// Fills the address in with these values.
     pub(super) fn url(&self, values: &Context) -> Result<Url, RequestError> {
         let in_url = |error: TemplateError| error.below("url");
         let origin = self.origin.render(values).map_err(in_url)?;

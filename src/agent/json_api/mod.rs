@@ -53,13 +53,13 @@ pub struct JsonApi {
 
 /// A request with everything filled in. Holds secrets, so it does not print itself.
 pub struct ApiRequest {
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
     /// Where it goes. Its scheme, host and port are the row's own, whatever the caller said.
     pub url: Url,
     /// The row's headers, and the content type of a body.
     pub headers: HeaderMap,
-    /// What is sent.
+    /// The body of the request, if it has one.
     pub body: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use super::pattern::{self, Pattern};
 pub(crate) struct Violation<'s> {
     /// Where in the value: names and places, from 0.
     pub(crate) path: Vec<String>,
-    /// What.
+    /// The rule that the value breaks.
     pub(crate) rule: Rule<'s>,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Violation<'s> {
 pub(crate) enum Rule<'s> {
     /// A property must be there and is not.
     Missing {
-        /// Its name.
+        /// The name of the missing property.
         name: String,
         /// Its schema; null if there is none.
         definition: &'s Value,
@@ -31,7 +31,7 @@ pub(crate) enum Rule<'s> {
     Unexpected(String),
     /// Another keyword.
     Keyword {
-        /// Its name.
+        /// The name of the keyword.
         keyword: &'s str,
         /// The schema that it is in.
         definition: &'s Value,

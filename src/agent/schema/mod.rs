@@ -60,7 +60,7 @@ impl Schema {
         Ok(Self(schema))
     }
 
-    /// As JSON.
+    /// The schema as JSON, as the model is given it.
     pub(crate) fn json(&self) -> &Value {
         &self.0
     }

@@ -41,7 +41,7 @@ pub enum TemplateError {
     Word {
         /// What kind of word it is.
         what: &'static str,
-        /// The word.
+        /// The word that is not allowed.
         name: String,
     },
     /// JSON that is too deep.
@@ -53,7 +53,7 @@ pub enum TemplateError {
     /// It asks for what is never there.
     #[error("{name} is not known here; known are {known}")]
     Unknown {
-        /// The name.
+        /// The name that is not defined.
         name: String,
         /// The names that are known.
         known: String,
@@ -67,7 +67,7 @@ pub enum TemplateError {
     /// It failed on the values that it was given.
     #[error("{kind} in line {line}")]
     Failed {
-        /// What went wrong.
+        /// The template engine's class of the error.
         kind: ErrorKind,
         /// Where, from 1; 0 if that is not known.
         line: usize,
@@ -77,7 +77,7 @@ pub enum TemplateError {
     Below {
         /// Which one: the name of a field, or the place in a list from 0.
         field: String,
-        /// Its fault.
+        /// The fault of that template.
         error: Box<TemplateError>,
     },
 }

@@ -18,7 +18,7 @@ pub struct Facts {
     pub call_sid: String,
     /// `voice_agents.id`.
     pub agent_id: String,
-    /// The agent's name.
+    /// `voice_agents.name`.
     pub agent_name: String,
     /// The number that was called.
     pub agent_number: String,

@@ -152,9 +152,9 @@ pub enum TemplateTree {
     Text(Template),
     /// A string that is one expression in braces and becomes its value, a number for example.
     Value(ValueTemplate),
-    /// A list.
+    /// A JSON array of templates.
     List(Vec<TemplateTree>),
-    /// An object.
+    /// A JSON object of templates.
     Fields(BTreeMap<String, TemplateTree>),
 }
 

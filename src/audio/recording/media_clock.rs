@@ -10,7 +10,7 @@ use super::{SECOND, Samples};
 const RUN_APART: i64 = 2_000;
 /// A frame that is earlier than any before by more than this must be followed by others.
 const EARLY_US: i64 = 40_000;
-/// By so many.
+/// How many frames ahead of time count as early.
 const EARLY_FRAMES: u8 = 5;
 
 /// Where a time of ours is on the recording's clock.

@@ -25,7 +25,7 @@ const VENDOR: &str = "Frontdesk";
 /// Why a recording cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// The encoder refused.
+    /// The Opus encoder refused the samples.
     #[error("the Opus encoder refused")]
     Opus,
     /// The file could not be written.

@@ -22,11 +22,11 @@ pub enum ReadError {
 /// A recording as samples at 8 kHz.
 #[derive(Debug)]
 pub struct Decoded {
-    /// The caller's side.
+    /// The caller's side, the left channel.
     pub left: Vec<i16>,
-    /// The agent's side.
+    /// The agent's side, the right channel.
     pub right: Vec<i16>,
-    /// The file's comments.
+    /// The comments in the file's header, as `NAME=value`.
     pub comments: Vec<String>,
 }
 

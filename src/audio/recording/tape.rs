@@ -25,7 +25,7 @@ const BODY_MAX: usize = 64 * 1024;
 /// Says whose tape it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label {
-    /// The agent.
+    /// The agent's `voice_agents.id`.
     pub agent_id: Uuid,
     /// `call_logs.id`.
     pub call_log_id: Uuid,
@@ -63,21 +63,21 @@ pub enum Recorded<'a> {
     Caller {
         /// Twilio's time stamp, milliseconds since the stream began, if it gave one.
         timestamp_ms: Option<u32>,
-        /// The samples.
+        /// μ-law samples at 8 kHz.
         audio: &'a [u8],
     },
     /// Audio that was sent to be played, μ-law.
     Agent {
-        /// The samples.
+        /// μ-law samples at 8 kHz.
         audio: &'a [u8],
     },
     /// A mark was sent behind the audio so far.
     MarkPlaced(Mark),
-    /// It came back.
+    /// Twilio sent the mark back.
     MarkReturned(Mark),
     /// What had not been played was thrown away.
     Cleared,
-    /// The stream ended.
+    /// The media stream ended.
     Ended,
 }
 
@@ -97,7 +97,7 @@ const NO_TIMESTAMP: u32 = u32::MAX;
 pub struct TapeWriter<'a>(pub &'a mut Vec<u8>);
 
 impl TapeWriter<'_> {
-    /// The stream began.
+    /// Writes down that the media stream began.
     pub fn started(&mut self, at_us: u64) {
         self.put(STARTED, at_us, &[]);
     }
@@ -128,7 +128,7 @@ impl TapeWriter<'_> {
         self.put(CLEARED, at_us, &[]);
     }
 
-    /// The stream ended.
+    /// Writes down that the media stream ended.
     pub fn ended(&mut self, at_us: u64) {
         self.put(ENDED, at_us, &[]);
     }
@@ -155,7 +155,7 @@ impl TapeWriter<'_> {
 #[derive(Debug)]
 pub struct TapeReader<R> {
     source: R,
-    /// Whose it is.
+    /// Whose tape it is.
     pub label: Label,
     /// Bytes of whole records so far, the label included.
     pub whole_bytes: u64,

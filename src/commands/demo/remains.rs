@@ -47,7 +47,7 @@ impl Remains {
         })
     }
 
-    /// Shows it.
+    /// Prints what the call left in the database.
     pub(super) fn print(&self) {
         self.print_grounds();
         self.print_functions();

@@ -33,14 +33,14 @@ pub struct Finding {
     pub check: String,
     /// How bad it is.
     pub verdict: Verdict,
-    /// What was found.
+    /// What the check found, for people.
     pub found: String,
     /// What to do about it.
     pub remedy: Option<String>,
 }
 
 impl Finding {
-    /// All is well.
+    /// A check that found everything right.
     pub fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
         Self { check: check.into(), verdict: Verdict::Ok, found: found.into(), remedy: None }
     }
@@ -55,7 +55,7 @@ impl Finding {
         Self { check: check.into(), verdict: Verdict::Warn, found: found.into(), remedy }
     }
 
-    /// Something is wrong.
+    /// A check that found something wrong, and what to do about it.
     pub fn fail(
         check: impl Into<String>,
         found: impl Into<String>,

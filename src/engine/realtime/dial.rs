@@ -30,7 +30,7 @@ pub(super) type Dialled = Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Ref
 pub(super) struct Refusal {
     /// Whether it would refuse again.
     pub(super) fatal: bool,
-    /// An error class.
+    /// The class of the error, with nothing private in it.
     pub(super) why: String,
 }
 

@@ -57,15 +57,15 @@ pub struct RealtimeConfig {
     pub base_url: Url,
     /// The key, if the service wants one.
     pub api_key: Option<SecretString>,
-    /// The speech model.
+    /// The name of the speech model.
     pub model: String,
     /// The model that writes down what the caller says.
     pub transcription_model: String,
-    /// The voice.
+    /// The service's name for the voice.
     pub voice: String,
     /// The language, if it is known, as ISO 639-1.
     pub language: Option<String>,
-    /// The system prompt.
+    /// The system prompt of the session.
     pub instructions: String,
     /// What the model may call.
     pub functions: Vec<FunctionSignature>,

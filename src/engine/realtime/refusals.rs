@@ -26,7 +26,7 @@ pub(super) enum Part {
     NoiseReduction,
     /// What language the caller speaks.
     Language,
-    /// The caller's words.
+    /// The transcription of the caller's words.
     Transcription,
     /// How long a silence ends a turn, and the like.
     TurnTimes,
@@ -34,7 +34,7 @@ pub(super) enum Part {
     ParallelCalls,
     /// The function of this name.
     Tool(String),
-    /// All functions.
+    /// All functions of the agent.
     Tools,
     /// They are cut to a length that any model takes.
     Instructions,

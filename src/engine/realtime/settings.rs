@@ -129,7 +129,7 @@ impl Settings {
         Self { config, key, refused, attempts: 1 }
     }
 
-    /// The `session.update`.
+    /// The `session.update` that configures the session.
     pub(super) fn update(&self) -> String {
         session_update(&self.config, &self.refused)
     }

@@ -28,15 +28,15 @@ const OFFERS: usize = 3;
 const DAYS_BEFORE: i64 = 7;
 const DAYS_AFTER: i64 = 31;
 
-/// What is told where the database does not answer a question.
+/// What the model is told when the database does not answer.
 pub(super) const CANNOT_LOOK: &str = "the calendar cannot be reached now: name no times and \
     confirm nothing; offer to take a message instead";
 
-/// What is told where no time of day means anything.
+/// What the model is told when the business's time zone cannot be read.
 pub(super) const NO_ZONE: &str = "the business's time zone is not known, so no appointment can be \
     booked or moved by telephone";
 
-/// One call of one of the functions.
+/// What one call of an appointment function works with.
 pub(super) struct BookingContext<'a> {
     pub(super) store: &'a Store,
     pub(super) agent: &'a Agent,

@@ -39,7 +39,7 @@ const MORE_WORDS_MAX: usize = 2;
 /// How well a name that is given fits one that was written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
-    /// Another name.
+    /// The names are different.
     Not,
     /// One is a part of the other: a family name alone.
     Part,

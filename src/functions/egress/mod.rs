@@ -46,14 +46,14 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// A request to somewhere outside. May hold secrets, so it does not print itself.
 #[derive(Clone)]
 pub struct Request {
-    /// On whose behalf.
+    /// The agent on whose behalf the request is made.
     pub agent: Uuid,
     /// How long it may take with all that belongs to it: place, redirects, second attempt, answer.
     pub time_limit: Duration,
     /// The method. One that is idempotent is tried twice if the service cannot be reached or says
     /// that it is busy.
     pub method: Method,
-    /// Where it goes.
+    /// The address that is asked.
     pub url: Url,
     /// What is sent along. Only the host that is asked first is given these.
     pub headers: HeaderMap,
@@ -61,14 +61,14 @@ pub struct Request {
     pub body: Option<Bytes>,
 }
 
-/// What was answered.
+/// The answer of the service.
 #[derive(Debug)]
 pub struct Response {
     /// The status, never a redirect that was followed.
     pub status: StatusCode,
     /// The content type, if one was named.
     pub content_type: Option<String>,
-    /// The whole body.
+    /// The body, read to its end.
     pub body: Bytes,
 }
 

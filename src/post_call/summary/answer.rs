@@ -78,7 +78,7 @@ pub(super) struct Proposed {
 pub(super) enum Verdict {
     /// One proposed it and the other accepted.
     Agreed,
-    /// Nobody answered.
+    /// One side offered a time, and nobody answered.
     Offered,
     /// The other did not want it, or it could not be had.
     Refused,

@@ -34,7 +34,7 @@ pub enum AskError {
     /// The service refused, with this status and perhaps a code.
     #[error("summary: the service answered {status} {code}")]
     Refused {
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// `error.code` or `error.type`, if it is a word.
         code: String,
@@ -83,7 +83,7 @@ pub(super) struct Question<'a> {
     pub(super) limit: Duration,
 }
 
-/// The service.
+/// The language service's address, key and model.
 #[derive(Debug)]
 pub(super) struct Chat {
     http: reqwest::Client,

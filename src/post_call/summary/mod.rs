@@ -47,12 +47,12 @@ const UNUSABLE: RetryPolicy = RetryPolicy { longest: Duration::from_secs(3_600),
 const UNUSABLE_MAX: u32 = 5;
 /// How long an answer may take. A model that thinks over a long call takes half a minute.
 const ASK_LIMIT: Duration = Duration::from_secs(60);
-/// After that.
+/// Does not try again.
 const GIVEN_UP: RetryPolicy = RetryPolicy { in_all: Duration::ZERO, ..UNUSABLE };
 /// Calls of which it is remembered how often they were asked for in vain.
 const REMEMBERED: u64 = 10_000;
 
-/// Sums calls up.
+/// Makes the summary of a call, with its claims and appointments.
 #[derive(Debug)]
 pub struct Summaries {
     store: Store,
@@ -66,7 +66,7 @@ pub struct Summaries {
 /// Why a call was not summed up. Nothing of it is in the text.
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
-    /// The database failed.
+    /// The database did not take or give what was needed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The language service did not answer.

@@ -59,7 +59,7 @@ pub struct Message {
     pub from: String,
     /// Whom it goes to.
     pub to: String,
-    /// The text.
+    /// The text of the message.
     pub body: String,
 }
 

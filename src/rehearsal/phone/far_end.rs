@@ -14,7 +14,7 @@ pub enum FarEnd {
         /// How long they talk before the far end hangs up.
         talks: Duration,
     },
-    /// It is busy.
+    /// The number is busy.
     Busy,
     /// It rings for as long as it may.
     NoAnswer,
@@ -35,9 +35,9 @@ impl Default for FarEnd {
 pub enum DialStatus {
     /// It was answered, and is over.
     Completed,
-    /// It was busy.
+    /// The number was busy.
     Busy,
-    /// Nobody answered.
+    /// Nobody answered in time.
     NoAnswer,
     /// It could not be reached.
     Failed,
@@ -46,7 +46,7 @@ pub enum DialStatus {
 }
 
 impl DialStatus {
-    /// Twilio's word.
+    /// The status as Twilio writes it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -107,7 +107,7 @@ pub(super) fn first(
 /// A number and its far end, as `+15550001111=busy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberedFarEnd {
-    /// The number.
+    /// The telephone number.
     pub number: String,
     /// What becomes of calls to it.
     pub far_end: FarEnd,

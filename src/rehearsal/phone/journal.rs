@@ -31,15 +31,15 @@ pub enum Ended {
 /// Something that happened, for whoever watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhoneEvent {
-    /// Which call.
+    /// The call's CallSid.
     pub call_sid: String,
     /// When, in call time since the webhook was posted.
     pub at: Duration,
-    /// What.
+    /// What happened.
     pub kind: PhoneEventKind,
 }
 
-/// What can happen.
+/// What can happen in a call, from the phone's side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PhoneEventKind {
     /// The webhook is posted.
@@ -48,7 +48,7 @@ pub enum PhoneEventKind {
     Answered,
     /// The media stream is open.
     StreamOpened,
-    /// It is closed.
+    /// The media stream is closed.
     StreamEnded,
     /// The agent begins to be heard.
     AgentBegan,
@@ -59,33 +59,33 @@ pub enum PhoneEventKind {
         /// How much that was.
         unheard: Duration,
     },
-    /// TwiML speaks.
+    /// The TwiML's `<Say>` speaks.
     Said {
-        /// The words.
+        /// The words that are spoken.
         text: String,
     },
     /// The caller begins to speak.
     CallerSpoke {
-        /// The sample's name.
+        /// The name of the audio sample.
         name: String,
     },
     /// The caller pressed a key.
     Pressed {
-        /// The key.
+        /// The key that was pressed.
         key: char,
     },
     /// The server has another party called.
     Dialling {
-        /// Their number.
+        /// The number of the other party.
         number: String,
     },
-    /// They have answered.
+    /// The other party has answered.
     PutThrough,
     /// The call to them is over.
     DialEnded(DialStatus),
     /// The caller is being recorded.
     Recording,
-    /// No longer.
+    /// The recording of a message has ended.
     Recorded {
         /// How long it is, in seconds; 0 if nothing was said.
         seconds: u64,
@@ -99,9 +99,9 @@ pub enum PhoneEventKind {
 /// A call to another party.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dialled {
-    /// Their number.
+    /// The number of the other party.
     pub number: String,
-    /// How it ended.
+    /// How the call to the other party ended.
     pub status: DialStatus,
     /// How long they talked, in milliseconds, if they answered.
     pub talked_ms: Option<u64>,
@@ -110,9 +110,9 @@ pub struct Dialled {
 /// A mark of the server's and its echo, in milliseconds after the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MarkTime {
-    /// Its name.
+    /// The mark's name.
     pub name: String,
-    /// When it came.
+    /// When the mark was received, milliseconds.
     pub received_ms: u64,
     /// When it went back.
     pub echoed_ms: u64,
@@ -123,11 +123,11 @@ pub struct MarkTime {
 /// One call, told afterwards. Times are call time.
 #[derive(Debug, Clone, Serialize)]
 pub struct CallReport {
-    /// The call's name.
+    /// The call's CallSid.
     pub call_sid: String,
     /// Whether the server took the call.
     pub answered: bool,
-    /// How it ended.
+    /// How the call ended.
     pub ended: Ended,
     /// From the answer to the end.
     pub duration_ms: u64,
@@ -153,13 +153,13 @@ pub struct CallReport {
     pub held: bool,
     /// Whether the fallback address was asked.
     pub fell_back: bool,
-    /// What TwiML said.
+    /// The words of each `<Say>`.
     pub said: Vec<String>,
     /// Who was called for the caller, in order.
     pub dialled: Vec<Dialled>,
     /// How long each recording with anything on it is, in seconds.
     pub recorded_s: Vec<u64>,
-    /// What went wrong.
+    /// Each thing that went wrong, for people.
     pub errors: Vec<String>,
     /// The TwiML documents, in order.
     #[serde(skip)]
@@ -188,7 +188,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Begins now.
+    /// A journal of a call that begins now.
     pub(super) fn new(
         call_sid: String,
         clock: Clock,
@@ -233,7 +233,7 @@ impl Journal {
         }
     }
 
-    /// Notes that something went wrong.
+    /// Writes down that something went wrong.
     pub(super) fn error(&mut self, what: impl Into<String>) {
         keep(&mut self.report.errors, what.into());
     }
@@ -255,7 +255,7 @@ impl Journal {
         keep(&mut self.report.documents, xml.to_owned());
     }
 
-    /// TwiML speaks.
+    /// Writes down that the TwiML's `<Say>` speaks.
     pub(super) fn said(&mut self, text: &str) {
         self.tell(PhoneEventKind::Said { text: text.to_owned() });
         keep(&mut self.report.said, text.to_owned());

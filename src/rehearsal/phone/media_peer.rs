@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 /// Who a stream belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamIds {
-    /// The account.
+    /// Twilio's name for the account.
     pub account_sid: String,
-    /// The call.
+    /// Twilio's name for the call.
     pub call_sid: String,
-    /// The stream.
+    /// Twilio's name for the stream.
     pub stream_sid: String,
 }
 
@@ -90,14 +90,14 @@ pub fn stop(ids: &StreamIds, sequence: u64) -> String {
 /// A message to Twilio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outbound {
-    /// Audio to play.
+    /// Audio that is to be played to the caller.
     Media {
         /// Base64 of raw μ-law.
         payload: String,
     },
     /// A mark to send back when what came before it has been played.
     Mark {
-        /// Its name.
+        /// The mark's name, which is sent back.
         name: String,
     },
     /// Throw away what has not been played.

@@ -21,7 +21,7 @@ const NUMBERS: usize = 4_096;
 pub struct Number {
     /// Its name: `PN` and 32 hexadecimal digits.
     pub sid: String,
-    /// E.164.
+    /// The number, as E.164.
     pub phone_number: String,
     /// `VoiceUrl`.
     pub voice_url: String,

@@ -83,7 +83,7 @@ pub enum AfterRing {
 /// What is wrong with the call's first webhook.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WebhookFault {
-    /// Nothing.
+    /// The webhook is as Twilio would send it.
     #[default]
     None,
     /// It is posted twice, one after the other; the second answer counts.
@@ -97,7 +97,7 @@ pub enum WebhookFault {
 /// What is wrong with the media stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StreamFault {
-    /// Nothing.
+    /// The stream is as Twilio would hold it.
     #[default]
     None,
     /// `connected` comes, `start` never, and no audio.

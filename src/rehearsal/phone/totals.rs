@@ -16,7 +16,7 @@ pub struct Spread {
     pub p50: u64,
     /// 99 of 100 are at most this.
     pub p99: u64,
-    /// The largest.
+    /// The largest value.
     pub max: u64,
 }
 
@@ -46,7 +46,7 @@ pub struct Totals {
     pub replies: u64,
     /// Gaps that were heard in the middle of a reply.
     pub underruns: u64,
-    /// `clear` messages.
+    /// How many `clear` messages came.
     pub clears: u64,
     /// How long the voice webhook took, microseconds.
     pub webhook_us: Spread,
@@ -61,7 +61,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds up.
+    /// Adds the reports of many calls up.
     pub fn of(reports: &[CallReport]) -> Self {
         let count = |of: fn(&CallReport) -> bool| reports.iter().filter(|call| of(call)).count();
         let sum = |of: fn(&CallReport) -> u64| reports.iter().map(of).sum();

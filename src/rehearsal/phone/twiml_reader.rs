@@ -16,12 +16,12 @@ pub enum Verb {
         action: Option<String>,
         /// How it is asked; `POST` unless said.
         method: String,
-        /// The stream.
+        /// The stream to open.
         stream: Stream,
     },
-    /// Speaks.
+    /// Speaks to the caller.
     Say {
-        /// The words.
+        /// The words that are spoken.
         text: String,
     },
     /// Ends the call.
@@ -33,14 +33,14 @@ pub enum Verb {
         /// How it is asked for; `POST` unless said.
         method: String,
     },
-    /// Waits.
+    /// Waits in silence.
     Pause {
         /// How long, in seconds; 1 unless said.
         seconds: u32,
     },
     /// Refuses the call.
     Reject,
-    /// Calls somebody.
+    /// Calls another party.
     Dial(Dial),
     /// Records the caller.
     Record(Record),
@@ -48,12 +48,12 @@ pub enum Verb {
     Other(Element),
 }
 
-/// A `<Stream>`.
+/// A `<Stream>`: a media stream to open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stream {
-    /// Where it goes.
+    /// The WebSocket address of the stream.
     pub url: String,
-    /// Its name.
+    /// The `name` attribute.
     pub name: Option<String>,
     /// What is told how it fares.
     pub status_callback: Option<String>,
@@ -61,7 +61,7 @@ pub struct Stream {
     pub parameters: Vec<(String, String)>,
 }
 
-/// A `<Dial>`.
+/// A `<Dial>`: a call to another party.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
     /// Who is called, all at once: the `<Number>`s, or the text itself.
@@ -76,7 +76,7 @@ pub struct Dial {
     pub action: Option<String>,
 }
 
-/// A `<Record>`.
+/// A `<Record>`: a message to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// What is asked when something was recorded; unless said, the document's own address.
@@ -94,9 +94,9 @@ pub struct Record {
 /// An element as it stands in the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Element {
-    /// Its name.
+    /// The element's name.
     pub name: String,
-    /// Its attributes, unescaped.
+    /// The element's attributes by name, unescaped.
     pub attributes: Vec<(String, String)>,
     /// The elements in it.
     pub children: Vec<Element>,
@@ -105,7 +105,7 @@ pub struct Element {
 }
 
 impl Element {
-    /// An attribute's value.
+    /// The value of an attribute, if the element has it.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let (_, value) = self.attributes.iter().find(|(attribute, _)| attribute == name)?;
         Some(value)
@@ -128,7 +128,7 @@ pub enum TwimlError {
     NotXml {
         /// Where, in bytes from the start.
         at: u64,
-        /// What is wrong.
+        /// What the XML reader objects to.
         what: String,
     },
     /// The outermost element is another one.

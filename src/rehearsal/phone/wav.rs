@@ -28,7 +28,7 @@ pub enum WavError {
     /// A chunk that is needed is missing, or cut off.
     #[error("WAV file without a complete {chunk:?} chunk")]
     Missing {
-        /// The chunk.
+        /// The four letters of the chunk's name.
         chunk: &'static str,
     },
     /// It holds another kind of audio.
@@ -37,13 +37,13 @@ pub enum WavError {
          {rate} samples a second: accepted is {ACCEPTED}"
     )]
     Unacceptable {
-        /// The format's number.
+        /// The number of the format, as the file gives it.
         format: u16,
         /// Bits of a sample.
         bits: u16,
-        /// Channels.
+        /// How many channels the file has.
         channels: u16,
-        /// Samples a second.
+        /// How many samples a second the file has.
         rate: u32,
     },
 }

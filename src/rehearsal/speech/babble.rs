@@ -19,7 +19,7 @@ const AMPLITUDE: f32 = 8_000.0;
 /// A spoken text: μ-law at 8 kHz, and where in it each word begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spoken {
-    /// The audio.
+    /// The samples of the whole text.
     pub audio: Vec<u8>,
     /// Each word with the space after it, and the byte at which it begins.
     pub words: Vec<(usize, String)>,

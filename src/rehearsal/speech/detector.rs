@@ -30,7 +30,7 @@ pub struct Detection {
     pub silence_duration_ms: u64,
 }
 
-/// What was heard.
+/// What the detector found in a piece of audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
     /// Speech began. With the prefix padding.

@@ -14,12 +14,12 @@ pub enum Fault {
     DropSockets,
     /// Every session's socket is closed properly.
     CloseSockets {
-        /// The close code.
+        /// The WebSocket close code.
         code: u16,
     },
     /// Connects are refused from now on.
     RefuseConnects {
-        /// The HTTP status.
+        /// The HTTP status of the refusal.
         status: u16,
     },
     /// Connects are taken and not answered from now on.
@@ -28,18 +28,18 @@ pub enum Fault {
     AcceptConnects,
     /// Chat completions are refused from now on.
     RefuseChats {
-        /// The HTTP status.
+        /// The HTTP status of the refusal.
         status: u16,
     },
     /// Chat completions are answered again.
     AcceptChats,
     /// Sessions neither read nor write from now on.
     Stall,
-    /// Sessions go on.
+    /// Stalled sessions go on.
     Resume,
     /// The next response, of whichever session asks for one first, fails.
     FailResponse {
-        /// How.
+        /// The error that the response ends with.
         error: ErrorBody,
     },
     /// Every response fails from now on; without `error` no longer.
@@ -54,7 +54,7 @@ pub enum Fault {
     Deafen,
     /// Every session is sent messages that make no sense.
     Nonsense {
-        /// So many.
+        /// How many messages are sent to each session.
         messages: u16,
     },
     /// A field of `session.update` is refused from now on, whatever its value is.
@@ -68,7 +68,7 @@ pub enum Fault {
     },
     /// Every session is sent an `error` event, such as `insufficient_quota`.
     Error {
-        /// Which.
+        /// The error that is sent.
         error: ErrorBody,
     },
 }

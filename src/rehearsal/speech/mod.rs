@@ -85,7 +85,7 @@ pub struct SpeechOptions {
     pub session_limit: Duration,
     /// The one key that is accepted; `None` accepts any that is not empty.
     pub key: Option<String>,
-    /// What is recorded.
+    /// What the observer records.
     pub record: Record,
 }
 
@@ -113,7 +113,7 @@ impl Default for SpeechOptions {
     }
 }
 
-/// A running service.
+/// A running stand-in speech service.
 #[derive(Debug)]
 pub struct Speech {
     address: SocketAddr,
@@ -122,7 +122,7 @@ pub struct Speech {
 }
 
 impl Speech {
-    /// Where it listens.
+    /// The address that the service listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -28,17 +28,17 @@ pub struct Received {
 /// How often what happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Sessions opened.
+    /// Sessions that were opened so far.
     pub opened: u64,
-    /// Sessions open now.
+    /// Sessions that are open now.
     pub open: u64,
-    /// Connects refused.
+    /// Connects that were refused.
     pub refused: u64,
     /// Pieces of audio received; not counted under load.
     pub appends: u64,
     /// How long that was, in bytes; not counted under load.
     pub appended_bytes: u64,
-    /// Embeddings asked for.
+    /// Embedding requests that came.
     pub embeddings: u64,
     /// Chat completions asked for.
     pub chats: u64,

@@ -62,11 +62,11 @@ pub enum Chat {
     Refusal(String),
     /// As usual, but cut off in the middle.
     CutOff,
-    /// Never.
+    /// The request is never answered.
     Hang,
     /// With an HTTP status that is no success.
     Error {
-        /// The status.
+        /// The HTTP status of the answer.
         status: u16,
         /// What is said to be wrong.
         #[serde(default)]
@@ -78,7 +78,7 @@ pub enum Chat {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// Its name.
+    /// The model's name.
     pub id: String,
     /// The day from which it is no more, as `2027-01-20`, if that is announced.
     #[serde(default)]
@@ -91,7 +91,7 @@ pub struct Model {
 pub struct Phrase {
     /// Words that the instructions have in them, in any case.
     pub instructed: String,
-    /// What is said.
+    /// The words of the reply.
     pub reply: String,
 }
 
@@ -144,7 +144,7 @@ impl Turn {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionCall {
-    /// Its name.
+    /// The function's name.
     pub name: String,
     /// Its arguments: an object, or a text that goes out as it is, to try what is not JSON.
     #[serde(default)]
@@ -180,9 +180,9 @@ pub enum Words {
     AfterCommit,
     /// Piece by piece while the caller speaks, complete after the commit.
     During,
-    /// Not at all.
+    /// The words never come.
     Never,
-    /// The transcription fails.
+    /// The transcription fails, and an event says so.
     Failed,
 }
 
@@ -195,7 +195,7 @@ pub struct ErrorBody {
     /// The code, such as `rate_limit_exceeded`.
     #[serde(default)]
     pub code: Option<String>,
-    /// For people.
+    /// The error's message, for people.
     #[serde(default)]
     pub message: String,
 }

@@ -13,11 +13,11 @@ const PAGES_MAX: usize = 10;
 /// Where the calls to a number go (protocols 4). Empty texts are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NumberSetup {
-    /// `voice_url`: asked what to do with a call.
+    /// `voice_url`: the address that Twilio asks about a call.
     pub voice_url: Option<String>,
-    /// `voice_method`: how.
+    /// `voice_method`: the HTTP method of that request.
     pub voice_method: Option<String>,
-    /// `voice_fallback_url`: asked where that fails.
+    /// `voice_fallback_url`: the address that Twilio asks where that fails.
     pub voice_fallback_url: Option<String>,
     /// `voice_application_sid`: an application that is asked in the place of `voice_url`.
     pub voice_application_sid: Option<String>,

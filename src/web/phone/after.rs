@@ -45,7 +45,7 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     }
     let here = match front.exchange.registry.find(agent.id, call_sid) {
         Some(handle) if is_over => {
-            // A task that is gone has ended the call already.
+            // The send fails only where the task has ended, and then the call has ended too.
             let _ = handle.commands.send(Command::CallerLeft).await;
             Some(AfterPlan::HangUp)
         }

@@ -17,11 +17,11 @@ use crate::web::AppState;
 const TOKEN_HEADER: &str = "i-twilio-idempotency-token";
 /// The longest token that is looked at.
 const TOKEN_MAX: usize = 128;
-/// How many answers are kept, and how long: Twilio gives up after 15 s a try.
+/// How many answers the cache keeps, and for how long: Twilio gives up after 15 s a try.
 const ANSWERS_MAX: u64 = 10_000;
 const ANSWERS_TIME: Duration = Duration::from_secs(120);
 
-/// What webhooks were answered lately.
+/// The answers to the latest webhooks, by Twilio's idempotency token.
 pub struct IdempotencyCache(Cache<String, Arc<OnceCell<Document>>>);
 
 impl Default for IdempotencyCache {

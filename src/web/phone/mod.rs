@@ -81,8 +81,8 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Runs to its end even if the client goes away: a call that has been given a row or a slot must
-/// get its task.
+/// Runs a handler in a task of its own, so that it ends even if the client disconnects: a call that
+/// has a row or a slot must get its task.
 async fn run_detached<T, F>(answering: F) -> Response
 where
     T: IntoResponse + Send + 'static,

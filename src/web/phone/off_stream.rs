@@ -38,7 +38,7 @@ pub(super) enum Row {
     Found(CallRow),
     /// It has no row.
     None,
-    /// It says nothing.
+    /// The database gives no answer.
     Away,
 }
 

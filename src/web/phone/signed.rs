@@ -49,7 +49,7 @@ enum Here {
 
 /// Whose call it is that was announced before.
 pub(super) enum Whose {
-    /// This agent's.
+    /// The call belongs to this agent.
     Agent(Arc<Agent>),
     /// Nobody's: it has no row, and its number no agent.
     Nobody,

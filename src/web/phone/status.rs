@@ -34,7 +34,7 @@ pub(super) async fn status(
     if form.call_status().is_some_and(|status| status.is_over()) {
         match front.exchange.registry.find(agent.id, call_sid) {
             Some(handle) => {
-                // A task that is gone has ended the call already.
+                // The send fails only where the task has ended, and then the call has ended too.
                 let _ = handle.commands.send(Command::CallerLeft).await;
             }
             None if front.exchange.registry.has_ended(agent.id, call_sid) => {}
