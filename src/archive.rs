@@ -132,7 +132,7 @@ impl Archive {
                     .with_bucket_name(bucket)
                     // Not all that speak the protocol remove several objects in one request.
                     .with_config(AmazonS3ConfigKey::DisableBulkDelete, "true")
-                    // What fails is tried again later, with a fresh connection.
+                    // The uploader tries again later, with a fresh connection.
                     .with_retry(RetryConfig { max_retries: 1, ..RetryConfig::default() });
                 for (name, value) in access {
                     let key = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>();
@@ -165,7 +165,7 @@ impl Archive {
             match tokio::io::copy(&mut file, &mut object).await {
                 Ok(_) => object.shutdown().await.map_err(stored),
                 Err(error) => {
-                    // What was sent of it is thrown away, if that can be.
+                    // The store is asked to discard the parts that were sent.
                     let _ = object.abort().await;
                     Err(stored(error))
                 }

@@ -209,7 +209,7 @@ impl FlowProgress {
             },
             (Place::Asking(node), None) => self.walk(flow, facts, Some(node)),
             (Place::Asking(node), Some(answer)) => self.answered(flow, facts, node, answer),
-            // It was begun and given up: whether it was done is not known.
+            // The step's function was begun and given up; whether it took effect is not known.
             (Place::Calling(_), _) => {
                 self.called(flow, facts, false, &json!({"error": "there was no answer in time"}))
             }

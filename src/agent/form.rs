@@ -214,7 +214,7 @@ impl FormProgress {
             self.values.insert(name, value);
         }
         for (name, _) in &checked.wrong {
-            // What was right before was not what the caller wants now.
+            // An earlier valid value is dropped: the caller has replaced it.
             self.values.remove(name);
         }
         checked.wrong

@@ -161,7 +161,7 @@ impl Functions {
             let mut found = Faults::default();
             let mut targets = BTreeMap::new();
             let function = functions.read_one(row, numbering, &mut targets, &mut found);
-            // What is faulty anywhere is used nowhere.
+            // A row with a fault anywhere is left out.
             match function {
                 Some(function) if found.0.is_empty() => {
                     functions.targets.extend(targets);

@@ -96,7 +96,7 @@ impl Prompts {
         environment.set_debug(false);
         environment.set_recursion_limit(DEPTH_MAX);
         environment.set_fuel(Some(FUEL_OF_FILES));
-        // It outlives an iteration, so that a loop could make a value of any depth.
+        // A namespace outlives an iteration, so a loop could nest a value without end.
         environment.remove_global("namespace");
         let unknown = replacements.keys().find(|name| !Self::names().contains(&name.as_str()));
         if let Some(name) = unknown {

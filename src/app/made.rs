@@ -47,7 +47,7 @@ impl Made {
         config: &Config,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        // What no call waits for has connections of its own.
+        // Work that no call waits for has connections of its own.
         let (store, behind) = (database.store.clone(), database.store.in_background());
         let instance_id = Uuid::now_v7();
         let spool_error = |path: &PathBuf, source| {

@@ -63,7 +63,7 @@ fn size(event: &LogEvent) -> u64 {
         }
     }
     let mut count = Count(0);
-    // What cannot be written as JSON is not written down either.
+    // An event that cannot be written as JSON is not logged either.
     match serde_json::to_writer(&mut count, event) {
         Ok(()) => count.0,
         Err(_) => 0,

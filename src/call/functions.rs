@@ -158,10 +158,10 @@ impl Call {
 
     fn give(&mut self, batch: Batch) {
         let Batch { reply, calls, cancelled, orphaned, .. } = batch;
-        // What does nothing but end the call or put the caller through, under whatever name.
+        // Functions that only end the call or transfer the caller, under whatever name.
         let moves = |call: &FunctionCall| call.then.as_ref().is_some_and(|then| !then.has_words());
         let moves_only = calls.iter().all(moves);
-        // Who is put through is not hung up on.
+        // A transfer wins over hanging up.
         let asked = calls.iter().filter_map(|call| call.then.clone());
         let mut then = asked.max_by_key(|then| matches!(then, AfterFunction::Transfer { .. }));
         for call in calls {

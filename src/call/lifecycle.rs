@@ -230,7 +230,7 @@ fn complete(standing: Standing<'_>, end: End, certain: bool, caller: Told) -> Pl
 fn over(standing: Standing<'_>) -> Plan {
     let end = match standing {
         Standing::Live { record, .. } => record.end().unwrap_or_else(|| record.end_by_caller()),
-        // Whoever reads the row later knows better than this.
+        // A later reader of the row corrects this guess.
         Standing::Unread { .. } => End { status: Status::Completed, ended_by: EndedBy::Caller },
         Standing::Here(_) | Standing::Complete { .. } | Standing::Gone => return Plan::HangUp,
     };

@@ -80,7 +80,7 @@ impl CallRecord {
     /// Folds in one event, written `at_ms` milliseconds after the first stream's start. An end
     /// that something follows was none: a process that lost the call to another one wrote it.
     pub fn apply(&mut self, at_ms: u64, event: &LogEvent) {
-        // What Twilio says of streams comes when it comes.
+        // Twilio's stream errors arrive at any time, also after the end.
         if let LogEvent::StreamFailed { code } = event {
             self.stream_errors.push(code.clone());
             return;

@@ -125,7 +125,7 @@ impl Call {
         self.out.push(Action::Succeed);
         self.engine_succeeds();
         let now = self.record.history();
-        // What was written down has grown, and perhaps its last lines have.
+        // The record has grown since, and its last lines may have changed.
         let same = now.iter().zip(&history).take_while(|(now, then)| now == then).count();
         for Said { role, text } in now.into_iter().skip(same) {
             self.out.push(Action::AddMessage { role, text });

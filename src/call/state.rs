@@ -212,7 +212,7 @@ impl Call {
     fn due(&mut self, timer: Timer) {
         match timer {
             Timer::Commit => self.commit_overdue(),
-            // What waited for it does not wait any longer.
+            // The timer only wakes the core: what waited for it waits no longer.
             Timer::Recall => {}
             Timer::Keys => self.keys_complete(),
             Timer::Idle => self.idle(),
@@ -230,7 +230,7 @@ impl Call {
             Timer::Words => {}
             Timer::Attempt => self.attempt_overdue(),
             Timer::Redial => self.dial_again(),
-            // What waited for it does not wait any longer.
+            // The timer only wakes the core: what waited for it waits no longer.
             Timer::Retry => {}
             Timer::Rollover => self.rollover_due(),
             Timer::Lull => self.lull_lasts(),

@@ -81,7 +81,7 @@ async fn probe(shared: &Shared) -> bool {
             shared.lost(&error);
             false
         }
-        // It is as it was, and not told the spool: that would wait for a connection too.
+        // The state stays as it was, and the spool is not replayed: that needs a connection too.
         Ok(Presence::Busy) | Err(_) => {
             metrics::counter!("frontdesk_database_busy_total").increment(1);
             false

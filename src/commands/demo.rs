@@ -240,7 +240,7 @@ impl Drop for Folder {
         // wait for that.
         let removing = Command::new("rm").arg("-rf").arg(&self.0).process_group(0).spawn();
         if removing.is_err() {
-            // What cannot be removed is in the system's folder for such things.
+            // If this fails, the folder stays in the system's temporary folder.
             let _ = std::fs::remove_dir_all(&self.0);
         }
     }

@@ -142,7 +142,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DialError> {
         let listening = TcpListener::bind(address).await;
         let listener = listening.map_err(|source| DialError::Api { address, source })?;
         let api = Api::new(arguments.account_sid, template.auth_token.clone());
-        // As its owner would have set the number up.
+        // The number is set up as its owner would have done it.
         api.set_number(Number::new(template.to.reveal(), &template.voice_url));
         api.serve(listener);
         template.api = Some(api);

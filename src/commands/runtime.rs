@@ -41,7 +41,7 @@ mod tests {
             starts.recv().expect("it starts");
             7
         };
-        // It comes back although the work has not ended.
+        // `run_within` returns although the work has not ended.
         assert_eq!(run_within(Duration::from_millis(1), command).expect("a runtime starts"), 7);
         drop(end);
     }

@@ -153,7 +153,7 @@ impl Shortcut {
 
 impl Drop for Shortcut {
     fn drop(&mut self) {
-        // What cannot be removed is in the system's folder for such things.
+        // If this fails, the folder stays in the system's temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -95,7 +95,7 @@ struct Killed(Child);
 impl Drop for Killed {
     fn drop(&mut self) {
         if let Ok(None) = self.0.try_wait() {
-            // It may have ended just now.
+            // The process may have ended just now, so an error is no news.
             let _ = self.0.kill();
             let _ = self.0.wait();
         }

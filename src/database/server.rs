@@ -170,7 +170,7 @@ impl Launch {
             Some(Err(said)) => said,
             None => return Err(NotStarted::Failed(self.failed("it takes too long".to_owned()))),
         };
-        // It has closed its output, so it is gone or about to be.
+        // The server has closed its output, so it has ended or is about to.
         let _ = within(STOP_LIMIT, exit(&mut child)).await;
         end_watch(pipe);
         match OCCUPIED.iter().any(|words| said.contains(words)) {
@@ -227,7 +227,7 @@ impl Server {
         };
         if within(STOP_LIMIT, ending).await.is_none() {
             tracing::warn!("PostgreSQL does not end; it is killed and will recover");
-            // It may have ended just now.
+            // The process may have ended just now, so an error is no news.
             let _ = self.child.kill();
             let _ = within(STOP_LIMIT, exit(&mut self.child)).await;
         }

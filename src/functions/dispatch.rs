@@ -73,7 +73,7 @@ pub(super) async fn carry_out_at_once(
             let row = json_api::Row { id: function.id, api, names };
             let outcome =
                 json_api::json_api(&toolbox.services, caller, request, row, &arguments).await;
-            // What a service would not take is kept too: it was collected.
+            // The arguments are saved even if the service refused them: they were collected.
             save(toolbox, caller, function, arguments, &outcome.output).await;
             return outcome;
         }

@@ -87,7 +87,7 @@ impl CallContext {
     /// What templates may say of the call.
     fn facts(&self) -> Facts {
         Facts {
-            // What is not a number is the caller's choice of words.
+            // A caller id that is not a number may hold any words, so it is left out.
             caller: caller_number(self.caller.reveal()).unwrap_or_default(),
             call_id: self.call_log_id.to_string(),
             call_sid: self.call_sid.clone(),

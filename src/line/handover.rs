@@ -68,7 +68,7 @@ impl CallTask {
     pub(super) fn part(&mut self, answer: oneshot::Sender<Parting>) {
         let is_away = self.phone.is_none() && !self.call.is_ending();
         if self.leaving.is_some() || is_away && self.functions.is_empty() {
-            // Whoever Twilio asks next may have it.
+            // The process that Twilio asks next may take the call.
             let _ = answer.send(Parting::Away);
             return;
         }
@@ -81,7 +81,7 @@ impl CallTask {
     pub(super) fn part_if_quiet(&mut self) {
         let Some(Handing::Waits { due, answer }) = &self.handing else { return };
         if answer.is_closed() {
-            // Nobody moves it any more.
+            // The mover has given up.
             self.handing = None;
             return;
         }
@@ -98,7 +98,7 @@ impl CallTask {
             return;
         }
         if self.leaving.is_some() || self.phone.is_none() {
-            // Whoever Twilio asks next may have it.
+            // The process that Twilio asks next may take the call.
             let _ = answer.send(Parting::Away);
             return;
         }
@@ -207,7 +207,7 @@ impl CallServices {
         };
         match updated {
             Ok(Updated::AlreadyOver) => {
-                // It ends here, when its last words are there.
+                // The call ends here, when its last words have come.
                 self.registry.note_parted(agent_id, call_sid, Parted::No);
                 // The send fails only where the task has ended, and then the call has ended too.
                 let _ = handle.commands.send(Command::CallerLeft).await;
@@ -236,9 +236,9 @@ impl CallServices {
         let agent_id = handle.agent.id;
         let (mut unwritten, mut waits) = (0, false);
         loop {
-            // Whoever went on with it would not know that there is a call.
+            // Without its row no other process would know the call.
             clock::within(KNOWN_LIMIT, self.is_known(agent_id, call_sid)).await?;
-            // What it says next would wait for what happened while the database was away.
+            // The spool must be replayed first, or the call's next events would wait behind it.
             clock::within(TOLD_LIMIT, self.is_told()).await;
             let mut turn = None;
             if waits {

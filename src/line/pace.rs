@@ -35,7 +35,7 @@ impl Pace {
             return None;
         }
         let since = now.saturating_sub(self.filled);
-        // What came in while nobody looked is never more than a full bucket.
+        // The bucket never holds more than a full burst.
         let come = u32::try_from(since.as_nanos() / one.as_nanos()).unwrap_or(u32::MAX).min(BURST);
         if come == 0 {
             return Some(one - since);

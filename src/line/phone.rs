@@ -296,7 +296,7 @@ impl Phone {
 
     /// Closes the stream: the call goes on with what `/twilio/after` answers.
     pub(super) async fn close(mut self) {
-        // What is said while it closes is said to nobody.
+        // Audio that is sent while the stream closes is not recorded.
         self.tap = None;
         self.socket.close(Duration::from_secs(2)).await;
     }

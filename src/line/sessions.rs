@@ -41,7 +41,7 @@ impl CallTask {
                 self.successor = None;
                 self.tell(Event::SuccessorLost { fatal, why });
             }
-            // It was asked for nothing and hears nobody.
+            // The next session was asked for nothing and hears nobody yet.
             Report::Event(_) | Report::Audio { .. } => {}
         }
     }

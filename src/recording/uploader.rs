@@ -157,7 +157,7 @@ impl Recordings {
         // Those that wait for their row must not keep the others waiting.
         let ready = found.iter().filter(is_ready).take(TAPES_PER_ROUND);
         let mut ready: Vec<Found> = ready.cloned().collect();
-        // What fails by itself must not keep the others from being tried.
+        // Tapes that failed often come last, so that they do not hold up the others.
         let times = |tape: &Found| self.failed.get(&tape.call_log_id).map_or(0, |wait| wait.times);
         ready.sort_by_key(times);
         Ok(self.work(&ready, &calls).await)
@@ -243,7 +243,7 @@ impl Recordings {
             Some(made) => {
                 histogram!("frontdesk_recording_encode_seconds").record(watch.elapsed());
                 let took = self.store_away(call, &made).await;
-                // What could not be stored is made again: the tape is what counts.
+                // The file can go even if it was not stored: the tape makes it again.
                 let _ = tokio::fs::remove_file(&made.path).await;
                 took?;
                 "stored"
@@ -319,6 +319,6 @@ fn locked(path: &Path) -> io::Result<Option<File>> {
         Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
         Err(std::fs::TryLockError::Error(error)) => return Err(error),
     }
-    // It may have been removed by who had it before.
+    // The worker that held the lock before may have removed the tape.
     Ok(path.try_exists()?.then_some(file))
 }

@@ -301,7 +301,7 @@ pub(super) async fn complete_left(
 fn end_of(record: &CallRecord, is_out: bool, question: Question) -> End {
     match lifecycle::next(Standing::Live { record, is_out }, question) {
         Plan::Complete { end, .. } => end,
-        // It is completed all the same: nobody has it.
+        // The call is completed all the same: no process has it.
         _ => lifecycle::LOST,
     }
 }

@@ -159,7 +159,7 @@ impl StatusPoller {
         };
         let (news, seconds) = match &agent {
             Some(agent) => self.news(agent, call, asking).await,
-            // It could not be read; a call whose agent is gone is gone with it.
+            // The agent could not be read. If it was deleted, its calls were deleted with it.
             None => (News::Silent, None),
         };
         let question = Question::Abandoned { news, asks: asking.asks };

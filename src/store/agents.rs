@@ -170,7 +170,7 @@ impl Store {
         let Some((first, others)) = rows.split_first() else {
             return read.all().map(|()| Vec::new());
         };
-        // Who holds the number has its calls, and nobody else.
+        // Only the holder of the number gets its calls.
         let first = agent(first)?;
         let readable = others.iter().filter_map(|row| match agent(row) {
             Ok(agent) => Some(agent),

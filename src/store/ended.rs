@@ -117,7 +117,7 @@ impl Store {
     pub async fn store_findings(&self, job: &Job, findings: &Findings) -> Result<Stored> {
         let agent = sqlx::query_scalar("select voice_agent_id from call_logs where id = $1");
         if let Some(agent) = agent.bind(job.call_log_id).fetch_optional(&self.pool).await? {
-            // What was agreed is compared with what is booked.
+            // The numbers of booked appointments are needed to compare them with the agreed ones.
             self.read_appointments_numbers(agent, ALL).await.all()?;
         }
         let outcome: String =

@@ -296,7 +296,7 @@ async fn try_embeddings_table(connection: &mut PgConnection) -> Result<(), Exami
             .bind(&name)
             .execute(&mut *transaction)
             .await?;
-        // What the function's owner may, the role may not yet.
+        // The role may lack rights that the function's owner has.
         for statement in [
             format!(r#"insert into public."{name}" (content) values ('')"#),
             format!(r#"select count(*) from public."{name}_search" (null, 1)"#),

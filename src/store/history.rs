@@ -40,7 +40,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn caller_history(&self, agent_id: Uuid, caller: &str) -> Result<History> {
-        // What could not be read is not known of them this time.
+        // Numbers that cannot be read now are left out of the history this time.
         let _ = self.read_callers_numbers(agent_id, SOME).await;
         let _ = self.read_appointments_numbers(agent_id, SOME).await;
         let rows = sqlx::query(QUERY).bind(agent_id).bind(caller).fetch_all(&self.pool).await?;

@@ -206,7 +206,7 @@ impl Store {
                 Ok(Read { found, kept, refused }) if found < BATCH && kept + refused >= found => {
                     return NumbersRead::All;
                 }
-                // What somebody else was at may be there to be read by now.
+                // Rows that somebody else had locked may be free by now.
                 Ok(_) if !is_again => is_again = true,
                 Ok(_) => return NumbersRead::Some,
                 Err(error) => {

@@ -121,7 +121,7 @@ impl Store {
         let options = (*self.pool.connect_options()).clone().disable_statement_logging();
         let error = match clock::within(ATTEMPT_LIMIT, Box::pin(options.connect())).await {
             Some(Ok(connection)) => {
-                // It has shown what it was for.
+                // The connection has served its purpose.
                 let _ = clock::within(ATTEMPT_LIMIT, connection.close()).await;
                 return None;
             }

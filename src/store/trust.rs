@@ -163,7 +163,7 @@ fn created(migrations: &Migrator, how: &str) -> Vec<String> {
 /// What is to be done about each, in one line.
 pub(super) fn advice(strangers: &[Stranger], role: &str) -> String {
     let each = strangers.iter().take(NAMED_MAX).map(|Stranger { object, owner }| {
-        // Nobody owns a trigger: whose it is, is the owner of the function that it runs.
+        // A trigger has no owner; the owner of its function counts.
         if object.starts_with("trigger ") {
             return format!("{object}, which runs a function of {owner} (`drop {object}`)");
         }

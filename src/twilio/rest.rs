@@ -304,7 +304,7 @@ impl TwilioRest {
 async fn attempt_once(request: RequestBuilder) -> Result<Vec<u8>, (RestError, Option<Duration>)> {
     let response = match within(ANSWER_LIMIT, request.send()).await {
         Some(Ok(response)) => response,
-        // Whoever was not connected was told nothing.
+        // Without a connection Twilio received nothing, so the request was not carried out.
         Some(Err(error)) if error.is_connect() => return Err((RestError::Unreachable, None)),
         Some(Err(_)) | None => return Err((RestError::Unknown, None)),
     };

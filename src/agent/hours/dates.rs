@@ -247,7 +247,7 @@ fn with_weekday(tokens: &[Token<'_>]) -> Option<(Meant, usize)> {
     }
     let is_right = |day: &Day| match (weekday, day) {
         (Some(weekday), Day::On(date)) => date.weekday() == weekday,
-        // It is about one year, and nobody knows which.
+        // A weekday fixes the year, and the entry does not say which year.
         (Some(_), Day::Yearly(..)) => false,
         (None, _) => true,
     };
@@ -292,7 +292,7 @@ fn numeric(tokens: &[Token<'_>]) -> Option<(Vec<Option<Day>>, usize)> {
         }
         ([Token::Mark(other), Token::Number(c, digits @ (2 | 4)), ..], 1..=2) if other == mark => {
             let year = if *digits == 2 { 2000 + c } else { *c };
-            // Nobody who writes dots writes the month first.
+            // With dots the day always comes first.
             let month_first = on(year, a, b).filter(|_| *mark != '.');
             let year_first = on(2000 + a, b, *c).filter(|_| *mark == '-' && *digits == 2);
             Some((vec![on(year, b, a), month_first, year_first], 5))

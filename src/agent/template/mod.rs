@@ -306,7 +306,7 @@ fn write(output: &mut Output<'_>, place: Place, value: &Context) -> Result<(), m
         return Err(ErrorKind::UndefinedError.into());
     }
     let text = match bound::json_of(value, FILLED_IN_MAX) {
-        // What is optional and was not given is there, and empty.
+        // An optional value that was not given is an empty text.
         Ok(Value::Null) => String::new(),
         Ok(Value::String(text)) => text,
         Ok(other) => other.to_string(),

@@ -196,7 +196,7 @@ impl<'t> Structure<'t> {
                 self.operator();
             }
             Token::Assign => {
-                // What stood before it is the name of an argument.
+                // The word before `=` is the name of an argument, not a value.
                 if let Some(level) = self.levels.last_mut().filter(|_| self.last_word.is_some()) {
                     level.has_names = level.had_names;
                 }

@@ -144,7 +144,7 @@ impl AgentTrack {
             let Some(run) = self.runs.front_mut() else { return };
             run.begins = Some(begins);
             let first = usize::try_from(next - position).unwrap_or(0);
-            // What should have been played before what is already taken is lost.
+            // Audio that was due before the samples already taken is lost.
             let late = usize::try_from(position - next).unwrap_or(0).min(run.audio.len());
             run.audio.drain(..late);
             let count = run.audio.len().min(into.len() - first);

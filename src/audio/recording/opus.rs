@@ -96,7 +96,7 @@ impl<W: Write> OggOpusWriter<W> {
     /// # Errors
     /// [`EncodeError`].
     pub fn finish(mut self, samples: u64) -> Result<W, EncodeError> {
-        // What is heard comes out of a decoder later, by what is skipped at its start.
+        // A decoder gives the audio later, by the samples that it skips at the start.
         let end = samples * RATIO + self.pre_skip;
         while self.packets * PACKET < end {
             self.write(&[0; 2 * FRAME])?;

@@ -45,7 +45,7 @@ pub(super) async fn check(service: &OpenAi, models: &Models) -> Vec<Finding> {
         match asking.await.unwrap_or(Err(ModelError::Late)) {
             Ok(answer) => findings.push(model(variable, id, &answer, today)),
             Err(error) => {
-                // What holds for one model holds for all.
+                // The answer for one model holds for all.
                 findings.push(trouble(&host, error));
                 return findings;
             }

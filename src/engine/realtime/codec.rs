@@ -343,7 +343,7 @@ impl Codec {
         }
         let named =
             error.event_id.as_deref().and_then(|id| id.strip_prefix("reply-")?.parse().ok());
-        // What it answers is not always said: then it is what was asked for last.
+        // The error does not always name its request; then it is about the latest one.
         let is_about_a_reply = error.is_rate_limit() || error.is_busy() && error.event_id.is_none();
         let reply = named
             .map(ReplyId)

@@ -207,7 +207,7 @@ impl Realtime {
         let without = self.settings.as_mut().and_then(|settings| settings.refuse(error));
         let Some(update) = without else { return self.lose(true, error.class_and_place()) };
         count_error("setting");
-        // What came of the caller meanwhile was heard in another format.
+        // The service read the caller's audio so far in another format, so it is dropped.
         self.send(&ClientEvent::ClearInput { event_id: "clear" });
         self.send_text(update);
     }

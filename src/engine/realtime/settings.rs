@@ -147,7 +147,8 @@ impl Settings {
             }
             self.refused.insert(Part::Everything);
         }
-        // What is named is known at once, also to the session that is dialled if this one is lost.
+        // A named refusal is remembered at once, so that the next session knows it if this one is
+        // lost.
         if !self.refused.contains(&Part::Everything) {
             self.config.refusals.remember(self.key, &self.refused);
         }

@@ -131,7 +131,7 @@ impl Judge<'_> {
         }
         let ended = Timestamp::from_microsecond(self.call.ended_us).map_err(|_| "no time")?;
         let minutes = self.agent.business.appointment_minutes;
-        // What is booked is looked at when it is written.
+        // Existing bookings are checked when the appointment is written.
         let calendar = Calendar { hours: &self.agent.hours, minutes, now: ended };
         let start = calendar.check(local, &[]).map_err(|why| match why {
             Unbookable::Past => "the time had passed",

@@ -142,7 +142,7 @@ fn may_have_changed(agent: &Agent, name: &str, result: &Value) -> bool {
     match row.map(|row| &row.work) {
         Some(Work::JsonApi(api)) => !api.only_asks(),
         Some(Work::Form(_)) => result["done"] == true,
-        // It may have called others on its way, whether or not it is through.
+        // A flow may have called other functions, whether or not it has ended.
         Some(Work::Flow(_)) => true,
         Some(Work::Builtin(..)) => false,
         // Its row is gone since.

@@ -100,7 +100,7 @@ impl Webhooks {
         };
         let outcome = if sent.is_ok() { "taken" } else { "refused" };
         counter!("frontdesk_aftercall_deliveries_total", "outcome" => outcome).increment(1);
-        // What was delivered is not delivered again for want of a note of it.
+        // A delivery is not repeated because its row could not be written.
         if let Err(error) = self.store.note_delivery(&delivery).await {
             tracing::warn!(%error, "a delivery is not noted");
         }

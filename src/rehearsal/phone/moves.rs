@@ -88,7 +88,7 @@ impl PlacedCall {
     /// The caller's part of a recording, frame by frame.
     async fn tape(&mut self, record: &Record, tape: &mut Tape) -> ControlFlow<Next> {
         let clock = self.options.clock;
-        // What the caller waits for before they speak: the beep, or that it is silent.
+        // The caller waits for the beep, or for silence, before they speak.
         let mut ear = Playback::default();
         let beep = if record.play_beep { BEEP_FRAMES } else { 1 };
         ear.queue(clock.now(), beep * FRAME_BYTES);

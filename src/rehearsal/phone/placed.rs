@@ -77,7 +77,7 @@ impl PlacedCall {
                 _ => "completed",
             };
             let fields = webhook::status_fields(&self.options, status, report.duration_ms);
-            // Nobody is left on the line: an answer changes nothing.
+            // The call is over, so the answer changes nothing.
             let _ = webhook::post(&self.options, url, &fields, Signing::AuthToken).await;
         }
         report
@@ -157,7 +157,7 @@ impl PlacedCall {
                     Err(error) => error.to_string(),
                 }
             }
-            // What a server says that takes it for somebody else's.
+            // The server refused the signature.
             Ok(Answer { status: 403, .. }) => FORBIDDEN.to_owned(),
             Ok(Answer { status, .. }) => format!("status {status}"),
             Err(error) => error.to_string(),

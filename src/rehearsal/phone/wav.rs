@@ -110,7 +110,7 @@ pub fn write_mulaw(mulaw: &[u8]) -> Vec<u8> {
     file.extend(1u16.to_le_bytes());
     file.extend(8u16.to_le_bytes());
     file.extend(0u16.to_le_bytes());
-    // What is not PCM has to say how many samples there are.
+    // A format other than PCM must give the number of samples.
     file.extend(b"fact");
     file.extend(4u32.to_le_bytes());
     file.extend(bytes.to_le_bytes());

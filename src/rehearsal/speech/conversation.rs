@@ -48,7 +48,7 @@ impl Conversation {
     /// Whether the newest item is a function's output, which nothing was said to yet.
     pub(super) fn ends_with_output(&self) -> bool {
         let mut newest = self.items.iter().rev().map(|item| &item.wire);
-        // What a client adds beside the output, such as passages, does not answer it.
+        // System messages beside the output, such as passages, do not answer it.
         newest
             .find(|item| item["role"] != "system")
             .is_some_and(|item| item["type"] == "function_call_output")

@@ -108,7 +108,7 @@ impl Session {
             }
             if error.is_none() {
                 fault = fault.or_else(|| self.manner.take_fault(self.heard_count - 1));
-                // What comes to nothing is replied to when it is asked for again.
+                // A reply that comes to nothing is given when it is asked for again.
                 let is_given = !matches!(fault, Some(TurnFault::Silence | TurnFault::NoAudio));
                 self.replied_count = self.heard_count - usize::from(!is_given);
                 if self.may_call(params) {

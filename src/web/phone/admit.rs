@@ -174,7 +174,7 @@ impl AppState {
         if let Some(handle) = self.exchange.registry.find(agent.id, call_sid) {
             self.renew(&handle, call_sid, &nonce).await;
         }
-        // What comes before the stream was said before the first one.
+        // The notice that comes before a stream was spoken before the first one.
         self.to_agent(agent, call_sid, &nonce, false)
     }
 

@@ -255,7 +255,7 @@ impl AppState {
             return self.go_out(row, call_sid, limit).await;
         }
         let completing = complete_live(&self.store, row.agent_id, call_sid, &CameTo::Nobody, at_us);
-        // What cannot be completed now is the reconciler's.
+        // The reconciler completes what cannot be completed now.
         let _ = clock::within(FIND_LIMIT, completing).await;
     }
 

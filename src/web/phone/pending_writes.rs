@@ -220,7 +220,7 @@ impl AppState {
         let log = self.exchange.log.health();
         let attempt = match callback.after_others {
             _ if !log.database_up => Attempt::Away,
-            // What the spool has of the call counts more, and is told after an outage.
+            // The spool's records of the call take precedence, and are replayed first.
             true if log.spool_bytes > 0 => Attempt::Away,
             _ => self.try_callback(&callback).await,
         };

@@ -169,7 +169,7 @@ impl AppState {
         }
         self.may_ask(webhook)?;
         let row = self.agent_of_row(webhook).await?;
-        // It may have come here meanwhile.
+        // The call may have come to this process meanwhile.
         let whose = match (row, self.known_here(call_sid, webhook)) {
             (RowAgent::Found(agent), _) | (_, Here::Signed(agent)) => Whose::Agent(agent),
             (RowAgent::Unreadable, _) => return Err(Refused::Unavailable),

@@ -40,7 +40,7 @@ pub(super) async fn voice(
     let since = Stopwatch::start();
     let answered = run_detached(async move {
         let form = Form::parse(&body)?;
-        // It may be large, and taking a call may take seconds.
+        // The body may be large, and admitting a call may take seconds.
         drop(body);
         answer(&front, &Webhook { uri: &uri, headers: &headers, form: &form }).await
     })
@@ -125,7 +125,7 @@ async fn admit_in_time(
     };
     match clock::within(ADMIT_LIMIT, &mut admitting).await {
         Some(Ok(admitted)) => admitted,
-        // It panicked, which would be a bug: the caller is answered all the same.
+        // The admission panicked, which is a bug; the caller is answered all the same.
         Some(Err(_)) => Ok(None),
         None => {
             counter!("frontdesk_calls_rejected_total", "reason" => "late").increment(1);

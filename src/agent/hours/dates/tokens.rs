@@ -61,7 +61,7 @@ pub(super) fn tokens(plain: &str) -> Vec<Token<'_>> {
         let end = rest.char_indices().find(|(at, c)| *at > 0 && !is_same(*c));
         let (one, behind) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
         tokens.push(match first {
-            // What has more digits than a number here is none.
+            // A number that does not fit becomes one that no date has.
             '0'..='9' => Token::Number(one.parse().unwrap_or(u32::MAX), one.len()),
             _ if first.is_alphabetic() => word(one),
             _ => Token::Mark(first),
