@@ -75,7 +75,7 @@ impl Sweeper {
         Self { store, archive, twilio, agents }
     }
 
-    /// Runs for ever; drop the future to stop.
+    /// Runs without end; dropping the future stops it.
     pub async fn run(self) {
         clock::pause(FIRST_PAUSE).await;
         loop {

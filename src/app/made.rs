@@ -27,7 +27,7 @@ use crate::recording::uploader::Recordings;
 use crate::retention::Sweeper;
 use crate::twilio::rest::TwilioRest;
 
-/// See above.
+/// The parts that a server is made of, before it serves.
 pub(super) struct Made {
     pub(super) exchange: Arc<CallServices>,
     pub(super) log: LogWriterTask,
@@ -41,7 +41,7 @@ fn tapes(config: &Config) -> PathBuf {
 }
 
 impl Made {
-    /// Makes and starts them.
+    /// Makes the parts and starts them.
     pub(super) fn of(
         database: &Database,
         config: &Config,
@@ -93,7 +93,7 @@ impl Made {
         Ok(Self { exchange, log: log_task, recorder: recorder_task, aftercall, archive })
     }
 
-    /// Has their tasks watched.
+    /// Gives their tasks to the supervisor.
     pub(super) fn watch(&self, tasks: &Supervisor, own: Option<&OwnDatabase>) {
         self.log.tasks().into_iter().for_each(|(name, task)| tasks.watch(name, task));
         tasks.watch("recorder", self.recorder.abort_handle());

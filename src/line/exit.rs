@@ -1,10 +1,10 @@
-//! How a caller leaves the agent for somebody or something else, without the call being over.
+//! How a caller leaves the agent for another party or the fallback while the call goes on.
 //!
-//! The call's task ends then: the row says that the caller is out, and for how long at most. What
-//! comes of it is for Twilio to say, to whichever process it asks, hours later perhaps and after a
-//! restart: that process completes the row or takes the call on from what was written of it. So
-//! there is one way back for every process, no task or slot waits for a conversation between
-//! others, and a server that goes down need not.
+//! The call's task ends then. The row says that the caller is out, and for how long at most. Twilio
+//! reports what came of it to any process, perhaps hours later and after a restart; that process
+//! completes the row, or takes the call on from its events. So there is one way back for every
+//! process, no task or slot waits for a conversation between others, and a shutdown need not wait
+//! for one either.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl AfterPlan {
 /// The core has left the media stream, and Twilio has not asked yet what happens next.
 pub(super) struct Leaving {
     pub(super) to: Onward,
-    /// When nobody has asked.
+    /// The time limit for the question.
     pub(super) due: Duration,
 }
 
@@ -76,20 +76,20 @@ pub(super) enum Exit {
     Ended(End),
     /// The call has ended after the stream, which the core does not know.
     EndedOutside(End),
-    /// Another process has the call. Whoever said so is told when it has no task here any more.
+    /// Another process has the call. The sender is told when the call has no task here any more.
     Elsewhere(oneshot::Sender<bool>),
-    /// The caller is out. Whoever asked what happens next is told when the call has no task here
-    /// any more: what comes of it may be told at once.
+    /// The caller is out. The webhook that asked what happens next is answered when the call has no
+    /// task here any more, because Twilio may report at once what came of it.
     Out { limit: Duration, plan: AfterPlan, answer: oneshot::Sender<AfterPlan> },
 }
 
-/// How long a caller may be out who is put through.
+/// How long a transferred caller may be out.
 pub fn dial_limit(agent: &Agent) -> Duration {
     Duration::from_secs(agent.ring_seconds.into()) + TALK_LIMIT + SLACK
 }
 
-/// How long a caller may be out at the agent's fallback. `None`: that only speaks, and nobody tells
-/// when it has done so.
+/// How long a caller may be out at the agent's fallback. `None`: the fallback only speaks, and
+/// Twilio does not report its end.
 pub fn fallback_limit(agent: &Agent) -> Option<Duration> {
     match agent.settings.fallback {
         Fallback::Say => None,
@@ -102,7 +102,7 @@ pub fn fallback_limit(agent: &Agent) -> Option<Duration> {
 pub(super) enum Handing {
     /// It waits for a quiet moment.
     Waits {
-        /// Until then at most, and longer only for functions.
+        /// The latest time to let go, unless functions still run.
         due: Duration,
         /// Where the mover waits for the answer.
         answer: oneshot::Sender<Parting>,

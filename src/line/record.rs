@@ -1,4 +1,4 @@
-//! What is written of one call, while it happens and when it has ended.
+//! The log of one call: its events while it goes on, and its row when it has ended.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::call_log::writer::LogWriter;
 use crate::clock;
 use crate::store::{CompletedCall, EventRow, OffStream};
 
-/// How long the database may take to say whose a call is that has ended here.
+/// How long the database may take to say which process has a call that has ended here.
 const OWNER_LIMIT: Duration = Duration::from_millis(500);
 
 /// The first number of a process that could not read what was written of the call before it: nobody
@@ -44,7 +44,7 @@ pub(super) struct CallLog {
 }
 
 impl CallLog {
-    /// Begins a call's log.
+    /// Makes the log of a call that begins here.
     pub(super) fn new(exchange: &CallServices, opening: &Opening) -> Self {
         Self {
             log: exchange.log.clone(),
@@ -110,7 +110,8 @@ impl CallLog {
         self.seq += 1;
     }
 
-    /// The caller leaves for `limit` at most; the row is completed by what is told of that.
+    /// Writes that the caller leaves for at most `limit`. What Twilio reports of that completes the
+    /// row.
     pub(super) async fn go_out(&self, limit: Duration, returns: i32) {
         self.log
             .go_out(OffStream {

@@ -18,7 +18,7 @@ use crate::agent::Agent;
 /// it waits.
 const COMMANDS_MAX: usize = 8;
 
-/// How others reach a call's task.
+/// How other tasks reach a call's task.
 #[derive(Debug, Clone)]
 pub struct CallHandle {
     /// The call's `call_logs.id`.

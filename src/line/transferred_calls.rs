@@ -16,8 +16,8 @@ use crate::private::Private;
 
 /// How many calls are remembered; the oldest are forgotten first. The database has them all.
 const KEPT_MAX: usize = 1_000;
-/// How long: as long as callers may talk to whom they were put through to, and some more for
-/// ringing.
+/// How long a call is remembered: as long as a caller may talk to the other party, and some more
+/// for ringing.
 const KEPT_TIME: Duration = TALK_LIMIT.saturating_add(Duration::from_secs(15 * 60));
 
 /// What this process remembers of a call whose caller was transferred.
@@ -55,7 +55,7 @@ impl TransferredCalls {
         calls.push_back((call_sid.to_owned(), Stopwatch::start(), kept));
     }
 
-    /// Takes out what is remembered of this agent's call.
+    /// Removes and returns what is remembered of this agent's call.
     pub fn take(&self, agent_id: Uuid, call_sid: &str) -> Option<TransferredCall> {
         let mut calls = self.lock();
         let at =
@@ -70,7 +70,7 @@ impl TransferredCalls {
         of_sid.map(|(_, _, kept)| Arc::clone(&kept.agent)).collect()
     }
 
-    /// Lets go of what is too old, also where nobody asks for it.
+    /// Forgets calls that are too old.
     pub fn expire(&self) {
         self.lock().retain(|(_, since, _)| since.elapsed() < KEPT_TIME);
     }

@@ -1,5 +1,5 @@
-//! The job worker: claims what is due of one kind, does so much of it at once, settles it, and tries
-//! again with backoff what failed.
+//! The job worker: claims the due jobs of one kind, does a limited number at once, writes down how
+//! they ended, and retries failed ones with backoff.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,28 +18,28 @@ use uuid::Uuid;
 use crate::clock::{self, Stopwatch};
 use crate::store::{Job, JobKind, Settled, Store, StoreError};
 
-/// How often due work is looked for: what other processes complete, and what waits for its time.
+/// How often the worker looks for due jobs: those of calls that other processes complete, and those
+/// that wait for their time.
 const POLL: Duration = Duration::from_secs(1);
-/// How long a claim lasts. The work is given up well before, so that nobody does it twice at once.
+/// How long a claim lasts. The worker gives a job up well before, so that no two do it at once.
 const LEASE: Duration = Duration::from_secs(120);
 /// How long one attempt may take, all told.
 pub const WORK_LIMIT: Duration = Duration::from_secs(90);
 /// How long one statement may take.
 const STORE_LIMIT: Duration = Duration::from_secs(5);
-/// The part of a pause by which it may be longer, so that what failed together does not come back
-/// together.
+/// The jitter, as a part of the pause: jobs that failed together do not come back together.
 const SPREAD: f64 = 0.25;
 
-/// What a piece of work came to.
+/// How a job ended.
 #[derive(Debug)]
 pub enum Done {
-    /// It was settled with what it wrote.
+    /// The job was marked done in the transaction that wrote its result.
     Settled,
-    /// It is done; the text says how.
+    /// The job is done; the text says how.
     Done(&'static str),
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 #[derive(Debug)]
 pub struct Failure {
     /// What went wrong, with nothing private in it.
@@ -68,18 +68,19 @@ impl RetryPolicy {
     }
 }
 
-/// Something that is done with each call that is over.
+/// A kind of work that is done for each call that is over.
 pub trait Work: Send + Sync + 'static {
-    /// Which jobs it does.
+    /// The kind of jobs that it does.
     const KIND: JobKind;
 
-    /// Does one, which may have been done in part before. It is dropped when it takes too long.
+    /// Does one job, of which an earlier attempt may have done a part. The future is dropped when
+    /// it takes too long.
     fn carry_out(
         self: Arc<Self>,
         job: Job,
     ) -> impl Future<Output = Result<Done, Failure>> + Send + 'static;
 
-    /// How many more may be begun now; a service that is away is left alone.
+    /// How many more jobs may begin now: few while the service that they need is away.
     fn room(&self) -> usize {
         usize::MAX
     }
@@ -94,9 +95,9 @@ pub struct JobWorker {
     pub(super) store: Store,
     pub(super) worker: Uuid,
     pub(super) at_once: usize,
-    /// Rung when there may be work.
+    /// Notified when there may be work.
     pub(super) wake: Arc<Notify>,
-    /// Rung when some was done.
+    /// Notified when a job was done.
     pub(super) then: Arc<Notify>,
 }
 
@@ -130,7 +131,7 @@ impl Drop for Task {
 }
 
 impl JobWorker {
-    /// Runs for ever; drop the future to stop.
+    /// Runs without end; dropping the future stops it.
     pub async fn run<W: Work>(self, work: Arc<W>) {
         let lane = Arc::new(self);
         let mut running = FuturesUnordered::new();

@@ -1,8 +1,8 @@
-//! Work after the call.
+//! Post-call work: summaries and owners' webhooks.
 //!
-//! What may take long, or needs somebody else's service, is a row of `aftercall_jobs`, which the
-//! completion of a call makes in its own transaction. Every process works on them: [`job_worker`] claims
-//! what is due, [`summary`] and [`webhook`] do it.
+//! Work that may take long, or that needs an outside service, is a row of `aftercall_jobs`. The
+//! completion of a call inserts it in its own transaction. Every process works on these rows:
+//! [`job_worker`] claims the due ones, [`summary`] and [`webhook`] do them.
 
 mod breaker;
 pub mod job_worker;
@@ -26,7 +26,7 @@ use webhook::Webhooks;
 /// Jobs of a kind that a process works on at once. They wait for others nearly all the time: a
 /// summary takes some seconds, so that these are about 300 a minute.
 pub const AT_ONCE: usize = 16;
-/// How long giving back what was claimed may take at the end.
+/// How long it may take at a shutdown to give claimed jobs back.
 const GIVE_BACK_LIMIT: Duration = Duration::from_secs(1);
 
 /// What post-call work needs.
@@ -40,9 +40,9 @@ pub struct Parts {
     pub summaries: Summaries,
     /// Sends the owners' webhooks.
     pub webhooks: Webhooks,
-    /// Rung when a call of this process was completed.
+    /// Notified when a call of this process was completed.
     pub completed: Arc<Notify>,
-    /// Jobs of a kind at once.
+    /// How many jobs of each kind run at once.
     pub at_once: usize,
 }
 
@@ -75,12 +75,12 @@ impl PostCall {
         Self { store, instance_id, lanes }
     }
 
-    /// The tasks, to be watched.
+    /// The tasks, for the supervisor to watch.
     pub fn tasks(&self) -> impl Iterator<Item = AbortHandle> {
         self.lanes.iter().map(job_worker::Task::abort_handle)
     }
 
-    /// Stops, and gives what was begun to other processes.
+    /// Stops, and gives the jobs that were begun back for other processes.
     pub async fn stop(self) {
         drop(self.lanes);
         let given_back = self.store.give_back_jobs(self.instance_id);

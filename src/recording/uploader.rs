@@ -119,7 +119,7 @@ impl Recordings {
         Self { store, archive, folder, failed: HashMap::new(), away: None, at_once }
     }
 
-    /// Runs for ever; drop the future to stop.
+    /// Runs without end; dropping the future stops it.
     pub async fn run(mut self) {
         self.archive.close_all().await;
         loop {

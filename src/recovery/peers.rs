@@ -1,4 +1,4 @@
-//! The other processes on the same database, as they were when it was last read.
+//! The other processes on the same database, as they were at the last reading.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,18 +23,18 @@ struct Seen {
 }
 
 impl Peers {
-    /// These take calls now.
+    /// Replaces the known peers: these take calls now.
     pub fn seen(&self, taking: BTreeSet<Uuid>) {
         let seen = Seen { since: Stopwatch::start(), taking };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
-    /// Whether this one takes calls; none if that is not known.
+    /// Whether this peer takes calls; none if that is not known.
     pub fn takes_calls(&self, instance: Uuid) -> Option<bool> {
         self.look(|taking| taking.contains(&instance))
     }
 
-    /// Whether any does, as far as is known.
+    /// Whether any peer takes calls, as far as is known.
     pub fn are_there(&self) -> bool {
         self.look(|taking| !taking.is_empty()).unwrap_or(false)
     }

@@ -2,9 +2,10 @@
 //! those whose caller is out and unheard of. A task of its own, so that a slow or unreachable
 //! Twilio delays no heartbeat.
 //!
-//! A call that is over is completed as it was. One that a dead process left and whose caller is
-//! still there is given back to the agent, at whichever process is asked next. Of several
-//! processes one asks: the row says when it may be asked about again, and whoever asks moves that.
+//! A call that is over is completed as Twilio says it ended. A caller whose process is dead and who
+//! is still there goes back to the agent, at the process that Twilio asks next. Of several
+//! processes one polls: the row says when the call may be polled again, and the poller moves that
+//! time first.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,40 +30,40 @@ use crate::twilio::form::CallStatus;
 use crate::twilio::rest::{CallNews, CallUpdate, RestError, TwilioRest, Updated};
 use crate::twilio::twiml::Twiml;
 
-/// Calls that wait to be asked about. The policy at full: the next round gives them again.
+/// Calls that wait to be polled. When the queue is full, the next round gives them again.
 const QUEUE: usize = 256;
-/// Calls that are asked about at once. Twilio answers a hundred requests of an account at a time.
+/// Calls that are polled at once. Twilio answers a hundred requests of an account at a time.
 const AT_ONCE: usize = 24;
-/// How often is looked for callers who are out and unheard of.
+/// How often the poller looks for callers who are out and unheard of.
 const OUTINGS_PAUSE: Duration = Duration::from_secs(5);
-/// How many of them at a time: with the pause, at most two questions a second.
+/// How many of those it polls at a time: with the pause, at most two requests a second.
 const OUTINGS_PER_ROUND: i64 = 10;
 /// How long Twilio may take to say where a call is, or to do something with it. With this and the
 /// pause a call that a dead process left is completed within 30 s also if Twilio never answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);
-/// How long nobody else asks about a call that is being asked about, seconds: two answers, and
-/// then some.
+/// For how many seconds no other process polls a call that this one polls: two answers, and some
+/// more.
 const ASK_AGAIN_SECONDS: i32 = 10;
 /// How long a statement may take.
 const STORE_LIMIT: Duration = Duration::from_secs(2);
-/// Who hears of a call's end as we do, and knows more of it, is first.
+/// How long a process that knows more of a call's end is left to write it first.
 const OTHERS_FIRST: Duration = Duration::from_secs(3);
 
 /// Finds an agent by its id.
 pub type FindAgent = Box<dyn Fn(Uuid) -> BoxFuture<'static, Option<Arc<Agent>>> + Send + Sync>;
 
-/// Where calls that were left are handed to whoever asks.
+/// Hands calls that a dead process left to the poller.
 #[derive(Debug, Clone)]
 pub struct LeftCalls(mpsc::Sender<Abandoned>);
 
 impl LeftCalls {
-    /// A way there, and its other end.
+    /// The sending and the receiving end of the queue.
     pub fn queue() -> (Self, mpsc::Receiver<Abandoned>) {
         let (give, given) = mpsc::channel(QUEUE);
         (Self(give), given)
     }
 
-    /// Hands one on. There is no room if nobody takes it; then it is given again.
+    /// Hands a call to the poller. If the queue is full, the next round hands it again.
     pub(super) fn give(&self, call: Abandoned) {
         let _ = self.0.try_send(call);
     }
@@ -73,7 +74,7 @@ pub struct StatusPoller {
     store: Store,
     twilio: TwilioRest,
     agents: FindAgent,
-    /// What a caller is given back with: a document that asks what happens next.
+    /// The TwiML that gives a caller back: it asks `/twilio/after` what happens next.
     back: String,
 }
 
@@ -84,14 +85,14 @@ impl std::fmt::Debug for StatusPoller {
 }
 
 impl StatusPoller {
-    /// Asks by `twilio`; callers who are given back to the agent are sent to `after_url`.
+    /// A poller that asks `twilio`, and sends callers who go back to the agent to `after_url`.
     pub fn new(store: Store, twilio: TwilioRest, agents: FindAgent, after_url: &str) -> Self {
         let back = Twiml::new().redirect(after_url).finish();
         Self { store, twilio, agents, back }
     }
 
-    /// Asks about those that are given, and about callers who are out, for ever; drop the future
-    /// to stop.
+    /// Polls the calls that it is handed and those of callers who are out, without end; dropping
+    /// the future stops it.
     pub async fn run(self, clock: Clock, mut given: mpsc::Receiver<Abandoned>) {
         let asker = self;
         let mut asking = FuturesUnordered::new();
@@ -132,7 +133,7 @@ impl StatusPoller {
         }
     }
 
-    /// Asks about one call, and does what follows. Gives which.
+    /// Polls one call, does what follows, and returns which call it was.
     async fn ask(&self, call: Abandoned, whose: Whose) -> Uuid {
         let asked = match whose {
             Whose::Nobodys => self.ask_left(&call).await,
@@ -144,10 +145,10 @@ impl StatusPoller {
         call.id
     }
 
-    /// A call that its process left.
+    /// Polls a call that its process left.
     ///
     /// # Errors
-    /// [`StoreError`]; it is given again.
+    /// [`StoreError`]; the next round hands the call again.
     pub async fn ask_left(&self, call: &Abandoned) -> Result<()> {
         let agent = (self.agents)(call.agent_id).await;
         if agent.as_ref().is_some_and(|agent| !self.twilio.has_account(agent)) {
@@ -172,7 +173,7 @@ impl StatusPoller {
         }
     }
 
-    /// What Twilio says of a call, and how long it was if it is over.
+    /// Gets the state of a call from Twilio, and its length if it is over.
     async fn news(&self, agent: &Agent, call: &Abandoned, asking: Asking) -> (News, Option<u64>) {
         let asked = self.twilio.fetch_call(agent, &call.call_sid);
         let news = clock::within(ANSWER_LIMIT, asked).await.unwrap_or(Err(RestError::Unknown));
@@ -190,8 +191,7 @@ impl StatusPoller {
         }
     }
 
-    /// The caller is still there and nobody has them: they go back to the agent, at whichever
-    /// process is asked.
+    /// Gives a caller who is still there back to the agent, at the process that Twilio asks.
     async fn give_back(&self, agent: &Agent, call: &Abandoned, asking: Asking) -> Result<()> {
         if !limited(self.store.is_left(call)).await? {
             return Ok(());
@@ -227,10 +227,10 @@ impl StatusPoller {
         limited(complete_left(&self.store, call, question, seconds)).await.map(drop)
     }
 
-    /// A caller who is out.
+    /// Polls the call of a caller who is out.
     ///
     /// # Errors
-    /// [`StoreError`]; it is asked about again.
+    /// [`StoreError`]; the call is polled again.
     pub async fn ask_out(&self, call: &Abandoned) -> Result<()> {
         let agent = (self.agents)(call.agent_id).await;
         let Some(agent) = agent.filter(|agent| self.twilio.has_account(agent)) else {
@@ -252,7 +252,7 @@ impl StatusPoller {
     }
 }
 
-/// Who has a call that is asked about.
+/// Who has a call that is polled.
 #[derive(Debug, Clone, Copy)]
 enum Whose {
     /// Nobody: its process left it.
@@ -275,7 +275,7 @@ fn ended_us(started_us: i64, news: &CallNews) -> Option<i64> {
     Some(started_us.saturating_add(seconds.saturating_mul(1_000_000)))
 }
 
-/// What it comes to that a call is over, says Twilio.
+/// Decides how a call is completed that Twilio says is over.
 fn over(call: &Abandoned, news: &CallNews, asking: Asking) -> News {
     let outlived = ended_us(call.started_us, news)
         .zip(asking.owner_beat_us)

@@ -51,7 +51,7 @@ pub struct Job {
 /// What came of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// It is done; the text says how.
+    /// The job is done; the text says how.
     Done(&'static str),
     /// It is to be tried again.
     Again {

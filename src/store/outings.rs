@@ -1,4 +1,4 @@
-//! Calls whose caller has left the agent for a dial or a recording.
+//! Calls whose caller is off the media stream, for a dial or a recording.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

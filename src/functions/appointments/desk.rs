@@ -1,4 +1,5 @@
-//! What all four work with: the calendar, who asks, how a refusal is told and a change is made.
+//! What the four appointment functions share: the calendar, the caller, refusals in words, and
+//! changes.
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::store::{IdempotencyKey, Store, StoreError};
 
 /// How long the database may take over one look or one attempt.
 const STORE_LIMIT: Duration = Duration::from_secs(5);
-/// A change of which nothing was heard is tried once more: it is made once all the same.
+/// A change without an answer is tried once more; its idempotency key lets it happen once.
 const ATTEMPTS: usize = 2;
 /// How many times are offered in place of one that cannot be booked.
 const OFFERS: usize = 3;
@@ -85,7 +86,7 @@ impl<'a> BookingContext<'a> {
         found.compatible().unwrap_or(Timestamp::MAX)
     }
 
-    /// A time as it is said.
+    /// A time in the form that the model is given.
     pub(super) fn spoken(&self, start: Timestamp) -> Value {
         let local = self.agent.hours.zone().to_datetime(start);
         json!({
@@ -95,7 +96,7 @@ impl<'a> BookingContext<'a> {
         })
     }
 
-    /// An appointment as it is said.
+    /// An appointment in the form that the model is given.
     pub(super) fn told(&self, start: Timestamp, name: &str, service: &str) -> Value {
         let mut told = self.spoken(start);
         told["name"] = name.into();
@@ -190,7 +191,7 @@ impl<'a> BookingContext<'a> {
         }
     }
 
-    /// What is told when a change was not made, or nothing was heard of it: then it may have been.
+    /// What the model is told when a change failed, or may have been made without an answer.
     pub(super) fn not_confirmed(&self, error: &StoreError, done: &str) -> Outcome {
         warn!(%error, call = %self.deed.call_log_id, "an appointment was not {done} for certain");
         Outcome::refused(match error.is_away() {
@@ -206,14 +207,14 @@ impl<'a> BookingContext<'a> {
     }
 }
 
-/// What the database answers, if it does in time.
+/// The database's answer, if it comes in time.
 pub(super) async fn answered<T>(
     asked: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     clock::within(STORE_LIMIT, asked).await.unwrap_or_else(|| Err(no_answer()))
 }
 
-/// Makes a change in a task of its own, so that it goes on to its end although the call does not.
+/// Makes a change in a task of its own, so that it is finished even if the call ends.
 pub(super) async fn settle<T, F>(attempt: impl Fn() -> F + Send + 'static) -> Result<T, StoreError>
 where
     T: Send + 'static,

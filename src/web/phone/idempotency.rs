@@ -1,6 +1,6 @@
-//! Idempotency of webhooks that come twice. Twilio repeats one whose answer it did not get, under the same token:
-//! it is carried out once and answered the same, so that a repetition spends no return to the agent
-//! and voids no stream token.
+//! Idempotency of webhooks. Twilio repeats one whose answer it did not get, under the same token.
+//! The server carries it out once and gives the same answer, so that a repetition spends no return
+//! to the agent and voids no stream token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::Document;
 use crate::web::AppState;
 
-/// The same on all repetitions of one webhook. Not signed, so it only tells apart what is.
+/// The header with the token, which all repetitions of a webhook share. The header is not signed,
+/// so the token counts only beside what is signed.
 const TOKEN_HEADER: &str = "i-twilio-idempotency-token";
 /// The longest token that is looked at.
 const TOKEN_MAX: usize = 128;
@@ -37,8 +38,9 @@ impl std::fmt::Debug for IdempotencyCache {
 }
 
 impl AppState {
-    /// The answer to a signed webhook about this agent's call; what it was answered before, if it
-    /// was. The token in its header is not signed, so no other agent's answer is found by it.
+    /// Answers a signed webhook about this agent's call, with the earlier answer if there is one.
+    /// The token in the header is not signed, so the key has the agent too, and finds no other
+    /// agent's answer.
     pub(super) async fn once(
         &self,
         uri: &Uri,

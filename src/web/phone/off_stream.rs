@@ -1,5 +1,5 @@
-//! Callers who are out: at a party that they were put through to, or at the agent's fallback. No
-//! task has their calls; the row and what was written of the call are all there is.
+//! Calls whose caller is off the media stream: with another party, or at the agent's fallback. No
+//! task has such a call; only its row and its events say where it stands.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::recovery::completion::{CameTo, complete_live, write};
 use crate::store::{CallRow, OffStream};
 use crate::web::AppState;
 
-/// How long what a process wrote last of a call may take to the database.
+/// How long a process's last events of a call may take to reach the database.
 const SETTLED_LIMIT: Duration = Duration::from_secs(1);
 /// How long between looks whether it is there, first and at most: each is twice the one before.
 const SETTLED_PAUSE: Duration = Duration::from_millis(50);
@@ -42,7 +42,7 @@ pub(super) enum Row {
     Away,
 }
 
-/// The same, with what was written of the call.
+/// What the database says of a call, with its events.
 pub(super) enum Found {
     /// Its row, and its events folded.
     Row {
@@ -67,7 +67,7 @@ impl Found {
 }
 
 impl AppState {
-    /// Reads what was written of a call that is live.
+    /// Reads the events of a live call.
     pub(super) async fn found(&self, row: Row) -> Found {
         match row {
             Row::Found(row) if row.ended => Found::Row { row, record: Box::default() },
@@ -143,7 +143,7 @@ impl AppState {
         }
     }
 
-    /// Tries once to write down what a callback said.
+    /// Tries once to write a callback's report to the row.
     pub(super) async fn try_callback(&self, callback: &Callback) -> Attempt {
         let Callback { call_sid, came_to, at_us, after_others, .. } = callback;
         let agent_id = callback.agent_id;
