@@ -33,6 +33,7 @@ pub enum Record {
     /// Something happened in a call: an event.
     Event(EventRow),
     /// A call's caller has left the agent for another party or the fallback.
+    #[serde(rename = "outing")]
     OffStream(OffStream),
     /// A call is over: its completion.
     Completion(CompletedCall),
@@ -264,6 +265,23 @@ mod tests {
             ended_us: 2,
             duration_ms: 1,
         })
+    }
+
+    /// The words stay as they are: a spool is read by whichever version starts next.
+    #[test]
+    fn each_kind_of_record_is_spooled_under_the_word_that_older_versions_wrote() {
+        let outing = json!({
+            "call_sid": "CA1", "instance_id": Uuid::nil(), "until_us": 2, "returns": 1,
+            "metadata": {}
+        });
+        let outing: Record = serde_json::from_value(json!({"outing": outing})).unwrap();
+        for (record, word) in
+            [(event(1), "event"), (completion(), "completion"), (outing, "outing")]
+        {
+            let spooled = serde_json::to_value(&record).unwrap();
+            assert_eq!(spooled.as_object().unwrap().keys().collect::<Vec<_>>(), [word]);
+            assert_eq!(record.kind(), word);
+        }
     }
 
     #[cfg(unix)]
