@@ -22,7 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Some((version.parse::<i64>().ok()?, rest.replace('_', " ")))
             })
             .ok_or_else(|| format!("migrations/{name}.sql is not named NNNN_what_it_does.sql"))?;
-        writeln!(list, "    ({version}, {description:?}, include_str!({file:?})),")?;
+        // Not by its absolute path: what was built is still right when the tree is moved.
+        let place = format!("/migrations/{name}.sql");
+        writeln!(
+            list,
+            "    ({version}, {description:?}, \
+             include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {place:?}))),"
+        )?;
     }
     list.push_str("]\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("migrations.rs"), list)?;

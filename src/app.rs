@@ -29,7 +29,9 @@ use crate::recovery::peers::Peers;
 use crate::recovery::reconciler::Reconciler;
 use crate::recovery::status_poller::{FindAgent, LeftCalls, StatusPoller};
 use crate::store::migrate::MigrateError;
+use crate::store::people::{FirstPerson, MadePerson};
 use crate::store::{BadAddress, Changes, Store, StoreError};
+use crate::web::owners::{Owners, sign_in_link};
 use crate::web::phone::{IdempotencyCache, Noting, Unsigned, Unwritten};
 use crate::web::{AppState, operators};
 use database::Database;
@@ -185,6 +187,7 @@ impl App {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),
             store: store.clone(),
+            owners: Owners::new(store.for_console()),
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,
@@ -218,6 +221,25 @@ impl App {
             background,
             own_database: database.own,
         })
+    }
+
+    /// A sign-in link for whoever looks after the installation, as long as nobody has ever signed in.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn first_sign_in_link(&self) -> Result<Option<String>, StoreError> {
+        let person = match self.store.first_person().await? {
+            FirstPerson::Known(person) => Some(person),
+            FirstPerson::None => match self.store.make_person("owner@localhost", "Owner").await? {
+                MadePerson::Ready(person) => Some(person),
+                MadePerson::NotInSupabase => None,
+            },
+            FirstPerson::SignedInBefore | FirstPerson::Several => None,
+        };
+        match person {
+            Some(person) => sign_in_link(&self.store, &self.public_url, person).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Waits until one of its tasks has ended, and gives its name: the process cannot do all of its

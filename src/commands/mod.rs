@@ -12,6 +12,7 @@ pub mod rehearse;
 pub mod runtime;
 mod say;
 pub mod serve;
+pub mod token;
 
 use std::future::Future;
 use std::io::IsTerminal;

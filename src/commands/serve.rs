@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use tracing::{error, warn};
 
+use super::say::say;
 use super::{shutdown_signal, start_log, variables};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
@@ -38,6 +39,7 @@ pub async fn run() -> Result<ExitCode, ServeError> {
         app = App::start(config, Clock::real()) => app?,
         () = &mut told_to_end => return Err(ServeError::Interrupted),
     };
+    first_link(&app).await;
     let ended = tokio::select! {
         () = told_to_end => None,
         task = app.failure() => Some(task),
@@ -53,6 +55,16 @@ pub async fn run() -> Result<ExitCode, ServeError> {
             app.shut_down(std::future::ready(())).await;
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Prints a sign-in link as long as nobody has ever signed in. On standard output: it is no line of
+/// the log, which others may read.
+async fn first_link(app: &App) {
+    match app.first_sign_in_link().await {
+        Ok(Some(link)) => say!("Sign in to the console, once, within an hour: {link}"),
+        Ok(None) => {}
+        Err(error) => warn!(%error, "no sign-in link could be made"),
     }
 }
 

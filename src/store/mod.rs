@@ -4,10 +4,12 @@
 //! they are in one statement. Times cross this border as microseconds since the Unix epoch
 //! (`…_us`), so that no date type is chosen for the rest of the program.
 
+pub mod access;
 mod aftercall;
 mod agents;
 mod appointments;
 mod asking;
+pub mod audit;
 mod calls;
 mod changes;
 mod embeddings_tables;
@@ -23,6 +25,7 @@ mod numbers;
 mod outage;
 mod outings;
 mod passages;
+pub mod people;
 mod recordings;
 mod retention;
 pub mod sample;
@@ -56,6 +59,7 @@ use std::time::Duration;
 
 use futures_util::future::select_ok;
 use serde_json::Value;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
 use crate::clock;
@@ -144,6 +148,8 @@ pub struct Store {
     pool: PgPool,
     /// The connections of the other kind of work, if it has its own.
     other: Option<PgPool>,
+    /// Those of the console and the API, if they have their own.
+    console: Option<PgPool>,
     /// What the log says of the database while it is away.
     outage: Arc<Outage>,
 }
@@ -161,18 +167,30 @@ pub enum Presence {
 /// that listens for changes.
 const CONNECTIONS_MIN: u32 = 3;
 
+/// With so many connections, but for the one that listens, the console has its own.
+const CONSOLE_FROM: u32 = 6;
+/// So many.
+const CONSOLE_CONNECTIONS: u32 = 2;
+/// How long a statement of the console may take.
+const CONSOLE_STATEMENT_LIMIT: Duration = Duration::from_millis(2000);
+
 impl Store {
     /// On connections that others opened.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, other: None, outage: Arc::default() }
+        Self { pool, other: None, console: None, outage: Arc::default() }
     }
 
     /// On at most `connections` of its own, each opened when it is first needed, so that the
     /// server starts with the database away.
     pub fn connect_lazily(options: PgConnectOptions, connections: u32) -> Self {
+        Self::new(Self::pool_of(connections).connect_lazy_with(options))
+    }
+
+    /// How connections are opened and looked after.
+    fn pool_of(connections: u32) -> PgPoolOptions {
         // sqlx pings a connection that comes back, without a limit: on a network that swallows
         // packets every statement given up would take a connection with it.
-        let pool = PgPoolOptions::new()
+        PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_LIMIT)
             .after_release(|connection, _| {
@@ -184,8 +202,6 @@ impl Store {
                     }
                 })
             })
-            .connect_lazy_with(options);
-        Self::new(pool)
     }
 
     /// On at most `connections` of its own to a database's address.
@@ -197,7 +213,8 @@ impl Store {
         Ok(Self::connect_lazily(options, connections))
     }
 
-    /// On `connections` in all, of which one is left for [`Changes`], a third of the others is for
+    /// On `connections` in all, of which one is left for [`Changes`], two, if there are enough, are for
+    /// [`for_console`](Self::for_console), a third of the others is for
     /// [`in_background`](Self::in_background), and the rest for calls.
     ///
     /// # Errors
@@ -218,10 +235,40 @@ impl Store {
     }
 
     fn shared(options: PgConnectOptions, connections: u32) -> Self {
-        let ours = connections.max(CONNECTIONS_MIN) - 1;
+        let all = connections.max(CONNECTIONS_MIN) - 1;
+        let console = if all >= CONSOLE_FROM { CONSOLE_CONNECTIONS } else { 0 };
+        let ours = all - console;
         let background = (ours / 3).max(1);
         let other = Self::connect_lazily(options.clone(), background).pool;
-        Self { other: Some(other), ..Self::connect_lazily(options, ours - background) }
+        let console = (console > 0).then(|| Self::console_pool(options.clone(), console));
+        Self { other: Some(other), console, ..Self::connect_lazily(options, ours - background) }
+    }
+
+    /// Connections whose statements have a limit: what a page asks for is small, and what turns out
+    /// not to be is given up before anybody else waits for it.
+    fn console_pool(options: PgConnectOptions, connections: u32) -> PgPool {
+        Self::pool_of(connections)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    let limit = AssertSqlSafe(format!(
+                        "set statement_timeout = {}",
+                        CONSOLE_STATEMENT_LIMIT.as_millis()
+                    ));
+                    sqlx::Executor::execute(connection, limit).await.map(|_| ())
+                })
+            })
+            .connect_lazy_with(options)
+    }
+
+    /// The same database for the console and the API, on few connections of their own: however much
+    /// owners ask for, calls have theirs. Where there are too few, it is background work.
+    pub fn for_console(&self) -> Self {
+        match &self.console {
+            Some(console) => {
+                Self { pool: console.clone(), other: Some(self.pool.clone()), ..self.clone() }
+            }
+            None => self.in_background(),
+        }
     }
 
     /// The same database for work that no call waits for, on the connections for that.
@@ -230,6 +277,7 @@ impl Store {
             Some(other) => Self {
                 pool: other.clone(),
                 other: Some(self.pool.clone()),
+                console: self.console.clone(),
                 outage: Arc::clone(&self.outage),
             },
             None => self.clone(),
@@ -244,7 +292,7 @@ impl Store {
     /// Closes the connections of both kinds, once they are given back.
     pub async fn close(&self) {
         self.pool.close().await;
-        if let Some(other) = &self.other {
+        for other in [&self.other, &self.console].into_iter().flatten() {
             other.close().await;
         }
     }
@@ -352,7 +400,7 @@ mod tests {
     #[tokio::test]
     async fn no_more_connections_are_shared_out_than_there_are() {
         for (connections, live, background) in
-            [(0, 1, 1), (3, 1, 1), (4, 2, 1), (10, 6, 3), (100, 66, 33)]
+            [(0, 1, 1), (3, 1, 1), (4, 2, 1), (10, 5, 2), (100, 65, 32)]
         {
             let store = Store::sharing("postgres://localhost/x", connections).unwrap();
             let most = |store: &Store| store.pool.options().get_max_connections();

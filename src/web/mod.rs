@@ -1,10 +1,21 @@
-//! HTTP: Twilio's routes and the operators'.
+//! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
+mod api;
 mod connection;
+mod console;
+pub mod csrf;
+mod headers;
 pub mod operators;
+pub mod owners;
 pub mod phone;
 mod places;
+pub mod problem;
+mod query;
+mod rate_limit;
+pub mod secret;
 pub mod serve;
+pub mod session;
+mod sign_in;
 pub mod upgrade;
 
 use std::sync::Arc;
@@ -16,6 +27,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 
 use crate::clock::{self, Supervisor};
 use crate::config::{PublicUrl, TwilioAccount};
@@ -24,6 +37,7 @@ use crate::line::directory::Directory;
 use crate::recovery::peers::Peers;
 use crate::store::Store;
 use crate::twilio::form::MAX_BODY_BYTES;
+use owners::Owners;
 
 /// How long a request may take, from its head to its response, its body included. An upgraded
 /// connection has had its response.
@@ -38,6 +52,8 @@ pub struct AppState {
     pub directory: Arc<Directory>,
     /// The database, for what no call's task does.
     pub store: Store,
+    /// What the console and the API work with.
+    pub owners: Arc<Owners>,
     /// Where Twilio reaches us.
     pub public_url: PublicUrl,
     /// The account for agents without one of their own.
@@ -79,9 +95,22 @@ pub fn router(front: Arc<AppState>, with_metrics: bool) -> Router {
         .merge(phone::router())
         .merge(operators::router())
         .merge(metrics)
+        .merge(owners_router(&front))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(REQUEST_LIMIT, limit_time))
         .with_state(front)
+}
+
+/// The console and the API. Pages and JSON are gzipped; sound and streams of events are not.
+fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
+    let plain = NotForContentType::const_new("audio/");
+    let zipped = CompressionLayer::new().compress_when(DefaultPredicate::new().and(plain));
+    Router::new()
+        .merge(api::router())
+        .merge(sign_in::router())
+        .merge(console::router())
+        .layer(zipped)
+        .layer(from_fn_with_state(Arc::clone(front), headers::protect))
 }
 
 /// Answers 408 when a request takes too long, so that clients that send no body keep no place.

@@ -24,6 +24,7 @@ use tracing::{debug, warn};
 
 use super::connection::Connection;
 use super::places::{Place, Places};
+use super::session::PeerAddress;
 use crate::clock;
 
 /// How long a client may take to send a request's head.
@@ -79,21 +80,22 @@ pub async fn serve(
 ) {
     let places = Places::new(limits.connections, BODIES_BYTES);
     let (stopping, stopped) = watch::channel(false);
-    let begin = |stream, place| {
-        clock::spawn(converse(stream, router.clone(), limits, stopped.clone(), place));
+    let begin = |stream, peer: SocketAddr, place| {
+        let from = PeerAddress(peer.ip());
+        clock::spawn(converse(stream, from, router.clone(), limits, stopped.clone(), place));
     };
     tokio::pin!(stop);
     loop {
         let accepted = async {
             let (stream, peer) = listener.accept().await?;
-            Ok::<_, io::Error>((stream, places.wait_for(peer.ip()).await))
+            Ok::<_, io::Error>((stream, peer, places.wait_for(peer.ip()).await))
         };
         let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, place)) => begin(stream, place),
+            Ok((stream, peer, place)) => begin(stream, peer, place),
             Err(error) => {
                 // Out of file descriptors, most likely: others must end first.
                 warn!(%error, "a connection could not be accepted");
@@ -106,7 +108,7 @@ pub async fn serve(
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never()
         && let Some(place) = places.take(peer.ip())
     {
-        begin(stream, place);
+        begin(stream, peer, place);
     }
     drop(listener);
     stopping.send_replace(true);
@@ -118,6 +120,7 @@ pub async fn serve(
 /// Answers the requests of one connection; once `stopped`, the one that it has.
 async fn converse(
     stream: TcpStream,
+    from: PeerAddress,
     router: Router,
     limits: Limits,
     mut stopped: watch::Receiver<bool>,
@@ -128,7 +131,7 @@ async fn converse(
     }
     let (place, router) = (&place, &TowerToHyperService::new(router));
     let service = service_fn(|request| async move {
-        Ok::<_, Infallible>(answer(router, request, limits, place).await)
+        Ok::<_, Infallible>(answer(router, from, request, limits, place).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -167,11 +170,14 @@ async fn converse(
 /// for another one.
 async fn answer(
     router: &TowerToHyperService<Router>,
+    from: PeerAddress,
     request: Request<Incoming>,
     limits: Limits,
     place: &Place,
 ) -> Response {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    // Handlers count what an address asks for.
+    head.extensions.insert(from);
     let reading = read(body, limits.body_bytes, place);
     let body = match clock::within(limits.body_time, reading).await {
         Some(Ok(body)) => body,

@@ -1,0 +1,74 @@
+//! The API: `/api/v1`, JSON, described by `/api/v1/openapi.json`.
+
+mod agents;
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::AppState;
+use super::problem::Problem;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Page<T> {
+    /// The items, in the list's order.
+    pub(super) items: Vec<T>,
+    /// What `after` takes for the next page; null on the last.
+    pub(super) next: Option<String>,
+}
+
+/// What is said of the API as a whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Frontdesk",
+        description = "Agents that answer a business's phone: their calls, tasks and appointments."
+    ),
+    modifiers(&Bearer),
+    security(("bearer" = []))
+)]
+struct Described;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// All routes, and their description.
+fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Described::openapi())
+        .nest("/api/v1", OpenApiRouter::new().merge(agents::routes()))
+        .split_for_parts()
+}
+
+/// All routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    let (router, openapi) = described();
+    let text = openapi.to_json().unwrap_or_default();
+    let document = move || {
+        let text = text.clone();
+        async move { ([(http::header::CONTENT_TYPE, "application/json")], text) }
+    };
+    router
+        .route("/api/v1/openapi.json", get(document))
+        .route("/api/v1/{*rest}", axum::routing::any(nothing))
+}
+
+async fn nothing() -> Response {
+    Problem::not_found().into_response()
+}
+
+/// The answer of a handler.
+pub(super) type Answer<T> = Result<Json<T>, Problem>;

@@ -1,0 +1,26 @@
+// What every page has of JavaScript. No page needs it.
+"use strict";
+// The menu's "More" closes when one goes elsewhere.
+document.addEventListener("click", (event) => {
+  const open = document.querySelector("nav details[open]");
+  if (open && !open.contains(event.target)) open.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && document.querySelector("nav details[open]");
+  if (open) { open.open = false; open.querySelector("summary").focus(); }
+});
+// A form is sent once.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "1";
+  addEventListener("pageshow", () => delete form.dataset.sent, { once: true });
+});
+// Copies what stands in the element that it names.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  button.textContent = "Copied";
+});

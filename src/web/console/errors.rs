@@ -1,0 +1,71 @@
+//! Pages that say what went wrong, whether calls are affected, and what to do.
+
+use axum::response::{IntoResponse, Response};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+use maud::html;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::layout;
+use crate::store::StoreError;
+use crate::store::access::Refused;
+
+/// The database does not answer, or says something that cannot be shown.
+pub(crate) fn store(error: &StoreError) -> Response {
+    // The number ties what somebody reports to a line of the log.
+    let number = Uuid::new_v4().simple().to_string()[..8].to_owned();
+    warn!(%error, number, "a page cannot be shown");
+    let page = layout::outside(
+        "This page can't be shown now",
+        &html! {
+            h1 { "This page can't be shown now" }
+            p { "Calls are still being answered. The database does not answer this page; try again in a minute." }
+            p .quiet { "If it stays so, tell whoever runs this server the number " code { (number) } "." }
+        },
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, HeaderValue::from(30))], page).into_response()
+}
+
+/// Too many requests.
+pub(crate) fn too_many(seconds: u64) -> Response {
+    let page = layout::outside(
+        "Too many requests",
+        &html! {
+            h1 { "Too many requests" }
+            p { "Try again in " (seconds) " seconds. Calls are still being answered." }
+        },
+    );
+    (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, HeaderValue::from(seconds))], page)
+        .into_response()
+}
+
+/// There is no such page, or it is another's.
+pub(crate) fn not_found() -> Response {
+    let page = layout::outside(
+        "Not found",
+        &html! {
+            h1 { "There is no such page" }
+            p { "It was removed, or it is not yours to see. " a href="/" { "Go to Today" } "." }
+        },
+    );
+    (StatusCode::NOT_FOUND, page).into_response()
+}
+
+/// What somebody may not do.
+pub(crate) fn refused(refused: &Refused) -> Response {
+    match refused {
+        Refused::NotFound => not_found(),
+        Refused::Store(error) => store(error),
+        Refused::Forbidden { .. } | Refused::ReadOnly => {
+            let page = layout::outside(
+                "Not allowed",
+                &html! {
+                    h1 { "You can't do this" }
+                    p { (refused.to_string()) ". The owner can change your role on the page People." }
+                },
+            );
+            (StatusCode::FORBIDDEN, page).into_response()
+        }
+    }
+}

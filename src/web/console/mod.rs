@@ -1,0 +1,19 @@
+//! The owner's console: pages that are rendered here and need no JavaScript to be read or for their
+//! forms to be sent.
+
+mod assets;
+pub(super) mod errors;
+pub(super) mod layout;
+mod overview;
+mod time;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use super::AppState;
+
+/// All pages.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new().merge(assets::router()).merge(overview::router())
+}

@@ -1,0 +1,126 @@
+//! Errors of the API: `application/problem+json` (RFC 9457).
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::store::StoreError;
+use crate::store::access::Refused;
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// A short name of the kind of problem, the same for all of its kind.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong with this request, and what is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The part of the request that was wrong, such as `settings.limits.call_seconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What stands in the way, where there is something to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub conflict: Option<Value>,
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: Some(detail.into()),
+            field: None,
+            conflict: None,
+            retry_after_s: None,
+        }
+    }
+
+    /// 404: there is no such thing, or it is not to be known of.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is no such thing here")
+    }
+
+    /// 401.
+    pub fn signed_out() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "sign in, or send `Authorization: Bearer` with an API token that is in force",
+        )
+    }
+
+    /// 422: a value that is not accepted, by the name of its field.
+    pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        Self { field: Some(field.into()), ..problem }
+    }
+
+    /// 409, and what stands in the way.
+    pub fn conflict(detail: impl Into<String>, conflict: Value) -> Self {
+        Self { conflict: Some(conflict), ..Self::new(StatusCode::CONFLICT, detail) }
+    }
+
+    /// 429: try again in so many seconds.
+    pub fn too_many(seconds: u64) -> Self {
+        let detail = format!("too many requests; try again in {seconds} s");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        Self { retry_after_s: Some(seconds), ..problem }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Away(_) | StoreError::Slow(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database does not answer now; calls are still being answered",
+            ),
+            StoreError::Refused(code) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!("the database refused the values (SQLSTATE {code})"),
+            ),
+            StoreError::Unreadable(column) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("column {column} of a row cannot be read"),
+            ),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NotFound => Self::not_found(),
+            Refused::Forbidden { .. } | Refused::ReadOnly => {
+                Self::new(StatusCode::FORBIDDEN, refused.to_string())
+            }
+            Refused::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (self.status(), body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

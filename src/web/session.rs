@@ -1,0 +1,263 @@
+//! Who asks: the console's cookie, or a bearer token.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::AppState;
+use super::problem::Problem;
+use super::rate_limit::{RateLimit, Rule};
+use super::secret::Secret;
+use crate::store::StoreError;
+use crate::store::people::{Credential, NewSession, Viewer};
+
+/// So long without a request ends a session, in seconds.
+const IDLE_SECONDS: i32 = 12 * 3600;
+/// The same for those who want to be remembered.
+const REMEMBERED_SECONDS: i32 = 7 * 24 * 3600;
+/// The longest session, in seconds.
+const SESSION_SECONDS: i32 = 30 * 24 * 3600;
+/// As much as is kept of what a browser says it is, in bytes.
+const USER_AGENT_MAX: usize = 200;
+
+/// The address that a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddress(pub IpAddr);
+
+/// How often people may ask.
+#[derive(Debug)]
+pub struct Limits {
+    /// Attempts to sign in, by address.
+    pub sign_in: RateLimit,
+    /// The same, by e-mail address.
+    pub sign_in_email: RateLimit,
+    /// Requests of one person to the API and the console.
+    pub requests: RateLimit,
+    /// Requests with credentials that are not in force, by address.
+    pub refused: RateLimit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limit =
+            |burst, seconds| RateLimit::new(Rule { burst, period: Duration::from_secs(seconds) });
+        Self {
+            sign_in: limit(5, 60),
+            sign_in_email: limit(10, 3600),
+            requests: limit(600, 60),
+            refused: limit(60, 60),
+        }
+    }
+}
+
+/// Why nobody is signed in.
+#[derive(Debug)]
+pub enum SignedOut {
+    /// Nothing was sent that is in force.
+    Nobody,
+    /// Too many requests: again in so many seconds.
+    TooMany(u64),
+    /// The database.
+    Store(StoreError),
+}
+
+impl From<StoreError> for SignedOut {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<SignedOut> for Problem {
+    fn from(why: SignedOut) -> Self {
+        match why {
+            SignedOut::Nobody => Self::signed_out(),
+            SignedOut::TooMany(seconds) => Self::too_many(seconds),
+            SignedOut::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Where the client is: what the host's own proxy says where there is one, else the connection's
+/// other end. No other header is believed.
+pub fn client_address(state: &AppState, parts: &Parts) -> String {
+    let peer = || match parts.extensions.get::<PeerAddress>() {
+        Some(PeerAddress(ip)) => ip.to_string(),
+        None => "unknown".to_owned(),
+    };
+    let said = state.fly_machine_id.as_ref().and_then(|_| parts.headers.get("fly-client-ip"));
+    let said = said.and_then(|said| said.to_str().ok()?.parse::<IpAddr>().ok());
+    said.map_or_else(peer, |ip| ip.to_string())
+}
+
+/// The cookie's name: `fd` on this machine over http, where some browsers refuse secure ones.
+pub fn cookie_name(parts: &Parts) -> &'static str {
+    if is_loopback(parts) { "fd" } else { "__Host-fd" }
+}
+
+fn is_loopback(parts: &Parts) -> bool {
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let here = name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let peer = parts.extensions.get::<PeerAddress>();
+    here && peer.is_some_and(|PeerAddress(ip)| ip.is_loopback())
+}
+
+/// What `Set-Cookie` says so that the browser keeps this secret; none ends it.
+pub fn set_cookie(parts: &Parts, secret: Option<&Secret>, remember: bool) -> HeaderValue {
+    let secure = if is_loopback(parts) { "" } else { "; Secure" };
+    let age = match (secret, remember) {
+        (None, _) => "; Max-Age=0".to_owned(),
+        (Some(_), true) => format!("; Max-Age={REMEMBERED_SECONDS}"),
+        // Until the browser is closed.
+        (Some(_), false) => String::new(),
+    };
+    let value = secret.map_or("", Secret::reveal);
+    let text =
+        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", cookie_name(parts));
+    HeaderValue::from_str(&text).expect("a secret has letters and digits alone")
+}
+
+/// The secret in the cookie.
+fn sent_cookie(parts: &Parts) -> Option<Secret> {
+    let name = cookie_name(parts);
+    let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    cookies
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .and_then(|(_, value)| Secret::sent(value))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+/// Who asks.
+///
+/// # Errors
+/// [`SignedOut`].
+pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut> {
+    let owners = &state.owners;
+    let has_authorization = parts.headers.contains_key(AUTHORIZATION);
+    let found = if has_authorization {
+        // A cookie beside it does not count.
+        let text = bearer(&parts.headers).ok_or(SignedOut::Nobody)?;
+        match Secret::sent(text).filter(|secret| secret.reveal().starts_with("fd_")) {
+            Some(secret) => owners.store.viewer_of_token(&secret.hash()).await?,
+            None => owners.supabase_viewer(text).await?,
+        }
+    } else {
+        match sent_cookie(parts) {
+            Some(secret) => owners.session_viewer(&secret.hash()).await?,
+            None => return Err(SignedOut::Nobody),
+        }
+    };
+    let Some(viewer) = found else {
+        // Whoever guesses soon has to wait.
+        let address = client_address(state, parts);
+        owners.limits.refused.take(&address).map_err(SignedOut::TooMany)?;
+        return Err(SignedOut::Nobody);
+    };
+    owners.limits.requests.take(&viewer.id().to_string()).map_err(SignedOut::TooMany)?;
+    Ok(viewer)
+}
+
+/// Begins a session of this person: the cookie to set.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn begin(
+    state: &AppState,
+    parts: &Parts,
+    user_id: uuid::Uuid,
+    remember: bool,
+    supabase_session: Option<uuid::Uuid>,
+) -> Result<HeaderValue, StoreError> {
+    let secret = Secret::new("");
+    let user_agent = parts.headers.get(http::header::USER_AGENT);
+    let user_agent = user_agent.and_then(|text| text.to_str().ok());
+    let user_agent = user_agent.map(|text| &text[..text.len().min(USER_AGENT_MAX)]);
+    // Whatever session this browser had is over: a cookie that somebody planted is worth nothing.
+    if let Some(old) = sent_cookie(parts)
+        && let Some(old) = state.owners.store.viewer_of_session(&old.hash()).await?
+        && let Credential::Session(id) = old.viewer.credential()
+    {
+        state.owners.store.end_session(old.viewer.id(), id).await?;
+    }
+    let session = NewSession {
+        token: secret.hash(),
+        user_id,
+        idle_seconds: if remember { REMEMBERED_SECONDS } else { IDLE_SECONDS },
+        lasts_seconds: SESSION_SECONDS,
+        user_agent,
+        supabase_session,
+    };
+    state.owners.store.begin_session(&session).await?;
+    Ok(set_cookie(parts, Some(&secret), remember))
+}
+
+/// Whoever asks the API.
+#[derive(Debug)]
+pub struct ApiViewer(pub Viewer);
+
+impl FromRequestParts<Arc<AppState>> for ApiViewer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self(viewer(state, parts).await?))
+    }
+}
+
+/// Whoever asks for a page. A token is for programs: pages want the cookie.
+#[derive(Debug)]
+pub struct PageViewer(pub Viewer);
+
+impl FromRequestParts<Arc<AppState>> for PageViewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, Self::Rejection> {
+        match viewer(state, parts).await {
+            Ok(viewer) => Ok(Self(viewer)),
+            Err(SignedOut::Nobody) => Err(to_sign_in(parts)),
+            Err(SignedOut::TooMany(seconds)) => Err(super::console::errors::too_many(seconds)),
+            Err(SignedOut::Store(error)) => Err(super::console::errors::store(&error)),
+        }
+    }
+}
+
+impl OptionalFromRequestParts<Arc<AppState>> for PageViewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Option<Self>, Self::Rejection> {
+        Ok(viewer(state, parts).await.ok().map(Self))
+    }
+}
+
+/// To the sign-in page, and from there back to what was wanted, if that was a page.
+fn to_sign_in(parts: &Parts) -> Response {
+    if parts.method != http::Method::GET {
+        return Redirect::to("/sign-in").into_response();
+    }
+    let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    let to = if wanted == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={next}") };
+    (StatusCode::SEE_OTHER, Redirect::to(&to)).into_response()
+}

@@ -1,0 +1,179 @@
+//! Signing in and out.
+//!
+//! A one-time link shows a button, and the button signs in: whoever only looks at the link (a mail
+//! scanner, a preview) uses nothing up.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use http::header::SET_COOKIE;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use maud::html;
+use serde::Deserialize;
+
+use super::AppState;
+use super::console::{errors, layout};
+use super::secret::Secret;
+use super::session::{PageViewer, begin, client_address, set_cookie};
+use crate::store::audit::AuditEntry;
+use crate::store::people::Credential;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new()
+        .route("/sign-in", get(page))
+        .route("/sign-in/{code}", get(link_page).post(link_used))
+        .route("/sign-out", post(sign_out))
+}
+
+/// What the sign-in page is asked with.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    /// Where to go then.
+    next: Option<String>,
+}
+
+/// A page of ours: a path, and no other site's.
+fn own_path(next: Option<&str>) -> &str {
+    let is_path = |next: &&str| {
+        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n'])
+    };
+    next.filter(is_path).unwrap_or("/")
+}
+
+async fn page(viewer: Option<PageViewer>, Query(wanted): Query<Wanted>) -> Response {
+    if viewer.is_some() {
+        return Redirect::to(own_path(wanted.next.as_deref())).into_response();
+    }
+    layout::outside(
+        "Sign in",
+        &html! {
+            h1 { "Sign in" }
+            p { "Open your one-time sign-in link. Whoever runs this server makes one for you with" }
+            pre { code { "frontdesk token --email you@example.com" } }
+            p { "and it is printed when the server starts for the first time." }
+        },
+    )
+}
+
+async fn link_page(State(state): State<Arc<AppState>>, Path(code): Path<String>) -> Response {
+    let is_good = match Secret::sent(&code) {
+        Some(secret) => match state.owners.store.is_link_good(&secret.hash()).await {
+            Ok(is_good) => is_good,
+            Err(error) => return errors::store(&error),
+        },
+        None => false,
+    };
+    if !is_good {
+        return used_up();
+    }
+    layout::outside(
+        "Sign in",
+        &html! {
+            h1 { "Welcome" }
+            p { "This link signs you in once, in this browser." }
+            form method="post" action={ "/sign-in/" (code) } {
+                label .check { input type="checkbox" name="remember" value="yes"; " Keep me signed in for a week" }
+                button .main type="submit" { "Sign in" }
+            }
+        },
+    )
+}
+
+fn used_up() -> Response {
+    let page = layout::outside(
+        "Sign in",
+        &html! {
+            h1 { "This link does not work any more" }
+            p { "It was used already, or is too old. Ask for another one: whoever runs this server makes it with" }
+            pre { code { "frontdesk token --email you@example.com" } }
+        },
+    );
+    (StatusCode::GONE, page).into_response()
+}
+
+/// What the form with the button sends.
+#[derive(Debug, Deserialize)]
+struct LinkForm {
+    remember: Option<String>,
+}
+
+async fn link_used(
+    State(state): State<Arc<AppState>>,
+    Path(code): Path<String>,
+    parts: Parts,
+    Form(form): Form<LinkForm>,
+) -> Response {
+    let address = client_address(&state, &parts);
+    if let Err(seconds) = state.owners.limits.sign_in.take(&address) {
+        return errors::too_many(seconds);
+    }
+    let store = &state.owners.store;
+    let user = match Secret::sent(&code) {
+        Some(secret) => store.use_link(&secret.hash()).await,
+        None => Ok(None),
+    };
+    let user = match user {
+        Ok(Some(user)) => user,
+        Ok(None) => {
+            let refused =
+                AuditEntry { ip: Some(address), ..AuditEntry::of_nobody("sign_in.refused") };
+            if let Err(error) = store.note_deed(&refused).await {
+                return errors::store(&error);
+            }
+            return used_up();
+        }
+        Err(error) => return errors::store(&error),
+    };
+    match begin(&state, &parts, user, form.remember.is_some(), None).await {
+        Ok(cookie) => {
+            let done = AuditEntry {
+                ip: Some(address),
+                ..AuditEntry::of_nobody("sign_in").object("person", user)
+            };
+            if let Err(error) = store.note_deed(&done).await {
+                return errors::store(&error);
+            }
+            signed_in(cookie, "/")
+        }
+        Err(error) => errors::store(&error),
+    }
+}
+
+fn signed_in(cookie: HeaderValue, to: &str) -> Response {
+    ([(SET_COOKIE, cookie)], Redirect::to(to)).into_response()
+}
+
+async fn sign_out(
+    State(state): State<Arc<AppState>>,
+    viewer: Option<PageViewer>,
+    parts: Parts,
+) -> Response {
+    if let Some(PageViewer(viewer)) = viewer
+        && let Credential::Session(id) = viewer.credential()
+        && let Err(error) = state.owners.store.end_session(viewer.id(), id).await
+    {
+        return errors::store(&error);
+    }
+    ([(SET_COOKIE, set_cookie(&parts, None, false))], Redirect::to("/sign-in")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_goes_on_to_pages_of_ours_alone() {
+        assert_eq!(own_path(Some("/calls?a=1")), "/calls?a=1");
+        for odd in
+            ["//evil.example", "https://evil.example", "/\\evil", "calls", "/x\r\nSet-Cookie: a"]
+        {
+            assert_eq!(own_path(Some(odd)), "/", "{odd}");
+        }
+        assert_eq!(own_path(None), "/");
+    }
+}

@@ -1,0 +1,197 @@
+//! Every route of the API, and who may ask for it: the routes come from the API's own description,
+//! so that a route without a row here fails, and every answer is checked against that description.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::desk::{Body, Client, Desk};
+
+/// What somebody gets: the status for their own agent's object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gets {
+    /// The answer of the route itself.
+    Yes(u16),
+    /// 403: it is seen, and needs another role.
+    No,
+}
+use Gets::{No, Yes};
+
+/// A route: method, path as it is described, and what support, maintainer and owner get.
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    body: Value,
+    gets: [Gets; 3],
+    /// Whether the path names an object, so that another agent's is 404.
+    has_object: bool,
+}
+
+fn row(method: &'static str, path: &'static str, gets: [Gets; 3]) -> Row {
+    Row { method, path, body: Value::Null, gets, has_object: path.contains('{') }
+}
+
+/// The table. A new route gets its row here.
+fn table() -> Vec<Row> {
+    vec![row("get", "/api/v1/agents", [Yes(200); 3])]
+}
+
+const ROLES: [&str; 3] = ["support", "maintainer", "owner"];
+
+async fn ask(client: &Client, row: &Row, path: &str) -> crate::desk::Answered {
+    let method = Method::from_bytes(row.method.to_uppercase().as_bytes()).unwrap();
+    let body = match &row.body {
+        Value::Null => Body::None,
+        body => Body::Json(body.clone()),
+    };
+    client.send(method, path, body).await
+}
+
+#[tokio::test]
+async fn every_route_has_its_row() {
+    let desk = Desk::open().await;
+    let described = desk.stranger().get("/api/v1/openapi.json").await.json();
+    assert_eq!(described["openapi"], "3.1.0");
+    let table = table();
+    let mut routes = Vec::new();
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            routes.push(format!("{method} {path}"));
+        }
+    }
+    let rows: Vec<String> =
+        table.iter().map(|row| format!("{} {}", row.method, row.path)).collect();
+    for route in &routes {
+        assert!(rows.contains(route), "{route} has no row in the access table");
+    }
+    for row in &rows {
+        assert!(routes.contains(row), "{row} is no route of the API");
+    }
+}
+
+#[tokio::test]
+async fn everybody_gets_what_their_role_gives() {
+    let desk = Desk::open().await;
+    let described = desk.stranger().get("/api/v1/openapi.json").await.json();
+    let mut people = Vec::new();
+    for role in ROLES {
+        people.push(desk.sign_in(&format!("{role}@example.com")).await);
+    }
+    for row in table() {
+        let path = row.path.replace("{id}", &desk.agent.to_string());
+        let refused = ask(&desk.stranger(), &row, &path).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{} {path}", row.method);
+        check_schema(&described, &row, &refused);
+        for ((client, role), gets) in people.iter().zip(ROLES).zip(row.gets) {
+            let answered = ask(client, &row, &path).await;
+            let expected = match gets {
+                Yes(status) => status,
+                No => 403,
+            };
+            let case = format!("{role}: {} {path}: {}", row.method, answered.text);
+            assert_eq!(answered.status.as_u16(), expected, "{case}");
+            check_schema(&described, &row, &answered);
+        }
+        if row.has_object {
+            let path = row.path.replace("{id}", &desk.other_agent.to_string());
+            for client in &people {
+                let answered = ask(client, &row, &path).await;
+                assert_eq!(answered.status, StatusCode::NOT_FOUND, "{} {path}", row.method);
+            }
+        }
+    }
+}
+
+/// Checks an answer against what the API's description says of it.
+fn check_schema(described: &Value, row: &Row, answered: &crate::desk::Answered) {
+    let responses = &described["paths"][row.path][row.method]["responses"];
+    let status = answered.status.as_u16().to_string();
+    let response = &responses[&status];
+    assert!(response.is_object(), "{} {}: {status} is not described", row.method, row.path);
+    let kind = answered.header("content-type").split(';').next().unwrap().to_owned();
+    if !kind.ends_with("json") {
+        return;
+    }
+    let schema = response["content"].as_object().and_then(|kinds| kinds.values().next());
+    let schema =
+        &schema.unwrap_or_else(|| panic!("{} {}: {status}", row.method, row.path))["schema"];
+    let value = answered.json();
+    if let Err(error) = conforms(described, schema, &value) {
+        panic!("{} {} {status}: {error} in {value}", row.method, row.path);
+    }
+}
+
+/// Whether a value is as its schema says, as far as our own schemas go.
+fn conforms(described: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = described.pointer(&name[1..]).ok_or(format!("{name} is not described"))?;
+        return conforms(described, target, value);
+    }
+    for any in ["oneOf", "anyOf"] {
+        if let Some(choices) = schema[any].as_array() {
+            let fits = choices.iter().any(|choice| conforms(described, choice, value).is_ok());
+            return if fits { Ok(()) } else { Err(format!("{value} is none of {choices:?}")) };
+        }
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        conforms(described, part, value)?;
+    }
+    let kinds = match &schema["type"] {
+        Value::String(kind) => vec![kind.as_str()],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let is = |kind: &&str| match *kind {
+        "null" => value.is_null(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => false,
+    };
+    if !kinds.is_empty() && !kinds.iter().any(is) {
+        return Err(format!("{value} is not {kinds:?}"));
+    }
+    if let (Some(words), false) = (schema["enum"].as_array(), value.is_null())
+        && !words.contains(value)
+    {
+        return Err(format!("{value} is not one of {words:?}"));
+    }
+    for item in value.as_array().into_iter().flatten() {
+        conforms(described, &schema["items"], item)?;
+    }
+    let Some(fields) = value.as_object() else { return Ok(()) };
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !fields.contains_key(name) {
+            return Err(format!("{name} is missing"));
+        }
+    }
+    for (name, field) in fields {
+        match (&schema["properties"][name], &schema["additionalProperties"]) {
+            (Value::Null, Value::Null) if schema["properties"].is_object() => {
+                return Err(format!("{name} is not described"));
+            }
+            (Value::Null, _) => {}
+            (described_field, _) => conforms(described, described_field, field)
+                .map_err(|error| format!("{name}: {error}"))?,
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_checker_finds_what_is_not_described() {
+    let described = json!({"components": {"schemas": {"A": {
+        "type": "object", "required": ["id"],
+        "properties": {"id": {"type": "string"}, "n": {"type": ["integer", "null"]}}
+    }}}});
+    let schema = json!({"$ref": "#/components/schemas/A"});
+    let check = |value: Value| conforms(&described, &schema, &value);
+    assert!(check(json!({"id": "x", "n": null})).is_ok());
+    for odd in
+        [json!({}), json!({"id": 1}), json!({"id": "x", "n": "1"}), json!({"id": "x", "z": 1})]
+    {
+        assert!(check(odd.clone()).is_err(), "{odd}");
+    }
+}

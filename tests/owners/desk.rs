@@ -1,0 +1,237 @@
+//! A server with two businesses, and people who may do different things.
+
+use frontdesk::app::App;
+use frontdesk::clock::Clock;
+use frontdesk::config::Config;
+use frontdesk::rehearsal::speech::{Speech, SpeechOptions, serve};
+use frontdesk::store::migrate::migrate;
+use frontdesk::web::owners::sign_in_link;
+use http::header::SET_COOKIE;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::postgres::PgPool;
+use sqlx::{AssertSqlSafe, ConnectOptions};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::common_database::{FreshDatabase, fresh_database};
+
+/// The number of the first business's agent.
+pub(crate) const NUMBER: &str = "+15559870001";
+/// The number of the other business's.
+pub(crate) const OTHER_NUMBER: &str = "+15559870009";
+
+/// A server, its database, and who is known there.
+pub(crate) struct Desk {
+    pub(crate) app: App,
+    pub(crate) pool: PgPool,
+    pub(crate) speech: Speech,
+    /// The agent that all of `support`, `maintainer` and `owner` belong to.
+    pub(crate) agent: Uuid,
+    /// An agent of another owner's.
+    pub(crate) other_agent: Uuid,
+    _data: tempfile::TempDir,
+    _database: FreshDatabase,
+}
+
+/// An answer.
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answered {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// Somebody's browser or program.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: String,
+    http: reqwest::Client,
+    /// `Cookie` or `Authorization`, as it is sent.
+    credential: Option<(&'static str, String)>,
+}
+
+impl Client {
+    /// Asks, with a body of JSON or of a form.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Body<'_>) -> Answered {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
+        }
+        let request = match body {
+            Body::None => request,
+            Body::Json(json) => request.json(&json),
+            Body::Form(pairs) => request.form(pairs),
+        };
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answered { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answered {
+        self.send(Method::GET, path, Body::None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answered {
+        self.send(Method::POST, path, Body::Json(body)).await
+    }
+
+    pub(crate) async fn form(&self, path: &str, pairs: &[(&str, &str)]) -> Answered {
+        self.send(Method::POST, path, Body::Form(pairs)).await
+    }
+
+    /// The same with this header in the place of its credential.
+    pub(crate) fn with(&self, name: &'static str, value: String) -> Self {
+        Self { credential: Some((name, value)), ..self.clone() }
+    }
+}
+
+/// What a request carries.
+pub(crate) enum Body<'a> {
+    None,
+    Json(Value),
+    Form(&'a [(&'a str, &'a str)]),
+}
+
+impl Desk {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// With these variables besides the usual ones.
+    pub(crate) async fn open_with(more: &[(&'static str, String)]) -> Self {
+        let database = fresh_database().await;
+        let pool = database.pool(4).await;
+        migrate(&pool).await.unwrap();
+        let owner = add_person(&pool, "owner@example.com", "Olivia Owner").await;
+        let other = add_person(&pool, "other@example.com", "Oscar Other").await;
+        let agent = add_agent(&pool, owner, "Bright Smile", NUMBER).await;
+        let other_agent = add_agent(&pool, other, "Iron Pipes", OTHER_NUMBER).await;
+        for (word, name) in [("support", "Sam Support"), ("maintainer", "Mia Maintainer")] {
+            let person = add_person(&pool, &format!("{word}@example.com"), name).await;
+            give_access(&pool, agent, person, word).await;
+        }
+        let admin = add_person(&pool, "admin@example.com", "Ada Admin").await;
+        run(&pool, &format!("update customer set isadmin = true where uuid = '{admin}'")).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let speech =
+            serve(listener, SpeechOptions::default(), std::future::pending::<()>()).unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let mut values = vec![
+            ("BIND", "127.0.0.1".to_owned()),
+            ("PORT", "0".to_owned()),
+            ("DATABASE_URL", database.options().to_url_lossy().to_string()),
+            ("DATA_DIR", data.path().display().to_string()),
+            ("DRAIN_SECONDS", "0".to_owned()),
+            ("TWILIO_AUTH_TOKEN", "the-operators-auth-token".to_owned()),
+            ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
+            ("OPENAI_BASE_URL", speech.base_url()),
+        ];
+        values.extend(more.iter().cloned());
+        let lookup = |name: &str| {
+            values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+        };
+        let config = Config::from_lookup(lookup).unwrap();
+        let app = App::start(config, Clock::real()).await.unwrap();
+        Self { app, pool, speech, agent, other_agent, _data: data, _database: database }
+    }
+
+    /// Somebody who is not signed in.
+    pub(crate) fn stranger(&self) -> Client {
+        let http = frontdesk::tls::http_client();
+        Client {
+            base: format!("http://{}", self.app.address),
+            http: http.redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            credential: None,
+        }
+    }
+
+    /// A browser in which the person with this address has signed in by a link, as people do.
+    pub(crate) async fn sign_in(&self, email: &str) -> Client {
+        let person: Uuid = sqlx::query_scalar("select uuid from customer where email = $1")
+            .bind(email)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+        let link = sign_in_link(&self.app.store, &self.app.public_url, person).await.unwrap();
+        let path = &link[link.find("/sign-in").unwrap()..];
+        // Each person comes from elsewhere, as far as the limits can tell: they count by address.
+        let stranger = self.stranger();
+        let answered = stranger.form(path, &[]).await;
+        assert_eq!(answered.status, StatusCode::SEE_OTHER, "{}", answered.text);
+        let cookie = answered.headers[SET_COOKIE].to_str().unwrap();
+        stranger.with("cookie", cookie.split(';').next().unwrap().to_owned())
+    }
+
+    /// Runs one statement.
+    pub(crate) async fn sql(&self, sql: &str) {
+        run(&self.pool, sql).await;
+    }
+}
+
+async fn run(pool: &PgPool, sql: &str) {
+    sqlx::query(AssertSqlSafe(sql.to_owned())).execute(pool).await.unwrap();
+}
+
+/// Adds a customer.
+pub(crate) async fn add_person(pool: &PgPool, email: &str, name: &str) -> Uuid {
+    let id = Uuid::new_v4();
+    run(pool, &format!("insert into auth.users (id, email) values ('{id}', '{email}')")).await;
+    sqlx::query("insert into customer (uuid, email, username, plan_id) values ($1, $2, $3, 0)")
+        .bind(id)
+        .bind(email)
+        .bind(name)
+        .execute(pool)
+        .await
+        .unwrap();
+    id
+}
+
+/// Adds an agent with a business in London.
+pub(crate) async fn add_agent(pool: &PgPool, owner: Uuid, name: &str, number: &str) -> Uuid {
+    let settings = json!({"greeting": "Good day."});
+    let id: Uuid = sqlx::query_scalar(
+        "insert into voice_agents (name, created_by, twilio_phone_number, private_settings)
+        values ($1, $2, $3, $4::jsonb) returning id",
+    )
+    .bind(name)
+    .bind(owner)
+    .bind(number)
+    .bind(settings.to_string())
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into business_details (voice_agent_id, business_name, business_timezone,
+            operating_schedule)
+        values ($1, $2, 'Europe/London', '{\"monday\": [{\"open\": \"09:00\", \"close\": \"17:00\"}]}')",
+    )
+    .bind(id)
+    .bind(name)
+    .execute(pool)
+    .await
+    .unwrap();
+    id
+}
+
+/// Gives somebody a role for an agent.
+pub(crate) async fn give_access(pool: &PgPool, agent: Uuid, person: Uuid, role: &str) {
+    sqlx::query(AssertSqlSafe(format!(
+        "insert into voice_agents_access (voice_agent_id, user_id, access)
+        values ($1, $2, '{role}')"
+    )))
+    .bind(agent)
+    .bind(person)
+    .execute(pool)
+    .await
+    .unwrap();
+}

@@ -1,0 +1,8 @@
+//! The console and the API over HTTP, against the real server and a real PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod access_table;
+#[path = "../common/database.rs"]
+mod common_database;
+mod desk;
+mod sign_in;

@@ -1,0 +1,111 @@
+//! Signing in and out, and what is refused.
+
+use http::{Method, StatusCode};
+
+use crate::desk::{Body, Desk};
+
+#[tokio::test]
+async fn a_link_signs_in_once_and_only_by_its_button() {
+    let desk = Desk::open().await;
+    let stranger = desk.stranger();
+    assert_eq!(stranger.get("/").await.header("location"), "/sign-in");
+    let wanted = stranger.get("/calls?number=%2B1").await;
+    assert_eq!(wanted.header("location"), "/sign-in?next=%2Fcalls%3Fnumber%3D%252B1");
+
+    let link = desk.app.first_sign_in_link().await.unwrap().expect("an admin is there");
+    let path = &link[link.find("/sign-in").unwrap()..];
+    for _ in 0..3 {
+        let shown = stranger.get(path).await;
+        assert_eq!(shown.status, StatusCode::OK, "looking uses nothing up");
+        assert!(shown.headers.get("set-cookie").is_none());
+        assert!(shown.text.contains("<button"), "{}", shown.text);
+    }
+    let used = stranger.form(path, &[]).await;
+    assert_eq!((used.status, used.header("location")), (StatusCode::SEE_OTHER, "/"));
+    let cookie = used.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("fd=") && cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+    let again = stranger.form(path, &[]).await;
+    assert_eq!(again.status, StatusCode::GONE);
+    assert!(again.headers.get("set-cookie").is_none());
+    assert_eq!(stranger.get(path).await.status, StatusCode::GONE);
+
+    let browser = stranger.with("cookie", cookie.split(';').next().unwrap().to_owned());
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    assert!(desk.app.first_sign_in_link().await.unwrap().is_none(), "somebody has signed in");
+
+    let out = browser.form("/sign-out", &[]).await;
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(browser.get("/").await.header("location"), "/sign-in", "the session has ended");
+}
+
+#[tokio::test]
+async fn a_session_that_ends_elsewhere_ends_at_once() {
+    let desk = Desk::open().await;
+    let browser = desk.sign_in("owner@example.com").await;
+    assert_eq!(browser.get("/api/v1/agents").await.status, StatusCode::OK);
+    for end in
+        ["ended_at = now()", "expires_at = now()", "last_seen_at = now() - interval '13 hours'"]
+    {
+        let browser = desk.sign_in("owner@example.com").await;
+        assert_eq!(browser.get("/api/v1/agents").await.status, StatusCode::OK);
+        desk.sql(&format!("update frontdesk_sessions set {end}")).await;
+        let after = browser.get("/api/v1/agents").await;
+        assert_eq!(after.status, StatusCode::UNAUTHORIZED, "{end}");
+        assert_eq!(after.header("content-type"), "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_is_taken_away_is_gone_at_once() {
+    let desk = Desk::open().await;
+    let browser = desk.sign_in("support@example.com").await;
+    let seen = browser.get("/api/v1/agents").await.json();
+    assert_eq!(seen["items"][0]["role"], "support");
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1, "the other business is not there");
+    desk.sql("update voice_agents_access set status = false").await;
+    let seen = browser.get("/api/v1/agents").await.json();
+    assert_eq!(seen["items"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_changes_nothing() {
+    let desk = Desk::open().await;
+    let browser = desk.sign_in("owner@example.com").await;
+    let http = reqwest::Client::new();
+    let url = format!("http://{}/sign-out", desk.app.address);
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let forged = http.post(&url).header(name, value).send().await.unwrap();
+        assert_eq!(forged.status(), StatusCode::FORBIDDEN, "{name}");
+    }
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_tries_links_has_to_wait() {
+    let desk = Desk::open().await;
+    let stranger = desk.stranger();
+    let mut last = StatusCode::OK;
+    for n in 0..7 {
+        let path = format!("/sign-in/{:x<43}", n);
+        last = stranger.form(&path, &[]).await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn pages_say_to_browsers_what_they_may_load() {
+    let desk = Desk::open().await;
+    let browser = desk.sign_in("owner@example.com").await;
+    for path in ["/", "/sign-in", "/api/v1/agents", "/no/such/page", "/api/v1/nothing"] {
+        let answered = browser.get(path).await;
+        assert!(
+            answered.header("content-security-policy").starts_with("default-src 'none'"),
+            "{path}"
+        );
+        assert_eq!(answered.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answered.header("cache-control"), "private, no-store", "{path}");
+        assert!(!answered.text.contains("style=") && !answered.text.contains("onclick"), "{path}");
+    }
+    let put = browser.send(Method::PUT, "/api/v1/agents", Body::None).await;
+    assert_eq!(put.status, StatusCode::METHOD_NOT_ALLOWED);
+}
