@@ -140,7 +140,7 @@ impl Desk {
         let lookup = |name: &str| {
             values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
         };
-        let config = Config::from_lookup(lookup).unwrap();
+        let config = Config::read(&lookup).unwrap();
         let app = App::start(config, Clock::real()).await.unwrap();
         Self { app, pool, speech, agent, other_agent, _data: data, _database: database }
     }
