@@ -9,8 +9,8 @@ async fn a_link_signs_in_once_and_only_by_its_button() {
     let desk = Desk::open().await;
     let stranger = desk.stranger();
     assert_eq!(stranger.get("/").await.header("location"), "/sign-in");
-    let wanted = stranger.get("/calls?number=%2B1").await;
-    assert_eq!(wanted.header("location"), "/sign-in?next=%2Fcalls%3Fnumber%3D%252B1");
+    let wanted = stranger.get("/?agent=&a=%2B1").await;
+    assert_eq!(wanted.header("location"), "/sign-in?next=%2F%3Fagent%3D%26a%3D%252B1");
 
     let link = desk.app.first_sign_in_link().await.unwrap().expect("an admin is there");
     let path = &link[link.find("/sign-in").unwrap()..];
