@@ -190,6 +190,23 @@ async fn a_websocket_speaks_and_is_seen() {
     assert_eq!((socket.status, &socket.host), (Some(101), &echo.to_string()));
 }
 
+/// A page with live events is never still, and is looked at nevertheless.
+#[tokio::test]
+async fn a_stream_of_events_holds_nothing_up() {
+    let Some(browser) = Browser::shared().await else { return };
+    let site = Site::start().await;
+    let page = browser.page().await;
+    page.goto(&site.url("/bare")).await;
+    let script = "new Promise(done => {
+        new EventSource('/live').onmessage = event => done(event.data);
+    })";
+    assert_eq!(page.eval(script).await, "first");
+    let requests = page.requests().await;
+    let stream = requests.iter().find(|request| request.kind == "EventSource").unwrap();
+    assert_eq!((stream.status, stream.ended), (Some(200), false));
+    page.reload().await;
+}
+
 #[tokio::test]
 async fn what_a_worker_loads_is_its_pages() {
     let Some(browser) = Browser::shared().await else { return };
@@ -229,6 +246,11 @@ async fn pages_have_nothing_in_common() {
     one.eval("document.cookie = 'who=one'").await;
     assert_eq!(one.eval("document.cookie").await, "who=one");
     assert_eq!(other.eval("document.cookie").await, "");
+    other.set_cookie(&site.url("/"), "session", "secret").await;
+    other.reload().await;
+    assert_eq!(other.eval("document.cookie").await, "");
+    let cookies = other.cookies().await;
+    assert_eq!((&cookies[0]["name"], &cookies[0]["value"]), (&json!("session"), &json!("secret")));
 }
 
 /// The command lines of the processes that use a folder.

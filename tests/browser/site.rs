@@ -1,15 +1,17 @@
 //! A small server with pages that are in order and pages that are not.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Form, Query};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use frontdesk::clock;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_tungstenite::accept_async;
@@ -114,6 +116,7 @@ impl Site {
             .route("/taken", page(r#"<h1>Form</h1><form data-taken><button>Go</button></form>"#))
             .route("/throws", get(async || document(LAX, "<script>missing.call()</script>")))
             .route("/bare", get(async || document(LAX, "<h1>Bare</h1>")))
+            .route("/live", get(live))
             .route("/style.css", get(async || ([(CONTENT_TYPE, "text/css")], STYLE)))
             .route("/script.js", get(async || ([(CONTENT_TYPE, "text/javascript")], SCRIPT)))
             .fallback(async || (StatusCode::NOT_FOUND, document(STRICT, "<h1>Missing</h1>")));
@@ -126,6 +129,12 @@ impl Site {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
+}
+
+/// A stream of events with one event, which does not end.
+async fn live() -> Response {
+    let event = stream::iter([Ok::<_, Infallible>("data: first\n\n")]).chain(stream::pending());
+    ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(event)).into_response()
 }
 
 /// As every form: a POST leads to a page of its own.

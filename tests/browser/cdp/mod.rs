@@ -35,6 +35,9 @@
 //!   or `press` that leads elsewhere, wait for what it leads to: [`Page::wait_for`],
 //!   [`Page::wait_for_text`], [`Page::wait_for_url`]. `exists`, `html`, `url` and `eval` tell what
 //!   is there now. All give up after [`DEADLINE`].
+//! - **Looking** is [`Page::set_viewport`], [`Page::set_dark`], [`Page::throttle`],
+//!   [`Page::screenshot`], [`Page::lcp_ms`], [`Page::axe`], [`Page::cookies`]; [`check_page`] is what
+//!   each page has to pass, and [`faults`] what it would say.
 //! - **Selectors** are CSS, and mean the first match. [`Page::click_text`] takes the words on a
 //!   button or link, all of them.
 //! - **Without JavaScript** ([`Page::set_javascript`], before `goto`) everything works but
@@ -61,7 +64,6 @@ mod wait;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::OnceCell;
 
 pub(crate) use axe::Violation;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::page::Page;
 
@@ -65,6 +65,25 @@ impl Page {
         });
         self.call("Network.emulateNetworkConditions", line).await;
         self.call("Emulation.setCPUThrottlingRate", json!({"rate": cpu})).await;
+    }
+
+    /// The cookies that the open document's address gets, also those that its scripts do not see, as
+    /// the protocol's `Network.Cookie`: `name`, `value`, `httpOnly`, `secure`, `sameSite`, `expires`.
+    pub(crate) async fn cookies(&self) -> Vec<Value> {
+        let mut found = self.call("Network.getCookies", json!({})).await;
+        match found["cookies"].take() {
+            Value::Array(cookies) => cookies,
+            other => panic!("cookies are {other}"),
+        }
+    }
+
+    /// Gives the page a cookie for an address that scripts do not see, such as a session's.
+    pub(crate) async fn set_cookie(&self, url: &str, name: &str, value: &str) {
+        let secure = url.starts_with("https:");
+        let cookie = json!({
+            "url": url, "name": name, "value": value, "httpOnly": true, "secure": secure,
+        });
+        self.call("Network.setCookie", cookie).await;
     }
 
     /// When the largest part of the page so far was painted, in milliseconds from the start of the
