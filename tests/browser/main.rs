@@ -1,0 +1,8 @@
+//! Pages in a real browser, headless Chromium: [`cdp`] is the library, and [`harness`] shows that
+//! it finds what it is there to find, on a small server of its own ([`site`]).
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod cdp;
+mod harness;
+mod microphone;
+mod site;
