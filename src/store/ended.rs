@@ -164,9 +164,14 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
+        let agent_id = row.try_get("voice_agent_id")?;
+        let mut settings = lenient_json(row.try_get("settings")?).unwrap_or_default();
+        if let Some(why) = self.vault.open_settings(agent_id, &mut settings) {
+            tracing::error!(agent = %agent_id, %why, "a secret of private_settings cannot be used");
+        }
         Ok(Some(ToldCall {
-            agent_id: row.try_get("voice_agent_id")?,
-            settings: lenient_json(row.try_get("settings")?).unwrap_or_default().into(),
+            agent_id,
+            settings: settings.into(),
             row: lenient_json(row.try_get("row")?).unwrap_or_default().into(),
             has_summary: row.try_get("has_summary")?,
         }))

@@ -31,6 +31,8 @@ mod retention;
 pub mod sample;
 mod shown;
 pub mod trust;
+pub mod vault;
+pub mod wirings;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
@@ -150,6 +152,8 @@ pub struct Store {
     other: Option<PgPool>,
     /// Those of the console and the API, if they have their own.
     console: Option<PgPool>,
+    /// What opens and seals credentials.
+    vault: Arc<vault::Vault>,
     /// What the log says of the database while it is away.
     outage: Arc<Outage>,
 }
@@ -177,7 +181,7 @@ const CONSOLE_STATEMENT_LIMIT: Duration = Duration::from_millis(2000);
 impl Store {
     /// On connections that others opened.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, other: None, console: None, outage: Arc::default() }
+        Self { pool, other: None, console: None, vault: Arc::default(), outage: Arc::default() }
     }
 
     /// On at most `connections` of its own, each opened when it is first needed, so that the
@@ -278,10 +282,21 @@ impl Store {
                 pool: other.clone(),
                 other: Some(self.pool.clone()),
                 console: self.console.clone(),
+                vault: Arc::clone(&self.vault),
                 outage: Arc::clone(&self.outage),
             },
             None => self.clone(),
         }
+    }
+
+    /// The same with this to open and seal credentials.
+    pub fn with_vault(self, vault: vault::Vault) -> Self {
+        Self { vault: Arc::new(vault), ..self }
+    }
+
+    /// What opens and seals credentials.
+    pub fn vault(&self) -> &vault::Vault {
+        &self.vault
     }
 
     /// The connections, for the parts of the store that are no method of it.

@@ -4,8 +4,10 @@
 mod assets;
 pub(super) mod errors;
 pub(super) mod layout;
+mod numbers;
 mod overview;
 mod time;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -15,5 +17,9 @@ use super::AppState;
 
 /// All pages.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().merge(assets::router()).merge(overview::router())
+    Router::new()
+        .merge(assets::router())
+        .merge(numbers::router())
+        .merge(overview::router())
+        .merge(webhooks::router())
 }
