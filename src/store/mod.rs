@@ -27,6 +27,7 @@ mod recordings;
 mod retention;
 pub mod sample;
 mod shown;
+mod supabase_sessions;
 pub mod trust;
 
 pub use aftercall::{Job, JobKind, Settled};
