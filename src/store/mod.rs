@@ -30,6 +30,7 @@ mod recordings;
 mod retention;
 pub mod sample;
 mod shown;
+mod supabase_sessions;
 pub mod trust;
 pub mod vault;
 pub mod wirings;
