@@ -183,11 +183,12 @@ impl App {
         background.extend(made.sweepers(&tasks, &directory, &config));
         background.extend(following(&tasks, &directory, &database));
         let unwritten = Unwritten::default();
+        let owners = Owners::new(store.for_console(), config.supabase.as_deref())?;
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),
             store: store.clone(),
-            owners: Owners::new(store.for_console()),
+            owners,
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,

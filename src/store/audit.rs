@@ -12,8 +12,8 @@ use super::{Result, Store, lenient_json};
 pub struct AuditEntry<'a> {
     /// Who, if they are known.
     pub viewer: Option<&'a Viewer>,
-    /// With what kind of credential, where there is no viewer: `link` or `nobody`.
-    pub without: &'static str,
+    /// Whose deed it is, where nobody has signed in yet: who does now.
+    pub actor: Option<Uuid>,
     /// Which agent it was about.
     pub agent_id: Option<Uuid>,
     /// What, such as `recording.listen`.
@@ -31,7 +31,7 @@ impl<'a> AuditEntry<'a> {
     pub fn of(viewer: &'a Viewer, action: &'static str) -> Self {
         Self {
             viewer: Some(viewer),
-            without: "nobody",
+            actor: None,
             agent_id: None,
             action,
             object: None,
@@ -44,7 +44,7 @@ impl<'a> AuditEntry<'a> {
     pub fn of_nobody(action: &'static str) -> Self {
         Self {
             viewer: None,
-            without: "nobody",
+            actor: None,
             agent_id: None,
             action,
             object: None,
@@ -105,14 +105,15 @@ impl Store {
             Some(Credential::Session(_)) => "session",
             Some(Credential::Token(_)) => "token",
             Some(Credential::Supabase) => "supabase",
-            None => deed.without,
+            None if deed.actor.is_some() => "link",
+            None => "nobody",
         };
         sqlx::query(
             "insert into public.audit_log
                 (actor, actor_kind, voice_agent_id, action, object, change, ip)
             values ($1, $2, $3, $4, $5, $6::jsonb, $7)",
         )
-        .bind(deed.viewer.map(Viewer::id))
+        .bind(deed.viewer.map(Viewer::id).or(deed.actor))
         .bind(kind)
         .bind(deed.agent_id)
         .bind(deed.action)

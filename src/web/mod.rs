@@ -18,6 +18,7 @@ pub mod secret;
 pub mod serve;
 pub mod session;
 mod sign_in;
+mod supabase_sign_in;
 pub mod upgrade;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 ///
 /// # Errors
 /// It is something else than the type takes.
-pub fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr,

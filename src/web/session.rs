@@ -37,6 +37,8 @@ pub struct Limits {
     pub sign_in: RateLimit,
     /// The same, by e-mail address.
     pub sign_in_email: RateLimit,
+    /// Tries of a code, by e-mail address.
+    pub sign_in_code: RateLimit,
     /// Requests of one person to the API and the console.
     pub requests: RateLimit,
     /// Requests with credentials that are not in force, by address.
@@ -50,6 +52,7 @@ impl Default for Limits {
         Self {
             sign_in: limit(5, 60),
             sign_in_email: limit(10, 3600),
+            sign_in_code: limit(5, 900),
             requests: limit(600, 60),
             refused: limit(60, 60),
         }
