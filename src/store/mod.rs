@@ -29,6 +29,7 @@ pub mod people;
 mod recordings;
 mod retention;
 pub mod sample;
+pub mod setup;
 mod shown;
 mod supabase_sessions;
 pub mod trust;

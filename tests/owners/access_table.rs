@@ -32,16 +32,76 @@ fn row(method: &'static str, path: &'static str, gets: [Gets; 3]) -> Row {
 
 /// The table. A new route gets its row here.
 fn table() -> Vec<Row> {
-    vec![row("get", "/api/v1/agents", [Yes(200); 3])]
+    let of_agent = || json!({"agent": "{agent}"});
+    vec![
+        row("get", "/api/v1/agents", [Yes(200); 3]),
+        row("get", "/api/v1/numbers", [Yes(200); 3]),
+        // A name that is no number's is nobody's.
+        with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(404), Yes(404)]), of_agent()),
+        with(row("post", "/api/v1/numbers/{sid}/restore", [No, Yes(404), Yes(404)]), of_agent()),
+        row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
+        row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
+    ]
+}
+
+/// The same with this body, in which `{agent}` stands for the agent.
+fn with(row: Row, body: Value) -> Row {
+    Row { body, ..row }
+}
+
+/// What ids in paths stand for: of one's own business, and of the other's.
+struct Objects {
+    agent: String,
+    delivery: String,
+}
+
+impl Objects {
+    async fn of(desk: &Desk, agent: uuid::Uuid) -> Self {
+        let call: uuid::Uuid = sqlx::query_scalar(
+            "insert into call_logs (voice_agent_id, call_start, call_end, status, call_sid, metadata)
+            values ($1, now(), now(), 'completed', 'CA' || md5($1::text), '{}') returning id",
+        )
+        .bind(agent)
+        .fetch_one(&desk.pool)
+        .await
+        .unwrap();
+        desk.sql(&format!(
+            "insert into aftercall_jobs (call_log_id, kind) values ('{call}', 'webhook')
+            on conflict do nothing"
+        ))
+        .await;
+        let delivery: i64 = sqlx::query_scalar(
+            "insert into webhook_deliveries (call_log_id, message_id, attempt, ms)
+            values ($1, 'msg_1', 1, 1) returning id",
+        )
+        .bind(call)
+        .fetch_one(&desk.pool)
+        .await
+        .unwrap();
+        Self { agent: agent.to_string(), delivery: delivery.to_string() }
+    }
+
+    /// The path with the ids in it.
+    fn path(&self, row: &Row) -> String {
+        let id = match row.path {
+            path if path.contains("/webhook-deliveries/") => &self.delivery,
+            _ => &self.agent,
+        };
+        row.path.replace("{id}", id).replace("{sid}", "PN00000000000000000000000000000001")
+    }
 }
 
 const ROLES: [&str; 3] = ["support", "maintainer", "owner"];
 
-async fn ask(client: &Client, row: &Row, path: &str) -> crate::desk::Answered {
+async fn ask(client: &Client, row: &Row, objects: &Objects) -> crate::desk::Answered {
+    let path = &objects.path(row);
     let method = Method::from_bytes(row.method.to_uppercase().as_bytes()).unwrap();
     let body = match &row.body {
         Value::Null => Body::None,
-        body => Body::Json(body.clone()),
+        body => {
+            let text = body.to_string().replace("{agent}", &objects.agent);
+            Body::Json(serde_json::from_str(&text).unwrap())
+        }
     };
     client.send(method, path, body).await
 }
@@ -72,17 +132,19 @@ async fn every_route_has_its_row() {
 async fn everybody_gets_what_their_role_gives() {
     let desk = Desk::open().await;
     let described = desk.stranger().get("/api/v1/openapi.json").await.json();
+    let (ours, theirs) =
+        (Objects::of(&desk, desk.agent).await, Objects::of(&desk, desk.other_agent).await);
     let mut people = Vec::new();
     for role in ROLES {
         people.push(desk.sign_in(&format!("{role}@example.com")).await);
     }
     for row in table() {
-        let path = row.path.replace("{id}", &desk.agent.to_string());
-        let refused = ask(&desk.stranger(), &row, &path).await;
+        let path = ours.path(&row);
+        let refused = ask(&desk.stranger(), &row, &ours).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{} {path}", row.method);
         check_schema(&described, &row, &refused);
         for ((client, role), gets) in people.iter().zip(ROLES).zip(row.gets) {
-            let answered = ask(client, &row, &path).await;
+            let answered = ask(client, &row, &ours).await;
             let expected = match gets {
                 Yes(status) => status,
                 No => 403,
@@ -92,9 +154,9 @@ async fn everybody_gets_what_their_role_gives() {
             check_schema(&described, &row, &answered);
         }
         if row.has_object {
-            let path = row.path.replace("{id}", &desk.other_agent.to_string());
+            let path = theirs.path(&row);
             for client in &people {
-                let answered = ask(client, &row, &path).await;
+                let answered = ask(client, &row, &theirs).await;
                 assert_eq!(answered.status, StatusCode::NOT_FOUND, "{} {path}", row.method);
             }
         }

@@ -5,4 +5,5 @@ mod access_table;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod setup;
 mod sign_in;

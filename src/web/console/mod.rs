@@ -3,9 +3,11 @@
 
 mod assets;
 pub(super) mod errors;
+mod health;
 pub(super) mod layout;
 mod numbers;
 mod overview;
+mod setup;
 mod time;
 mod webhooks;
 
@@ -19,7 +21,9 @@ use super::AppState;
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .merge(assets::router())
+        .merge(health::router())
         .merge(numbers::router())
         .merge(overview::router())
+        .merge(setup::router())
         .merge(webhooks::router())
 }
