@@ -6,6 +6,7 @@
 
 mod aftercall;
 mod agents;
+mod answers;
 mod appointments;
 mod asking;
 mod calls;
@@ -15,6 +16,7 @@ mod ended;
 mod events;
 pub mod examine;
 mod functions;
+mod gaps;
 mod history;
 mod instances;
 mod knock;
@@ -27,10 +29,13 @@ mod recordings;
 mod retention;
 pub mod sample;
 mod shown;
+mod tasks;
+mod todo;
 pub mod trust;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
+pub use answers::{AnswerRow, KeptAnswer, NewAnswer};
 pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;
 pub use calls::{
@@ -40,6 +45,7 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
 pub use functions::SavedRun;
+pub use gaps::Gap;
 pub use instances::{Abandoned, InstanceBeat, PeerStatus};
 pub use outage::Trouble;
 pub use outings::OffStream;
@@ -47,6 +53,8 @@ pub use passages::PassageRow;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
+pub use tasks::{NewTask, OnlyIf, TaskKind};
+pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
 
 use std::borrow::Cow;
 use std::path::Path;
