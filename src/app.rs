@@ -181,7 +181,7 @@ impl App {
         made.watch(&tasks, database.own.as_ref());
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
-        background.extend(following(&tasks, &directory, &database));
+        background.extend(following(&tasks, &exchange, &directory, &database));
         let unwritten = Unwritten::default();
         let owners = Owners::new(store.for_console(), config.supabase.as_deref())?;
         let front = Arc::new(AppState {
@@ -308,15 +308,18 @@ fn finder(directory: &Arc<Directory>) -> FindAgent {
     })
 }
 
-/// The tasks that keep the directory as the database has it.
+/// The tasks that keep what is remembered as the database has it.
 fn following(
     tasks: &Supervisor,
+    exchange: &CallServices,
     directory: &Arc<Directory>,
     database: &Database,
 ) -> impl Iterator<Item = JoinHandle<()>> {
     let warming = database.is_up.then(|| clock::spawn(Arc::clone(directory).warm()));
     let changes = Changes::new(&database.store);
-    let following = tasks.spawn("changes", Arc::clone(directory).follow(changes));
+    let knowledge = Arc::clone(&exchange.toolbox.knowledge);
+    let learned = move |agent| knowledge.forget(agent);
+    let following = tasks.spawn("changes", Arc::clone(directory).follow(changes, learned));
     warming.into_iter().chain([following])
 }
 

@@ -7,6 +7,7 @@
 pub mod access;
 mod aftercall;
 mod agents;
+mod answers;
 mod appointments;
 mod asking;
 pub mod audit;
@@ -17,6 +18,7 @@ mod ended;
 mod events;
 pub mod examine;
 mod functions;
+mod gaps;
 mod history;
 mod instances;
 mod knock;
@@ -32,12 +34,15 @@ pub mod sample;
 pub mod setup;
 mod shown;
 mod supabase_sessions;
+mod tasks;
+mod todo;
 pub mod trust;
 pub mod vault;
 pub mod wirings;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
+pub use answers::{AnswerRow, KeptAnswer, NewAnswer};
 pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;
 pub use calls::{
@@ -47,6 +52,7 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
 pub use functions::SavedRun;
+pub use gaps::Gap;
 pub use instances::{Abandoned, InstanceBeat, PeerStatus};
 pub use outage::Trouble;
 pub use outings::OffStream;
@@ -54,6 +60,8 @@ pub use passages::PassageRow;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
+pub use tasks::{NewTask, OnlyIf, TaskKind};
+pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -132,7 +132,10 @@ async fn a_number_comes_here_and_goes_back_as_it_was() {
             .await
             .unwrap();
     assert_eq!(number, FREE);
-    assert!(desk.app.directory.find(FREE).await.is_ok(), "the next call finds it");
+    assert!(
+        matches!(desk.app.directory.look_up(FREE).await, LookUp::Found(_)),
+        "the next call finds it"
+    );
 
     let restore = format!("/api/v1/numbers/{}/restore", before.sid);
     let restored = maintainer.post(&restore, body.clone()).await;
