@@ -26,6 +26,7 @@ pub mod migrate;
 mod numbers;
 mod outage;
 mod outings;
+pub mod overview;
 mod passages;
 pub mod people;
 mod recordings;

@@ -35,6 +35,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 
 use crate::clock::{self, Supervisor};
 use crate::config::{PublicUrl, TwilioAccount};
+use crate::knowledge::answers::Answers;
 use crate::line::CallServices;
 use crate::line::directory::Directory;
 use crate::recovery::peers::Peers;
@@ -79,6 +80,14 @@ pub struct AppState {
     pub metrics: Option<PrometheusHandle>,
     /// The metrics' text, rendered lately.
     pub rendered: operators::Rendered,
+}
+
+impl AppState {
+    /// Keeps answers to callers' questions.
+    fn answers(&self) -> Answers {
+        let knowledge = Arc::clone(&self.exchange.toolbox.knowledge);
+        Answers::new(self.owners.store.clone(), knowledge)
+    }
 }
 
 /// What clients of the public port may take, at most so many of them at once.

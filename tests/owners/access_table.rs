@@ -39,6 +39,13 @@ fn table() -> Vec<Row> {
         // A name that is no number's is nobody's.
         with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(404), Yes(404)]), of_agent()),
         with(row("post", "/api/v1/numbers/{sid}/restore", [No, Yes(404), Yes(404)]), of_agent()),
+        row("get", "/api/v1/tasks", [Yes(200); 3]),
+        with(row("patch", "/api/v1/tasks/{id}", [Yes(200); 3]), json!({"done": true})),
+        row("get", "/api/v1/agents/{id}/gaps", [Yes(200); 3]),
+        with(
+            row("post", "/api/v1/gaps/{id}/answer", [No, Yes(200), Yes(404)]),
+            json!({"text": "Yes."}),
+        ),
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
     ]
@@ -53,13 +60,16 @@ fn with(row: Row, body: Value) -> Row {
 struct Objects {
     agent: String,
     delivery: String,
+    task: String,
+    gap: String,
 }
 
 impl Objects {
     async fn of(desk: &Desk, agent: uuid::Uuid) -> Self {
         let call: uuid::Uuid = sqlx::query_scalar(
             "insert into call_logs (voice_agent_id, call_start, call_end, status, call_sid, metadata)
-            values ($1, now(), now(), 'completed', 'CA' || md5($1::text), '{}') returning id",
+            values ($1, now(), now(), 'completed', 'CA' || md5($1::text),
+                '{\"gaps\": [\"Do you take cards?\"]}') returning id",
         )
         .bind(agent)
         .fetch_one(&desk.pool)
@@ -78,13 +88,30 @@ impl Objects {
         .fetch_one(&desk.pool)
         .await
         .unwrap();
-        Self { agent: agent.to_string(), delivery: delivery.to_string() }
+        let task: i64 = sqlx::query_scalar(
+            "insert into call_tasks (voice_agent_id, call_log_id, kind, ordinal, text, urgency, at)
+            values ($1, $2, 'message', 9, 'Call back', 1, now()) returning id",
+        )
+        .bind(agent)
+        .bind(call)
+        .fetch_one(&desk.pool)
+        .await
+        .unwrap();
+        let gaps = desk.app.store.gaps(agent).await.unwrap();
+        Self {
+            agent: agent.to_string(),
+            delivery: delivery.to_string(),
+            task: task.to_string(),
+            gap: gaps[0].id.to_string(),
+        }
     }
 
     /// The path with the ids in it.
     fn path(&self, row: &Row) -> String {
         let id = match row.path {
             path if path.contains("/webhook-deliveries/") => &self.delivery,
+            path if path.contains("/tasks/") => &self.task,
+            path if path.contains("/gaps/") => &self.gap,
             _ => &self.agent,
         };
         row.path.replace("{id}", id).replace("{sid}", "PN00000000000000000000000000000001")

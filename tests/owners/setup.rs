@@ -1,5 +1,6 @@
 //! From nothing to a number that is answered; numbers that are connected and put back; webhooks.
 
+use frontdesk::line::directory::LookUp;
 use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::numbers::Number;
 use http::StatusCode;

@@ -3,6 +3,7 @@
 mod agents;
 mod deliveries;
 mod numbers;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -56,7 +57,8 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
             OpenApiRouter::new()
                 .merge(agents::routes())
                 .merge(deliveries::routes())
-                .merge(numbers::routes()),
+                .merge(numbers::routes())
+                .merge(tasks::routes()),
         )
         .split_for_parts()
 }

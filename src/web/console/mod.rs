@@ -4,6 +4,7 @@
 mod assets;
 pub(super) mod errors;
 mod health;
+pub(super) mod knowledge;
 pub(super) mod layout;
 mod numbers;
 mod overview;
@@ -22,6 +23,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .merge(assets::router())
         .merge(health::router())
+        .merge(knowledge::router())
         .merge(numbers::router())
         .merge(overview::router())
         .merge(setup::router())
