@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod cdp;
+#[path = "../common/database.rs"]
+mod common_database;
+mod console;
+#[path = "../owners/desk.rs"]
+mod desk;
 mod harness;
 mod microphone;
 mod site;

@@ -36,9 +36,9 @@ fn table() -> Vec<Row> {
     vec![
         row("get", "/api/v1/agents", [Yes(200); 3]),
         row("get", "/api/v1/numbers", [Yes(200); 3]),
-        // A name that is no number's is nobody's.
-        with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(404), Yes(404)]), of_agent()),
-        with(row("post", "/api/v1/numbers/{sid}/restore", [No, Yes(404), Yes(404)]), of_agent()),
+        // This desk has no Twilio account to ask with.
+        with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(502), Yes(502)]), of_agent()),
+        with(row("post", "/api/v1/numbers/{sid}/restore", [No, Yes(502), Yes(502)]), of_agent()),
         row("get", "/api/v1/tasks", [Yes(200); 3]),
         with(row("patch", "/api/v1/tasks/{id}", [Yes(200); 3]), json!({"done": true})),
         row("get", "/api/v1/agents/{id}/gaps", [Yes(200); 3]),

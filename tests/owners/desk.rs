@@ -1,4 +1,9 @@
 //! A server with two businesses, and people who may do different things.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test program compiles this file and uses its own part of it"
+)]
 
 use frontdesk::app::App;
 use frontdesk::clock::Clock;
