@@ -1,11 +1,13 @@
 //! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
 mod api;
+mod call_filter;
 mod connection;
 mod console;
 pub mod csrf;
 mod extract;
 mod headers;
+mod iso;
 mod numbers;
 pub mod operators;
 pub mod owners;

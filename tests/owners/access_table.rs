@@ -4,6 +4,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::calls::add_call;
 use crate::desk::{Body, Client, Desk};
 
 /// What somebody gets: the status for their own agent's object.
@@ -35,6 +36,8 @@ fn table() -> Vec<Row> {
     let of_agent = || json!({"agent": "{agent}"});
     vec![
         row("get", "/api/v1/agents", [Yes(200); 3]),
+        row("get", "/api/v1/calls", [Yes(200); 3]),
+        row("get", "/api/v1/calls/{id}", [Yes(200); 3]),
         row("get", "/api/v1/numbers", [Yes(200); 3]),
         // A name that is no number's is nobody's.
         with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(404), Yes(404)]), of_agent()),
@@ -52,6 +55,7 @@ fn with(row: Row, body: Value) -> Row {
 /// What ids in paths stand for: of one's own business, and of the other's.
 struct Objects {
     agent: String,
+    call: String,
     delivery: String,
 }
 
@@ -78,13 +82,15 @@ impl Objects {
         .fetch_one(&desk.pool)
         .await
         .unwrap();
-        Self { agent: agent.to_string(), delivery: delivery.to_string() }
+        let call = add_call(desk, agent, json!({})).await.to_string();
+        Self { agent: agent.to_string(), call, delivery: delivery.to_string() }
     }
 
     /// The path with the ids in it.
     fn path(&self, row: &Row) -> String {
         let id = match row.path {
             path if path.contains("/webhook-deliveries/") => &self.delivery,
+            path if path.contains("/calls/") => &self.call,
             _ => &self.agent,
         };
         row.path.replace("{id}", id).replace("{sid}", "PN00000000000000000000000000000001")

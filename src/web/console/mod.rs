@@ -2,6 +2,7 @@
 //! forms to be sent.
 
 mod assets;
+mod calls;
 pub(super) mod errors;
 mod health;
 pub(super) mod layout;
@@ -10,6 +11,7 @@ mod overview;
 mod setup;
 mod time;
 mod webhooks;
+mod words;
 
 use std::sync::Arc;
 
@@ -26,4 +28,5 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(overview::router())
         .merge(setup::router())
         .merge(webhooks::router())
+        .merge(calls::router())
 }
