@@ -37,6 +37,8 @@ pub struct CallPage {
     pub metadata: Private<Value>,
     /// Whether a summary is still being made.
     pub is_summary_due: bool,
+    /// Whether the agent's calls are recorded, by its settings of now.
+    pub is_recorded: bool,
 }
 
 impl CallPage {
@@ -89,7 +91,9 @@ impl Store {
                 summary::text as summary, metadata::text as metadata,
                 call_end is null as is_live,
                 exists (select from public.aftercall_jobs j where j.call_log_id = call_logs.id
-                    and j.kind = 'summary' and j.state = 'pending') as is_summary_due
+                    and j.kind = 'summary' and j.state = 'pending') as is_summary_due,
+                coalesce((select a.private_settings -> 'recording' ->> 'enabled' = 'true'
+                    from public.voice_agents a where a.id = voice_agent_id), false) as is_recorded
             from public.call_logs
             where id = $1 and voice_agent_id = $2
                 and call_start between '1900-01-01' and '9990-01-01'",
@@ -118,6 +122,7 @@ impl Store {
             summary: lenient_json(row.try_get("summary")?).unwrap_or_default().into(),
             metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
             is_summary_due: row.try_get("is_summary_due")?,
+            is_recorded: row.try_get("is_recorded")?,
         }))
     }
 
@@ -153,6 +158,17 @@ impl Store {
             })
         };
         rows.iter().map(event).collect()
+    }
+
+    /// The ids of this agent's functions whose values its owner does not want shown.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn hidden_functions<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<String>> {
+        let hidden = sqlx::query_scalar(
+            "select id::text from public.functions where assistant_id = $1 and is_shownable = false",
+        );
+        Ok(hidden.bind(access.agent_id()).fetch_all(&self.pool).await?)
     }
 
     /// What passages of this agent say. Those that are gone are left out, as are all where the agent

@@ -1,7 +1,5 @@
 //! What calls are looked for by, as it stands in an address: the same for the API and the pages.
 
-use axum::extract::{FromRequestParts, Query};
-use http::request::Parts;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Zoned};
@@ -73,17 +71,6 @@ impl From<Invalid> for Problem {
 
 fn invalid(field: &'static str, detail: &'static str) -> Invalid {
     Invalid { field, detail }
-}
-
-impl<S: Sync> FromRequestParts<S> for WantedCalls {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        match Query::try_from_uri(&parts.uri) {
-            Ok(Query(wanted)) => Ok(wanted),
-            Err(_) => Err(Problem::invalid("query", "each field at most once, percent-encoded")),
-        }
-    }
 }
 
 /// Where and when people ask from.

@@ -44,6 +44,10 @@ fn table() -> Vec<Row> {
         with(row("post", "/api/v1/numbers/{sid}/restore", [No, Yes(404), Yes(404)]), of_agent()),
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
+        row("get", "/api/v1/calls/{id}/events", [Yes(200); 3]),
+        // The call was not recorded.
+        row("get", "/api/v1/calls/{id}/recording", [Yes(404); 3]),
+        row("get", "/api/v1/calls/{id}/recording.wav", [Yes(404); 3]),
     ]
 }
 

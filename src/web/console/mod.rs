@@ -2,6 +2,7 @@
 //! forms to be sent.
 
 mod assets;
+mod call;
 mod calls;
 pub(super) mod errors;
 mod health;
@@ -29,4 +30,5 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(setup::router())
         .merge(webhooks::router())
         .merge(calls::router())
+        .merge(call::router())
 }

@@ -1,6 +1,8 @@
 //! Calls: finding them, reading one, listening, taking them away, and deleting what is kept of a caller.
 
 mod list;
+mod page;
+mod recording;
 
 use serde_json::{Value, json};
 use uuid::Uuid;

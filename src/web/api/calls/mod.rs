@@ -1,5 +1,8 @@
 //! `/calls`.
 
+mod events;
+mod recording;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -20,11 +23,16 @@ use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls, cursor};
 use crate::web::iso;
 use crate::web::problem::Problem;
+use crate::web::query::Asking;
 use crate::web::session::ApiViewer;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .merge(events::routes())
+        .merge(recording::routes())
 }
 
 /// A call in a list.
@@ -127,7 +135,7 @@ pub(super) fn asked_agents(
 async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    wanted: WantedCalls,
+    Asking(wanted): Asking<WantedCalls>,
 ) -> Answer<Page<CallRow>> {
     let store = &state.owners.store;
     let agents = store.visible_agents(&viewer).await?;

@@ -20,6 +20,7 @@ use crate::web::AppState;
 use crate::web::call_filter::{Here, Invalid, PAGE, WantedCalls, cursor};
 use crate::web::iso;
 use crate::web::problem::Problem;
+use crate::web::query::Asking;
 use crate::web::session::PageViewer;
 
 /// Its routes.
@@ -30,9 +31,9 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
-    wanted: Result<WantedCalls, Problem>,
+    wanted: Result<Asking<WantedCalls>, Problem>,
 ) -> Response {
-    let wanted = wanted.unwrap_or_default();
+    let wanted = wanted.map(|Asking(wanted)| wanted).unwrap_or_default();
     let agent = wanted.agent().ok().flatten();
     let shell = match Shell::of(&state.owners.store, viewer, agent).await {
         Ok(shell) => shell,
