@@ -183,7 +183,8 @@ impl App {
         background.extend(made.sweepers(&tasks, &directory, &config));
         background.extend(following(&tasks, &exchange, &directory, &database));
         let unwritten = Unwritten::default();
-        let owners = Owners::new(store.for_console(), config.supabase.as_deref())?;
+        let owners =
+            Owners::new(store.for_console(), made.archive.clone(), config.supabase.as_deref())?;
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),

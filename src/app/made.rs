@@ -34,7 +34,7 @@ pub(super) struct Made {
     pub(super) log: LogWriterTask,
     pub(super) recorder: RecorderTask,
     pub(super) aftercall: PostCall,
-    archive: Archive,
+    pub(super) archive: Archive,
 }
 
 fn tapes(config: &Config) -> PathBuf {

@@ -11,6 +11,8 @@ mod answers;
 mod appointments;
 mod asking;
 pub mod audit;
+pub mod call_list;
+pub mod call_page;
 mod calls;
 mod changes;
 mod embeddings_tables;

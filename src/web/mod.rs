@@ -1,11 +1,14 @@
 //! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
 mod api;
+mod call_filter;
 mod connection;
 mod console;
 pub mod csrf;
 mod extract;
 mod headers;
+mod iso;
+mod listening;
 mod numbers;
 pub mod operators;
 pub mod owners;
@@ -13,6 +16,7 @@ pub mod phone;
 mod places;
 pub mod problem;
 mod query;
+mod range;
 mod rate_limit;
 pub mod secret;
 pub mod serve;

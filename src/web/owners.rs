@@ -6,8 +6,10 @@ use std::time::Duration;
 use moka::sync::Cache;
 use uuid::Uuid;
 
+use super::listening::Listening;
 use super::secret::Secret;
 use super::session::{Limits, SignedOut};
+use crate::archive::Archive;
 use crate::clock;
 use crate::config::{PublicUrl, SupabaseProject};
 use crate::store::people::{SecretHash, Viewer};
@@ -38,6 +40,8 @@ pub struct Owners {
     /// How often people may ask.
     pub limits: Limits,
     pub(super) supabase: Option<Supabase>,
+    /// Recordings, and who listens to them.
+    pub(super) listening: Listening,
 }
 
 impl Owners {
@@ -47,6 +51,7 @@ impl Owners {
     /// If no HTTP client can be made.
     pub fn new(
         store: Store,
+        archive: Archive,
         supabase: Option<&SupabaseProject>,
     ) -> std::result::Result<Arc<Self>, reqwest::Error> {
         let supabase = supabase.map(|project| {
@@ -56,7 +61,12 @@ impl Owners {
                 alive: Cache::builder().max_capacity(ALIVE_MAX).time_to_live(ALIVE_FOR).build(),
             })
         });
-        Ok(Arc::new(Self { store, limits: Limits::default(), supabase: supabase.transpose()? }))
+        Ok(Arc::new(Self {
+            store,
+            limits: Limits::default(),
+            supabase: supabase.transpose()?,
+            listening: Listening::new(archive),
+        }))
     }
 
     /// Who has the session with this secret. One that was ended at Supabase is ended here.

@@ -131,7 +131,11 @@ async fn a_first_visit_is_small_and_asks_nobody_else() {
     fresh.goto(&address(&desk, "/")).await;
     let requests = fresh.requests().await;
     let bytes: u64 = requests.iter().map(|request| request.bytes).sum();
-    assert!(requests.len() <= 6 && bytes <= 40 * 1024, "{} requests, {bytes} bytes", requests.len());
+    assert!(
+        requests.len() <= 6 && bytes <= 40 * 1024,
+        "{} requests, {bytes} bytes",
+        requests.len()
+    );
 }
 
 #[tokio::test]

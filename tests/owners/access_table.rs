@@ -4,6 +4,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::calls::add_call;
 use crate::desk::{Body, Client, Desk};
 
 /// What somebody gets: the status for their own agent's object.
@@ -35,6 +36,8 @@ fn table() -> Vec<Row> {
     let of_agent = || json!({"agent": "{agent}"});
     vec![
         row("get", "/api/v1/agents", [Yes(200); 3]),
+        row("get", "/api/v1/calls", [Yes(200); 3]),
+        row("get", "/api/v1/calls/{id}", [Yes(200); 3]),
         row("get", "/api/v1/numbers", [Yes(200); 3]),
         // This desk has no Twilio account to ask with.
         with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(502), Yes(502)]), of_agent()),
@@ -48,6 +51,10 @@ fn table() -> Vec<Row> {
         ),
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
+        row("get", "/api/v1/calls/{id}/events", [Yes(200); 3]),
+        // The call was not recorded.
+        row("get", "/api/v1/calls/{id}/recording", [Yes(404); 3]),
+        row("get", "/api/v1/calls/{id}/recording.wav", [Yes(404); 3]),
     ]
 }
 
@@ -59,6 +66,7 @@ fn with(row: Row, body: Value) -> Row {
 /// What ids in paths stand for: of one's own business, and of the other's.
 struct Objects {
     agent: String,
+    call: String,
     delivery: String,
     task: String,
     gap: String,
@@ -98,8 +106,10 @@ impl Objects {
         .await
         .unwrap();
         let gaps = desk.app.store.gaps(agent).await.unwrap();
+        let call = add_call(desk, agent, json!({})).await.to_string();
         Self {
             agent: agent.to_string(),
+            call,
             delivery: delivery.to_string(),
             task: task.to_string(),
             gap: gaps[0].id.to_string(),
@@ -112,6 +122,7 @@ impl Objects {
             path if path.contains("/webhook-deliveries/") => &self.delivery,
             path if path.contains("/tasks/") => &self.task,
             path if path.contains("/gaps/") => &self.gap,
+            path if path.contains("/calls/") => &self.call,
             _ => &self.agent,
         };
         row.path.replace("{id}", id).replace("{sid}", "PN00000000000000000000000000000001")

@@ -35,7 +35,8 @@ pub(crate) struct Desk {
     pub(crate) agent: Uuid,
     /// An agent of another owner's.
     pub(crate) other_agent: Uuid,
-    _data: tempfile::TempDir,
+    /// `DATA_DIR`.
+    pub(crate) data: tempfile::TempDir,
     _database: FreshDatabase,
 }
 
@@ -84,6 +85,29 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Answered {
         self.send(Method::GET, path, Body::None).await
+    }
+
+    /// Asks for it zipped, and gives how many bytes came.
+    pub(crate) async fn get_zipped(&self, path: &str) -> (Answered, usize) {
+        let (answered, bytes) = self.get_with(path, "accept-encoding", "gzip").await;
+        (answered, bytes.len())
+    }
+
+    /// Asks with one more header, and gives the bytes that came.
+    pub(crate) async fn get_with(
+        &self,
+        path: &str,
+        name: &str,
+        value: &str,
+    ) -> (Answered, Vec<u8>) {
+        let mut request = self.http.get(format!("{}{path}", self.base)).header(name, value);
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.unwrap().to_vec();
+        (Answered { status, headers, text: String::new() }, bytes)
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answered {
@@ -147,7 +171,7 @@ impl Desk {
         };
         let config = Config::read(&lookup).unwrap();
         let app = App::start(config, Clock::real()).await.unwrap();
-        Self { app, pool, speech, agent, other_agent, _data: data, _database: database }
+        Self { app, pool, speech, agent, other_agent, data, _database: database }
     }
 
     /// Somebody who is not signed in.

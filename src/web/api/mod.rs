@@ -1,6 +1,7 @@
 //! The API: `/api/v1`, JSON, described by `/api/v1/openapi.json`.
 
 mod agents;
+mod calls;
 mod deliveries;
 mod numbers;
 mod tasks;
@@ -56,6 +57,7 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
             "/api/v1",
             OpenApiRouter::new()
                 .merge(agents::routes())
+                .merge(calls::routes())
                 .merge(deliveries::routes())
                 .merge(numbers::routes())
                 .merge(tasks::routes()),

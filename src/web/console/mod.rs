@@ -2,6 +2,8 @@
 //! forms to be sent.
 
 mod assets;
+mod call;
+mod calls;
 pub(super) mod errors;
 mod health;
 pub(super) mod knowledge;
@@ -11,6 +13,7 @@ mod overview;
 mod setup;
 mod time;
 mod webhooks;
+mod words;
 
 use std::sync::Arc;
 
@@ -28,4 +31,6 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(overview::router())
         .merge(setup::router())
         .merge(webhooks::router())
+        .merge(calls::router())
+        .merge(call::router())
 }
