@@ -31,6 +31,7 @@ use crate::recovery::status_poller::{FindAgent, LeftCalls, StatusPoller};
 use crate::store::migrate::MigrateError;
 use crate::store::people::{FirstPerson, MadePerson};
 use crate::store::{BadAddress, Changes, Store, StoreError};
+use crate::web::live::LiveHub;
 use crate::web::owners::{Owners, sign_in_link};
 use crate::web::phone::{IdempotencyCache, Noting, Unsigned, Unwritten};
 use crate::web::{AppState, operators};
@@ -184,11 +185,14 @@ impl App {
         background.extend(following(&tasks, &exchange, &directory, &database));
         let unwritten = Unwritten::default();
         let owners = Owners::new(store.for_console(), config.supabase.as_deref())?;
+        let live = LiveHub::new(store.for_console(), exchange.log.clone());
+        background.push(tasks.spawn("live calls", Arc::clone(&live).run()));
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),
             store: store.clone(),
             owners,
+            live: Arc::clone(&live),
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,

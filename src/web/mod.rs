@@ -6,6 +6,7 @@ mod console;
 pub mod csrf;
 mod extract;
 mod headers;
+pub mod live;
 mod numbers;
 pub mod operators;
 pub mod owners;
@@ -58,6 +59,8 @@ pub struct AppState {
     pub store: Store,
     /// What the console and the API work with.
     pub owners: Arc<Owners>,
+    /// What happens in live calls, for those who watch.
+    pub live: Arc<live::LiveHub>,
     /// Where Twilio reaches us.
     pub public_url: PublicUrl,
     /// The account for agents without one of their own.

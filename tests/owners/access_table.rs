@@ -24,10 +24,12 @@ struct Row {
     gets: [Gets; 3],
     /// Whether the path names an object, so that another agent's is 404.
     has_object: bool,
+    /// What the address asks with.
+    query: &'static str,
 }
 
 fn row(method: &'static str, path: &'static str, gets: [Gets; 3]) -> Row {
-    Row { method, path, body: Value::Null, gets, has_object: path.contains('{') }
+    Row { method, path, body: Value::Null, gets, has_object: path.contains('{'), query: "" }
 }
 
 /// The table. A new route gets its row here.
@@ -46,6 +48,8 @@ fn table() -> Vec<Row> {
             row("post", "/api/v1/gaps/{id}/answer", [No, Yes(200), Yes(404)]),
             json!({"text": "Yes."}),
         ),
+        // What there is now: followed, it would not end.
+        Row { query: "?follow=false", ..row("get", "/api/v1/live", [Yes(200); 3]) },
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
     ]
@@ -130,7 +134,7 @@ async fn ask(client: &Client, row: &Row, objects: &Objects) -> crate::desk::Answ
             Body::Json(serde_json::from_str(&text).unwrap())
         }
     };
-    client.send(method, path, body).await
+    client.send(method, &format!("{path}{}", row.query), body).await
 }
 
 #[tokio::test]

@@ -5,5 +5,6 @@ mod access_table;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod live;
 mod setup;
 mod sign_in;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod deliveries;
+mod live;
 mod numbers;
 mod tasks;
 
@@ -57,6 +58,7 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
             OpenApiRouter::new()
                 .merge(agents::routes())
                 .merge(deliveries::routes())
+                .merge(live::routes())
                 .merge(numbers::routes())
                 .merge(tasks::routes()),
         )

@@ -49,8 +49,14 @@ pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("app", "js", "text/javascript; charset=utf-8", include_bytes!("assets/app.js"))
 });
 
+/// What the pages of live calls have of JavaScript.
+pub(crate) static LIVE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("live", "js", "text/javascript; charset=utf-8", include_bytes!("assets/live.js"))
+});
+
 /// All of them.
-static ALL: LazyLock<Vec<&'static Asset>> = LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT]);
+static ALL: LazyLock<Vec<&'static Asset>> =
+    LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &LIVE]);
 
 /// Their route.
 pub(super) fn router() -> Router<Arc<AppState>> {
