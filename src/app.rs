@@ -185,14 +185,12 @@ impl App {
         background.extend(following(&tasks, &exchange, &directory, &database));
         let unwritten = Unwritten::default();
         let owners = Owners::new(store.for_console(), config.supabase.as_deref())?;
-        let live = LiveHub::new(store.for_console(), exchange.log.clone());
-        background.push(tasks.spawn("live calls", Arc::clone(&live).run()));
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),
             store: store.clone(),
             owners,
-            live: Arc::clone(&live),
+            live: LiveHub::new(store.for_console(), exchange.log.clone()),
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,
@@ -205,6 +203,7 @@ impl App {
             metrics: numbers::install(),
             rendered: operators::Rendered::default(),
         });
+        background.extend(on_live_calls(&tasks, &front));
         let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
         let (stop_serving, serving) = doors.serve(&tasks, front, config.calls_max, &mut background);
         info!(%address, public_url = public_url.as_str(), "answering calls");
@@ -325,6 +324,14 @@ fn following(
     let learned = move |agent| knowledge.forget(agent);
     let following = tasks.spawn("changes", Arc::clone(directory).follow(changes, learned));
     warming.into_iter().chain([following])
+}
+
+/// The tasks that tell owners of live calls, and do what they want done with them.
+fn on_live_calls(tasks: &Supervisor, front: &Arc<AppState>) -> [JoinHandle<()>; 2] {
+    [
+        tasks.spawn("live calls", Arc::clone(&front.live).run()),
+        tasks.spawn("commands for calls", Arc::clone(front).carry_out_commands()),
+    ]
 }
 
 /// The tasks that look after calls that no process has.

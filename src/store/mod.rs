@@ -36,6 +36,7 @@ pub mod sample;
 pub mod setup;
 mod shown;
 mod supabase_sessions;
+mod take_over;
 mod tasks;
 mod todo;
 pub mod trust;
@@ -63,6 +64,7 @@ pub use passages::PassageRow;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
+pub use take_over::{AttendedCall, CallCommand, GivenCommand};
 pub use tasks::{NewTask, OnlyIf, TaskKind};
 pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
 

@@ -2,21 +2,7 @@
 
 use std::str::FromStr;
 
-use axum::extract::rejection::QueryRejection;
-use http::StatusCode;
 use serde::{Deserialize as _, Deserializer};
-
-use super::problem::Problem;
-
-/// What is wrong with what an address asks with, by the name of its field.
-pub(super) fn refused(rejection: &QueryRejection) -> Problem {
-    let text = rejection.body_text();
-    let said = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, said)| said);
-    match said.split_once(": ") {
-        Some((field, why)) if !field.contains(' ') => Problem::invalid(field, why),
-        _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, said),
-    }
-}
 
 /// A value that a form leaves empty is none.
 ///

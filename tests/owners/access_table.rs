@@ -50,6 +50,12 @@ fn table() -> Vec<Row> {
         ),
         // What there is now: followed, it would not end.
         Row { query: "?follow=false", ..row("get", "/api/v1/live", [Yes(200); 3]) },
+        // The call of this test is over.
+        row("post", "/api/v1/calls/{id}/end", [No, Yes(409), Yes(409)]),
+        Row {
+            body: json!({"to": "+442070000000"}),
+            ..row("post", "/api/v1/calls/{id}/transfer", [No, Yes(409), Yes(409)])
+        },
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
     ]
@@ -63,6 +69,8 @@ fn with(row: Row, body: Value) -> Row {
 /// What ids in paths stand for: of one's own business, and of the other's.
 struct Objects {
     agent: String,
+    /// A call that is over.
+    call: String,
     delivery: String,
     task: String,
     gap: String,
@@ -104,6 +112,7 @@ impl Objects {
         let gaps = desk.app.store.gaps(agent).await.unwrap();
         Self {
             agent: agent.to_string(),
+            call: call.to_string(),
             delivery: delivery.to_string(),
             task: task.to_string(),
             gap: gaps[0].id.to_string(),
@@ -113,6 +122,7 @@ impl Objects {
     /// The path with the ids in it.
     fn path(&self, row: &Row) -> String {
         let id = match row.path {
+            path if path.contains("/calls/") => &self.call,
             path if path.contains("/webhook-deliveries/") => &self.delivery,
             path if path.contains("/tasks/") => &self.task,
             path if path.contains("/gaps/") => &self.gap,

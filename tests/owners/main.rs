@@ -8,3 +8,4 @@ mod desk;
 mod live;
 mod setup;
 mod sign_in;
+mod take_over;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::request::Parts;
 use serde::Deserialize;
@@ -14,10 +13,10 @@ use uuid::Uuid;
 
 use crate::store::access::{Object, Read};
 use crate::web::AppState;
+use crate::web::extract::ApiQuery;
 use crate::web::live::stream::{Wanted, answer};
 use crate::web::live::words::LiveMessage;
 use crate::web::problem::Problem;
-use crate::web::query::refused;
 use crate::web::session::ApiViewer;
 
 /// Its routes.
@@ -76,10 +75,9 @@ fn yes() -> bool {
 async fn live(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    asked: Result<Query<Asked>, QueryRejection>,
+    ApiQuery(asked): ApiQuery<Asked>,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let Query(asked) = asked.map_err(|rejection| refused(&rejection))?;
     let store = &state.owners.store;
     let call = match asked.call {
         Some(call) => {

@@ -4,6 +4,7 @@ mod agents;
 mod deliveries;
 mod live;
 mod numbers;
+mod take_over;
 mod tasks;
 
 use std::sync::Arc;
@@ -60,6 +61,7 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(deliveries::routes())
                 .merge(live::routes())
                 .merge(numbers::routes())
+                .merge(take_over::routes())
                 .merge(tasks::routes()),
         )
         .split_for_parts()

@@ -5,20 +5,22 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Form, Router};
 use maud::{Markup, html};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::layout::{Section, Shell};
 use super::overview::OfAgent;
 use super::{assets, errors, time};
 use crate::agent::phone_number::is_withheld;
-use crate::store::access::{AgentAccess, Object, Read};
+use crate::store::access::{AgentAccess, Object, Read, Role};
 use crate::store::{EventRow, LiveCall};
 use crate::web::AppState;
+use crate::web::live::take_over::{WORDS_MAX, offers};
 use crate::web::live::words::{LiveLine, Who, fold};
 use crate::web::session::PageViewer;
 
@@ -31,7 +33,11 @@ const REFRESH_SECONDS: u32 = 5;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/live", get(list)).route("/live/{id}", get(one))
+    Router::new()
+        .route("/live", get(list))
+        .route("/live/{id}", get(one))
+        .route("/live/{id}/end", post(end))
+        .route("/live/{id}/transfer", post(transfer))
 }
 
 /// What such a page has in its head.
@@ -151,10 +157,18 @@ fn spoken(line: &LiveLine) -> Markup {
     }
 }
 
+/// What the page of a call is asked with.
+#[derive(Debug, Deserialize)]
+struct Told {
+    /// What was done just now.
+    told: Option<String>,
+}
+
 async fn one(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path(id): Path<String>,
+    Query(Told { told }): Query<Told>,
 ) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
     let store = &state.owners.store;
@@ -162,6 +176,7 @@ async fn one(
         Ok(access) => access,
         Err(refused) => return errors::refused(&refused),
     };
+    let offers = offers(&state, store, &viewer, access.agent_id()).await;
     let shell = match Shell::of(store, viewer, Some(access.agent_id())).await {
         Ok(shell) => shell,
         Err(error) => return errors::store(&error),
@@ -192,6 +207,12 @@ async fn one(
             @if call.is_test() { span .badge.warn { "Test" } }
         }
         (lost())
+        @match told.as_deref() {
+            Some("end") => p .note.good role="status" { "The agent says goodbye and hangs up." },
+            Some("transfer") => p .note.good role="status" { "The agent tells the caller, and puts them through." },
+            _ => {}
+        }
+        @if let Some((targets, role)) = offers.filter(|_| !call.is_out) { (actions(id, &targets, role)) }
         h2 #words { "What is said" }
         ol .list #live role="log" aria-live="polite" aria-labelledby="words" tabindex="0"
             data-stream={ "/api/v1/live?call=" (id) } data-one=(id) {
@@ -199,4 +220,85 @@ async fn one(
         }
     };
     shell.page_with(Some(Section::Live), "Live call", &head(), &body)
+}
+
+/// What may be done with the call.
+fn actions(id: Uuid, targets: &[String], role: Role) -> Markup {
+    let may_name = role >= Role::Maintainer;
+    html! {
+        section .card aria-label="Take over" {
+            @if may_name || !targets.is_empty() {
+                form method="post" action={ "/live/" (id) "/transfer" } {
+                    div .form-row {
+                        @if !targets.is_empty() {
+                            div {
+                                label for="to" { "Put through to" }
+                                select #to name="to" {
+                                    @for target in targets { option { (target) } }
+                                    @if may_name { option value="" { "the number beside" } }
+                                }
+                            }
+                        }
+                        @if may_name {
+                            div {
+                                label for="number" { "Your number" }
+                                input #number name="number" type="tel" autocomplete="tel"
+                                    required[targets.is_empty()];
+                            }
+                        }
+                    }
+                    button .main type="submit" { "Put through" }
+                }
+            }
+            form method="post" action={ "/live/" (id) "/end" } {
+                label for="sentence" { "Last sentence" }
+                input #sentence name="words" type="text" maxlength=(WORDS_MAX) aria-describedby="sentence-hint";
+                p .hint #sentence-hint { "The agent says it as it stands. Empty: it says goodbye." }
+                button .bad type="submit" { "End call" }
+            }
+        }
+    }
+}
+
+/// The form that ends a call.
+#[derive(Debug, Deserialize)]
+struct EndForm {
+    words: Option<String>,
+}
+
+async fn end(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<String>,
+    Form(form): Form<EndForm>,
+) -> Response {
+    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+    match state.end_call(&viewer, id, form.words.as_deref()).await {
+        Ok(()) => Redirect::to(&format!("/live/{id}?told=end")).into_response(),
+        Err(problem) => errors::problem(&problem),
+    }
+}
+
+/// The form that puts a caller through.
+#[derive(Debug, Deserialize)]
+struct TransferForm {
+    #[serde(default)]
+    to: String,
+    #[serde(default)]
+    number: String,
+}
+
+async fn transfer(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<String>,
+    Form(form): Form<TransferForm>,
+) -> Response {
+    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+    // A number that was written counts, whatever was chosen beside it.
+    let to = if form.number.trim().is_empty() { &form.to } else { &form.number };
+    match state.transfer_call(&viewer, id, to).await {
+        Ok(()) => Redirect::to(&format!("/live/{id}?told=transfer")).into_response(),
+        Err(problem) => errors::problem(&problem),
+    }
 }

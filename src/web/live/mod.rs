@@ -5,6 +5,7 @@
 
 pub mod hub;
 pub mod stream;
+pub mod take_over;
 pub mod words;
 
 pub use hub::LiveHub;
