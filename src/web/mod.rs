@@ -9,6 +9,7 @@ mod extract;
 mod headers;
 mod iso;
 mod listening;
+pub mod live;
 mod numbers;
 pub mod operators;
 pub mod owners;
@@ -62,6 +63,8 @@ pub struct AppState {
     pub store: Store,
     /// What the console and the API work with.
     pub owners: Arc<Owners>,
+    /// What happens in live calls, for those who watch.
+    pub live: Arc<live::LiveHub>,
     /// Where Twilio reaches us.
     pub public_url: PublicUrl,
     /// The account for agents without one of their own.

@@ -150,21 +150,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// [`SignedOut`].
 pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut> {
     let owners = &state.owners;
-    let has_authorization = parts.headers.contains_key(AUTHORIZATION);
-    let found = if has_authorization {
-        // A cookie beside it does not count.
-        let text = bearer(&parts.headers).ok_or(SignedOut::Nobody)?;
-        match Secret::sent(text).filter(|secret| secret.reveal().starts_with("fd_")) {
-            Some(secret) => owners.store.viewer_of_token(&secret.hash()).await?,
-            None => owners.supabase_viewer(text).await?,
-        }
-    } else {
-        match sent_cookie(parts) {
-            Some(secret) => owners.session_viewer(&secret.hash()).await?,
-            None => return Err(SignedOut::Nobody),
-        }
-    };
-    let Some(viewer) = found else {
+    let Some(viewer) = sender(state, parts).await? else {
         // Whoever guesses soon has to wait.
         let address = client_address(state, parts);
         owners.limits.refused.take(&address).map_err(SignedOut::TooMany)?;
@@ -172,6 +158,27 @@ pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut
     };
     owners.limits.requests.take(&viewer.id().to_string()).map_err(SignedOut::TooMany)?;
     Ok(viewer)
+}
+
+/// Whose the credentials are that a request was sent with; none: they are not in force, or not any more.
+/// Not counted: an answer that goes on for long asks again and again.
+///
+/// # Errors
+/// [`SignedOut`].
+pub async fn sender(state: &AppState, parts: &Parts) -> Result<Option<Viewer>, SignedOut> {
+    let owners = &state.owners;
+    if parts.headers.contains_key(AUTHORIZATION) {
+        // A cookie beside it does not count.
+        let text = bearer(&parts.headers).ok_or(SignedOut::Nobody)?;
+        return Ok(match Secret::sent(text).filter(|it| it.reveal().starts_with("fd_")) {
+            Some(secret) => owners.store.viewer_of_token(&secret.hash()).await?,
+            None => owners.supabase_viewer(text).await?,
+        });
+    }
+    match sent_cookie(parts) {
+        Some(secret) => Ok(owners.session_viewer(&secret.hash()).await?),
+        None => Err(SignedOut::Nobody),
+    }
 }
 
 /// Begins a session of this person: the cookie to set.

@@ -25,10 +25,12 @@ struct Row {
     gets: [Gets; 3],
     /// Whether the path names an object, so that another agent's is 404.
     has_object: bool,
+    /// What the address asks with.
+    query: &'static str,
 }
 
 fn row(method: &'static str, path: &'static str, gets: [Gets; 3]) -> Row {
-    Row { method, path, body: Value::Null, gets, has_object: path.contains('{') }
+    Row { method, path, body: Value::Null, gets, has_object: path.contains('{'), query: "" }
 }
 
 /// The table. A new route gets its row here.
@@ -49,6 +51,14 @@ fn table() -> Vec<Row> {
             row("post", "/api/v1/gaps/{id}/answer", [No, Yes(200), Yes(404)]),
             json!({"text": "Yes."}),
         ),
+        // What there is now: followed, it would not end.
+        Row { query: "?follow=false", ..row("get", "/api/v1/live", [Yes(200); 3]) },
+        // The call of this test is over.
+        row("post", "/api/v1/calls/{id}/end", [No, Yes(409), Yes(409)]),
+        Row {
+            body: json!({"to": "+442070000000"}),
+            ..row("post", "/api/v1/calls/{id}/transfer", [No, Yes(409), Yes(409)])
+        },
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
         row("get", "/api/v1/calls/{id}/events", [Yes(200); 3]),
@@ -66,6 +76,7 @@ fn with(row: Row, body: Value) -> Row {
 /// What ids in paths stand for: of one's own business, and of the other's.
 struct Objects {
     agent: String,
+    /// A call that is over.
     call: String,
     delivery: String,
     task: String,
@@ -119,6 +130,7 @@ impl Objects {
     /// The path with the ids in it.
     fn path(&self, row: &Row) -> String {
         let id = match row.path {
+            path if path.contains("/calls/") => &self.call,
             path if path.contains("/webhook-deliveries/") => &self.delivery,
             path if path.contains("/tasks/") => &self.task,
             path if path.contains("/gaps/") => &self.gap,
@@ -141,7 +153,7 @@ async fn ask(client: &Client, row: &Row, objects: &Objects) -> crate::desk::Answ
             Body::Json(serde_json::from_str(&text).unwrap())
         }
     };
-    client.send(method, path, body).await
+    client.send(method, &format!("{path}{}", row.query), body).await
 }
 
 #[tokio::test]

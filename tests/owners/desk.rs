@@ -13,6 +13,7 @@ use frontdesk::store::migrate::migrate;
 use frontdesk::web::owners::sign_in_link;
 use http::header::SET_COOKIE;
 use http::{Method, StatusCode};
+use reqwest::Response;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, ConnectOptions};
@@ -23,6 +24,8 @@ use crate::common_database::{FreshDatabase, fresh_database};
 
 /// The number of the first business's agent.
 pub(crate) const NUMBER: &str = "+15559870001";
+/// Signs Twilio's webhooks.
+pub(crate) const TOKEN: &str = "the-operators-auth-token";
 /// The number of the other business's.
 pub(crate) const OTHER_NUMBER: &str = "+15559870009";
 
@@ -35,6 +38,7 @@ pub(crate) struct Desk {
     pub(crate) agent: Uuid,
     /// An agent of another owner's.
     pub(crate) other_agent: Uuid,
+    values: Vec<(&'static str, String)>,
     /// `DATA_DIR`.
     pub(crate) data: tempfile::TempDir,
     _database: FreshDatabase,
@@ -81,6 +85,18 @@ impl Client {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         Answered { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// Asks for something that comes bit by bit.
+    pub(crate) async fn open(&self, path: &str, header: Option<(&str, &str)>) -> Response {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
+        }
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        request.header("accept-encoding", "gzip").send().await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answered {
@@ -161,17 +177,21 @@ impl Desk {
             ("DATABASE_URL", database.options().to_url_lossy().to_string()),
             ("DATA_DIR", data.path().display().to_string()),
             ("DRAIN_SECONDS", "0".to_owned()),
-            ("TWILIO_AUTH_TOKEN", "the-operators-auth-token".to_owned()),
+            ("TWILIO_AUTH_TOKEN", TOKEN.to_owned()),
             ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
             ("OPENAI_BASE_URL", speech.base_url()),
         ];
         values.extend(more.iter().cloned());
-        let lookup = |name: &str| {
-            values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
-        };
-        let config = Config::read(&lookup).unwrap();
-        let app = App::start(config, Clock::real()).await.unwrap();
-        Self { app, pool, speech, agent, other_agent, data, _database: database }
+        let app = start(&values).await;
+        Self { app, pool, speech, agent, other_agent, values, data, _database: database }
+    }
+
+    /// Another server on the same database, with a folder of its own.
+    pub(crate) async fn neighbour(&self) -> App {
+        let folder = self.data.path().join("neighbour").display().to_string();
+        let mut values = self.values.clone();
+        values.push(("DATA_DIR", folder));
+        start(&values).await
     }
 
     /// Somebody who is not signed in.
@@ -205,6 +225,14 @@ impl Desk {
     pub(crate) async fn sql(&self, sql: &str) {
         run(&self.pool, sql).await;
     }
+}
+
+/// Starts a server; of a variable that is given twice the last one counts.
+async fn start(values: &[(&'static str, String)]) -> App {
+    let lookup = |name: &str| {
+        values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+    };
+    App::start(Config::read(&lookup).unwrap(), Clock::real()).await.unwrap()
 }
 
 async fn run(pool: &PgPool, sql: &str) {

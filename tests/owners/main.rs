@@ -6,5 +6,7 @@ mod calls;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod live;
 mod setup;
 mod sign_in;
+mod take_over;

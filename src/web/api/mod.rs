@@ -3,7 +3,9 @@
 mod agents;
 mod calls;
 mod deliveries;
+mod live;
 mod numbers;
+mod take_over;
 mod tasks;
 
 use std::sync::Arc;
@@ -59,7 +61,9 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(agents::routes())
                 .merge(calls::routes())
                 .merge(deliveries::routes())
+                .merge(live::routes())
                 .merge(numbers::routes())
+                .merge(take_over::routes())
                 .merge(tasks::routes()),
         )
         .split_for_parts()

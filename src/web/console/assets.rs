@@ -54,8 +54,14 @@ pub(crate) static PLAYER: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("player", "js", "text/javascript; charset=utf-8", include_bytes!("assets/player.js"))
 });
 
+/// What the pages of live calls have of JavaScript.
+pub(crate) static LIVE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("live", "js", "text/javascript; charset=utf-8", include_bytes!("assets/live.js"))
+});
+
 /// All of them.
-static ALL: LazyLock<Vec<&'static Asset>> = LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &PLAYER]);
+static ALL: LazyLock<Vec<&'static Asset>> =
+    LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &PLAYER, &LIVE]);
 
 /// Their route.
 pub(super) fn router() -> Router<Arc<AppState>> {

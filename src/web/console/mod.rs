@@ -8,6 +8,7 @@ pub(super) mod errors;
 mod health;
 pub(super) mod knowledge;
 pub(super) mod layout;
+mod live;
 mod numbers;
 mod overview;
 mod setup;
@@ -27,6 +28,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(assets::router())
         .merge(health::router())
         .merge(knowledge::router())
+        .merge(live::router())
         .merge(numbers::router())
         .merge(overview::router())
         .merge(setup::router())
