@@ -1,9 +1,11 @@
 //! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
 mod api;
+mod body;
 mod connection;
 mod console;
 pub mod csrf;
+mod editing;
 mod extract;
 mod headers;
 mod numbers;

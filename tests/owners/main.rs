@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod access_table;
+mod agents;
+mod agents_pages;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod functions;
 mod setup;
 mod sign_in;

@@ -2,8 +2,10 @@
 
 mod agents;
 mod deliveries;
+mod functions;
 mod numbers;
 mod tasks;
+mod versions;
 
 use std::sync::Arc;
 
@@ -58,7 +60,9 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(agents::routes())
                 .merge(deliveries::routes())
                 .merge(numbers::routes())
-                .merge(tasks::routes()),
+                .merge(tasks::routes())
+                .merge(functions::routes())
+                .merge(versions::routes()),
         )
         .split_for_parts()
 }

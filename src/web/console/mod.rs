@@ -1,8 +1,11 @@
 //! The owner's console: pages that are rendered here and need no JavaScript to be read or for their
 //! forms to be sent.
 
+mod agent;
 mod assets;
+mod changes;
 pub(super) mod errors;
+mod functions;
 mod health;
 pub(super) mod knowledge;
 pub(super) mod layout;
@@ -10,6 +13,7 @@ mod numbers;
 mod overview;
 mod setup;
 mod time;
+mod versions;
 mod webhooks;
 
 use std::sync::Arc;
@@ -28,4 +32,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(overview::router())
         .merge(setup::router())
         .merge(webhooks::router())
+        .merge(agent::router())
+        .merge(versions::router())
+        .merge(functions::router())
 }
