@@ -1,5 +1,7 @@
 //! Agents over the API: what is read, changed, refused, restored, made and deleted.
 
+use frontdesk::store::access::{Maintain, Object};
+use frontdesk::web::secret::Secret;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -247,12 +249,12 @@ async fn a_version_is_restored() {
     assert_eq!(owner.patch(&path(&desk), second).await.status, StatusCode::OK);
     let all = versions(&desk, &owner).await;
     let n_of = |part: &str, after: &str| {
+        let becomes = |change: &Value| change["after"] == after;
         let has = |version: &&Value| {
-            version["part"] == part && version["changes"].to_string().contains(after)
+            version["part"] == part && version["changes"].as_array().unwrap().iter().any(becomes)
         };
-        all.iter().find(has).unwrap_or_else(|| panic!("{part} {after}: {all:?}"))["n"]
-            .as_i64()
-            .unwrap()
+        let found = all.iter().find(has).unwrap_or_else(|| panic!("{part} {after}: {all:?}"));
+        found["n"].as_i64().unwrap()
     };
     let restore = |n: i64| format!("{}/versions/{n}/restore", path(&desk));
     let back = owner.post(&restore(n_of("agent", "One.")), json!({})).await;
@@ -313,15 +315,7 @@ async fn an_agent_is_made_and_deleted() {
 #[tokio::test]
 async fn a_token_for_reading_changes_nothing() {
     let desk = Desk::open().await;
-    let secret = frontdesk::web::secret::Secret::new("fd_");
-    sqlx::query(
-        "insert into api_tokens (token_hash, user_id, name, scope)
-        select $1, uuid, 'reads', 'read' from customer where email = 'owner@example.com'",
-    )
-    .bind(secret.hash().as_slice())
-    .execute(&desk.pool)
-    .await
-    .unwrap();
+    let secret = token(&desk, "owner@example.com", "read").await;
     let program = desk.stranger().with("authorization", format!("Bearer {}", secret.reveal()));
     let seen = program.get(&path(&desk)).await.json();
     assert_eq!(seen["settings"]["greeting"], "Good day.", "its owner may read settings");
@@ -331,4 +325,59 @@ async fn a_token_for_reading_changes_nothing() {
         program.post("/api/v1/agents", json!({"name": "X"})).await.status,
         StatusCode::FORBIDDEN
     );
+}
+
+#[tokio::test]
+async fn a_plan_that_allows_no_more_is_a_conflict_with_what_to_do() {
+    let desk = Desk::open().await;
+    // As the plan's own trigger says it.
+    sqlx::raw_sql(
+        "create function no_more() returns trigger language plpgsql as $$ begin
+            raise exception 'the plan allows 1 agent' using errcode = 'PT409',
+                hint = 'delete an agent or choose a larger plan';
+        end $$;
+        create trigger no_more before insert on voice_agents for each row execute function no_more()",
+    )
+    .execute(&desk.pool)
+    .await
+    .unwrap();
+    let owner = desk.sign_in("owner@example.com").await;
+    let refused = owner.post("/api/v1/agents", json!({"name": "Another"})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    let said = "the plan allows 1 agent; delete an agent or choose a larger plan";
+    assert_eq!(refused.json()["detail"], said);
+}
+
+#[tokio::test]
+async fn a_call_comes_in_while_somebody_edits() {
+    let desk = Desk::open().await;
+    let program = token(&desk, "owner@example.com", "write").await;
+    let viewer = desk.app.store.viewer_of_token(&program.hash()).await.unwrap().unwrap();
+    let access =
+        desk.app.store.access::<Maintain>(&viewer, Object::Agent(desk.agent)).await.unwrap();
+    let editing = desk.app.store.edit_agent(&access).await.unwrap().expect("it is there");
+    let mut calling = desk.pool.begin().await.unwrap();
+    sqlx::query("set local lock_timeout = '2s'").execute(&mut *calling).await.unwrap();
+    sqlx::query("insert into call_logs (voice_agent_id, call_start) values ($1, now())")
+        .bind(desk.agent)
+        .execute(&mut *calling)
+        .await
+        .expect("a call's row refers to the agent's, and does not wait for an edit");
+    drop(editing);
+}
+
+/// An API token of somebody's.
+async fn token(desk: &Desk, email: &str, scope: &str) -> Secret {
+    let secret = Secret::new("fd_");
+    sqlx::query(
+        "insert into api_tokens (token_hash, user_id, name, scope)
+        select $1, uuid, 'a program', $3 from customer where email = $2",
+    )
+    .bind(secret.hash().as_slice())
+    .bind(email)
+    .bind(scope)
+    .execute(&desk.pool)
+    .await
+    .unwrap();
+    secret
 }
