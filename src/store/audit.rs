@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use sqlx::Row;
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::people::{Credential, Viewer};
@@ -101,28 +102,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn note_deed(&self, deed: &AuditEntry<'_>) -> Result<()> {
-        let kind = match deed.viewer.map(Viewer::credential) {
-            Some(Credential::Session(_)) => "session",
-            Some(Credential::Token(_)) => "token",
-            Some(Credential::Supabase) => "supabase",
-            None if deed.actor.is_some() => "link",
-            None => "nobody",
-        };
-        sqlx::query(
-            "insert into public.audit_log
-                (actor, actor_kind, voice_agent_id, action, object, change, ip)
-            values ($1, $2, $3, $4, $5, $6::jsonb, $7)",
-        )
-        .bind(deed.viewer.map(Viewer::id).or(deed.actor))
-        .bind(kind)
-        .bind(deed.agent_id)
-        .bind(deed.action)
-        .bind(deed.object.as_deref())
-        .bind(deed.change.as_ref().map(Value::to_string))
-        .bind(deed.ip.as_deref())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        Ok(note(&mut connection, deed).await?)
     }
 
     /// What was done with these agents, newest first, before the row `before`; by this person alone
@@ -168,4 +149,30 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Writes down what somebody did, in the transaction that does it.
+pub(super) async fn note(connection: &mut PgConnection, deed: &AuditEntry<'_>) -> sqlx::Result<()> {
+    let kind = match deed.viewer.map(Viewer::credential) {
+        Some(Credential::Session(_)) => "session",
+        Some(Credential::Token(_)) => "token",
+        Some(Credential::Supabase) => "supabase",
+        None if deed.actor.is_some() => "link",
+        None => "nobody",
+    };
+    sqlx::query(
+        "insert into public.audit_log
+            (actor, actor_kind, voice_agent_id, action, object, change, ip)
+        values ($1, $2, $3, $4, $5, $6::jsonb, $7)",
+    )
+    .bind(deed.viewer.map(Viewer::id).or(deed.actor))
+    .bind(kind)
+    .bind(deed.agent_id)
+    .bind(deed.action)
+    .bind(deed.object.as_deref())
+    .bind(deed.change.as_ref().map(Value::to_string))
+    .bind(deed.ip.as_deref())
+    .execute(connection)
+    .await?;
+    Ok(())
 }

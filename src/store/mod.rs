@@ -6,6 +6,7 @@
 
 pub mod access;
 mod aftercall;
+pub mod agent_edits;
 mod agents;
 mod answers;
 mod appointments;
@@ -19,6 +20,7 @@ mod embeddings_tables;
 mod ended;
 mod events;
 pub mod examine;
+mod function_edits;
 mod functions;
 mod gaps;
 mod history;
@@ -43,6 +45,7 @@ mod tasks;
 mod todo;
 pub mod trust;
 pub mod vault;
+pub mod versions;
 pub mod wirings;
 
 pub use aftercall::{Job, JobKind, Settled};
@@ -56,6 +59,7 @@ pub use calls::{
 pub use changes::{Change, ChangeEvent, Changes};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
+pub use function_edits::FunctionUse;
 pub use functions::SavedRun;
 pub use gaps::Gap;
 pub use instances::{Abandoned, InstanceBeat, PeerStatus};

@@ -1,10 +1,12 @@
 //! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
 mod api;
+mod body;
 mod call_filter;
 mod connection;
 mod console;
 pub mod csrf;
+mod editing;
 mod extract;
 mod headers;
 mod iso;

@@ -43,6 +43,8 @@ pub struct Limits {
     pub requests: RateLimit,
     /// Requests with credentials that are not in force, by address.
     pub refused: RateLimit,
+    /// Functions that somebody tries: each asks somebody else's service.
+    pub dry_runs: RateLimit,
 }
 
 impl Default for Limits {
@@ -55,6 +57,7 @@ impl Default for Limits {
             sign_in_code: limit(5, 900),
             requests: limit(600, 60),
             refused: limit(60, 60),
+            dry_runs: limit(20, 600),
         }
     }
 }

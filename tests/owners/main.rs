@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod access_table;
+mod agents;
+mod agents_pages;
 mod calls;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod functions;
 mod live;
 mod setup;
 mod sign_in;

@@ -3,10 +3,12 @@
 mod agents;
 mod calls;
 mod deliveries;
+mod functions;
 mod live;
 mod numbers;
 mod take_over;
 mod tasks;
+mod versions;
 
 use std::sync::Arc;
 
@@ -64,7 +66,9 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(live::routes())
                 .merge(numbers::routes())
                 .merge(take_over::routes())
-                .merge(tasks::routes()),
+                .merge(tasks::routes())
+                .merge(functions::routes())
+                .merge(versions::routes()),
         )
         .split_for_parts()
 }

@@ -1,10 +1,13 @@
 //! The owner's console: pages that are rendered here and need no JavaScript to be read or for their
 //! forms to be sent.
 
+mod agent;
 mod assets;
 mod call;
 mod calls;
+mod changes;
 pub(super) mod errors;
+mod functions;
 mod health;
 pub(super) mod knowledge;
 pub(super) mod layout;
@@ -13,6 +16,7 @@ mod numbers;
 mod overview;
 mod setup;
 mod time;
+mod versions;
 mod webhooks;
 mod words;
 
@@ -35,4 +39,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(webhooks::router())
         .merge(calls::router())
         .merge(call::router())
+        .merge(agent::router())
+        .merge(versions::router())
+        .merge(functions::router())
 }
