@@ -225,7 +225,7 @@ impl Examination {
             select 'execute on ' || p.proname from pg_proc p
             where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
                 and (p.proname like 'appointment\\_%' or p.proname like 'aftercall\\_%'
-                    or p.proname = 'call_admit')
+                    or p.proname = 'admit_call')
                 and not has_function_privilege(p.oid, 'EXECUTE')
             order by 1",
         )

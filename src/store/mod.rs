@@ -10,8 +10,10 @@ mod appointments;
 mod asking;
 mod calls;
 mod changes;
+mod claims;
 mod embeddings_tables;
 mod ended;
+mod event_key;
 mod events;
 pub mod examine;
 mod functions;
@@ -34,11 +36,12 @@ pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;
 pub use calls::{
-    Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, NewCall, StreamClaim,
+    Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, InsertedCall, NewCall,
 };
 pub use changes::{Change, ChangeEvent, Changes};
+pub use claims::{Claimant, LogPosition, Renewal, Returned, StreamClaim};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
-pub use events::EventRow;
+pub use events::{EventRow, FIRST_EPOCH};
 pub use functions::SavedRun;
 pub use instances::{Abandoned, InstanceBeat, PeerStatus};
 pub use outage::Trouble;
