@@ -13,7 +13,7 @@ use super::rejected;
 use super::spool::Record;
 use crate::clock;
 use crate::recovery::reconciler::record_of;
-use crate::store::{CompletedCall, Completes, EventRow, Result, Store, StoreError};
+use crate::store::{CompletedCall, Completes, EventRow, InsertedCall, Result, Store, StoreError};
 
 /// How long one statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(2);
@@ -32,8 +32,11 @@ pub(super) struct Ledger {
     folder: PathBuf,
     /// A call that was answered while the database was away may have had a row already, of
     /// another process or of a statement that was given up: proposed id to the row's.
-    aliases: Mutex<HashMap<Uuid, Uuid>>,
+    aliases: Mutex<HashMap<Uuid, InsertedCall>>,
 }
+
+/// No call is ever in it: what is of this epoch is refused.
+const NO_EPOCH: i32 = 0;
 
 impl Ledger {
     pub(super) fn new(store: Store, folder: PathBuf) -> Self {
@@ -49,7 +52,7 @@ impl Ledger {
         for (place, record) in records.iter().enumerate() {
             if let Record::Call(call) = record {
                 match taken(limited(self.store.insert_call(call)).await)? {
-                    Some(id) if id != call.id => self.remember(call.id, id),
+                    Some(row) if row.id != call.id => self.remember(call.id, row),
                     Some(_) => {}
                     None => refused.push(place),
                 }
@@ -111,12 +114,17 @@ impl Ledger {
             })
             .unzip();
         let mut refused = Vec::new();
-        if events.is_empty() || taken(limited(self.store.append_events(&events)).await)?.is_some() {
+        if events.is_empty() {
+            return Ok(refused);
+        }
+        if let Some(fenced) = taken(limited(self.store.append_events(&events)).await)? {
+            count_fenced(fenced);
             return Ok(refused);
         }
         for (place, event) in places.into_iter().zip(events) {
-            if taken(limited(self.store.append_events(&[event])).await)?.is_none() {
-                refused.push(place);
+            match taken(limited(self.store.append_events(&[event])).await)? {
+                Some(fenced) => count_fenced(fenced),
+                None => refused.push(place),
             }
         }
         Ok(refused)
@@ -148,7 +156,7 @@ impl Ledger {
         self.keep_rejected(lines).await;
     }
 
-    fn remember(&self, proposed: Uuid, row: Uuid) {
+    fn remember(&self, proposed: Uuid, row: InsertedCall) {
         let mut aliases = self.aliases();
         if aliases.len() < ALIASES {
             aliases.insert(proposed, row);
@@ -161,16 +169,35 @@ impl Ledger {
             return;
         }
         for record in records {
-            if let Record::Event(event) = record
-                && let Some(row) = aliases.get(&event.call_log_id)
-            {
-                event.call_log_id = *row;
+            match record {
+                Record::Event(event) => {
+                    let Some(row) = aliases.get(&event.call_log_id) else { continue };
+                    event.call_log_id = row.id;
+                    event.epoch = row.epoch.unwrap_or(NO_EPOCH);
+                }
+                Record::OffStream(outing) => {
+                    let row = outing.call_log_id.and_then(|id| aliases.get(&id));
+                    outing.epoch = row.map_or(outing.epoch, |row| row.epoch);
+                }
+                Record::Completion(call) => {
+                    let row = aliases.get(&call.call_log_id);
+                    call.epoch = row.map_or(call.epoch, |row| row.epoch);
+                }
+                Record::Call(_) => {}
             }
         }
     }
 
-    fn aliases(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Uuid>> {
+    fn aliases(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, InsertedCall>> {
         self.aliases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events of calls that go on in another epoch.
+fn count_fenced(events: u64) {
+    if events > 0 {
+        tracing::info!(events, "events are left out: their call was taken over meanwhile");
+        metrics::counter!("frontdesk_log_fenced_total").increment(events);
     }
 }
 

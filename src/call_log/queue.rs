@@ -170,7 +170,8 @@ mod tests {
 
     fn event(call: Uuid, seq: i64) -> EventRow {
         let data = json!({"keys": "1", "turn": 1}).into();
-        EventRow { call_log_id: call, seq, at_ms: 0, kind: "keys_pressed".to_owned(), data }
+        let kind = "keys_pressed".to_owned();
+        EventRow { call_log_id: call, epoch: 1, seq, at_ms: 0, kind, data }
     }
 
     #[tokio::test]

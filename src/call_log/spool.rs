@@ -245,6 +245,7 @@ mod tests {
     fn event(seq: i64) -> Record {
         Record::Event(EventRow {
             call_log_id: Uuid::nil(),
+            epoch: 1,
             seq,
             at_ms: seq * 10,
             kind: "keys_pressed".to_owned(),
@@ -255,6 +256,7 @@ mod tests {
     fn completion() -> Record {
         Record::Completion(CompletedCall {
             instance_id: None,
+            epoch: Some(1),
             is_partial: false,
             call_log_id: Uuid::nil(),
             agent_id: Some(Uuid::nil()),

@@ -12,6 +12,7 @@ fn store() -> Store {
 fn event() -> EventRow {
     EventRow {
         call_log_id: Uuid::nil(),
+        epoch: 1,
         seq: 1,
         at_ms: 0,
         kind: "keys_pressed".to_owned(),

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use super::exit::AfterPlan;
 use crate::call::{LogEvent, TransferTarget};
 use crate::socket::ServerSocket;
+use crate::store::LogPosition;
 
 /// What a call's task is told from outside.
 #[derive(Debug)]
@@ -57,8 +58,8 @@ pub enum Command {
 pub enum Parting {
     /// The caller is still on the line, and hears nothing.
     Here {
-        /// The last event that the call has.
-        last_seq: i64,
+        /// What its next event will be written with.
+        position: LogPosition,
     },
     /// There is no line here: Twilio is about to ask what happens next.
     Away,

@@ -173,6 +173,7 @@ impl CallTask {
                 info!("the caller is out");
                 self.notes.go_out(limit, self.returns).await;
                 let exchange = Arc::clone(&self.exchange);
+                self.slot.note_position(self.notes.position());
                 if matches!(plan, AfterPlan::Transfer(_)) {
                     let call_sid = self.notes.call_sid().to_owned();
                     exchange.registry.kept.keep(&call_sid, self.keep());
@@ -374,8 +375,9 @@ impl CallTask {
             caller: self.caller,
             history: self.history,
             started: self.notes.started(),
-            seq: self.notes.next_seq(),
+            position: self.notes.position(),
             record,
+            is_partial: self.notes.is_partial(),
             returns: self.returns,
         }
     }

@@ -21,7 +21,7 @@ use super::phone::Phone;
 use super::registry::{CallHandle, Command, Parted, Parting};
 use crate::call::Event;
 use crate::clock;
-use crate::store::PeerStatus;
+use crate::store::{LogPosition, PeerStatus};
 use crate::twilio::rest::{CallUpdate, RestError, Updated};
 use crate::twilio::twiml::Twiml;
 
@@ -106,9 +106,8 @@ impl CallTask {
         self.tell(Event::LineLost);
         // Twilio may be slow to say that it will not move the call.
         self.call.expect_line(self.now().plus_ms(MOVING_MS));
-        // The send fails where the mover no longer waits; then the line stays lost until its time
-        // limit.
-        let _ = answer.send(Parting::Here { last_seq: self.notes.next_seq() - 1 });
+        // Whoever asked may have gone away: then the line stays lost, and that has a limit.
+        let _ = answer.send(Parting::Here { position: self.notes.position() });
     }
 
     /// When the quiet moment is not waited for any longer.
@@ -246,12 +245,12 @@ impl CallServices {
             }
             let (answer, parted) = oneshot::channel();
             handle.commands.send(Command::Part { answer }).await.ok()?;
-            let last_seq = match parted.await.ok()? {
-                Parting::Here { last_seq } => last_seq,
+            let position = match parted.await.ok()? {
+                Parting::Here { position } => position,
                 Parting::Away => return Some(None),
             };
             self.registry.note_parted(agent_id, call_sid, Parted::Here);
-            let is_written = self.written(handle.call_log_id, last_seq).await;
+            let is_written = self.written(handle.call_log_id, position).await;
             if is_written && turn.is_none() {
                 turn = clock::within(TURN_LIMIT, back.asking.acquire()).await;
             }
@@ -317,13 +316,14 @@ impl CallServices {
         let _ = handle.commands.send(Command::Rejoin).await;
     }
 
-    /// Waits until the database has this event of a call: whoever goes on with it reads it there.
-    /// Whether it has.
-    async fn written(&self, call_log_id: Uuid, last_seq: i64) -> bool {
+    /// Waits until the database has the event before this one of a call: whoever goes on with it reads
+    /// it there, and what comes later than that is refused. Whether it has.
+    async fn written(&self, call_log_id: Uuid, next: LogPosition) -> bool {
         // Many calls ask at once, and must not keep the log waiting for what they wait for.
         let store = self.toolbox.store.in_background();
         let writing = async {
-            while store.has_event(call_log_id, last_seq).await != Ok(true) {
+            let LogPosition { epoch, next_seq } = next;
+            while store.has_event(call_log_id, epoch, next_seq - 1).await != Ok(true) {
                 clock::pause(WRITTEN_PAUSE).await;
             }
         };

@@ -6,6 +6,8 @@ use std::time::Duration;
 use moka::sync::Cache;
 use uuid::Uuid;
 
+use crate::store::LogPosition;
+
 /// How many are remembered; the oldest go first. The database has them all.
 const KNOWN_MAX: u64 = 100_000;
 /// How long: longer than callers may be at another party.
@@ -15,6 +17,9 @@ const KNOWN_TIME: Duration = Duration::from_secs(6 * 3600);
 struct Known {
     agent_id: Uuid,
     has_ended: bool,
+    /// What this process's next event of it is written with, where it has no task and nobody else
+    /// has claimed it, as far as is known.
+    position: Option<LogPosition>,
 }
 
 /// The calls, by their CallSids. A call is one agent's: the last one whose call it was found to be.
@@ -31,12 +36,23 @@ impl KnownCalls {
     /// Remembers that a call is this agent's.
     pub(super) fn note(&self, agent_id: Uuid, call_sid: &str) {
         let has_ended = self.has_ended(agent_id, call_sid);
-        self.0.insert(call_sid.to_owned(), Known { agent_id, has_ended });
+        self.0.insert(call_sid.to_owned(), Known { agent_id, has_ended, position: None });
+    }
+
+    /// Remembers what this agent's call is gone on with, whose task here has ended.
+    pub(super) fn note_position(&self, agent_id: Uuid, call_sid: &str, position: LogPosition) {
+        let has_ended = self.has_ended(agent_id, call_sid);
+        self.0.insert(call_sid.to_owned(), Known { agent_id, has_ended, position: Some(position) });
+    }
+
+    /// What this agent's call is gone on with here, if this process had it last.
+    pub(super) fn position(&self, agent_id: Uuid, call_sid: &str) -> Option<LogPosition> {
+        self.0.get(call_sid).filter(|known| known.agent_id == agent_id)?.position
     }
 
     /// Remembers that this agent's call is over.
     pub(super) fn note_ended(&self, agent_id: Uuid, call_sid: &str) {
-        self.0.insert(call_sid.to_owned(), Known { agent_id, has_ended: true });
+        self.0.insert(call_sid.to_owned(), Known { agent_id, has_ended: true, position: None });
     }
 
     /// Whether this agent's call is over.

@@ -12,6 +12,7 @@ use crate::agent::history::History;
 use crate::call::CallRecord;
 use crate::functions::{CallContext, Dialogues, Texts};
 use crate::private::Private;
+use crate::store::LogPosition;
 
 /// What a call begins with.
 pub struct Opening {
@@ -33,10 +34,12 @@ pub struct Opening {
     pub has_knowledge: bool,
     /// When the webhook came, since the Unix epoch.
     pub started: Duration,
-    /// The number of its next event; more than 1 when another process had the call before.
-    pub seq: i64,
-    /// What that process wrote down.
+    /// What its events are written with; the first one has the number 1 unless the call was had before.
+    pub position: LogPosition,
+    /// What was written down before.
     pub before: CallRecord,
+    /// Whether that could not be read.
+    pub is_partial: bool,
     /// How often the caller was given back to the agent.
     pub returns: i32,
 }

@@ -11,14 +11,11 @@ use super::opening::Opening;
 use crate::call::{CallRecord, CallTime, End, LogEvent};
 use crate::call_log::writer::LogWriter;
 use crate::clock;
-use crate::store::{CompletedCall, EventRow, OffStream};
+use crate::store::{CompletedCall, EventRow, LogPosition, OffStream};
 
 /// How long the database may take to say which process has a call that has ended here.
 const OWNER_LIMIT: Duration = Duration::from_millis(500);
 
-/// The first number of a process that could not read what was written of the call before it: nobody
-/// else has reached it, and events are read in their order.
-pub const UNREAD_SEQ: i64 = 1_000_000;
 /// Reports of broken streams that are written down. A call has a few streams; callbacks about them
 /// come as often as their sender likes.
 const STREAM_ERRORS_MAX: usize = 32;
@@ -40,7 +37,8 @@ pub(super) struct CallLog {
     stream_errors: Vec<String>,
     /// Whether what another process wrote of the call before could not be read.
     is_partial: bool,
-    seq: i64,
+    /// What the next event is written with.
+    position: LogPosition,
 }
 
 impl CallLog {
@@ -57,8 +55,8 @@ impl CallLog {
             opened_at: opening.before.has_opened().then(CallTime::default),
             stream_sids: Vec::new(),
             stream_errors: Vec::new(),
-            is_partial: opening.seq == UNREAD_SEQ,
-            seq: opening.seq,
+            is_partial: opening.is_partial,
+            position: opening.position,
         }
     }
 
@@ -77,9 +75,14 @@ impl CallLog {
         &self.stream_sids
     }
 
-    /// The number of the next event.
-    pub(super) fn next_seq(&self) -> i64 {
-        self.seq
+    /// What the next event is written with.
+    pub(super) fn position(&self) -> LogPosition {
+        self.position
+    }
+
+    /// Whether what was written of the call before could not be read.
+    pub(super) fn is_partial(&self) -> bool {
+        self.is_partial
     }
 
     /// A stream has opened under this name.
@@ -106,8 +109,9 @@ impl CallLog {
             histogram!("frontdesk_first_audio_seconds").record(first_audio_ms as f64 / 1000.0);
         }
         let at_ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        self.log.event(EventRow::new(self.call_log_id, self.seq, at_ms, &event));
-        self.seq += 1;
+        let LogPosition { epoch, next_seq } = self.position;
+        self.log.event(EventRow::new(self.call_log_id, epoch, next_seq, at_ms, &event));
+        self.position.next_seq += 1;
     }
 
     /// Writes that the caller leaves for at most `limit`. What Twilio reports of that completes the
@@ -117,7 +121,9 @@ impl CallLog {
             .go_out(OffStream {
                 agent_id: Some(self.agent_id),
                 call_sid: self.call_sid.clone(),
+                call_log_id: Some(self.call_log_id),
                 instance_id: self.instance_id,
+                epoch: Some(self.position.epoch),
                 taken_by: None,
                 until_us: unix_us(clock::unix_now().saturating_add(limit)),
                 returns,
@@ -127,7 +133,8 @@ impl CallLog {
     }
 
     /// Whether no other process has taken the call over meanwhile, as far as its row can be read;
-    /// unless `knows_best`, nor completed it.
+    /// unless `knows_best`, nor completed it. The statement that completes the row asks the same; but a
+    /// process that believes that a call is over has Twilio hang up on it, so it asks first.
     pub(super) async fn is_ours(&self, knows_best: bool, exchange: &CallServices) -> bool {
         if !self.log.is_database_up() {
             return true;
@@ -135,7 +142,11 @@ impl CallLog {
         let reading = exchange.toolbox.store.call_by_sid(self.agent_id, &self.call_sid);
         match clock::within(OWNER_LIMIT, reading).await {
             Some(Ok(Some(row))) => {
+                // A row that was there before the spool's copy came has an epoch of its own, with
+                // which the log writes.
+                let is_same = row.epoch == self.position.epoch || row.id != self.call_log_id;
                 row.instance_id.is_none_or(|owner| owner == self.instance_id)
+                    && is_same
                     && (knows_best || !row.ended)
             }
             Some(Ok(None) | Err(_)) | None => true,
@@ -172,6 +183,7 @@ impl CallLog {
                 call_sid: self.call_sid.clone(),
                 is_partial: self.is_partial,
                 instance_id: Some(self.instance_id),
+                epoch: Some(self.position.epoch),
                 status,
                 transcript: record.transcript().into(),
                 metadata: Value::Object(metadata).into(),

@@ -13,6 +13,7 @@ pub use super::exit::AfterPlan;
 use super::known_calls::KnownCalls;
 use super::transferred_calls::TransferredCalls;
 use crate::agent::Agent;
+use crate::store::{FIRST_EPOCH, LogPosition};
 
 /// How many control messages may wait for a call's task. Control is never dropped: whoever sends
 /// it waits.
@@ -23,6 +24,8 @@ const COMMANDS_MAX: usize = 8;
 pub struct CallHandle {
     /// The call's `call_logs.id`.
     pub call_log_id: Uuid,
+    /// The epoch in which it is this process's.
+    pub epoch: i32,
     /// The agent that has the call.
     pub agent: Arc<Agent>,
     /// Where the call's task receives commands.
@@ -39,6 +42,11 @@ impl CallHandle {
     /// Waits until the call's first webhook has got it its row. `false`: it was not taken.
     pub async fn is_taken(&mut self) -> bool {
         self.has_row.wait_for(|has_row| *has_row).await.is_ok()
+    }
+
+    /// Whether the call has its row.
+    pub fn has_row(&self) -> bool {
+        *self.has_row.borrow()
     }
 
     /// Has the call's task let go of a call that another process has, `if_leaving` only if it
@@ -118,6 +126,12 @@ impl Slot {
         let (call_sid, agent_id) = &self.key;
         self.registry.known.note_ended(*agent_id, call_sid);
     }
+
+    /// The task ends and the call goes on: it may come back, and is gone on with from there.
+    pub(super) fn note_position(&self, position: LogPosition) {
+        let (call_sid, agent_id) = &self.key;
+        self.registry.known.note_position(*agent_id, call_sid, position);
+    }
 }
 
 /// What a stream's token is worth here.
@@ -190,6 +204,7 @@ impl Registry {
         let entry = Entry {
             handle: CallHandle {
                 call_log_id,
+                epoch: FIRST_EPOCH,
                 agent,
                 commands,
                 has_streamed: false,
@@ -207,11 +222,18 @@ impl Registry {
         Begin::New(slot, listener)
     }
 
-    /// The call has its row, which turned out to have this id, in the database or in the spool.
-    pub fn has_row(&self, agent_id: Uuid, call_sid: &str, call_log_id: Uuid, is_in_database: bool) {
+    /// The call has its row, in the database or in the spool, which turned out to have this id and
+    /// epoch.
+    pub fn has_row(
+        &self,
+        agent_id: Uuid,
+        call_sid: &str,
+        (call_log_id, epoch): (Uuid, i32),
+        is_in_database: bool,
+    ) {
         self.known.note(agent_id, call_sid);
         if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
-            entry.handle.call_log_id = call_log_id;
+            (entry.handle.call_log_id, entry.handle.epoch) = (call_log_id, epoch);
             // Once memory alone decides, it goes on to.
             entry.is_row_in_database.get_or_insert(is_in_database);
             entry.has_row.send_replace(true);
@@ -233,6 +255,12 @@ impl Registry {
     /// Whether the call was here and is over.
     pub fn has_ended(&self, agent_id: Uuid, call_sid: &str) -> bool {
         self.known.has_ended(agent_id, call_sid)
+    }
+
+    /// What this agent's call, whose task here has ended, is gone on with if no other process has
+    /// claimed it meanwhile.
+    pub fn position_of(&self, agent_id: Uuid, call_sid: &str) -> Option<LogPosition> {
+        self.known.position(agent_id, call_sid)
     }
 
     /// Remembers that a call is over.

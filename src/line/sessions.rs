@@ -8,6 +8,7 @@ use super::Session;
 use super::driver::CallTask;
 use crate::call::{Event, Said, Sent};
 use crate::engine::{Engine, Report};
+use crate::store::LogPosition;
 
 impl CallTask {
     /// Dials an engine that is told what was said so far, in the place of any other.
@@ -58,9 +59,9 @@ impl CallTask {
             &self.history,
             Session {
                 // Names of another session may be the same.
-                utterance_prefix: match self.notes.next_seq() {
-                    1 => String::new(),
-                    seq => format!("{seq}-"),
+                utterance_prefix: match self.notes.position() {
+                    LogPosition::FIRST => String::new(),
+                    LogPosition { epoch, next_seq } => format!("{epoch}-{next_seq}-"),
                 },
                 history,
             },

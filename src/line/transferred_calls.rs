@@ -13,6 +13,7 @@ use crate::agent::history::History;
 use crate::call::CallRecord;
 use crate::clock::Stopwatch;
 use crate::private::Private;
+use crate::store::LogPosition;
 
 /// How many calls are remembered; the oldest are forgotten first. The database has them all.
 const KEPT_MAX: usize = 1_000;
@@ -32,10 +33,12 @@ pub struct TransferredCall {
     pub history: History,
     /// When the webhook came, since the Unix epoch.
     pub started: Duration,
-    /// The number of its next event.
-    pub seq: i64,
-    /// The call's record so far.
+    /// What its next event is written with.
+    pub position: LogPosition,
+    /// What was written down.
     pub record: CallRecord,
+    /// Whether that is not all, because what came before could not be read.
+    pub is_partial: bool,
     /// How often the caller was given back to the agent.
     pub returns: i32,
 }

@@ -9,9 +9,8 @@ use crate::call::lifecycle::{self, Plan, Question, Standing};
 use crate::private::Private;
 use crate::store::{Abandoned, CallRow, Completes, EventRow, Result, Store};
 
-/// How many places are left free behind the last event of a call for what another process may still
-/// write of it.
-pub const ROOM: i64 = 1000;
+/// How often a call is read that is taken over each time before it can be completed.
+const READS_MAX: usize = 3;
 /// How many events of one kind callbacks may write into a call, beyond which theirs are dropped: a call
 /// ends, is put through and loses streams a few times, and callbacks come as often as their sender
 /// likes.
@@ -60,9 +59,9 @@ impl CameTo {
     }
 }
 
-/// Completes the row of the agent's call `call_sid` if it is live, or was completed by a guess while its caller was
-/// out and more is known now. `at_us`: when that became known, microseconds since the Unix epoch.
-/// Gives whether a row was completed.
+/// Completes the row of the agent's call `call_sid` if it is live, or was completed by a guess while its
+/// caller was out and more is known now. `at_us`: when that became known, microseconds since the Unix
+/// epoch. Gives whether a row was completed.
 ///
 /// # Errors
 /// [`StoreError`](crate::store::StoreError).
@@ -73,42 +72,64 @@ pub async fn complete_live(
     came_to: &CameTo,
     at_us: i64,
 ) -> Result<bool> {
-    let Some(row) = store.call_by_sid(agent_id, call_sid).await? else { return Ok(false) };
+    for _ in 0..READS_MAX {
+        let Some(row) = store.call_by_sid(agent_id, call_sid).await? else { return Ok(false) };
+        if let Some(is_completed) = complete_row(store, &row, call_sid, came_to, at_us).await? {
+            return Ok(is_completed);
+        }
+        // It was taken over since it was read: what follows is asked of the call as it is now.
+    }
+    Ok(false)
+}
+
+/// The same, of the row as it was read. None: it is of another epoch by now.
+async fn complete_row(
+    store: &Store,
+    row: &CallRow,
+    call_sid: &str,
+    came_to: &CameTo,
+    at_us: i64,
+) -> Result<Option<bool>> {
     let question = came_to.question();
     let complete = Standing::Complete { guessed: row.is_out };
     if row.ended && lifecycle::next(complete, question) == Plan::HangUp {
-        return Ok(false);
+        return Ok(Some(false));
     }
     let mut events = store.events(row.id).await?;
     let record = record_of(&events);
     let live = Standing::Live { record: &record, is_out: row.is_out };
     let standing = if row.ended { complete } else { live };
     let Plan::Complete { end, certain, .. } = lifecycle::next(standing, question) else {
-        return Ok(false);
+        return Ok(Some(false));
     };
     if record.end() != Some(end) {
-        let happened: Vec<LogEvent> =
-            came_to.note().into_iter().chain([LogEvent::Ended(end)]).collect();
-        events.extend(write_behind(store, &row, &events, &happened, at_us).await?);
+        let happened = came_to.note().into_iter().chain([LogEvent::Ended(end)]);
+        events.extend(write_behind(store, row, &events, happened, at_us).await?);
     }
     let call = Abandoned {
         id: row.id,
         call_sid: call_sid.to_owned(),
         agent_id: row.agent_id,
         instance_id: row.instance_id,
+        epoch: row.epoch,
         started_us: row.started_us,
     };
     let completes = if certain { Completes::AfterOuting } else { Completes::IfLive };
-    store.complete(&fold(&call, &events, |_| end), completes).await
+    if store.complete(&fold(&call, &events, |_| end), completes).await? {
+        return Ok(Some(true));
+    }
+    let now = store.call_by_sid(row.agent_id, call_sid).await?;
+    Ok(now.is_none_or(|now| now.epoch == row.epoch).then_some(false))
 }
 
-/// Writes down what happened in a call that no task has, as far as there is room for it.
+/// Writes down what happened in a call that no task of this process has, as far as there is room for
+/// it. A call that was taken over since it was read is left alone.
 ///
 /// # Errors
 /// [`StoreError`](crate::store::StoreError).
 pub async fn write(store: &Store, row: &CallRow, happened: &[LogEvent], at_us: i64) -> Result<()> {
     let before = store.events(row.id).await?;
-    write_behind(store, row, &before, happened, at_us).await.map(drop)
+    write_behind(store, row, &before, happened.iter().cloned(), at_us).await.map(drop)
 }
 
 /// Gives what was written; what there is no room for is dropped and counted.
@@ -116,21 +137,19 @@ async fn write_behind(
     store: &Store,
     row: &CallRow,
     before: &[EventRow],
-    happened: &[LogEvent],
+    happened: impl IntoIterator<Item = LogEvent>,
     at_us: i64,
 ) -> Result<Vec<EventRow>> {
-    let last = before.last();
     let since_start_ms = at_us.saturating_sub(row.started_us) / 1000;
-    let at_ms = last.map_or(0, |last| last.at_ms).max(since_start_ms);
-    let first = last.map_or(0, |last| last.seq) + ROOM;
-    let rows: Vec<EventRow> = (first..)
-        .zip(happened)
-        .map(|(seq, event)| EventRow::new(row.id, seq, at_ms, event))
-        .filter(|new| before.iter().filter(|event| event.kind == new.kind).count() < OF_A_KIND_MAX)
-        .collect();
-    let dropped = happened.len() - rows.len();
-    counter!("frontdesk_callbacks_dropped_total", "reason" => "call full")
-        .increment(dropped as u64);
-    store.append_events(&rows.iter().collect::<Vec<_>>()).await?;
+    let at_ms = before.last().map_or(0, |last| last.at_ms).max(since_start_ms);
+    let mut rows = Vec::new();
+    for event in happened {
+        let kind = EventRow::new(row.id, row.epoch, 0, at_ms, &event).kind;
+        if before.iter().filter(|event| event.kind == kind).count() >= OF_A_KIND_MAX {
+            counter!("frontdesk_callbacks_dropped_total", "reason" => "call full").increment(1);
+            continue;
+        }
+        rows.extend(store.append_note(row.id, row.epoch, at_ms, &event).await?);
+    }
     Ok(rows)
 }

@@ -3,7 +3,7 @@
 //! A process is dead when it gives no sign of life for [`DEAD_AFTER`] while this one could read
 //! the database all that time (after an outage everybody's last sign is old), or when the lock of
 //! its spool could be had. Two reconcilers at once do no harm: a call is completed only while it is
-//! live and still the dead process's.
+//! live, and in the epoch in which it was read.
 //!
 //! Where Twilio can be asked, the [status poller](super::status_poller) asks it before a call is
 //! given up.
@@ -323,6 +323,7 @@ pub(super) fn fold(
         call_sid: call.call_sid.clone(),
         is_partial: false,
         instance_id: call.instance_id,
+        epoch: Some(call.epoch),
         status: json!(end.status).as_str().unwrap_or("failed").to_owned(),
         transcript: record.transcript().into(),
         metadata: Value::Object(metadata).into(),

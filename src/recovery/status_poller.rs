@@ -46,7 +46,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(4);
 const ASK_AGAIN_SECONDS: i32 = 10;
 /// How long a statement may take.
 const STORE_LIMIT: Duration = Duration::from_secs(2);
-/// How long a process that knows more of a call's end is left to write it first.
+/// Who hears of a call's end as we do, and knows more of it, is first: the owner's webhook tells of the
+/// first completion.
 const OTHERS_FIRST: Duration = Duration::from_secs(3);
 
 /// Finds an agent by its id.

@@ -26,7 +26,7 @@ impl Store {
     pub async fn ask_about(&self, call: &Abandoned, seconds: i32) -> Result<Option<Asking>> {
         let row = sqlx::query(
             "update call_logs set asks = asks + 1, ask_at = now() + make_interval(secs => $3)
-            where id = $1 and instance_id is not distinct from $2 and call_end is null
+            where id = $1 and instance_id is not distinct from $2 and epoch = $4 and call_end is null
                 and out_until is null and (ask_at is null or ask_at <= now())
             returning asks, (select (extract(epoch from i.beat_at) * 1000000)::bigint
                 from frontdesk_instances i where i.id = $2) as owner_beat_us",
@@ -34,6 +34,7 @@ impl Store {
         .bind(call.id)
         .bind(call.instance_id)
         .bind(f64::from(seconds))
+        .bind(call.epoch)
         .fetch_optional(&self.pool)
         .await?;
         row.map(|row| {
@@ -49,10 +50,11 @@ impl Store {
     pub async fn is_left(&self, call: &Abandoned) -> Result<bool> {
         let is_left = sqlx::query_scalar(
             "select exists (select from call_logs where id = $1 and call_end is null
-                and out_until is null and instance_id is not distinct from $2)",
+                and out_until is null and instance_id is not distinct from $2 and epoch = $3)",
         )
         .bind(call.id)
         .bind(call.instance_id)
+        .bind(call.epoch)
         .fetch_one(&self.pool)
         .await?;
         Ok(is_left)
@@ -74,7 +76,7 @@ impl Store {
             update call_logs l set asks = asks + 1,
                 ask_at = now() + make_interval(secs => least($2, 120 * 2 ^ least(asks, 10)))
             from due where l.id = due.id
-            returning l.id, l.call_sid, l.voice_agent_id, l.instance_id,
+            returning l.id, l.call_sid, l.voice_agent_id, l.instance_id, l.epoch,
                 (extract(epoch from l.call_start) * 1000000)::bigint as started_us",
         )
         .bind(limit)

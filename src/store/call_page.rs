@@ -126,7 +126,7 @@ impl Store {
         }))
     }
 
-    /// Up to `limit` of a call's events behind `after`, in their order.
+    /// Up to `limit` of a call's events behind the position `after`, in their order.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -138,9 +138,10 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<EventRow>> {
         let rows = sqlx::query(
-            "select e.seq, e.at_ms, e.kind, e.data::text as data
+            "select e.epoch, e.seq, e.at_ms, e.kind, e.data::text as data
             from public.call_events e join public.call_logs l on l.id = e.call_log_id
-            where l.id = $1 and l.voice_agent_id = $2 and e.seq > $3 order by e.seq limit $4",
+            where l.id = $1 and l.voice_agent_id = $2 and (e.epoch, e.seq) > (($3 >> 32)::int, $3 & 4294967295)
+            order by e.epoch, e.seq limit $4",
         )
         .bind(id)
         .bind(access.agent_id())
@@ -151,6 +152,7 @@ impl Store {
         let event = |row: &sqlx::postgres::PgRow| {
             Ok(EventRow {
                 call_log_id: id,
+                epoch: row.try_get("epoch")?,
                 seq: row.try_get("seq")?,
                 at_ms: row.try_get("at_ms")?,
                 kind: row.try_get("kind")?,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
+use super::claims::{LogPosition, position};
 use super::{Result, Store, StoreError, storable_json, storable_text};
 use crate::private::Private;
 
@@ -39,6 +40,19 @@ pub struct Admission {
     pub call_log_id: Uuid,
     /// Whether the agent takes it.
     pub outcome: AdmissionOutcome,
+    /// What its owner writes with.
+    pub position: LogPosition,
+    /// How often its caller was given back to the agent.
+    pub returns: i32,
+}
+
+/// Where the row is of a call that was admitted while the database was away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InsertedCall {
+    /// `call_logs.id`.
+    pub id: Uuid,
+    /// The epoch, if the call is this process's. None: another one has it.
+    pub epoch: Option<i32>,
 }
 
 /// Whether an agent takes a call.
@@ -48,7 +62,7 @@ pub enum AdmissionOutcome {
     Admitted,
     /// The agent's lines are all held. The row is there.
     OverLimit,
-    /// The call is live already: its row has the new nonce, the old one is void.
+    /// The call is live already: it is this process's now, in a new epoch, and the old nonce is void.
     Repeated,
     /// The call has ended.
     Ended,
@@ -56,26 +70,6 @@ pub enum AdmissionOutcome {
     NoAgent,
     /// The CallSid is that of another agent's call. Nothing was changed.
     Foreign,
-}
-
-/// What became of a claim to a call's media stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamClaim {
-    /// The stream is the claimant's, and so is the call.
-    Claimed {
-        /// `call_logs.id`.
-        call_log_id: Uuid,
-        /// The agent that the call is for.
-        agent_id: Uuid,
-        /// The place of the next event, for an owner that did not write the earlier ones.
-        next_seq: i64,
-    },
-    /// The nonce was used, or another took its place.
-    Spent,
-    /// The call has no row.
-    NoRow,
-    /// The call has ended.
-    Ended,
 }
 
 /// A row of `call_logs`, as far as it is needed to go on with the call.
@@ -89,6 +83,8 @@ pub struct CallRow {
     pub caller: Private<String>,
     /// The process that has the call.
     pub instance_id: Option<Uuid>,
+    /// The epoch in which it has it.
+    pub epoch: i32,
     /// Whether the row is complete.
     pub ended: bool,
     /// Whether the caller is out, or was when the row was completed by a guess.
@@ -116,6 +112,10 @@ pub struct CompletedCall {
     pub is_partial: bool,
     /// The process that had it.
     pub instance_id: Option<Uuid>,
+    /// The epoch in which that is known. Nothing is written in another one. None: an older version
+    /// spooled this.
+    #[serde(default)]
+    pub epoch: Option<i32>,
     /// `completed`, `failed`, `voicemail`, `transferred` or `no-answer`.
     pub status: String,
     /// The conversation as readable lines.
@@ -150,7 +150,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn admit(&self, call: &NewCall) -> Result<Admission> {
         let row = sqlx::query(
-            "select call_log_id, outcome from call_admit($1, $2, $3, $4, $5, $6, $7, $8,
+            "select call_log_id, outcome, epoch, next_seq, returns
+            from admit_call($1, $2, $3, $4, $5, $6, $7, $8,
                 timestamptz 'epoch' + $9::bigint * interval '1 microsecond')",
         )
         .bind(call.id)
@@ -174,25 +175,31 @@ impl Store {
             _ => return Err(StoreError::Unreadable("outcome".to_owned())),
         };
         let call_log_id = row.try_get::<Option<Uuid>, _>("call_log_id")?.unwrap_or(call.id);
-        Ok(Admission { call_log_id, outcome })
+        let position = match outcome {
+            AdmissionOutcome::NoAgent | AdmissionOutcome::Foreign => LogPosition::FIRST,
+            _ => position(&row)?,
+        };
+        let returns = row.try_get::<Option<i32>, _>("returns")?.unwrap_or_default();
+        Ok(Admission { call_log_id, outcome, position, returns })
     }
 
-    /// Writes the row of a call that was admitted while the database was away, and gives the id
-    /// of the row that the call has now.
+    /// Writes the row of a call that was admitted while the database was away, and gives the row that
+    /// the call has now. One that another process wrote or has stays its: by now this may be an old
+    /// spool, and the call go on there.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::Refused`] if the agent is gone, or the CallSid is that of
     /// another agent's call.
-    pub async fn insert_call(&self, call: &NewCall) -> Result<Uuid> {
+    pub async fn insert_call(&self, call: &NewCall) -> Result<InsertedCall> {
         // The update changes nothing; it makes `returning` give the row that is there.
-        let id = sqlx::query_scalar(
+        let row = sqlx::query(
             "insert into call_logs as l (id, voice_agent_id, call_sid, caller_number, instance_id,
                 stream_nonce, metadata, call_start, status, holds_line)
             values ($1, $2, $3, $4, $5, $6, $7,
                 timestamptz 'epoch' + $8::bigint * interval '1 microsecond', 'in-progress', true)
             on conflict (call_sid) do update set call_sid = l.call_sid
                 where l.voice_agent_id = excluded.voice_agent_id
-            returning id",
+            returning id, case when instance_id = $5 then epoch end as epoch",
         )
         .bind(call.id)
         .bind(call.agent_id)
@@ -205,76 +212,8 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let foreign = || StoreError::Refused("none, it is another agent's call".to_owned());
-        id.ok_or_else(foreign)
-    }
-
-    /// Spends the nonce and makes the call this process's. Of any number of claims with one nonce
-    /// one succeeds.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn claim_stream(
-        &self,
-        agent_id: Uuid,
-        call_sid: &str,
-        nonce: &str,
-        instance_id: Uuid,
-    ) -> Result<StreamClaim> {
-        let row = sqlx::query(
-            "with claimed as (
-                update call_logs set stream_nonce = null, instance_id = $3
-                where call_sid = $1 and voice_agent_id = $4 and stream_nonce = $2
-                    and call_end is null
-                returning id
-            )
-            select l.id, l.voice_agent_id, l.call_end is not null as ended,
-                exists (select from claimed) as claimed,
-                (select coalesce(max(e.seq) + 1, 1) from call_events e
-                    where e.call_log_id = l.id) as next_seq
-            from call_logs l where l.call_sid = $1 and l.voice_agent_id = $4",
-        )
-        .bind(call_sid)
-        .bind(nonce)
-        .bind(instance_id)
-        .bind(agent_id)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = row else { return Ok(StreamClaim::NoRow) };
-        if row.try_get("claimed")? {
-            Ok(StreamClaim::Claimed {
-                call_log_id: row.try_get("id")?,
-                agent_id: row.try_get("voice_agent_id")?,
-                next_seq: row.try_get("next_seq")?,
-            })
-        } else if row.try_get("ended")? {
-            Ok(StreamClaim::Ended)
-        } else {
-            Ok(StreamClaim::Spent)
-        }
-    }
-
-    /// Gives a live call a new nonce and this owner; whether there is such a call.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn renew_nonce(
-        &self,
-        agent_id: Uuid,
-        call_sid: &str,
-        nonce: &str,
-        instance_id: Uuid,
-    ) -> Result<bool> {
-        let done = sqlx::query(
-            "update call_logs set stream_nonce = $2, instance_id = $3
-            where call_sid = $1 and voice_agent_id = $4 and call_end is null",
-        )
-        .bind(call_sid)
-        .bind(nonce)
-        .bind(instance_id)
-        .bind(agent_id)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
+        let row = row.ok_or_else(foreign)?;
+        Ok(InsertedCall { id: row.try_get("id")?, epoch: row.try_get("epoch")? })
     }
 
     /// Whose call this is; none if there is no row of it. Only to find out which agent's token a
@@ -297,8 +236,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn call_by_sid(&self, agent_id: Uuid, call_sid: &str) -> Result<Option<CallRow>> {
         let row = sqlx::query(
-            "select id, voice_agent_id, caller_number, instance_id, call_end is not null as ended,
-                out_until is not null as is_out, stream_returns,
+            "select id, voice_agent_id, caller_number, instance_id, epoch,
+                call_end is not null as ended, out_until is not null as is_out, stream_returns,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs where call_sid = $1 and voice_agent_id = $2",
         )
@@ -312,6 +251,7 @@ impl Store {
             agent_id: row.try_get("voice_agent_id")?,
             caller: row.try_get::<Option<String>, _>("caller_number")?.unwrap_or_default().into(),
             instance_id: row.try_get("instance_id")?,
+            epoch: row.try_get("epoch")?,
             ended: row.try_get("ended")?,
             is_out: row.try_get("is_out")?,
             started_us: row.try_get("started_us")?,
@@ -319,8 +259,9 @@ impl Store {
         }))
     }
 
-    /// Completes a call's row; whether one was written. No row is no error: the agent, and with
-    /// it the row, may be deleted while the call is held.
+    /// Completes a call's row; whether one was written. What is known of an epoch that is over is not:
+    /// the call goes on elsewhere, or was completed there. No row is no error: the agent, and with it
+    /// the row, may be deleted while the call is held.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -341,7 +282,8 @@ impl Store {
                 out_until = case when not $10 then out_until end
             where call_sid = $1 and voice_agent_id = coalesce($11, voice_agent_id)
                 and (call_end is null or not $7 or ($10 and out_until is not null))
-                and (instance_id is not distinct from $9 or not $8)",
+                and (instance_id is not distinct from $9 or not $8)
+                and epoch = coalesce($12, epoch)",
         )
         .bind(storable_text(&call.call_sid))
         .bind(call.ended_us)
@@ -354,6 +296,7 @@ impl Store {
         .bind(call.instance_id)
         .bind(from_outing)
         .bind(call.agent_id)
+        .bind(call.epoch)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)

@@ -146,8 +146,8 @@ impl Store {
     pub async fn told_call(&self, id: Uuid) -> Result<Option<ToldCall>> {
         let row = sqlx::query(
             "select l.voice_agent_id, a.private_settings::text as settings, s.has_summary,
-                (to_jsonb(l) - array['instance_id', 'stream_nonce', 'stream_returns', 'holds_line',
-                        'out_until', 'ask_at', 'asks', 'caller_e164', 'summary']
+                (to_jsonb(l) - array['instance_id', 'epoch', 'stream_nonce', 'stream_returns',
+                        'holds_line', 'out_until', 'ask_at', 'asks', 'caller_e164', 'summary']
                     || jsonb_build_object(
                         'summary', case when s.has_summary then l.summary end,
                         'duration_seconds', extract(epoch from l.duration)))::text as row

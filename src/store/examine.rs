@@ -225,7 +225,7 @@ impl Examination {
             select 'execute on ' || p.proname from pg_proc p
             where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
                 and (p.proname like 'appointment\\_%' or p.proname like 'aftercall\\_%'
-                    or p.proname like 'answer%' or p.proname in ('call_admit', 'call_tasks_put'))
+                    or p.proname like 'answer%' or p.proname in ('admit_call', 'call_tasks_put'))
                 and not has_function_privilege(p.oid, 'EXECUTE')
             order by 1",
         )

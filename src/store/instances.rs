@@ -29,6 +29,8 @@ pub struct Abandoned {
     pub agent_id: Uuid,
     /// The process that has it.
     pub instance_id: Option<Uuid>,
+    /// In which epoch.
+    pub epoch: i32,
     /// When it began, microseconds since the Unix epoch.
     pub started_us: i64,
 }
@@ -136,7 +138,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn live_calls_of(&self, instances: &[Uuid], limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, voice_agent_id, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id, epoch,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
             where call_end is null and call_sid is not null and out_until is null
@@ -157,7 +159,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn ownerless_calls(&self, quiet_seconds: i32, limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, voice_agent_id, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id, epoch,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs l
             where call_end is null and call_sid is not null and out_until is null
@@ -180,7 +182,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn old_calls_of(&self, instance: Uuid, age_seconds: i32) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, voice_agent_id, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id, epoch,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
             where call_end is null and call_sid is not null and out_until is null
@@ -237,6 +239,7 @@ pub(super) fn abandoned(row: &PgRow) -> Result<Abandoned> {
         call_sid: row.try_get("call_sid")?,
         agent_id: row.try_get("voice_agent_id")?,
         instance_id: row.try_get("instance_id")?,
+        epoch: row.try_get("epoch")?,
         started_us: row.try_get("started_us")?,
     })
 }

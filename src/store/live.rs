@@ -1,6 +1,6 @@
 //! Calls that are live, and what happens in them, for those who watch.
 //!
-//! Whoever watches takes what was written of a call in the order of `seq`, so that nothing is left
+//! Whoever watches takes what was written of a call in the order of `epoch` and `seq`, so that nothing is left
 //! out. A position in time (`created_at`, by the database's clock) is only for those who come back
 //! after a while: they are told again what was written since.
 
@@ -105,20 +105,20 @@ impl Store {
         Ok(now)
     }
 
-    /// The number of the last event of each of these calls, 0 where there is none.
+    /// The position of the last event of each of these calls, 0 where there is none.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn last_events(&self, calls: &[Uuid]) -> Result<Vec<(Uuid, i64)>> {
         let rows = sqlx::query_as(
-            "select w.id, coalesce((select max(e.seq) from public.call_events e
-                where e.call_log_id = w.id), 0)
+            "select w.id, coalesce((select (e.epoch::bigint << 32) + e.seq from public.call_events e
+                where e.call_log_id = w.id order by e.epoch desc, e.seq desc limit 1), 0)
             from unnest($1::uuid[]) as w (id)",
         );
         Ok(rows.bind(calls).fetch_all(&self.pool).await?)
     }
 
-    /// What was written of these agents' calls, of each behind the number beside it, in order.
+    /// What was written of these agents' calls, of each behind the position beside it, in order.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -129,13 +129,14 @@ impl Store {
     ) -> Result<Vec<EventRow>> {
         let (ids, after): (Vec<Uuid>, Vec<i64>) = calls.iter().copied().unzip();
         let rows = sqlx::query(
-            "select w.id, e.seq, e.at_ms, e.kind, e.data
+            "select w.id, e.epoch, e.seq, e.at_ms, e.kind, e.data
             from unnest($1::uuid[], $2::bigint[]) as w (id, after)
             join public.call_logs l on l.id = w.id and l.voice_agent_id = any($3)
-            cross join lateral (select e.seq, e.at_ms, e.kind, e.data::text as data
-                from public.call_events e where e.call_log_id = w.id and e.seq > w.after
-                order by e.seq limit $4) e
-            order by w.id, e.seq",
+            cross join lateral (select e.epoch, e.seq, e.at_ms, e.kind, e.data::text as data
+                from public.call_events e where e.call_log_id = w.id 
+                    and (e.epoch, e.seq) > ((w.after >> 32)::int, w.after & 4294967295)
+                order by e.epoch, e.seq limit $4) e
+            order by w.id, e.epoch, e.seq",
         )
         .bind(ids)
         .bind(after)
@@ -159,15 +160,15 @@ impl Store {
         since_us: Option<i64>,
     ) -> Result<Vec<EventRow>> {
         let rows = sqlx::query(
-            "select w.id, e.seq, e.at_ms, e.kind, e.data
+            "select w.id, e.epoch, e.seq, e.at_ms, e.kind, e.data
             from unnest($1::uuid[]) as w (id)
             join public.call_logs l on l.id = w.id and l.voice_agent_id = any($2)
-            cross join lateral (select e.seq, e.at_ms, e.kind, e.data::text as data
+            cross join lateral (select e.epoch, e.seq, e.at_ms, e.kind, e.data::text as data
                 from public.call_events e where e.call_log_id = w.id
                     and ($4::bigint is null or e.created_at
                         >= timestamptz 'epoch' + $4::bigint * interval '1 microsecond')
-                order by e.seq desc limit $3) e
-            order by w.id, e.seq",
+                order by e.epoch desc, e.seq desc limit $3) e
+            order by w.id, e.epoch, e.seq",
         )
         .bind(calls)
         .bind(agents.ids())
@@ -254,6 +255,7 @@ fn event(row: &PgRow) -> Result<EventRow> {
     let data: Value = lenient_json(row.try_get("data")?).unwrap_or_default();
     Ok(EventRow {
         call_log_id: row.try_get("id")?,
+        epoch: row.try_get("epoch")?,
         seq: row.try_get("seq")?,
         at_ms: row.try_get("at_ms")?,
         kind: row.try_get("kind")?,

@@ -14,9 +14,9 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, SqlStr};
 
-use super::embeddings_tables;
 use super::outage::io_words;
 use super::trust::{Distrust, Stranger, Trusts, advice, distrust};
+use super::{embeddings_tables, event_key};
 
 /// Version, description and SQL of each file of `migrations/`, as `build.rs` lists them.
 const FILES: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
@@ -195,6 +195,7 @@ async fn migrate_on(
     check_server(connection).await?;
     check_owners(connection).await?;
     create_extension(connection).await?;
+    event_key::prepare(connection).await?;
     let before = applied(connection).await?.len();
     let run = MIGRATIONS.run(&mut *connection).await;
     // Where the run failed because the connection is lost, the second reading fails too.

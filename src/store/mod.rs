@@ -16,8 +16,10 @@ pub mod call_list;
 pub mod call_page;
 mod calls;
 mod changes;
+mod claims;
 mod embeddings_tables;
 mod ended;
+mod event_key;
 mod events;
 pub mod examine;
 mod function_edits;
@@ -54,11 +56,12 @@ pub use answers::{AnswerRow, KeptAnswer, NewAnswer};
 pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;
 pub use calls::{
-    Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, NewCall, StreamClaim,
+    Admission, AdmissionOutcome, CallRow, CompletedCall, Completes, InsertedCall, NewCall,
 };
 pub use changes::{Change, ChangeEvent, Changes};
+pub use claims::{Claimant, LogPosition, Renewal, Returned, StreamClaim};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
-pub use events::EventRow;
+pub use events::{EventRow, FIRST_EPOCH};
 pub use function_edits::FunctionUse;
 pub use functions::SavedRun;
 pub use gaps::Gap;

@@ -17,10 +17,16 @@ pub struct OffStream {
     pub agent_id: Option<Uuid>,
     /// Twilio's name for the call, which with the agent finds the row.
     pub call_sid: String,
+    /// The call's row, as its owner knows it. None: an older version spooled this.
+    #[serde(default)]
+    pub call_log_id: Option<Uuid>,
     /// The process that had it.
     pub instance_id: Uuid,
-    /// The process that sends the caller out, if that is another one: the call is its own then, so
-    /// that the first one completes it no more.
+    /// In which epoch. None: an older version spooled this.
+    #[serde(default)]
+    pub epoch: Option<i32>,
+    /// The process that sends the caller out, if that is another one: the call is its own then, in
+    /// the next epoch, so that the first one completes it no more.
     #[serde(default)]
     pub taken_by: Option<Uuid>,
     /// When the call is given up, microseconds since the Unix epoch.
@@ -36,8 +42,8 @@ pub struct OffStream {
 const ASK_AFTER_SECONDS: i32 = 60;
 
 impl Store {
-    /// Writes that a caller has left, and frees the agent's line. A call that is over, or that
-    /// another process has taken over, stays as it is.
+    /// Writes that a caller has left, and frees the agent's line. A call that is over, that another
+    /// process has taken over, or whose caller is back already, stays as it is.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -47,11 +53,14 @@ impl Store {
                 out_until = timestamptz 'epoch' + $3::bigint * interval '1 microsecond',
                 stream_returns = greatest(stream_returns, $4), holds_line = false,
                 instance_id = coalesce($6, instance_id),
+                epoch = case when instance_id is distinct from coalesce($6, instance_id)
+                    then epoch + 2 else epoch end,
                 asks = 0, ask_at = now() + make_interval(secs => $7),
                 metadata = case when jsonb_typeof(metadata) = 'object' then metadata
                     else '{}' end || $5
             where call_sid = $1 and instance_id = $2 and call_end is null
-                and voice_agent_id = coalesce($8, voice_agent_id)",
+                and voice_agent_id = coalesce($8, voice_agent_id)
+                and ($9::int is null or epoch = $9 and stream_returns <= $4)",
         )
         .bind(storable_text(&outing.call_sid))
         .bind(outing.instance_id)
@@ -61,44 +70,10 @@ impl Store {
         .bind(outing.taken_by)
         .bind(f64::from(ASK_AFTER_SECONDS))
         .bind(outing.agent_id)
+        .bind(outing.epoch)
         .execute(&self.pool)
         .await?;
         Ok(())
-    }
-
-    /// Counts one more return of a live call's caller to the agent, with a new nonce, and gives
-    /// the count; none when there were `max` already or the call is not live. Leaving a process
-    /// that goes down is no return: that is not the line's fault, and happens once a process.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn count_return(
-        &self,
-        agent_id: Uuid,
-        call_sid: &str,
-        nonce: &str,
-        instance_id: Uuid,
-        max: i32,
-    ) -> Result<Option<i32>> {
-        let count = sqlx::query_scalar(
-            "update call_logs l set stream_nonce = $2, instance_id = $3, out_until = null,
-                ask_at = null, asks = 0, holds_line = true,
-                stream_returns = stream_returns + case when moved.yes then 0 else 1 end
-            from (select exists (select from call_logs c join frontdesk_instances i
-                on i.id = c.instance_id
-                where c.call_sid = $1 and c.voice_agent_id = $5
-                    and c.out_until is null and i.draining) as yes) moved
-            where call_sid = $1 and voice_agent_id = $5 and call_end is null and (stream_returns < $4 or moved.yes)
-            returning stream_returns",
-        )
-        .bind(call_sid)
-        .bind(nonce)
-        .bind(instance_id)
-        .bind(max)
-        .bind(agent_id)
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(count)
     }
 
     /// Up to `limit` live calls that were out for longer than they may be, the oldest first.
@@ -107,7 +82,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn overdue_outings(&self, limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
-            "select id, call_sid, voice_agent_id, instance_id,
+            "select id, call_sid, voice_agent_id, instance_id, epoch,
                 (extract(epoch from call_start) * 1000000)::bigint as started_us
             from call_logs
             where call_end is null and call_sid is not null and out_until < now()

@@ -54,10 +54,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn calls_now(&self, agents: &VisibleAgents) -> Result<Vec<LiveCall>> {
+    pub async fn calls_on_the_phone(&self, agents: &VisibleAgents) -> Result<Vec<LiveCall>> {
         let rows = sqlx::query(
             "select c.id, (select left(e.data ->> 'text', 80) from public.call_events e
-                where e.call_log_id = c.id and e.kind = 'caller_said' order by e.seq desc limit 1)
+                where e.call_log_id = c.id and e.kind = 'caller_said' 
+                    order by e.epoch desc, e.seq desc limit 1)
                 as words
             from public.call_logs c
             where c.voice_agent_id = any($1) and c.call_end is null and c.call_sid like 'CA%'

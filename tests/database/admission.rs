@@ -1,4 +1,4 @@
-//! `call_admit`: exact counts, one row per CallSid.
+//! `admit_call`: exact counts, one row per CallSid.
 
 use serde_json::json;
 use sqlx::AssertSqlSafe;
@@ -14,7 +14,7 @@ async fn admit(
     limit: Option<i32>,
 ) -> (Option<Uuid>, String) {
     sqlx::query_as(
-        "select * from public.call_admit($1, $2, $3, '+15551230001', $4, $5, $6, $7, now())",
+        "select * from public.admit_call($1, $2, $3, '+15551230001', $4, $5, $6, $7, now())",
     )
     .bind(Uuid::new_v4())
     .bind(agent)
@@ -115,7 +115,7 @@ async fn only_the_servers_own_role_may_admit() {
     let (_database, pool) = migrated().await;
     let allowed: bool = sqlx::query_scalar(
         "select bool_or(has_function_privilege(role, p.oid, 'execute')) \
-         from pg_proc p, unnest(array['anon', 'authenticated']) role where p.proname = 'call_admit'",
+         from pg_proc p, unnest(array['anon', 'authenticated']) role where p.proname = 'admit_call'",
     )
     .fetch_one(&pool)
     .await

@@ -9,6 +9,7 @@ mod common;
 mod admission;
 mod adoption;
 mod appointments;
+mod epoch;
 mod faults;
 mod meanwhile;
 mod recall;

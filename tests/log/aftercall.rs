@@ -437,7 +437,7 @@ async fn an_owner_is_told_again_until_told_and_anew_when_the_row_is_put_right() 
     assert_eq!((&data["call_sid"], &data["status"]), (&json!("CA1"), &json!("completed")));
     assert_eq!(data["summary"]["title"], "Do you have parking?");
     assert_eq!((&data["duration_seconds"], &data["revision"]), (&json!(61.5), &json!(1)));
-    for hidden in ["stream_nonce", "instance_id", "holds_line", "private_settings"] {
+    for hidden in ["stream_nonce", "instance_id", "epoch", "holds_line", "private_settings"] {
         assert!(data.get(hidden).is_none(), "{hidden}");
     }
     let seen = "select string_agg(attempt || ':' || status || coalesce(error, ''), ',' order by id)

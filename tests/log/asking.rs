@@ -13,7 +13,7 @@ use frontdesk::clock::{self, Clock};
 use frontdesk::config::TwilioAccount;
 use frontdesk::recovery::reconciler::Reconciler;
 use frontdesk::recovery::status_poller::{FindAgent, LeftCalls, StatusPoller};
-use frontdesk::store::{Abandoned, NewCall, OffStream};
+use frontdesk::store::{Abandoned, EventRow, FIRST_EPOCH, NewCall, OffStream};
 use frontdesk::twilio::rest::TwilioRest;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -79,6 +79,7 @@ fn left(call: &NewCall) -> Abandoned {
         call_sid: call.call_sid.clone(),
         agent_id: call.agent_id,
         instance_id: Some(call.instance_id),
+        epoch: FIRST_EPOCH,
         started_us: NOON_US,
     }
 }
@@ -176,7 +177,8 @@ async fn a_call_that_somebody_took_over_meanwhile_is_left_alone() {
     let fixture = fixture().await;
     let (dead, heir) = (Uuid::new_v4(), Uuid::new_v4());
     let call = live_call(&fixture, "CA1", dead).await;
-    fixture.store.count_return(fixture.agent, "CA1", "fresh", heir, 2).await.unwrap();
+    let heir = fixture.claimant("CA1", heir, None);
+    fixture.store.count_return(heir, "fresh", 2).await.unwrap();
     let (twilio, rest) = Twilio::start(200, OVER).await;
     asker(&fixture, rest).ask_left(&left(&call)).await.unwrap();
     assert_eq!(twilio.asked(), [""; 0]);
@@ -245,18 +247,13 @@ async fn out(fixture: &Fixture, sid: &str, is_transfer: bool) -> NewCall {
         let target =
             TransferTarget { name: "Sales".into(), number: "+15550003333".to_owned().into() };
         let event = LogEvent::TransferStarted { target };
-        let row = frontdesk::store::EventRow::new(call.id, 1, 900, &event);
+        let row = EventRow::new(call.id, FIRST_EPOCH, 1, 900, &event);
         fixture.store.append_events(&[&row]).await.unwrap();
     }
     let until = clock::unix_now() + Duration::from_secs(3_600);
     let outing = OffStream {
-        agent_id: Some(fixture.agent),
-        call_sid: sid.to_owned(),
-        instance_id: owner,
-        taken_by: None,
         until_us: until.as_micros().try_into().unwrap(),
-        returns: 0,
-        metadata: json!({}).into(),
+        ..fixture.outing(sid, owner, FIRST_EPOCH)
     };
     fixture.store.go_out(&outing).await.unwrap();
     call

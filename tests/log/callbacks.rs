@@ -2,8 +2,7 @@
 
 use frontdesk::call::LogEvent;
 use frontdesk::recovery::completion::{CameTo, complete_live, write};
-use frontdesk::store::OffStream;
-use serde_json::json;
+use frontdesk::store::FIRST_EPOCH;
 use uuid::Uuid;
 
 use crate::fixture::{NOON_US, fixture};
@@ -16,16 +15,7 @@ async fn callbacks_without_end_leave_few_events_and_complete_a_call_once() {
     let (store, instance) = (&fixture.store, Uuid::new_v4());
     let call = fixture.call(SID, instance);
     store.admit(&call).await.unwrap();
-    let outing = OffStream {
-        agent_id: Some(fixture.agent),
-        call_sid: SID.to_owned(),
-        instance_id: instance,
-        taken_by: None,
-        until_us: NOON_US + 3_600_000_000,
-        returns: 0,
-        metadata: json!({}).into(),
-    };
-    store.go_out(&outing).await.unwrap();
+    store.go_out(&fixture.outing(SID, instance, FIRST_EPOCH)).await.unwrap();
     let voicemail = CameTo::Voicemail { recording_url: "https://x".to_owned().into(), seconds: 3 };
     let mut completed = 0;
     for n in 0..200 {

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use frontdesk::clock;
-use frontdesk::store::{CompletedCall, EventRow, NewCall, Store, migrate};
+use frontdesk::store::{
+    Claimant, CompletedCall, EventRow, FIRST_EPOCH, NewCall, OffStream, Store, migrate,
+};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
@@ -65,6 +67,31 @@ impl Fixture {
         self.store.events(call.id).await.unwrap().len()
     }
 
+    /// A process that claims a call of the agent's, and holds it in this epoch.
+    pub(crate) fn claimant<'a>(
+        &self,
+        call_sid: &'a str,
+        instance_id: Uuid,
+        held: Option<i32>,
+    ) -> Claimant<'a> {
+        Claimant { agent_id: self.agent, call_sid, instance_id, held }
+    }
+
+    /// A process sends the caller out, in this epoch.
+    pub(crate) fn outing(&self, sid: &str, instance_id: Uuid, epoch: i32) -> OffStream {
+        OffStream {
+            agent_id: Some(self.agent),
+            call_sid: sid.to_owned(),
+            call_log_id: None,
+            instance_id,
+            epoch: Some(epoch),
+            taken_by: None,
+            until_us: NOON_US + 3_600_000_000,
+            returns: 0,
+            metadata: json!({}).into(),
+        }
+    }
+
     pub(crate) fn call(&self, sid: &str, instance: Uuid) -> NewCall {
         NewCall {
             id: Uuid::new_v4(),
@@ -83,6 +110,7 @@ impl Fixture {
 pub(crate) fn event(call: &NewCall, seq: i64) -> EventRow {
     EventRow {
         call_log_id: call.id,
+        epoch: FIRST_EPOCH,
         seq,
         at_ms: seq * 1000,
         kind: "keys_pressed".to_owned(),
@@ -93,6 +121,7 @@ pub(crate) fn event(call: &NewCall, seq: i64) -> EventRow {
 pub(crate) fn completion(call: &NewCall) -> CompletedCall {
     CompletedCall {
         instance_id: Some(call.instance_id),
+        epoch: Some(FIRST_EPOCH),
         call_log_id: call.id,
         agent_id: Some(call.agent_id),
         call_sid: call.call_sid.clone(),

@@ -10,6 +10,7 @@ mod callbacks;
 #[path = "../common/database.rs"]
 mod database;
 mod directory;
+mod epochs;
 mod fixture;
 mod history;
 mod holding;

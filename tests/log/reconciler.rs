@@ -5,7 +5,7 @@ use std::time::Duration;
 use frontdesk::call::{End, EndedBy, LogEvent, Status, TransferTarget};
 use frontdesk::clock::{self, Clock};
 use frontdesk::recovery::reconciler::{DEAD_AFTER, Reconciler};
-use frontdesk::store::{Abandoned, Completes, EventRow, NewCall, OffStream};
+use frontdesk::store::{Abandoned, Completes, EventRow, FIRST_EPOCH, NewCall, OffStream};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ async fn happened(fixture: &Fixture, call: &NewCall, seq: i64, at_ms: i64, event
     let mut value = serde_json::to_value(event).unwrap();
     let row = EventRow {
         call_log_id: call.id,
+        epoch: FIRST_EPOCH,
         seq,
         at_ms,
         kind: value["kind"].as_str().unwrap().to_owned(),
@@ -53,6 +54,7 @@ async fn a_silent_process_s_calls_are_completed_from_their_events() {
     happened(&fixture, &call, 2, 6500, &caller_said("Are you open?")).await;
     let foreign = EventRow {
         call_log_id: call.id,
+        epoch: FIRST_EPOCH,
         seq: 3,
         at_ms: 7250,
         kind: "from_a_later_version".to_owned(),
@@ -153,7 +155,8 @@ async fn a_call_that_another_process_took_over_is_not_the_dead_one_s() {
     let fixture = fixture().await;
     let (dead, heir) = (Uuid::new_v4(), Uuid::new_v4());
     let call = live_call(&fixture, "CA1", dead).await;
-    fixture.store.claim_stream(fixture.agent, "CA1", &call.nonce, heir).await.unwrap();
+    let heir = fixture.claimant("CA1", heir, None);
+    fixture.store.claim_stream(heir, &call.nonce).await.unwrap();
     let abandoned = Completes::IfAbandoned;
     assert!(!fixture.store.complete(&completion(&call), abandoned).await.unwrap());
     assert!(fixture.row("CA1").await.unwrap()["call_end"].is_null());
@@ -236,13 +239,10 @@ async fn callers_who_are_out_are_left_alone_until_their_time_is_over() {
     for sid in ["CA-fallback", "CA-transfer"] {
         let call = live_call(&fixture, sid, dead).await;
         let outing = OffStream {
-            agent_id: Some(fixture.agent),
-            call_sid: sid.to_owned(),
-            instance_id: dead,
-            taken_by: None,
             until_us: (clock::unix_now() + DEAD_AFTER * 100).as_micros().try_into().unwrap(),
             returns: 1,
             metadata: json!({"fallback_reason": "closed"}).into(),
+            ..fixture.outing(sid, dead, FIRST_EPOCH)
         };
         fixture.store.go_out(&outing).await.unwrap();
         calls.push(call);

@@ -1,7 +1,7 @@
 //! What is kept of old calls.
 
 use frontdesk::call::{CallRecord, LogEvent};
-use frontdesk::store::{Completes, EventRow};
+use frontdesk::store::{Completes, EventRow, FIRST_EPOCH};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -231,7 +231,7 @@ async fn what_later_events_say_again_goes_when_the_call_is_over() {
     ];
     let events: Vec<EventRow> = (1..)
         .zip(&happened)
-        .map(|(seq, event)| EventRow::new(call.id, seq, seq * 1_000, event))
+        .map(|(seq, event)| EventRow::new(call.id, FIRST_EPOCH, seq, seq * 1_000, event))
         .collect();
     fixture.store.append_events(&events.iter().collect::<Vec<_>>()).await.unwrap();
     let transcript = async || {

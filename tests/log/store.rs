@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use frontdesk::clock;
 use frontdesk::store::{
-    AdmissionOutcome, ChangeEvent, Changes, Completes, NewCall, OffStream, StoreError, StreamClaim,
+    AdmissionOutcome, ChangeEvent, Changes, Claimant, CompletedCall, Completes, FIRST_EPOCH,
+    LogPosition, NewCall, OffStream, Renewal, Returned, StoreError, StreamClaim,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -78,13 +79,15 @@ async fn an_agent_s_limit_is_exact_and_a_repeated_webhook_has_one_row() {
     assert_eq!((repeated.outcome, repeated.call_log_id), (AdmissionOutcome::Repeated, first.id));
     let spent = fixture
         .store
-        .claim_stream(fixture.agent, &first.call_sid, &first.nonce, instance)
+        .claim_stream(fixture.claimant(&first.call_sid, instance, Some(FIRST_EPOCH)), &first.nonce)
         .await
         .unwrap();
     assert_eq!(spent, StreamClaim::Spent);
 
-    assert!(fixture.store.complete(&completion(first), Completes::IfLive).await.unwrap());
-    assert!(!fixture.store.complete(&completion(first), Completes::IfLive).await.unwrap());
+    let epoch = Some(repeated.position.epoch);
+    let over = CompletedCall { epoch, ..completion(first) };
+    assert!(fixture.store.complete(&over, Completes::IfLive).await.unwrap());
+    assert!(!fixture.store.complete(&over, Completes::IfLive).await.unwrap());
     assert_eq!(fixture.store.admit(&again).await.unwrap().outcome, AdmissionOutcome::Ended);
     let next = fixture.call("CA-next", instance);
     assert_eq!(fixture.store.admit(&next).await.unwrap().outcome, AdmissionOutcome::Admitted);
@@ -104,21 +107,22 @@ async fn of_twenty_claims_with_one_nonce_one_succeeds() {
     let claims = join_all(
         claimants
             .iter()
-            .map(|id| fixture.store.claim_stream(fixture.agent, "CA1", &call.nonce, *id)),
+            .map(|id| fixture.store.claim_stream(fixture.claimant("CA1", *id, None), &call.nonce)),
     )
     .await;
     let won: Vec<usize> =
         (0..20).filter(|place| matches!(claims[*place], Ok(StreamClaim::Claimed { .. }))).collect();
     assert_eq!(won.len(), 1);
-    let claimed =
-        StreamClaim::Claimed { call_log_id: call.id, agent_id: call.agent_id, next_seq: 8 };
+    let position = LogPosition { epoch: FIRST_EPOCH + 2, next_seq: 8 };
+    let claimed = StreamClaim::Claimed { call_log_id: call.id, agent_id: call.agent_id, position };
     assert_eq!(claims[won[0]], Ok(claimed));
     assert_eq!(claims.iter().filter(|claim| **claim == Ok(StreamClaim::Spent)).count(), 19);
     let row = fixture.store.call_by_sid(fixture.agent, "CA1").await.unwrap().unwrap();
     assert_eq!(row.instance_id, Some(claimants[won[0]]));
     assert_eq!(row.started_us, NOON_US);
 
-    let nowhere = fixture.store.claim_stream(fixture.agent, "CA2", "n", Uuid::nil()).await.unwrap();
+    let nowhere = fixture.claimant("CA2", Uuid::nil(), None);
+    let nowhere = fixture.store.claim_stream(nowhere, "n").await.unwrap();
     assert_eq!(nowhere, StreamClaim::NoRow);
 }
 
@@ -128,20 +132,20 @@ async fn a_caller_returns_so_often_and_an_ended_call_never() {
     let instance = Uuid::new_v4();
     let call = fixture.call("CA1", instance);
     fixture.store.admit(&call).await.unwrap();
-    let back = async |nonce: &str| {
-        fixture.store.count_return(fixture.agent, "CA1", nonce, instance, 2).await
-    };
-    assert_eq!(back("a").await, Ok(Some(1)));
-    assert_eq!(back("b").await, Ok(Some(2)));
+    let us = fixture.claimant("CA1", instance, Some(FIRST_EPOCH));
+    let back = async |nonce: &str| fixture.store.count_return(us, nonce, 2).await;
+    let position = LogPosition { epoch: FIRST_EPOCH, next_seq: 1 };
+    assert_eq!(back("a").await, Ok(Some(Returned { returns: 1, position })));
+    assert_eq!(back("b").await, Ok(Some(Returned { returns: 2, position })));
     assert_eq!(back("c").await, Ok(None));
-    let claim = fixture.store.claim_stream(fixture.agent, "CA1", "b", instance).await.unwrap();
-    assert!(matches!(claim, StreamClaim::Claimed { next_seq: 1, .. }));
-    assert_eq!(fixture.store.renew_nonce(fixture.agent, "CA1", "d", instance).await, Ok(true));
+    let claimed = fixture.store.claim_stream(us, "b").await.unwrap();
+    assert!(matches!(claimed, StreamClaim::Claimed { position: ours, .. } if ours == position));
+    assert_eq!(fixture.store.renew_nonce(us, "d").await, Ok(Renewal::Renewed));
 
     fixture.store.complete(&completion(&call), Completes::ByOwner).await.unwrap();
-    let claim = fixture.store.claim_stream(fixture.agent, "CA1", "d", instance).await.unwrap();
+    let claim = fixture.store.claim_stream(us, "d").await.unwrap();
     assert_eq!(claim, StreamClaim::Ended);
-    assert_eq!(fixture.store.renew_nonce(fixture.agent, "CA1", "e", instance).await, Ok(false));
+    assert_eq!(fixture.store.renew_nonce(us, "e").await, Ok(Renewal::Gone));
     let row = fixture.row("CA1").await.unwrap();
     assert_eq!((&row["duration"], &row["status"]), (&json!("00:01:01.5"), &json!("completed")));
     assert!(row["call_end"].as_str().unwrap().contains(":01:01.5"));
@@ -171,21 +175,19 @@ async fn no_statement_finds_a_call_by_the_call_sid_of_another_agent_s() {
         assert_eq!((foreign.outcome, foreign.call_log_id), (AdmissionOutcome::Foreign, theirs.id));
     }
     assert!(matches!(store.insert_call(&theirs).await, Err(StoreError::Refused(_))));
-    let claim = store.claim_stream(other, "CA1", &call.nonce, instance).await;
-    assert_eq!(claim, Ok(StreamClaim::NoRow));
-    assert_eq!(store.renew_nonce(other, "CA1", "n", instance).await, Ok(false));
-    assert_eq!(store.count_return(other, "CA1", "n", instance, 2).await, Ok(None));
+    let held = Some(FIRST_EPOCH);
+    let they = Claimant { agent_id: other, call_sid: "CA1", instance_id: instance, held };
+    assert_eq!(store.claim_stream(they, &call.nonce).await, Ok(StreamClaim::NoRow));
+    assert_eq!(store.renew_nonce(they, "n").await, Ok(Renewal::Gone));
+    assert_eq!(store.count_return(they, "n", 2).await, Ok(None));
     assert_eq!(store.call_by_sid(other, "CA1").await, Ok(None));
     assert_eq!(store.agent_of_call("CA1").await, Ok(Some(fixture.agent)));
     assert_eq!(store.agent_of_call("CA2").await, Ok(None));
     let outing = OffStream {
         agent_id: Some(other),
-        call_sid: "CA1".to_owned(),
-        instance_id: instance,
-        taken_by: None,
-        until_us: NOON_US,
         returns: 2,
         metadata: json!({"n": 1}).into(),
+        ..fixture.outing("CA1", instance, FIRST_EPOCH)
     };
     store.go_out(&outing).await.unwrap();
     for when in [Completes::ByOwner, Completes::IfLive, Completes::AfterOuting] {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use frontdesk::call_log::writer::{LogWriter, LogWriterTask, Opened};
-use frontdesk::store::{AdmissionOutcome, CompletedCall, NewCall, Store};
+use frontdesk::store::{AdmissionOutcome, CompletedCall, EventRow, LogPosition, NewCall, Store};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -335,13 +335,24 @@ async fn who_knew_only_the_end_of_a_call_completes_it_from_all_that_was_written(
     let instance = Uuid::new_v4();
     let (log, task) = bench.start(instance);
     let call = bench.fixture.call("CA1", instance);
-    log.open(call.clone()).await;
+    let before = [event(&call, 1), event(&call, 2)];
+    bench
+        .fixture
+        .store
+        .admit(&NewCall { instance_id: Uuid::new_v4(), ..call.clone() })
+        .await
+        .unwrap();
+    bench.fixture.store.append_events(&before.each_ref()).await.unwrap();
+    let heir = bench.fixture.claimant("CA1", instance, None);
+    let claimed = bench.fixture.store.count_return(heir, "fresh", 2).await.unwrap().unwrap();
+    let LogPosition { epoch, next_seq } = claimed.position;
+    // What came before could not be read, and what its owner writes now is no part of the call.
     log.event(event(&call, 7));
-    // Another process's; what came before could not be read.
-    log.event(event(&call, 1_000_001));
+    log.event(EventRow { epoch, ..event(&call, next_seq) });
     let half = CompletedCall {
         is_partial: true,
-        transcript: "[00:00] Caller: [pressed 1000001]".to_owned().into(),
+        epoch: Some(epoch),
+        transcript: "[00:00] Caller: [pressed 3]".to_owned().into(),
         metadata: json!({"ended_by": "caller", "model": "m", "turns": []}).into(),
         ..completion(&call)
     };
@@ -349,7 +360,8 @@ async fn who_knew_only_the_end_of_a_call_completes_it_from_all_that_was_written(
     assert!(task.shutdown(LIMIT).await);
     let row = bench.fixture.row("CA1").await.unwrap();
     let transcript = row["transcript"].as_str().unwrap();
-    assert!(transcript.contains("[pressed 7]") && transcript.contains("1000001"), "{transcript}");
+    let told = |keys| transcript.contains(&format!("[pressed {keys}]"));
+    assert!(told(1) && told(2) && told(3) && !told(7), "{transcript}");
     assert_eq!(row["metadata"]["model"], "m");
     assert_eq!(row["metadata"]["turns"].as_array().unwrap().len(), 1);
 }

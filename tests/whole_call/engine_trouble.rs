@@ -183,7 +183,7 @@ fn steps() -> Vec<Step> {
 async fn losses(house: &House, sid: &str) -> Vec<String> {
     sqlx::query_scalar(
         "select e.data->>'why' from call_events e join call_logs l on l.id = e.call_log_id
-         where l.call_sid = $1 and e.kind = 'engine_lost' order by e.seq",
+         where l.call_sid = $1 and e.kind = 'engine_lost' order by e.epoch, e.seq",
     )
     .bind(sid)
     .fetch_all(&house.pool)

@@ -244,7 +244,7 @@ impl House {
         let kinds = || async {
             let kinds: Vec<String> = sqlx::query_scalar(
                 "select e.kind from call_events e join call_logs l on l.id = e.call_log_id
-                 where l.call_sid = $1 order by e.seq",
+                 where l.call_sid = $1 order by e.epoch, e.seq",
             )
             .bind(sid)
             .fetch_all(&self.pool)

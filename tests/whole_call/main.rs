@@ -25,6 +25,7 @@ mod hours;
 mod knowledge;
 mod messages;
 mod moving;
+mod owners;
 mod privacy;
 #[path = "../common/proxy.rs"]
 mod proxy;

@@ -69,7 +69,7 @@ async fn a_call_whose_log_has_lost_a_task_is_written_to_its_end() {
         assert_eq!(row.end(), ("completed", "caller"), "{broken:?}");
         let events: Vec<(String, String)> = sqlx::query_as(
             "select e.kind, e.data::text from call_events e
-             join call_logs l on l.id = e.call_log_id where l.call_sid = $1 order by e.seq",
+             join call_logs l on l.id = e.call_log_id where l.call_sid = $1 order by e.epoch, e.seq",
         )
         .bind(&sid)
         .fetch_all(&house.pool)

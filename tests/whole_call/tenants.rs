@@ -97,7 +97,7 @@ const SAID: [&[(&str, &str)]; 3] = [
 /// What is kept of a call that nobody may change: its row and its events.
 async fn kept(house: &House, sid: &str) -> (Value, Value) {
     let events = sqlx::query_scalar(
-        "select coalesce(jsonb_agg(to_jsonb(e) order by e.seq), '[]') from call_events e
+        "select coalesce(jsonb_agg(to_jsonb(e) order by e.epoch, e.seq), '[]') from call_events e
          join call_logs l on l.id = e.call_log_id where l.call_sid = $1",
     );
     let events = events.bind(sid).fetch_one(&house.pool).await.unwrap();

@@ -225,7 +225,7 @@ async fn what_the_phone_company_says_of_a_stream_is_in_the_call() {
     let codes = || async {
         let codes: Vec<Value> = sqlx::query_scalar(
             "select e.data -> 'code' from call_events e join call_logs l on l.id = e.call_log_id
-             where l.call_sid = $1 and e.kind = 'stream_failed' order by e.seq",
+             where l.call_sid = $1 and e.kind = 'stream_failed' order by e.epoch, e.seq",
         )
         .bind(&sid)
         .fetch_all(&house.pool)

@@ -176,14 +176,14 @@ impl LiveHub {
     fn tell_own(&self, known: &mut Known, event: &EventRow) {
         let position = known.position;
         if let Some(call) = known.calls.get_mut(&event.call_log_id)
-            && event.seq == call.told + 1
+            && event.position() == call.told + 1
         {
             self.tell_event(call, event, position);
         }
     }
 
     fn tell_event(&self, known: &mut KnownCall, event: &EventRow, position: i64) {
-        known.told = event.seq;
+        known.told = event.position();
         if let Some(words) = words_of(event) {
             self.tell(&known.call, position, LiveMessage::Words(words));
         }
@@ -260,7 +260,7 @@ impl LiveHub {
         }
         for event in self.store.events_after(agents, &behind).await? {
             if let Some(call) = known.calls.get_mut(&event.call_log_id)
-                && event.seq > call.told
+                && event.position() > call.told
             {
                 self.tell_event(call, &event, at_us);
             }

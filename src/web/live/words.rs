@@ -250,7 +250,7 @@ mod tests {
             heard_ms: 1,
             interrupted,
         };
-        EventRow::new(Uuid::nil(), seq, 30, &event)
+        EventRow::new(Uuid::nil(), 1, seq, 30, &event)
     }
 
     #[test]

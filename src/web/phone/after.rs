@@ -22,7 +22,9 @@ use crate::line::registry::{AfterPlan, CallHandle, Command};
 use crate::twilio::form::Form;
 use crate::web::AppState;
 
-/// How long the last words of a call may take from an instance to the database.
+/// How long the last words of a call may take from an instance to the database. No epoch can take the
+/// place of this wait: whoever claims the call before they are there has nothing to know of them by, and
+/// gives a caller who has heard the goodbye to the agent again.
 const OWNER_WRITES: Duration = Duration::from_millis(400);
 
 /// The safety net: nothing, back to the agent, on to somebody else, or the fallback.
@@ -62,7 +64,11 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     info!(call_sid, plan = plan.name(), "a stream has ended");
     counter!("frontdesk_after_total", "plan" => plan.name()).increment(1);
     match plan {
-        AfterPlan::Return => front.to_agent_again(agent, call_sid).await,
+        AfterPlan::Return => match front.to_agent_again(agent, call_sid).await {
+            Some(document) => document,
+            // Its task here had lost it: it is a call of elsewhere.
+            None => Box::pin(next(front, form, agent, call_sid)).await,
+        },
         // A process that took the call over without its webhook does not know who forwards it.
         AfterPlan::Transfer(number) if agent.is_forwarded_by(&number) => {
             front.fallback(agent, form)

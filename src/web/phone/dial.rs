@@ -47,8 +47,9 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     // has not heard that another process was.
     if let Some(handle) = front.exchange.registry.find(agent.id, call_sid)
         && clock::within(PLAN_LIMIT, handle.let_go(true)).await != Some(true)
+        && let Some(document) = front.to_agent_again(agent, call_sid).await
     {
-        return front.to_agent_again(agent, call_sid).await;
+        return document;
     }
     let found = match front.found(front.look_for(agent.id, call_sid).await).await {
         // A row that this process knows is still to be written.

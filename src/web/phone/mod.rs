@@ -9,6 +9,7 @@ mod instance_routing;
 mod noting;
 mod off_stream;
 mod pending_writes;
+mod refuse;
 mod signed;
 mod status;
 mod stream;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::admit::Returns;
+use super::admit::Taken;
 use super::answer::nonce;
 use super::pending_writes::{Attempt, Callback};
 use super::{Document, FIND_LIMIT};
@@ -22,7 +22,7 @@ use crate::line::record::unix_us;
 use crate::line::registry::Begin;
 use crate::line::transferred_calls::TransferredCall;
 use crate::recovery::completion::{CameTo, complete_live, write};
-use crate::store::{CallRow, OffStream};
+use crate::store::{CallRow, OffStream, Returned};
 use crate::web::AppState;
 
 /// How long a process's last events of a call may take to reach the database.
@@ -30,6 +30,8 @@ const SETTLED_LIMIT: Duration = Duration::from_secs(1);
 /// How long between looks whether it is there, first and at most: each is twice the one before.
 const SETTLED_PAUSE: Duration = Duration::from_millis(50);
 const SETTLED_PAUSE_MAX: Duration = Duration::from_millis(400);
+/// How long a row that was read may take to be read again.
+const FRESH_LIMIT: Duration = Duration::from_millis(500);
 /// How long a callback waits for what it says to be written down.
 const CONCLUDE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -72,7 +74,7 @@ impl AppState {
         match row {
             Row::Found(row) if row.ended => Found::Row { row, record: Box::default() },
             Row::Found(row) => {
-                let (_, record) = self.written(row.id).await;
+                let record = self.written(row.id).await.unwrap_or_default();
                 Found::Row { row, record: Box::new(record) }
             }
             Row::None => Found::None,
@@ -188,15 +190,24 @@ impl AppState {
         agent: &Arc<Agent>,
         call_sid: &str,
     ) -> Option<Document> {
-        let nonce = nonce();
-        let instance = self.exchange.instance_id;
-        let counted = self.store.count_return(agent.id, call_sid, &nonce, instance, RETURNS_MAX);
+        let (registry, nonce) = (&self.exchange.registry, nonce());
         let claimed = async {
-            let count = clock::within(FIND_LIMIT, counted).await?.ok()??;
-            Some(Returns(Some(count)))
+            let held = registry.position_of(agent.id, call_sid).map(|ours| ours.epoch);
+            let who = self.claimant(agent.id, call_sid, held);
+            let counted = self.store.count_return(who, &nonce, RETURNS_MAX);
+            let Returned { returns, position } =
+                clock::within(FIND_LIMIT, counted).await?.ok()??;
+            Some(Taken { position, returns: Some(returns) })
         };
-        self.take_over(agent, call_sid, &nonce, claimed).await?;
-        Some(self.to_agent(agent, call_sid, &nonce, false))
+        if self.take_over(agent, call_sid, &nonce, claimed).await.is_some() {
+            return Some(self.to_agent(agent, call_sid, &nonce, false));
+        }
+        // Asked twice at once: the other one has brought them back, or tries to.
+        let mut handle = registry.find(agent.id, call_sid)?;
+        if clock::within(FIND_LIMIT, handle.is_taken()).await != Some(true) {
+            return None;
+        }
+        self.to_agent_again(agent, call_sid).await
     }
 
     /// A caller whom nobody answered comes back to the agent although the database is away: from
@@ -211,7 +222,8 @@ impl AppState {
         let Begin::New(slot, commands) = begin else { return None };
         info!(call_sid, "a caller whom nobody answered comes back, from memory");
         // Its token is this process's to spend.
-        registry.has_row(kept.agent.id, call_sid, kept.call_log_id, false);
+        let row = (kept.call_log_id, kept.position.epoch);
+        registry.has_row(kept.agent.id, call_sid, row, false);
         let document = self.to_agent(&kept.agent, call_sid, &nonce, false);
         let has_knowledge = self.has_knowledge(kept.agent.id).await;
         self.exchange.start(Opening {
@@ -224,8 +236,10 @@ impl AppState {
             history: kept.history,
             has_knowledge,
             started: kept.started,
-            seq: kept.seq,
+            // No claim: the database is away, and what is written goes behind what was written before.
+            position: kept.position,
             before: kept.record,
+            is_partial: kept.is_partial,
             returns: kept.returns + 1,
         });
         Some(document)
@@ -241,6 +255,10 @@ impl AppState {
         why: &str,
     ) {
         let at_us = unix_us(clock::unix_now());
+        // A claim whose answer was lost is ours all the same.
+        let now = clock::within(FRESH_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await;
+        let row = now.and_then(|read| read.ok().flatten()).unwrap_or_else(|| row.clone());
+        let row = &row;
         let mut happened = Vec::new();
         if record.transfer().is_some() {
             happened.push(LogEvent::TransferEnded { answered: false });
@@ -269,7 +287,9 @@ impl AppState {
             .go_out(OffStream {
                 agent_id: Some(row.agent_id),
                 call_sid: call_sid.to_owned(),
+                call_log_id: Some(row.id),
                 instance_id,
+                epoch: Some(row.epoch),
                 taken_by: Some(self.exchange.instance_id),
                 until_us: unix_us(clock::unix_now().saturating_add(limit)),
                 returns: row.stream_returns,

@@ -35,7 +35,9 @@ const UNKNOWN_PAUSE: Duration = Duration::from_secs(10);
 /// How long the database is waited for, and how long between.
 const PATIENCE: Duration = Duration::from_secs(16 * 60);
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long others have to write that a call is over. They hear of its end as we do.
+/// How long others have to write that a call is over. They hear of its end as we do. They would be
+/// let to write it later too, which the epoch is for; but the first completion is what the owner's
+/// webhook and the summary are made from, and they know more of the call.
 const OTHERS_FIRST: Duration = Duration::from_secs(3);
 /// How long what the spool has may take to the database, before it is looked again.
 const SPOOL_PAUSE: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use metrics::counter;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::admit::Returns;
+use super::admit::Taken;
 use super::unsigned::Asks;
 use super::{PLAN_LIMIT, run_detached};
 
@@ -144,20 +144,18 @@ impl AppState {
             // The task here may be one that lost the call to the process that minted the token.
             Claim::Spent if claims.instance != self.exchange.instance_id => {
                 let handle = registry.find(agent.id, call_sid)?;
-                let claimed = self.claim_row(agent.id, call_sid, nonce).await;
-                if !claimed || clock::within(PLAN_LIMIT, handle.let_go(false)).await != Some(true) {
+                let taken = self.claim_row(agent.id, call_sid, nonce).await?;
+                if clock::within(PLAN_LIMIT, handle.let_go(false)).await != Some(true) {
                     return None;
                 }
-                self.take_over(agent, call_sid, "", async { Some(Returns(None)) }).await
+                self.take_over(agent, call_sid, "", async { Some(taken) }).await
             }
             Claim::Spent => None,
             Claim::Here(handle, RowKnown(row_known)) => {
                 let asks = row_known && self.exchange.log.is_database_up();
-                let in_row = async {
-                    let instance = self.exchange.instance_id;
-                    let claim = self.store.claim_stream(agent.id, call_sid, nonce, instance);
-                    clock::within(CLAIM_LIMIT, claim).await
-                };
+                let who = self.claimant(agent.id, call_sid, Some(handle.epoch));
+                let in_row =
+                    async { clock::within(CLAIM_LIMIT, self.store.claim_stream(who, nonce)).await };
                 match if asks { in_row.await } else { None } {
                     Some(Ok(StreamClaim::Spent | StreamClaim::Ended)) => None,
                     // The database is away or has not been told of the row: memory decides.
@@ -171,15 +169,17 @@ impl AppState {
             // and Twilio asks what happens next.
             Claim::Elsewhere => {
                 let claimed = self.claim_row(agent.id, call_sid, nonce);
-                let claimed = async { claimed.await.then_some(Returns(None)) };
                 self.take_over(agent, call_sid, "", claimed).await
             }
         }
     }
 
-    /// Spends a token that only the row knows.
-    async fn claim_row(&self, agent_id: Uuid, call_sid: &str, nonce: &str) -> bool {
-        let claim = self.store.claim_stream(agent_id, call_sid, nonce, self.exchange.instance_id);
-        matches!(clock::within(FIND_LIMIT, claim).await, Some(Ok(StreamClaim::Claimed { .. })))
+    /// Spends a token that only the row knows: whoever had the call has lost it.
+    async fn claim_row(&self, agent_id: Uuid, call_sid: &str, nonce: &str) -> Option<Taken> {
+        let claim = self.store.claim_stream(self.claimant(agent_id, call_sid, None), nonce);
+        match clock::within(FIND_LIMIT, claim).await?.ok()? {
+            StreamClaim::Claimed { position, .. } => Some(Taken { position, returns: None }),
+            StreamClaim::Spent | StreamClaim::NoRow | StreamClaim::Ended => None,
+        }
     }
 }

@@ -168,7 +168,7 @@ async fn let_go_late(front: &Arc<AppState>, agent: &Agent, call_sid: &str, start
                 metadata: front.first_metadata(call_sid).into(),
                 started_us,
             };
-            front.leave_row(agent, new, WHY).await;
+            front.leave_row(agent, new, handle.epoch, WHY).await;
         }
         // Its task has ended it.
         (None, None) => {}

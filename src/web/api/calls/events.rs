@@ -85,9 +85,9 @@ async fn list(
     let limit = usize::try_from(limit).unwrap_or_default();
     let has_more = events.len() > limit;
     events.truncate(limit);
-    let next = events.last().filter(|_| has_more).map(|event| event.seq.to_string());
+    let next = events.last().filter(|_| has_more).map(|event| event.position().to_string());
     let items = events.into_iter().map(|event| EventItem {
-        seq: event.seq,
+        seq: event.position(),
         at_ms: event.at_ms,
         kind: event.kind,
         data: event.data.into_inner(),

@@ -290,7 +290,14 @@ mod tests {
     use uuid::Uuid;
 
     fn event(seq: i64, at_ms: i64, kind: &str, data: Value) -> EventRow {
-        EventRow { call_log_id: Uuid::nil(), seq, at_ms, kind: kind.to_owned(), data: data.into() }
+        EventRow {
+            call_log_id: Uuid::nil(),
+            epoch: 1,
+            seq,
+            at_ms,
+            kind: kind.to_owned(),
+            data: data.into(),
+        }
     }
 
     #[test]
