@@ -291,7 +291,7 @@ fn is_last(batch: usize) -> bool {
 }
 
 /// The account that has a recording, and its name there: `…/Accounts/AC…/Recordings/RE…`.
-fn recording_sids(url: &str) -> Option<(&str, &str)> {
+pub(crate) fn recording_sids(url: &str) -> Option<(&str, &str)> {
     let path = url.split(['?', '#']).next()?;
     let (rest, name) = path.rsplit_once("/Recordings/")?;
     let (_, account) = rest.rsplit_once("/Accounts/")?;

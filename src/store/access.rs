@@ -256,6 +256,11 @@ impl VisibleAgents {
         Self(united)
     }
 
+    /// Those for which the person is at least this.
+    pub fn at_least(&self, role: Role) -> Self {
+        Self(self.0.iter().filter(|agent| agent.role >= role).cloned().collect())
+    }
+
     /// Those with this id alone, or all without one.
     pub fn only(&self, id: Option<Uuid>) -> Self {
         Self(self.0.iter().filter(|agent| id.is_none_or(|id| agent.id == id)).cloned().collect())

@@ -71,6 +71,8 @@ pub struct CallFilter {
     pub words: Option<Private<String>>,
     /// Those in which the agent used the function of this name.
     pub function: Option<String>,
+    /// Those because of which there is something to do.
+    pub with_tasks: bool,
     /// Test calls too.
     pub with_tests: bool,
 }
@@ -137,6 +139,8 @@ pub struct CallMarks {
     pub has_gap: bool,
     /// The caller left a message with the agent.
     pub has_message: bool,
+    /// There is something to do because of it.
+    pub has_task: bool,
 }
 
 /// The earliest and the latest time that a list shows: what others wrote may be beyond any calendar.
@@ -169,7 +173,8 @@ const ITEM: &str = "c.id, c.voice_agent_id, c.call_end is null as is_live,
             ? (exists (@.booked) || exists (@.rescheduled) || exists (@.cancelled))'), false)
         as has_booking,
     coalesce(jsonb_path_exists(c.metadata, '$.gaps[0] ? (@ != null)'), false) as has_gap,
-    coalesce(jsonb_path_exists(c.metadata, '$.messages[0] ? (@ != null)'), false) as has_message";
+    coalesce(jsonb_path_exists(c.metadata, '$.messages[0] ? (@ != null)'), false) as has_message,
+    exists (select from public.call_tasks t where t.call_log_id = c.id and t.done_at is null) as has_task";
 
 impl Store {
     /// Up to `limit` calls of these agents.
@@ -294,6 +299,11 @@ fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &CallFilter) {
         sql.push(" and c.metadata @> ");
         sql.push_bind(serde_json::json!({"functions": [{"name": function}]}));
     }
+    if filter.with_tasks {
+        sql.push(
+            " and exists (select from public.call_tasks t where t.call_log_id = c.id and t.done_at is null)",
+        );
+    }
     if !filter.with_tests {
         sql.push(" and (c.call_sid is null or c.call_sid not like 'FT%')");
     }
@@ -318,6 +328,7 @@ fn item(row: &PgRow) -> Result<CallItem> {
             has_booking: row.try_get("has_booking")?,
             has_gap: row.try_get("has_gap")?,
             has_message: row.try_get("has_message")?,
+            has_task: row.try_get("has_task")?,
         },
     })
 }

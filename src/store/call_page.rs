@@ -1,10 +1,12 @@
 //! One call as its owner reads it: the row, what happened, and the passages behind its answers.
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Level};
+use super::access::{AgentAccess, Level, VisibleAgents};
+use super::call_list::{CallFilter, Toward, push_page};
 use super::{EventRow, Result, Store, lenient_json};
 use crate::private::Private;
 
@@ -63,8 +65,21 @@ pub struct Passage {
 const PASSAGES_MAX: i64 = 500;
 /// As much of one is shown, in characters.
 const PASSAGE_CHARACTERS: i32 = 600;
-/// The longest transcript that is shown, in characters: some hours.
-const TRANSCRIPT_CHARACTERS: i32 = 1_000_000;
+/// The columns of a [`CallPage`]. A transcript of some hours is shown whole.
+const COLUMNS: &str =
+    "c.id, c.voice_agent_id, c.call_sid, coalesce(left(c.status, 40), '') as status,
+    (extract(epoch from c.call_start) * 1000000)::bigint as started_us,
+    (extract(epoch from case when isfinite(c.call_end) then least(c.call_end, '9990-01-01')
+        else c.call_start end) * 1000000)::bigint as ended_us,
+    (least(greatest(extract(epoch from c.duration), 0), 1e9) * 1000)::bigint as duration_ms,
+    coalesce(left(c.caller_number, 100), '') as caller,
+    nullif(coalesce(c.caller_e164, c.caller_number), '') as caller_e164,
+    left(c.transcript, 1000000) as transcript,
+    c.summary::text as summary, c.metadata::text as metadata, c.call_end is null as is_live,
+    exists (select from public.aftercall_jobs j where j.call_log_id = c.id
+        and j.kind = 'summary' and j.state = 'pending') as is_summary_due,
+    coalesce((select a.private_settings -> 'recording' ->> 'enabled' = 'true'
+        from public.voice_agents a where a.id = c.voice_agent_id), false) as is_recorded";
 
 /// SQLSTATE of a table or a column that is not there.
 const MISSING: [&str; 2] = ["42P01", "42703"];
@@ -79,51 +94,32 @@ impl Store {
         access: &AgentAccess<L>,
         id: Uuid,
     ) -> Result<Option<CallPage>> {
-        let row = sqlx::query(
-            "select id, voice_agent_id, call_sid, coalesce(left(status, 40), '') as status,
-                (extract(epoch from call_start) * 1000000)::bigint as started_us,
-                (extract(epoch from case when isfinite(call_end) then least(call_end,
-                    '9990-01-01') else call_start end) * 1000000)::bigint as ended_us,
-                (least(greatest(extract(epoch from duration), 0), 1e9) * 1000)::bigint as duration_ms,
-                coalesce(left(caller_number, 100), '') as caller,
-                nullif(coalesce(caller_e164, caller_number), '') as caller_e164,
-                left(transcript, $3) as transcript,
-                summary::text as summary, metadata::text as metadata,
-                call_end is null as is_live,
-                exists (select from public.aftercall_jobs j where j.call_log_id = call_logs.id
-                    and j.kind = 'summary' and j.state = 'pending') as is_summary_due,
-                coalesce((select a.private_settings -> 'recording' ->> 'enabled' = 'true'
-                    from public.voice_agents a where a.id = voice_agent_id), false) as is_recorded
-            from public.call_logs
-            where id = $1 and voice_agent_id = $2
-                and call_start between '1900-01-01' and '9990-01-01'",
-        )
-        .bind(id)
-        .bind(access.agent_id())
-        .bind(TRANSCRIPT_CHARACTERS)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let is_live: bool = row.try_get("is_live")?;
-        let ended_us: i64 = row.try_get("ended_us")?;
-        let read: Option<String> = row.try_get("caller_e164")?;
-        let is_e164 = |text: &String| text.starts_with('+');
-        Ok(Some(CallPage {
-            id: row.try_get("id")?,
-            agent_id: row.try_get("voice_agent_id")?,
-            call_sid: row.try_get("call_sid")?,
-            started_us: row.try_get("started_us")?,
-            ended_us: (!is_live).then_some(ended_us),
-            duration_ms: row.try_get("duration_ms")?,
-            caller: Private::new(row.try_get("caller")?),
-            caller_e164: read.filter(is_e164).map(Private::new),
-            status: row.try_get("status")?,
-            transcript: Private::new(row.try_get("transcript")?),
-            summary: lenient_json(row.try_get("summary")?).unwrap_or_default().into(),
-            metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
-            is_summary_due: row.try_get("is_summary_due")?,
-            is_recorded: row.try_get("is_recorded")?,
-        }))
+        let query = format!(
+            "select {COLUMNS} from public.call_logs c where c.id = $1 and c.voice_agent_id = $2
+                and c.call_start between '1900-01-01' and '9990-01-01'"
+        );
+        let row = sqlx::query(AssertSqlSafe(query)).bind(id).bind(access.agent_id());
+        row.fetch_optional(&self.pool).await?.as_ref().map(read).transpose()
+    }
+
+    /// Up to `limit` calls of these agents with all that is kept of them.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn whole_calls(
+        &self,
+        agents: &VisibleAgents,
+        filter: &CallFilter,
+        toward: Toward,
+        limit: i64,
+    ) -> Result<Vec<CallPage>> {
+        let mut sql = QueryBuilder::new("with page as materialized (");
+        push_page(&mut sql, &agents.ids(), filter, toward, limit);
+        sql.push(") select ").push(COLUMNS);
+        sql.push(" from page join public.call_logs c on c.id = page.id");
+        sql.push(" order by c.call_start desc, c.id desc");
+        let rows = sql.build().persistent(false).fetch_all(&self.pool).await?;
+        rows.iter().map(read).collect()
     }
 
     /// Up to `limit` of a call's events behind the position `after`, in their order.
@@ -149,7 +145,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        let event = |row: &sqlx::postgres::PgRow| {
+        let event = |row: &PgRow| {
             Ok(EventRow {
                 call_log_id: id,
                 epoch: row.try_get("epoch")?,
@@ -207,7 +203,7 @@ impl Store {
             }
             rows => rows?,
         };
-        let passage = |row: &sqlx::postgres::PgRow| {
+        let passage = |row: &PgRow| {
             Ok(Passage {
                 id: row.try_get("id")?,
                 title: row.try_get("title")?,
@@ -216,4 +212,27 @@ impl Store {
         };
         rows.iter().map(passage).collect()
     }
+}
+
+fn read(row: &PgRow) -> Result<CallPage> {
+    let is_live: bool = row.try_get("is_live")?;
+    let ended_us: i64 = row.try_get("ended_us")?;
+    let number: Option<String> = row.try_get("caller_e164")?;
+    let is_e164 = |text: &String| text.starts_with('+');
+    Ok(CallPage {
+        id: row.try_get("id")?,
+        agent_id: row.try_get("voice_agent_id")?,
+        call_sid: row.try_get("call_sid")?,
+        started_us: row.try_get("started_us")?,
+        ended_us: (!is_live).then_some(ended_us),
+        duration_ms: row.try_get("duration_ms")?,
+        caller: Private::new(row.try_get("caller")?),
+        caller_e164: number.filter(is_e164).map(Private::new),
+        status: row.try_get("status")?,
+        transcript: Private::new(row.try_get("transcript")?),
+        summary: lenient_json(row.try_get("summary")?).unwrap_or_default().into(),
+        metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
+        is_summary_due: row.try_get("is_summary_due")?,
+        is_recorded: row.try_get("is_recorded")?,
+    })
 }

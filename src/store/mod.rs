@@ -14,6 +14,7 @@ mod asking;
 pub mod audit;
 pub mod call_list;
 pub mod call_page;
+pub mod callers;
 mod calls;
 mod changes;
 mod claims;

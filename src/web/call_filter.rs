@@ -45,6 +45,8 @@ pub(super) struct WantedCalls {
     pub(super) words: Option<String>,
     /// Those in which the agent used the function of this name.
     pub(super) function: Option<String>,
+    /// `true`: only those because of which there is something to do.
+    pub(super) todo: Option<String>,
     /// `true`: test calls too.
     pub(super) tests: Option<String>,
     /// Where to go on: `next` of the page before.
@@ -149,16 +151,9 @@ impl WantedCalls {
             number: self.number(here)?.map(Private::new),
             words: text(self.words.as_ref(), "words")?.map(Private::new),
             function: text(self.function.as_ref(), "function")?,
-            with_tests: self.tests()?,
+            with_tasks: yes(self.todo.as_ref(), "todo")?,
+            with_tests: yes(self.tests.as_ref(), "tests")?,
         })
-    }
-
-    fn tests(&self) -> Result<bool, Invalid> {
-        match given(self.tests.as_ref()) {
-            None | Some("false" | "0") => Ok(false),
-            Some("true" | "1" | "on") => Ok(true),
-            Some(_) => Err(invalid("tests", "`true` or `false`")),
-        }
     }
 
     fn number(&self, here: &Here) -> Result<Option<String>, Invalid> {
@@ -185,6 +180,7 @@ impl WantedCalls {
             ("number", &self.number),
             ("words", &self.words),
             ("function", &self.function),
+            ("todo", &self.todo),
             ("tests", &self.tests),
         ];
         fields.into_iter().filter_map(|(name, field)| Some((name, given(field.as_ref())?)))
@@ -206,6 +202,15 @@ impl WantedCalls {
 
 const OUTCOMES: &str =
     "`in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or `failed`";
+
+/// Whether something is wanted.
+fn yes(field: Option<&String>, name: &'static str) -> Result<bool, Invalid> {
+    match given(field) {
+        None | Some("false" | "0") => Ok(false),
+        Some("true" | "1" | "on") => Ok(true),
+        Some(_) => Err(invalid(name, "`true` or `false`")),
+    }
+}
 
 /// A text to look for.
 fn text(field: Option<&String>, name: &'static str) -> Result<Option<String>, Invalid> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use uuid::Uuid;
 
+use super::exports::Exports;
 use super::listening::Listening;
 use super::secret::Secret;
 use super::session::{Limits, SignedOut};
@@ -42,6 +43,8 @@ pub struct Owners {
     pub(super) supabase: Option<Supabase>,
     /// Recordings, and who listens to them.
     pub(super) listening: Listening,
+    /// Who takes a list away.
+    pub(super) exports: Arc<Exports>,
 }
 
 impl Owners {
@@ -66,6 +69,7 @@ impl Owners {
             limits: Limits::default(),
             supabase: supabase.transpose()?,
             listening: Listening::new(archive),
+            exports: Arc::default(),
         }))
     }
 

@@ -93,10 +93,16 @@ fn table() -> Vec<Row> {
         },
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
+        row("get", "/api/v1/calls.csv", [No, No, Yes(200)]),
+        row("get", "/api/v1/calls.json", [No, No, Yes(200)]),
+        row("get", "/api/v1/callers/{number}", [No, No, Yes(200)]),
         row("get", "/api/v1/calls/{id}/events", [Yes(200); 3]),
         // The call was not recorded.
         row("get", "/api/v1/calls/{id}/recording", [Yes(404); 3]),
         row("get", "/api/v1/calls/{id}/recording.wav", [Yes(404); 3]),
+        // What the rows above ask for goes.
+        row("delete", "/api/v1/calls/{id}", [No, No, Yes(204)]),
+        row("delete", "/api/v1/callers/{number}", [No, No, Yes(200)]),
     ]
 }
 
@@ -110,6 +116,7 @@ struct Objects {
     agent: String,
     /// A call that is over.
     call: String,
+    caller: &'static str,
     delivery: String,
     task: String,
     gap: String,
@@ -150,10 +157,13 @@ impl Objects {
         .await
         .unwrap();
         let gaps = desk.app.store.gaps(agent).await.unwrap();
-        let call = add_call(desk, agent, json!({})).await.to_string();
+        let caller = if agent == desk.agent { "+447700900123" } else { "+447700900456" };
+        add_call(desk, agent, json!({"caller_number": caller})).await;
+        let call = add_call(desk, agent, json!({"caller_number": caller})).await.to_string();
         Self {
             agent: agent.to_string(),
             call,
+            caller,
             delivery: delivery.to_string(),
             task: task.to_string(),
             gap: gaps[0].id.to_string(),
@@ -175,6 +185,7 @@ impl Objects {
         row.path
             .replace("{id}", id)
             .replace("{n}", "1")
+            .replace("{number}", self.caller)
             .replace("{sid}", "PN00000000000000000000000000000001")
     }
 }

@@ -106,6 +106,13 @@ impl Client {
         self.send(Method::GET, path, Body::None).await
     }
 
+    /// Asks, and gives the answer when its head has come.
+    pub(crate) async fn start(&self, path: &str) -> reqwest::Response {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let (name, value) = self.credential.clone().unwrap();
+        request.header(name, value).send().await.unwrap()
+    }
+
     /// Asks for it zipped, and gives how many bytes came.
     pub(crate) async fn get_zipped(&self, path: &str) -> (Answered, usize) {
         let (answered, bytes) = self.get_with(path, "accept-encoding", "gzip").await;

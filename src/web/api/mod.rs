@@ -1,6 +1,7 @@
 //! The API: `/api/v1`, JSON, described by `/api/v1/openapi.json`.
 
 mod agents;
+mod callers;
 mod calls;
 mod deliveries;
 mod functions;
@@ -61,6 +62,7 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
             "/api/v1",
             OpenApiRouter::new()
                 .merge(agents::routes())
+                .merge(callers::routes())
                 .merge(calls::routes())
                 .merge(deliveries::routes())
                 .merge(live::routes())

@@ -4,6 +4,7 @@
 mod agent;
 mod assets;
 mod call;
+mod callers;
 mod calls;
 mod changes;
 pub(super) mod errors;
@@ -42,4 +43,5 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(agent::router())
         .merge(versions::router())
         .merge(functions::router())
+        .merge(callers::router())
 }

@@ -1,5 +1,7 @@
 //! Calls: finding them, reading one, listening, taking them away, and deleting what is kept of a caller.
 
+mod callers;
+mod export;
 mod list;
 mod page;
 mod recording;

@@ -1,12 +1,14 @@
 //! `/calls`.
 
 mod events;
+mod export;
 mod recording;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use http::StatusCode;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,17 +23,18 @@ use crate::store::call_list::{CallItem, Toward};
 use crate::store::call_page::CallPage;
 use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls, cursor};
-use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::session::ApiViewer;
+use crate::web::{erase, iso};
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(one))
+        .routes(routes!(one, remove))
         .merge(events::routes())
+        .merge(export::routes())
         .merge(recording::routes())
 }
 
@@ -67,6 +70,8 @@ pub(super) struct CallRow {
     gap: bool,
     /// The caller left a message with the agent.
     message: bool,
+    /// There is something to do because of it.
+    to_do: bool,
 }
 
 /// The zone of the business that an agent is of.
@@ -93,6 +98,7 @@ impl CallRow {
             booking: call.marks.has_booking,
             gap: call.marks.has_gap,
             message: call.marks.has_message,
+            to_do: call.marks.has_task,
         }
     }
 }
@@ -231,4 +237,30 @@ async fn one(
     let call = store.call(&access, id).await?.ok_or_else(Problem::not_found)?;
     let agents = store.visible_agents(&viewer).await?;
     Ok(Json(Call::of(call, &zone_of(&agents, access.agent_id()))))
+}
+
+/// Removes a call that is over, with its words, its recording, the message that the caller left, and
+/// what there was to do because of it. For owners.
+#[utoipa::path(
+    delete,
+    path = "/calls/{id}",
+    tag = "calls",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, description = "The caller is still on the phone", body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn remove(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = id.parse().map_err(|_| Problem::not_found())?;
+    erase::call(&state, &viewer, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,18 +1,20 @@
 //! `/calls/{id}`: what happened in a call.
 
 mod about;
+mod removal;
 mod sound;
 mod support;
 mod talk;
 mod timeline;
 mod times;
+mod todo;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use uuid::Uuid;
@@ -21,7 +23,8 @@ use self::talk::Around;
 use self::timeline::{Entry, What};
 use super::layout::{Section, Shell};
 use super::{errors, time, words};
-use crate::store::access::{Object, Read, Refused};
+use crate::store::TaskRow;
+use crate::store::access::{Object, Read, Refused, Role};
 use crate::store::call_list::{CallFilter, CallPlace, Toward};
 use crate::store::call_page::{CallPage, Passage};
 use crate::store::people::Viewer;
@@ -37,7 +40,7 @@ const EVENTS_MAX: i64 = 20_000;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/calls/{id}", get(page))
+    Router::new().route("/calls/{id}", get(page)).route("/calls/{id}/delete", post(removal::delete))
 }
 
 async fn page(
@@ -64,6 +67,7 @@ struct Seen {
     passages: Vec<Passage>,
     /// Functions whose values are not shown.
     hidden: Vec<String>,
+    tasks: Vec<TaskRow>,
     newer: Option<Uuid>,
     older: Option<Uuid>,
 }
@@ -84,6 +88,7 @@ async fn read(
         true => store.hidden_functions(&access).await?,
         false => Vec::new(),
     };
+    let tasks = store.tasks_of_call(access.agent_id(), id).await?;
     let shell = Shell::of(store, viewer, wanted.agent().ok().flatten()).await?;
     let zone = Here::of(shell.agents.find(call.agent_id)).zone;
     let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
@@ -91,7 +96,7 @@ async fn read(
     let place = CallPlace { started_us: call.started_us, id };
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
-    Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, newer, older })
+    Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, tasks, newer, older })
 }
 
 /// The next call of the list that one comes from. Without it the page is as good.
@@ -134,6 +139,7 @@ impl Seen {
                 h1 { (words::who(name, call.caller.reveal())) }
                 (self.head(name))
                 (about::summary(call, &self.zone))
+                (todo::list(&self.tasks, call.id))
                 (about::notes(call))
                 h2 { "What was said" }
                 (sound.player(call, &self.zone))
@@ -142,8 +148,14 @@ impl Seen {
                 (talk::passages(&self.entries, &self.passages))
                 (times::chart(call.metadata.reveal()))
                 (support::details(call))
+                @if self.may_delete() { (removal::form(call)) }
             },
         )
+    }
+
+    fn may_delete(&self) -> bool {
+        let agent = self.shell.agents.find(self.call.agent_id);
+        self.call.ended_us.is_some() && agent.is_some_and(|agent| agent.role >= Role::Owner)
     }
 
     /// To the calls beside it, and back to the list: all with what was looked for.

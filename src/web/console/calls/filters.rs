@@ -12,7 +12,7 @@ use crate::web::call_filter::{Invalid, WantedCalls};
 /// The form, with what was wrong in it.
 pub(super) fn form(shell: &Shell, wanted: &WantedCalls, wrong: Option<&Invalid>) -> Markup {
     let value = |field: &Option<String>| field.clone().unwrap_or_default();
-    let has_more = [&wanted.from, &wanted.to, &wanted.function, &wanted.tests]
+    let has_more = [&wanted.from, &wanted.to, &wanted.function, &wanted.todo, &wanted.tests]
         .into_iter()
         .any(|field| field.as_ref().is_some_and(|text| !text.is_empty()));
     html! {
@@ -45,6 +45,10 @@ pub(super) fn form(shell: &Shell, wanted: &WantedCalls, wrong: Option<&Invalid>)
                     (field("from", "From", "date", &value(&wanted.from), wrong))
                     (field("to", "To", "date", &value(&wanted.to), wrong))
                     (field("function", "Used the function", "text", &value(&wanted.function), wrong))
+                }
+                label .check {
+                    input type="checkbox" name="todo" value="true" checked[wanted.todo.as_deref() == Some("true")];
+                    "With something to do"
                 }
                 label .check {
                     input type="checkbox" name="tests" value="true" checked[wanted.tests.as_deref() == Some("true")];
@@ -96,6 +100,7 @@ fn name_of(field: &str) -> &str {
         "words" => "Words",
         "function" => "Used the function",
         "outcome" => "How it came out",
+        "todo" => "With something to do",
         "tests" => "Show test calls",
         "after" => "The place in the list",
         other => other,
@@ -121,6 +126,7 @@ pub(super) fn nothing(wanted: &WantedCalls) -> Markup {
 fn said(name: &str, value: &str) -> String {
     match (name, CallOutcome::from_word(value)) {
         ("outcome", Some(outcome)) => format!("“{}”", words::choice(outcome)),
+        ("todo", _) => "“with something to do”".to_owned(),
         ("tests", _) => "“test calls”".to_owned(),
         _ => format!("{} “{value}”", name_of(name).to_lowercase()),
     }
@@ -135,6 +141,7 @@ fn without(wanted: &WantedCalls, name: &str) -> String {
         ("number", &mut less.number),
         ("words", &mut less.words),
         ("function", &mut less.function),
+        ("todo", &mut less.todo),
         ("tests", &mut less.tests),
     ];
     fields.into_iter().filter(|(field, _)| *field == name).for_each(|(_, value)| *value = None);

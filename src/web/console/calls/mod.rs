@@ -5,11 +5,13 @@ mod filters;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::layout::{Section, Shell};
 use super::{errors, time, words};
@@ -28,10 +30,17 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/calls", get(page))
 }
 
+/// What happened a moment ago.
+#[derive(Debug, Default, Deserialize)]
+struct Told {
+    deleted: Option<String>,
+}
+
 async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     wanted: Result<Asking<WantedCalls>, Problem>,
+    told: Result<Query<Told>, QueryRejection>,
 ) -> Response {
     let wanted = wanted.map(|Asking(wanted)| wanted).unwrap_or_default();
     let agent = wanted.agent().ok().flatten();
@@ -47,7 +56,10 @@ async fn page(
     };
     let toward = after.map_or(Toward::Newest, Toward::Older);
     match state.owners.store.calls(&shell.listed(), &filter, toward, PAGE + 1).await {
-        Ok(calls) => found(&shell, &wanted, calls),
+        Ok(calls) => {
+            let is_deleted = told.is_ok_and(|Query(told)| told.deleted.is_some());
+            found(&shell, &wanted, calls, is_deleted)
+        }
         // A word or a function that few calls have, among very many calls.
         Err(StoreError::Slow(_)) if filter.words.is_some() || filter.function.is_some() => {
             too_many(&shell, &wanted)
@@ -89,7 +101,12 @@ fn too_many(shell: &Shell, wanted: &WantedCalls) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, page).into_response()
 }
 
-fn found(shell: &Shell, wanted: &WantedCalls, mut calls: Vec<CallItem>) -> Response {
+fn found(
+    shell: &Shell,
+    wanted: &WantedCalls,
+    mut calls: Vec<CallItem>,
+    is_deleted: bool,
+) -> Response {
     let page = usize::try_from(PAGE).unwrap_or_default();
     let has_more = calls.len() > page;
     calls.truncate(page);
@@ -99,6 +116,7 @@ fn found(shell: &Shell, wanted: &WantedCalls, mut calls: Vec<CallItem>) -> Respo
         wanted,
         None,
         &html! {
+            @if is_deleted { p .note.good role="status" { "The call was deleted." } }
             @if calls.is_empty() {
                 div .empty { (empty(shell, wanted)) }
             } @else {
@@ -126,7 +144,8 @@ fn may_export(shell: &Shell) -> bool {
     shell.listed().list().iter().any(|agent| agent.role >= Role::Owner)
 }
 
-fn row(shell: &Shell, wanted: &WantedCalls, call: &CallItem) -> Markup {
+/// A call in a list.
+pub(super) fn row(shell: &Shell, wanted: &WantedCalls, call: &CallItem) -> Markup {
     let at = time::at(call.place.started_us, &shell.zone());
     let id = call.place.id;
     let (name, number) = (call.caller_name.reveal(), call.caller.reveal());
@@ -162,6 +181,7 @@ fn badges(call: &CallItem) -> Markup {
         (call.marks.has_message, "badge", "message"),
         (call.marks.has_booking, "badge", "booking"),
         (call.marks.has_gap, "badge", "open question"),
+        (call.marks.has_task, "badge warn", "to do"),
         (call.is_test, "badge", "test"),
     ];
     html! {

@@ -1,0 +1,91 @@
+//! Deleting one call, confirmed by its caller's number.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::agent::phone_number::{normalise_local, readable};
+use crate::store::access::{Object, Own, Refused};
+use crate::store::call_page::CallPage;
+use crate::web::AppState;
+use crate::web::call_filter::Here;
+use crate::web::console::errors;
+use crate::web::erase;
+use crate::web::problem::Problem;
+use crate::web::session::PageViewer;
+
+/// What confirms the removal of a call whose number is withheld.
+const WORD: &str = "delete";
+
+/// The form.
+pub(super) fn form(call: &CallPage) -> Markup {
+    let number = call.caller_e164.as_ref().map(|number| readable(number.reveal()));
+    html! {
+        details {
+            summary { "Delete this call" }
+            p {
+                "Its words, summary, recording and messages go, and what there was to do because of it. \
+                A booking that was made stays. This can't be undone."
+            }
+            form method="post" action={ "/calls/" (call.id) "/delete" } {
+                label for="confirm" {
+                    @match &number {
+                        Some(number) => { "Type the number " (number) " to confirm" }
+                        None => { "Type " (WORD) " to confirm" }
+                    }
+                }
+                input #confirm name="confirm" type="text" required autocomplete="off";
+                p { button .bad type="submit" { "Delete this call" } }
+            }
+        }
+    }
+}
+
+/// What the form sends.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Confirmed {
+    #[serde(default)]
+    confirm: String,
+}
+
+/// Deletes the call.
+pub(super) async fn delete(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<String>,
+    form: Result<Form<Confirmed>, FormRejection>,
+) -> Response {
+    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+    let typed = form.map(|Form(form)| form.confirm).unwrap_or_default();
+    let store = &state.owners.store;
+    let call = async {
+        let access = store.access::<Own>(&viewer, Object::Call(id)).await?;
+        store.call(&access, id).await?.ok_or(Refused::NotFound)
+    };
+    let call = match call.await {
+        Ok(call) => call,
+        Err(refused) => return errors::refused(&refused),
+    };
+    let region = match store.visible_agents(&viewer).await {
+        Ok(agents) => Here::of(agents.find(call.agent_id)).region,
+        Err(error) => return errors::store(&error),
+    };
+    let is_confirmed = match &call.caller_e164 {
+        Some(number) => normalise_local(&typed, region).as_ref() == Some(number.reveal()),
+        None => typed.trim().eq_ignore_ascii_case(WORD),
+    };
+    if !is_confirmed {
+        let why = "the number that was typed is not this call's; nothing was deleted";
+        return errors::problem(&Problem::invalid("confirm", why));
+    }
+    match erase::call(&state, &viewer, id).await {
+        Ok(()) => Redirect::to("/calls?deleted=1").into_response(),
+        Err(problem) => errors::problem(&problem),
+    }
+}

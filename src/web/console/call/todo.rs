@@ -1,0 +1,58 @@
+//! What there is to do because of a call.
+
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use crate::store::{TaskKind, TaskRow};
+
+/// The tasks, to be ticked.
+pub(super) fn list(tasks: &[TaskRow], call: Uuid) -> Markup {
+    html! {
+        @if !tasks.is_empty() {
+            h2 { "To do" }
+            ul .list {
+                @for task in tasks {
+                    @let is_done = task.done_us.is_some();
+                    li .row {
+                        div .grow {
+                            span class=(class(task)) { (word(task.kind)) } " " bdi { (task.text.reveal()) }
+                            @if let Some(note) = &task.note { div .quiet { bdi { (note.reveal()) } } }
+                        }
+                        @if is_done { span .badge.good { "done" } }
+                        form method="post" action={ "/tasks/" (task.id) } {
+                            input type="hidden" name="done" value=(if is_done { "no" } else { "yes" });
+                            input type="hidden" name="back" value={ "/calls/" (call) };
+                            button type="submit" {
+                                (if is_done { "Not done" } else { "Done" })
+                                span .hidden { ": " (word(task.kind)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn class(task: &TaskRow) -> &'static str {
+    match (task.done_us, task.urgency) {
+        (None, 3) => "badge bad",
+        (None, 2) => "badge warn",
+        _ => "badge",
+    }
+}
+
+fn word(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Urgent => "Urgent",
+        TaskKind::Message => "Message",
+        TaskKind::Voicemail => "Recorded message",
+        TaskKind::Missed => "Missed call",
+        TaskKind::TransferUnanswered => "Nobody took the call",
+        TaskKind::Claim => "Check what was said",
+        TaskKind::BookingCheck => "Check a booking",
+        TaskKind::Gap => "Open question",
+        TaskKind::CallFailed => "Problem on our side",
+        TaskKind::FunctionFailed => "Something failed",
+    }
+}

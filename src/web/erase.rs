@@ -1,0 +1,180 @@
+//! Removal of calls and of all that is kept of a caller: from Twilio, from the database, and from
+//! where recordings are, in this order, so that nothing is left of which nothing is known.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use tracing::warn;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::AppState;
+use super::problem::Problem;
+use crate::clock::{self, Stopwatch};
+use crate::retention::recording_sids;
+use crate::store::access::{AgentAccess, Object, Own, Refused, Role, VisibleAgents};
+use crate::store::audit::AuditEntry;
+use crate::store::callers::ErasableCall;
+use crate::store::people::Viewer;
+use crate::twilio::rest::RestError;
+
+/// How many calls are removed at once.
+const CALLS: i64 = 25;
+/// How long a removal may take: whoever asked waits. The rest is left for the next time.
+const LIMIT: Duration = Duration::from_secs(6);
+/// How long the object store may take for one file; what it does not remove now is removed later.
+const FILE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct Erased {
+    /// Calls, with their words, recordings and messages.
+    pub(super) calls: u64,
+    /// Appointments of which name, number and notes were removed.
+    pub(super) appointments: u64,
+    /// Calls that are left: they go on, their message could not be removed at Twilio, or time was up.
+    /// Ask again.
+    pub(super) left: u64,
+}
+
+/// Removes one call.
+///
+/// # Errors
+/// It may not be, goes on, or its message at Twilio cannot be removed now.
+pub(super) async fn call(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<(), Problem> {
+    let store = &state.owners.store;
+    let access = store.access::<Own>(viewer, Object::Call(id)).await?;
+    let call = store.erasable_call(&access, id).await?.ok_or_else(Problem::not_found)?;
+    if call.is_live {
+        let why = "the caller is still on the phone; end the call first";
+        return Err(Problem::conflict(why, json!({"call": id})));
+    }
+    remove_voicemail(state, &access, &call).await.map_err(|error| {
+        warn!(%error, call = %id, "a voicemail is not removed");
+        let why =
+            "the message that the caller left cannot be removed at Twilio now; try again later";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    })?;
+    store.erase_calls(&access, &[id]).await?;
+    let deed = AuditEntry::of(viewer, "call.delete").agent(access.agent_id());
+    store.note_deed(&deed.object("call", id)).await?;
+    remove_files(state, &call.recordings).await;
+    Ok(())
+}
+
+/// Those of the viewer's agents that know a caller.
+///
+/// # Errors
+/// None of them does: 404. None of those that do is the viewer's own: 403.
+pub(super) async fn own_agents(
+    state: &AppState,
+    agents: &VisibleAgents,
+    number: &str,
+) -> Result<Vec<Uuid>, Problem> {
+    let known = state.owners.store.caller_agents(agents, number).await?;
+    let roles: Vec<(Uuid, Role)> =
+        known.into_iter().filter_map(|id| Some((id, agents.find(id)?.role))).collect();
+    let Some(best) = roles.iter().map(|(_, role)| *role).max() else {
+        return Err(Problem::not_found());
+    };
+    if best < Role::Owner {
+        return Err(Refused::Forbidden { needs: Role::Owner, has: best }.into());
+    }
+    Ok(roles.into_iter().filter(|(_, role)| *role >= Role::Owner).map(|(id, _)| id).collect())
+}
+
+/// Removes all that these agents keep of a caller.
+///
+/// # Errors
+/// It may not be, or the database. What was removed until then is removed.
+pub(super) async fn caller(
+    state: &AppState,
+    viewer: &Viewer,
+    agents: &[Uuid],
+    number: &str,
+) -> Result<Erased, Problem> {
+    let store = &state.owners.store;
+    let watch = Stopwatch::start();
+    let mut all = Erased::default();
+    for agent in agents {
+        let access = store.access::<Own>(viewer, Object::Agent(*agent)).await?;
+        let appointments = store.erase_appointments(&access, number).await?;
+        let (calls, left) = calls_of(state, &access, number, &watch).await?;
+        let change = json!({"calls": calls, "appointments": appointments, "left": left});
+        let deed = AuditEntry::of(viewer, "caller.delete").agent(*agent).change(change);
+        store.note_deed(&deed).await?;
+        all.calls += calls;
+        all.appointments += appointments;
+        all.left += left;
+    }
+    Ok(all)
+}
+
+/// Removes one agent's calls of a caller; gives how many were removed, and how many are left.
+async fn calls_of(
+    state: &AppState,
+    access: &AgentAccess<Own>,
+    number: &str,
+    watch: &Stopwatch,
+) -> Result<(u64, u64), Problem> {
+    let store = &state.owners.store;
+    let (mut removed, mut left, mut after) = (0, 0, Uuid::nil());
+    loop {
+        let calls = store.erasable_calls(access, number, after, CALLS).await?;
+        let Some(last) = calls.last() else { return Ok((removed, left)) };
+        after = last.id;
+        let (mut gone, mut files) = (Vec::new(), Vec::new());
+        for call in &calls {
+            let is_late = watch.elapsed() > LIMIT;
+            if is_late || call.is_live || remove_voicemail(state, access, call).await.is_err() {
+                left += 1;
+                continue;
+            }
+            gone.push(call.id);
+            files.extend(call.recordings.iter().cloned());
+        }
+        removed += store.erase_calls(access, &gone).await?;
+        if watch.elapsed() < LIMIT {
+            remove_files(state, &files).await;
+        }
+    }
+}
+
+/// Removes the message that a caller left with Twilio. One that is with nobody we know stays.
+async fn remove_voicemail(
+    state: &AppState,
+    access: &AgentAccess<Own>,
+    call: &ErasableCall,
+) -> Result<(), RestError> {
+    let Some((account, sid)) = call.voicemail_url.as_deref().and_then(recording_sids) else {
+        return Ok(());
+    };
+    let Some(agent) = state.directory.by_id(access.agent_id()).await else { return Ok(()) };
+    let twilio = &state.exchange.toolbox.twilio;
+    if !twilio.has_account(&agent) {
+        return Ok(());
+    }
+    match twilio.delete_recording(&agent, account, sid).await {
+        // Twilio has no such recording, and will never have.
+        Err(RestError::Refused { status: 400 | 404 | 410, .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes files whose calls are gone. What cannot be removed now is written down as left, and removed
+/// with what is too old.
+async fn remove_files(state: &AppState, paths: &[String]) {
+    for path in paths {
+        let removing = state.owners.listening.archive.remove(path);
+        match clock::within(FILE_LIMIT, removing).await {
+            Some(Ok(())) => {
+                // Else it is looked for once more, in vain.
+                let _ = state.owners.store.left_recording_removed(path).await;
+            }
+            Some(Err(error)) => warn!(%error, "a recording is removed later"),
+            None => warn!("a recording is removed later: the object store is slow"),
+        }
+    }
+}
