@@ -1,10 +1,14 @@
 //! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
 mod api;
+mod bookings;
 mod connection;
 mod console;
 pub mod csrf;
+mod guard;
 mod headers;
+mod invalid;
+mod json_body;
 pub mod operators;
 pub mod owners;
 pub mod phone;
@@ -109,6 +113,7 @@ fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
         .merge(api::router())
         .merge(sign_in::router())
         .merge(console::router())
+        .merge(bookings::ics::router())
         .layer(zipped)
         .layer(from_fn_with_state(Arc::clone(front), headers::protect))
 }

@@ -41,6 +41,10 @@ pub struct Limits {
     pub requests: RateLimit,
     /// Requests with credentials that are not in force, by address.
     pub refused: RateLimit,
+    /// Readings of one calendar feed.
+    pub feed: RateLimit,
+    /// Invitations by one person.
+    pub invitations: RateLimit,
 }
 
 impl Default for Limits {
@@ -52,6 +56,8 @@ impl Default for Limits {
             sign_in_email: limit(10, 3600),
             requests: limit(600, 60),
             refused: limit(60, 60),
+            feed: limit(60, 3600),
+            invitations: limit(30, 3600),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::desk::{Body, Client, Desk};
 
@@ -22,17 +23,65 @@ struct Row {
     path: &'static str,
     body: Value,
     gets: [Gets; 3],
-    /// Whether the path names an object, so that another agent's is 404.
-    has_object: bool,
+    /// The statement that makes the object whose id is in the path, and gives the id as text; empty
+    /// where that is the agent's. `{agent}` in it is the agent's id, `{person}` the person's.
+    object: &'static str,
+}
+
+impl Row {
+    /// With this body. `{agent}` in it is the agent's id, and then another agent's is 404.
+    fn body(self, body: Value) -> Self {
+        Self { body, ..self }
+    }
+
+    /// About an object that this statement makes.
+    fn object(self, object: &'static str) -> Self {
+        Self { object, ..self }
+    }
+
+    /// Whether it names an object, so that another agent's is 404.
+    fn has_object(&self) -> bool {
+        self.path.contains('{') || self.body.to_string().contains("{agent}")
+    }
+
+    /// The same about this agent, or about a new object of it and of the person.
+    async fn about(&self, desk: &Desk, agent: Uuid, email: &str) -> (String, Row) {
+        let text = self.body.to_string().replace("{agent}", &agent.to_string());
+        let id = match self.object {
+            "" => agent.to_string(),
+            sql => desk.made(sql, agent, email).await,
+        };
+        let body = serde_json::from_str(&text).unwrap();
+        let row = Row { method: self.method, path: self.path, body, gets: self.gets, object: "" };
+        (self.path.replace("{id}", &id), row)
+    }
 }
 
 fn row(method: &'static str, path: &'static str, gets: [Gets; 3]) -> Row {
-    Row { method, path, body: Value::Null, gets, has_object: path.contains('{') }
+    Row { method, path, body: Value::Null, gets, object: "" }
 }
+
+const APPOINTMENT: &str = "insert into appointments (voice_agent_id, name, phone_number, service, \
+    schedule_time) values ('{agent}', 'Anna', '', '', now()) returning id::text";
 
 /// The table. A new route gets its row here.
 fn table() -> Vec<Row> {
-    vec![row("get", "/api/v1/agents", [Yes(200); 3])]
+    let maintain = |status| [No, Yes(status), Yes(status)];
+    let start = "2026-12-01T10:00";
+    let booking = json!({"agent": "{agent}", "start": start, "name": "Anna", "overlap": true});
+    vec![
+        row("get", "/api/v1/agents", [Yes(200); 3]),
+        row("get", "/api/v1/appointments", [Yes(200); 3]),
+        row("post", "/api/v1/appointments", maintain(201)).body(booking),
+        row("get", "/api/v1/appointments/{id}", [Yes(200); 3]).object(APPOINTMENT),
+        row("patch", "/api/v1/appointments/{id}", maintain(200))
+            .object(APPOINTMENT)
+            .body(json!({"status": "completed"})),
+        row("delete", "/api/v1/appointments/{id}", maintain(204)).object(APPOINTMENT),
+        row("get", "/api/v1/agents/{id}/calendar-feed", [Yes(200); 3]),
+        row("post", "/api/v1/agents/{id}/calendar-feed", maintain(201)),
+        row("delete", "/api/v1/agents/{id}/calendar-feed", maintain(204)),
+    ]
 }
 
 const ROLES: [&str; 3] = ["support", "maintainer", "owner"];
@@ -77,12 +126,13 @@ async fn everybody_gets_what_their_role_gives() {
         people.push(desk.sign_in(&format!("{role}@example.com")).await);
     }
     for row in table() {
-        let path = row.path.replace("{id}", &desk.agent.to_string());
-        let refused = ask(&desk.stranger(), &row, &path).await;
+        let (path, asked) = row.about(&desk, desk.agent, "owner@example.com").await;
+        let refused = ask(&desk.stranger(), &asked, &path).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{} {path}", row.method);
         check_schema(&described, &row, &refused);
         for ((client, role), gets) in people.iter().zip(ROLES).zip(row.gets) {
-            let answered = ask(client, &row, &path).await;
+            let (path, asked) = row.about(&desk, desk.agent, &format!("{role}@example.com")).await;
+            let answered = ask(client, &asked, &path).await;
             let expected = match gets {
                 Yes(status) => status,
                 No => 403,
@@ -91,10 +141,10 @@ async fn everybody_gets_what_their_role_gives() {
             assert_eq!(answered.status.as_u16(), expected, "{case}");
             check_schema(&described, &row, &answered);
         }
-        if row.has_object {
-            let path = row.path.replace("{id}", &desk.other_agent.to_string());
+        if row.has_object() {
+            let (path, asked) = row.about(&desk, desk.other_agent, "other@example.com").await;
             for client in &people {
-                let answered = ask(client, &row, &path).await;
+                let answered = ask(client, &asked, &path).await;
                 assert_eq!(answered.status, StatusCode::NOT_FOUND, "{} {path}", row.method);
             }
         }

@@ -172,6 +172,13 @@ impl Desk {
         stranger.with("cookie", cookie.split(';').next().unwrap().to_owned())
     }
 
+    /// Runs a statement that makes something of an agent's or a person's, and gives its id as text.
+    pub(crate) async fn made(&self, sql: &str, agent: Uuid, email: &str) -> String {
+        let person = format!("(select uuid from customer where email = '{email}')");
+        let sql = sql.replace("{agent}", &agent.to_string()).replace("{person}", &person);
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool).await.unwrap()
+    }
+
     /// Runs one statement.
     pub(crate) async fn sql(&self, sql: &str) {
         run(&self.pool, sql).await;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod access_table;
+mod bookings;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;

@@ -1,6 +1,10 @@
 //! The API: `/api/v1`, JSON, described by `/api/v1/openapi.json`.
 
 mod agents;
+mod appointments;
+mod appointments_wanted;
+mod calendar_feed;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -49,7 +53,13 @@ impl Modify for Bearer {
 /// All routes, and their description.
 fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Described::openapi())
-        .nest("/api/v1", OpenApiRouter::new().merge(agents::routes()))
+        .nest(
+            "/api/v1",
+            OpenApiRouter::new()
+                .merge(agents::routes())
+                .merge(appointments::routes())
+                .merge(calendar_feed::routes()),
+        )
         .split_for_parts()
 }
 

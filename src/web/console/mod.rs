@@ -2,7 +2,9 @@
 //! forms to be sent.
 
 mod assets;
+mod bookings;
 pub(super) mod errors;
+mod field;
 pub(super) mod layout;
 mod overview;
 mod time;
@@ -15,5 +17,8 @@ use super::AppState;
 
 /// All pages.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().merge(assets::router()).merge(overview::router())
+    Router::new()
+        .merge(assets::router())
+        .merge(overview::router())
+        .merge(bookings::router())
 }
