@@ -23,6 +23,7 @@ mod functions;
 mod history;
 mod instances;
 mod knock;
+pub mod members;
 pub mod migrate;
 mod numbers;
 mod outage;
@@ -32,6 +33,7 @@ pub mod people;
 mod recordings;
 mod retention;
 pub mod sample;
+pub mod sessions;
 mod shown;
 pub mod trust;
 

@@ -11,6 +11,7 @@ mod invalid;
 mod json_body;
 pub mod operators;
 pub mod owners;
+mod people;
 pub mod phone;
 mod places;
 pub mod problem;

@@ -64,9 +64,20 @@ fn row(method: &'static str, path: &'static str, gets: [Gets; 3]) -> Row {
 const APPOINTMENT: &str = "insert into appointments (voice_agent_id, name, phone_number, service, \
     schedule_time) values ('{agent}', 'Anna', '', '', now()) returning id::text";
 
+const ACCESS: &str = "with u as (
+        insert into auth.users (id, email)
+        values (gen_random_uuid(), gen_random_uuid() || '@example.com') returning id, email
+    ), c as (
+        insert into customer (uuid, email, username, plan_id) select id, email, 'X', 0 from u
+        returning uuid
+    )
+    insert into voice_agents_access (voice_agent_id, user_id, access)
+    select '{agent}', uuid, 'support' from c returning id::text";
+
 /// The table. A new route gets its row here.
 fn table() -> Vec<Row> {
     let maintain = |status| [No, Yes(status), Yes(status)];
+    let own = |status| [No, No, Yes(status)];
     let start = "2026-12-01T10:00";
     let booking = json!({"agent": "{agent}", "start": start, "name": "Anna", "overlap": true});
     vec![
@@ -81,6 +92,13 @@ fn table() -> Vec<Row> {
         row("get", "/api/v1/agents/{id}/calendar-feed", [Yes(200); 3]),
         row("post", "/api/v1/agents/{id}/calendar-feed", maintain(201)),
         row("delete", "/api/v1/agents/{id}/calendar-feed", maintain(204)),
+        row("get", "/api/v1/agents/{id}/access", own(200)),
+        row("post", "/api/v1/agents/{id}/access", own(201))
+            .body(json!({"email": "new@example.com", "role": "support"})),
+        row("patch", "/api/v1/access/{id}", own(200))
+            .object(ACCESS)
+            .body(json!({"role": "maintainer"})),
+        row("delete", "/api/v1/access/{id}", own(204)).object(ACCESS),
     ]
 }
 

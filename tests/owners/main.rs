@@ -6,4 +6,5 @@ mod bookings;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod people;
 mod sign_in;

@@ -1,5 +1,6 @@
 //! The API: `/api/v1`, JSON, described by `/api/v1/openapi.json`.
 
+mod access;
 mod agents;
 mod appointments;
 mod appointments_wanted;
@@ -58,7 +59,8 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
             OpenApiRouter::new()
                 .merge(agents::routes())
                 .merge(appointments::routes())
-                .merge(calendar_feed::routes()),
+                .merge(calendar_feed::routes())
+                .merge(access::routes()),
         )
         .split_for_parts()
 }

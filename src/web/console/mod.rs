@@ -7,6 +7,7 @@ pub(super) mod errors;
 mod field;
 pub(super) mod layout;
 mod overview;
+mod people;
 mod time;
 
 use std::sync::Arc;
@@ -21,4 +22,5 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(assets::router())
         .merge(overview::router())
         .merge(bookings::router())
+        .merge(people::router())
 }
