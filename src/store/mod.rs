@@ -5,6 +5,8 @@
 //! (`…_us`), so that no date type is chosen for the rest of the program.
 
 pub mod access;
+pub mod account;
+pub mod activity;
 mod aftercall;
 mod agents;
 mod appointments;

@@ -21,6 +21,7 @@ pub mod secret;
 pub mod serve;
 pub mod session;
 mod sign_in;
+mod tokens;
 pub mod upgrade;
 
 use std::sync::Arc;

@@ -74,6 +74,9 @@ const ACCESS: &str = "with u as (
     insert into voice_agents_access (voice_agent_id, user_id, access)
     select '{agent}', uuid, 'support' from c returning id::text";
 
+const TOKEN: &str = "insert into api_tokens (token_hash, user_id, name, scope)
+    values (sha256(gen_random_uuid()::text::bytea), {person}, 'x', 'read') returning id::text";
+
 /// The table. A new route gets its row here.
 fn table() -> Vec<Row> {
     let maintain = |status| [No, Yes(status), Yes(status)];
@@ -99,6 +102,9 @@ fn table() -> Vec<Row> {
             .object(ACCESS)
             .body(json!({"role": "maintainer"})),
         row("delete", "/api/v1/access/{id}", own(204)).object(ACCESS),
+        row("get", "/api/v1/tokens", [Yes(200); 3]),
+        row("post", "/api/v1/tokens", [Yes(201); 3]).body(json!({"name": "x", "scope": "read"})),
+        row("delete", "/api/v1/tokens/{id}", [Yes(204); 3]).object(TOKEN),
     ]
 }
 

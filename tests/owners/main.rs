@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod access_table;
+mod account;
+mod activity;
 mod bookings;
 #[path = "../common/database.rs"]
 mod common_database;

@@ -6,6 +6,7 @@ mod appointments;
 mod appointments_wanted;
 mod calendar_feed;
 mod refusals;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -60,7 +61,8 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(agents::routes())
                 .merge(appointments::routes())
                 .merge(calendar_feed::routes())
-                .merge(access::routes()),
+                .merge(access::routes())
+                .merge(tokens::routes()),
         )
         .split_for_parts()
 }

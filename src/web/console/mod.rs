@@ -1,6 +1,8 @@
 //! The owner's console: pages that are rendered here and need no JavaScript to be read or for their
 //! forms to be sent.
 
+mod account;
+mod activity;
 mod assets;
 mod bookings;
 pub(super) mod errors;
@@ -23,4 +25,6 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(overview::router())
         .merge(bookings::router())
         .merge(people::router())
+        .merge(account::router())
+        .merge(activity::router())
 }
