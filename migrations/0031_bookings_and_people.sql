@@ -117,11 +117,9 @@ $$;
 -- person, as long as they never signed in, may that owner hand another sign-in link.
 alter table public.customer add column if not exists invited_to uuid;
 
--- Activity is looked at by agent and person, and for one's own sign-ins.
+-- Activity is looked at by agent and person.
 create index if not exists idx_audit_log_agent_actor
     on public.audit_log (voice_agent_id, actor, id desc);
-create index if not exists idx_audit_log_sign_ins
-    on public.audit_log (object, id desc) where action = 'sign_in';
 
 do $$
 declare

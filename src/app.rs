@@ -31,6 +31,7 @@ use crate::recovery::status_poller::{FindAgent, LeftCalls, StatusPoller};
 use crate::store::migrate::MigrateError;
 use crate::store::people::{FirstPerson, MadePerson};
 use crate::store::{BadAddress, Changes, Store, StoreError};
+use crate::web::live::LiveHub;
 use crate::web::owners::{Owners, sign_in_link};
 use crate::web::phone::{IdempotencyCache, Noting, Unsigned, Unwritten};
 use crate::web::{AppState, operators};
@@ -181,13 +182,16 @@ impl App {
         made.watch(&tasks, database.own.as_ref());
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
-        background.extend(following(&tasks, &directory, &database));
+        background.extend(following(&tasks, &exchange, &directory, &database));
         let unwritten = Unwritten::default();
+        let owners =
+            Owners::new(store.for_console(), made.archive.clone(), config.supabase.as_deref())?;
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),
             store: store.clone(),
-            owners: Owners::new(store.for_console()),
+            owners,
+            live: LiveHub::new(store.for_console(), exchange.log.clone()),
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,
@@ -200,6 +204,7 @@ impl App {
             metrics: numbers::install(),
             rendered: operators::Rendered::default(),
         });
+        background.extend(on_live_calls(&tasks, &front));
         let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
         let (stop_serving, serving) = doors.serve(&tasks, front, config.calls_max, &mut background);
         info!(%address, public_url = public_url.as_str(), "answering calls");
@@ -307,16 +312,27 @@ fn finder(directory: &Arc<Directory>) -> FindAgent {
     })
 }
 
-/// The tasks that keep the directory as the database has it.
+/// The tasks that keep what is remembered as the database has it.
 fn following(
     tasks: &Supervisor,
+    exchange: &CallServices,
     directory: &Arc<Directory>,
     database: &Database,
 ) -> impl Iterator<Item = JoinHandle<()>> {
     let warming = database.is_up.then(|| clock::spawn(Arc::clone(directory).warm()));
     let changes = Changes::new(&database.store);
-    let following = tasks.spawn("changes", Arc::clone(directory).follow(changes));
+    let knowledge = Arc::clone(&exchange.toolbox.knowledge);
+    let learned = move |agent| knowledge.forget(agent);
+    let following = tasks.spawn("changes", Arc::clone(directory).follow(changes, learned));
     warming.into_iter().chain([following])
+}
+
+/// The tasks that tell owners of live calls, and do what they want done with them.
+fn on_live_calls(tasks: &Supervisor, front: &Arc<AppState>) -> [JoinHandle<()>; 2] {
+    [
+        tasks.spawn("live calls", Arc::clone(&front.live).run()),
+        tasks.spawn("commands for calls", Arc::clone(front).carry_out_commands()),
+    ]
 }
 
 /// The tasks that look after calls that no process has.

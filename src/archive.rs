@@ -1,16 +1,19 @@
 //! Where recordings are kept: a folder, or a bucket of S3 or of what speaks its protocol.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::prefix::PrefixStore;
-use object_store::{Attribute, Attributes, ObjectStoreExt, RetryConfig};
+use object_store::{Attribute, Attributes, GetOptions, GetRange, ObjectStoreExt, RetryConfig};
 use secrecy::ExposeSecret;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
@@ -25,6 +28,8 @@ const CONTENT_TYPE: &str = "audio/ogg; codecs=opus";
 const PUT_LIMIT: Duration = Duration::from_secs(300);
 /// How long one attempt to remove a file may take.
 const REMOVE_LIMIT: Duration = Duration::from_secs(30);
+/// How long the store may take to say that it has something.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// What is sent in one piece; a longer file goes in several. S3 takes no less than 5 MiB.
 const PIECE_BYTES: usize = 5 << 20;
 
@@ -226,6 +231,39 @@ impl Archive {
         };
         match clock::within(REMOVE_LIMIT, trying).await {
             Some(tried) => tried.map_err(|error| ArchiveError::Store(class(&error))),
+            None => Err(ArchiveError::Slow),
+        }
+    }
+
+    /// How long what is under `name` is, in bytes; none if nothing is.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn size(&self, name: &str) -> Result<Option<u64>, ArchiveError> {
+        match clock::within(ASK_LIMIT, self.store.head(&Key::from(name))).await {
+            Some(Ok(found)) => Ok(Some(found.size)),
+            Some(Err(object_store::Error::NotFound { .. })) => Ok(None),
+            Some(Err(error)) => Err(ArchiveError::of(&error)),
+            None => Err(ArchiveError::Slow),
+        }
+    }
+
+    /// A part of what is under `name`, as it comes.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; then also of what comes later.
+    pub async fn part(
+        &self,
+        name: &str,
+        range: Range<u64>,
+    ) -> Result<impl Stream<Item = Result<Bytes, ArchiveError>> + Send + use<>, ArchiveError> {
+        let range = Some(GetRange::Bounded(range));
+        let options = GetOptions { range, ..GetOptions::default() };
+        let key = Key::from(name);
+        let getting = self.store.get_opts(&key, options);
+        match clock::within(ASK_LIMIT, getting).await {
+            Some(Ok(found)) => Ok(found.into_stream().map_err(|error| ArchiveError::of(&error))),
+            Some(Err(error)) => Err(ArchiveError::of(&error)),
             None => Err(ArchiveError::Slow),
         }
     }

@@ -5,6 +5,8 @@ mod advice;
 mod host_port;
 mod lenient;
 mod object_store;
+mod secrets_key;
+mod supabase;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +21,8 @@ use url::Url;
 pub use advice::{Misspelt, misspelt};
 pub use host_port::HostPort;
 pub use object_store::ObjectStore;
+pub use secrets_key::SecretsKey;
+pub use supabase::SupabaseProject;
 
 /// The fewest connections that do: one for calls, one for everything else, one that listens.
 const CONNECTIONS_MIN: u32 = 3;
@@ -50,6 +54,10 @@ pub struct Config {
     pub openai: OpenAi,
     /// `REALTIME_MODEL`, `CHAT_MODEL`, `EMBEDDING_MODEL`, `TRANSCRIPTION_MODEL`.
     pub models: Models,
+    /// `SUPABASE_URL`, `SUPABASE_PUBLISHABLE_KEY` and `SUPABASE_JWT_SECRET`: whose people sign in.
+    pub supabase: Option<Box<SupabaseProject>>,
+    /// `SECRETS_KEY`: what credentials and secrets are encrypted with where they are kept.
+    pub secrets_key: Option<SecretsKey>,
     /// `MAX_CALLS`: calls that this process takes at once.
     pub calls_max: usize,
     /// `DRAIN_SECONDS`: how long a shutdown waits for calls to end by themselves.
@@ -215,6 +223,8 @@ impl Config {
             },
             twilio_api_url: base_url(source, "TWILIO_API_URL", "https://api.twilio.com")?,
             models: models(source),
+            supabase: supabase(source)?.map(Box::new),
+            secrets_key: secrets_key::read(source, "SECRETS_KEY")?,
             calls_max: parsed(source, "MAX_CALLS", "a number from 1 to 100000", |text| {
                 text.parse().ok().filter(|n| (1..=100_000).contains(n))
             })?
@@ -273,6 +283,11 @@ fn log_filter(source: Source<'_>) -> Result<Option<String>, ConfigError> {
             filter.filter(|_| advice::is_likely_filter(text)).map(|_| text.to_owned())
         },
     )
+}
+
+fn supabase(source: Source<'_>) -> Result<Option<SupabaseProject>, ConfigError> {
+    let names = ["SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_JWT_SECRET"];
+    supabase::read(source, names)
 }
 
 fn models(source: Source<'_>) -> Models {

@@ -13,7 +13,7 @@
 //! | --- | --- | --- |
 //! | open | [`private`], [`files`], [`service_json`], [`tls`], [`socket`], [`clock`], [`config`] | open |
 //! | pure | [`call`], [`agent`], [`audio`], [`calendar`] | pure, private |
-//! | adapters | [`twilio`], [`engine`], [`store`], [`archive`], [`database`] | pure, open |
+//! | adapters | [`twilio`], [`engine`], [`store`], [`archive`], [`database`], [`supabase`] | pure, open |
 //! | deeds | [`call_log`], [`recording`], [`recovery`], [`functions`], [`knowledge`], [`post_call`], [`retention`] | deeds, adapters, pure, open |
 //! | shell | [mod@line] | deeds, adapters, pure, open |
 //! | top | [`web`], [`rehearsal`] | top, shell, deeds, adapters, pure, open |
@@ -38,6 +38,7 @@ pub mod archive;
 pub mod database;
 pub mod engine;
 pub mod store;
+pub mod supabase;
 pub mod twilio;
 
 pub mod call_log;

@@ -33,6 +33,7 @@ enum Step {
     ReplyEnds(u8),
     Stale(u8),
     OwnerEnds,
+    OwnerTransfers,
     Drain,
 }
 
@@ -59,6 +60,7 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
     let step = prop_oneof![
         80 => step,
         1 => Just(Step::OwnerEnds),
+        1 => Just(Step::OwnerTransfers),
         1 => Just(Step::Drain),
     ];
     (prop_oneof![6 => 0..400_u64, 1 => 400..9_000_u64], step)
@@ -442,7 +444,12 @@ impl World {
             Step::Words(which) => self.words(which),
             Step::Recalled(which) => self.recalled(which),
             Step::Key => self.handle(Event::KeyPressed('5')),
-            Step::OwnerEnds => self.handle(Event::OwnerEnds),
+            Step::OwnerEnds => self.handle(Event::OwnerEnds { words: None }),
+            Step::OwnerTransfers => {
+                let number = "+15550003333".to_owned().into();
+                let target = TransferTarget { name: "Owner".into(), number };
+                self.handle(Event::OwnerTransfers { target });
+            }
             Step::Drain => self.handle(Event::Drain),
             Step::FunctionDone(which) if !self.running.is_empty() => {
                 let run = self.running.swap_remove(usize::from(which) % self.running.len());

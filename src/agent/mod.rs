@@ -24,6 +24,7 @@ mod ring;
 pub(crate) mod schema;
 pub mod settings;
 pub mod signing_key;
+pub mod take_over;
 pub mod template;
 #[cfg(test)]
 mod tests;

@@ -74,6 +74,14 @@ pub fn caller_number(from: &str) -> Option<String> {
     normalise_e164(from)
 }
 
+/// A number in E.164 as people write it, with blanks: `+44 7700 900123`. Anything else stays as it is.
+pub fn readable(text: &str) -> String {
+    match normalise_e164(text).and_then(|number| phonenumber::parse(None, number).ok()) {
+        Some(number) => number.format().mode(phonenumber::Mode::International).to_string(),
+        None => text.to_owned(),
+    }
+}
+
 /// Whether a text says that there is no number: nothing, a word such as `anonymous`, or such a word
 /// spelt on the keys of a telephone.
 pub fn is_withheld(text: &str) -> bool {
@@ -187,6 +195,18 @@ fn dialled(number: &str, region: Region) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_shown_as_people_write_them() {
+        for (number, expected) in [
+            ("+447700900123", "+44 7700 900123"),
+            ("+15559870001", "+1 555-987-0001"),
+            ("client:anna", "client:anna"),
+            ("", ""),
+        ] {
+            assert_eq!(readable(number), expected);
+        }
+    }
 
     #[test]
     fn numbers_are_normalised_and_nothing_else_is() {

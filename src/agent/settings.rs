@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::fault::{Faults, Fields, SettingFault, kind};
 use super::numbers::{ACCEPTED_NUMBER, Numbering, read_number, read_numbers};
 use super::signing_key::signing_key;
+use super::take_over::TakeOver;
 use crate::call::CallSettings;
 use crate::private::Private;
 
@@ -52,6 +53,8 @@ pub struct AgentSettings {
     pub retention: Retention,
     /// What is told of each call that has ended.
     pub webhook: Option<Webhook>,
+    /// Who may end a live call or put its caller through.
+    pub take_over: TakeOver,
     /// Secrets that functions may use, by name.
     pub secrets: BTreeMap<String, Private<String>>,
 }
@@ -184,7 +187,7 @@ impl AgentSettings {
         #[rustfmt::skip]
         let known = ["greeting", "language", "voice", "instructions", "engine", "knowledge", "hours",
             "transfer", "interruptions", "idle", "limits", "fallback", "recording", "retention",
-            "webhook", "secrets"];
+            "webhook", "live", "secrets"];
         let root = Fields::read(Some(value), ROOT, &known, faults);
         let realtime = |value: &Value| (value == "realtime").then_some(EngineKind::Realtime);
         let (fallback, message) = read_fallback(&root, numbering, faults);
@@ -211,6 +214,7 @@ impl AgentSettings {
             recording: Recording::read(&root, faults),
             retention: Retention::read(&root, faults),
             webhook: Webhook::read(&root, faults),
+            take_over: TakeOver::read(&root, faults),
             secrets: read_secrets(&root, faults),
         }
     }

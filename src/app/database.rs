@@ -12,6 +12,7 @@ use crate::database::{CONNECTIONS_MAX, OwnDatabase, Place};
 use crate::knowledge::feature_hash::embed;
 use crate::store::migrate::{SchemaState, is_current, migrate, strangers_code};
 use crate::store::sample::seed_sample;
+use crate::store::vault::Vault;
 use crate::store::{Store, StoreError};
 
 /// How long the database may take to say at the start whether its schema is there.
@@ -33,7 +34,8 @@ impl Database {
         config: &Config,
     ) -> Result<Self, StartError> {
         let connections = config.database_connections;
-        match (own, &config.database_url) {
+        let vault = config.secrets_key.as_ref().map(|key| Vault::new(key.expose()));
+        let opened = match (own, &config.database_url) {
             (Some(own), _) => Self::own(own, connections).await,
             (None, Some(url)) => {
                 let store = Store::sharing(url.expose_secret(), connections)?;
@@ -53,7 +55,8 @@ impl Database {
                 );
                 Self::own(own, connections).await
             }
-        }
+        }?;
+        Ok(Self { store: opened.store.with_vault(vault.unwrap_or_default()), ..opened })
     }
 
     /// Brings the program's own database up to date; a new one gets a sample business.

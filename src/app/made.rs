@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::database::OwnDatabase;
 use crate::functions::{FunctionServices, egress};
 use crate::knowledge::Knowledge;
+use crate::knowledge::answers::Answers;
 use crate::line::directory::Directory;
 use crate::line::registry::Registry;
 use crate::line::{CallServices, Engines};
@@ -33,7 +34,7 @@ pub(super) struct Made {
     pub(super) log: LogWriterTask,
     pub(super) recorder: RecorderTask,
     pub(super) aftercall: PostCall,
-    archive: Archive,
+    pub(super) archive: Archive,
 }
 
 fn tapes(config: &Config) -> PathBuf {
@@ -109,16 +110,18 @@ impl Made {
         tasks: &Supervisor,
         directory: &Arc<Directory>,
         config: &Config,
-    ) -> [JoinHandle<()>; 3] {
+    ) -> [JoinHandle<()>; 4] {
         let toolbox = &self.exchange.toolbox;
         let (behind, twilio) = (toolbox.store.in_background(), toolbox.twilio.clone());
         let archive = self.archive.clone();
         let sweeper = Sweeper::new(behind.clone(), archive.clone(), twilio, finder(directory));
+        let answers = Answers::new(behind.clone(), Arc::clone(&toolbox.knowledge));
         let recordings = Recordings::new(behind, archive, tapes(config));
         [
             tasks.spawn("lag", numbers::watch_lag()),
             tasks.spawn("recordings", recordings.run()),
             tasks.spawn("retention", sweeper.run()),
+            tasks.spawn("answers", answers.run()),
         ]
     }
 }

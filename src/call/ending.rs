@@ -68,9 +68,9 @@ impl Call {
         self.take_leave(Ending::HangUp(end), Purpose::Goodbye(reason, words), None);
     }
 
-    /// The owner ends the call.
-    pub(super) fn owner_ends(&mut self) {
-        self.say_goodbye(GoodbyeReason::Ended, GoodbyeReason::Ended.end());
+    /// The owner ends the call, with these words or others.
+    pub(super) fn owner_ends(&mut self, words: Option<String>) {
+        self.say_last_words(GoodbyeReason::Ended, words, GoodbyeReason::Ended.end());
     }
 
     /// The server goes down: there is time for a short goodbye. Whoever is being put through goes

@@ -1,6 +1,9 @@
 //! What can happen in a call: everything that can wake the core, in one enum.
 
-use super::{AfterFunction, FunctionRun, LogEvent, Mark, RecallId, Recollection, ReplyId, Timer};
+use super::{
+    AfterFunction, FunctionRun, LogEvent, Mark, RecallId, Recollection, ReplyId, Timer,
+    TransferTarget,
+};
 
 /// One thing that happened. Reports about what the core started carry the id that the core issued;
 /// a report about anything that is not current is dropped in one place.
@@ -150,7 +153,15 @@ pub enum Event {
     /// Twilio says that everything before this mark was played, or thrown away.
     MarkReturned(Mark),
     /// The owner ends the call.
-    OwnerEnds,
+    OwnerEnds {
+        /// What is said last, word for word; none: a goodbye.
+        words: Option<String>,
+    },
+    /// The owner has the caller put through.
+    OwnerTransfers {
+        /// The party that the caller is put through to.
+        target: TransferTarget,
+    },
     /// The server is going down and cannot wait for this call any longer.
     Drain,
     /// A deadline that the core asked for has passed.

@@ -17,6 +17,7 @@ mod links;
 mod log;
 mod playout;
 mod purpose;
+mod question;
 mod recalls;
 mod reconnect;
 mod record;
@@ -33,6 +34,7 @@ mod turn;
 pub use action::{Action, GoodbyeReason, Purpose, Role, Said};
 pub use event::{Event, ReplyOutcome, Sent, Usage, Utterance, Words};
 pub use log::{Chunk, End, EndedBy, LogEvent, Retrieval, Status};
+pub use question::question_key;
 pub use record::CallRecord;
 pub use state::Call;
 

@@ -3,6 +3,7 @@
 
 mod function;
 mod reply;
+mod transfers;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use self::function::{FunctionOutcome, FunctionRecord};
 use self::reply::{Ground, Reply};
+use self::transfers::Transfers;
 use super::allowance::Written;
 use super::{End, EndedBy, LogEvent, ReplyId, Retrieval, Role, Said, Status, TransferTarget};
 
@@ -32,8 +34,7 @@ pub struct CallRecord {
     gaps: Vec<(u32, String)>,
     messages: Vec<Value>,
     voicemail: Option<Value>,
-    /// Whom the caller was put through to, while nothing says how that went.
-    transfer: Option<TransferTarget>,
+    transfers: Transfers,
     /// Why the caller has gone on to the agent's fallback, if they have.
     at_fallback: Option<String>,
     input_tokens: u64,
@@ -165,11 +166,10 @@ impl CallRecord {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }
             LogEvent::VoicemailLeft { recording_url, seconds } => {
-                let voicemail = json!({"recording_url": recording_url, "seconds": seconds});
-                self.voicemail = Some(voicemail);
+                self.voicemail = Some(json!({"recording_url": recording_url, "seconds": seconds}));
             }
-            LogEvent::TransferStarted { target } => self.transfer = Some(target),
-            LogEvent::TransferEnded { .. } => self.transfer = None,
+            LogEvent::TransferStarted { target } => self.transfers.begin(target),
+            LogEvent::TransferEnded { answered } => self.transfers.end(answered),
             LogEvent::MovedToFallback { why } => self.at_fallback = Some(why),
             _ => {}
         }
@@ -221,7 +221,7 @@ impl CallRecord {
 
     /// Whom the caller was put through to, while nothing says how that went.
     pub fn transfer(&self) -> Option<&TransferTarget> {
-        self.transfer.as_ref()
+        self.transfers.pending()
     }
 
     /// Whether the caller has gone on to the agent's fallback.
@@ -242,12 +242,12 @@ impl CallRecord {
     }
 
     /// The keys of `call_logs.metadata` that events tell: `stream_sids`, `ended_by`, `turns`,
-    /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, and `prompts`: what the
-    /// agent said outside turns. What a call does not have is there and empty, but for
-    /// `fallback_reason` (a call that never had an agent has it from its webhook), `stream_errors`,
-    /// Twilio's numbers for what was wrong with streams, `left_out`, what there was too much of to
-    /// be written down, and `refused_settings`, what the speech service refused of the agent's
-    /// settings.
+    /// `functions`, `usage`, `gaps`, `messages`, `voicemail`, `recording`, `transfers` and `prompts`,
+    /// what the agent said outside turns. What a call does not have is there and empty, but for
+    /// `fallback_reason` (a call that never had an agent has it from its webhook),
+    /// `stream_errors`, Twilio's numbers for what was wrong with streams,
+    /// `left_out`, what there was too much of to be written down, and `refused_settings`, what the
+    /// speech service refused of the agent's settings.
     pub fn metadata(&self) -> Map<String, Value> {
         let mut metadata = Map::new();
         let mut set = |key: &str, value: Value| metadata.insert(key.to_owned(), value);
@@ -268,6 +268,7 @@ impl CallRecord {
         set("messages", json!(self.messages));
         set("voicemail", json!(self.voicemail));
         set("recording", Value::Null);
+        set("transfers", self.transfers.rows());
         if let Some(why) = &self.at_fallback {
             set("fallback_reason", json!(why));
         }

@@ -198,7 +198,8 @@ impl Call {
                 self.settle_confirmed();
                 self.note_progress();
             }
-            Event::OwnerEnds => self.owner_ends(),
+            Event::OwnerEnds { words } => self.owner_ends(words),
+            Event::OwnerTransfers { target } => self.owner_transfers(target),
             Event::Drain => self.drain(),
             Event::Due(timer) => {
                 if self.timers.take_due(timer, self.now) {

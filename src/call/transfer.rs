@@ -27,6 +27,24 @@ impl Call {
         self.take_leave(Ending::Transfer(target), purpose, said);
     }
 
+    /// The owner has the caller put through: whatever is being said is cut off, and the caller cannot
+    /// keep the agent from it by speaking. Other last words that are final come first.
+    pub(super) fn owner_transfers(&mut self, target: TransferTarget) {
+        if self.goodbye.farewell.as_ref().is_some_and(|said| !said.withdrawable) {
+            return;
+        }
+        if self.stream.line != Line::Open || !self.link.engine.is_ready() {
+            self.goodbye.ending.get_or_insert(Ending::Transfer(target));
+            return;
+        }
+        self.cut(false);
+        let purpose = Purpose::Handover(target.name.clone(), None);
+        self.take_leave(Ending::Transfer(target), purpose, None);
+        if let Some(farewell) = &mut self.goodbye.farewell {
+            farewell.withdrawable = false;
+        }
+    }
+
     /// Whether the caller may still keep the agent from putting them through by speaking: until
     /// they have heard that it will. After that "thank you" must not cost them the transfer.
     pub(super) fn may_stay(&self, farewell: &Farewell) -> bool {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedMutexGuard, watch};
+use tokio::sync::{Notify, OwnedMutexGuard, broadcast, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
@@ -25,6 +25,10 @@ use crate::store::{Admission, CompletedCall, EventRow, NewCall, OffStream, Store
 
 /// How long a webhook waits for its row.
 const ADMIT_LIMIT: Duration = Duration::from_millis(250);
+
+/// How many events wait for a slow listener. Beyond, the oldest are lost to it, and it finds them in the
+/// database.
+const HEARD_MAX: usize = 1024;
 
 /// What became of the row of a new call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,7 @@ pub struct LogHealth {
 pub struct LogWriter {
     shared: Arc<Shared>,
     queue: Inlet,
+    heard: broadcast::Sender<EventRow>,
 }
 
 /// The writer's tasks. Dropped, they stop where they are, as if the process were killed.
@@ -99,7 +104,8 @@ impl LogWriter {
             desk,
             shared: Arc::clone(&shared),
         };
-        Ok((Self { shared, queue }, task))
+        let heard = broadcast::channel(HEARD_MAX).0;
+        Ok((Self { shared, queue, heard }, task))
     }
 
     /// Gets a new call its row, in the database or, after 250 ms or when the database is known to
@@ -127,11 +133,21 @@ impl LogWriter {
     /// Takes what happened. Never waits: if the queue, or the call's share of it, is full the event
     /// is dropped and counted.
     pub fn event(&self, event: EventRow) {
+        if self.heard.receiver_count() > 0 {
+            // The send fails where the last listener has just gone.
+            let _ = self.heard.send(event.clone());
+        }
         match self.queue.try_event(event) {
             Ok(()) => {}
             Err(NotTaken::Full) => self.shared.dropped(1),
             Err(NotTaken::Closed(event)) => self.shared.keep_late(event),
         }
+    }
+
+    /// Listens to what happens in this process's calls from now on, sooner than the database has it. What
+    /// a listener does not take in time is lost to it.
+    pub fn listen(&self) -> broadcast::Receiver<EventRow> {
+        self.heard.subscribe()
     }
 
     /// Takes the end of a call, after what was taken of it before. Waits for room; never dropped.

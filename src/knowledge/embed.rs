@@ -133,6 +133,11 @@ impl Embedder {
         })
     }
 
+    /// The model's name.
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
     /// The embedding of what was said; none of what has no word in it. What is said again, in
     /// nearly the same spelling, is not asked for again, nor is what is being asked for.
     pub(super) async fn embed(&self, said: &str) -> Result<Option<Arc<[f32]>>, EmbedError> {

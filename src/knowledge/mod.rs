@@ -1,6 +1,7 @@
 //! What an agent's business has written down, searched by meaning: a service embeds the words, and
 //! the agent's own passages are searched for what is near.
 
+pub mod answers;
 mod embed;
 pub mod feature_hash;
 mod search;

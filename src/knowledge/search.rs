@@ -113,6 +113,25 @@ impl Knowledge {
         now.has_passages
     }
 
+    /// Remembers that an agent has something to be searched: it was written this moment.
+    pub(super) fn learned(&self, agent: Uuid) {
+        let now = Known { has_search: true, has_passages: true, since: Stopwatch::start() };
+        self.known.insert(agent, now);
+    }
+
+    /// Forgets whether an agent has anything to be searched, or all agents: that has changed, and the
+    /// next call asks.
+    pub fn forget(&self, agent: Option<Uuid>) {
+        match agent {
+            Some(agent) => self.known.invalidate(&agent),
+            None => self.known.invalidate_all(),
+        }
+    }
+
+    pub(super) fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
     /// The agent's passages about what was said, best first; none if none is similar enough.
     ///
     /// # Errors

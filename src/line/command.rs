@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::exit::AfterPlan;
-use crate::call::LogEvent;
+use crate::call::{LogEvent, TransferTarget};
 use crate::socket::ServerSocket;
 
 /// What a call's task is told from outside.
@@ -29,7 +29,15 @@ pub enum Command {
     /// The caller is gone, says Twilio.
     CallerLeft,
     /// The owner ends the call.
-    OwnerEnds,
+    OwnerEnds {
+        /// What the agent says last; none: a goodbye.
+        words: Option<String>,
+    },
+    /// The owner has the caller put through.
+    OwnerTransfers {
+        /// To whom.
+        target: TransferTarget,
+    },
     /// The server goes down.
     Drain,
     /// The server goes down, and the call is to go on at another one: its task lets go of the line

@@ -77,7 +77,8 @@ impl CallTask {
                 self.confirm_due = None;
                 self.caller_left();
             }
-            Command::OwnerEnds => self.tell(Event::OwnerEnds),
+            Command::OwnerEnds { words } => self.tell(Event::OwnerEnds { words }),
+            Command::OwnerTransfers { target } => self.tell(Event::OwnerTransfers { target }),
             Command::Drain => self.tell(Event::Drain),
             Command::Part { answer } => self.part(answer),
             Command::Rejoin => self.rejoin(),

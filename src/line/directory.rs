@@ -329,10 +329,18 @@ impl Directory {
         }
     }
 
-    /// Listens to the database for ever and keeps the directory fresh.
-    pub async fn follow(self: Arc<Self>, mut changes: Changes) {
+    /// Listens to the database for ever and keeps the directory fresh. `learned` is told of agents
+    /// whose sources have changed; none: anybody's may have.
+    pub async fn follow(
+        self: Arc<Self>,
+        mut changes: Changes,
+        learned: impl Fn(Option<Uuid>) + Send,
+    ) {
         loop {
             match changes.next().await {
+                ChangeEvent::Changed(change) if change.table == "sources" => {
+                    learned(change.agent_id);
+                }
                 ChangeEvent::Changed(change) => {
                     let number = change.number.as_ref().map(|number| number.reveal().as_str());
                     self.refresh(change.agent_id, number).await;
@@ -340,6 +348,7 @@ impl Directory {
                 // Nothing is kept for a listener that was away.
                 ChangeEvent::Reconnected => {
                     self.is_told.store(true, Relaxed);
+                    learned(None);
                     self.refresh(None, None).await;
                 }
             }

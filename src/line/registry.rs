@@ -323,6 +323,13 @@ impl Registry {
         *self.draining.borrow()
     }
 
+    /// Waits until the process takes no more calls.
+    pub async fn drained(&self) {
+        let mut draining = self.draining.subscribe();
+        // The sender lives as long as the registry.
+        let _ = draining.wait_for(|draining| *draining).await;
+    }
+
     /// Takes no more calls from now on.
     pub fn stop_taking_calls(&self) {
         self.draining.send_replace(true);

@@ -83,7 +83,8 @@ impl CallTask {
                     // The conversation is over: there is nothing to do any of these with.
                     Command::Stream(_)
                     | Command::LetGo { .. }
-                    | Command::OwnerEnds
+                    | Command::OwnerEnds { .. }
+                    | Command::OwnerTransfers { .. }
                     | Command::Drain
                     | Command::Part { .. }
                     | Command::Rejoin => {}

@@ -97,7 +97,9 @@ pub struct JobWorker {
     pub(super) at_once: usize,
     /// Notified when there may be work.
     pub(super) wake: Arc<Notify>,
-    /// Notified when a job was done.
+    /// Rung when that was: it wakes one worker, and another may have work then, too.
+    pub(super) woken: Arc<Notify>,
+    /// Rung when some was done.
     pub(super) then: Arc<Notify>,
 }
 
@@ -152,7 +154,7 @@ impl JobWorker {
             }
             tokio::select! {
                 Some(()) = running.next() => {}
-                () = lane.wake.notified() => {}
+                () = lane.wake.notified() => lane.woken.notify_one(),
                 () = clock::pause(POLL) => {}
             }
         }

@@ -1,12 +1,15 @@
 //! Post-call work: summaries and owners' webhooks.
 //!
-//! Work that may take long, or that needs an outside service, is a row of `aftercall_jobs`. The
-//! completion of a call inserts it in its own transaction. Every process works on these rows:
-//! [`job_worker`] claims the due ones, [`summary`] and [`webhook`] do them.
+//! What may take long, or needs somebody else's service, is a row of `aftercall_jobs`, which the
+//! completion of a call makes in its own transaction. Every process works on them: [`job_worker`] claims
+//! what is due, [`summary`] and [`webhook`] do it. What the owner has to do then is of [`tasks`]: at
+//! once as far as the row says it, and in full with the summary.
 
 mod breaker;
+mod early_tasks;
 pub mod job_worker;
 pub mod summary;
+pub mod tasks;
 pub mod webhook;
 
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::store::Store;
+use early_tasks::EarlyTasks;
 use job_worker::JobWorker;
 use summary::Summaries;
 use webhook::Webhooks;
@@ -58,19 +62,20 @@ impl PostCall {
     /// Starts the workers.
     pub fn start(parts: Parts) -> Self {
         let Parts { store, instance_id, summaries, webhooks, completed, at_once } = parts;
-        let summed_up = Arc::new(Notify::new());
-        let lane = |wake: &Arc<Notify>, then: &Arc<Notify>| JobWorker {
+        let [to_sum_up, summed_up, nobody] = std::array::from_fn(|_| Arc::new(Notify::new()));
+        let lane = |wake: &Arc<Notify>, woken: &Arc<Notify>, then: &Arc<Notify>| JobWorker {
             store: store.clone(),
             worker: instance_id,
             at_once,
             wake: Arc::clone(wake),
+            woken: Arc::clone(woken),
             then: Arc::clone(then),
         };
+        let early_tasks = Arc::new(EarlyTasks { store: store.clone() });
         let lanes = vec![
-            job_worker::Task::start(lane(&completed, &summed_up).run(Arc::new(summaries))),
-            job_worker::Task::start(
-                lane(&summed_up, &Arc::new(Notify::new())).run(Arc::new(webhooks)),
-            ),
+            job_worker::Task::start(lane(&completed, &to_sum_up, &nobody).run(early_tasks)),
+            job_worker::Task::start(lane(&to_sum_up, &nobody, &summed_up).run(Arc::new(summaries))),
+            job_worker::Task::start(lane(&summed_up, &nobody, &nobody).run(Arc::new(webhooks))),
         ];
         Self { store, instance_id, lanes }
     }

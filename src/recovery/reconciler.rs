@@ -343,6 +343,7 @@ pub fn record_of(events: &[EventRow]) -> CallRecord {
     record
 }
 
-fn log_event(event: &EventRow) -> Option<LogEvent> {
+/// What a row says that happened; none where this version does not know its kind.
+pub fn log_event(event: &EventRow) -> Option<LogEvent> {
     serde_json::from_value(json!({"kind": event.kind, "data": event.data.reveal()})).ok()
 }

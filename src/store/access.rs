@@ -244,6 +244,18 @@ impl VisibleAgents {
         self.0.iter().find(|agent| agent.id == id)
     }
 
+    /// All that any of these has, each once: for what one look does for several people, who are each told
+    /// of what they see alone.
+    pub fn united<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut united: Vec<VisibleAgent> = Vec::new();
+        for agent in all.into_iter().flat_map(|agents| &agents.0) {
+            if united.iter().all(|known| known.id != agent.id) {
+                united.push(agent.clone());
+            }
+        }
+        Self(united)
+    }
+
     /// Those with this id alone, or all without one.
     pub fn only(&self, id: Option<Uuid>) -> Self {
         Self(self.0.iter().filter(|agent| id.is_none_or(|id| agent.id == id)).cloned().collect())

@@ -59,9 +59,7 @@ const SHOWN_SQL: &str =
         p.username as object_name";
 
 /// The people of a row.
-const NAMES_SQL: &str = "left join public.customer c on c.uuid = coalesce(l.actor,
-            case when l.action = 'sign_in' and l.object ~ '^person [0-9a-f-]{36}$'
-                then substr(l.object, 8)::uuid end)
+const NAMES_SQL: &str = "left join public.customer c on c.uuid = l.actor
     left join public.customer p on p.uuid = case when l.object ~ '^person [0-9a-f-]{36}$'
         then substr(l.object, 8)::uuid end
     order by l.id desc limit $3";
@@ -80,11 +78,6 @@ const OF_AGENTS_SQL: &str = "(
         union all
         (select l.* from public.audit_log l
         where $7 and l.actor = $6 and l.voice_agent_id is null
-            and ($1::uuid is null or $1 = $6) and ($2::bigint is null or l.id < $2)
-        order by l.id desc limit $3)
-        union all
-        (select l.* from public.audit_log l
-        where $7 and l.action = 'sign_in' and l.object = 'person ' || $6::text and l.actor is null
             and ($1::uuid is null or $1 = $6) and ($2::bigint is null or l.id < $2)
         order by l.id desc limit $3)
     ) l";

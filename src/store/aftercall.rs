@@ -15,6 +15,8 @@ use super::{Result, Store};
 pub enum JobKind {
     /// It is summed up.
     Summary,
+    /// What its owner has to do is written down, as far as its row says it by itself.
+    Tasks,
     /// Its owner is told.
     Webhook,
 }
@@ -24,6 +26,7 @@ impl JobKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Summary => "summary",
+            Self::Tasks => "tasks",
             Self::Webhook => "webhook",
         }
     }

@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::vault::Vault;
 use super::{Result, Store, lenient_json};
 use crate::agent::function::FunctionSource;
 use crate::agent::{AgentSource, BusinessSource};
@@ -171,8 +172,8 @@ impl Store {
             return read.all().map(|()| Vec::new());
         };
         // Only the holder of the number gets its calls.
-        let first = agent(first)?;
-        let readable = others.iter().filter_map(|row| match agent(row) {
+        let first = agent(first, &self.vault)?;
+        let readable = others.iter().filter_map(|row| match agent(row, &self.vault) {
             Ok(agent) => Some(agent),
             Err(error) => {
                 let error = super::StoreError::from(error);
@@ -194,7 +195,7 @@ impl Store {
             order by a.number_held is null, a.number_since, a.id limit $1"
         );
         let rows = sqlx::query(QUERY).bind(i64::from(most)).fetch_all(&self.pool).await?;
-        let readable: Vec<_> = rows.iter().filter_map(|row| agent(row).ok()).collect();
+        let readable: Vec<_> = rows.iter().filter_map(|row| agent(row, &self.vault).ok()).collect();
         let unreadable = rows.len() - readable.len();
         Ok((readable, unreadable))
     }
@@ -222,20 +223,36 @@ impl Store {
     pub async fn agent_by_id(&self, id: Uuid) -> Result<Option<AgentRow>> {
         const QUERY: &str = agent_query!("where a.id = $1");
         let row = sqlx::query(QUERY).bind(id).fetch_optional(&self.pool).await?;
-        Ok(row.as_ref().map(agent).transpose()?)
+        Ok(row.as_ref().map(|row| agent(row, &self.vault)).transpose()?)
     }
 }
 
-fn agent(row: &PgRow) -> sqlx::Result<AgentRow> {
+fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
+    let id: Uuid = row.try_get("id")?;
+    let mut settings = lenient_json(row.try_get("private_settings")?).unwrap_or_default();
+    if let Some(why) = vault.open_settings(id, &mut settings) {
+        tracing::error!(agent = %id, %why, "a secret of private_settings cannot be used");
+    }
+    let open = |column| -> sqlx::Result<Option<Private<String>>> {
+        let Some(text) = private(row, column)? else { return Ok(None) };
+        Ok(match vault.open(id, column, text.reveal()) {
+            Ok(text) => Some(text.into()),
+            // Webhooks of this agent are refused then, as with a wrong token.
+            Err(why) => {
+                tracing::error!(agent = %id, column, %why, "twilio_credentials cannot be used");
+                Some(text)
+            }
+        })
+    };
     Ok(AgentRow {
-        id: row.try_get("id")?,
+        id,
         name: private(row, "name")?.unwrap_or_default(),
         number: private(row, "twilio_phone_number")?,
         status: row.try_get("status")?,
         unavailable: row.try_get("unavailable")?,
-        account_sid: private(row, "account_sid")?,
-        auth_token: private(row, "auth_token")?,
-        private_settings: lenient_json(row.try_get("private_settings")?).unwrap_or_default().into(),
+        account_sid: open("account_sid")?,
+        auth_token: open("auth_token")?,
+        private_settings: settings.into(),
         take_over_timeout: row.try_get("takeOverTimeout")?,
         created_at_us: row.try_get::<Option<i64>, _>("created_at_us")?.unwrap_or_default(),
         business: if row.try_get("has_business")? { Some(business(row)?) } else { None },

@@ -5,6 +5,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::numbers::ALL;
+use super::tasks::{NewTask, tasks_json};
 use super::{Job, Result, Store, StoreError, lenient_json, storable_json, storable_text};
 use crate::private::Private;
 
@@ -38,6 +39,8 @@ pub struct Findings {
     /// `why` it is not to be written, or `start_us`, `minutes`, `name`, `phone` (E.164), `service`
     /// and `notes`.
     pub appointments: Private<Value>,
+    /// What the owner has to do because of the call.
+    pub tasks: Vec<NewTask>,
 }
 
 /// What became of [`Findings`].
@@ -120,8 +123,8 @@ impl Store {
             // The numbers of booked appointments are needed to compare them with the agreed ones.
             self.read_appointments_numbers(agent, ALL).await.all()?;
         }
-        let outcome: String =
-            sqlx::query_scalar("select aftercall_store_summary($1, $2, $3, $4, $5, $6, $7)")
+        let outcome =
+            sqlx::query_scalar("select aftercall_store_summary($1, $2, $3, $4, $5, $6, $7, $8)")
                 .bind(job.id)
                 .bind(job.worker)
                 .bind(job.claim)
@@ -129,14 +132,10 @@ impl Store {
                 .bind(storable_json(findings.summary.reveal()).as_ref())
                 .bind(storable_json(findings.metadata.reveal()).as_ref())
                 .bind(storable_json(findings.appointments.reveal()).as_ref())
+                .bind(storable_json(&tasks_json(&findings.tasks)).as_ref())
                 .fetch_one(&self.pool)
                 .await?;
-        match outcome.as_str() {
-            "stored" => Ok(Stored::Stored),
-            "outdated" => Ok(Stored::Outdated),
-            "lost" => Ok(Stored::Lost),
-            _ => Err(StoreError::Unreadable("outcome".to_owned())),
-        }
+        stored(outcome)
     }
 
     /// A call as its owner is told of it; none if it is gone. A summary of what the row said before
@@ -164,9 +163,14 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
+        let agent_id = row.try_get("voice_agent_id")?;
+        let mut settings = lenient_json(row.try_get("settings")?).unwrap_or_default();
+        if let Some(why) = self.vault.open_settings(agent_id, &mut settings) {
+            tracing::error!(agent = %agent_id, %why, "a secret of private_settings cannot be used");
+        }
         Ok(Some(ToldCall {
-            agent_id: row.try_get("voice_agent_id")?,
-            settings: lenient_json(row.try_get("settings")?).unwrap_or_default().into(),
+            agent_id,
+            settings: settings.into(),
             row: lenient_json(row.try_get("row")?).unwrap_or_default().into(),
             has_summary: row.try_get("has_summary")?,
         }))
@@ -190,5 +194,15 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+}
+
+/// What a function that stores the work after a call says.
+pub(super) fn stored(outcome: String) -> Result<Stored> {
+    match outcome.as_str() {
+        "stored" => Ok(Stored::Stored),
+        "outdated" => Ok(Stored::Outdated),
+        "lost" => Ok(Stored::Lost),
+        _ => Err(StoreError::Unreadable("outcome".to_owned())),
     }
 }

@@ -225,7 +225,7 @@ impl Examination {
             select 'execute on ' || p.proname from pg_proc p
             where p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
                 and (p.proname like 'appointment\\_%' or p.proname like 'aftercall\\_%'
-                    or p.proname = 'call_admit')
+                    or p.proname like 'answer%' or p.proname in ('call_admit', 'call_tasks_put'))
                 and not has_function_privilege(p.oid, 'EXECUTE')
             order by 1",
         )
@@ -265,15 +265,17 @@ impl Examination {
 }
 
 /// The tables that the server reads and writes.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "aftercall_jobs",
     "appointments",
     "business_details",
     "call_events",
     "call_logs",
+    "call_tasks",
     "functions",
     "left_recordings",
     "scrapping_data",
+    "sources",
     "voice_agents",
     "webhook_deliveries",
 ];

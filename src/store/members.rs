@@ -146,8 +146,8 @@ impl Store {
         }
         let agent = access.agent_id();
         let mut transaction = self.pool.begin().await?;
-        // Two invitations of the same person, sent at once, are one.
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1::text, 2))")
+        // Two invitations of the same person, sent at once, are one; 3 is the lock of the agent's people.
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1::text, 3))")
             .bind(agent)
             .execute(&mut *transaction)
             .await?;

@@ -9,11 +9,14 @@ pub mod account;
 pub mod activity;
 mod aftercall;
 mod agents;
+mod answers;
 mod appointments;
 mod asking;
 pub mod audit;
 pub mod booking_edits;
 pub mod bookings;
+pub mod call_list;
+pub mod call_page;
 mod calls;
 mod changes;
 mod embeddings_tables;
@@ -22,25 +25,36 @@ mod events;
 pub mod examine;
 pub mod feeds;
 mod functions;
+mod gaps;
 mod history;
 mod instances;
 mod knock;
+mod live;
 pub mod members;
 pub mod migrate;
 mod numbers;
 mod outage;
 mod outings;
+pub mod overview;
 mod passages;
 pub mod people;
 mod recordings;
 mod retention;
 pub mod sample;
 pub mod sessions;
+pub mod setup;
 mod shown;
+mod supabase_sessions;
+mod take_over;
+mod tasks;
+mod todo;
 pub mod trust;
+pub mod vault;
+pub mod wirings;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
+pub use answers::{AnswerRow, KeptAnswer, NewAnswer};
 pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;
 pub use calls::{
@@ -50,13 +64,18 @@ pub use changes::{Change, ChangeEvent, Changes};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::EventRow;
 pub use functions::SavedRun;
+pub use gaps::Gap;
 pub use instances::{Abandoned, InstanceBeat, PeerStatus};
+pub use live::{EndedLive, LiveCall, LiveNow};
 pub use outage::Trouble;
 pub use outings::OffStream;
 pub use passages::PassageRow;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
+pub use take_over::{AttendedCall, CallCommand, GivenCommand};
+pub use tasks::{NewTask, OnlyIf, TaskKind};
+pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -157,6 +176,8 @@ pub struct Store {
     other: Option<PgPool>,
     /// Those of the console and the API, if they have their own.
     console: Option<PgPool>,
+    /// What opens and seals credentials.
+    vault: Arc<vault::Vault>,
     /// What the log says of the database while it is away.
     outage: Arc<Outage>,
 }
@@ -184,7 +205,7 @@ const CONSOLE_STATEMENT_LIMIT: Duration = Duration::from_millis(2000);
 impl Store {
     /// On connections that others opened.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, other: None, console: None, outage: Arc::default() }
+        Self { pool, other: None, console: None, vault: Arc::default(), outage: Arc::default() }
     }
 
     /// On at most `connections` of its own, each opened when it is first needed, so that the
@@ -285,10 +306,21 @@ impl Store {
                 pool: other.clone(),
                 other: Some(self.pool.clone()),
                 console: self.console.clone(),
+                vault: Arc::clone(&self.vault),
                 outage: Arc::clone(&self.outage),
             },
             None => self.clone(),
         }
+    }
+
+    /// The same with this to open and seal credentials.
+    pub fn with_vault(self, vault: vault::Vault) -> Self {
+        Self { vault: Arc::new(vault), ..self }
+    }
+
+    /// What opens and seals credentials.
+    pub fn vault(&self) -> &vault::Vault {
+        &self.vault
     }
 
     /// The connections, for the parts of the store that are no method of it.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Result, Store};
 
 /// SQLSTATE of a function or a table that is not there.
-const MISSING: [&str; 2] = ["42883", "42P01"];
+pub(super) const MISSING: [&str; 2] = ["42883", "42P01"];
 
 /// A row that a search gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +73,7 @@ fn search_function(agent: Uuid) -> String {
 /// An argument in the wire form of pgvector's type: how many numbers, a zero, the numbers. It is
 /// sent without its type, which the function's signature gives: so it does not matter which schema
 /// the extension is in.
-struct Vector<'a>(&'a [f32]);
+pub(super) struct Vector<'a>(pub(super) &'a [f32]);
 
 impl Type<Postgres> for Vector<'_> {
     fn type_info() -> PgTypeInfo {

@@ -97,6 +97,10 @@ const REMOVE_TRANSCRIPTS: &str = "with old as (
                 -- As many as a call has; by name, so that the index on keys finds them.
                 from old cross join generate_series(1, $4) as n
                 where a.is_extracted and a.booking_key = old.id || ':extracted:' || n
+            ), untold as (
+                -- That there was something to do stays, and whether it was done.
+                update call_tasks t set text = '', question_key = null
+                from old where t.call_log_id = old.id
             )
             update call_logs l set transcript = null, summary = null, metadata = kept.m
             from kept where l.id = kept.id";

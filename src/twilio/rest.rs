@@ -2,6 +2,7 @@
 //! within limits, and nothing is done twice that may have been done once.
 
 mod numbers;
+mod wiring;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::clock::{Stopwatch, pause, within};
 use crate::config::TwilioAccount;
 
 pub use numbers::NumberSetup;
+pub use wiring::{AccountState, OwnedNumber, Wiring};
 
 /// The longest document that an update takes, in characters.
 pub const MAX_TWIML_CHARACTERS: usize = 4_000;

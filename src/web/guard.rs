@@ -10,7 +10,6 @@ use tracing::warn;
 
 use super::AppState;
 use super::console::errors::Fault;
-use super::problem::Problem;
 use crate::store::access::{AgentAccess, Level, Object, Refused};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
@@ -63,21 +62,6 @@ async fn note_refusal(
     };
     if let Err(error) = state.owners.store.note_deed(&deed).await {
         warn!(%error, "a refused access is not in the audit log");
-    }
-}
-
-/// The id in an address of the API. What is no id is nobody's: 404.
-#[derive(Debug)]
-pub(super) struct ApiId<T>(pub(super) T);
-
-impl<T: FromStr> FromRequestParts<Arc<AppState>> for ApiId<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        state: &Arc<AppState>,
-    ) -> Result<Self, Self::Rejection> {
-        id(parts, state).await.map(Self).ok_or_else(Problem::not_found)
     }
 }
 

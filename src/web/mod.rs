@@ -2,13 +2,18 @@
 
 mod api;
 mod bookings;
+mod call_filter;
 mod connection;
 mod console;
 pub mod csrf;
+mod extract;
 mod guard;
 mod headers;
 mod invalid;
-mod json_body;
+mod iso;
+mod listening;
+pub mod live;
+mod numbers;
 pub mod operators;
 pub mod owners;
 mod people;
@@ -16,11 +21,13 @@ pub mod phone;
 mod places;
 pub mod problem;
 mod query;
+mod range;
 mod rate_limit;
 pub mod secret;
 pub mod serve;
 pub mod session;
 mod sign_in;
+mod supabase_sign_in;
 mod tokens;
 pub mod upgrade;
 
@@ -38,6 +45,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 
 use crate::clock::{self, Supervisor};
 use crate::config::{PublicUrl, TwilioAccount};
+use crate::knowledge::answers::Answers;
 use crate::line::CallServices;
 use crate::line::directory::Directory;
 use crate::recovery::peers::Peers;
@@ -60,6 +68,8 @@ pub struct AppState {
     pub store: Store,
     /// What the console and the API work with.
     pub owners: Arc<Owners>,
+    /// What happens in live calls, for those who watch.
+    pub live: Arc<live::LiveHub>,
     /// Where Twilio reaches us.
     pub public_url: PublicUrl,
     /// The account for agents without one of their own.
@@ -82,6 +92,14 @@ pub struct AppState {
     pub metrics: Option<PrometheusHandle>,
     /// The metrics' text, rendered lately.
     pub rendered: operators::Rendered,
+}
+
+impl AppState {
+    /// Keeps answers to callers' questions.
+    fn answers(&self) -> Answers {
+        let knowledge = Arc::clone(&self.exchange.toolbox.knowledge);
+        Answers::new(self.owners.store.clone(), knowledge)
+    }
 }
 
 /// What clients of the public port may take, at most so many of them at once.

@@ -1,14 +1,35 @@
 //! What the console and the API work with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use moka::sync::Cache;
 use uuid::Uuid;
 
+use super::listening::Listening;
 use super::secret::Secret;
-use super::session::Limits;
-use crate::config::PublicUrl;
+use super::session::{Limits, SignedOut};
+use crate::archive::Archive;
+use crate::clock;
+use crate::config::{PublicUrl, SupabaseProject};
 use crate::store::people::{SecretHash, Viewer};
-use crate::store::{Result, Store};
+use crate::store::{Result, Store, StoreError};
+use crate::supabase::{Claims, SignIn, Verifier};
+
+/// How long it is believed that a session of Supabase's goes on.
+const ALIVE_FOR: Duration = Duration::from_secs(30);
+/// Sessions that are remembered for that.
+const ALIVE_MAX: u64 = 10_000;
+
+/// Supabase, where people sign in there.
+#[derive(Debug)]
+pub(super) struct Supabase {
+    verifier: Verifier,
+    /// Its sign-in endpoints.
+    pub(super) sign_in: SignIn,
+    /// Sessions that were alive a moment ago.
+    alive: Cache<(Uuid, Option<Uuid>), ()>,
+}
 
 /// One for a process.
 #[derive(Debug)]
@@ -18,33 +39,100 @@ pub struct Owners {
     pub store: Store,
     /// How often people may ask.
     pub limits: Limits,
+    pub(super) supabase: Option<Supabase>,
+    /// Recordings, and who listens to them.
+    pub(super) listening: Listening,
 }
 
 impl Owners {
-    /// On these connections.
-    pub fn new(store: Store) -> Arc<Self> {
-        Arc::new(Self { store, limits: Limits::default() })
-    }
-
-    /// Who has the session with this secret.
+    /// On these connections; people sign in at this project, if there is one.
     ///
     /// # Errors
-    /// [`StoreError`](crate::store::StoreError).
+    /// If no HTTP client can be made.
+    pub fn new(
+        store: Store,
+        archive: Archive,
+        supabase: Option<&SupabaseProject>,
+    ) -> std::result::Result<Arc<Self>, reqwest::Error> {
+        let supabase = supabase.map(|project| {
+            Ok::<_, reqwest::Error>(Supabase {
+                verifier: Verifier::new(project)?,
+                sign_in: SignIn::new(project)?,
+                alive: Cache::builder().max_capacity(ALIVE_MAX).time_to_live(ALIVE_FOR).build(),
+            })
+        });
+        Ok(Arc::new(Self {
+            store,
+            limits: Limits::default(),
+            supabase: supabase.transpose()?,
+            listening: Listening::new(archive),
+        }))
+    }
+
+    /// Who has the session with this secret. One that was ended at Supabase is ended here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
     pub(super) async fn session_viewer(&self, secret: &SecretHash) -> Result<Option<Viewer>> {
-        Ok(self.store.viewer_of_session(secret).await?.map(|found| found.viewer))
+        let Some(found) = self.store.viewer_of_session(secret).await? else { return Ok(None) };
+        if let Some(session) = found.supabase_session
+            && !self.is_alive(found.viewer.id(), Some(session)).await?
+        {
+            return Ok(None);
+        }
+        Ok(Some(found.viewer))
     }
 
     /// Who has this access token of Supabase's.
     ///
     /// # Errors
-    /// [`StoreError`](crate::store::StoreError).
-    pub(super) async fn supabase_viewer(&self, _token: &str) -> Result<Option<Viewer>> {
-        Ok(None)
+    /// [`SignedOut`].
+    pub(super) async fn supabase_viewer(
+        &self,
+        token: &str,
+    ) -> std::result::Result<Option<Viewer>, SignedOut> {
+        match self.claims(token).await? {
+            Some(claims) => Ok(self.person(&claims).await?),
+            None => Ok(None),
+        }
     }
 
-    /// Whether people sign in at Supabase.
-    pub(super) fn has_supabase(&self) -> bool {
-        false
+    /// What a token says, if it is in force.
+    pub(super) async fn claims(
+        &self,
+        token: &str,
+    ) -> std::result::Result<Option<Claims>, SignedOut> {
+        let Some(supabase) = &self.supabase else { return Ok(None) };
+        match supabase.verifier.verify(token, clock::unix_now()).await {
+            Ok(claims) => Ok(Some(claims)),
+            Err(refused) if refused.may_pass() => {
+                Err(StoreError::Slow("Supabase's keys cannot be read".to_owned()).into())
+            }
+            Err(refused) => {
+                tracing::debug!(%refused, "an access token is refused");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The person that the claims are of, whose row is made at the first time.
+    pub(super) async fn person(&self, claims: &Claims) -> Result<Option<Viewer>> {
+        if !self.is_alive(claims.user_id, claims.session_id).await? {
+            return Ok(None);
+        }
+        self.store.person_of_supabase(claims.user_id).await
+    }
+
+    async fn is_alive(&self, user: Uuid, session: Option<Uuid>) -> Result<bool> {
+        let Some(supabase) = &self.supabase else { return Ok(true) };
+        if supabase.alive.contains_key(&(user, session)) {
+            return Ok(true);
+        }
+        let is_alive = self.store.supabase_session_is_alive(user, session).await?;
+        if is_alive {
+            supabase.alive.insert((user, session), ());
+        }
+        Ok(is_alive)
     }
 }
 
@@ -54,7 +142,7 @@ pub const LINK_SECONDS: i32 = 3600;
 /// Makes a one-time sign-in link for somebody.
 ///
 /// # Errors
-/// [`StoreError`](crate::store::StoreError).
+/// [`StoreError`].
 pub async fn sign_in_link(store: &Store, public_url: &PublicUrl, person: Uuid) -> Result<String> {
     let secret = Secret::new("");
     store.make_link(&secret.hash(), person, LINK_SECONDS).await?;

@@ -86,7 +86,7 @@ fn is_email(text: &str) -> bool {
 /// # Errors
 /// [`StoreError`](crate::store::StoreError).
 pub(super) async fn link_for(state: &AppState, member: &Member) -> Result<Option<String>> {
-    if !member.may_have_link || !member.is_active || state.owners.has_supabase() {
+    if !member.may_have_link || !member.is_active || state.owners.supabase.is_some() {
         return Ok(None);
     }
     let link = sign_in_link(&state.owners.store, &state.public_url, member.person).await?;

@@ -37,6 +37,8 @@ pub struct Limits {
     pub sign_in: RateLimit,
     /// The same, by e-mail address.
     pub sign_in_email: RateLimit,
+    /// Tries of a code, by e-mail address.
+    pub sign_in_code: RateLimit,
     /// Requests of one person to the API and the console.
     pub requests: RateLimit,
     /// Requests with credentials that are not in force, by address.
@@ -54,6 +56,7 @@ impl Default for Limits {
         Self {
             sign_in: limit(5, 60),
             sign_in_email: limit(10, 3600),
+            sign_in_code: limit(5, 900),
             requests: limit(600, 60),
             refused: limit(60, 60),
             feed: limit(60, 3600),
@@ -153,21 +156,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// [`SignedOut`].
 pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut> {
     let owners = &state.owners;
-    let has_authorization = parts.headers.contains_key(AUTHORIZATION);
-    let found = if has_authorization {
-        // A cookie beside it does not count.
-        let text = bearer(&parts.headers).ok_or(SignedOut::Nobody)?;
-        match Secret::sent(text).filter(|secret| secret.reveal().starts_with("fd_")) {
-            Some(secret) => owners.store.viewer_of_token(&secret.hash()).await?,
-            None => owners.supabase_viewer(text).await?,
-        }
-    } else {
-        match sent_cookie(parts) {
-            Some(secret) => owners.session_viewer(&secret.hash()).await?,
-            None => return Err(SignedOut::Nobody),
-        }
-    };
-    let Some(viewer) = found else {
+    let Some(viewer) = sender(state, parts).await? else {
         // Whoever guesses soon has to wait.
         let address = client_address(state, parts);
         owners.limits.refused.take(&address).map_err(SignedOut::TooMany)?;
@@ -175,6 +164,27 @@ pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut
     };
     owners.limits.requests.take(&viewer.id().to_string()).map_err(SignedOut::TooMany)?;
     Ok(viewer)
+}
+
+/// Whose the credentials are that a request was sent with; none: they are not in force, or not any more.
+/// Not counted: an answer that goes on for long asks again and again.
+///
+/// # Errors
+/// [`SignedOut`].
+pub async fn sender(state: &AppState, parts: &Parts) -> Result<Option<Viewer>, SignedOut> {
+    let owners = &state.owners;
+    if parts.headers.contains_key(AUTHORIZATION) {
+        // A cookie beside it does not count.
+        let text = bearer(&parts.headers).ok_or(SignedOut::Nobody)?;
+        return Ok(match Secret::sent(text).filter(|it| it.reveal().starts_with("fd_")) {
+            Some(secret) => owners.store.viewer_of_token(&secret.hash()).await?,
+            None => owners.supabase_viewer(text).await?,
+        });
+    }
+    match sent_cookie(parts) {
+        Some(secret) => Ok(owners.session_viewer(&secret.hash()).await?),
+        None => Err(SignedOut::Nobody),
+    }
 }
 
 /// Begins a session of this person: the cookie to set.

@@ -14,11 +14,13 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use maud::html;
 use serde::Deserialize;
+use uuid::Uuid;
 
-use super::AppState;
 use super::console::{errors, layout};
 use super::secret::Secret;
 use super::session::{PageViewer, begin, client_address, set_cookie};
+use super::{AppState, supabase_sign_in};
+use crate::store::StoreError;
 use crate::store::audit::AuditEntry;
 use crate::store::people::Credential;
 
@@ -26,6 +28,7 @@ use crate::store::people::Credential;
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/sign-in", get(page))
+        .merge(supabase_sign_in::router())
         .route("/sign-in/{code}", get(link_page).post(link_used))
         .route("/sign-out", post(sign_out))
 }
@@ -38,16 +41,24 @@ pub(super) struct Wanted {
 }
 
 /// A page of ours: a path, and no other site's.
-fn own_path(next: Option<&str>) -> &str {
+pub(super) fn own_path(next: Option<&str>) -> &str {
     let is_path = |next: &&str| {
         next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n'])
     };
     next.filter(is_path).unwrap_or("/")
 }
 
-async fn page(viewer: Option<PageViewer>, Query(wanted): Query<Wanted>) -> Response {
+async fn page(
+    State(state): State<Arc<AppState>>,
+    viewer: Option<PageViewer>,
+    Query(wanted): Query<Wanted>,
+) -> Response {
+    let next = own_path(wanted.next.as_deref());
     if viewer.is_some() {
-        return Redirect::to(own_path(wanted.next.as_deref())).into_response();
+        return Redirect::to(next).into_response();
+    }
+    if state.owners.supabase.is_some() {
+        return supabase_sign_in::page(next, None);
     }
     layout::outside(
         "Sign in",
@@ -108,8 +119,7 @@ async fn link_used(
     parts: Parts,
     Form(form): Form<LinkForm>,
 ) -> Response {
-    let address = client_address(&state, &parts);
-    if let Err(seconds) = state.owners.limits.sign_in.take(&address) {
+    if let Err(seconds) = state.owners.limits.sign_in.take(&client_address(&state, &parts)) {
         return errors::too_many(seconds);
     }
     let store = &state.owners.store;
@@ -117,35 +127,48 @@ async fn link_used(
         Some(secret) => store.use_link(&secret.hash()).await,
         None => Ok(None),
     };
-    let user = match user {
-        Ok(Some(user)) => user,
-        Ok(None) => {
-            let refused =
-                AuditEntry { ip: Some(address), ..AuditEntry::of_nobody("sign_in.refused") };
-            if let Err(error) = store.note_deed(&refused).await {
-                return errors::store(&error);
-            }
-            return used_up();
+    match user {
+        Ok(Some(user)) => {
+            let begun = begin(&state, &parts, user, form.remember.is_some(), None).await;
+            signed_in(&state, &parts, user, begun, "/").await
         }
-        Err(error) => return errors::store(&error),
-    };
-    match begin(&state, &parts, user, form.remember.is_some(), None).await {
-        Ok(cookie) => {
-            let done = AuditEntry {
-                ip: Some(address),
-                ..AuditEntry::of_nobody("sign_in").object("person", user)
-            };
-            if let Err(error) = store.note_deed(&done).await {
-                return errors::store(&error);
-            }
-            signed_in(cookie, "/")
-        }
+        Ok(None) => match note_refused(&state, &parts).await {
+            Ok(()) => used_up(),
+            Err(error) => errors::store(&error),
+        },
         Err(error) => errors::store(&error),
     }
 }
 
-fn signed_in(cookie: HeaderValue, to: &str) -> Response {
-    ([(SET_COOKIE, cookie)], Redirect::to(to)).into_response()
+/// Writes down that a try was refused.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn note_refused(state: &AppState, parts: &Parts) -> Result<(), StoreError> {
+    let ip = Some(client_address(state, parts));
+    let entry = AuditEntry { ip, ..AuditEntry::of_nobody("sign_in.refused") };
+    state.owners.store.note_deed(&entry).await
+}
+
+/// Goes on to a page with the session that has begun, once that is written down.
+pub(super) async fn signed_in(
+    state: &AppState,
+    parts: &Parts,
+    person: Uuid,
+    begun: Result<HeaderValue, StoreError>,
+    next: &str,
+) -> Response {
+    let ip = Some(client_address(state, parts));
+    let entry = AuditEntry::of_nobody("sign_in").object("person", person);
+    let entry = AuditEntry { ip, actor: Some(person), ..entry };
+    let noted = match begun {
+        Ok(cookie) => state.owners.store.note_deed(&entry).await.map(|()| cookie),
+        Err(error) => Err(error),
+    };
+    match noted {
+        Ok(cookie) => ([(SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
+        Err(error) => errors::store(&error),
+    }
 }
 
 async fn sign_out(

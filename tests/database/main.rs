@@ -12,6 +12,7 @@ mod appointments;
 mod faults;
 mod meanwhile;
 mod recall;
+mod sessions;
 mod traps;
 
 use common::{FreshDatabase, fresh_database, run};

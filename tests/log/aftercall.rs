@@ -107,6 +107,7 @@ fn findings(title: &str, appointments: Value) -> Findings {
         summary: json!({"title": title}).into(),
         metadata: json!({"unbacked_claims": []}).into(),
         appointments: appointments.into(),
+        tasks: Vec::new(),
     }
 }
 
@@ -115,13 +116,13 @@ async fn a_completion_calls_for_work_once_and_a_better_one_again() {
     let fixture = fixture().await;
     let call = fixture.ended("CA1", TALK).await;
     let count = "select count(*) from aftercall_jobs";
-    assert_eq!(fixture.text(count).await.as_deref(), Some("2"));
+    assert_eq!(fixture.text(count).await.as_deref(), Some("3"));
     // Told again, as a spool is, and with what retention takes away.
     fixture.store.complete(&completion(&call), Completes::ByOwner).await.unwrap();
     fixture.sql("update call_logs set transcript = null, metadata = '{}'").await;
     assert_eq!(fixture.job(&call, "summary").await["revision"], 1);
     let due = "select count(*) from aftercall_jobs where run_after <= now()";
-    assert_eq!(fixture.text(due).await.as_deref(), Some("1"), "the owner waits for the summary");
+    assert_eq!(fixture.text(due).await.as_deref(), Some("2"), "the owner waits for the summary");
     // A callback knows better than the guess.
     fixture.sql("update call_logs set out_until = now()").await;
     let better = frontdesk::store::CompletedCall {
@@ -131,13 +132,13 @@ async fn a_completion_calls_for_work_once_and_a_better_one_again() {
     };
     fixture.store.complete(&better, Completes::AfterOuting).await.unwrap();
     assert_eq!(fixture.job(&call, "summary").await["revision"], 2);
-    assert_eq!(fixture.text(count).await.as_deref(), Some("2"));
+    assert_eq!(fixture.text(count).await.as_deref(), Some("3"));
     // What others write calls for nothing.
     let others =
         "insert into call_logs (voice_agent_id, call_start) select id, now() from voice_agents";
     fixture.sql(others).await;
     fixture.sql("update call_logs set call_end = now() where call_sid is null").await;
-    assert_eq!(fixture.text(count).await.as_deref(), Some("2"));
+    assert_eq!(fixture.text(count).await.as_deref(), Some("3"));
 }
 
 #[tokio::test]

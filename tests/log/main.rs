@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod aftercall;
+mod answers;
 mod asking;
 mod busy;
 mod callbacks;
@@ -21,4 +22,5 @@ mod reconciler;
 mod retention;
 mod store;
 mod sweeping;
+mod tasks;
 mod writer;

@@ -31,8 +31,8 @@ async fn a_booking_is_made_moved_and_cancelled() {
     let made = client.post("/api/v1/appointments", body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     let made = made.json();
-    assert_eq!(made["start"], "2026-12-01T10:00:00+00:00");
-    assert_eq!(made["end"], "2026-12-01T11:00:00+00:00", "as long as they usually take");
+    assert_eq!(made["start"], "2026-12-01T10:00:00.000+00:00");
+    assert_eq!(made["end"], "2026-12-01T11:00:00.000+00:00", "as long as they usually take");
     assert_eq!(made["name"], "Anna Khan");
     assert_eq!(made["phone"], "+442079460000");
     assert_eq!((&made["source"], &made["status"]), (&json!("person"), &json!("pending")));
@@ -41,7 +41,7 @@ async fn a_booking_is_made_moved_and_cancelled() {
     let moved = patch(&client, id, json!({"start": "2026-07-02T09:30", "minutes": 45})).await;
     assert_eq!(moved.status, StatusCode::OK, "{}", moved.text);
     let moved = moved.json();
-    assert_eq!(moved["start"], "2026-07-02T09:30:00+01:00", "summer time");
+    assert_eq!(moved["start"], "2026-07-02T09:30:00.000+01:00", "summer time");
     assert_eq!((&moved["minutes"], &moved["notes"]), (&json!(45), &json!("first visit")));
     assert_eq!(moved["revision"], 1);
 
@@ -66,7 +66,7 @@ async fn two_in_one_time_are_a_conflict_that_shows_both() {
     let taken = client.post("/api/v1/appointments", body.clone()).await;
     assert_eq!(taken.status, StatusCode::CONFLICT, "{}", taken.text);
     let conflict = &taken.json()["conflict"];
-    assert_eq!(conflict["wanted"]["start"], "2026-12-01T10:15:00+00:00");
+    assert_eq!(conflict["wanted"]["start"], "2026-12-01T10:15:00.000+00:00");
     assert_eq!(conflict["in_the_way"][0]["id"], json!(first));
     body["overlap"] = json!(true);
     let both = client.post("/api/v1/appointments", body).await;
@@ -168,7 +168,7 @@ async fn what_is_not_accepted_is_named() {
     let mut body = good.clone();
     body["start"] = json!("2026-10-25T01:30:00+00:00");
     let second = client.post("/api/v1/appointments", body).await;
-    assert_eq!(second.json()["start"], "2026-10-25T01:30:00+00:00");
+    assert_eq!(second.json()["start"], "2026-10-25T01:30:00.000+00:00");
     for query in ["agent=x", "from=x", "to=2026", "status=x", "after=x", "limit=0", "limit=9999"] {
         let refused = client.get(&format!("/api/v1/appointments?{query}")).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
@@ -283,15 +283,19 @@ async fn pages_show_a_day_and_a_week_and_change_bookings() {
 async fn what_was_only_understood_is_confirmed_with_one_tap() {
     let desk = Desk::open().await;
     let client = desk.sign_in("maintainer@example.com").await;
-    let sql = "insert into call_logs (voice_agent_id, caller_number, call_sid, call_start) \
-        values ('{agent}', '+447700900123', 'CA0', now()) returning id::text";
-    let call = desk.made(sql, desk.agent, "").await;
+    let sql = format!(
+        "insert into call_logs (voice_agent_id, caller_number, call_sid, call_start) \
+        values ('{}', '+447700900123', 'CA0', now()) returning id::text",
+        desk.agent
+    );
+    let call = desk.made(&sql).await;
     let sql = format!(
         "insert into appointments (voice_agent_id, name, phone_number, service, schedule_time, \
-        is_extracted, booking_key) values ('{{agent}}', 'Reed', '', '', now() + interval '1 day', \
-        true, '{call}:extracted:1') returning id::text"
+        is_extracted, booking_key) values ('{}', 'Reed', '', '', now() + interval '1 day', \
+        true, '{call}:extracted:1') returning id::text",
+        desk.agent
     );
-    let id = desk.made(&sql, desk.agent, "").await;
+    let id = desk.made(&sql).await;
     let path = format!("/bookings/{id}");
     let shown = client.get(&path).await;
     assert!(shown.text.contains("please check"), "{}", shown.text);

@@ -1,4 +1,9 @@
 //! A server with two businesses, and people who may do different things.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test program compiles this file and uses its own part of it"
+)]
 
 use frontdesk::app::App;
 use frontdesk::clock::Clock;
@@ -8,6 +13,7 @@ use frontdesk::store::migrate::migrate;
 use frontdesk::web::owners::sign_in_link;
 use http::header::SET_COOKIE;
 use http::{Method, StatusCode};
+use reqwest::Response;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, ConnectOptions};
@@ -18,6 +24,8 @@ use crate::common_database::{FreshDatabase, fresh_database};
 
 /// The number of the first business's agent.
 pub(crate) const NUMBER: &str = "+15559870001";
+/// Signs Twilio's webhooks.
+pub(crate) const TOKEN: &str = "the-operators-auth-token";
 /// The number of the other business's.
 pub(crate) const OTHER_NUMBER: &str = "+15559870009";
 
@@ -30,7 +38,9 @@ pub(crate) struct Desk {
     pub(crate) agent: Uuid,
     /// An agent of another owner's.
     pub(crate) other_agent: Uuid,
-    _data: tempfile::TempDir,
+    values: Vec<(&'static str, String)>,
+    /// `DATA_DIR`.
+    pub(crate) data: tempfile::TempDir,
     _database: FreshDatabase,
 }
 
@@ -77,8 +87,43 @@ impl Client {
         Answered { status, headers, text: response.text().await.unwrap() }
     }
 
+    /// Asks for something that comes bit by bit.
+    pub(crate) async fn open(&self, path: &str, header: Option<(&str, &str)>) -> Response {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
+        }
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        request.header("accept-encoding", "gzip").send().await.unwrap()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answered {
         self.send(Method::GET, path, Body::None).await
+    }
+
+    /// Asks for it zipped, and gives how many bytes came.
+    pub(crate) async fn get_zipped(&self, path: &str) -> (Answered, usize) {
+        let (answered, bytes) = self.get_with(path, "accept-encoding", "gzip").await;
+        (answered, bytes.len())
+    }
+
+    /// Asks with one more header, and gives the bytes that came.
+    pub(crate) async fn get_with(
+        &self,
+        path: &str,
+        name: &str,
+        value: &str,
+    ) -> (Answered, Vec<u8>) {
+        let mut request = self.http.get(format!("{}{path}", self.base)).header(name, value);
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.unwrap().to_vec();
+        (Answered { status, headers, text: String::new() }, bytes)
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answered {
@@ -132,17 +177,21 @@ impl Desk {
             ("DATABASE_URL", database.options().to_url_lossy().to_string()),
             ("DATA_DIR", data.path().display().to_string()),
             ("DRAIN_SECONDS", "0".to_owned()),
-            ("TWILIO_AUTH_TOKEN", "the-operators-auth-token".to_owned()),
+            ("TWILIO_AUTH_TOKEN", TOKEN.to_owned()),
             ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
             ("OPENAI_BASE_URL", speech.base_url()),
         ];
         values.extend(more.iter().cloned());
-        let lookup = |name: &str| {
-            values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
-        };
-        let config = Config::read(&lookup).unwrap();
-        let app = App::start(config, Clock::real()).await.unwrap();
-        Self { app, pool, speech, agent, other_agent, _data: data, _database: database }
+        let app = start(&values).await;
+        Self { app, pool, speech, agent, other_agent, values, data, _database: database }
+    }
+
+    /// Another server on the same database, with a folder of its own.
+    pub(crate) async fn neighbour(&self) -> App {
+        let folder = self.data.path().join("neighbour").display().to_string();
+        let mut values = self.values.clone();
+        values.push(("DATA_DIR", folder));
+        start(&values).await
     }
 
     /// Somebody who is not signed in.
@@ -172,17 +221,23 @@ impl Desk {
         stranger.with("cookie", cookie.split(';').next().unwrap().to_owned())
     }
 
-    /// Runs a statement that makes something of an agent's or a person's, and gives its id as text.
-    pub(crate) async fn made(&self, sql: &str, agent: Uuid, email: &str) -> String {
-        let person = format!("(select uuid from customer where email = '{email}')");
-        let sql = sql.replace("{agent}", &agent.to_string()).replace("{person}", &person);
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool).await.unwrap()
+    /// Runs a statement that gives a text, such as the id of what it makes.
+    pub(crate) async fn made(&self, sql: &str) -> String {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
     }
 
     /// Runs one statement.
     pub(crate) async fn sql(&self, sql: &str) {
         run(&self.pool, sql).await;
     }
+}
+
+/// Starts a server; of a variable that is given twice the last one counts.
+async fn start(values: &[(&'static str, String)]) -> App {
+    let lookup = |name: &str| {
+        values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+    };
+    App::start(Config::read(&lookup).unwrap(), Clock::real()).await.unwrap()
 }
 
 async fn run(pool: &PgPool, sql: &str) {

@@ -5,8 +5,12 @@ mod access_table;
 mod account;
 mod activity;
 mod bookings;
+mod calls;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod live;
 mod people;
+mod setup;
 mod sign_in;
+mod take_over;

@@ -81,6 +81,16 @@ async fn what_was_agreed_is_kept_what_was_not_done_is_flagged_and_the_owner_is_t
         (&json!(true), &json!(30))
     );
     assert_eq!(row.metadata()["extracted_appointments"][0]["written"], true);
+    // It stands for the claim that one was booked.
+    let tasks = "select array_agg(kind || ' ' || text order by kind) from call_tasks";
+    let tasks: Vec<String> = sqlx::query_scalar(tasks).fetch_one(&house.pool).await.unwrap();
+    let day = date.parse::<jiff::civil::Date>().unwrap().strftime("%a %-d %b");
+    let check = format!(
+        "booking_check Please check: Maria Lopez, Appointment, {day} 14:30 — agreed by telephone \
+         and put into the calendar."
+    );
+    let claim = "claim Agent said “I have sent you a text.”, but no text was sent.";
+    assert_eq!(tasks, [&check, claim]);
     assert_eq!(row.metadata()["turns"].as_array().unwrap().len(), 3, "what was there stays");
 
     let message = receiver.messages(1).await.remove(0);

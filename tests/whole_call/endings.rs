@@ -98,7 +98,7 @@ async fn the_owner_ends_the_call() {
     let mut call = house.place(house.options(), vec![]);
     call.heard_agent().await;
     let handle = house.app.exchange.registry.find(house.agent, &call.sid).unwrap();
-    handle.commands.send(Command::OwnerEnds).await.unwrap();
+    handle.commands.send(Command::OwnerEnds { words: None }).await.unwrap();
     let call = call.ended().await;
 
     assert_eq!(call.ended, Ended::Server);

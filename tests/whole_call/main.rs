@@ -37,6 +37,7 @@ mod stream;
 mod supervision;
 mod survival;
 mod tenants;
+mod todo;
 mod transfers;
 mod trouble;
 mod webhook;

@@ -32,6 +32,7 @@ async fn every_task_of_the_server_is_watched() {
     let house = House::with(vec![], json!({})).await;
     let watched: BTreeSet<_> = house.app.tasks.tasks().into_iter().map(|(name, _)| name).collect();
     let all = [
+        "answers",
         "asker",
         "callbacks",
         "changes",

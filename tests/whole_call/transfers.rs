@@ -14,7 +14,7 @@ const HANDOVER: &str = "I am putting you through.";
 const NOBODY: &str = "They do not answer.";
 
 /// An agent that can put callers through to sales, and these settings.
-async fn house(turns: Vec<Turn>, more: Value) -> House {
+pub(crate) async fn house(turns: Vec<Turn>, more: Value) -> House {
     let phrase = |instructed: &str, reply: &str| Phrase {
         instructed: instructed.to_owned(),
         reply: reply.to_owned(),
@@ -28,12 +28,12 @@ async fn house(turns: Vec<Turn>, more: Value) -> House {
     House::open(Plan { speech, settings, ..Plan::default() }).await
 }
 
-fn wish() -> Turn {
+pub(crate) fn wish() -> Turn {
     act("Sales, please.", vec![call("transfer_call", json!({"target": "sales"}))], "")
 }
 
 /// Places a call whose other party does this.
-async fn place(house: &House, far_end: FarEnd, steps: Vec<Step>) -> (CallReport, Row) {
+pub(crate) async fn place(house: &House, far_end: FarEnd, steps: Vec<Step>) -> (CallReport, Row) {
     let mut options = house.options();
     options.far_ends.insert(PARTY.to_owned(), far_end);
     let call = house.place(options, steps).ended().await;
@@ -42,7 +42,7 @@ async fn place(house: &House, far_end: FarEnd, steps: Vec<Step>) -> (CallReport,
 }
 
 /// Waits until the agent is back: what it says before it leaves is followed by no such silence.
-fn wait_until_back() -> Step {
+pub(crate) fn wait_until_back() -> Step {
     Step::WaitForAgent { quiet: ms(3_000), limit: ms(60_000) }
 }
 
@@ -168,7 +168,7 @@ async fn a_caller_who_hangs_up_while_it_rings_is_gone() {
 }
 
 /// A house whose agent is out of service, with this fallback.
-async fn out_of_service(fallback: Value) -> House {
+pub(crate) async fn out_of_service(fallback: Value) -> House {
     let house = house(vec![], json!({"fallback": fallback})).await;
     house.change("update voice_agents set status = 'inactive'").await;
     house

@@ -12,6 +12,7 @@ mod mixer;
 pub mod opus;
 pub mod opus_reader;
 pub mod tape;
+pub mod wav;
 
 pub use mixer::{FRAME, Mixer, StereoFrame};
 

@@ -104,7 +104,9 @@ impl Remains {
             word(&summary["outcome"]),
             word(&summary["sentiment"])
         );
-        for name in ["action_items", "unanswered_questions", "data_collected", "unbacked_claims"] {
+        for name in
+            ["urgent", "action_items", "unanswered_questions", "data_collected", "unbacked_claims"]
+        {
             say!("  {name}: {}", summary[name]);
         }
     }

@@ -11,7 +11,7 @@ use super::finding::Finding;
 use crate::agent::{Agent, AgentSource};
 use crate::clock::within;
 use crate::config::{Config, PublicUrl};
-use crate::twilio::rest::{NumberSetup, RestError, TwilioRest};
+use crate::twilio::rest::{AccountState, NumberSetup, RestError, TwilioRest};
 
 /// Numbers that are asked about at once. Twilio answers too many with 429.
 const AT_ONCE: usize = 4;
@@ -85,9 +85,14 @@ async fn global_account(config: &Config, twilio: &TwilioRest, agents: &[Agent]) 
 /// Asks for the account that is used for an agent.
 async fn account(twilio: &TwilioRest, agent: &Agent, check: String, variables: &str) -> Finding {
     let late = || Err(RestError::Unknown);
-    match within(ANSWER_LIMIT, twilio.account_status(agent)).await.unwrap_or_else(late) {
-        Ok(status) if status == "active" => Finding::ok(check, "active"),
-        Ok(status) => {
+    match within(ANSWER_LIMIT, twilio.account_state(agent)).await.unwrap_or_else(late) {
+        Ok(state) if state.status == "active" && state.is_trial => Finding::warn(
+            check,
+            "it is a trial: only numbers that were verified with Twilio can call",
+            "upgrade it in Twilio's console before customers call",
+        ),
+        Ok(state) if state.status == "active" => Finding::ok(check, "active"),
+        Ok(AccountState { status, .. }) => {
             let status: String = status.chars().filter(char::is_ascii_lowercase).take(20).collect();
             Finding::fail(check, format!("it is {status}"), "see the account in Twilio's console")
         }

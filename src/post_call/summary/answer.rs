@@ -41,6 +41,8 @@ pub(super) struct Answer {
     unanswered_questions: Vec<String>,
     data_collected: Vec<Datum>,
     language: String,
+    urgent: bool,
+    urgent_reason: String,
     /// Appointments that are said to have been spoken of.
     pub(super) appointments: Vec<Proposed>,
     /// What the agent is said to have said that it did.
@@ -117,6 +119,8 @@ impl Answer {
             ("unanswered_questions", texts(&self.unanswered_questions)),
             ("data_collected", json!(data)),
             ("language", json!(text(&self.language))),
+            ("urgent", json!(self.urgent)),
+            ("urgent_reason", json!(text(&self.urgent_reason))),
         ];
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -139,6 +143,7 @@ mod tests {
         json!({"title": " A cleaning ", "summary": "s".repeat(3_000), "intent": "", "outcome": "resolved",
             "sentiment": "neutral", "action_items": ["Call back", " "], "unanswered_questions": [],
             "data_collected": [{"name": "full_name", "value": "Maria"}], "language": "en",
+            "urgent": true, "urgent_reason": " A tooth is out ",
             "appointments": [], "claims": [{"kind": "booked", "line": 2, "quote": "You are booked"}]})
     }
 
@@ -174,17 +179,22 @@ mod tests {
         assert_eq!(summary["summary"].as_str().unwrap().len(), TEXT_CHARACTERS);
         assert_eq!(summary["action_items"], json!(["Call back"]));
         assert_eq!(summary["data_collected"], json!([{"name": "full_name", "value": "Maria"}]));
+        assert_eq!(
+            (&summary["urgent"], &summary["urgent_reason"]),
+            (&json!(true), &json!("A tooth is out"))
+        );
         assert!(!summary.contains_key("claims") && !summary.contains_key("appointments"));
     }
 
     #[test]
     fn what_has_another_shape_is_refused() {
         assert_eq!(Answer::read("Sure! Here is").unwrap_err(), AnswerError::NotJson);
-        let changes: [fn(&mut Value); 5] = [
+        let changes: [fn(&mut Value); 6] = [
             |a| a["outcome"] = json!("great"),
             |a| a["summary"] = Value::Null,
             |a| drop(a.as_object_mut().unwrap().remove("title")),
             |a| a["more"] = json!(1),
+            |a| a["urgent"] = json!("very"),
             |a| a["claims"] = json!([{"kind": "booked"}]),
         ];
         for change in changes {

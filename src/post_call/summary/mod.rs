@@ -28,6 +28,7 @@ use self::ask::{AskError, Chat, Question};
 use self::transcript::{Speaker, Transcript};
 use super::breaker::Breaker;
 use super::job_worker::{Done, Failure, RetryPolicy, Work};
+use super::tasks::tasks;
 use crate::agent::Agent;
 use crate::agent::prompt::Prompts;
 use crate::config::OpenAi;
@@ -135,11 +136,12 @@ impl Summaries {
         call: &EndedCall,
     ) -> Result<Findings, SummaryError> {
         let transcript = Transcript::read(call.transcript.reveal());
-        if transcript.has_words_of(Speaker::Caller) {
-            self.find(agent, call, &transcript).await
-        } else {
-            Ok(silent::findings(agent, call))
-        }
+        let mut findings = match transcript.has_words_of(Speaker::Caller) {
+            true => self.find(agent, call, &transcript).await?,
+            false => silent::findings(agent, call),
+        };
+        findings.tasks = tasks(agent, call, Some(&findings));
+        Ok(findings)
     }
 
     /// What a conversation comes to.
@@ -168,6 +170,7 @@ impl Summaries {
             summary: Private::new(Value::Object(summary)),
             metadata: Private::new(json!({"unbacked_claims": unbacked})),
             appointments: Private::new(Value::Array(appointments)),
+            tasks: Vec::new(),
         })
     }
 

@@ -45,10 +45,11 @@ pub(super) fn findings(agent: &Agent, call: &EndedCall) -> Findings {
         summary: Private::new(json!({
             "title": title, "summary": summary, "intent": "", "outcome": outcome,
             "sentiment": "neutral", "action_items": action_items, "unanswered_questions": [],
-            "data_collected": [], "language": agent.settings.language, "unbacked_claims": [],
-            "model": Value::Null,
+            "data_collected": [], "language": agent.settings.language, "urgent": false,
+            "urgent_reason": "", "unbacked_claims": [], "model": Value::Null,
         })),
         metadata: Private::new(json!({"unbacked_claims": []})),
         appointments: Private::new(json!([])),
+        tasks: Vec::new(),
     }
 }

@@ -19,6 +19,8 @@ const CLAIMS: [(&str, &str); 9] = [
     ("putting you through", "transferred"),
     ("have refunded", "other"),
 ];
+/// What a caller says who cannot wait.
+const URGENT: [&str; 4] = ["terrible pain", "through the ceiling", "smell gas", "knocked out"];
 /// How an answer begins that agrees.
 const AGREED: [&str; 5] = ["yes", "great", "perfect", "okay", "sure"];
 /// The longest title, in words.
@@ -41,6 +43,11 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
         .filter(|pair| said(pair[1]).to_lowercase().contains("do not know"))
         .map(|pair| said(pair[0]))
         .collect();
+    let is_urgent = |said: &&&str| {
+        let lower = said.to_lowercase();
+        URGENT.iter().any(|words| lower.contains(words))
+    };
+    let urgent = caller.iter().find(is_urgent).copied();
     let name = caller.iter().find_map(|said| name(said));
     let data: Vec<Value> =
         name.iter().map(|name| json!({"name": "full_name", "value": name})).collect();
@@ -55,6 +62,8 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
         ("unanswered_questions", json!(open)),
         ("data_collected", json!(data)),
         ("language", json!("en")),
+        ("urgent", json!(urgent.is_some())),
+        ("urgent_reason", json!(urgent.unwrap_or_default())),
         ("appointments", json!(appointments(&lines, name.as_deref()))),
         ("claims", json!(lines.iter().filter_map(|line| claim(line)).collect::<Vec<_>>())),
         ("settled", json!(settled(&lines, &record["appointment"]))),
@@ -172,5 +181,20 @@ mod tests {
     fn nothing_said_gives_nothing() {
         let digest = digest(&json!({"transcript": []}));
         assert_eq!((&digest["title"], &digest["appointments"]), (&json!(""), &json!([])));
+        assert_eq!((&digest["urgent"], &digest["urgent_reason"]), (&json!(false), &json!("")));
+    }
+
+    #[test]
+    fn what_cannot_wait_is_urgent_because_of_what_it_is() {
+        let said = |said: &str| {
+            let line = json!({"line": 1, "speaker": "caller", "said": said});
+            digest(&json!({"transcript": [line]}))
+        };
+        let pain = said("I am in terrible pain.");
+        assert_eq!(
+            (&pain["urgent"], &pain["urgent_reason"]),
+            (&json!(true), &json!("I am in terrible pain."))
+        );
+        assert_eq!(said("It is urgent that you call me.")["urgent"], false);
     }
 }

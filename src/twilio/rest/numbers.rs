@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::wiring::OwnedNumber;
 use super::{Account, Repeatable, RestError, TwilioRest};
 use crate::agent::Agent;
 
@@ -19,6 +20,8 @@ pub struct NumberSetup {
     pub voice_method: Option<String>,
     /// `voice_fallback_url`: the address that Twilio asks where that fails.
     pub voice_fallback_url: Option<String>,
+    /// `status_callback`: the address that is told of a call's end.
+    pub status_callback: Option<String>,
     /// `voice_application_sid`: an application that is asked in the place of `voice_url`.
     pub voice_application_sid: Option<String>,
     /// `trunk_sid`: a trunk that takes the calls in the place of `voice_url`.
@@ -28,19 +31,16 @@ pub struct NumberSetup {
 }
 
 #[derive(Deserialize)]
-struct AccountBody {
-    status: String,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    incoming_phone_numbers: Vec<Number>,
+pub(super) struct Page {
+    pub(super) incoming_phone_numbers: Vec<Number>,
     #[serde(default)]
     next_page_uri: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Number {
+pub(super) struct Number {
+    #[serde(default)]
+    sid: String,
     phone_number: String,
     #[serde(default)]
     voice_url: Option<String>,
@@ -48,6 +48,8 @@ struct Number {
     voice_method: Option<String>,
     #[serde(default)]
     voice_fallback_url: Option<String>,
+    #[serde(default)]
+    status_callback: Option<String>,
     #[serde(default)]
     voice_application_sid: Option<String>,
     #[serde(default)]
@@ -73,6 +75,7 @@ impl From<Number> for NumberSetup {
             voice_url: filled(number.voice_url),
             voice_method: filled(number.voice_method),
             voice_fallback_url: filled(number.voice_fallback_url),
+            status_callback: filled(number.status_callback),
             voice_application_sid: filled(number.voice_application_sid),
             trunk_sid: filled(number.trunk_sid),
             takes_calls: number.capabilities.is_none_or(|can| can.voice),
@@ -80,23 +83,16 @@ impl From<Number> for NumberSetup {
     }
 }
 
-impl TwilioRest {
-    /// The state of the agent's account, or of the global one: `active`, `suspended` or `closed`.
-    ///
-    /// # Errors
-    /// If Twilio does not say, or does not know these credentials.
-    pub async fn account_status(&self, agent: &Agent) -> Result<String, RestError> {
-        let account = self.account(agent)?;
-        let mut url = self.api_url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            let name = format!("{}.json", account.sid);
-            path.pop_if_empty().extend(["2010-04-01", "Accounts", &name]);
-        }
-        let body = self.exchange(&account, self.http.get(url), Repeatable::Yes).await?;
-        let read: AccountBody = serde_json::from_slice(&body).map_err(|_| RestError::Unknown)?;
-        Ok(read.status)
+impl From<Number> for OwnedNumber {
+    fn from(number: Number) -> Self {
+        let (sid, phone_number) = (number.sid.clone(), number.phone_number.clone());
+        let setup = NumberSetup::from(number);
+        let takes_calls = setup.takes_calls;
+        Self { sid, number: phone_number, wiring: setup.into(), takes_calls }
     }
+}
 
+impl TwilioRest {
     /// Where the calls to a number (E.164) of the agent's account go; none if the account has no
     /// such number.
     ///
@@ -108,28 +104,48 @@ impl TwilioRest {
         number: &str,
     ) -> Result<Option<NumberSetup>, RestError> {
         let account = self.account(agent)?;
-        let mut url = self.url(&account, &["IncomingPhoneNumbers.json"]);
-        url.query_pairs_mut().append_pair("PhoneNumber", number).append_pair("PageSize", PAGE_SIZE);
+        let mut url = self.numbers_url(&account, Some(number));
         for _ in 0..PAGES_MAX {
             let page = self.page(&account, url.clone()).await?;
+            let next = self.next_page(&page)?;
             let found =
                 page.incoming_phone_numbers.into_iter().find(|found| found.phone_number == number);
             if let Some(found) = found {
                 return Ok(Some(found.into()));
             }
-            // A path, on the same host: credentials go nowhere else.
-            let next = page.next_page_uri.filter(|uri| uri.starts_with('/'));
-            let Some(next) = next else { return Ok(None) };
-            let joined = self.api_url.join(&next).map_err(|_| RestError::Unknown)?;
-            if joined.origin() != self.api_url.origin() {
-                return Err(RestError::Unknown);
+            match next {
+                Some(next) => url = next,
+                None => return Ok(None),
             }
-            url = joined;
         }
         Err(RestError::Unknown)
     }
 
-    async fn page(&self, account: &Account<'_>, url: url::Url) -> Result<Page, RestError> {
+    /// The list of numbers, of this one alone if it is named.
+    pub(super) fn numbers_url(&self, account: &Account<'_>, number: Option<&str>) -> url::Url {
+        let mut url = self.url(account, &["IncomingPhoneNumbers.json"]);
+        let mut query = url.query_pairs_mut();
+        number.map(|number| query.append_pair("PhoneNumber", number));
+        query.append_pair("PageSize", PAGE_SIZE);
+        drop(query);
+        url
+    }
+
+    /// Where the page after this one is: a path on the same host, as credentials go nowhere else.
+    pub(super) fn next_page(&self, page: &Page) -> Result<Option<url::Url>, RestError> {
+        let Some(next) = page.next_page_uri.as_ref().filter(|uri| uri.starts_with('/')) else {
+            return Ok(None);
+        };
+        let next = self.api_url.join(next).map_err(|_| RestError::Unknown)?;
+        let is_there = next.origin() == self.api_url.origin();
+        is_there.then_some(Some(next)).ok_or(RestError::Unknown)
+    }
+
+    pub(super) async fn page(
+        &self,
+        account: &Account<'_>,
+        url: url::Url,
+    ) -> Result<Page, RestError> {
         let body = self.exchange(account, self.http.get(url), Repeatable::Yes).await?;
         serde_json::from_slice(&body).map_err(|_| RestError::Unknown)
     }

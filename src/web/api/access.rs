@@ -18,9 +18,9 @@ use super::{Answer, Page};
 use crate::store::access::{Object, Oversee, Own};
 use crate::store::members::{AccessChange, AccessWish, Invited, Member};
 use crate::web::AppState;
-use crate::web::bookings::iso;
-use crate::web::guard::{ApiId, may};
-use crate::web::json_body::JsonBody;
+use crate::web::extract::{ApiJson, ApiPath};
+use crate::web::guard::may;
+use crate::web::iso;
 use crate::web::people::{Invitation, link_for, role};
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
@@ -49,7 +49,7 @@ pub(super) struct AccessItem {
 
 impl AccessItem {
     fn of(member: &Member) -> Self {
-        let time = |us: i64| iso(us, &TimeZone::UTC);
+        let time = |us: i64| iso::time(us, &TimeZone::UTC);
         Self {
             id: member.access_id,
             person: member.person,
@@ -74,7 +74,7 @@ impl AccessItem {
 async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Answer<Page<AccessItem>> {
     let store = &state.owners.store;
     let access = store.access::<Oversee>(&viewer, Object::Agent(id)).await?;
@@ -113,8 +113,8 @@ struct MadeAccess {
 async fn invite(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
-    JsonBody(new): JsonBody<NewAccess>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(new): ApiJson<NewAccess>,
 ) -> Result<(StatusCode, Json<MadeAccess>), Problem> {
     let access = may::<Own>(&state, &viewer, Object::Agent(id), "access.invite").await?;
     let name = new.name.as_deref().unwrap_or_default();
@@ -182,8 +182,8 @@ struct NewRole {
 async fn change(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<i64>,
-    JsonBody(sent): JsonBody<NewRole>,
+    ApiPath(id): ApiPath<i64>,
+    ApiJson(sent): ApiJson<NewRole>,
 ) -> Answer<AccessItem> {
     let access = may::<Own>(&state, &viewer, Object::Access(id), "access.change").await?;
     let role = sent.role.as_deref().map(role).transpose()?;
@@ -204,7 +204,7 @@ async fn change(
 async fn remove(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<i64>,
+    ApiPath(id): ApiPath<i64>,
 ) -> Result<StatusCode, Problem> {
     let access = may::<Own>(&state, &viewer, Object::Access(id), "access.remove").await?;
     let wish = AccessWish { is_removed: true, ..AccessWish::default() };

@@ -20,9 +20,10 @@ use crate::store::booking_edits::Kept;
 use crate::store::bookings::{Booking, BookingState, BookingsWanted};
 use crate::web::AppState;
 use crate::web::bookings::fields::{Fields, Wrong};
-use crate::web::bookings::{end_us, iso, settle, zone};
-use crate::web::guard::{ApiId, may};
-use crate::web::json_body::{ApiQuery, JsonBody};
+use crate::web::bookings::{end_us, settle, zone};
+use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::web::guard::may;
+use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 
@@ -69,8 +70,8 @@ impl AppointmentItem {
         Self {
             id: booking.id,
             agent: booking.agent_id,
-            start: iso(booking.start_us, &zone),
-            end: iso(end_us(booking.start_us, booking.minutes), &zone),
+            start: iso::time(booking.start_us, &zone),
+            end: iso::time(end_us(booking.start_us, booking.minutes), &zone),
             minutes: booking.minutes,
             name: booking.name.reveal().clone(),
             phone: booking.phone.reveal().clone(),
@@ -82,8 +83,8 @@ impl AppointmentItem {
             call: booking.call_id,
             reason: booking.reason.as_ref().map(|reason| reason.reveal().clone()),
             revision: booking.revision,
-            created: iso(booking.created_us, &zone),
-            changed: iso(booking.changed_us, &zone),
+            created: iso::time(booking.created_us, &zone),
+            changed: iso::time(booking.changed_us, &zone),
         }
     }
 }
@@ -145,7 +146,7 @@ struct NewAppointment {
 async fn make(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    JsonBody(new): JsonBody<NewAppointment>,
+    ApiJson(new): ApiJson<NewAppointment>,
 ) -> Result<(StatusCode, Json<AppointmentItem>), Problem> {
     let store = &state.owners.store;
     let access = may::<Maintain>(&state, &viewer, Object::Agent(new.agent), "booking.make").await?;
@@ -181,8 +182,8 @@ fn answered(
         Kept::Taken(others) => {
             let zone = zone(zone_name);
             let others: Vec<_> = others.iter().map(AppointmentItem::of).collect();
-            let end = iso(end_us(start_us, minutes), &zone);
-            let wanted = json!({"start": iso(start_us, &zone), "end": end});
+            let end = iso::time(end_us(start_us, minutes), &zone);
+            let wanted = json!({"start": iso::time(start_us, &zone), "end": end});
             Err(Problem::conflict(
                 "something else is booked in that time; send \"overlap\": true to book both",
                 json!({"wanted": wanted, "in_the_way": others}),
@@ -202,7 +203,7 @@ fn answered(
 async fn read(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Answer<AppointmentItem> {
     use crate::store::access::Read;
     let store = &state.owners.store;
@@ -245,8 +246,8 @@ struct AppointmentChange {
 async fn change(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
-    JsonBody(sent): JsonBody<AppointmentChange>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(sent): ApiJson<AppointmentChange>,
 ) -> Answer<AppointmentItem> {
     let store = &state.owners.store;
     let object = Object::Appointment(id);
@@ -301,7 +302,7 @@ struct Cancelled {
 async fn cancel(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
     ApiQuery(query): ApiQuery<Cancelled>,
 ) -> Result<StatusCode, Problem> {
     let store = &state.owners.store;

@@ -16,8 +16,10 @@ use super::Answer;
 use super::refusals::Refusals;
 use crate::store::access::{Maintain, Object, Read};
 use crate::web::AppState;
-use crate::web::bookings::{ics, iso};
-use crate::web::guard::{ApiId, may};
+use crate::web::bookings::ics;
+use crate::web::extract::ApiPath;
+use crate::web::guard::may;
+use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 
@@ -46,12 +48,12 @@ struct FeedItem {
 async fn read(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Answer<FeedItem> {
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Agent(id)).await?;
     let feed = store.feed(&access).await?;
-    let time = |us: i64| iso(us, &TimeZone::UTC);
+    let time = |us: i64| iso::time(us, &TimeZone::UTC);
     Ok(Json(FeedItem {
         active: feed.is_some(),
         created: feed.as_ref().map(|feed| time(feed.created_us)),
@@ -77,7 +79,7 @@ struct MadeFeed {
 async fn make(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<(StatusCode, Json<MadeFeed>), Problem> {
     let access = may::<Maintain>(&state, &viewer, Object::Agent(id), "feed.make").await?;
     let url = ics::make(&state.owners.store, &state.public_url, &access, &viewer).await?;
@@ -95,7 +97,7 @@ async fn make(
 async fn revoke(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, Problem> {
     let access = may::<Maintain>(&state, &viewer, Object::Agent(id), "feed.revoke").await?;
     state.owners.store.revoke_feed(&access, &viewer).await?;

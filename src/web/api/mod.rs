@@ -5,7 +5,13 @@ mod agents;
 mod appointments;
 mod appointments_wanted;
 mod calendar_feed;
+mod calls;
+mod deliveries;
+mod live;
+mod numbers;
 mod refusals;
+mod take_over;
+mod tasks;
 mod tokens;
 
 use std::sync::Arc;
@@ -62,7 +68,13 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(appointments::routes())
                 .merge(calendar_feed::routes())
                 .merge(access::routes())
-                .merge(tokens::routes()),
+                .merge(tokens::routes())
+                .merge(calls::routes())
+                .merge(deliveries::routes())
+                .merge(live::routes())
+                .merge(numbers::routes())
+                .merge(take_over::routes())
+                .merge(tasks::routes()),
         )
         .split_for_parts()
 }

@@ -18,9 +18,9 @@ use super::{Answer, Page};
 use crate::store::account::{NewToken, TOKENS_MAX, TokenRow};
 use crate::store::people::Credential;
 use crate::web::AppState;
-use crate::web::bookings::iso;
-use crate::web::guard::{ApiId, may_change_own};
-use crate::web::json_body::JsonBody;
+use crate::web::extract::{ApiJson, ApiPath};
+use crate::web::guard::may_change_own;
+use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::secret::Secret;
 use crate::web::session::ApiViewer;
@@ -47,7 +47,7 @@ pub(super) struct TokenItem {
 
 impl TokenItem {
     fn of(token: &TokenRow) -> Self {
-        let time = |us: i64| iso(us, &TimeZone::UTC);
+        let time = |us: i64| iso::time(us, &TimeZone::UTC);
         Self {
             id: token.id,
             name: token.name.clone(),
@@ -107,7 +107,7 @@ struct MadeToken {
 async fn make(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    JsonBody(wanted): JsonBody<WantedToken>,
+    ApiJson(wanted): ApiJson<WantedToken>,
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
     may_change_own(&state, &viewer, "token.make").await?;
     if let Credential::Token(_) = viewer.credential() {
@@ -145,7 +145,7 @@ async fn make(
 async fn revoke(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
-    ApiId(id): ApiId<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, Problem> {
     may_change_own(&state, &viewer, "token.revoke").await?;
     match state.owners.store.revoke_token(&viewer, id).await? {

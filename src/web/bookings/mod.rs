@@ -4,7 +4,6 @@ pub(super) mod fields;
 pub(super) mod ics;
 pub(super) mod when;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::store::access::{AgentAccess, Maintain};
@@ -19,12 +18,6 @@ const ATTEMPTS: usize = 3;
 /// A business's zone, or UTC where none is known.
 pub(super) fn zone(name: Option<&str>) -> TimeZone {
     name.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
-}
-
-/// Microseconds since the Unix epoch as programs read them, with the zone's offset.
-pub(super) fn iso(us: i64, zone: &TimeZone) -> String {
-    let time = Timestamp::from_microsecond(us).unwrap_or_default().to_zoned(zone.clone());
-    time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 /// When a booking is over, microseconds since the Unix epoch.

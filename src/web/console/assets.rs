@@ -49,8 +49,19 @@ pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("app", "js", "text/javascript; charset=utf-8", include_bytes!("assets/app.js"))
 });
 
+/// What plays the recording of a call.
+pub(crate) static PLAYER: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("player", "js", "text/javascript; charset=utf-8", include_bytes!("assets/player.js"))
+});
+
+/// What the pages of live calls have of JavaScript.
+pub(crate) static LIVE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("live", "js", "text/javascript; charset=utf-8", include_bytes!("assets/live.js"))
+});
+
 /// All of them.
-static ALL: LazyLock<Vec<&'static Asset>> = LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT]);
+static ALL: LazyLock<Vec<&'static Asset>> =
+    LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &PLAYER, &LIVE]);
 
 /// Their route.
 pub(super) fn router() -> Router<Arc<AppState>> {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::layout;
 use crate::store::StoreError;
 use crate::store::access::Refused;
+use crate::web::problem::Problem;
 
 /// The database does not answer, or says something that cannot be shown.
 pub(crate) fn store(error: &StoreError) -> Response {
@@ -50,6 +51,19 @@ pub(crate) fn not_found() -> Response {
         },
     );
     (StatusCode::NOT_FOUND, page).into_response()
+}
+
+/// What was wrong with a form, or what stands in the way.
+pub(crate) fn problem(problem: &Problem) -> Response {
+    let page = layout::outside(
+        &problem.title,
+        &html! {
+            h1 { (problem.title) }
+            p { (problem.detail.as_deref().unwrap_or_default()) }
+            p .quiet { "Nothing was changed. Calls are still being answered. Go back with your browser, or to " a href="/" { "Today" } "." }
+        },
+    );
+    (problem.status(), page).into_response()
 }
 
 /// What somebody may not do.

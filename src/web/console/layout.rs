@@ -115,8 +115,19 @@ impl Shell {
 
     /// The page, with this title and body. A page that does not belong to one section has none.
     pub(crate) fn page(&self, section: Option<Section>, title: &str, body: &Markup) -> Response {
+        self.page_with(section, title, &html! {}, body)
+    }
+
+    /// The same, with more in its head: a script of its own, mostly.
+    pub(crate) fn page_with(
+        &self,
+        section: Option<Section>,
+        title: &str,
+        head: &Markup,
+        body: &Markup,
+    ) -> Response {
         let name = self.agent().map_or("Frontdesk", |agent| agent.business.as_str());
-        document(&format!("{title} · {name}"), &html! {
+        document(&format!("{title} · {name}"), head, &html! {
             a .skip href="#main" { "Skip to the page" }
             header .top {
                 a .brand href="/" { (name) }
@@ -185,6 +196,7 @@ impl Shell {
 pub(crate) fn outside(title: &str, body: &Markup) -> Response {
     document(
         &format!("{title} · Frontdesk"),
+        &html! {},
         &html! {
             main #main .outside { p .brand { "Frontdesk" } (body) }
         },
@@ -192,7 +204,7 @@ pub(crate) fn outside(title: &str, body: &Markup) -> Response {
     .into_response()
 }
 
-fn document(title: &str, body: &Markup) -> Markup {
+fn document(title: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -204,6 +216,7 @@ fn document(title: &str, body: &Markup) -> Markup {
                 link rel="stylesheet" href=(assets::STYLE.path);
                 link rel="icon" href=(assets::ICON.path);
                 script src=(assets::SCRIPT.path) defer {}
+                (head)
             }
             body { (body) }
         }

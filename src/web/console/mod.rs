@@ -5,12 +5,21 @@ mod account;
 mod activity;
 mod assets;
 mod bookings;
+mod call;
+mod calls;
 pub(super) mod errors;
 mod field;
+mod health;
+pub(super) mod knowledge;
 pub(super) mod layout;
+mod live;
+mod numbers;
 mod overview;
 mod people;
+mod setup;
 mod time;
+mod webhooks;
+mod words;
 
 use std::sync::Arc;
 
@@ -22,9 +31,17 @@ use super::AppState;
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .merge(assets::router())
-        .merge(overview::router())
         .merge(bookings::router())
         .merge(people::router())
         .merge(account::router())
         .merge(activity::router())
+        .merge(health::router())
+        .merge(knowledge::router())
+        .merge(live::router())
+        .merge(numbers::router())
+        .merge(overview::router())
+        .merge(setup::router())
+        .merge(webhooks::router())
+        .merge(calls::router())
+        .merge(call::router())
 }

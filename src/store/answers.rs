@@ -1,0 +1,197 @@
+//! What owners answered to questions that nothing written down was about: passages of the agent's own,
+//! of a source named "Answers".
+
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::passages::{MISSING, Vector};
+use super::{Result, Store, StoreError, lenient_json, storable_text};
+use crate::private::Private;
+
+/// The most answers of an agent that are read.
+const ANSWERS_MAX: i64 = 2_000;
+
+/// An answer that is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAnswer {
+    /// The agent that will give it.
+    pub agent_id: Uuid,
+    /// The question, on one line.
+    pub question: Private<String>,
+    /// The question in the spelling in which questions are compared.
+    pub question_key: Private<String>,
+    /// What is answered.
+    pub answer: Private<String>,
+    /// Who says so, `customer.uuid`.
+    pub by: Uuid,
+}
+
+/// What became of a [`NewAnswer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptAnswer {
+    /// The passage of this id says it, and has to be embedded if it did not say so before.
+    Kept(i64),
+    /// There is no such agent, or no such answer.
+    Gone,
+    /// Another answer is to that question.
+    Duplicate,
+}
+
+/// An answer as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerRow {
+    /// The passage's id.
+    pub id: i64,
+    /// The passage: the question and what is answered, by lines.
+    pub content: Private<String>,
+    /// The question.
+    pub question: Private<String>,
+    /// The question in the spelling in which questions are compared.
+    pub question_key: Private<String>,
+    /// What is answered.
+    pub answer: Private<String>,
+    /// Who said so last, `customer.uuid`.
+    pub by: Option<Uuid>,
+    /// When, microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// Whether calls find it: it was embedded as it is.
+    pub is_known: bool,
+}
+
+impl Store {
+    /// Keeps an answer: instead of the one to the same question if there is one, or instead of the one
+    /// with the id `instead_of`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_answer(
+        &self,
+        answer: &NewAnswer,
+        instead_of: Option<i64>,
+    ) -> Result<KeptAnswer> {
+        let row = sqlx::query("select answer_id, outcome from answer_keep($1, $2, $3, $4, $5, $6)")
+            .bind(answer.agent_id)
+            .bind(instead_of)
+            .bind(storable_text(answer.question_key.reveal()))
+            .bind(storable_text(answer.question.reveal()))
+            .bind(storable_text(answer.answer.reveal()))
+            .bind(answer.by)
+            .fetch_one(&self.pool)
+            .await?;
+        match row.try_get("outcome")? {
+            "kept" => Ok(KeptAnswer::Kept(row.try_get("answer_id")?)),
+            "gone" => Ok(KeptAnswer::Gone),
+            "duplicate" => Ok(KeptAnswer::Duplicate),
+            _ => Err(StoreError::Unreadable("outcome".to_owned())),
+        }
+    }
+
+    /// Removes an answer of an agent; whether it was there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_answer(&self, agent_id: Uuid, id: i64) -> Result<bool> {
+        let forget = sqlx::query_scalar("select answer_forget($1, $2)").bind(agent_id).bind(id);
+        Ok(forget.fetch_one(&self.pool).await?)
+    }
+
+    /// An agent's answers, the one that was given last first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn answers(&self, agent_id: Uuid) -> Result<Vec<AnswerRow>> {
+        let query = format!(
+            "select id, coalesce(content, '') as content, metadata::text as metadata,
+                embedding is not null as has_embedding
+            from {} where metadata @> jsonb_build_object('source_id', answers_source($1))
+            order by id desc limit $2",
+            passages_table(agent_id)
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agent_id).bind(ANSWERS_MAX);
+        let rows = match rows.fetch_all(&self.pool).await {
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| MISSING.contains(&&*code)) =>
+            {
+                return Ok(Vec::new());
+            }
+            rows => rows?,
+        };
+        let mut answers = rows.iter().map(answer).collect::<Result<Vec<_>>>()?;
+        answers.sort_by_key(|answer| std::cmp::Reverse(answer.at_us));
+        Ok(answers)
+    }
+
+    /// Has calls find an answer by `embedding`, if it still says what was embedded; whether it does.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written then, as far as is known.
+    pub async fn answer_embedded(
+        &self,
+        agent_id: Uuid,
+        row: &AnswerRow,
+        (embedding, model): (&[f32], &str),
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        // Whoever changes an agent's answers waits here, and only here, for one another.
+        sqlx::query("select from sources where id = answers_source($1) for update")
+            .bind(agent_id)
+            .execute(&mut *transaction)
+            .await?;
+        let update = format!(
+            "update {} set embedding = $3, metadata = metadata || jsonb_build_object(
+                'hash', encode(sha256(convert_to(content, 'UTF8')), 'hex'), 'model', $4::text)
+            where id = $1 and content = $2",
+            passages_table(agent_id)
+        );
+        let done = sqlx::query(AssertSqlSafe(update))
+            .bind(row.id)
+            .bind(row.content.reveal())
+            .bind(Vector(embedding))
+            .bind(storable_text(model))
+            .execute(&mut *transaction)
+            .await?;
+        let settle = sqlx::query("select answers_settle($1)").bind(agent_id);
+        settle.execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Up to `limit` agents with answers that calls do not find yet, those that wait longest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn agents_with_waiting_answers(&self, limit: i64) -> Result<Vec<Uuid>> {
+        let agents = sqlx::query_scalar(
+            "select voice_agent_id from sources
+            where source_type = 'qa' and status = 'pending' and id = answers_source(voice_agent_id)
+            order by last_modified limit $1",
+        );
+        Ok(agents.bind(limit).fetch_all(&self.pool).await?)
+    }
+}
+
+/// An agent's table of passages. An id has hyphens and nothing that would end a quoted name.
+fn passages_table(agent: Uuid) -> String {
+    format!(r#"public."zz_{agent}""#)
+}
+
+fn answer(row: &PgRow) -> Result<AnswerRow> {
+    let content: String = row.try_get("content")?;
+    let metadata = lenient_json(row.try_get("metadata")?).unwrap_or_default();
+    let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
+    let question = text("title");
+    let answer = content.strip_prefix(&question).unwrap_or(&content).trim_start_matches('\n');
+    let has_embedding: bool = row.try_get("has_embedding")?;
+    Ok(AnswerRow {
+        id: row.try_get("id")?,
+        answer: answer.to_owned().into(),
+        question: question.into(),
+        question_key: text("key").into(),
+        by: text("by").parse().ok(),
+        at_us: metadata["at_us"].as_i64().unwrap_or_default(),
+        is_known: has_embedding && metadata.get("hash").is_some_and(Value::is_string),
+        content: content.into(),
+    })
+}

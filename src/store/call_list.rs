@@ -1,0 +1,323 @@
+//! Lists of calls, newest first, by what people look for. A page goes on where the one before ended
+//! (keyset), and of several agents each one's newest are merged: both read an index and sort nothing.
+
+use sqlx::postgres::{PgRow, Postgres};
+use sqlx::{QueryBuilder, Row};
+use uuid::Uuid;
+
+use super::access::VisibleAgents;
+use super::numbers::SOME;
+use super::{Result, Store};
+use crate::private::Private;
+
+/// How a call came out, or that it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// The caller is on the phone.
+    Live,
+    /// The agent and the caller spoke to each other.
+    Completed,
+    /// Somebody else took the call.
+    Transferred,
+    /// The caller left a recorded message.
+    Voicemail,
+    /// The caller reached nobody.
+    NoAnswer,
+    /// Something broke.
+    Failed,
+}
+
+impl CallOutcome {
+    /// All, in the order in which they are offered.
+    pub const ALL: [Self; 6] = [
+        Self::Live,
+        Self::Completed,
+        Self::Transferred,
+        Self::Voicemail,
+        Self::NoAnswer,
+        Self::Failed,
+    ];
+
+    /// The word in `call_logs.status` and the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "in-progress",
+            Self::Completed => "completed",
+            Self::Transferred => "transferred",
+            Self::Voicemail => "voicemail",
+            Self::NoAnswer => "no-answer",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// From that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
+    }
+}
+
+/// What is looked for. The default finds every call but tests.
+#[derive(Debug, Clone, Default)]
+pub struct CallFilter {
+    /// Those that began then or later, microseconds since the Unix epoch.
+    pub from_us: Option<i64>,
+    /// Those that began before, microseconds since the Unix epoch.
+    pub until_us: Option<i64>,
+    /// Those that came out so.
+    pub outcome: Option<CallOutcome>,
+    /// Those from this number, E.164.
+    pub number: Option<Private<String>>,
+    /// Those in which, or in whose summary, all of these words are; the last may be the beginning of one.
+    pub words: Option<Private<String>>,
+    /// Those in which the agent used the function of this name.
+    pub function: Option<String>,
+    /// Test calls too.
+    pub with_tests: bool,
+}
+
+/// A call's place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallPlace {
+    /// `call_start`, microseconds since the Unix epoch.
+    pub started_us: i64,
+    /// `id`.
+    pub id: Uuid,
+}
+
+/// Where in the list to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toward {
+    /// From the newest on.
+    Newest,
+    /// Those that are older than this one, the newest of them first.
+    Older(CallPlace),
+    /// Those that are newer than this one, the oldest of them first.
+    Newer(CallPlace),
+}
+
+/// A call in a list.
+#[derive(Debug, Clone)]
+pub struct CallItem {
+    /// Where it is in the list.
+    pub place: CallPlace,
+    /// `voice_agent_id`.
+    pub agent_id: Uuid,
+    /// Whether the caller is still on the phone.
+    pub is_live: bool,
+    /// `status`; empty where there is none.
+    pub status: String,
+    /// `metadata.ended_by`; empty where there is none.
+    pub ended_by: String,
+    /// How long it was.
+    pub duration_ms: i64,
+    /// `caller_number`; empty where there is none.
+    pub caller: Private<String>,
+    /// What the caller said that they are called; empty where they did not.
+    pub caller_name: Private<String>,
+    /// `summary.title`; empty where there is none.
+    pub title: Private<String>,
+    /// The summary's first words; empty where there are none.
+    pub summary: Private<String>,
+    /// Whether it is a test.
+    pub is_test: bool,
+    /// What there is to know of it at a glance.
+    pub marks: CallMarks,
+}
+
+/// What there is to know of a call at a glance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallMarks {
+    /// Somebody has to act soon.
+    pub is_urgent: bool,
+    /// The agent said that it did something that it did not do.
+    pub has_claim: bool,
+    /// An appointment was booked, moved or cancelled, or seems to have been agreed.
+    pub has_booking: bool,
+    /// The caller asked something that the agent did not know.
+    pub has_gap: bool,
+    /// The caller left a message with the agent.
+    pub has_message: bool,
+}
+
+/// The earliest and the latest time that a list shows: what others wrote may be beyond any calendar.
+const EARLIEST: &str = "timestamptz '1900-01-01 00:00:00+00'";
+const LATEST: &str = "timestamptz '9990-01-01 00:00:00+00'";
+
+/// The most rows that one statement gives.
+pub const PAGE_MAX: i64 = 201;
+
+/// So many agents' numbers are read before numbers are compared: more would take too long.
+const AGENTS_READ: usize = 10;
+
+/// The columns of a [`CallItem`].
+const ITEM: &str = "c.id, c.voice_agent_id, c.call_end is null as is_live,
+    (extract(epoch from c.call_start) * 1000000)::bigint as started_us,
+    coalesce(left(c.status, 40), '') as status,
+    coalesce(left(c.metadata ->> 'ended_by', 40), '') as ended_by,
+    coalesce(least(greatest(extract(epoch from c.duration), 0), 1e9) * 1000, 0)::bigint as duration_ms,
+    coalesce(left(c.caller_number, 100), '') as caller,
+    coalesce((select left(d ->> 'value', 100) from jsonb_path_query(c.summary, '$.data_collected[*]') d
+        where d ->> 'name' in ('full_name', 'name', 'caller_name', 'caller') limit 1), '') as caller_name,
+    coalesce(left(c.summary ->> 'title', 200), '') as title,
+    coalesce(left(case jsonb_typeof(c.summary) when 'string' then c.summary #>> '{}'
+        else coalesce(c.summary ->> 'summary', c.summary ->> 'text') end, 300), '') as summary,
+    coalesce(c.call_sid like 'FT%', false) as is_test,
+    coalesce(c.summary ->> 'urgent' = 'true', false) as is_urgent,
+    coalesce(jsonb_path_exists(c.metadata, '$.unbacked_claims[0] ? (@ != null)'), false) as has_claim,
+    coalesce(jsonb_path_exists(c.metadata, '$.extracted_appointments[0] ? (@ != null)')
+        or jsonb_path_exists(c.metadata, '$.functions[*].result
+            ? (exists (@.booked) || exists (@.rescheduled) || exists (@.cancelled))'), false)
+        as has_booking,
+    coalesce(jsonb_path_exists(c.metadata, '$.gaps[0] ? (@ != null)'), false) as has_gap,
+    coalesce(jsonb_path_exists(c.metadata, '$.messages[0] ? (@ != null)'), false) as has_message";
+
+impl Store {
+    /// Up to `limit` calls of these agents.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError); [`Slow`](super::StoreError::Slow) where too much would have
+    /// to be looked through.
+    pub async fn calls(
+        &self,
+        agents: &VisibleAgents,
+        filter: &CallFilter,
+        toward: Toward,
+        limit: i64,
+    ) -> Result<Vec<CallItem>> {
+        if filter.number.is_some() {
+            for agent in agents.list().iter().take(AGENTS_READ) {
+                // Numbers that cannot be read now are left out this time.
+                let _ = self.read_callers_numbers(agent.id, SOME).await;
+            }
+        }
+        let mut sql = QueryBuilder::new("with page as materialized (");
+        push_page(&mut sql, &agents.ids(), filter, toward, limit);
+        sql.push(") select ")
+            .push(ITEM)
+            .push(" from page join public.call_logs c on c.id = page.id");
+        let order = Order::of(toward, "c.call_start", "c.id");
+        sql.push(order.by);
+        // A plan for any filter would be a plan for none: each is made for its values.
+        let rows = sql.build().persistent(false).fetch_all(&self.pool).await?;
+        rows.iter().map(item).collect()
+    }
+}
+
+/// The order of a list and what its place is compared by.
+struct Order {
+    by: String,
+    place: String,
+    than: &'static str,
+    from: Option<CallPlace>,
+}
+
+impl Order {
+    fn of(toward: Toward, start: &str, id: &str) -> Self {
+        let (direction, than, from) = match toward {
+            Toward::Newest => ("desc", "<", None),
+            Toward::Older(place) => ("desc", "<", Some(place)),
+            Toward::Newer(place) => ("asc", ">", Some(place)),
+        };
+        Self {
+            by: format!(" order by {start} {direction}, {id} {direction} "),
+            place: format!("({start}, {id})"),
+            than,
+            from,
+        }
+    }
+}
+
+/// The ids of a page: of each agent its own, merged.
+pub(super) fn push_page(
+    sql: &mut QueryBuilder<Postgres>,
+    agents: &[Uuid],
+    filter: &CallFilter,
+    toward: Toward,
+    limit: i64,
+) {
+    let limit = limit.clamp(1, PAGE_MAX);
+    sql.push("select f.id from unnest(").push_bind(agents.to_vec());
+    sql.push("::uuid[]) as a (id) cross join lateral (select c.id, c.call_start from ");
+    let order = match &filter.words {
+        Some(words) => {
+            sql.push(
+                "public.call_words w join public.call_logs c on c.id = w.call_log_id
+                where w.voice_agent_id = a.id and w.words @@ public.words_query(",
+            );
+            sql.push_bind(words.reveal().clone()).push(") and c.voice_agent_id = a.id");
+            Order::of(toward, "w.call_start", "w.call_log_id")
+        }
+        None => {
+            sql.push("public.call_logs c where c.voice_agent_id = a.id");
+            Order::of(toward, "c.call_start", "c.id")
+        }
+    };
+    if let Some(place) = order.from {
+        sql.push(" and ").push(&order.place).push(format!(" {} (", order.than));
+        push_time(sql, place.started_us);
+        sql.push(", ").push_bind(place.id).push(")");
+    }
+    push_filter(sql, filter);
+    sql.push(&order.by).push("limit ").push_bind(limit);
+    sql.push(") f").push(Order::of(toward, "f.call_start", "f.id").by);
+    sql.push("limit ").push_bind(limit);
+}
+
+fn push_time(sql: &mut QueryBuilder<Postgres>, us: i64) {
+    sql.push("timestamptz 'epoch' + ").push_bind(us).push("::bigint * interval '1 microsecond'");
+}
+
+fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &CallFilter) {
+    for (bound, than, open) in [(filter.from_us, ">=", EARLIEST), (filter.until_us, "<", LATEST)] {
+        sql.push(format!(" and c.call_start {than} "));
+        match bound {
+            Some(us) => push_time(sql, us),
+            None => {
+                sql.push(open);
+            }
+        }
+    }
+    match filter.outcome {
+        None => {}
+        Some(CallOutcome::Live) => {
+            sql.push(" and c.call_end is null");
+        }
+        Some(outcome) => {
+            sql.push(" and c.call_end is not null and c.status = ").push_bind(outcome.word());
+        }
+    }
+    if let Some(number) = &filter.number {
+        sql.push(" and coalesce(c.caller_e164, c.caller_number) = ");
+        sql.push_bind(number.reveal().clone());
+    }
+    if let Some(function) = &filter.function {
+        sql.push(" and c.metadata @> ");
+        sql.push_bind(serde_json::json!({"functions": [{"name": function}]}));
+    }
+    if !filter.with_tests {
+        sql.push(" and (c.call_sid is null or c.call_sid not like 'FT%')");
+    }
+}
+
+fn item(row: &PgRow) -> Result<CallItem> {
+    Ok(CallItem {
+        place: CallPlace { started_us: row.try_get("started_us")?, id: row.try_get("id")? },
+        agent_id: row.try_get("voice_agent_id")?,
+        is_live: row.try_get("is_live")?,
+        status: row.try_get("status")?,
+        ended_by: row.try_get("ended_by")?,
+        duration_ms: row.try_get("duration_ms")?,
+        caller: Private::new(row.try_get("caller")?),
+        caller_name: Private::new(row.try_get("caller_name")?),
+        title: Private::new(row.try_get("title")?),
+        summary: Private::new(row.try_get("summary")?),
+        is_test: row.try_get("is_test")?,
+        marks: CallMarks {
+            is_urgent: row.try_get("is_urgent")?,
+            has_claim: row.try_get("has_claim")?,
+            has_booking: row.try_get("has_booking")?,
+            has_gap: row.try_get("has_gap")?,
+            has_message: row.try_get("has_message")?,
+        },
+    })
+}

@@ -1,0 +1,217 @@
+//! One call as its owner reads it: the row, what happened, and the passages behind its answers.
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::access::{AgentAccess, Level};
+use super::{EventRow, Result, Store, lenient_json};
+use crate::private::Private;
+
+/// A call as its owner reads it.
+#[derive(Debug, Clone)]
+pub struct CallPage {
+    /// `id`.
+    pub id: Uuid,
+    /// `voice_agent_id`.
+    pub agent_id: Uuid,
+    /// `call_sid`.
+    pub call_sid: Option<String>,
+    /// `call_start`, microseconds since the Unix epoch.
+    pub started_us: i64,
+    /// `call_end`, microseconds since the Unix epoch; none while the caller is on the phone.
+    pub ended_us: Option<i64>,
+    /// How long it was; none while it goes on, or where the row does not say.
+    pub duration_ms: Option<i64>,
+    /// `caller_number`; empty where there is none.
+    pub caller: Private<String>,
+    /// The number as it was read, E.164; none where it is withheld or cannot be read.
+    pub caller_e164: Option<Private<String>>,
+    /// `status`; empty where there is none.
+    pub status: String,
+    /// `transcript`; none where there is none, or none any more.
+    pub transcript: Private<Option<String>>,
+    /// `summary`; null where there is none.
+    pub summary: Private<Value>,
+    /// `metadata`; null where there is none.
+    pub metadata: Private<Value>,
+    /// Whether a summary is still being made.
+    pub is_summary_due: bool,
+    /// Whether the agent's calls are recorded, by its settings of now.
+    pub is_recorded: bool,
+}
+
+impl CallPage {
+    /// Whether it is a test.
+    pub fn is_test(&self) -> bool {
+        self.call_sid.as_ref().is_some_and(|sid| sid.starts_with("FT"))
+    }
+}
+
+/// A passage that an answer was given.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// Its row in the agent's table.
+    pub id: i64,
+    /// What it is called; empty where it has no name.
+    pub title: String,
+    /// The beginning of what it says.
+    pub text: String,
+}
+
+/// The most passages of a call that are shown.
+const PASSAGES_MAX: i64 = 500;
+/// As much of one is shown, in characters.
+const PASSAGE_CHARACTERS: i32 = 600;
+/// The longest transcript that is shown, in characters: some hours.
+const TRANSCRIPT_CHARACTERS: i32 = 1_000_000;
+
+/// SQLSTATE of a table or a column that is not there.
+const MISSING: [&str; 2] = ["42P01", "42703"];
+
+impl Store {
+    /// A call of this agent; none if it is gone, or its times are in no calendar.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn call<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        id: Uuid,
+    ) -> Result<Option<CallPage>> {
+        let row = sqlx::query(
+            "select id, voice_agent_id, call_sid, coalesce(left(status, 40), '') as status,
+                (extract(epoch from call_start) * 1000000)::bigint as started_us,
+                (extract(epoch from case when isfinite(call_end) then least(call_end,
+                    '9990-01-01') else call_start end) * 1000000)::bigint as ended_us,
+                (least(greatest(extract(epoch from duration), 0), 1e9) * 1000)::bigint as duration_ms,
+                coalesce(left(caller_number, 100), '') as caller,
+                nullif(coalesce(caller_e164, caller_number), '') as caller_e164,
+                left(transcript, $3) as transcript,
+                summary::text as summary, metadata::text as metadata,
+                call_end is null as is_live,
+                exists (select from public.aftercall_jobs j where j.call_log_id = call_logs.id
+                    and j.kind = 'summary' and j.state = 'pending') as is_summary_due,
+                coalesce((select a.private_settings -> 'recording' ->> 'enabled' = 'true'
+                    from public.voice_agents a where a.id = voice_agent_id), false) as is_recorded
+            from public.call_logs
+            where id = $1 and voice_agent_id = $2
+                and call_start between '1900-01-01' and '9990-01-01'",
+        )
+        .bind(id)
+        .bind(access.agent_id())
+        .bind(TRANSCRIPT_CHARACTERS)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let is_live: bool = row.try_get("is_live")?;
+        let ended_us: i64 = row.try_get("ended_us")?;
+        let read: Option<String> = row.try_get("caller_e164")?;
+        let is_e164 = |text: &String| text.starts_with('+');
+        Ok(Some(CallPage {
+            id: row.try_get("id")?,
+            agent_id: row.try_get("voice_agent_id")?,
+            call_sid: row.try_get("call_sid")?,
+            started_us: row.try_get("started_us")?,
+            ended_us: (!is_live).then_some(ended_us),
+            duration_ms: row.try_get("duration_ms")?,
+            caller: Private::new(row.try_get("caller")?),
+            caller_e164: read.filter(is_e164).map(Private::new),
+            status: row.try_get("status")?,
+            transcript: Private::new(row.try_get("transcript")?),
+            summary: lenient_json(row.try_get("summary")?).unwrap_or_default().into(),
+            metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
+            is_summary_due: row.try_get("is_summary_due")?,
+            is_recorded: row.try_get("is_recorded")?,
+        }))
+    }
+
+    /// Up to `limit` of a call's events behind `after`, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn call_events<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        id: Uuid,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<EventRow>> {
+        let rows = sqlx::query(
+            "select e.seq, e.at_ms, e.kind, e.data::text as data
+            from public.call_events e join public.call_logs l on l.id = e.call_log_id
+            where l.id = $1 and l.voice_agent_id = $2 and e.seq > $3 order by e.seq limit $4",
+        )
+        .bind(id)
+        .bind(access.agent_id())
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let event = |row: &sqlx::postgres::PgRow| {
+            Ok(EventRow {
+                call_log_id: id,
+                seq: row.try_get("seq")?,
+                at_ms: row.try_get("at_ms")?,
+                kind: row.try_get("kind")?,
+                data: lenient_json(row.try_get("data")?).unwrap_or_default().into(),
+            })
+        };
+        rows.iter().map(event).collect()
+    }
+
+    /// The ids of this agent's functions whose values its owner does not want shown.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn hidden_functions<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<String>> {
+        let hidden = sqlx::query_scalar(
+            "select id::text from public.functions where assistant_id = $1 and is_shownable = false",
+        );
+        Ok(hidden.bind(access.agent_id()).fetch_all(&self.pool).await?)
+    }
+
+    /// What passages of this agent say. Those that are gone are left out, as are all where the agent
+    /// has no table.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn passages<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        ids: &[i64],
+    ) -> Result<Vec<Passage>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        // An id has hyphens and nothing that would end a quoted name.
+        let select = format!(
+            r#"select id, coalesce(left(content, $2), '') as text,
+                coalesce(left(coalesce(metadata ->> 'title', metadata ->> 'topic',
+                    metadata ->> 'heading', metadata ->> 'name'), 200), '') as title
+            from public."zz_{}" where id = any($1) limit {PASSAGES_MAX}"#,
+            access.agent_id()
+        );
+        let rows = sqlx::query(AssertSqlSafe(select))
+            .bind(ids)
+            .bind(PASSAGE_CHARACTERS)
+            .fetch_all(&self.pool)
+            .await;
+        let rows = match rows {
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| MISSING.contains(&&*code)) =>
+            {
+                return Ok(Vec::new());
+            }
+            rows => rows?,
+        };
+        let passage = |row: &sqlx::postgres::PgRow| {
+            Ok(Passage {
+                id: row.try_get("id")?,
+                title: row.try_get("title")?,
+                text: row.try_get("text")?,
+            })
+        };
+        rows.iter().map(passage).collect()
+    }
+}

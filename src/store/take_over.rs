@@ -1,0 +1,167 @@
+//! What somebody wants done with a live call: which process has it, and what that process is told by a
+//! row where it is another one.
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::access::{AgentAccess, Attend};
+use super::{Result, Store, StoreError};
+use crate::call::TransferTarget;
+
+/// How old a command may be that is still carried out, seconds. Whoever gave it waits less.
+const COUNTS_SECONDS: i32 = 8;
+
+/// A call that somebody may act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttendedCall {
+    /// Twilio's name for the call.
+    pub call_sid: String,
+    /// The process that has it.
+    pub instance_id: Option<Uuid>,
+    /// Whether it is over.
+    pub ended: bool,
+    /// Whether the caller is with another party or at the fallback.
+    pub is_out: bool,
+}
+
+/// What is to be done with a live call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallCommand {
+    /// It ends, with these words if there are any.
+    End {
+        /// What the agent says last.
+        words: Option<String>,
+    },
+    /// The caller is put through.
+    Transfer {
+        /// To whom.
+        target: TransferTarget,
+    },
+}
+
+/// A command for a call of this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenCommand {
+    /// The call's agent.
+    pub agent_id: Uuid,
+    /// Twilio's name for the call.
+    pub call_sid: String,
+    /// What is to be done.
+    pub command: CallCommand,
+}
+
+impl Store {
+    /// A call of the agent's.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attended_call(
+        &self,
+        access: &AgentAccess<Attend>,
+        call: Uuid,
+    ) -> Result<Option<AttendedCall>> {
+        let row = sqlx::query(
+            "select call_sid, instance_id, call_end is not null as ended,
+                out_until is not null as is_out
+            from public.call_logs
+            where id = $1 and voice_agent_id = $2 and call_sid is not null",
+        )
+        .bind(call)
+        .bind(access.agent_id())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(AttendedCall {
+                call_sid: row.try_get("call_sid")?,
+                instance_id: row.try_get("instance_id")?,
+                ended: row.try_get("ended")?,
+                is_out: row.try_get("is_out")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Tells the process that has a call of the agent's what to do with it. None: that process has it no
+    /// more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn give_command(
+        &self,
+        access: &AgentAccess<Attend>,
+        call: Uuid,
+        instance: Uuid,
+        command: &CallCommand,
+    ) -> Result<Option<i64>> {
+        let id = sqlx::query_scalar(
+            "insert into public.call_commands (call_log_id, instance_id, command)
+            select id, instance_id, $4 from public.call_logs
+            where id = $1 and voice_agent_id = $2 and instance_id = $3 and call_end is null
+            returning id",
+        )
+        .bind(call)
+        .bind(access.agent_id())
+        .bind(instance)
+        .bind(Json(command))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    /// Whether a command that was given has been taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_command_taken(&self, id: i64) -> Result<bool> {
+        let query = "select not exists (select from public.call_commands where id = $1)";
+        Ok(sqlx::query_scalar(query).bind(id).fetch_one(&self.pool).await?)
+    }
+
+    /// Takes a command back. `false`: it was taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn withdraw_command(&self, id: i64) -> Result<bool> {
+        let done = sqlx::query("delete from public.call_commands where id = $1")
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Takes the commands that were given to this process.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn take_commands(&self, instance: Uuid) -> Result<Vec<GivenCommand>> {
+        let rows = sqlx::query(
+            "with taken as (
+                delete from public.call_commands where instance_id = $1
+                returning call_log_id, command, at
+            )
+            select l.voice_agent_id, l.call_sid, t.command
+            from taken t join public.call_logs l on l.id = t.call_log_id
+            where t.at > now() - make_interval(secs => $2) and l.call_sid is not null
+            order by t.at",
+        )
+        .bind(instance)
+        .bind(f64::from(COUNTS_SECONDS))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let Json(command) = row
+                    .try_get::<Json<CallCommand>, _>("command")
+                    .map_err(|_| StoreError::Unreadable("command".to_owned()))?;
+                Ok(GivenCommand {
+                    agent_id: row.try_get("voice_agent_id")?,
+                    call_sid: row.try_get("call_sid")?,
+                    command,
+                })
+            })
+            .collect()
+    }
+}

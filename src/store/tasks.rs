@@ -1,0 +1,152 @@
+//! `call_tasks`: what the people of a business have to do because of calls, as calls give it.
+
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::ended::stored;
+use super::{Job, Result, Store, Stored, storable_json, storable_text};
+use crate::private::Private;
+
+/// What kind of thing there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// It cannot wait.
+    Urgent,
+    /// A message that the agent took.
+    Message,
+    /// A recorded message.
+    Voicemail,
+    /// The caller reached nobody.
+    Missed,
+    /// The caller was put through and nobody answered.
+    TransferUnanswered,
+    /// The agent said that it did something which was not done.
+    Claim,
+    /// An appointment that was spoken of, to be checked.
+    BookingCheck,
+    /// A question that the agent had no answer to.
+    Gap,
+    /// The call broke off.
+    CallFailed,
+    /// A function of the owner's did not do what it should.
+    FunctionFailed,
+}
+
+impl TaskKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Urgent,
+        Self::Message,
+        Self::Voicemail,
+        Self::Missed,
+        Self::TransferUnanswered,
+        Self::Claim,
+        Self::BookingCheck,
+        Self::Gap,
+        Self::CallFailed,
+        Self::FunctionFailed,
+    ];
+
+    /// As `call_tasks.kind` has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Urgent => "urgent",
+            Self::Message => "message",
+            Self::Voicemail => "voicemail",
+            Self::Missed => "missed",
+            Self::TransferUnanswered => "transfer_unanswered",
+            Self::Claim => "claim",
+            Self::BookingCheck => "booking_check",
+            Self::Gap => "gap",
+            Self::CallFailed => "call_failed",
+            Self::FunctionFailed => "function_failed",
+        }
+    }
+
+    /// One by its name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A task as a call gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewTask {
+    /// What kind it is of.
+    pub kind: TaskKind,
+    /// Tells those of one call and kind apart, from 1.
+    pub ordinal: u32,
+    /// What there is to do, for the owner. Has words of callers.
+    pub text: Private<String>,
+    /// 3 now, 2 today, 1 soon, 0 when there is time.
+    pub urgency: u8,
+    /// The caller's number, E.164, if it is known.
+    pub caller: Option<Private<String>>,
+    /// Of a gap: the question in the spelling in which questions are compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question_key: Option<Private<String>>,
+    /// What it depends on, if on anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_if: Option<OnlyIf>,
+}
+
+/// What a task depends on that is known only when the call's findings are written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum OnlyIf {
+    /// What becomes of one of the appointments that were spoken of.
+    Outcome {
+        /// Its place in [`Findings::appointments`](super::Findings::appointments), from 1.
+        appointment: usize,
+        /// `written`, `taken`, `known`.
+        outcome: &'static str,
+    },
+    /// None of them is written.
+    NoneWritten {
+        /// True.
+        none_written: bool,
+    },
+}
+
+impl Store {
+    /// Writes the tasks that a call's row says by itself and settles the job, unless the summary has
+    /// brought more.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError); nothing was written then, as far as is known.
+    pub async fn store_tasks(&self, job: &Job, tasks: &[NewTask]) -> Result<Stored> {
+        let outcome = sqlx::query_scalar("select aftercall_store_tasks($1, $2, $3, $4, $5)")
+            .bind(job.id)
+            .bind(job.worker)
+            .bind(job.claim)
+            .bind(job.revision)
+            .bind(storable_json(&tasks_json(tasks)).as_ref())
+            .fetch_one(&self.pool)
+            .await?;
+        stored(outcome)
+    }
+
+    /// Ticks the agent's open gaps of which the question is now answered; gives how many those were.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn tick_gaps(&self, agent_id: Uuid, question_key: &str, by: Uuid) -> Result<u64> {
+        let done = sqlx::query(
+            "update call_tasks set done_at = now(), done_by = $3
+            where voice_agent_id = $1 and question_key = $2 and done_at is null",
+        )
+        .bind(agent_id)
+        .bind(storable_text(question_key))
+        .bind(by)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Tasks as the database's functions take them.
+pub(super) fn tasks_json(tasks: &[NewTask]) -> Value {
+    serde_json::to_value(tasks).unwrap_or_else(|_| Value::Array(Vec::new()))
+}

@@ -1,0 +1,285 @@
+//! What there is to do because of calls, as people read it and tick it. They share the list: what one
+//! has ticked is done for all.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::tasks::TaskKind;
+use super::{Result, Store, StoreError, storable_text};
+use crate::private::Private;
+
+/// The most open tasks of an agent that are read at once, and in all: the newest.
+const OPEN_MAX: i64 = 200;
+/// The longest note, in characters.
+pub const TASK_NOTE_CHARACTERS: usize = 2_000;
+
+/// A row of `call_tasks`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRow {
+    /// `id`.
+    pub id: i64,
+    /// `voice_agent_id`.
+    pub agent_id: Uuid,
+    /// `call_log_id`.
+    pub call_log_id: Uuid,
+    /// `kind`.
+    pub kind: TaskKind,
+    /// `text`; empty once the words of its call were removed.
+    pub text: Private<String>,
+    /// `urgency`.
+    pub urgency: i32,
+    /// `caller_number`, E.164.
+    pub caller: Option<Private<String>>,
+    /// What the caller said their name is, by the call's summary.
+    pub name: Option<Private<String>>,
+    /// When the call ended, microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// When it was ticked.
+    pub done_us: Option<i64>,
+    /// Who ticked it, `customer.uuid`.
+    pub done_by: Option<Uuid>,
+    /// `note`.
+    pub note: Option<Private<String>>,
+}
+
+/// What there is to do about one caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerTasks {
+    /// Their number; none where it was withheld: then these are the tasks of one call.
+    pub caller: Option<Private<String>>,
+    /// Their name, as it was last said.
+    pub name: Option<Private<String>>,
+    /// Of the most urgent task.
+    pub urgency: i32,
+    /// Of the newest task.
+    pub at_us: i64,
+    /// The most urgent first, then the newest.
+    pub tasks: Vec<TaskRow>,
+}
+
+/// What is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTasks {
+    /// The most urgent first, then the newest.
+    pub callers: Vec<CallerTasks>,
+    /// Whether there are older ones that were not read.
+    pub more: bool,
+}
+
+/// How many tasks of an agent are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskCount {
+    /// `voice_agent_id`.
+    pub agent_id: Uuid,
+    /// All of them.
+    pub open: i64,
+    /// Of these, those that cannot wait.
+    pub urgent: i64,
+}
+
+/// What somebody does with a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskChange {
+    /// Ticked, or not any more; none: as it is.
+    pub done: Option<bool>,
+    /// Its note from now on, at most [`TASK_NOTE_CHARACTERS`], empty for none; none: as it is.
+    pub note: Option<Private<String>>,
+    /// Who does it, `customer.uuid`.
+    pub by: Uuid,
+}
+
+/// What is read of a row. The name is looked up by the call's id, once for each row that is read.
+const COLUMNS: &str = "t.id, t.voice_agent_id, t.call_log_id, t.kind, t.text, t.urgency,
+    t.caller_number, t.done_by, t.note, (extract(epoch from t.at) * 1000000)::bigint as at_us,
+    (extract(epoch from t.done_at) * 1000000)::bigint as done_us,
+    (select left(d ->> 'value', 200)
+        from call_logs l, jsonb_array_elements(case jsonb_typeof(l.summary -> 'data_collected')
+            when 'array' then l.summary -> 'data_collected' else '[]' end) d
+        where l.id = t.call_log_id and d ->> 'name' in ('full_name', 'name')
+        limit 1) as caller_name";
+
+impl Store {
+    /// The open tasks of these agents, merged by who called.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_tasks(&self, agents: &[Uuid]) -> Result<OpenTasks> {
+        let query = format!(
+            "select {COLUMNS} from (
+                select t.* from (select distinct unnest($1::uuid[])) a (id)
+                cross join lateral (select * from call_tasks t
+                    where t.voice_agent_id = a.id and t.done_at is null
+                    order by t.at desc limit $2) t
+                order by t.at desc, t.id desc limit $2
+            ) t
+            order by t.at desc, t.id desc"
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents).bind(OPEN_MAX + 1);
+        let rows = rows.fetch_all(&self.pool).await?;
+        let mut tasks = rows.iter().map(task).collect::<Result<Vec<_>>>()?;
+        let limit = usize::try_from(OPEN_MAX).unwrap_or(usize::MAX);
+        let more = tasks.len() > limit;
+        tasks.truncate(limit);
+        Ok(OpenTasks { callers: by_caller(tasks), more })
+    }
+
+    /// Up to `limit` tasks of these agents that were ticked within so long, the last one first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn done_tasks(
+        &self,
+        agents: &[Uuid],
+        within: Duration,
+        limit: i64,
+    ) -> Result<Vec<TaskRow>> {
+        let query = format!(
+            "select {COLUMNS} from (
+                select t.* from (select distinct unnest($1::uuid[])) a (id)
+                cross join lateral (select * from call_tasks t
+                    where t.voice_agent_id = a.id and t.done_at is not null
+                        and t.done_at > now() - make_interval(secs => $2)
+                    order by t.done_at desc limit $3) t
+                order by t.done_at desc, t.id desc limit $3
+            ) t
+            order by t.done_at desc, t.id desc"
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents).bind(within.as_secs_f64());
+        rows.bind(limit).fetch_all(&self.pool).await?.iter().map(task).collect()
+    }
+
+    /// The tasks of one of the agent's calls, done or not, the most urgent first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tasks_of_call(&self, agent_id: Uuid, call_log_id: Uuid) -> Result<Vec<TaskRow>> {
+        let query = format!(
+            "select {COLUMNS} from call_tasks t
+            where t.voice_agent_id = $1 and t.call_log_id = $2"
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agent_id).bind(call_log_id);
+        let rows = rows.fetch_all(&self.pool).await?;
+        let mut tasks = rows.iter().map(task).collect::<Result<Vec<_>>>()?;
+        tasks.sort_by_key(order);
+        Ok(tasks)
+    }
+
+    /// How many tasks are open, of each of these agents that has any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn task_counts(&self, agents: &[Uuid]) -> Result<Vec<TaskCount>> {
+        let rows = sqlx::query(
+            "select voice_agent_id, count(*) as open, count(*) filter (where urgency = 3) as urgent
+            from call_tasks where voice_agent_id = any ($1) and done_at is null
+            group by voice_agent_id order by voice_agent_id",
+        )
+        .bind(agents)
+        .fetch_all(&self.pool)
+        .await?;
+        let count = |row: &PgRow| {
+            Ok(TaskCount {
+                agent_id: row.try_get("voice_agent_id")?,
+                open: row.try_get("open")?,
+                urgent: row.try_get("urgent")?,
+            })
+        };
+        rows.iter().map(count).collect()
+    }
+
+    /// Ticks a task of this agent, or takes that back, or notes something; gives it as it is then, none
+    /// if the agent has no such task. Who ticks what is ticked changes nothing of that: the first one
+    /// did it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Refused`] if the note is too long.
+    pub async fn mark_task(
+        &self,
+        agent_id: Uuid,
+        task_id: i64,
+        change: &TaskChange,
+    ) -> Result<Option<TaskRow>> {
+        let query = format!(
+            "with t as (
+                update call_tasks set
+                    done_at = case when $3 then coalesce(done_at, now())
+                        when not $3 then null else done_at end,
+                    done_by = case when $3 and done_at is null then $4
+                        when not $3 then null else done_by end,
+                    note = nullif(coalesce($5, note), '')
+                where voice_agent_id = $1 and id = $2 returning *
+            )
+            select {COLUMNS} from t"
+        );
+        let row = sqlx::query(AssertSqlSafe(query))
+            .bind(agent_id)
+            .bind(task_id)
+            .bind(change.done)
+            .bind(change.by)
+            .bind(change.note.as_ref().map(|note| storable_text(note.reveal())))
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(task).transpose()
+    }
+}
+
+fn task(row: &PgRow) -> Result<TaskRow> {
+    let private = |column: &str| -> Result<Option<Private<String>>> {
+        Ok(row.try_get::<Option<String>, _>(column)?.map(Private::new))
+    };
+    let kind = TaskKind::named(row.try_get("kind")?);
+    Ok(TaskRow {
+        id: row.try_get("id")?,
+        agent_id: row.try_get("voice_agent_id")?,
+        call_log_id: row.try_get("call_log_id")?,
+        kind: kind.ok_or_else(|| StoreError::Unreadable("kind".to_owned()))?,
+        text: row.try_get::<String, _>("text")?.into(),
+        urgency: row.try_get("urgency")?,
+        caller: private("caller_number")?,
+        name: private("caller_name")?,
+        at_us: row.try_get("at_us")?,
+        done_us: row.try_get("done_us")?,
+        done_by: row.try_get("done_by")?,
+        note: private("note")?,
+    })
+}
+
+/// Merges tasks, which come newest first, by who called.
+fn by_caller(tasks: Vec<TaskRow>) -> Vec<CallerTasks> {
+    let mut callers: Vec<CallerTasks> = Vec::new();
+    let mut places: BTreeMap<(Option<Private<String>>, Option<Uuid>), usize> = BTreeMap::new();
+    for task in tasks {
+        let withheld = task.caller.is_none().then_some(task.call_log_id);
+        let place = *places.entry((task.caller.clone(), withheld)).or_insert(callers.len());
+        match callers.get_mut(place) {
+            Some(caller) => {
+                caller.urgency = caller.urgency.max(task.urgency);
+                caller.name = caller.name.take().or_else(|| task.name.clone());
+                caller.tasks.push(task);
+            }
+            None => callers.push(CallerTasks {
+                caller: task.caller.clone(),
+                name: task.name.clone(),
+                urgency: task.urgency,
+                at_us: task.at_us,
+                tasks: vec![task],
+            }),
+        }
+    }
+    for caller in &mut callers {
+        caller.tasks.sort_by_key(order);
+    }
+    // Stable: callers who are as urgent stay newest first.
+    callers.sort_by_key(|caller| Reverse(caller.urgency));
+    callers
+}
+
+/// The most urgent first, then the newest.
+fn order(task: &TaskRow) -> (Reverse<i32>, Reverse<i64>, TaskKind, i64) {
+    (Reverse(task.urgency), Reverse(task.at_us), task.kind, task.id)
+}

@@ -1,0 +1,243 @@
+//! What Twilio did with numbers before the console connected them, and what an agent's account is.
+
+use serde_json::Value;
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::access::{AgentAccess, Level, Maintain, Own, Read, VisibleAgents};
+use super::{Result, Store, lenient_json};
+use crate::private::Private;
+
+/// A connection that can be undone.
+#[derive(Debug, Clone)]
+pub struct WiringRow {
+    /// `number_wirings.id`.
+    pub id: i64,
+    /// Twilio's name for the number.
+    pub number_sid: String,
+    /// What Twilio did with it before.
+    pub before: Value,
+    /// When it was connected, microseconds since the Unix epoch.
+    pub connected_us: i64,
+}
+
+/// An attempt to tell an owner of a call.
+#[derive(Debug, Clone)]
+pub struct DeliveryRow {
+    /// `webhook_deliveries.id`.
+    pub id: i64,
+    /// `call_logs.id`.
+    pub call_id: Uuid,
+    /// `voice_agents.id`.
+    pub agent_id: Uuid,
+    /// Which message: the same for each attempt.
+    pub message_id: String,
+    /// Which attempt, from 1.
+    pub attempt: i32,
+    /// When, microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// The HTTP status that came back.
+    pub status: Option<i32>,
+    /// Why none did.
+    pub error: Option<String>,
+    /// How long it took.
+    pub ms: i32,
+    /// When the next attempt is, microseconds since the Unix epoch, while there is one.
+    pub next_us: Option<i64>,
+}
+
+/// The most rows of a page.
+const ROWS_MAX: i64 = 101;
+
+impl Store {
+    /// Keeps what Twilio did with a number, before that is changed.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn keep_wiring(
+        &self,
+        access: &AgentAccess<Maintain>,
+        account_sid: &str,
+        number_sid: &str,
+        before: &Value,
+    ) -> Result<()> {
+        sqlx::query(
+            "insert into public.number_wirings
+                (number_sid, account_sid, voice_agent_id, before, connected_by)
+            values ($1, $2, $3, $4::jsonb, $5)",
+        )
+        .bind(number_sid)
+        .bind(account_sid)
+        .bind(access.agent_id())
+        .bind(before.to_string())
+        .bind(access.person())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// What of this agent's can be put back, the last connection of each number.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn wirings<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<WiringRow>> {
+        let rows = sqlx::query(
+            "select distinct on (number_sid) id, number_sid, before::text as before,
+                (extract(epoch from connected_at) * 1000000)::bigint as connected_us
+            from public.number_wirings
+            where voice_agent_id = $1 and restored_at is null
+            order by number_sid, id desc limit 200",
+        )
+        .bind(access.agent_id())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WiringRow {
+                    id: row.try_get("id")?,
+                    number_sid: row.try_get("number_sid")?,
+                    before: lenient_json(row.try_get("before")?).unwrap_or_default(),
+                    connected_us: row.try_get("connected_us")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Says that a number was put back.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn note_restored(
+        &self,
+        access: &AgentAccess<Maintain>,
+        number_sid: &str,
+    ) -> Result<()> {
+        sqlx::query(
+            "update public.number_wirings set restored_at = now()
+            where voice_agent_id = $1 and number_sid = $2 and restored_at is null",
+        )
+        .bind(access.agent_id())
+        .bind(number_sid)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Gives an agent a Twilio account of its own. The token is sealed, and never read back here.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn set_twilio_account(
+        &self,
+        access: &AgentAccess<Own>,
+        account_sid: &str,
+        auth_token: &Private<String>,
+    ) -> Result<()> {
+        let agent = access.agent_id();
+        let sealed = self.vault.seal(agent, "auth_token", auth_token.reveal());
+        sqlx::query(
+            "update public.voice_agents set twilio_credentials =
+                jsonb_build_object('account_sid', $2::text, 'auth_token', $3::text)
+            where id = $1",
+        )
+        .bind(agent)
+        .bind(account_sid)
+        .bind(sealed)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Gives an agent its number.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError); `Refused` where another live agent has the number.
+    pub async fn set_number(&self, access: &AgentAccess<Maintain>, number: &str) -> Result<()> {
+        sqlx::query("update public.voice_agents set twilio_phone_number = $2 where id = $1")
+            .bind(access.agent_id())
+            .bind(number)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// What owners were told of calls of these agents, newest first, before the row `before`.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn deliveries(
+        &self,
+        agents: &VisibleAgents,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<DeliveryRow>> {
+        let rows = sqlx::query(
+            "select d.id, d.call_log_id, c.voice_agent_id, d.message_id, d.attempt,
+                (extract(epoch from d.at) * 1000000)::bigint as at_us, d.status, d.error, d.ms,
+                case when j.state = 'pending'
+                    then (extract(epoch from j.run_after) * 1000000)::bigint end as next_us
+            from public.webhook_deliveries d
+            join public.call_logs c on c.id = d.call_log_id
+            left join public.aftercall_jobs j
+                on j.call_log_id = d.call_log_id and j.kind = 'webhook'
+            where c.voice_agent_id = any($1) and ($2::bigint is null or d.id < $2)
+            order by d.id desc limit $3",
+        )
+        .bind(agents.ids())
+        .bind(before)
+        .bind(limit.min(ROWS_MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DeliveryRow {
+                    id: row.try_get("id")?,
+                    call_id: row.try_get("call_log_id")?,
+                    agent_id: row.try_get("voice_agent_id")?,
+                    message_id: row.try_get("message_id")?,
+                    attempt: row.try_get("attempt")?,
+                    at_us: row.try_get("at_us")?,
+                    status: row.try_get("status")?,
+                    error: row.try_get("error")?,
+                    ms: row.try_get("ms")?,
+                    next_us: row.try_get("next_us")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Has an owner told of a delivery's call once more, at once.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn redeliver(&self, access: &AgentAccess<Maintain>, delivery: i64) -> Result<bool> {
+        let done = sqlx::query(
+            "update public.aftercall_jobs j set state = 'pending', revision = j.revision + 1,
+                queued_at = now(), run_after = now(), attempts = 0, last_error = null, done_at = null
+            from public.webhook_deliveries d join public.call_logs c on c.id = d.call_log_id
+            where d.id = $2 and c.voice_agent_id = $1
+                and j.call_log_id = d.call_log_id and j.kind = 'webhook'",
+        )
+        .bind(access.agent_id())
+        .bind(delivery)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// What the agent's own account is called; none where it uses the server's.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn own_account(&self, access: &AgentAccess<Read>) -> Result<Option<String>> {
+        let row = sqlx::query(
+            "select nullif(btrim(left(twilio_credentials ->> 'account_sid', 100)), '') as sid
+            from public.voice_agents where id = $1
+                and nullif(btrim(twilio_credentials ->> 'auth_token'), '') is not null",
+        )
+        .bind(access.agent_id())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| row.try_get("sid")).transpose()?.flatten())
+    }
+}

@@ -1,0 +1,101 @@
+//! `/calls/{id}/events`: what happened in a call, as it was written down.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::store::access::{Object, Read};
+use crate::web::AppState;
+use crate::web::api::{Answer, Page};
+use crate::web::problem::Problem;
+use crate::web::query::Asking;
+use crate::web::session::ApiViewer;
+
+/// How many are given where nothing else is asked for, and at most.
+const LIMIT: i64 = 500;
+const LIMIT_MAX: i64 = 1_000;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// Which events.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+struct WantedEvents {
+    /// Where to go on: `next` of the page before, or the last `seq` that is known.
+    #[param(value_type = Option<i64>)]
+    after: Option<String>,
+    /// How many at most, 1 to 1,000.
+    #[param(value_type = Option<i64>)]
+    limit: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventItem {
+    /// Its place among the call's events.
+    seq: i64,
+    /// Milliseconds since the answer.
+    at_ms: i64,
+    /// What kind of thing: see docs/rows.md.
+    kind: String,
+    /// What belongs to it.
+    data: Value,
+}
+
+/// What happened in a call, in order.
+#[utoipa::path(
+    get,
+    path = "/calls/{id}/events",
+    tag = "calls",
+    params(("id" = Uuid, Path), WantedEvents),
+    responses(
+        (status = 200, body = Page<EventItem>),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+        (status = 422, body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn list(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    Path(id): Path<String>,
+    Asking(wanted): Asking<WantedEvents>,
+) -> Answer<Page<EventItem>> {
+    let id: Uuid = id.parse().map_err(|_| Problem::not_found())?;
+    let store = &state.owners.store;
+    let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
+    let after = number(wanted.after.as_deref(), "after")?.unwrap_or(i64::MIN);
+    let limit = number(wanted.limit.as_deref(), "limit")?.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::invalid("limit", "a number from 1 to 1000"));
+    }
+    let mut events = store.call_events(&access, id, after, limit + 1).await?;
+    let limit = usize::try_from(limit).unwrap_or_default();
+    let has_more = events.len() > limit;
+    events.truncate(limit);
+    let next = events.last().filter(|_| has_more).map(|event| event.seq.to_string());
+    let items = events.into_iter().map(|event| EventItem {
+        seq: event.seq,
+        at_ms: event.at_ms,
+        kind: event.kind,
+        data: event.data.into_inner(),
+    });
+    Ok(Json(Page { items: items.collect(), next }))
+}
+
+fn number(text: Option<&str>, field: &str) -> Result<Option<i64>, Problem> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    text.map(str::parse).transpose().map_err(|_| Problem::invalid(field, "a whole number"))
+}

@@ -1,0 +1,234 @@
+//! `/calls`.
+
+mod events;
+mod recording;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::{Answer, Page};
+use crate::store::access::{Object, Read, VisibleAgents};
+use crate::store::call_list::{CallItem, Toward};
+use crate::store::call_page::CallPage;
+use crate::web::AppState;
+use crate::web::call_filter::{Here, WantedCalls, cursor};
+use crate::web::iso;
+use crate::web::problem::Problem;
+use crate::web::query::Asking;
+use crate::web::session::ApiViewer;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .merge(events::routes())
+        .merge(recording::routes())
+}
+
+/// A call in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CallRow {
+    id: Uuid,
+    voice_agent_id: Uuid,
+    /// When it began, with the offset of the business's time zone.
+    call_start: String,
+    /// Whether the caller is still on the phone.
+    live: bool,
+    /// `in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or `failed`.
+    status: String,
+    duration_seconds: f64,
+    /// As the telephone network gave it; empty where it was withheld.
+    caller_number: String,
+    /// What the caller said that they are called; empty where they did not.
+    caller_name: String,
+    /// What the call was about; empty where that is not known.
+    title: String,
+    /// The beginning of the summary; empty where there is none.
+    summary_text: String,
+    /// Whether it is a test call.
+    test: bool,
+    /// Somebody has to act soon.
+    urgent: bool,
+    /// The agent said that it did something that it did not do.
+    claim: bool,
+    /// An appointment was booked, moved or cancelled, or seems to have been agreed.
+    booking: bool,
+    /// The caller asked something that the agent did not know.
+    gap: bool,
+    /// The caller left a message with the agent.
+    message: bool,
+}
+
+/// The zone of the business that an agent is of.
+pub(super) fn zone_of(agents: &VisibleAgents, agent: Uuid) -> TimeZone {
+    Here::of(agents.find(agent)).zone
+}
+
+impl CallRow {
+    fn of(call: &CallItem, agents: &VisibleAgents) -> Self {
+        Self {
+            id: call.place.id,
+            voice_agent_id: call.agent_id,
+            call_start: iso::time(call.place.started_us, &zone_of(agents, call.agent_id)),
+            live: call.is_live,
+            status: call.status.clone(),
+            duration_seconds: seconds(call.duration_ms),
+            caller_number: call.caller.reveal().clone(),
+            caller_name: call.caller_name.reveal().clone(),
+            title: call.title.reveal().clone(),
+            summary_text: call.summary.reveal().clone(),
+            test: call.is_test,
+            urgent: call.marks.is_urgent,
+            claim: call.marks.has_claim,
+            booking: call.marks.has_booking,
+            gap: call.marks.has_gap,
+            message: call.marks.has_message,
+        }
+    }
+}
+
+/// Milliseconds as seconds.
+fn seconds(ms: i64) -> f64 {
+    // A call is short enough for every millisecond to be exact.
+    ms as f64 / 1_000.0
+}
+
+/// Those of the viewer's agents that a list is asked of.
+///
+/// # Errors
+/// The agent that is named is not theirs to see.
+pub(super) fn asked_agents(
+    agents: &VisibleAgents,
+    wanted: &WantedCalls,
+) -> Result<VisibleAgents, Problem> {
+    let agent = wanted.agent()?;
+    if agent.is_some_and(|id| agents.find(id).is_none()) {
+        return Err(Problem::not_found());
+    }
+    Ok(agents.only(agent))
+}
+
+/// The calls of your agents, newest first.
+#[utoipa::path(
+    get,
+    path = "/calls",
+    tag = "calls",
+    params(WantedCalls),
+    responses(
+        (status = 200, body = Page<CallRow>),
+        (status = 401, body = Problem),
+        (status = 404, description = "The agent is not yours to see", body = Problem),
+        (status = 422, description = "A value is not accepted; `field` names it", body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn list(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    Asking(wanted): Asking<WantedCalls>,
+) -> Answer<Page<CallRow>> {
+    let store = &state.owners.store;
+    let agents = store.visible_agents(&viewer).await?;
+    let asked = asked_agents(&agents, &wanted)?;
+    let filter = wanted.filter(&Here::of(asked.list().first()))?;
+    let (toward, limit) = (toward(&wanted)?, wanted.limit()?);
+    let mut calls = store.calls(&asked, &filter, toward, limit + 1).await?;
+    let next = cut(&mut calls, limit);
+    let items = calls.iter().map(|call| CallRow::of(call, &agents)).collect();
+    Ok(Json(Page { items, next }))
+}
+
+/// Where in the list to read.
+fn toward(wanted: &WantedCalls) -> Result<Toward, Problem> {
+    Ok(wanted.after()?.map_or(Toward::Newest, Toward::Older))
+}
+
+/// Cuts what was read for one more than a page; where the next page goes on, if there is one.
+fn cut(calls: &mut Vec<CallItem>, limit: i64) -> Option<String> {
+    let limit = usize::try_from(limit).unwrap_or_default();
+    let has_more = calls.len() > limit;
+    calls.truncate(limit);
+    calls.last().filter(|_| has_more).map(|call| cursor(call.place))
+}
+
+/// A call with all that is kept of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Call {
+    id: Uuid,
+    voice_agent_id: Uuid,
+    /// Twilio's name for the call; `FT…` of a test.
+    call_sid: Option<String>,
+    /// When it began, with the offset of the business's time zone.
+    call_start: String,
+    /// When it ended; null while the caller is on the phone.
+    call_end: Option<String>,
+    duration_seconds: Option<f64>,
+    /// `in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or `failed`.
+    status: String,
+    /// As the telephone network gave it; empty where it was withheld.
+    caller_number: String,
+    /// What was said and heard, a line each; null where there is none, or none any more.
+    transcript: Option<String>,
+    /// See docs/aftercall.md.
+    summary: Value,
+    /// See docs/rows.md.
+    metadata: Value,
+    /// Whether it is a test call.
+    test: bool,
+}
+
+impl Call {
+    /// In this zone.
+    pub(super) fn of(call: CallPage, zone: &TimeZone) -> Self {
+        Self {
+            id: call.id,
+            voice_agent_id: call.agent_id,
+            test: call.is_test(),
+            call_start: iso::time(call.started_us, zone),
+            call_end: call.ended_us.map(|us| iso::time(us, zone)),
+            duration_seconds: call.duration_ms.map(seconds),
+            status: call.status,
+            call_sid: call.call_sid,
+            caller_number: call.caller.into_inner(),
+            transcript: call.transcript.into_inner(),
+            summary: call.summary.into_inner(),
+            metadata: call.metadata.into_inner(),
+        }
+    }
+}
+
+/// One call.
+#[utoipa::path(
+    get,
+    path = "/calls/{id}",
+    tag = "calls",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = Call),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn one(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    Path(id): Path<String>,
+) -> Answer<Call> {
+    let id = id.parse().map_err(|_| Problem::not_found())?;
+    let store = &state.owners.store;
+    let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
+    let call = store.call(&access, id).await?.ok_or_else(Problem::not_found)?;
+    let agents = store.visible_agents(&viewer).await?;
+    Ok(Json(Call::of(call, &zone_of(&agents, access.agent_id()))))
+}

@@ -1,0 +1,127 @@
+//! `/webhook-deliveries`: what owners' servers were told, and told again.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::{Answer, Page};
+use crate::store::access::{Maintain, Object};
+use crate::store::audit::AuditEntry;
+use crate::web::AppState;
+use crate::web::extract::{ApiPath, ApiQuery};
+use crate::web::problem::Problem;
+use crate::web::session::ApiViewer;
+
+/// Rows of a page unless said.
+const ROWS: i64 = 50;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(redeliver))
+}
+
+/// An attempt to tell an owner's server of a call.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeliveryItem {
+    id: i64,
+    call_id: Uuid,
+    agent_id: Uuid,
+    /// The same for each attempt at one message.
+    message_id: String,
+    /// From 1.
+    attempt: i32,
+    /// RFC 3339.
+    at: String,
+    /// The HTTP status that came back.
+    status: Option<i32>,
+    /// Why none did.
+    error: Option<String>,
+    ms: i32,
+    /// When it is tried again, RFC 3339.
+    next_attempt: Option<String>,
+}
+
+/// Which ones.
+#[derive(Debug, Deserialize, IntoParams)]
+struct Wanted {
+    /// One agent's alone.
+    agent: Option<Uuid>,
+    /// `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, up to 100.
+    limit: Option<i64>,
+}
+
+/// What your servers were told of calls, newest first.
+#[utoipa::path(
+    get,
+    path = "/webhook-deliveries",
+    tag = "webhooks",
+    params(Wanted),
+    responses(
+        (status = 200, body = Page<DeliveryItem>),
+        (status = 401, body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn list(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiQuery(wanted): ApiQuery<Wanted>,
+) -> Answer<Page<DeliveryItem>> {
+    let agents = state.owners.store.visible_agents(&viewer).await?.only(wanted.agent);
+    let limit = wanted.limit.unwrap_or(ROWS).clamp(1, 100);
+    let mut rows = state.owners.store.deliveries(&agents, wanted.after, limit + 1).await?;
+    let has_more = i64::try_from(rows.len()).is_ok_and(|rows| rows > limit);
+    rows.truncate(usize::try_from(limit).unwrap_or_default());
+    let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
+    let time = |us| jiff::Timestamp::from_microsecond(us).unwrap_or_default().to_string();
+    let items = rows.into_iter().map(|row| DeliveryItem {
+        id: row.id,
+        call_id: row.call_id,
+        agent_id: row.agent_id,
+        message_id: row.message_id,
+        attempt: row.attempt,
+        at: time(row.at_us),
+        status: row.status,
+        error: row.error,
+        ms: row.ms,
+        next_attempt: row.next_us.map(time),
+    });
+    Ok(Json(Page { items: items.collect(), next }))
+}
+
+/// Tells your server of a delivery's call once more.
+#[utoipa::path(
+    post,
+    path = "/webhook-deliveries/{id}/redeliver",
+    tag = "webhooks",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses(
+        (status = 202),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem)
+    )
+)]
+async fn redeliver(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<i64>,
+) -> Result<StatusCode, Problem> {
+    let store = &state.owners.store;
+    let access = store.access::<Maintain>(&viewer, Object::Delivery(id)).await?;
+    if !store.redeliver(&access, id).await? {
+        return Err(Problem::not_found());
+    }
+    let entry = AuditEntry::of(&viewer, "webhook.redeliver").agent(access.agent_id());
+    store.note_deed(&entry.object("delivery", id)).await?;
+    Ok(StatusCode::ACCEPTED)
+}

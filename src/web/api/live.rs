@@ -1,0 +1,101 @@
+//! `/live`: what happens in live calls, as it happens.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::request::Parts;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::store::access::{Object, Read};
+use crate::web::AppState;
+use crate::web::extract::ApiQuery;
+use crate::web::live::stream::{Wanted, answer};
+use crate::web::live::words::LiveMessage;
+use crate::web::problem::Problem;
+use crate::web::session::ApiViewer;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new().routes(routes!(live))
+}
+
+/// What the stream is asked with.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// One agent's calls alone.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    #[param(value_type = Option<Uuid>)]
+    agent: Option<Uuid>,
+    /// One call alone, also a test.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    #[param(value_type = Option<Uuid>)]
+    call: Option<Uuid>,
+    /// `true`: test calls too.
+    #[serde(default)]
+    tests: bool,
+    /// `false`: what there is now, and the answer ends.
+    #[serde(default = "yes")]
+    follow: bool,
+    /// The `id` to go on behind, for those who cannot send `Last-Event-ID`.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    #[param(value_type = Option<i64>)]
+    after: Option<i64>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Live calls as a stream of events (SSE).
+///
+/// `call.started`, `call.words` and `call.ended`; `data` is JSON. A line of `call.words` is told again
+/// whenever there is more of it. `id` is a position: sent back in `Last-Event-ID`, the stream goes on
+/// behind it, and some of it may be told twice. A stream ends now and then; come back with the last `id`.
+/// At most four at a time for a person.
+#[utoipa::path(
+    get,
+    path = "/live",
+    tag = "live calls",
+    params(Asked),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = LiveMessage),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+        (status = 422, body = Problem),
+        (status = 429, body = Problem),
+        (status = 503, body = Problem),
+    )
+)]
+async fn live(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiQuery(asked): ApiQuery<Asked>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let store = &state.owners.store;
+    let call = match asked.call {
+        Some(call) => {
+            let access = store.access::<Read>(&viewer, Object::Call(call)).await?;
+            Some((access.agent_id(), call))
+        }
+        None => None,
+    };
+    if let Some(agent) = asked.agent {
+        store.access::<Read>(&viewer, Object::Agent(agent)).await?;
+    }
+    let header = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let wanted = Wanted {
+        agent: asked.agent,
+        call,
+        tests: asked.tests,
+        position: header.and_then(|id| id.trim().parse().ok()).or(asked.after),
+        follow: asked.follow,
+    };
+    answer(Arc::clone(&state), &viewer, parts, wanted).await
+}

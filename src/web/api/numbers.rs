@@ -1,0 +1,111 @@
+//! `/numbers`: Twilio's numbers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::{Answer, Page};
+use crate::store::access::{Maintain, Object};
+use crate::web::AppState;
+use crate::web::extract::{ApiJson, ApiPath};
+use crate::web::numbers::{self, NumberItem};
+use crate::web::problem::Problem;
+use crate::web::session::ApiViewer;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(connect)).routes(routes!(restore))
+}
+
+/// The numbers on the Twilio accounts of your agents. An account that Twilio does not answer for is
+/// left out; the page Numbers says why.
+#[utoipa::path(
+    get,
+    path = "/numbers",
+    tag = "numbers",
+    responses(
+        (status = 200, body = Page<NumberItem>),
+        (status = 401, body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn list(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+) -> Answer<Page<NumberItem>> {
+    let agents = state.owners.store.visible_agents(&viewer).await?;
+    let accounts = numbers::of_agents(&state, &viewer, &agents).await?;
+    let items = accounts.into_iter().filter_map(|account| account.numbers.ok()).flatten();
+    Ok(Json(Page { items: items.collect(), next: None }))
+}
+
+/// Whose account has the number, and who answers it.
+#[derive(Debug, Deserialize, ToSchema)]
+struct OfAgent {
+    /// The agent's id.
+    agent: Uuid,
+}
+
+/// Has a number's calls come to an agent. What Twilio did with it before is kept.
+#[utoipa::path(
+    post,
+    path = "/numbers/{sid}/connect",
+    tag = "numbers",
+    params(("sid" = String, Path, description = "Twilio's name for the number")),
+    request_body = OfAgent,
+    responses(
+        (status = 204),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem),
+        (status = 422, body = Problem),
+        (status = 502, body = Problem)
+    )
+)]
+async fn connect(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(sid): ApiPath<String>,
+    ApiJson(wanted): ApiJson<OfAgent>,
+) -> Result<StatusCode, Problem> {
+    let access =
+        state.owners.store.access::<Maintain>(&viewer, Object::Agent(wanted.agent)).await?;
+    numbers::connect(&state, &viewer, &access, &sid).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Puts a number back to what Twilio did with it before it was connected.
+#[utoipa::path(
+    post,
+    path = "/numbers/{sid}/restore",
+    tag = "numbers",
+    params(("sid" = String, Path, description = "Twilio's name for the number")),
+    request_body = OfAgent,
+    responses(
+        (status = 204),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 422, body = Problem),
+        (status = 502, body = Problem)
+    )
+)]
+async fn restore(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(sid): ApiPath<String>,
+    ApiJson(wanted): ApiJson<OfAgent>,
+) -> Result<StatusCode, Problem> {
+    let access =
+        state.owners.store.access::<Maintain>(&viewer, Object::Agent(wanted.agent)).await?;
+    numbers::restore(&state, &viewer, &access, &sid).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,267 @@
+//! `/tasks` and `/gaps`: what there is to do because of calls, and questions without an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::{Answer, Page};
+use crate::knowledge::answers::Answered;
+use crate::private::Private;
+use crate::store::access::{Attend, Maintain, Object, Read};
+use crate::store::audit::AuditEntry;
+use crate::store::{TASK_NOTE_CHARACTERS, TaskChange, TaskRow};
+use crate::web::AppState;
+use crate::web::console::knowledge::answer_problem;
+use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::web::problem::Problem;
+use crate::web::session::ApiViewer;
+
+/// How far back tasks that are done are listed.
+const DONE_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// So many of them.
+const DONE_MAX: i64 = 200;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(mark))
+        .routes(routes!(gaps))
+        .routes(routes!(answer))
+}
+
+/// Something to do because of a call.
+#[derive(Debug, Serialize, ToSchema)]
+struct TaskItem {
+    id: i64,
+    agent_id: Uuid,
+    call_id: Uuid,
+    /// `urgent`, `message`, `voicemail`, `missed`, `transfer_unanswered`, `claim`, `booking_check`,
+    /// `gap`, `call_failed` or `function_failed`.
+    kind: &'static str,
+    /// Empty once the words of its call were removed.
+    text: String,
+    /// 3 cannot wait, 0 can.
+    urgency: i32,
+    /// E.164.
+    caller: Option<String>,
+    name: Option<String>,
+    /// When the call ended, RFC 3339.
+    at: String,
+    /// When it was ticked, RFC 3339.
+    done_at: Option<String>,
+    /// Who ticked it.
+    done_by: Option<Uuid>,
+    note: Option<String>,
+}
+
+impl From<TaskRow> for TaskItem {
+    fn from(row: TaskRow) -> Self {
+        let time = |us| jiff::Timestamp::from_microsecond(us).unwrap_or_default().to_string();
+        Self {
+            id: row.id,
+            agent_id: row.agent_id,
+            call_id: row.call_log_id,
+            kind: row.kind.name(),
+            text: row.text.into_inner(),
+            urgency: row.urgency,
+            caller: row.caller.map(Private::into_inner),
+            name: row.name.map(Private::into_inner),
+            at: time(row.at_us),
+            done_at: row.done_us.map(time),
+            done_by: row.done_by,
+            note: row.note.map(Private::into_inner),
+        }
+    }
+}
+
+/// Which ones.
+#[derive(Debug, Deserialize, IntoParams)]
+struct Wanted {
+    /// One agent's alone.
+    agent: Option<Uuid>,
+    /// `false`: those that were ticked in the last 30 days. Else those that are open.
+    open: Option<bool>,
+}
+
+/// What there is to do, the most urgent first; at most 200.
+#[utoipa::path(
+    get,
+    path = "/tasks",
+    tag = "tasks",
+    params(Wanted),
+    responses(
+        (status = 200, body = Page<TaskItem>),
+        (status = 401, body = Problem),
+        (status = 422, body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn list(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiQuery(wanted): ApiQuery<Wanted>,
+) -> Answer<Page<TaskItem>> {
+    let store = &state.owners.store;
+    let ids = store.visible_agents(&viewer).await?.only(wanted.agent).ids();
+    let rows: Vec<TaskRow> = if wanted.open.unwrap_or(true) {
+        let open = store.open_tasks(&ids).await?;
+        open.callers.into_iter().flat_map(|caller| caller.tasks).collect()
+    } else {
+        store.done_tasks(&ids, DONE_FOR, DONE_MAX).await?
+    };
+    Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next: None }))
+}
+
+/// What to do with a task.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// Ticked, or not any more.
+    done: Option<bool>,
+    /// Its note from now on; empty for none.
+    note: Option<String>,
+}
+
+/// Ticks a task, takes that back, or notes something.
+#[utoipa::path(
+    patch,
+    path = "/tasks/{id}",
+    tag = "tasks",
+    params(("id" = i64, Path, description = "The task")),
+    request_body = Change,
+    responses(
+        (status = 200, body = TaskItem),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 422, body = Problem)
+    )
+)]
+async fn mark(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<i64>,
+    ApiJson(change): ApiJson<Change>,
+) -> Answer<TaskItem> {
+    let store = &state.owners.store;
+    let access = store.access::<Attend>(&viewer, Object::Task(id)).await?;
+    if change.note.as_ref().is_some_and(|note| note.chars().count() > TASK_NOTE_CHARACTERS) {
+        let why = format!("it is longer than {TASK_NOTE_CHARACTERS} characters");
+        return Err(Problem::invalid("note", why));
+    }
+    let note = change.note.map(Private::new);
+    let marked = TaskChange { done: change.done, note, by: viewer.id() };
+    let row = store.mark_task(access.agent_id(), id, &marked).await?;
+    let row = row.ok_or_else(Problem::not_found)?;
+    let entry = AuditEntry::of(&viewer, "task.change").agent(access.agent_id());
+    store.note_deed(&entry.object("task", id)).await?;
+    Ok(Json(row.into()))
+}
+
+/// A question that an agent had no answer to.
+#[derive(Debug, Serialize, ToSchema)]
+struct GapItem {
+    id: Uuid,
+    agent_id: Uuid,
+    /// As it was asked last.
+    question: String,
+    /// In how many calls.
+    asked: usize,
+    /// The newest of them.
+    call_id: Uuid,
+    /// When that began, RFC 3339.
+    at: String,
+}
+
+/// What an agent was asked in the last 90 days and had no answer to, most asked first.
+#[utoipa::path(
+    get,
+    path = "/agents/{id}/gaps",
+    tag = "knowledge",
+    params(("id" = Uuid, Path, description = "The agent")),
+    responses(
+        (status = 200, body = Page<GapItem>),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn gaps(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(agent): ApiPath<Uuid>,
+) -> Answer<Page<GapItem>> {
+    let store = &state.owners.store;
+    let access = store.access::<Read>(&viewer, Object::Agent(agent)).await?;
+    let items = store.gaps(access.agent_id()).await?.into_iter().map(|gap| GapItem {
+        id: gap.id,
+        agent_id: gap.agent_id,
+        question: gap.question.into_inner(),
+        asked: gap.asked,
+        call_id: gap.call_log_id,
+        at: jiff::Timestamp::from_microsecond(gap.at_us).unwrap_or_default().to_string(),
+    });
+    Ok(Json(Page { items: items.collect(), next: None }))
+}
+
+/// An answer.
+#[derive(Debug, Deserialize, ToSchema)]
+struct Text {
+    /// What the agent is to say.
+    text: String,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct Kept {
+    /// The passage's id.
+    id: i64,
+    /// Whether the next call finds it. Else the language service does not answer, and it is tried
+    /// again.
+    known: bool,
+}
+
+/// Answers a question: the next call knows it.
+#[utoipa::path(
+    post,
+    path = "/gaps/{id}/answer",
+    tag = "knowledge",
+    params(("id" = Uuid, Path, description = "The question")),
+    request_body = Text,
+    responses(
+        (status = 200, body = Kept),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem),
+        (status = 422, body = Problem)
+    )
+)]
+async fn answer(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(text): ApiJson<Text>,
+) -> Answer<Kept> {
+    let store = &state.owners.store;
+    let ids = store.visible_agents(&viewer).await?.ids();
+    let gap = store.gap(&ids, id).await?.ok_or_else(Problem::not_found)?;
+    let access = store.access::<Maintain>(&viewer, Object::Agent(gap.agent_id)).await?;
+    let (agent, question) = (access.agent_id(), gap.question.reveal());
+    let kept = state.answers().answer_gap(agent, question, &text.text, viewer.id()).await;
+    let kept = match kept.map_err(answer_problem)? {
+        Answered::Known(id) => Kept { id, known: true },
+        Answered::Waiting { id, .. } => Kept { id, known: false },
+    };
+    let entry = AuditEntry::of(&viewer, "answer.give").agent(agent).object("answer", kept.id);
+    store.note_deed(&entry).await?;
+    Ok(Json(kept))
+}

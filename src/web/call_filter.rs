@@ -1,0 +1,342 @@
+//! What calls are looked for by, as it stands in an address: the same for the API and the pages.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _, Zoned};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use crate::agent::phone_number::normalise_local;
+use crate::agent::region::Region;
+use crate::private::Private;
+use crate::store::access::VisibleAgent;
+use crate::store::call_list::{CallFilter, CallOutcome, CallPlace};
+
+/// The longest text that is looked for, in characters.
+const TEXT_MAX: usize = 200;
+/// How many calls a page has.
+pub(super) const PAGE: i64 = 50;
+/// The most that the API gives at once.
+const LIMIT_MAX: i64 = 200;
+/// The years that are looked through: the same as a list shows.
+const YEARS: std::ops::RangeInclusive<i16> = 1900..=9989;
+
+/// What calls are asked for by.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WantedCalls {
+    /// Those of one agent.
+    #[param(value_type = Option<Uuid>)]
+    pub(super) agent: Option<String>,
+    /// Those that began then or later: a date in the business's time zone, or a time with offset.
+    pub(super) from: Option<String>,
+    /// Those that began up to then: a date, which is included, or a time with offset, which is not.
+    pub(super) to: Option<String>,
+    /// Those that came out so: `in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or
+    /// `failed`.
+    pub(super) outcome: Option<String>,
+    /// Those from this number, with country code or as it is dialled in the business's country.
+    pub(super) number: Option<String>,
+    /// Those with all of these words in what was said or in the summary; the last one may be the
+    /// beginning of a word.
+    pub(super) words: Option<String>,
+    /// Those in which the agent used the function of this name.
+    pub(super) function: Option<String>,
+    /// `true`: test calls too.
+    pub(super) tests: Option<String>,
+    /// Where to go on: `next` of the page before.
+    pub(super) after: Option<String>,
+    /// How many at most, 1 to 200.
+    #[param(value_type = Option<i64>)]
+    pub(super) limit: Option<String>,
+}
+
+/// A value that is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Invalid {
+    /// The name of its field.
+    pub(super) field: &'static str,
+    /// What was wrong, and what is accepted.
+    pub(super) detail: &'static str,
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Self::invalid(invalid.field, invalid.detail)
+    }
+}
+
+fn invalid(field: &'static str, detail: &'static str) -> Invalid {
+    Invalid { field, detail }
+}
+
+/// Where and when people ask from.
+#[derive(Debug)]
+pub(super) struct Here {
+    /// The business's time zone.
+    pub(super) zone: TimeZone,
+    /// The business's country, if it is known.
+    pub(super) region: Option<Region>,
+}
+
+impl Here {
+    /// At this agent's business; in UTC where there is none.
+    pub(super) fn of(agent: Option<&VisibleAgent>) -> Self {
+        let zone = agent.and_then(|agent| agent.zone.as_deref());
+        let number = agent.and_then(|agent| agent.number.as_deref());
+        Self {
+            zone: zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC),
+            region: Region::of_business(None, zone, number),
+        }
+    }
+}
+
+/// A field's text, if there is any.
+fn given(field: Option<&String>) -> Option<&str> {
+    field.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+impl WantedCalls {
+    /// The agent that is named.
+    ///
+    /// # Errors
+    /// It is no id.
+    pub(super) fn agent(&self) -> Result<Option<Uuid>, Invalid> {
+        let agent = given(self.agent.as_ref());
+        agent.map(str::parse).transpose().map_err(|_| invalid("agent", "an agent's id, a UUID"))
+    }
+
+    /// How many are wanted.
+    ///
+    /// # Errors
+    /// It is no such number.
+    pub(super) fn limit(&self) -> Result<i64, Invalid> {
+        let wrong = || invalid("limit", "a number from 1 to 200");
+        let Some(text) = given(self.limit.as_ref()) else { return Ok(PAGE) };
+        let limit = text.parse().map_err(|_| wrong())?;
+        (1..=LIMIT_MAX).contains(&limit).then_some(limit).ok_or_else(wrong)
+    }
+
+    /// Where the page before ended.
+    ///
+    /// # Errors
+    /// It is nothing that was given as `next`.
+    pub(super) fn after(&self) -> Result<Option<CallPlace>, Invalid> {
+        let Some(text) = given(self.after.as_ref()) else { return Ok(None) };
+        read_cursor(text).map(Some).ok_or(invalid("after", "`next` of the page before"))
+    }
+
+    /// What is looked for.
+    ///
+    /// # Errors
+    /// The first value that is not accepted.
+    pub(super) fn filter(&self, here: &Here) -> Result<CallFilter, Invalid> {
+        let outcome = given(self.outcome.as_ref())
+            .map(|word| CallOutcome::from_word(word).ok_or(invalid("outcome", OUTCOMES)))
+            .transpose()?;
+        let from_us = time(self.from.as_ref(), "from", here, false)?;
+        let until_us = time(self.to.as_ref(), "to", here, true)?;
+        if from_us.zip(until_us).is_some_and(|(from, until)| from > until) {
+            return Err(invalid("to", "a time that is not before `from`"));
+        }
+        Ok(CallFilter {
+            from_us,
+            until_us,
+            outcome,
+            number: self.number(here)?.map(Private::new),
+            words: text(self.words.as_ref(), "words")?.map(Private::new),
+            function: text(self.function.as_ref(), "function")?,
+            with_tests: self.tests()?,
+        })
+    }
+
+    fn tests(&self) -> Result<bool, Invalid> {
+        match given(self.tests.as_ref()) {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1" | "on") => Ok(true),
+            Some(_) => Err(invalid("tests", "`true` or `false`")),
+        }
+    }
+
+    fn number(&self, here: &Here) -> Result<Option<String>, Invalid> {
+        let Some(text) = given(self.number.as_ref()) else { return Ok(None) };
+        // A plus that was not percent-encoded has become a blank.
+        let is_plus = self.number.as_ref().is_some_and(|text| text.starts_with(' '));
+        let read = is_plus
+            .then(|| normalise_local(&format!("+{text}"), None))
+            .flatten()
+            .or_else(|| normalise_local(text, here.region));
+        read.map(Some).ok_or(invalid(
+            "number",
+            "a whole telephone number, such as +44 7700 900123, or as it is dialled locally",
+        ))
+    }
+
+    /// What is looked for, as pairs of an address: without where in the list.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = [
+            ("agent", &self.agent),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("outcome", &self.outcome),
+            ("number", &self.number),
+            ("words", &self.words),
+            ("function", &self.function),
+            ("tests", &self.tests),
+        ];
+        fields.into_iter().filter_map(|(name, field)| Some((name, given(field.as_ref())?)))
+    }
+
+    /// The same as the query of an address, with more pairs: `?…`, or nothing.
+    pub(super) fn query(&self, more: &[(&str, &str)]) -> String {
+        let pairs: Vec<(&str, &str)> = self.pairs().chain(more.iter().copied()).collect();
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(pairs).finish();
+        if query.is_empty() { query } else { format!("?{query}") }
+    }
+
+    /// The names of the fields that are given: what may be written down of them.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.pairs().map(|(name, _)| name).collect()
+    }
+}
+
+const OUTCOMES: &str =
+    "`in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or `failed`";
+
+/// A text to look for.
+fn text(field: Option<&String>, name: &'static str) -> Result<Option<String>, Invalid> {
+    let Some(text) = given(field) else { return Ok(None) };
+    if text.chars().count() > TEXT_MAX {
+        return Err(invalid(name, "at most 200 characters"));
+    }
+    Ok(Some(text.replace(char::is_control, " ")))
+}
+
+/// A date or a time, as microseconds since the Unix epoch; the end of a date where it is the end of
+/// what is looked for.
+fn time(
+    field: Option<&String>,
+    name: &'static str,
+    here: &Here,
+    is_end: bool,
+) -> Result<Option<i64>, Invalid> {
+    let Some(text) = given(field) else { return Ok(None) };
+    let wrong =
+        || invalid(name, "a date such as 2026-11-29, or a time such as 2026-11-29T14:05:00Z");
+    // A plus that was not percent-encoded has become a blank.
+    let time: Option<Timestamp> = text.parse().or_else(|_| text.replace(' ', "+").parse()).ok();
+    let time = match time {
+        Some(time) => time,
+        None => {
+            let date = Some(text).filter(|text| text.len() == "2026-11-29".len());
+            let date: Date = date.and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
+            let date = if is_end { date.checked_add(1.day()).map_err(|_| wrong())? } else { date };
+            let start: Zoned = date.to_zoned(here.zone.clone()).map_err(|_| wrong())?;
+            start.timestamp()
+        }
+    };
+    let is_known = YEARS.contains(&time.to_zoned(TimeZone::UTC).year());
+    is_known.then(|| Some(time.as_microsecond())).ok_or_else(wrong)
+}
+
+/// A place in the list, as an address has it.
+pub(super) fn cursor(place: CallPlace) -> String {
+    format!("{}.{}", place.started_us, place.id.simple())
+}
+
+fn read_cursor(text: &str) -> Option<CallPlace> {
+    let (started, id) = text.split_once('.')?;
+    let started_us: i64 = started.parse().ok()?;
+    let time = Timestamp::from_microsecond(started_us).ok()?;
+    let is_known = YEARS.contains(&time.to_zoned(TimeZone::UTC).year());
+    let id = Uuid::try_parse(id).ok()?;
+    is_known.then_some(CallPlace { started_us, id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here() -> Here {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        Here { zone, region: Region::of_zone("Europe/London") }
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn dates_are_days_of_the_business() {
+        let read = |from: &str, to: &str| {
+            let wanted = WantedCalls { from: some(from), to: some(to), ..WantedCalls::default() };
+            let filter = wanted.filter(&here()).unwrap();
+            let text =
+                |us: Option<i64>| Timestamp::from_microsecond(us.unwrap()).unwrap().to_string();
+            (text(filter.from_us), text(filter.until_us))
+        };
+        // A day of 25 hours: summer time ends.
+        let (from, until) = read("2026-10-25", "2026-10-25");
+        assert_eq!((&*from, &*until), ("2026-10-24T23:00:00Z", "2026-10-26T00:00:00Z"));
+        let (from, until) = read("2026-03-29", "2026-03-29T14:05:00+02:00");
+        assert_eq!((&*from, &*until), ("2026-03-29T00:00:00Z", "2026-03-29T12:05:00Z"));
+        assert_eq!(read("2026-03-29T14:05:00 02:00", "2026-03-30").0, "2026-03-29T12:05:00Z");
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_named() {
+        type Change = fn(&mut WantedCalls);
+        let cases: [(&str, Change); 13] = [
+            ("from", |w| w.from = some("yesterday")),
+            ("from", |w| w.from = some("-009999-01-01")),
+            ("to", |w| w.to = some("2026-13-01")),
+            ("to", |w| w.to = some("2026-11-01T10:00:00")),
+            ("to", |w| (w.from, w.to) = (some("2026-11-02"), some("2026-11-01T00:00:00Z"))),
+            ("outcome", |w| w.outcome = some("great")),
+            ("number", |w| w.number = some("0123")),
+            ("words", |w| w.words = Some("x".repeat(201))),
+            ("function", |w| w.function = Some("x".repeat(201))),
+            ("tests", |w| w.tests = some("maybe")),
+            ("after", |w| w.after = some("9223372036854775807.0")),
+            ("limit", |w| w.limit = some("0")),
+            ("agent", |w| w.agent = some("1")),
+        ];
+        for (field, change) in cases {
+            let mut wanted = WantedCalls::default();
+            change(&mut wanted);
+            let read = wanted
+                .agent()
+                .and_then(|_| wanted.limit())
+                .and_then(|_| wanted.after())
+                .and_then(|_| wanted.filter(&here()));
+            assert_eq!(read.unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        for text in ["07700 900123", "+44 7700 900123", " 447700900123", "00447700900123"] {
+            let wanted = WantedCalls { number: some(text), ..WantedCalls::default() };
+            let number = wanted.filter(&here()).unwrap().number.unwrap();
+            assert_eq!(number.reveal(), "+447700900123", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_read_back() {
+        let place = CallPlace { started_us: 1_795_960_800_000_000, id: Uuid::from_u128(7) };
+        assert_eq!(read_cursor(&cursor(place)), Some(place));
+        let wanted = WantedCalls {
+            words: some("a&b"),
+            outcome: some(" "),
+            after: some("1.2"),
+            ..WantedCalls::default()
+        };
+        assert_eq!(wanted.query(&[("after", "x")]), "?words=a%26b&after=x");
+        assert_eq!(WantedCalls::default().query(&[]), "");
+    }
+}

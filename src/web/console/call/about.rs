@@ -1,0 +1,183 @@
+//! What a call came to: the summary first, then what has to be looked at.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::store::call_page::CallPage;
+use crate::web::console::words;
+
+/// A list in a JSON value; nothing where there is none.
+fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value[name].as_array().into_iter().flatten()
+}
+
+/// A text in a JSON value; empty where there is none.
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default().trim()
+}
+
+/// The caller's name, where they said it.
+pub(super) fn caller_name(summary: &Value) -> &str {
+    let names = ["full_name", "name", "caller_name", "caller"];
+    let datum = list(summary, "data_collected").find(|datum| names.contains(&text(datum, "name")));
+    datum.map(|datum| text(datum, "value")).unwrap_or_default()
+}
+
+/// The summary, or why there is none.
+pub(super) fn summary(call: &CallPage, zone: &TimeZone) -> Markup {
+    let summary = call.summary.reveal();
+    let words = match summary {
+        Value::String(words) => words.trim(),
+        other => Some(text(other, "summary"))
+            .filter(|words| !words.is_empty())
+            .unwrap_or(text(other, "text")),
+    };
+    let title = text(summary, "title");
+    if words.is_empty() && title.is_empty() {
+        return html! { p .quiet { (no_summary(call, zone)) } };
+    }
+    let urgent = text(summary, "urgent_reason");
+    html! {
+        section .card aria-labelledby="summary" {
+            h2 #summary { @if title.is_empty() { "Summary" } @else { bdi { (title) } } }
+            @if summary["urgent"] == true {
+                p { span .badge.bad { "urgent" } @if !urgent.is_empty() { " " bdi { (urgent) } } }
+            }
+            p { bdi { (words) } }
+            (items("To do", summary, "action_items"))
+            @if list(summary, "data_collected").next().is_some() {
+                dl {
+                    @for datum in list(summary, "data_collected") {
+                        dt { (text(datum, "name").replace('_', " ")) } dd { bdi { (text(datum, "value")) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn items(heading: &str, value: &Value, name: &str) -> Markup {
+    let items: Vec<&str> = list(value, name).filter_map(Value::as_str).collect();
+    html! {
+        @if !items.is_empty() {
+            h3 { (heading) }
+            ul { @for item in items { li { bdi { (item) } } } }
+        }
+    }
+}
+
+fn no_summary(call: &CallPage, zone: &TimeZone) -> String {
+    if call.ended_us.is_none() {
+        return "The call goes on. A summary is made when it is over.".to_owned();
+    }
+    if let Some(day) = removed(call.metadata.reveal(), "transcript", zone) {
+        return format!("Summary and words were removed on {day}, as the agent's settings say.");
+    }
+    match call.is_summary_due {
+        true => "The summary is being made. It is usually here within a minute.".to_owned(),
+        false => "There is no summary of this call.".to_owned(),
+    }
+}
+
+/// The day on which something was removed, if it was.
+pub(super) fn removed(metadata: &Value, what: &str, zone: &TimeZone) -> Option<String> {
+    let at = metadata["removed"][what].as_str()?;
+    // As PostgreSQL writes it in JSON.
+    let at: Option<Timestamp> = at.parse().ok();
+    let day = at.map(|at| at.to_zoned(zone.clone()).strftime("%-d %b %Y").to_string());
+    Some(day.unwrap_or_else(|| "an unknown day".to_owned()))
+}
+
+/// What has to be looked at: claims without a deed, appointments, messages, open questions.
+pub(super) fn notes(call: &CallPage) -> Markup {
+    let metadata = call.metadata.reveal();
+    html! {
+        @for claim in list(metadata, "unbacked_claims") { (self::claim(claim)) }
+        @for appointment in list(metadata, "extracted_appointments") { (self::appointment(appointment)) }
+        @for message in list(metadata, "messages") { (self::message(message)) }
+        (voicemail(&metadata["voicemail"]))
+        (items("Questions without an answer", metadata, "gaps"))
+    }
+}
+
+fn claim(claim: &Value) -> Markup {
+    let truth = match text(claim, "claim") {
+        "booked" => "no booking was made",
+        "rescheduled" => "no booking was moved",
+        "cancelled" => "no booking was cancelled",
+        "text_sent" => "no text was sent",
+        "message_taken" => "no message was written down",
+        "transferred" => "the caller was not put through",
+        _ => "nothing shows that it was done",
+    };
+    html! {
+        p .note.warn {
+            b { "Please check. " } "The agent said " bdi { "“" (text(claim, "text")) "”" }
+            @if !text(claim, "at").is_empty() { " at " (text(claim, "at")) }
+            ", and " (truth) "."
+        }
+    }
+}
+
+fn appointment(told: &Value) -> Markup {
+    let (why, is_written) = (text(told, "why"), told["written"] == true);
+    // One that a function booked is shown where that was.
+    if !is_written && why == "known" {
+        return html! {};
+    }
+    let parts = [text(told, "date"), text(told, "time"), text(told, "service"), text(told, "name")];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    html! {
+        div .note.warn[is_written] {
+            p {
+                @if is_written {
+                    b { "Please check. " } "This appointment was agreed and stands in "
+                    a href="/bookings" { "Bookings" } ", not confirmed: "
+                } @else {
+                    b { "An appointment was spoken of" } " and not written down: "
+                }
+                bdi { (parts.join(", ")) } "."
+            }
+            @if !is_written && !why.is_empty() { p { "Why not: " (reason(why)) "." } }
+            @for (who, words) in [("Agent", text(told, "agent")), ("Caller", text(told, "caller"))] {
+                @if !words.is_empty() { p .quiet { (who) ": " bdi { "“" (words) "”" } } }
+            }
+        }
+    }
+}
+
+fn reason(why: &str) -> &str {
+    match why {
+        "taken" => "something else is booked then",
+        other => other,
+    }
+}
+
+fn message(message: &Value) -> Markup {
+    let callback = text(message, "callback");
+    html! {
+        p .note {
+            b { "Message: " } bdi { (text(message, "text")) }
+            @if !callback.is_empty() { " Call back: " (words::number(callback)) "." }
+        }
+    }
+}
+
+fn voicemail(voicemail: &Value) -> Markup {
+    if voicemail.is_null() {
+        return html! {};
+    }
+    // Whatever the row says: only the web is linked to.
+    let url = Some(text(voicemail, "recording_url")).filter(|url| url.starts_with("https://"));
+    html! {
+        p .note {
+            b { "The caller left a recorded message" }
+            @if let Some(seconds) = voicemail["seconds"].as_u64() { " of " (seconds) " seconds" }
+            "."
+            @if let Some(url) = url { " " a href=(url) rel="noreferrer noopener" { "Listen to it at Twilio" } "." }
+            @else { " It is not kept any more." }
+        }
+    }
+}

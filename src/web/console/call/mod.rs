@@ -1,0 +1,202 @@
+//! `/calls/{id}`: what happened in a call.
+
+mod about;
+mod sound;
+mod support;
+mod talk;
+mod timeline;
+mod times;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use self::talk::Around;
+use self::timeline::{Entry, What};
+use super::layout::{Section, Shell};
+use super::{errors, time, words};
+use crate::store::access::{Object, Read, Refused};
+use crate::store::call_list::{CallFilter, CallPlace, Toward};
+use crate::store::call_page::{CallPage, Passage};
+use crate::store::people::Viewer;
+use crate::web::AppState;
+use crate::web::call_filter::{Here, WantedCalls};
+use crate::web::iso;
+use crate::web::problem::Problem;
+use crate::web::query::Asking;
+use crate::web::session::PageViewer;
+
+/// The most events that are read for a page; a call of hours has some thousands.
+const EVENTS_MAX: i64 = 20_000;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new().route("/calls/{id}", get(page))
+}
+
+async fn page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<String>,
+    wanted: Result<Asking<WantedCalls>, Problem>,
+) -> Response {
+    let Ok(id) = id.parse() else { return errors::not_found() };
+    let wanted = wanted.map(|Asking(wanted)| wanted).unwrap_or_default();
+    match read(&state, viewer, id, wanted).await {
+        Ok(seen) => seen.page(),
+        Err(why) => errors::refused(&why),
+    }
+}
+
+/// All that a call's page shows.
+struct Seen {
+    shell: Shell,
+    wanted: WantedCalls,
+    call: CallPage,
+    zone: TimeZone,
+    entries: Vec<Entry>,
+    passages: Vec<Passage>,
+    /// Functions whose values are not shown.
+    hidden: Vec<String>,
+    newer: Option<Uuid>,
+    older: Option<Uuid>,
+}
+
+async fn read(
+    state: &AppState,
+    viewer: Viewer,
+    id: Uuid,
+    wanted: WantedCalls,
+) -> Result<Seen, Refused> {
+    let store = &state.owners.store;
+    let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
+    let call = store.call(&access, id).await?.ok_or(Refused::NotFound)?;
+    let events = store.call_events(&access, id, i64::MIN, EVENTS_MAX).await?;
+    let entries = timeline::entries(&call, &events);
+    let passages = store.passages(&access, &passage_ids(&entries)).await?;
+    let hidden = match entries.iter().any(|entry| matches!(entry.what, What::Function(_))) {
+        true => store.hidden_functions(&access).await?,
+        false => Vec::new(),
+    };
+    let shell = Shell::of(store, viewer, wanted.agent().ok().flatten()).await?;
+    let zone = Here::of(shell.agents.find(call.agent_id)).zone;
+    let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
+    let filter = wanted.filter(&here).unwrap_or_default();
+    let place = CallPlace { started_us: call.started_us, id };
+    let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
+    let older = beside(state, &shell, &filter, Toward::Older(place)).await;
+    Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, newer, older })
+}
+
+/// The next call of the list that one comes from. Without it the page is as good.
+async fn beside(
+    state: &AppState,
+    shell: &Shell,
+    filter: &CallFilter,
+    toward: Toward,
+) -> Option<Uuid> {
+    let found = state.owners.store.calls(&shell.listed(), filter, toward, 1).await.ok()?;
+    found.first().map(|call| call.place.id)
+}
+
+fn passage_ids(entries: &[Entry]) -> Vec<i64> {
+    let said = entries.iter().filter_map(|entry| match &entry.what {
+        What::Agent(said) => Some(&said.passages),
+        _ => None,
+    });
+    let mut ids: Vec<i64> = said.flatten().copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+impl Seen {
+    fn page(&self) -> Response {
+        let call = &self.call;
+        let name = about::caller_name(call.summary.reveal());
+        let sound = sound::Sound::of(call);
+        let around = Around {
+            recording: sound.address.as_deref(),
+            passages: &self.passages,
+            hidden: &self.hidden,
+        };
+        self.shell.page(
+            Some(Section::Calls),
+            "Call",
+            &html! {
+                (self.pager())
+                h1 { (words::who(name, call.caller.reveal())) }
+                (self.head(name))
+                (about::summary(call, &self.zone))
+                (about::notes(call))
+                h2 { "What was said" }
+                (sound.player(call, &self.zone))
+                @if self.entries.is_empty() { p .quiet { (self.no_words()) } }
+                @else { (talk::lines(&self.entries, &around)) }
+                (talk::passages(&self.entries, &self.passages))
+                (times::chart(call.metadata.reveal()))
+                (support::details(call))
+            },
+        )
+    }
+
+    /// To the calls beside it, and back to the list: all with what was looked for.
+    fn pager(&self) -> Markup {
+        let query = self.wanted.query(&[]);
+        let link = |id: Option<Uuid>, rel: &str, word: &str| {
+            html! {
+                @if let Some(id) = id { a rel=(rel) href={ "/calls/" (id) (query) } { (word) } }
+                @else { span {} }
+            }
+        };
+        html! {
+            nav .pager aria-label="Calls beside this one" {
+                (link(self.newer, "prev", "‹ Newer"))
+                a href={ "/calls" (query) } { "All calls" }
+                (link(self.older, "next", "Older ›"))
+            }
+        }
+    }
+
+    /// Who, when, how it came out, and what to do with the caller.
+    fn head(&self, name: &str) -> Markup {
+        let call = &self.call;
+        let ended_by = call.metadata.reveal()["ended_by"].as_str().unwrap_or_default();
+        let is_live = call.ended_us.is_none();
+        let (outcome, class) = words::outcome(is_live, &call.status, ended_by);
+        let started = time::at(call.started_us, &self.zone);
+        let zone = self.zone.iana_name().unwrap_or("UTC").replace('_', " ");
+        html! {
+            p .zone {
+                @if !name.is_empty() { (words::number(call.caller.reveal())) " · " }
+                time datetime=(iso::time(call.started_us, &self.zone)) { (started.strftime("%a %-d %b %Y %H:%M")) }
+                @if let Some(us) = call.ended_us { "–" (time::at(us, &self.zone).strftime("%H:%M")) }
+                " (" (zone) ")"
+                @if let Some(ms) = call.duration_ms { " · " (time::length((ms + 500) / 1000)) }
+            }
+            p { span class=(class) { (outcome) } @if call.is_test() { " " span .badge { "test" } } }
+            p .actions {
+                @if is_live { a .button.main href={ "/live/" (call.id) } { "Watch it live" } }
+                @if let Some(number) = &call.caller_e164 {
+                    @if !is_live { a .button.main href={ "tel:" (number.reveal()) } { "Call back" } }
+                    a .button href={ "/callers/" (number.reveal()) } { "All from this number" }
+                }
+            }
+        }
+    }
+
+    fn no_words(&self) -> String {
+        let metadata = self.call.metadata.reveal();
+        match about::removed(metadata, "transcript", &self.zone) {
+            Some(day) => format!("The words were removed on {day}, as the agent's settings say."),
+            None if self.call.ended_us.is_none() => "Nothing was said yet.".to_owned(),
+            None => "Nothing was said.".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What was said, line by line: heard, not heard, and done in between.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::timeline::{Entry, Run, Said, What};
+use crate::store::call_page::Passage;
+
+/// The most that is shown of what a function was given or gave, in characters.
+const VALUE_CHARACTERS: usize = 2_000;
+
+/// What lines refer to.
+pub(super) struct Around<'a> {
+    /// Where the recording is, if there is one that can be gone to a place in.
+    pub(super) recording: Option<&'a str>,
+    /// The passages that answers were given, as far as they are still kept.
+    pub(super) passages: &'a [Passage],
+    /// The rows of functions whose values owners do not want to see here.
+    pub(super) hidden: &'a [String],
+}
+
+/// The lines.
+pub(super) fn lines(entries: &[Entry], around: &Around<'_>) -> Markup {
+    html! {
+        ol .list.talk {
+            @for entry in entries {
+                li .row data-at=[at(entry, around)] {
+                    span .at { (place(entry, around)) }
+                    (line(&entry.what, around))
+                }
+            }
+        }
+    }
+}
+
+/// The time that the player goes by, in seconds.
+fn at(entry: &Entry, around: &Around<'_>) -> Option<String> {
+    let at_ms = entry.at_ms.filter(|_| around.recording.is_some())?;
+    let is_said = matches!(entry.what, What::Caller(_) | What::Agent(_));
+    is_said.then(|| format!("{}.{:03}", at_ms / 1000, at_ms % 1000))
+}
+
+fn place(entry: &Entry, around: &Around<'_>) -> Markup {
+    let Some(at_ms) = entry.at_ms else { return html! {} };
+    match (at(entry, around), around.recording) {
+        (Some(at), Some(recording)) => html! {
+            a href={ (recording) "#t=" (at) } aria-label={ "Play from " (clock(at_ms)) } { (clock(at_ms)) }
+        },
+        _ => html! { (clock(at_ms)) },
+    }
+}
+
+/// `0:07`, `12:40`, `1:02:03`.
+pub(super) fn clock(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+fn line(what: &What, around: &Around<'_>) -> Markup {
+    match what {
+        What::Caller(words) if words.is_empty() => {
+            html! { div .grow { b { "Caller" } " " span .quiet { "(not understood)" } } }
+        }
+        What::Caller(words) => html! { div .grow { b { "Caller" } " " bdi { (words) } } },
+        What::Keys(keys) => html! { div .grow { b { "Caller" } " pressed " (keys) } },
+        What::Agent(said) => agent(said, around),
+        What::Function(run) => function(run, around),
+        What::Note(text) => html! { div .grow.quiet { (text) } },
+    }
+}
+
+fn agent(said: &Said, around: &Around<'_>) -> Markup {
+    html! {
+        div .grow {
+            b { "Agent" } " " bdi { (said.heard) }
+            @if !said.unheard.is_empty() {
+                " " span .hidden { "Not heard: " } del { bdi { (said.unheard) } }
+            }
+            @if said.is_interrupted { " " span .badge { "interrupted" } }
+            @if !said.passages.is_empty() {
+                div .quiet {
+                    "From: "
+                    @for (place, id) in said.passages.iter().enumerate() {
+                        @if place > 0 { ", " }
+                        (passage_link(*id, around))
+                    }
+                }
+            }
+        }
+        @if let Some(ms) = said.answer_ms {
+            span .quiet { span .hidden { "answered after " } (tenths(ms)) }
+        }
+    }
+}
+
+fn passage_link(id: i64, around: &Around<'_>) -> Markup {
+    match around.passages.iter().find(|passage| passage.id == id) {
+        Some(passage) => html! { a href={ "#p" (id) } { (name(passage)) } },
+        None => html! { "a passage that is not kept any more" },
+    }
+}
+
+fn name(passage: &Passage) -> String {
+    match passage.title.trim() {
+        "" => format!("passage {}", passage.id),
+        title => format!("“{title}”"),
+    }
+}
+
+/// `0.8 s`.
+pub(super) fn tenths(ms: u64) -> String {
+    let tenths = (ms + 50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+fn function(run: &Run, around: &Around<'_>) -> Markup {
+    let outcome = match run.is_ok {
+        Some(true) => "done",
+        Some(false) => "failed",
+        None => "did not end",
+    };
+    let is_hidden = run.row.as_ref().is_some_and(|row| around.hidden.contains(row));
+    let has_values = !run.arguments.is_null() || !run.result.is_null();
+    let head = html! {
+        (deed(&run.name)) " " span class=(if run.is_ok == Some(true) { "badge" } else { "badge warn" }) { (outcome) }
+        @if let Some(ms) = run.took_ms { " " span .quiet { (tenths(ms)) } }
+    };
+    html! {
+        div .grow {
+            @if has_values && !is_hidden {
+                details {
+                    summary { (head) }
+                    pre { (value(&run.arguments)) }
+                    @if !run.result.is_null() { p { "What came of it:" } pre { (value(&run.result)) } }
+                }
+            } @else { (head) }
+        }
+    }
+}
+
+/// What a built-in function does, in an owner's words; others have their own names.
+fn deed(name: &str) -> Markup {
+    let words = match name {
+        "check_availability" => "Looked for free times",
+        "book_appointment" => "Booked an appointment",
+        "reschedule_appointment" => "Moved an appointment",
+        "cancel_appointment" => "Cancelled an appointment",
+        "transfer_call" => "Put the caller through",
+        "take_message" => "Took a message",
+        "send_sms" => "Sent a text",
+        "search_knowledge" => "Looked up what it knows",
+        "end_call" => "Ended the call",
+        other => return html! { "Used " bdi { "“" (other) "”" } },
+    };
+    html! { (words) }
+}
+
+/// A value as text, shortened.
+fn value(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    };
+    match text.char_indices().nth(VALUE_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// What the answers' passages say, once each.
+pub(super) fn passages(entries: &[Entry], passages: &[Passage]) -> Markup {
+    let mut used: BTreeMap<i64, &Passage> = BTreeMap::new();
+    for entry in entries {
+        let What::Agent(said) = &entry.what else { continue };
+        let found = said.passages.iter();
+        let found = found.filter_map(|id| passages.iter().find(|passage| passage.id == *id));
+        used.extend(found.map(|passage| (passage.id, passage)));
+    }
+    html! {
+        @if !used.is_empty() {
+            h2 { "What the answers are from" }
+            ul .list {
+                @for (id, passage) in used {
+                    li id={ "p" (id) } { b { (name(passage)) } " " bdi { (passage.text) } }
+                }
+            }
+        }
+    }
+}

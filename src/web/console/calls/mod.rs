@@ -1,0 +1,193 @@
+//! `/calls`: find a call.
+
+mod filters;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use maud::{Markup, html};
+
+use super::layout::{Section, Shell};
+use super::{errors, time, words};
+use crate::store::StoreError;
+use crate::store::access::Role;
+use crate::store::call_list::{CallItem, Toward};
+use crate::web::AppState;
+use crate::web::call_filter::{Here, Invalid, PAGE, WantedCalls, cursor};
+use crate::web::iso;
+use crate::web::problem::Problem;
+use crate::web::query::Asking;
+use crate::web::session::PageViewer;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new().route("/calls", get(page))
+}
+
+async fn page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    wanted: Result<Asking<WantedCalls>, Problem>,
+) -> Response {
+    let wanted = wanted.map(|Asking(wanted)| wanted).unwrap_or_default();
+    let agent = wanted.agent().ok().flatten();
+    let shell = match Shell::of(&state.owners.store, viewer, agent).await {
+        Ok(shell) => shell,
+        Err(error) => return errors::store(&error),
+    };
+    let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
+    let asked = wanted.filter(&here).and_then(|filter| Ok((filter, wanted.after()?)));
+    let (filter, after) = match asked {
+        Ok(asked) => asked,
+        Err(wrong) => return refused(&shell, &wanted, &wrong),
+    };
+    let toward = after.map_or(Toward::Newest, Toward::Older);
+    match state.owners.store.calls(&shell.listed(), &filter, toward, PAGE + 1).await {
+        Ok(calls) => found(&shell, &wanted, calls),
+        // A word or a function that few calls have, among very many calls.
+        Err(StoreError::Slow(_)) if filter.words.is_some() || filter.function.is_some() => {
+            too_many(&shell, &wanted)
+        }
+        Err(error) => errors::store(&error),
+    }
+}
+
+fn frame(shell: &Shell, wanted: &WantedCalls, wrong: Option<&Invalid>, list: &Markup) -> Response {
+    shell.page(
+        Some(Section::Calls),
+        "Calls",
+        &html! {
+            h1 { "Calls" }
+            p .zone { "Times are in " (shell.zone_name()) "." }
+            (filters::form(shell, wanted, wrong))
+            (list)
+        },
+    )
+}
+
+fn refused(shell: &Shell, wanted: &WantedCalls, wrong: &Invalid) -> Response {
+    let page = frame(shell, wanted, Some(wrong), &html! {});
+    (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+}
+
+fn too_many(shell: &Shell, wanted: &WantedCalls) -> Response {
+    let page = frame(
+        shell,
+        wanted,
+        None,
+        &html! {
+            p .note.warn role="alert" {
+                "There are too many calls to look through at once. Choose a shorter time, or one agent. \
+                Calls are still being answered."
+            }
+        },
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, page).into_response()
+}
+
+fn found(shell: &Shell, wanted: &WantedCalls, mut calls: Vec<CallItem>) -> Response {
+    let page = usize::try_from(PAGE).unwrap_or_default();
+    let has_more = calls.len() > page;
+    calls.truncate(page);
+    let is_first = wanted.after.is_none();
+    frame(
+        shell,
+        wanted,
+        None,
+        &html! {
+            @if calls.is_empty() {
+                div .empty { (empty(shell, wanted)) }
+            } @else {
+                ul .list { @for call in &calls { (row(shell, wanted, call)) } }
+            }
+            nav .pager aria-label="More calls" {
+                @if is_first { span {} } @else { a href={ "/calls" (wanted.query(&[])) } { "Newest" } }
+                @if let Some(last) = calls.last().filter(|_| has_more) {
+                    a rel="next" href={ "/calls" (wanted.query(&[("after", &cursor(last.place))])) } { "Older" }
+                }
+            }
+            @if may_export(shell) && !calls.is_empty() {
+                p .quiet {
+                    "Take this list with you: "
+                    a href={ "/api/v1/calls.csv" (wanted.query(&[])) } download { "table (CSV)" } " · "
+                    a href={ "/api/v1/calls.json" (wanted.query(&[])) } download { "all of it (JSON)" }
+                }
+            }
+        },
+    )
+}
+
+/// Whether any of the listed agents is the viewer's own.
+fn may_export(shell: &Shell) -> bool {
+    shell.listed().list().iter().any(|agent| agent.role >= Role::Owner)
+}
+
+fn row(shell: &Shell, wanted: &WantedCalls, call: &CallItem) -> Markup {
+    let at = time::at(call.place.started_us, &shell.zone());
+    let id = call.place.id;
+    let (name, number) = (call.caller_name.reveal(), call.caller.reveal());
+    let about = Some(call.title.reveal()).filter(|title| !title.is_empty());
+    let about = about.unwrap_or_else(|| call.summary.reveal());
+    let address = match call.is_live {
+        true => format!("/live/{id}"),
+        false => format!("/calls/{id}{}", wanted.query(&[])),
+    };
+    let business = shell.agents.find(call.agent_id).filter(|_| shell.listed().list().len() > 1);
+    html! {
+        li .row {
+            div .grow {
+                a href=(address) { strong { (words::who(name, number)) } }
+                @if !name.is_empty() { " " span .quiet { (words::number(number)) } }
+                @if !about.is_empty() { div { (about) } }
+            }
+            div { (badges(call)) @if let Some(agent) = business { " " span .badge { (agent.business) } } }
+            div .quiet {
+                time datetime=(iso::time(call.place.started_us, &shell.zone())) { (time::when(&at, &shell.now)) }
+                @if !call.is_live { " · " (time::length((call.duration_ms + 500) / 1000)) }
+            }
+        }
+    }
+}
+
+/// How it came out, and what there is to know of it.
+fn badges(call: &CallItem) -> Markup {
+    let (outcome, class) = words::outcome(call.is_live, &call.status, &call.ended_by);
+    let marks = [
+        (call.marks.is_urgent, "badge bad", "urgent"),
+        (call.marks.has_claim, "badge warn", "check what was said"),
+        (call.marks.has_message, "badge", "message"),
+        (call.marks.has_booking, "badge", "booking"),
+        (call.marks.has_gap, "badge", "open question"),
+        (call.is_test, "badge", "test"),
+    ];
+    html! {
+        span class=(class) { (outcome) }
+        @for (_, class, word) in marks.into_iter().filter(|(is_so, ..)| *is_so) {
+            " " span class=(class) { (word) }
+        }
+    }
+}
+
+fn empty(shell: &Shell, wanted: &WantedCalls) -> Markup {
+    let is_filtered = wanted.pairs().any(|(name, _)| name != "agent");
+    html! {
+        @if is_filtered {
+            (filters::nothing(wanted))
+        } @else if wanted.after.is_some() {
+            p { "There are no older calls." }
+        } @else if let Some(agent) = shell.agent() {
+            p { "No calls yet. They appear here as soon as somebody calls"
+                @if let Some(number) = &agent.number { " " (words::number(number)) } "." }
+            @if agent.role >= Role::Maintainer {
+                p { a href={ "/agents/" (agent.id) "/try" } { "Talk to the agent yourself" } ", or "
+                    a href="/numbers" { "connect a number" } "." }
+            }
+        } @else {
+            p { "You have no agent yet. " a href="/setup" { "Set one up" } ": it takes about five minutes." }
+        }
+    }
+}

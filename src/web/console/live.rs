@@ -1,0 +1,304 @@
+//! `/live`: who is on the phone now. `/live/{id}`: one call, word by word.
+//!
+//! The pages are rendered here. A script tells what happens since; without it they are loaded again
+//! every few seconds.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::layout::{Section, Shell};
+use super::overview::OfAgent;
+use super::{assets, errors, time};
+use crate::agent::phone_number::is_withheld;
+use crate::store::access::{AgentAccess, Object, Read, Role};
+use crate::store::{EventRow, LiveCall};
+use crate::web::AppState;
+use crate::web::live::take_over::{WORDS_MAX, offers};
+use crate::web::live::words::{LiveLine, Who, fold};
+use crate::web::session::PageViewer;
+
+/// How many events of a call its strip is made of.
+const STRIP_EVENTS: i64 = 12;
+/// And its own page.
+const PAGE_EVENTS: i64 = 2_000;
+/// How often a page is loaded again that has no script, in seconds.
+const REFRESH_SECONDS: u32 = 5;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new()
+        .route("/live", get(list))
+        .route("/live/{id}", get(one))
+        .route("/live/{id}/end", post(end))
+        .route("/live/{id}/transfer", post(transfer))
+}
+
+/// What such a page has in its head.
+fn head() -> Markup {
+    html! {
+        noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
+        script src=(assets::LIVE.path) defer {}
+    }
+}
+
+/// What the script says when it cannot follow.
+fn lost() -> Markup {
+    html! {
+        p #lost .note.warn role="status" hidden {
+            "The connection is lost. Calls are still being answered; this page tries again."
+        }
+    }
+}
+
+/// Who calls, as people read it.
+pub(super) fn caller(call: &LiveCall) -> Markup {
+    let caller = call.caller.reveal();
+    html! {
+        @if caller.is_empty() || is_withheld(caller) { "Number withheld" } @else { bdi { (caller) } }
+    }
+}
+
+/// How long it has been, counted on by the script.
+fn elapsed(call: &LiveCall, now_us: i64) -> Markup {
+    let since_ms = call.started_us / 1000;
+    html! { span data-since=(since_ms) { (time::length((now_us - call.started_us) / 1_000_000)) } }
+}
+
+async fn list(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Query(wanted): Query<OfAgent>,
+) -> Response {
+    let store = &state.owners.store;
+    let shell = match Shell::of(store, viewer, wanted.agent).await {
+        Ok(shell) => shell,
+        Err(error) => return errors::store(&error),
+    };
+    let agents = shell.listed();
+    let now = match store.live_calls(&agents).await {
+        Ok(now) => now,
+        Err(error) => return errors::store(&error),
+    };
+    let calls: Vec<_> = now.calls.iter().filter(|call| !call.is_test()).collect();
+    let ids: Vec<Uuid> = calls.iter().map(|call| call.id).collect();
+    let events = match store.latest_events(&agents, &ids, STRIP_EVENTS, None).await {
+        Ok(events) => events,
+        Err(error) => return errors::store(&error),
+    };
+    let stream = match shell.chosen {
+        Some(agent) => format!("/api/v1/live?agent={agent}"),
+        None => "/api/v1/live".to_owned(),
+    };
+    let body = html! {
+        h1 { "On the phone now" }
+        p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
+        (lost())
+        div #live data-stream=(stream) {
+            @if calls.is_empty() {
+                p .empty { "No one is on the phone. A call appears here as soon as it comes in." }
+            } @else {
+                ul .list { @for call in &calls { (strip(&shell, call, &events, now.at_us)) } }
+            }
+        }
+    };
+    shell.page_with(Some(Section::Live), "Live", &head(), &body)
+}
+
+/// A call in the list: who, how long, what was said last.
+fn strip(shell: &Shell, call: &LiveCall, events: &[EventRow], now_us: i64) -> Markup {
+    let of_call: Vec<EventRow> =
+        events.iter().filter(|event| event.call_log_id == call.id).cloned().collect();
+    let (lines, doing) = fold(&of_call);
+    let said = lines.iter().rev().find(|line| matches!(line.who, Who::Caller | Who::Agent));
+    let agent = shell.agents.find(call.agent_id).filter(|_| shell.agents.list().len() > 1);
+    html! {
+        li .row data-call=(call.id) {
+            div .grow {
+                a href={ "/live/" (call.id) } { (caller(call)) }
+                " · " (elapsed(call, now_us))
+                @if let Some(agent) = agent { " · " (agent.business) }
+                p .quiet data-last {
+                    @if let Some(line) = said { (who(line.who)) ": " (line.text) }
+                }
+            }
+            span .badge data-doing {
+                @if call.is_out { "Put through" } @else { (doing.as_deref().unwrap_or("Connecting")) }
+            }
+        }
+    }
+}
+
+fn who(who: Who) -> &'static str {
+    match who {
+        Who::Caller => "Caller",
+        Who::Agent => "Agent",
+        Who::Function => "Function",
+        Who::Event => "Call",
+    }
+}
+
+/// A line of the conversation.
+fn spoken(line: &LiveLine) -> Markup {
+    html! {
+        li data-line=(line.id) {
+            strong { (who(line.who)) } " "
+            span { (line.text) }
+            @if !line.unheard.is_empty() {
+                @if line.cut { del { (line.unheard) } } @else { span .quiet { (line.unheard) } }
+            }
+        }
+    }
+}
+
+/// What the page of a call is asked with.
+#[derive(Debug, Deserialize)]
+struct Told {
+    /// What was done just now.
+    told: Option<String>,
+}
+
+async fn one(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<String>,
+    Query(Told { told }): Query<Told>,
+) -> Response {
+    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+    let store = &state.owners.store;
+    let access: AgentAccess<Read> = match store.access(&viewer, Object::Call(id)).await {
+        Ok(access) => access,
+        Err(refused) => return errors::refused(&refused),
+    };
+    let offers = offers(&state, store, &viewer, access.agent_id()).await;
+    let shell = match Shell::of(store, viewer, Some(access.agent_id())).await {
+        Ok(shell) => shell,
+        Err(error) => return errors::store(&error),
+    };
+    let agents = shell.listed();
+    let read = async {
+        let now = store.live_calls(&agents).await?;
+        let events = store.latest_events(&agents, &[id], PAGE_EVENTS, None).await?;
+        Ok((now, events))
+    };
+    let (now, events) = match read.await {
+        Ok(read) => read,
+        Err(error) => return errors::store(&error),
+    };
+    let Some(call) = now.calls.iter().find(|call| call.id == id) else {
+        // It is over: what came of it is on its own page.
+        return Redirect::to(&format!("/calls/{id}")).into_response();
+    };
+    let (lines, doing) = fold(&events);
+    let body = html! {
+        p { a href="/live" { "‹ On the phone now" } }
+        h1 { (caller(call)) }
+        p .row {
+            span .badge #doing {
+                @if call.is_out { "Put through" } @else { (doing.as_deref().unwrap_or("Connecting")) }
+            }
+            (elapsed(call, now.at_us))
+            @if call.is_test() { span .badge.warn { "Test" } }
+        }
+        (lost())
+        @match told.as_deref() {
+            Some("end") => p .note.good role="status" { "The agent says goodbye and hangs up." },
+            Some("transfer") => p .note.good role="status" { "The agent tells the caller, and puts them through." },
+            _ => {}
+        }
+        @if let Some((targets, role)) = offers.filter(|_| !call.is_out) { (actions(id, &targets, role)) }
+        h2 #words { "What is said" }
+        ol .list #live role="log" aria-live="polite" aria-labelledby="words" tabindex="0"
+            data-stream={ "/api/v1/live?call=" (id) } data-one=(id) {
+            @for line in &lines { (spoken(line)) }
+        }
+    };
+    shell.page_with(Some(Section::Live), "Live call", &head(), &body)
+}
+
+/// What may be done with the call.
+fn actions(id: Uuid, targets: &[String], role: Role) -> Markup {
+    let may_name = role >= Role::Maintainer;
+    html! {
+        section .card aria-label="Take over" {
+            @if may_name || !targets.is_empty() {
+                form method="post" action={ "/live/" (id) "/transfer" } {
+                    div .form-row {
+                        @if !targets.is_empty() {
+                            div {
+                                label for="to" { "Put through to" }
+                                select #to name="to" {
+                                    @for target in targets { option { (target) } }
+                                    @if may_name { option value="" { "the number beside" } }
+                                }
+                            }
+                        }
+                        @if may_name {
+                            div {
+                                label for="number" { "Your number" }
+                                input #number name="number" type="tel" autocomplete="tel"
+                                    required[targets.is_empty()];
+                            }
+                        }
+                    }
+                    button .main type="submit" { "Put through" }
+                }
+            }
+            form method="post" action={ "/live/" (id) "/end" } {
+                label for="sentence" { "Last sentence" }
+                input #sentence name="words" type="text" maxlength=(WORDS_MAX) aria-describedby="sentence-hint";
+                p .hint #sentence-hint { "The agent says it as it stands. Empty: it says goodbye." }
+                button .bad type="submit" { "End call" }
+            }
+        }
+    }
+}
+
+/// The form that ends a call.
+#[derive(Debug, Deserialize)]
+struct EndForm {
+    words: Option<String>,
+}
+
+async fn end(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<String>,
+    Form(form): Form<EndForm>,
+) -> Response {
+    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+    match state.end_call(&viewer, id, form.words.as_deref()).await {
+        Ok(()) => Redirect::to(&format!("/live/{id}?told=end")).into_response(),
+        Err(problem) => errors::problem(&problem),
+    }
+}
+
+/// The form that puts a caller through.
+#[derive(Debug, Deserialize)]
+struct TransferForm {
+    #[serde(default)]
+    to: String,
+    #[serde(default)]
+    number: String,
+}
+
+async fn transfer(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<String>,
+    Form(form): Form<TransferForm>,
+) -> Response {
+    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+    // A number that was written counts, whatever was chosen beside it.
+    let to = if form.number.trim().is_empty() { &form.to } else { &form.number };
+    match state.transfer_call(&viewer, id, to).await {
+        Ok(()) => Redirect::to(&format!("/live/{id}?told=transfer")).into_response(),
+        Err(problem) => errors::problem(&problem),
+    }
+}

@@ -1,0 +1,49 @@
+//! What an owner reads in the place of the words in rows.
+
+use maud::{Markup, html};
+
+use crate::agent::phone_number::{is_withheld, readable};
+use crate::store::call_list::CallOutcome;
+
+/// How a call came out, in an owner's words, and the class of its badge.
+pub(crate) fn outcome(is_live: bool, status: &str, ended_by: &str) -> (String, &'static str) {
+    if is_live {
+        return ("on the phone now".to_owned(), "badge good");
+    }
+    match CallOutcome::from_word(status) {
+        Some(CallOutcome::NoAnswer) if ended_by == "caller" => {
+            ("hung up before speaking".to_owned(), "badge warn")
+        }
+        Some(CallOutcome::NoAnswer) => ("not answered".to_owned(), "badge warn"),
+        Some(CallOutcome::Failed) => ("problem on our side".to_owned(), "badge bad"),
+        Some(known) => (choice(known).to_owned(), "badge"),
+        None if status.is_empty() => ("not known".to_owned(), "badge"),
+        None => (status.to_owned(), "badge"),
+    }
+}
+
+/// The same where calls are chosen by it.
+pub(crate) fn choice(outcome: CallOutcome) -> &'static str {
+    match outcome {
+        CallOutcome::Live => "on the phone now",
+        CallOutcome::Completed => "answered",
+        CallOutcome::Transferred => "put through",
+        CallOutcome::Voicemail => "message left",
+        CallOutcome::NoAnswer => "not answered",
+        CallOutcome::Failed => "problem on our side",
+    }
+}
+
+/// Who calls: their name where they said it, else their number. A stranger gave both.
+pub(crate) fn who(name: &str, number: &str) -> Markup {
+    html! {
+        @if name.is_empty() { (self::number(number)) } @else { bdi { (name) } }
+    }
+}
+
+/// A caller's number.
+pub(crate) fn number(number: &str) -> Markup {
+    html! {
+        @if is_withheld(number) { "Number withheld" } @else { bdi { (readable(number)) } }
+    }
+}

@@ -1,0 +1,68 @@
+//! Recordings as owners hear them: where they are, who listens, and how much is decoded at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+use crate::archive::Archive;
+use crate::store::audit::AuditEntry;
+use crate::store::people::Viewer;
+use crate::store::{Result, Store};
+
+/// The most that recordings take in memory while they are decoded, megabytes: the longest that there
+/// are has 72.
+pub(super) const DECODED_MAX_MB: u32 = 96;
+/// So long after the last part that a player asked for, whoever asks again listens again.
+const LISTENED: Duration = Duration::from_secs(3600);
+/// How many listeners are remembered.
+const LISTENERS_MAX: u64 = 10_000;
+
+/// One for a process.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// Where recordings are.
+    pub(super) archive: Archive,
+    /// Who has listened to which call lately, and was written down: person and call.
+    heard: Cache<(Uuid, Uuid), ()>,
+    /// Room in memory for recordings that are decoded, megabytes.
+    decoding: Arc<Semaphore>,
+}
+
+impl Listening {
+    /// Nobody listens yet.
+    pub(super) fn new(archive: Archive) -> Self {
+        let heard = Cache::builder().max_capacity(LISTENERS_MAX).time_to_idle(LISTENED).build();
+        Self { archive, heard, decoding: Arc::new(Semaphore::new(DECODED_MAX_MB as usize)) }
+    }
+
+    /// Room to decode a recording of so many bytes, as long as it is held; none if there is none now.
+    pub(super) fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let mb = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+        let mb = mb.clamp(1, DECODED_MAX_MB);
+        Arc::clone(&self.decoding).try_acquire_many_owned(mb).ok()
+    }
+
+    /// Writes down that somebody listens: once, however many parts their player asks for.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError): then nothing is to be heard.
+    pub(super) async fn note(
+        &self,
+        store: &Store,
+        viewer: &Viewer,
+        agent_id: Uuid,
+        call: Uuid,
+    ) -> Result<()> {
+        let who = (viewer.id(), call);
+        if self.heard.get(&who).is_some() {
+            return Ok(());
+        }
+        let deed = AuditEntry::of(viewer, "recording.listen");
+        store.note_deed(&deed.agent(agent_id).object("call", call)).await?;
+        self.heard.insert(who, ());
+        Ok(())
+    }
+}
