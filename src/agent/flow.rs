@@ -163,6 +163,11 @@ impl Flow {
         json!({"type": "object", "properties": properties, "additionalProperties": false})
     }
 
+    /// The step that it begins with.
+    pub fn start(&self) -> &str {
+        &self.start
+    }
+
     /// The functions that it calls.
     pub fn calls(&self) -> impl Iterator<Item = &str> {
         self.nodes.values().filter_map(|node| match node {

@@ -89,6 +89,39 @@ pub struct Day {
     pub hours: Option<String>,
 }
 
+/// What an owner wrote of a weekday or of a date, for a form that shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Nothing, and nothing of the others.
+    NotKept,
+    /// What cannot be read.
+    NotKnown,
+    /// When it is open, in minutes after midnight; closed if there is none. What goes past midnight
+    /// closes after 1440.
+    Known(Vec<(u16, u16)>),
+}
+
+/// A day that is written by its date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WrittenDay {
+    /// This day alone.
+    On(Date),
+    /// Month and day of every year.
+    Yearly(i8, i8),
+}
+
+impl From<&Plan> for Written {
+    fn from(plan: &Plan) -> Self {
+        match plan {
+            Plan::NotKept => Self::NotKept,
+            Plan::NotKnown => Self::NotKnown,
+            Plan::Known(ranges) => {
+                Self::Known(ranges.iter().map(|range| (range.open, range.close)).collect())
+            }
+        }
+    }
+}
+
 impl Hours {
     /// Reads a schedule. Without one, or without a day in it, no hours are kept; a zone that is
     /// missing is UTC, one that cannot be read is not known.
@@ -141,6 +174,17 @@ impl Hours {
         let yesterday = local.date().yesterday().ok();
         let still_open = yesterday.and_then(|day| open_at(day, minute + DAY_MINUTES));
         if still_open == Some(true) { still_open } else { open_at(local.date(), minute) }
+    }
+
+    /// What is written of each weekday, from Monday.
+    pub fn week(&self) -> [Written; 7] {
+        let plan = |day: usize| self.schedule.as_ref().map(|schedule| &schedule.week[day]);
+        std::array::from_fn(|day| plan(day).map_or(Written::NotKept, Written::from))
+    }
+
+    /// What is written of days by their dates, in their order; those of every year come last.
+    pub fn dates(&self) -> Vec<(WrittenDay, Written)> {
+        self.schedule.as_ref().map(|schedule| schedule.exceptions.written()).unwrap_or_default()
     }
 
     /// What is known of a day.

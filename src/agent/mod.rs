@@ -3,6 +3,7 @@
 pub mod arguments;
 #[cfg(test)]
 mod arguments_tests;
+pub mod edit;
 mod fault;
 pub mod flow;
 pub mod form;

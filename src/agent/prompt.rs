@@ -9,6 +9,7 @@ use jiff::Zoned;
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 
+pub use self::values::DESCRIPTION_MAX;
 use self::values::{agent_values, passage_values, summary_values, system_values};
 use super::function::Builtin;
 use super::history::{History, PastCall};

@@ -3,6 +3,7 @@
 mod appointments;
 mod dialogue;
 mod dispatch;
+mod dry_run;
 pub mod egress;
 #[cfg(test)]
 mod fixture;
@@ -40,6 +41,7 @@ use crate::store::Store;
 use crate::twilio::rest::TwilioRest;
 
 pub use dialogue::Dialogues;
+pub use dry_run::{CameBack, DryRun, Pretended, SentRequest, dry_run};
 pub use messages::Texts;
 pub use offers::{builtin, signatures};
 

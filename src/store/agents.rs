@@ -64,6 +64,8 @@ pub struct FunctionRow {
     pub variables: Private<Value>,
     /// `save_data`.
     pub save_data: bool,
+    /// `is_shownable`: whether owners see what it collected.
+    pub is_shownable: Option<bool>,
 }
 
 /// A row of `business_details`.
@@ -128,7 +130,8 @@ macro_rules! agent_query {
                         'variables', case when f.variables_bytes > 262144
                                 or f.bytes_so_far > 2097152
                             then '"(too large to be read)"' else f.variables::text end,
-                        'save_data', coalesce(f.save_data, false))::text
+                        'save_data', coalesce(f.save_data, false),
+                        'is_shownable', f.is_shownable)::text
                     from (select g.*, sum(least(g.data_bytes, 262144)
                             + least(g.variables_bytes, 262144)
                             + least(coalesce(length(g.purpose), 0), 65537)
@@ -144,6 +147,7 @@ macro_rules! agent_query {
         )
     };
 }
+pub(super) use agent_query;
 
 impl Store {
     /// The agents, none of them deleted, whose number is `e164` however it was written. The active
@@ -227,7 +231,8 @@ impl Store {
     }
 }
 
-fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
+/// A row that [`agent_query`] gave.
+pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
     let id: Uuid = row.try_get("id")?;
     let mut settings = lenient_json(row.try_get("private_settings")?).unwrap_or_default();
     if let Some(why) = vault.open_settings(id, &mut settings) {

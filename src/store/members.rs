@@ -1,7 +1,7 @@
 //! `voice_agents_access`: the people of an agent.
 
 use serde_json::json;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -216,24 +216,7 @@ impl Store {
         if was > access.role() || role > access.role() {
             return Ok(AccessChange::Above);
         }
-        let sql = match wish.is_removed {
-            true => {
-                "delete from public.voice_agents_access where id = $1 and voice_agent_id = $2
-                    and $3::text is not null and $4::boolean is not null"
-            }
-            false => {
-                "update public.voice_agents_access
-                set access = $3::public.voice_agent_access_type, status = $4
-                where id = $1 and voice_agent_id = $2"
-            }
-        };
-        sqlx::query(sql)
-            .bind(id)
-            .bind(agent)
-            .bind(role.word())
-            .bind(is_active)
-            .execute(&mut *transaction)
-            .await?;
+        write_access(&mut transaction, (id, agent), role, is_active, wish.is_removed).await?;
         let mut change = json!({});
         if role != was {
             change["role"] = json!([was.word(), role.word()]);
@@ -246,18 +229,7 @@ impl Store {
         };
         let deed = AuditEntry::of(viewer, action).agent(agent).object("person", person);
         audit::note(&mut transaction, &deed.change(change)).await?;
-        let stopped = sqlx::query(AssertSqlSafe(format!(
-            "update public.calendar_feeds f set revoked_at = now()
-            from public.voice_agents a, public.customer c
-            where f.voice_agent_id = $1 and f.created_by = $2 and f.revoked_at is null
-                and a.id = $1 and c.uuid = $2
-                and coalesce({ROLE_SQL}, '') not in ('maintainer', 'owner', 'admin')"
-        )))
-        .bind(agent)
-        .bind(person)
-        .execute(&mut *transaction)
-        .await?;
-        let is_stopped = stopped.rows_affected() > 0;
+        let is_stopped = stop_feed_of(&mut transaction, agent, person).await?;
         if is_stopped {
             let deed = AuditEntry::of(viewer, "feed.revoke").agent(agent);
             audit::note(&mut transaction, &deed).await?;
@@ -265,6 +237,52 @@ impl Store {
         transaction.commit().await?;
         Ok(AccessChange::Done(self.member(access, id).await?, is_stopped))
     }
+}
+
+async fn write_access(
+    connection: &mut PgConnection,
+    (id, agent): (i64, Uuid),
+    role: Role,
+    is_active: bool,
+    is_removed: bool,
+) -> sqlx::Result<()> {
+    let query = match is_removed {
+        true => sqlx::query(
+            "delete from public.voice_agents_access where id = $1 and voice_agent_id = $2",
+        )
+        .bind(id)
+        .bind(agent),
+        false => sqlx::query(
+            "update public.voice_agents_access
+            set access = $3::public.voice_agent_access_type, status = $4
+            where id = $1 and voice_agent_id = $2",
+        )
+        .bind(id)
+        .bind(agent)
+        .bind(role.word())
+        .bind(is_active),
+    };
+    query.execute(connection).await.map(|_| ())
+}
+
+/// Stops the agent's calendar feed if this person made it and may not make one any more; whether it did.
+async fn stop_feed_of(
+    connection: &mut PgConnection,
+    agent: Uuid,
+    person: Uuid,
+) -> sqlx::Result<bool> {
+    let stopped = sqlx::query(AssertSqlSafe(format!(
+        "update public.calendar_feeds f set revoked_at = now()
+        from public.voice_agents a, public.customer c
+        where f.voice_agent_id = $1 and f.created_by = $2 and f.revoked_at is null
+            and a.id = $1 and c.uuid = $2
+            and coalesce({ROLE_SQL}, '') not in ('maintainer', 'owner', 'admin')"
+    )))
+    .bind(agent)
+    .bind(person)
+    .execute(connection)
+    .await?;
+    Ok(stopped.rows_affected() > 0)
 }
 
 fn gone() -> super::StoreError {

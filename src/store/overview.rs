@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn calls_now(&self, agents: &VisibleAgents) -> Result<Vec<LiveCall>> {
+    pub async fn calls_on_the_phone(&self, agents: &VisibleAgents) -> Result<Vec<LiveCall>> {
         let rows = sqlx::query(
             "select c.id, (select left(e.data ->> 'text', 80) from public.call_events e
                 where e.call_log_id = c.id and e.kind = 'caller_said' order by e.seq desc limit 1)

@@ -91,6 +91,26 @@ impl Vault {
         });
     }
 
+    /// Puts back what did not open: a secret that is null now and sealed in the row. Whoever changes
+    /// something else must not lose it.
+    pub fn keep_unopened(&self, sealed: &Value, settings: &mut Value) {
+        let mut keep = |pointer: &str| {
+            let stored = sealed
+                .pointer(pointer)
+                .filter(|stored| stored.as_str().is_some_and(|text| text.starts_with(MARK)));
+            if let Some(place) = settings.pointer_mut(pointer).filter(|place| place.is_null())
+                && let Some(stored) = stored
+            {
+                *place = stored.clone();
+            }
+        };
+        keep("/webhook/secret");
+        let names = sealed["secrets"].as_object().into_iter().flatten();
+        for (name, _) in names {
+            keep(&format!("/secrets/{}", name.replace('~', "~0").replace('/', "~1")));
+        }
+    }
+
     /// Opens them. One that does not open is null, which is reported where settings are read; the
     /// first reason is given back.
     pub fn open_settings(&self, agent: Uuid, settings: &mut Value) -> Option<Unopened> {
@@ -184,8 +204,14 @@ mod tests {
         let mut opened = settings.clone();
         assert_eq!(vault.open_settings(AGENT, &mut opened), None);
         assert_eq!(opened, plain);
+        let sealed = settings.clone();
         assert_eq!(Vault::default().open_settings(AGENT, &mut settings), Some(Unopened::NoKey));
         assert_eq!(settings["secrets"]["KEY"], Value::Null);
+        settings["greeting"] = json!("Hi");
+        settings["webhook"] = json!({"url": "https://y.example"});
+        Vault::default().keep_unopened(&sealed, &mut settings);
+        assert_eq!(settings["secrets"], sealed["secrets"], "what did not open is not lost");
+        assert_eq!(settings["webhook"], json!({"url": "https://y.example"}), "what was removed is");
         for odd in [json!(null), json!([]), json!({"secrets": 1, "webhook": "x"})] {
             let mut settings = odd.clone();
             vault.seal_settings(AGENT, &mut settings);

@@ -55,7 +55,8 @@ async fn note_refusal(
 ) {
     let deed = AuditEntry::of(viewer, "access.refused").change(json!({"wanted": action}));
     let deed = match object {
-        Some(Object::Agent(id)) => deed.agent(id),
+        Some(Object::Agent(id)) => deed.agent(id).object("agent", id),
+        Some(Object::Function(id)) => deed.object("function", id),
         Some(Object::Appointment(id)) => deed.object("appointment", id),
         Some(Object::Access(id)) => deed.object("access", id),
         _ => deed,

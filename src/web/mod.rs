@@ -1,11 +1,13 @@
 //! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
 mod api;
+mod body;
 mod bookings;
 mod call_filter;
 mod connection;
 mod console;
 pub mod csrf;
+mod editing;
 mod extract;
 mod guard;
 mod headers;

@@ -47,6 +47,8 @@ pub struct Limits {
     pub feed: RateLimit,
     /// Invitations by one person.
     pub invitations: RateLimit,
+    /// Functions that somebody tries: each asks somebody else's service.
+    pub dry_runs: RateLimit,
 }
 
 impl Default for Limits {
@@ -61,6 +63,7 @@ impl Default for Limits {
             refused: limit(60, 60),
             feed: limit(60, 3600),
             invitations: limit(30, 3600),
+            dry_runs: limit(20, 600),
         }
     }
 }

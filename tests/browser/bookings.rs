@@ -51,7 +51,8 @@ async fn bookings_and_people_are_fit_for_everybody() {
         page.goto(&address(&desk, path)).await;
         check_page(&page, name).await;
     }
-    let check = "select id::text from appointments where is_extracted order by schedule_time limit 1";
+    let check =
+        "select id::text from appointments where is_extracted order by schedule_time limit 1";
     let id = desk.made(check).await;
     page.goto(&address(&desk, &format!("/bookings/{id}"))).await;
     check_page(&page, "booking").await;

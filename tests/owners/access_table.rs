@@ -27,19 +27,51 @@ struct Row {
     has_object: bool,
     /// What the address asks with.
     query: &'static str,
+    /// A statement that makes undone what the request did; `$id` is the agent's.
+    undo: &'static str,
 }
 
 fn row(method: &'static str, path: &'static str, gets: [Gets; 3]) -> Row {
-    Row { method, path, body: Value::Null, gets, has_object: path.contains('{'), query: "" }
+    let has_object = path.contains('{');
+    Row { method, path, body: Value::Null, gets, has_object, query: "", undo: "" }
+}
+
+impl Row {
+    fn sends(self, body: Value) -> Self {
+        Self { body, ..self }
+    }
+
+    fn undo(self, undo: &'static str) -> Self {
+        Self { undo, ..self }
+    }
 }
 
 /// The table. A new route gets its row here.
 fn table() -> Vec<Row> {
     let of_agent = || json!({"agent": "{agent}"});
+    let maintainers = |status| [No, Yes(status), Yes(status)];
     vec![
         row("get", "/api/v1/agents", [Yes(200); 3]),
         row("get", "/api/v1/calls", [Yes(200); 3]),
         row("get", "/api/v1/calls/{id}", [Yes(200); 3]),
+        row("post", "/api/v1/agents", [Yes(201); 3]).sends(json!({"name": "Another"})),
+        row("get", "/api/v1/agents/{id}", [Yes(200); 3]),
+        row("patch", "/api/v1/agents/{id}", maintainers(200)).sends(json!({"name": "Robin"})),
+        row("delete", "/api/v1/agents/{id}", [No, No, Yes(200)])
+            .undo("update voice_agents set status = 'active' where id = '$id'"),
+        row("get", "/api/v1/agents/{id}/versions", maintainers(200)),
+        row("post", "/api/v1/agents/{id}/versions/{n}/restore", maintainers(200)),
+        row("get", "/api/v1/agents/{id}/functions", maintainers(200)),
+        row("post", "/api/v1/agents/{id}/functions", maintainers(201))
+            .sends(json!({"type": "function", "data": {"builtin": "send_sms"}}))
+            .undo("delete from functions where data ->> 'builtin' = 'send_sms'"),
+        row("get", "/api/v1/functions/{id}", maintainers(200)),
+        row("patch", "/api/v1/functions/{id}", maintainers(200)).sends(json!({"is_active": false})),
+        row("post", "/api/v1/functions/{id}/dry-run", maintainers(200)),
+        row("delete", "/api/v1/functions/{id}", maintainers(204)).undo(
+            "insert into functions (id, assistant_id, type, name, data) values ('$function', '$id',
+                'function', 'prices', '{\"builtin\": \"take_message\"}')",
+        ),
         row("get", "/api/v1/numbers", [Yes(200); 3]),
         // This desk has no Twilio account to ask with.
         with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(502), Yes(502)]), of_agent()),
@@ -115,6 +147,7 @@ struct Objects {
     access: String,
     /// A key of whoever made the agent.
     token: String,
+    function: String,
 }
 
 impl Objects {
@@ -171,13 +204,14 @@ impl Objects {
             appointment: made(appointment).await,
             access: made(access).await,
             token: made(token).await,
+            function: if agent == desk.agent { desk.function } else { desk.other_function }
+                .to_string(),
         }
     }
 
     /// The path with the ids in it.
     fn path(&self, row: &Row) -> String {
         let id = match row.path {
-            path if path.contains("/calls/") => &self.call,
             path if path.contains("/webhook-deliveries/") => &self.delivery,
             path if path.contains("/tasks/") => &self.task,
             path if path.contains("/gaps/") => &self.gap,
@@ -185,9 +219,13 @@ impl Objects {
             path if path.contains("/access/") => &self.access,
             path if path.contains("/tokens/") => &self.token,
             path if path.contains("/calls/") => &self.call,
+            path if path.starts_with("/api/v1/functions/") => &self.function,
             _ => &self.agent,
         };
-        row.path.replace("{id}", id).replace("{sid}", "PN00000000000000000000000000000001")
+        row.path
+            .replace("{id}", id)
+            .replace("{n}", "1")
+            .replace("{sid}", "PN00000000000000000000000000000001")
     }
 }
 
@@ -252,6 +290,10 @@ async fn everybody_gets_what_their_role_gives() {
             let case = format!("{role}: {} {path}: {}", row.method, answered.text);
             assert_eq!(answered.status.as_u16(), expected, "{case}");
             check_schema(&described, &row, &answered);
+            if answered.status.is_success() && !row.undo.is_empty() {
+                let undo = row.undo.replace("$id", &desk.agent.to_string());
+                desk.sql(&undo.replace("$function", &desk.function.to_string())).await;
+            }
         }
         if row.has_object {
             let path = theirs.path(&row);

@@ -38,6 +38,9 @@ pub(crate) struct Desk {
     pub(crate) agent: Uuid,
     /// An agent of another owner's.
     pub(crate) other_agent: Uuid,
+    /// A function of each of the two.
+    pub(crate) function: Uuid,
+    pub(crate) other_function: Uuid,
     values: Vec<(&'static str, String)>,
     /// `DATA_DIR`.
     pub(crate) data: tempfile::TempDir,
@@ -134,6 +137,10 @@ impl Client {
         self.send(Method::POST, path, Body::Form(pairs)).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answered {
+        self.send(Method::PATCH, path, Body::Json(body)).await
+    }
+
     /// The same with this header in the place of its credential.
     pub(crate) fn with(&self, name: &'static str, value: String) -> Self {
         Self { credential: Some((name, value)), ..self.clone() }
@@ -161,6 +168,8 @@ impl Desk {
         let other = add_person(&pool, "other@example.com", "Oscar Other").await;
         let agent = add_agent(&pool, owner, "Bright Smile", NUMBER).await;
         let other_agent = add_agent(&pool, other, "Iron Pipes", OTHER_NUMBER).await;
+        let function = add_function(&pool, agent, "prices").await;
+        let other_function = add_function(&pool, other_agent, "prices").await;
         for (word, name) in [("support", "Sam Support"), ("maintainer", "Mia Maintainer")] {
             let person = add_person(&pool, &format!("{word}@example.com"), name).await;
             give_access(&pool, agent, person, word).await;
@@ -183,7 +192,18 @@ impl Desk {
         ];
         values.extend(more.iter().cloned());
         let app = start(&values).await;
-        Self { app, pool, speech, agent, other_agent, values, data, _database: database }
+        Self {
+            app,
+            pool,
+            speech,
+            agent,
+            other_agent,
+            function,
+            other_function,
+            values,
+            data,
+            _database: database,
+        }
     }
 
     /// Another server on the same database, with a folder of its own.
@@ -283,6 +303,19 @@ pub(crate) async fn add_agent(pool: &PgPool, owner: Uuid, name: &str, number: &s
     .await
     .unwrap();
     id
+}
+
+/// Adds a function that takes a message, under another name.
+pub(crate) async fn add_function(pool: &PgPool, agent: Uuid, name: &str) -> Uuid {
+    sqlx::query_scalar(
+        "insert into functions (assistant_id, type, name, data)
+        values ($1, 'function', $2, '{\"builtin\": \"take_message\"}') returning id",
+    )
+    .bind(agent)
+    .bind(name)
+    .fetch_one(pool)
+    .await
+    .unwrap()
 }
 
 /// Gives somebody a role for an agent.

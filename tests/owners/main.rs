@@ -4,11 +4,14 @@
 mod access_table;
 mod account;
 mod activity;
+mod agents;
+mod agents_pages;
 mod bookings;
 mod calls;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod functions;
 mod live;
 mod people;
 mod setup;

@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use super::super::fault::{Faults, NO_DATE, kind};
-use super::Plan;
 use super::dates::{Day, Meant, is_of_a_date};
 use super::read::{DAYS, read_day, short};
+use super::{Plan, Written, WrittenDay};
 
 /// Names of a field that has exceptions, without spaces and marks; and whether a date alone says
 /// that it is closed.
@@ -64,6 +64,15 @@ impl Exceptions {
     /// What was written of a date. A year's own word counts before that of every year.
     pub(super) fn of(&self, date: Date) -> Option<&Plan> {
         self.dated.get(&date).or_else(|| self.yearly.get(&(date.month(), date.day())))
+    }
+
+    /// All of it, for a form that shows it.
+    pub(super) fn written(&self) -> Vec<(WrittenDay, Written)> {
+        let dated = self.dated.iter().map(|(date, plan)| (WrittenDay::On(*date), plan.into()));
+        let yearly = self.yearly.iter();
+        let yearly =
+            yearly.map(|((month, day), plan)| (WrittenDay::Yearly(*month, *day), plan.into()));
+        dated.chain(yearly).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

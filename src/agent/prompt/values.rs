@@ -21,7 +21,7 @@ const PASSAGES_MAX: usize = 16_000;
 /// The longest that one record of an earlier call may be, in characters.
 const RECORD_MAX: usize = 400;
 /// The longest that a function's description may be, in characters.
-const DESCRIPTION_MAX: usize = 300;
+pub const DESCRIPTION_MAX: usize = 300;
 
 /// What every template can say.
 pub(super) fn agent_values(agent: &Agent) -> Value {

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -46,33 +48,53 @@ pub(super) async fn json_api(
 ) -> Outcome {
     let Row { id, api, names } = row;
     let secrets = Secrets::of(&caller.agent.settings.secrets);
-    let (template, values) = (api.clone(), values(caller, names, arguments));
-    let filled = rendered(caller.agent.id, move || template.request(&values)).await;
-    let outcome = match filled.map_err(NotMade::Render).and_then(|it| Ok(it?)) {
+    let outcome = match fill(caller, api, names, arguments).await {
         Ok(filled) => {
             let filled = with_key(filled, &key(caller, request, id, arguments));
-            let request = Request {
-                agent: caller.agent.id,
-                time_limit: api.time_limit,
-                method: filled.method,
-                url: filled.url,
-                headers: filled.headers,
-                body: filled.body.map(Into::into),
-            };
-            match client.send(request).await {
+            match send(client, caller.agent.id, api.time_limit, filled).await {
                 Ok(response) => answered(api, &secrets, response),
                 Err(error) => {
                     tracing::warn!(function = %id, reason = %error, "a service gave no answer");
-                    Outcome::refused(no_answer(error, api.is_idempotent()))
+                    unanswered(error, api)
                 }
             }
         }
         Err(error) => {
             tracing::warn!(function = %id, reason = %error, "a request cannot be made");
-            Outcome::refused(not_made(&error))
+            not_made(&error)
         }
     };
     Outcome { row: Some(id), ..outcome }
+}
+
+/// The request of a row for these arguments.
+///
+/// # Errors
+/// [`NotMade`].
+pub(super) async fn fill(
+    caller: &CallContext,
+    api: &JsonApi,
+    names: &[String],
+    arguments: &Value,
+) -> Result<ApiRequest, NotMade> {
+    let (template, values) = (api.clone(), values(caller, names, arguments));
+    let filled = rendered(caller.agent.id, move || template.request(&values)).await;
+    Ok(filled.map_err(NotMade::Render)??)
+}
+
+/// Sends it.
+///
+/// # Errors
+/// [`EgressError`].
+pub(super) async fn send(
+    client: &Client,
+    agent: Uuid,
+    time_limit: Duration,
+    filled: ApiRequest,
+) -> Result<Response, EgressError> {
+    let ApiRequest { method, url, headers, body } = filled;
+    let body = body.map(Into::into);
+    client.send(Request { agent, time_limit, method, url, headers, body }).await
 }
 
 /// What templates are filled in with. What is optional and was not given is there, and empty.
@@ -105,7 +127,7 @@ fn with_key(mut request: ApiRequest, key: &str) -> ApiRequest {
 
 /// Why a request was not made.
 #[derive(Debug, thiserror::Error)]
-enum NotMade {
+pub(super) enum NotMade {
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error(transparent)]
@@ -113,8 +135,8 @@ enum NotMade {
 }
 
 /// What the model is told of a request that could not be filled in.
-fn not_made(error: &NotMade) -> String {
-    match error {
+pub(super) fn not_made(error: &NotMade) -> Outcome {
+    Outcome::refused(match error {
         NotMade::Request(RequestError::Template(error)) => match error.missing() {
             Some(name) if name.contains("args.") => {
                 format!("{name} is missing or empty; call again with it")
@@ -125,7 +147,7 @@ fn not_made(error: &NotMade) -> String {
             "an argument has a line break or a control character; call again without".to_owned()
         }
         NotMade::Request(RequestError::Address) | NotMade::Render(_) => NOT_SET_UP.to_owned(),
-    }
+    })
 }
 
 pub(super) const NOT_SET_UP: &str = "this function is not set up rightly; do not call it again, say that it is \
@@ -149,7 +171,13 @@ pub(super) fn no_answer(error: EgressError, is_idempotent: bool) -> String {
     }
 }
 
-fn answered(api: &JsonApi, secrets: &Secrets, response: Response) -> Outcome {
+/// What the model is told of no answer to a row's request.
+pub(super) fn unanswered(error: EgressError, api: &JsonApi) -> Outcome {
+    Outcome::refused(no_answer(error, api.is_idempotent()))
+}
+
+/// What the model is told of an answer.
+pub(super) fn answered(api: &JsonApi, secrets: &Secrets, response: Response) -> Outcome {
     let body = read_body(&response);
     if !response.status.is_success() {
         return not_done(secrets, response.status, body);

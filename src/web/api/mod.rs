@@ -7,12 +7,14 @@ mod appointments_wanted;
 mod calendar_feed;
 mod calls;
 mod deliveries;
+mod functions;
 mod live;
 mod numbers;
 mod refusals;
 mod take_over;
 mod tasks;
 mod tokens;
+mod versions;
 
 use std::sync::Arc;
 
@@ -74,7 +76,9 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(live::routes())
                 .merge(numbers::routes())
                 .merge(take_over::routes())
-                .merge(tasks::routes()),
+                .merge(tasks::routes())
+                .merge(functions::routes())
+                .merge(versions::routes()),
         )
         .split_for_parts()
 }

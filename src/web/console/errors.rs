@@ -55,6 +55,9 @@ pub(crate) fn not_found() -> Response {
 
 /// What was wrong with a form, or what stands in the way.
 pub(crate) fn problem(problem: &Problem) -> Response {
+    if problem.status() == StatusCode::NOT_FOUND {
+        return not_found();
+    }
     let page = layout::outside(
         &problem.title,
         &html! {

@@ -3,12 +3,15 @@
 
 mod account;
 mod activity;
+mod agent;
 mod assets;
 mod bookings;
 mod call;
 mod calls;
+mod changes;
 pub(super) mod errors;
 mod field;
+mod functions;
 mod health;
 pub(super) mod knowledge;
 pub(super) mod layout;
@@ -18,6 +21,7 @@ mod overview;
 mod people;
 mod setup;
 mod time;
+mod versions;
 mod webhooks;
 mod words;
 
@@ -44,4 +48,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(webhooks::router())
         .merge(calls::router())
         .merge(call::router())
+        .merge(agent::router())
+        .merge(versions::router())
+        .merge(functions::router())
 }

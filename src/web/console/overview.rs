@@ -60,7 +60,7 @@ async fn read(store: &Store, shell: &Shell) -> crate::store::Result<Today> {
     Ok(Today {
         open: store.open_tasks(&ids).await?,
         done: store.done_tasks(&ids, DONE_FOR, DONE_MAX).await?,
-        live: store.calls_now(&agents).await?,
+        live: store.calls_on_the_phone(&agents).await?,
         bookings: store.bookings_between(&agents, midnight(0), midnight(1)).await?,
         yesterday: store.counts_between(&agents, midnight(-1), midnight(0)).await?,
     })

@@ -1,0 +1,268 @@
+//! What the page of an agent lets one write: a form for each section, a line for each field.
+
+/// How a field is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    /// One line of text.
+    Line,
+    /// Several lines.
+    Area,
+    /// A number; what comes without one.
+    Number(&'static str),
+    /// A tick; what holds without one.
+    Check(bool),
+    /// One of these; the first is what holds without one. Each with what it means.
+    Choice(&'static [(&'static str, &'static str)]),
+    /// A text that is not shown again.
+    Secret,
+    /// Names and telephone numbers, one pair a line.
+    Numbers,
+    /// The first words, with the choice of none.
+    Greeting,
+}
+
+/// A field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Field {
+    /// Its path in the agent's document.
+    pub(super) path: &'static str,
+    /// What owners call it.
+    pub(super) label: &'static str,
+    /// What it means.
+    pub(super) hint: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// A section of the page, with a form of its own.
+#[derive(Debug, PartialEq)]
+pub(super) struct Part {
+    /// Its name in addresses and forms.
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) fields: &'static [Field],
+}
+
+const fn field(path: &'static str, label: &'static str, hint: &'static str, kind: Kind) -> Field {
+    Field { path, label, hint, kind }
+}
+
+/// Weekly hours and holidays, which have an editor of their own.
+pub(super) const SCHEDULE: &str = "business.operating_schedule";
+
+/// All sections, in the page's order.
+pub(super) const PARTS: [Part; 6] = [
+    Part { id: "greeting", title: "Greeting & voice", fields: GREETING },
+    Part { id: "hours", title: "Hours & holidays", fields: HOURS },
+    Part { id: "messages", title: "Put through & messages", fields: MESSAGES },
+    Part { id: "bookings", title: "Bookings", fields: BOOKINGS },
+    Part { id: "recording", title: "Recording & keeping", fields: RECORDING },
+    Part { id: "instructions", title: "Instructions", fields: INSTRUCTIONS },
+];
+
+const GREETING: &[Field] = &[
+    field("name", "The agent's name", "It says this when a caller asks.", Kind::Line),
+    field("settings.greeting", "First words", "", Kind::Greeting),
+    field(
+        "settings.language",
+        "Language",
+        "A code such as en, de or es-MX. It changes to the caller's language by itself.",
+        Kind::Line,
+    ),
+    field(
+        "settings.voice",
+        "Voice",
+        "Such as marin, cedar, alloy, coral, sage or verse.",
+        Kind::Line,
+    ),
+    field("settings.interruptions.allow", "Callers may interrupt the agent", "", Kind::Check(true)),
+    field("settings.interruptions.greeting", "Also its first words", "", Kind::Check(false)),
+    field(
+        "settings.idle.reprompt_seconds",
+        "Silence before it asks if somebody is there, in seconds",
+        "0: it never asks.",
+        Kind::Number("10"),
+    ),
+    field("settings.idle.reprompts", "How often it asks before it hangs up", "", Kind::Number("2")),
+    field(
+        "settings.limits.call_seconds",
+        "Longest call, in seconds",
+        "The caller is warned before the end.",
+        Kind::Number("1800"),
+    ),
+];
+const HOURS: &[Field] = &[
+    field(
+        "business.business_timezone",
+        "Time zone",
+        "Such as Europe/London or America/New_York.",
+        Kind::Line,
+    ),
+    field(
+        "settings.hours.closed",
+        "Outside opening hours",
+        "",
+        Kind::Choice(&[
+            ("answer", "The agent answers, and says that you are closed where it matters"),
+            ("fallback", "Callers get what is set under Put through & messages"),
+        ]),
+    ),
+];
+const MESSAGES: &[Field] = &[
+    field(
+        "settings.transfer.targets",
+        "Who callers can be put through to",
+        "One a line, such as: sales: +44 20 7946 0958",
+        Kind::Numbers,
+    ),
+    field(
+        "settings.fallback.kind",
+        "When the agent cannot take a call",
+        "",
+        Kind::Choice(&[
+            ("voicemail", "The caller leaves a message after the tone"),
+            ("forward", "Another number rings"),
+            ("say", "The caller hears a message, and that is all"),
+        ]),
+    ),
+    field(
+        "settings.fallback.number",
+        "The number that rings then",
+        "With its country code, or as it is dialled where you are.",
+        Kind::Line,
+    ),
+    field(
+        "settings.fallback.message",
+        "What the caller hears then",
+        "Empty: an apology.",
+        Kind::Area,
+    ),
+    field(
+        "settings.limits.concurrent_calls",
+        "Calls at once",
+        "Further callers get the above.",
+        Kind::Number("20"),
+    ),
+    field(
+        "settings.webhook.url",
+        "Tell another program of each call",
+        "Its address, such as https://example.com/calls.",
+        Kind::Line,
+    ),
+    field("settings.webhook.secret", "What that is signed with", "", Kind::Secret),
+];
+const BOOKINGS: &[Field] = &[field(
+    "business.default_appointment_length",
+    "How long an appointment takes, in minutes",
+    "Unless something else is agreed.",
+    Kind::Number("60"),
+)];
+const RECORDING: &[Field] = &[
+    field(
+        "settings.recording.enabled",
+        "Record calls",
+        "In many places the law wants callers to be told, or asked.",
+        Kind::Check(false),
+    ),
+    field(
+        "settings.recording.notice",
+        "What callers are told first",
+        "Empty: This call is recorded.",
+        Kind::Area,
+    ),
+    field(
+        "settings.retention.recording_days",
+        "Delete recordings after so many days",
+        "Empty: never.",
+        Kind::Number(""),
+    ),
+    field(
+        "settings.retention.transcript_days",
+        "Delete the words of calls after so many days",
+        "Empty: never.",
+        Kind::Number(""),
+    ),
+];
+const INSTRUCTIONS: &[Field] = &[
+    field("business.business_name", "Name of the business", "As the agent says it.", Kind::Line),
+    field(
+        "business.type_of_business",
+        "Kind of business",
+        "Such as dentist or plumber.",
+        Kind::Line,
+    ),
+    field("business.business_phone", "Telephone of the business", "", Kind::Line),
+    field("business.business_summary", "What the business does", "", Kind::Area),
+    field(
+        "business.additional_context",
+        "What the agent should know",
+        "Prices, parking, insurance, the way there.",
+        Kind::Area,
+    ),
+    field(
+        "settings.instructions",
+        "How the agent should behave",
+        "Such as: ask for the postcode first.",
+        Kind::Area,
+    ),
+    field(
+        "settings.knowledge.matches",
+        "Passages that it looks up for an answer",
+        "At most so many.",
+        Kind::Number("4"),
+    ),
+];
+
+/// The section with this name.
+pub(super) fn part(id: &str) -> Option<&'static Part> {
+    PARTS.iter().find(|part| part.id == id)
+}
+
+impl Part {
+    /// Where its values stand in the agent's document.
+    pub(super) fn pointers(&self) -> Vec<String> {
+        let all = self.fields.iter().map(|field| field.path);
+        let schedule = (self.id == "hours").then_some(SCHEDULE);
+        all.chain(schedule).map(pointer).collect()
+    }
+}
+
+/// What owners call a field, by its path.
+pub(in crate::web::console) fn label(path: &str) -> Option<&'static str> {
+    match path {
+        "twilio_phone_number" => Some("Number"),
+        "status" => Some("In service"),
+        "unAvailable" => Some("Unavailable for now"),
+        "changed_secrets" => Some("Secrets that were changed"),
+        _ if path.starts_with(SCHEDULE) || path.starts_with("operating_schedule") => {
+            Some("Opening hours")
+        }
+        _ => {
+            let fields = PARTS.iter().flat_map(|part| part.fields);
+            let is_it = |field: &&Field| {
+                path == field.path || field.path.strip_prefix("business.") == Some(path)
+            };
+            fields.into_iter().find(is_it).map(|field| field.label)
+        }
+    }
+}
+
+/// A path as a JSON pointer.
+pub(super) fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_has_its_place() {
+        for part in &PARTS {
+            assert!(part.pointers().len() >= part.fields.len());
+            assert_eq!(super::part(part.id), Some(part));
+        }
+        assert_eq!(label("settings.greeting"), Some("First words"));
+        assert_eq!(label("business_name"), Some("Name of the business"));
+        assert_eq!(label("settings.nonsense"), None);
+    }
+}

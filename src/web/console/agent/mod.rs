@@ -1,0 +1,257 @@
+//! `/agents/{id}`: an agent, its hours, what callers hear.
+
+mod fields;
+mod form;
+mod hours;
+mod page;
+mod preview;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+pub(super) use fields::label;
+
+use super::layout::{Section, Shell};
+use super::{changes, errors};
+use crate::agent::Agent;
+use crate::store::AgentRow;
+use crate::store::access::{AgentAccess, Inspect, Object, Own, Read, Refused as NoAccess};
+use crate::store::people::Viewer;
+use crate::web::AppState;
+use crate::web::editing::document::document;
+use crate::web::editing::{Seen, access, agent, diff, make_known};
+use crate::web::problem::Problem;
+use crate::web::session::PageViewer;
+use fields::{Part, SCHEDULE, part};
+pub(super) use form::Sent;
+use form::{Refused, change, put};
+use hours::Editor;
+use page::{Page, reduced, saved};
+
+/// The most versions that a page names as just changed.
+const SAVED_MAX: usize = 3;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new()
+        .route("/agents/{id}", get(show).post(save))
+        .route("/agents/{id}/status", post(set_status))
+        .route("/agents/{id}/delete", post(delete))
+}
+
+/// What the page is asked with.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Saved {
+    /// The versions that were just made, with commas; `0` if nothing was changed.
+    pub(super) saved: Option<String>,
+}
+
+/// Why a page is not shown.
+pub(super) enum Failed {
+    /// It may not be seen.
+    Access(NoAccess),
+    /// The rest.
+    Problem(Problem),
+}
+
+impl From<NoAccess> for Failed {
+    fn from(refused: NoAccess) -> Self {
+        Self::Access(refused)
+    }
+}
+
+impl From<crate::store::StoreError> for Failed {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Access(NoAccess::Store(error))
+    }
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Access(refused) => errors::refused(&refused),
+            Self::Problem(problem) => errors::problem(&problem),
+        }
+    }
+}
+
+async fn show(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Query(asked): Query<Saved>,
+) -> Result<Response, Failed> {
+    let store = &state.owners.store;
+    let access = store.access::<Read>(&viewer, Object::Agent(id)).await?;
+    let shell = Shell::of(store, viewer, Some(id)).await?;
+    let Some(inspecting) = access.raised::<Inspect>(&shell.viewer) else {
+        let row = store.agent_to_read(&access).await?.ok_or(NoAccess::NotFound)?;
+        return Ok(shell.page(Some(Section::Agent), "Agent", &reduced(&shell, &row)));
+    };
+    let row = store.agent_to_inspect(&inspecting).await?.ok_or(NoAccess::NotFound)?;
+    let flash = flash(&state, &inspecting, asked).await?;
+    let role = access.role();
+    let page = Page { state: &state, shell: &shell, row, role, refused: None, flash };
+    Ok(shell.page(Some(Section::Agent), "Agent", &page.body()))
+}
+
+/// What was just changed, for the top of a page.
+pub(super) async fn flash(
+    state: &AppState,
+    access: &AgentAccess<Inspect>,
+    asked: Saved,
+) -> Result<Markup, Failed> {
+    let Some(saved) = asked.saved else { return Ok(html! {}) };
+    let versions = saved.split(',').take(SAVED_MAX).filter_map(|n| n.parse::<i32>().ok());
+    let mut found = Vec::new();
+    for n in versions.filter(|n| *n > 0) {
+        if let Some(version) = state.owners.store.agent_version(access, n).await? {
+            let before = version.before.unwrap_or_default();
+            found.extend(diff::changes(&before, &version.after.unwrap_or_default()));
+        }
+    }
+    Ok(html! {
+        div .note.good role="status" {
+            @if found.is_empty() {
+                p { "Nothing was changed." }
+            } @else {
+                p { b { "Saved." } " The next call knows it." }
+                (changes::table(&found))
+            }
+        }
+    })
+}
+
+async fn save(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Result<Response, Failed> {
+    let sent: Sent = pairs.into_iter().collect();
+    let store = &state.owners.store;
+    let inspecting = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let part = sent.get("section").and_then(|id| part(id)).ok_or(NoAccess::NotFound)?;
+    let row = store.agent_to_inspect(&inspecting).await?.ok_or(NoAccess::NotFound)?;
+    let outcome = match changed(part, &sent, &row) {
+        Ok(change) => {
+            let version = sent.get("version").cloned().unwrap_or_default();
+            let seen = Seen { pointers: part.pointers(), version };
+            agent::change(&state, &viewer, id, change, Some(&seen)).await
+        }
+        Err(problem) => Err(problem),
+    };
+    let problem = match outcome {
+        Ok(done) => return Ok(Redirect::to(&saved(id, &done.versions, part.id)).into_response()),
+        Err(problem) => problem,
+    };
+    if !matches!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) {
+        return Err(problem.into());
+    }
+    again(&state, viewer, &inspecting, (part, sent, problem)).await
+}
+
+/// The page once more, with what was sent and why it was not accepted.
+async fn again(
+    state: &Arc<AppState>,
+    viewer: Viewer,
+    access: &AgentAccess<Inspect>,
+    (part, sent, problem): (&Part, Sent, Problem),
+) -> Result<Response, Failed> {
+    let store = &state.owners.store;
+    let status = problem.status();
+    let stored = problem.conflict.as_ref().and_then(|conflict| conflict["stored"].as_object());
+    let refused = Refused {
+        sent,
+        stored: stored.cloned().unwrap_or_default(),
+        error: match &problem.conflict {
+            Some(_) => None,
+            None => Some((
+                problem.field.clone().unwrap_or_default(),
+                problem.detail.clone().unwrap_or_default(),
+            )),
+        },
+    };
+    let row = store.agent_to_inspect(access).await?.ok_or(NoAccess::NotFound)?;
+    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
+    let flash = html! { p .note.bad role="alert" { "This was not saved. See " a href={ "#" (part.id) } { (part.title) } "." } };
+    let refused = Some((part, refused));
+    let page = Page { state, shell: &shell, row, role: access.role(), refused, flash };
+    let page = shell.page(Some(Section::Agent), "Not saved: Agent", &page.body());
+    Ok((status, page).into_response())
+}
+
+/// What a section's form changes.
+fn changed(part: &Part, sent: &Sent, row: &AgentRow) -> Result<Map<String, Value>, Problem> {
+    let mut fields = change(part, sent, &document(row));
+    if part.id == "hours" {
+        let agent = Agent::new(row.clone().into());
+        let today = jiff::civil::Date::constant(2026, 1, 1);
+        let stored = Editor::stored(&agent.hours, today);
+        let schedule = Editor::sent(sent)
+            .changed(&stored)
+            .map_err(|(day, why)| Problem::invalid(format!("{SCHEDULE}.{day}"), why))?;
+        if let Some(schedule) = schedule {
+            put(&mut fields, SCHEDULE, schedule);
+        }
+    }
+    Ok(fields)
+}
+
+async fn set_status(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failed> {
+    let change = match sent.get("status").map(String::as_str) {
+        Some("on") => json!({"status": "active", "unAvailable": false}),
+        Some("away") => json!({"status": "active", "unAvailable": true}),
+        Some("off") => json!({"status": "inactive"}),
+        _ => return Err(Problem::invalid("status", "accepted is on, away or off").into()),
+    };
+    let change = change.as_object().cloned().unwrap_or_default();
+    let done = agent::change(&state, &viewer, id, change, None).await?;
+    Ok(Redirect::to(&saved(id, &done.versions, "status")).into_response())
+}
+
+/// What somebody types to delete an agent.
+#[derive(Debug, Deserialize)]
+struct Confirmed {
+    #[serde(default)]
+    name: String,
+}
+
+async fn delete(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(confirmed): Form<Confirmed>,
+) -> Result<Response, Failed> {
+    let access = access::<Own>(&state, &viewer, Object::Agent(id), "agent.delete").await?;
+    let store = &state.owners.store;
+    let agents = store.visible_agents(&viewer).await?;
+    let name = agents.find(id).map(|agent| agent.name.trim().to_owned());
+    if name.as_deref() != Some(confirmed.name.trim()) {
+        let why = "the name that you typed is another one; nothing was deleted";
+        return Err(Problem::invalid("name", why).into());
+    }
+    store.delete_agent(&access, &viewer).await?;
+    make_known(&state, id, None).await;
+    Ok(Redirect::to("/").into_response())
+}

@@ -1,0 +1,277 @@
+//! The page of an agent: what it is, what callers hear, and a form for each section.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use maud::{Markup, html};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::fields::{PARTS, Part};
+use super::form::{Refused, line};
+use super::hours::{Editor, Wrong};
+use super::{fields, preview};
+use crate::agent::history::History;
+use crate::agent::prompt::DESCRIPTION_MAX;
+use crate::agent::{Agent, Status};
+use crate::functions::signatures;
+use crate::line::instructions;
+use crate::private::Private;
+use crate::store::AgentRow;
+use crate::store::access::Role;
+use crate::web::AppState;
+use crate::web::console::layout::Shell;
+use crate::web::editing::Seen;
+use crate::web::editing::document::document;
+
+/// As many days are shown as they are understood.
+const DAYS: usize = 7;
+/// Who calls in what the agent is told on the page: nobody's number.
+const CALLER: &str = "+15005550006";
+
+/// What the page is made of.
+pub(super) struct Page<'a> {
+    pub(super) state: &'a Arc<AppState>,
+    pub(super) shell: &'a Shell,
+    pub(super) row: AgentRow,
+    pub(super) role: Role,
+    /// The section that was not accepted, and what was sent.
+    pub(super) refused: Option<(&'a Part, Refused)>,
+    /// What was just changed.
+    pub(super) flash: Markup,
+}
+
+impl Page<'_> {
+    /// The page for those who may change the agent.
+    pub(super) fn body(&self) -> Markup {
+        let agent = Agent::new(self.row.clone().into());
+        let document = document(&self.row);
+        let id = self.row.id;
+        let base = format!("/agents/{id}");
+        html! {
+            (head(self.shell, &agent))
+            (self.flash)
+            p .actions {
+                a .button href={ (base) "/functions" } { "What it can do" }
+                a .button href={ (base) "/try" } { "Try it" }
+                a .button href={ (base) "/versions" } { "Earlier versions" }
+            }
+            (faults(&agent))
+            (status(&base, &agent, self.shell.viewer.is_admin()))
+            (preview::preview(&agent, &self.shell.now))
+            @for part in &PARTS { (self.part(part, &base, &agent, &document)) }
+            (told(self.state, &agent))
+            @if self.role >= Role::Owner { (delete(&base, &self.row)) }
+        }
+    }
+
+    fn part(&self, part: &Part, base: &str, agent: &Agent, document: &Value) -> Markup {
+        let refused = self.refused.as_ref().filter(|(refused, _)| refused.id == part.id);
+        let refused = refused.map(|(_, refused)| refused);
+        let today = self.shell.now.with_time_zone(agent.hours.zone().clone()).date();
+        html! {
+            section .card aria-labelledby=(part.id) {
+                h2 id=(part.id) { (part.title) }
+                @if let Some(refused) = refused {
+                    @if !refused.stored.is_empty() {
+                        p .note.warn {
+                            "Somebody changed this after you had opened it. Your words are in the form; \
+                             what is stored now stands below. Save again to put yours in its place."
+                        }
+                    }
+                    @if let Some(why) = refused.why_not(part) { p .error { (why) } }
+                }
+                form method="post" action={ (base) "#" (part.id) } {
+                    input type="hidden" name="section" value=(part.id);
+                    input type="hidden" name="version" value=(Seen::version(document, &part.pointers()));
+                    @if part.id == "hours" { (editor(agent, today, refused)) }
+                    @for field in part.fields { (line(field, document, refused)) }
+                    p { button .main type="submit" { "Save" } }
+                }
+                @if part.id == "hours" { (coming(agent, self.shell)) }
+                @if part.id == "messages" {
+                    p .quiet { "As it is now: " (preview::fallback(agent)) }
+                }
+            }
+        }
+    }
+}
+
+/// The page for those who only look.
+pub(super) fn reduced(shell: &Shell, row: &AgentRow) -> Markup {
+    let agent = Agent::new(row.clone().into());
+    html! {
+        (head(shell, &agent))
+        dl {
+            @if let Some(kind) = &agent.business.kind { dt { "Business" } dd { (kind) } }
+            @if let Some(phone) = &agent.business.phone { dt { "Telephone" } dd { bdi { (phone) } } }
+            dt { "Now" } dd { (in_service(&agent)) }
+        }
+        (coming(&agent, shell))
+        p .quiet { "Maintainers and owners change what the agent says and does." }
+    }
+}
+
+fn head(shell: &Shell, agent: &Agent) -> Markup {
+    html! {
+        h1 { bdi { (agent.name) } }
+        p .zone {
+            @match &agent.number {
+                Some(number) => { "Answers " bdi { (number) } }
+                None => { "Has no number yet. " a href="/numbers" { "Choose one" } }
+            }
+            " · " (shell.zone_name()) " time"
+        }
+    }
+}
+
+fn in_service(agent: &Agent) -> &'static str {
+    match (agent.status, agent.unavailable) {
+        (Status::Active, false) => "It answers calls.",
+        (Status::Active, true) => "It is unavailable for now.",
+        (Status::Suspended, _) => "It is suspended by whoever runs this server.",
+        (Status::Inactive | Status::Deleted, _) => "It is switched off.",
+    }
+}
+
+fn status(base: &str, agent: &Agent, is_admin: bool) -> Markup {
+    let now = match (agent.status, agent.unavailable) {
+        (Status::Active, false) => "on",
+        (Status::Active, true) => "away",
+        _ => "off",
+    };
+    let fallback = preview::fallback(agent);
+    let choices = [
+        ("on", "It answers", html! { "Callers speak with the agent." }),
+        ("away", "Unavailable for now", html! { "Callers do not reach the agent. " (fallback) }),
+        (
+            "off",
+            "Switched off",
+            html! {
+                "The same for callers; and another agent may take the number. " (fallback)
+            },
+        ),
+    ];
+    html! {
+        section .card aria-labelledby="status" {
+            h2 #status { "In service" }
+            @if agent.status == Status::Suspended && !is_admin {
+                p .note.bad { (in_service(agent)) " Ask them. " (fallback) }
+            } @else {
+                form method="post" action={ (base) "/status" } {
+                    @for (value, name, meaning) in choices {
+                        label .check {
+                            input type="radio" name="status" value=(value) checked[now == value];
+                            span { b { (name) } ": " (meaning) }
+                        }
+                    }
+                    p { button type="submit" { "Change" } }
+                }
+            }
+        }
+    }
+}
+
+fn editor(agent: &Agent, today: Date, refused: Option<&Refused>) -> Markup {
+    let wrong: Option<Wrong> = refused.and_then(|refused| {
+        let (field, why) = refused.error.as_ref()?;
+        let day = field.strip_prefix(fields::SCHEDULE)?;
+        Some((day.trim_start_matches('.').to_owned(), why.clone()))
+    });
+    let stored = Editor::stored(&agent.hours, today);
+    match refused {
+        Some(refused) => html! {
+            @if refused.stored.keys().any(|field| field.starts_with(fields::SCHEDULE)) {
+                p .note.warn { "The hours were changed meanwhile: see the days below." }
+            }
+            (Editor::sent(&refused.sent).fields(wrong.as_ref()))
+        },
+        None => stored.fields(None),
+    }
+}
+
+/// The next days as they are understood.
+fn coming(agent: &Agent, shell: &Shell) -> Markup {
+    let days = agent.hours.coming_days(&shell.now, DAYS);
+    html! {
+        h3 { "The next 7 days, as the agent understands them" }
+        @if !agent.hours.has_zone() {
+            p .note.bad { "The time zone cannot be read. Until it can be, nothing is booked." }
+        }
+        div .scroll { table {
+            thead { tr { th scope="col" { "Day" } th scope="col" { "Hours" } } }
+            tbody {
+                @for day in days {
+                    tr {
+                        th scope="row" { (day.weekday) " " (day.date.strftime("%-d %b")) }
+                        td { (day.hours.as_deref().unwrap_or("no fixed hours")) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+/// Values that calls go on without.
+fn faults(agent: &Agent) -> Markup {
+    html! {
+        @if !agent.faults.is_empty() {
+            div .note.warn {
+                p { "Calls go on without what cannot be used:" }
+                ul { @for fault in &agent.faults { li { (fault.to_string()) } } }
+            }
+        }
+    }
+}
+
+/// What the agent is told for a call that begins now, and what of it is cut.
+fn told(state: &AppState, agent: &Agent) -> Markup {
+    let functions = signatures(&state.exchange.toolbox, agent);
+    let caller = Private::new(CALLER.to_owned());
+    let prompts = &state.exchange.prompts;
+    let text = instructions(prompts, agent, &caller, &History::default(), &functions);
+    let is_long = |text: &str| text.chars().count() > DESCRIPTION_MAX;
+    let cut: Vec<&str> = functions
+        .iter()
+        .filter(|function| is_long(&function.description))
+        .map(|function| function.name.as_str())
+        .collect();
+    html! {
+        details .card {
+            summary { "What the agent is told when a call begins" }
+            p .hint { (text.chars().count()) " characters, for a caller from " (CALLER) "." }
+            @if !cut.is_empty() {
+                p .note.warn {
+                    "Here the descriptions of these are cut to " (DESCRIPTION_MAX) " characters: "
+                    (cut.join(", ")) "."
+                }
+            }
+            pre tabindex="0" { (text) }
+        }
+    }
+}
+
+fn delete(base: &str, row: &AgentRow) -> Markup {
+    html! {
+        details .card {
+            summary { "Delete this agent" }
+            p {
+                "Calls that are going on go on to their end. From then on callers hear that the number is \
+                 not in service, until another agent has it. Calls, words and bookings stay stored, and \
+                 nobody sees them here any more."
+            }
+            form method="post" action={ (base) "/delete" } {
+                label for="confirm" { "Type the name " bdi { (row.name.reveal()) } " to delete it" }
+                input #confirm name="name" type="text" autocomplete="off" required;
+                p { button .bad type="submit" { "Delete the agent" } }
+            }
+        }
+    }
+}
+
+/// The address of an agent's page, with what was just changed.
+pub(super) fn saved(id: Uuid, versions: &[i32], anchor: &str) -> String {
+    let versions: Vec<String> = versions.iter().map(i32::to_string).collect();
+    let versions = if versions.is_empty() { "0".to_owned() } else { versions.join(",") };
+    format!("/agents/{id}?saved={versions}#{anchor}")
+}

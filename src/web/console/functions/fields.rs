@@ -1,0 +1,319 @@
+//! A function's form by its kind: what stands in each field, and what was sent as a change.
+
+use serde_json::{Map, Value, json};
+
+use crate::agent::function::Builtin;
+use crate::web::console::agent::Sent;
+use crate::web::problem::Problem;
+
+/// What a variable can be, with what owners call it.
+pub(super) const TYPES: [(&str, &str); 10] = [
+    ("text", "text"),
+    ("phone", "telephone number"),
+    ("email", "e-mail address"),
+    ("date", "date"),
+    ("time", "time of day"),
+    ("number", "number"),
+    ("integer", "whole number"),
+    ("boolean", "yes or no"),
+    ("choice", "one of several"),
+    ("array", "list"),
+];
+/// The kinds of functions, with what owners call them and what they are for.
+pub(super) const KINDS: [(&str, &str, &str); 4] = [
+    (
+        "json_api",
+        "Ask a service",
+        "Asks a service on the internet, such as your booking system or your stock.",
+    ),
+    (
+        "form",
+        "Fill in a form",
+        "Asks the caller one thing after the other, reads all back and hands it in.",
+    ),
+    ("flows", "Follow steps", "Says and asks what you laid down, step by step."),
+    ("function", "Built in", "Tunes what every agent can do, or takes it away."),
+];
+/// Variables that are read of a form, and empty lines for more.
+const VARIABLES_MAX: usize = 60;
+pub(super) const MORE_VARIABLES: usize = 2;
+
+/// A line of the list of variables.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) description: String,
+    pub(super) is_required: bool,
+    pub(super) choices: String,
+}
+
+/// Texts as a form shows them, by the fields' names.
+pub(super) fn texts(document: &Value) -> Sent {
+    let mut texts = Sent::new();
+    let mut put = |name: &str, text: String| {
+        if !text.is_empty() {
+            texts.insert(name.to_owned(), text);
+        }
+    };
+    for name in ["name", "purpose", "trigger_reason"] {
+        put(name, document[name].as_str().unwrap_or_default().to_owned());
+    }
+    for name in ["is_active", "save_data", "is_shownable"] {
+        put(name, if document[name] == true { "yes".to_owned() } else { String::new() });
+    }
+    let data = &document["data"];
+    for name in ["method", "url", "result", "timeout_ms", "title", "submit_url", "start", "builtin"]
+    {
+        put(&format!("data.{name}"), as_text(&data[name]));
+    }
+    for name in ["headers", "query"] {
+        put(&format!("data.{name}"), lines(&data[name]));
+    }
+    for name in ["body", "nodes", "targets"] {
+        put(&format!("data.{name}"), as_json(&data[name]));
+    }
+    match list(&document["variables"]) {
+        Some(variables) => {
+            for (n, variable) in variables.into_iter().enumerate() {
+                put(&format!("variables.{n}.name"), variable.name);
+                put(&format!("variables.{n}.type"), variable.kind);
+                put(&format!("variables.{n}.description"), variable.description);
+                put(&format!("variables.{n}.choices"), variable.choices);
+                let required = if variable.is_required { "yes" } else { "" };
+                put(&format!("variables.{n}.required"), required.to_owned());
+            }
+        }
+        None => put("variables", as_json(&document["variables"])),
+    }
+    texts
+}
+
+/// The lines of the list that was sent or is shown.
+pub(super) fn variables(texts: &Sent) -> Vec<Variable> {
+    let text = |n: usize, name: &str| {
+        texts
+            .get(&format!("variables.{n}.{name}"))
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let all = (0..VARIABLES_MAX).map(|n| Variable {
+        name: text(n, "name"),
+        kind: text(n, "type"),
+        description: text(n, "description"),
+        is_required: !text(n, "required").is_empty(),
+        choices: text(n, "choices"),
+    });
+    all.filter(|variable| !variable.name.is_empty() || !variable.description.is_empty()).collect()
+}
+
+/// Variables as a list that a form can show; none where they say more than it can.
+fn list(value: &Value) -> Option<Vec<Variable>> {
+    const KNOWN: [&str; 5] = ["name", "type", "description", "required", "enum"];
+    let items = match value {
+        Value::Null => return Some(Vec::new()),
+        Value::Array(items) => items,
+        _ => return None,
+    };
+    let read = |item: &Value| {
+        let fields = item.as_object()?;
+        let text = |name: &str| fields.get(name).map(as_text).unwrap_or_default();
+        let kind = match text("type").as_str() {
+            "" | "string" => if fields.contains_key("enum") { "choice" } else { "text" }.to_owned(),
+            other => other.to_owned(),
+        };
+        let is_plain = fields.keys().all(|name| KNOWN.contains(&name.as_str()))
+            && TYPES.iter().any(|(known, _)| *known == kind);
+        let choices = fields.get("enum").and_then(Value::as_array);
+        let choices = choices.into_iter().flatten().map(as_text).collect::<Vec<_>>().join(", ");
+        is_plain.then(|| Variable {
+            name: text("name"),
+            kind,
+            description: text("description"),
+            is_required: fields.get("required") == Some(&Value::Bool(true)),
+            choices,
+        })
+    };
+    items.iter().map(read).collect()
+}
+
+/// What was sent, as a change of a function of this kind.
+///
+/// # Errors
+/// The field that is no JSON.
+pub(super) fn change(
+    kind: &str,
+    sent: &Sent,
+    stored: &Value,
+) -> Result<Map<String, Value>, Problem> {
+    let text = |name: &str| sent.get(name).map(|text| text.replace("\r\n", "\n").trim().to_owned());
+    let filled = |name: &str| text(name).filter(|text| !text.is_empty());
+    let mut change = Map::new();
+    for name in ["name", "purpose", "trigger_reason"] {
+        change.insert(name.to_owned(), filled(name).map_or(Value::Null, Value::String));
+    }
+    for name in ["is_active", "save_data", "is_shownable"] {
+        change.insert(name.to_owned(), json!(sent.contains_key(name)));
+    }
+    // What the form does not show stays.
+    let mut data = stored["data"].as_object().cloned().unwrap_or_default();
+    let mut put = |name: &str, value: Option<Value>| match value {
+        Some(value) => drop(data.insert(name.to_owned(), value)),
+        None => drop(data.remove(name)),
+    };
+    let plain = |name: &str| filled(&format!("data.{name}")).map(Value::String);
+    match kind {
+        "json_api" => {
+            for name in ["method", "url", "result"] {
+                put(name, plain(name));
+            }
+            let number = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
+            put("timeout_ms", filled("data.timeout_ms").map(number));
+            for name in ["headers", "query"] {
+                put(
+                    name,
+                    pairs(
+                        &filled(&format!("data.{name}")).unwrap_or_default(),
+                        &stored["data"][name],
+                    ),
+                );
+            }
+            // A text that is no JSON is sent as it stands.
+            let body = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
+            put("body", filled("data.body").map(body));
+        }
+        "form" => {
+            put("title", plain("title"));
+            put("submit_url", plain("submit_url"));
+        }
+        "flows" => {
+            put("start", plain("start"));
+            put("nodes", read_json("data.nodes", filled("data.nodes"))?);
+        }
+        _ => {
+            put("builtin", plain("builtin"));
+            put("targets", read_json("data.targets", filled("data.targets"))?);
+        }
+    }
+    change.insert("data".to_owned(), Value::Object(data));
+    if kind != "function" {
+        let variables = match sent.get("variables") {
+            Some(_) => read_json("variables", filled("variables"))?.unwrap_or(Value::Null),
+            None => Value::Array(variables(sent).into_iter().map(definition).collect()),
+        };
+        let is_same =
+            list(&stored["variables"]).is_some() && list(&stored["variables"]) == list(&variables);
+        // The same list, written in another way, is no change.
+        change.insert(
+            "variables".to_owned(),
+            if is_same { stored["variables"].clone() } else { variables },
+        );
+    }
+    Ok(change)
+}
+
+fn definition(variable: Variable) -> Value {
+    let mut definition = json!({"name": variable.name, "type": variable.kind});
+    if variable.kind.is_empty() {
+        definition["type"] = json!("text");
+    }
+    if !variable.description.is_empty() {
+        definition["description"] = json!(variable.description);
+    }
+    definition["required"] = json!(variable.is_required);
+    if !variable.choices.is_empty() {
+        let choices = variable.choices.split(',').map(str::trim).filter(|one| !one.is_empty());
+        definition["enum"] = choices.collect();
+    }
+    definition
+}
+
+fn read_json(field: &str, text: Option<String>) -> Result<Option<Value>, Problem> {
+    let read = |text: String| {
+        serde_json::from_str(&text)
+            .map_err(|error| Problem::invalid(field, format!("accepted is JSON: {error}")))
+    };
+    text.map(read).transpose()
+}
+
+/// `Name: value`, one a line. A list or the like that a line cannot hold is kept if its name is there.
+fn pairs(text: &str, stored: &Value) -> Option<Value> {
+    let pairs = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let (name, value) = (name.trim(), value.trim());
+        let before = &stored[name];
+        let is_same = !before.is_null() && as_text(before) == value;
+        (name.to_owned(), if is_same { before.clone() } else { json!(value) })
+    });
+    let pairs: Map<String, Value> = pairs.collect();
+    (!pairs.is_empty()).then_some(Value::Object(pairs))
+}
+
+fn lines(value: &Value) -> String {
+    let fields = value.as_object().into_iter().flatten();
+    fields.map(|(name, value)| format!("{name}: {}", as_text(value))).collect::<Vec<_>>().join("\n")
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn as_json(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    }
+}
+
+/// What owners call a built-in function.
+pub(super) fn built_in(builtin: Builtin) -> &'static str {
+    match builtin {
+        Builtin::CheckAvailability => "Look for free times",
+        Builtin::BookAppointment => "Book an appointment",
+        Builtin::RescheduleAppointment => "Move an appointment",
+        Builtin::CancelAppointment => "Cancel an appointment",
+        Builtin::TransferCall => "Put the caller through",
+        Builtin::TakeMessage => "Take a message",
+        Builtin::SendSms => "Send a text message",
+        Builtin::SearchKnowledge => "Look something up",
+        Builtin::EndCall => "Hang up",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_and_sent_back_is_no_change() {
+        let document = json!({
+            "type": "json_api", "name": "prices", "purpose": "Says prices.", "trigger_reason": null,
+            "is_active": true, "save_data": false, "is_shownable": false,
+            "data": {"url": "https://x.example/{{ args.what }}", "headers": {"X-Key": "{{ secrets.K }}", "A": 1},
+                "query": {"q": ["a", "b"]}, "body": {"a": "{{ args.what }}"}, "timeout_ms": 500},
+            "variables": [{"name": "what", "type": "string", "required": true},
+                {"name": "size", "enum": ["s", "l"]}],
+        });
+        let changed = change("json_api", &texts(&document), &document).unwrap();
+        for (name, value) in changed {
+            assert_eq!(value, document[&name], "{name}");
+        }
+    }
+
+    #[test]
+    fn variables_that_say_more_are_shown_as_json() {
+        let document = json!({"variables": [{"name": "code", "pattern": "^[0-9]+$"}]});
+        let texts = texts(&document);
+        assert!(texts["variables"].contains("pattern") && variables(&texts).is_empty());
+        let wrong: Sent = [("variables".to_owned(), "{".to_owned())].into();
+        assert_eq!(
+            change("form", &wrong, &document).unwrap_err().field.as_deref(),
+            Some("variables")
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! The list of what an agent can do.
+
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use super::fields::{KINDS, built_in};
+use crate::agent::Agent;
+use crate::agent::edit::unpacked;
+use crate::agent::function::Builtin;
+use crate::store::{AgentRow, FunctionRow, FunctionUse};
+use crate::web::editing::function::document;
+
+/// The page's body.
+pub(super) fn body(row: &AgentRow, uses: &[FunctionUse], flash: Markup) -> Markup {
+    let id = row.id;
+    let agent = Agent::new(row.clone().into());
+    html! {
+        h1 { "What it can do" }
+        p .zone { bdi { (row.name.reveal()) } " · uses of the last 30 days" }
+        (flash)
+        h2 { "Made for this agent" }
+        @if row.functions.is_empty() {
+            p .empty { "Nothing yet. Add what your agent should do besides what every agent can: ask your booking system, fill in a form, follow your steps." }
+        } @else {
+            ul .list { @for function in &row.functions { (one(&agent, id, function, uses)) } }
+        }
+        h3 { "Add" }
+        ul .list {
+            @for (kind, name, what) in KINDS {
+                li .row {
+                    span .grow { b { (name) } ": " (what) }
+                    a .button href={ "/agents/" (id) "/functions/new?type=" (kind) } { "Add" }
+                }
+            }
+        }
+        (built_ins(&agent, uses))
+        (secrets(row))
+        p { a href={ "/agents/" (id) } { "Back to the agent" } }
+    }
+}
+
+fn count(uses: &[FunctionUse], is_it: impl Fn(&FunctionUse) -> bool) -> Markup {
+    let mine = uses.iter().filter(|used| is_it(used));
+    let (uses, failures) =
+        mine.fold((0, 0), |(uses, failures), one| (uses + one.uses, failures + one.failures));
+    html! {
+        span .quiet { "used " (uses) " times" }
+        @if failures > 0 { " " span .badge.bad { (failures) " failed" } }
+    }
+}
+
+fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Markup {
+    let document = document(row);
+    let is_on = document["is_active"] == true;
+    let kind = row.kind.as_deref().unwrap_or_default();
+    let kind_name =
+        KINDS.iter().find(|(known, ..)| *known == kind).map_or("Unknown", |kind| kind.1);
+    let address = format!("/agents/{id}/functions/{}", row.id);
+    let fault = agent.faults.iter().find(|fault| {
+        let rest = fault.path.strip_prefix("functions.");
+        rest.is_some_and(|rest| rest.starts_with(&row.id.to_string()))
+    });
+    let name = super::title(&document);
+    html! {
+        li {
+            div .row {
+                div .grow {
+                    a href=(address) { (name) } " "
+                    span .badge { (kind_name) } " "
+                    @if !is_on { span .badge.warn { "off" } }
+                    @else if fault.is_some() { span .badge.bad { "left out" } }
+                    @else { span .badge.good { "on" } }
+                    br;
+                    (row.purpose.as_deref().unwrap_or_default())
+                    @if let Some(fault) = fault { p .error { (fault.to_string()) } }
+                }
+                span { (count(uses, |used| used.id == Some(row.id))) }
+                form method="post" action={ (address) "/switch" } {
+                    @if !is_on { input type="hidden" name="is_active" value="yes"; }
+                    button type="submit" aria-label={ (if is_on { "Switch off " } else { "Switch on " }) (name) } {
+                        @if is_on { "Switch off" } @else { "Switch on" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn built_ins(agent: &Agent, uses: &[FunctionUse]) -> Markup {
+    let is_removed = |builtin: &Builtin| agent.functions.removed.contains(builtin);
+    html! {
+        h2 { "What every agent can" }
+        ul .list {
+            @for builtin in Builtin::ALL {
+                li .row {
+                    span .grow { (built_in(builtin)) }
+                    @if is_removed(&builtin) { span .badge.warn { "off" } }
+                    span { (count(uses, |used| used.id.is_none() && used.name == builtin.name())) }
+                }
+            }
+        }
+        p .hint { "To switch one off or give it another name, add it above as “Built in”." }
+    }
+}
+
+fn secrets(row: &AgentRow) -> Markup {
+    let settings = unpacked(row.private_settings.reveal());
+    let names: Vec<&String> =
+        settings["secrets"].as_object().into_iter().flatten().map(|(name, _)| name).collect();
+    let action = format!("/agents/{}/secrets", row.id);
+    html! {
+        h2 #secrets { "Secrets" }
+        p .hint { "Keys that requests use as " code { "{{ secrets.NAME }}" } ". They are not shown again, and are hidden from the agent, from callers and from what is kept." }
+        @if !names.is_empty() {
+            ul .list {
+                @for name in names {
+                    li .row {
+                        span .grow { code { (name) } " is set" }
+                        form method="post" action=(action) {
+                            input type="hidden" name="name" value=(name);
+                            input type="hidden" name="remove" value="yes";
+                            button type="submit" aria-label={ "Remove the secret " (name) } { "Remove" }
+                        }
+                    }
+                }
+            }
+        }
+        form method="post" action=(action) {
+            div .form-row {
+                div { label for="secret-name" { "Name" } input #secret-name name="name" type="text" required; }
+                div { label for="secret-value" { "Secret" } input #secret-value name="value" type="password" autocomplete="off" required; }
+            }
+            p { button type="submit" { "Set the secret" } }
+        }
+    }
+}
+
+/// The form that deletes a function.
+pub(super) fn delete(address: &str) -> Markup {
+    html! {
+        details .card {
+            summary { "Delete it" }
+            p { "The agent cannot use it any more from the next call on. Under “Earlier versions” there is a way back." }
+            form method="post" action={ (address) "/delete" } { button .bad type="submit" { "Delete" } }
+        }
+    }
+}
+
+/// To the list, with what was just changed.
+pub(super) fn saved(id: Uuid, versions: &[i32]) -> Response {
+    let versions: Vec<String> = versions.iter().map(i32::to_string).collect();
+    let versions = if versions.is_empty() { "0".to_owned() } else { versions.join(",") };
+    Redirect::to(&format!("/agents/{id}/functions?saved={versions}")).into_response()
+}

@@ -1,0 +1,269 @@
+//! `/agents/{id}/functions`: what an agent can do.
+
+mod fields;
+mod form;
+mod list;
+mod tried;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::agent::{Failed, Saved, Sent, flash};
+use super::layout::{Section, Shell};
+use crate::store::AgentRow;
+use crate::store::access::{AgentAccess, Inspect, Object, Refused};
+use crate::store::people::Viewer;
+use crate::web::AppState;
+use crate::web::editing::function::{self, document, find, masked};
+use crate::web::editing::{Seen, agent, version_of};
+use crate::web::problem::Problem;
+use crate::web::session::PageViewer;
+use fields::{KINDS, change, texts};
+use form::{FunctionForm, meanwhile};
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new()
+        .route("/agents/{id}/functions", get(show).post(make))
+        .route("/agents/{id}/functions/new", get(new))
+        .route("/agents/{id}/functions/{function}", get(edit).post(save))
+        .route("/agents/{id}/functions/{function}/switch", post(switch))
+        .route("/agents/{id}/functions/{function}/delete", post(delete))
+        .route("/agents/{id}/functions/{function}/try", post(tried::try_it))
+        .route("/agents/{id}/secrets", post(set_secret))
+}
+
+/// An agent whose functions may be changed, and the frame of its pages.
+struct Inspected {
+    shell: Shell,
+    access: AgentAccess<Inspect>,
+    row: AgentRow,
+}
+
+impl Inspected {
+    async fn of(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Self, Failed> {
+        let store = &state.owners.store;
+        let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+        let row = store.agent_to_inspect(&access).await?.ok_or(Refused::NotFound)?;
+        let shell = Shell::of(store, viewer, Some(id)).await?;
+        Ok(Self { shell, access, row })
+    }
+
+    /// The page of one function, with what is beside its form.
+    fn page(&self, status: StatusCode, title: &str, body: &Markup) -> Response {
+        let body = html! {
+            h1 { (title) }
+            p .zone { bdi { (self.row.name.reveal()) } }
+            (body)
+            p { a href={ "/agents/" (self.row.id) "/functions" } { "All that it can do" } }
+        };
+        (status, self.shell.page(Some(Section::Agent), title, &body)).into_response()
+    }
+
+    /// A function of this agent's, secrets masked.
+    fn document(&self, id: Uuid) -> Result<Value, Failed> {
+        let row = find(&self.row, id).ok_or(Refused::NotFound)?;
+        Ok(document(row))
+    }
+}
+
+async fn show(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Query(saved): Query<Saved>,
+) -> Result<Response, Failed> {
+    let inspected = Inspected::of(&state, viewer, id).await?;
+    let uses = state.owners.store.function_uses(&inspected.access).await?;
+    let flash = flash(&state, &inspected.access, saved).await?;
+    let body = list::body(&inspected.row, &uses, flash);
+    Ok(inspected.shell.page(Some(Section::Agent), "What it can do", &body))
+}
+
+/// Which kind of function a new one is to be.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    #[serde(rename = "type", default)]
+    kind: String,
+}
+
+async fn new(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Failed> {
+    let inspected = Inspected::of(&state, viewer, id).await?;
+    let known = KINDS.iter().find(|(kind, ..)| *kind == wanted.kind);
+    let (kind, title, what) = known.ok_or(Refused::NotFound)?;
+    let texts: Sent = [("is_active".to_owned(), "yes".to_owned())].into();
+    let action = format!("/agents/{id}/functions");
+    let form = FunctionForm { kind, texts: &texts, problem: None, action: &action, version: None };
+    let body = html! { p { (what) } (form.markup()) };
+    Ok(inspected.page(StatusCode::OK, title, &body))
+}
+
+async fn make(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failed> {
+    let kind = sent.get("type").cloned().unwrap_or_default();
+    let given = change(&kind, &sent, &Value::Null).map(|mut given| {
+        given.insert("type".to_owned(), json!(kind));
+        given
+    });
+    let made = match given {
+        Ok(given) => function::make(&state, &viewer, id, given).await,
+        Err(problem) => Err(problem),
+    };
+    match made {
+        Ok(made) => Ok(list::saved(id, &made.versions)),
+        Err(problem) => {
+            let inspected = Inspected::of(&state, viewer, id).await?;
+            let action = format!("/agents/{id}/functions");
+            refused(&inspected, &sent, &problem, (&kind, &action, None))
+        }
+    }
+}
+
+async fn edit(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path((id, function)): Path<(Uuid, Uuid)>,
+) -> Result<Response, Failed> {
+    let inspected = Inspected::of(&state, viewer, id).await?;
+    let document = inspected.document(function)?;
+    let shown = masked(&document);
+    let (kind, version) = (document["type"].as_str().unwrap_or_default(), version_of(&document));
+    let action = format!("/agents/{id}/functions/{function}");
+    let texts = texts(&shown);
+    let form = FunctionForm {
+        kind,
+        texts: &texts,
+        problem: None,
+        action: &action,
+        version: Some(&version),
+    };
+    let body = html! {
+        (form.markup())
+        (tried::form(&action, &document, &Sent::new(), html! {}))
+        (list::delete(&action))
+    };
+    Ok(inspected.page(StatusCode::OK, &title(&document), &body))
+}
+
+async fn save(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path((id, function)): Path<(Uuid, Uuid)>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failed> {
+    let inspected = Inspected::of(&state, viewer.clone(), id).await?;
+    let document = inspected.document(function)?;
+    let kind = document["type"].as_str().unwrap_or_default();
+    let seen =
+        sent.get("version").map(|version| Seen { pointers: Vec::new(), version: version.clone() });
+    let done = match change(kind, &sent, &masked(&document)) {
+        Ok(change) => function::change(&state, &viewer, function, change, seen.as_ref()).await,
+        Err(problem) => Err(problem),
+    };
+    match done {
+        Ok(done) => Ok(list::saved(id, &done.versions)),
+        Err(problem) => {
+            let action = format!("/agents/{id}/functions/{function}");
+            let version = version_of(&document);
+            refused(&inspected, &sent, &problem, (kind, &action, Some(&version)))
+        }
+    }
+}
+
+/// The form once more, with what was sent and why it was not accepted.
+fn refused(
+    inspected: &Inspected,
+    sent: &Sent,
+    problem: &Problem,
+    (kind, action, version): (&str, &str, Option<&str>),
+) -> Result<Response, Failed> {
+    let status = problem.status();
+    if !matches!(status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) {
+        return Err(problem.clone().into());
+    }
+    let is_conflict = problem.conflict.is_some();
+    let shown = (!is_conflict).then_some(problem);
+    let form = FunctionForm { kind, texts: sent, problem: shown, action, version };
+    let body = html! {
+        @if let Some(conflict) = &problem.conflict { (meanwhile(conflict)) }
+        (form.markup())
+    };
+    Ok(inspected.page(status, "Not saved", &body))
+}
+
+async fn switch(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path((id, function)): Path<(Uuid, Uuid)>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failed> {
+    let inspected = Inspected::of(&state, viewer.clone(), id).await?;
+    inspected.document(function)?;
+    let change = Map::from_iter([("is_active".to_owned(), json!(sent.contains_key("is_active")))]);
+    let done = function::change(&state, &viewer, function, change, None).await?;
+    Ok(list::saved(id, &done.versions))
+}
+
+async fn delete(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path((id, function)): Path<(Uuid, Uuid)>,
+) -> Result<Response, Failed> {
+    let inspected = Inspected::of(&state, viewer.clone(), id).await?;
+    inspected.document(function)?;
+    let versions = function::delete(&state, &viewer, function).await?;
+    Ok(list::saved(id, &versions))
+}
+
+/// Sets or removes a secret that functions use.
+async fn set_secret(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failed> {
+    let text = |name: &str| sent.get(name).map(|text| text.trim()).unwrap_or_default();
+    let (name, value) = (text("name"), text("value"));
+    let is_name = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name {
+        let why = "accepted is a name of letters, digits and _";
+        return Err(Problem::invalid("name", why).into());
+    }
+    let value = match (sent.contains_key("remove"), value.is_empty()) {
+        (true, _) => Value::Null,
+        (false, true) => {
+            return Err(Problem::invalid("value", "a secret is needed").into());
+        }
+        (false, false) => json!(value),
+    };
+    let change = json!({"settings": {"secrets": {name: value}}});
+    let change = change.as_object().cloned().unwrap_or_default();
+    let done = agent::change(&state, &viewer, id, change, None).await?;
+    Ok(list::saved(id, &done.versions))
+}
+
+fn title(document: &Value) -> String {
+    let name = document["name"].as_str().filter(|name| !name.is_empty());
+    let builtin = || document["data"]["builtin"].as_str();
+    name.or_else(builtin).unwrap_or("A function").to_owned()
+}

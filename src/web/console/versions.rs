@@ -1,0 +1,139 @@
+//! `/agents/{id}/versions`: who changed what, and the way back.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::agent::{Failed, Saved, flash};
+use super::layout::{Section, Shell};
+use super::{changes, time};
+use crate::store::access::{Inspect, Object, Refused};
+use crate::store::versions::AgentVersion;
+use crate::web::AppState;
+use crate::web::editing::diff;
+use crate::web::editing::restore::restore;
+use crate::web::query::empty_is_none;
+use crate::web::session::PageViewer;
+
+/// Versions of a page.
+const LIMIT: usize = 20;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new()
+        .route("/agents/{id}/versions", get(show))
+        .route("/agents/{id}/versions/{n}/restore", post(back))
+}
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default, deserialize_with = "empty_is_none")]
+    after: Option<i32>,
+    saved: Option<String>,
+    /// Secrets that could not come back.
+    missing: Option<String>,
+}
+
+async fn show(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failed> {
+    let store = &state.owners.store;
+    let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let shell = Shell::of(store, viewer, Some(id)).await?;
+    let limit = i64::try_from(LIMIT + 1).unwrap_or(i64::MAX);
+    let mut versions = store.agent_versions(&access, asked.after, limit).await?;
+    let is_more = versions.len() > LIMIT;
+    versions.truncate(LIMIT);
+    let row = store.agent_to_inspect(&access).await?.ok_or(Refused::NotFound)?;
+    let name_of = |part: &str| {
+        let id = part.strip_prefix("function ").and_then(|id| id.parse::<Uuid>().ok());
+        let function = id.and_then(|id| row.functions.iter().find(|function| function.id == id));
+        function.and_then(|function| function.name.clone())
+    };
+    let next = versions.last().filter(|_| is_more).map(|version| version.n);
+    let flash = flash(&state, &access, Saved { saved: asked.saved }).await?;
+    let body = html! {
+        h1 { "Earlier versions" }
+        p .zone { bdi { (row.name.reveal()) } " · " (shell.zone_name()) " time" }
+        (flash)
+        @if let Some(missing) = asked.missing.filter(|missing| !missing.is_empty()) {
+            p .note.warn {
+                "Secrets of that version are not stored any more and have to be set again: " (missing) "."
+            }
+        }
+        @if versions.is_empty() {
+            p .empty { "Every change of the agent will stand here, with who made it and a way back. Nothing was changed yet." }
+        }
+        @for version in &versions { (one(&shell, id, version, name_of(&version.part))) }
+        @if let Some(next) = next {
+            p .pager { a href={ "/agents/" (id) "/versions?after=" (next) } { "Older" } }
+        }
+        p { a href={ "/agents/" (id) } { "Back to the agent" } }
+    };
+    Ok(shell.page(Some(Section::Agent), "Earlier versions", &body))
+}
+
+fn one(shell: &Shell, id: Uuid, version: &AgentVersion, function: Option<String>) -> Markup {
+    let at = time::at(version.at_us, &shell.zone());
+    let what = match version.part.as_str() {
+        "agent" => "The agent".to_owned(),
+        "business" => "The business".to_owned(),
+        _ => format!("The function {}", function.as_deref().unwrap_or("that was removed")),
+    };
+    let is_baseline = version.changed_by.is_none();
+    let nothing = serde_json::Value::Null;
+    let before = version.before.as_ref().unwrap_or(&nothing);
+    let differs = diff::changes(before, version.after.as_ref().unwrap_or(&nothing));
+    html! {
+        section .card aria-label={ "Version " (version.n) } {
+            div .row {
+                div .grow {
+                    b { (what) } " · " time datetime=(at.timestamp()) { (time::when(&at, &shell.now)) }
+                    " · "
+                    @match &version.changed_by_name {
+                        Some(name) => bdi { (name) },
+                        None if is_baseline => "as it was before anybody changed it here",
+                        None => "somebody who is not here any more",
+                    }
+                }
+                @if version.after.is_some() {
+                    form method="post" action={ "/agents/" (id) "/versions/" (version.n) "/restore" } {
+                        button type="submit" aria-label={ "Go back to version " (version.n) } { "Go back to this" }
+                    }
+                }
+            }
+            @if is_baseline {
+                details { summary { "Show all of it" } (changes::table(&differs)) }
+            } @else if version.after.is_none() {
+                p { "It was removed." }
+            } @else {
+                (changes::table(&differs))
+            }
+        }
+    }
+}
+
+async fn back(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path((id, n)): Path<(Uuid, i32)>,
+) -> Result<Response, Failed> {
+    let restored = restore(&state, &viewer, id, n).await?;
+    let versions: Vec<String> = restored.versions.iter().map(i32::to_string).collect();
+    let versions = if versions.is_empty() { "0".to_owned() } else { versions.join(",") };
+    let missing = restored.missing.join(", ");
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("saved", &versions)
+        .append_pair("missing", &missing)
+        .finish();
+    Ok(Redirect::to(&format!("/agents/{id}/versions?{query}")).into_response())
+}

@@ -1,0 +1,310 @@
+//! Changing an agent and its business.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::diff::{FieldChange, changes};
+use super::document::{BUSINESS_FIELDS, FIELDS, document, masked, source};
+use super::{Seen, access, make_known, refused_value};
+use crate::agent::edit::faults_of_edit;
+use crate::agent::edit::mask::{SecretPlaces, merged};
+use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, TOO_LARGE};
+use crate::store::AgentRow;
+use crate::store::access::{Maintain, Object};
+use crate::store::agent_edits::{AgentWrite, PartChange};
+use crate::store::people::Viewer;
+use crate::web::AppState;
+use crate::web::body::unknown_in;
+use crate::web::problem::Problem;
+
+/// The longest name of an agent, in characters.
+const NAME_MAX: usize = 200;
+/// The longest text, in characters: as much as a prompt takes of it.
+const TEXT_MAX: usize = 65_536;
+/// The longest of a text that is one line, in characters.
+const LINE_MAX: usize = 200;
+/// The most JSON of settings or of hours, in bytes. More is not read back.
+const JSON_MAX: usize = 400_000;
+
+/// What became of a change.
+#[derive(Debug)]
+pub(in crate::web) struct Changed {
+    /// The versions that it is; none if nothing differs.
+    pub(in crate::web) versions: Vec<i32>,
+}
+
+/// Changes an agent: `change` has the fields that are to be other, `settings` merged into what is
+/// there (null removes), each of `business` replaced.
+///
+/// # Errors
+/// [`Problem`]: the field that is not accepted, or what stands in the way.
+pub(in crate::web) async fn change(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    change: Map<String, Value>,
+    seen: Option<&Seen>,
+) -> Result<Changed, Problem> {
+    let access = access::<Maintain>(state, viewer, Object::Agent(id), "agent.change").await?;
+    let editing = state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    let row = editing.agent.clone();
+    let before = document(&row);
+    let (after, touched) = apply(&before, change, viewer)?;
+    if seen.is_some_and(|seen| !seen.still_holds(&before)) {
+        return Err(conflict(&before, &after));
+    }
+    let (write, after) = plan(&row, &before, after, &touched)?;
+    let mut versions = Vec::new();
+    if !write.parts.is_empty() {
+        versions = editing.write(viewer, "agent.change", &write).await?;
+        make_known(state, id, after["twilio_phone_number"].as_str()).await;
+    }
+    Ok(Changed { versions })
+}
+
+/// Makes an agent of the viewer's own.
+///
+/// # Errors
+/// [`Problem`], as of a change; 409 where the plan allows no more.
+pub(in crate::web) async fn make(
+    state: &AppState,
+    viewer: &Viewer,
+    given: Map<String, Value>,
+) -> Result<Uuid, Problem> {
+    if !viewer.may_write() {
+        return Err(crate::store::access::Refused::ReadOnly.into());
+    }
+    if !given.contains_key("name") {
+        return Err(Problem::invalid("name", "a name is needed"));
+    }
+    let nothing = empty_row();
+    let before = document(&nothing);
+    let (after, touched) = apply(&before, given, viewer)?;
+    let (mut write, after) = plan(&nothing, &before, after, &touched)?;
+    write.parts.iter_mut().for_each(|part| part.before = None);
+    let id = state.owners.store.make_agent(viewer, &write).await?;
+    make_known(state, id, after["twilio_phone_number"].as_str()).await;
+    Ok(id)
+}
+
+fn empty_row() -> AgentRow {
+    AgentRow {
+        id: Uuid::nil(),
+        name: String::new().into(),
+        number: None,
+        status: "active".to_owned(),
+        unavailable: false,
+        account_sid: None,
+        auth_token: None,
+        private_settings: json!({}).into(),
+        take_over_timeout: None,
+        created_at_us: 0,
+        business: None,
+        functions: Vec::new(),
+    }
+}
+
+fn conflict(before: &Value, after: &Value) -> Problem {
+    let (stored, wanted) = (masked(before), masked(after));
+    let yours = changes(&stored, &wanted);
+    let fields = |of: fn(&FieldChange) -> &Value| {
+        Map::from_iter(yours.iter().map(|change| (change.field.clone(), of(change).clone())))
+    };
+    let conflict = json!({
+        "yours": fields(|change| &change.after),
+        "stored": fields(|change| &change.before),
+        "version": super::version_of(before),
+    });
+    let why = "somebody changed this after you had read it; look at both and send it again with the \
+               new version";
+    Problem::conflict(why, conflict)
+}
+
+/// The document with a change, and the paths of what was given, as the reading code names them.
+fn apply(
+    before: &Value,
+    change: Map<String, Value>,
+    viewer: &Viewer,
+) -> Result<(Value, Vec<String>), Problem> {
+    unknown_in("", &change, &FIELDS)?;
+    let (mut after, mut touched) = (before.clone(), Vec::new());
+    for (name, value) in change {
+        match name.as_str() {
+            "settings" => {
+                if !value.is_object() {
+                    return Err(Problem::invalid("settings", "accepted is an object"));
+                }
+                leaves("private_settings", &value, &mut touched);
+                after["settings"] = with_settings(&before["settings"], value)?;
+            }
+            "business" => {
+                let Value::Object(fields) = value else {
+                    return Err(Problem::invalid("business", "accepted is an object"));
+                };
+                unknown_in("business.", &fields, &BUSINESS_FIELDS)?;
+                for (name, value) in fields {
+                    after["business"][&name] = business_value(&name, value)?;
+                    touched.push(name);
+                }
+            }
+            _ => {
+                after[&name] = own_value(&name, value, before, viewer)?;
+                touched.push(name);
+            }
+        }
+    }
+    Ok((after, touched))
+}
+
+fn with_settings(stored: &Value, sent: Value) -> Result<Value, Problem> {
+    let sent = SecretPlaces::Settings.unmasked(sent, stored).map_err(|path| {
+        Problem::invalid(
+            format!("settings.{path}"),
+            "a mask, and nothing is stored that it could keep",
+        )
+    })?;
+    Ok(merged(stored, &sent))
+}
+
+fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                leaves(&format!("{path}.{name}"), value, found);
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+fn own_value(name: &str, value: Value, before: &Value, viewer: &Viewer) -> Result<Value, Problem> {
+    let refused = |accepted: &str| Err(Problem::invalid(name, format!("accepted is {accepted}")));
+    match name {
+        "name" => match value.as_str().map(str::trim) {
+            Some(text) if !text.is_empty() && text.chars().count() <= NAME_MAX => Ok(text.into()),
+            _ => refused("a text of 1 to 200 characters"),
+        },
+        "twilio_phone_number" => match &value {
+            Value::Null => Ok(Value::Null),
+            Value::String(text) if text.trim().is_empty() => Ok(Value::Null),
+            Value::String(text) if text.chars().count() <= LINE_MAX => Ok(text.trim().into()),
+            _ => refused("a telephone number, or null for none"),
+        },
+        "unAvailable" if value.is_boolean() => Ok(value),
+        "unAvailable" => refused("true or false"),
+        _ if value == before["status"] => Ok(value),
+        // The operator's word is not its owner's to take back.
+        _ if before["status"] == "suspended" && !viewer.is_admin() => Err(Problem::invalid(
+            name,
+            "the operator of this server has suspended the agent; ask them",
+        )),
+        _ => match value.as_str() {
+            Some("active" | "inactive") => Ok(value),
+            Some("suspended") if viewer.is_admin() => Ok(value),
+            _ => refused("active or inactive"),
+        },
+    }
+}
+
+fn business_value(name: &str, value: Value) -> Result<Value, Problem> {
+    let refused = |accepted: String| {
+        Err(Problem::invalid(format!("business.{name}"), format!("accepted is {accepted}")))
+    };
+    let longest = match name {
+        "business_summary" | "additional_context" => TEXT_MAX,
+        _ => LINE_MAX,
+    };
+    match (name, value) {
+        (_, Value::Null) => Ok(Value::Null),
+        ("default_appointment_length", value) => {
+            match value.as_i64().filter(|n| (1..=i64::from(APPOINTMENT_MAX_MINUTES)).contains(n)) {
+                Some(minutes) => Ok(minutes.into()),
+                None => refused(format!("1 to {APPOINTMENT_MAX_MINUTES} whole minutes, or null")),
+            }
+        }
+        ("operating_schedule", value @ Value::Object(_)) => Ok(value),
+        ("operating_schedule", _) => refused("an object with a field for each day, or null".into()),
+        (_, Value::String(text)) if text.trim().is_empty() => Ok(Value::Null),
+        (_, Value::String(text)) if text.chars().count() <= longest => Ok(text.trim().into()),
+        _ => refused(format!("a text of at most {longest} characters, or null")),
+    }
+}
+
+/// What is to be written so that a document becomes another one, checked; and that one as it will be.
+///
+/// # Errors
+/// The first value that is not accepted.
+pub(super) fn plan(
+    row: &AgentRow,
+    before: &Value,
+    mut after: Value,
+    touched: &[String],
+) -> Result<(AgentWrite, Value), Problem> {
+    if before["settings"] != after["settings"] && *row.private_settings.reveal() == TOO_LARGE {
+        let why = "what is stored is too large to be read, and would be lost";
+        return Err(Problem::invalid("settings", why));
+    }
+    for (field, value) in [
+        ("settings", &after["settings"]),
+        ("business.operating_schedule", &after["business"]["operating_schedule"]),
+    ] {
+        if value.to_string().len() > JSON_MAX {
+            let why = format!("accepted are at most {JSON_MAX} bytes of JSON");
+            return Err(Problem::invalid(field, why));
+        }
+    }
+    let wanted = source(row, &after);
+    if let Some(fault) = faults_of_edit(&source(row, before), &wanted, touched).first() {
+        return Err(refused_value(fault));
+    }
+    // One spelling for each number, so that whoever compares them need not read them.
+    if before["twilio_phone_number"] != after["twilio_phone_number"]
+        && let Some(number) = Agent::new(wanted).number
+    {
+        after["twilio_phone_number"] = number.into();
+    }
+    let write = AgentWrite {
+        agent: columns(before, &after, &FIELDS[..5]),
+        business: columns(&before["business"], &after["business"], &BUSINESS_FIELDS),
+        function: None,
+        parts: parts(before, &after),
+    };
+    Ok((write, after))
+}
+
+/// The columns that differ.
+fn columns(
+    before: &Value,
+    after: &Value,
+    names: &[&str],
+) -> Option<crate::private::Private<Value>> {
+    let differs = |name: &&&str| before[**name] != after[**name];
+    let columns = names.iter().filter(differs).map(|name| {
+        let column = if *name == "settings" { "private_settings" } else { name };
+        (column.to_owned(), after[*name].clone())
+    });
+    let columns: Map<String, Value> = columns.collect();
+    (!columns.is_empty()).then(|| Value::Object(columns).into())
+}
+
+fn parts(before: &Value, after: &Value) -> Vec<PartChange> {
+    let own = |document: &Value| {
+        let mut own = masked(document);
+        if let Value::Object(fields) = &mut own {
+            fields.remove("business");
+        }
+        own
+    };
+    let secrets = SecretPlaces::Settings.changed(&before["settings"], &after["settings"]);
+    let (own_before, mut own_after) = (own(before), own(after));
+    if !secrets.is_empty() {
+        // Masked, they look alike.
+        own_after["changed_secrets"] = secrets.into();
+    }
+    let part = |name: &str, before: Value, after: Value| {
+        let part = PartChange { part: name.to_owned(), before: Some(before), after: Some(after) };
+        (part.before != part.after).then_some(part)
+    };
+    let business = part("business", before["business"].clone(), after["business"].clone());
+    part("agent", own_before, own_after).into_iter().chain(business).collect()
+}

@@ -1,0 +1,315 @@
+//! Changing an agent's functions.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::diff::{FieldChange, changes};
+use super::{Seen, access, make_known};
+use crate::agent::edit::faults_of_functions;
+use crate::agent::edit::mask::SecretPlaces;
+use crate::agent::function::FunctionSource;
+use crate::agent::{Agent, AgentSource};
+use crate::store::access::{Maintain, Object};
+use crate::store::agent_edits::{AgentWrite, Editing, FunctionWrite, PartChange};
+use crate::store::people::Viewer;
+use crate::store::{AgentRow, FunctionRow};
+use crate::web::AppState;
+use crate::web::body::unknown_in;
+use crate::web::problem::Problem;
+
+/// What owners write of a function.
+pub(in crate::web) const FIELDS: [&str; 9] = [
+    "type",
+    "name",
+    "purpose",
+    "trigger_reason",
+    "data",
+    "variables",
+    "is_active",
+    "save_data",
+    "is_shownable",
+];
+const TYPES: [&str; 4] = ["json_api", "form", "flows", "function"];
+/// The most rows of an agent that are read.
+const ROWS_MAX: usize = 200;
+/// The longest text, in characters, and the most JSON, in bytes, that are read back.
+const TEXT_MAX: usize = 10_000;
+const JSON_MAX: usize = 200_000;
+
+/// What became of a change.
+#[derive(Debug)]
+pub(in crate::web) struct Changed {
+    /// `functions.id`.
+    pub(in crate::web) id: Uuid,
+    /// What differs, secrets masked.
+    pub(in crate::web) changes: Vec<FieldChange>,
+    /// The versions that it is; none if nothing differs.
+    pub(in crate::web) versions: Vec<i32>,
+}
+
+/// A function's document, secrets and all.
+pub(in crate::web) fn document(row: &FunctionRow) -> Value {
+    json!({
+        "type": row.kind,
+        "name": row.name,
+        "purpose": row.purpose,
+        "trigger_reason": row.trigger_reason,
+        "data": unwrapped(row.data.reveal()),
+        "variables": unwrapped(row.variables.reveal()),
+        "is_active": row.is_active.unwrap_or(true),
+        "save_data": row.save_data,
+        "is_shownable": row.is_shownable.unwrap_or(false),
+    })
+}
+
+/// JSON that was written as a text of JSON is what the text says.
+fn unwrapped(value: &Value) -> Value {
+    match value {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
+        other => other.clone(),
+    }
+}
+
+/// The document with a mask for each key that is written out.
+pub(in crate::web) fn masked(document: &Value) -> Value {
+    let mut masked = document.clone();
+    masked["data"] = SecretPlaces::FunctionData.masked(&document["data"]);
+    masked
+}
+
+/// The function with this id among an agent's rows.
+pub(in crate::web) fn find(row: &AgentRow, id: Uuid) -> Option<&FunctionRow> {
+    row.functions.iter().find(|function| function.id == id)
+}
+
+async fn begin(
+    state: &AppState,
+    viewer: &Viewer,
+    object: Object,
+    action: &'static str,
+) -> Result<Editing, Problem> {
+    let access = access::<Maintain>(state, viewer, object, action).await?;
+    state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)
+}
+
+/// Makes a function of this agent's.
+///
+/// # Errors
+/// [`Problem`]: the field that is not accepted, or what stands in the way.
+pub(in crate::web) async fn make(
+    state: &AppState,
+    viewer: &Viewer,
+    agent: Uuid,
+    given: Map<String, Value>,
+) -> Result<Changed, Problem> {
+    let editing = begin(state, viewer, Object::Agent(agent), "function.make").await?;
+    if editing.agent.functions.len() >= ROWS_MAX {
+        let why = format!("an agent has at most {ROWS_MAX} functions; delete one first");
+        return Err(Problem::new(http::StatusCode::CONFLICT, why));
+    }
+    if !given.contains_key("type") {
+        let why = format!("accepted is one of {}", TYPES.join(", "));
+        return Err(Problem::invalid("type", why));
+    }
+    let id = Uuid::new_v4();
+    let nothing = json!({"is_active": true, "save_data": false, "is_shownable": false});
+    let after = apply(&nothing, given)?;
+    put(state, viewer, editing, "function.make", (id, None, after)).await
+}
+
+/// Changes a function: what is given is replaced, what is not stays.
+///
+/// # Errors
+/// [`Problem`]: the field that is not accepted, or what stands in the way.
+pub(in crate::web) async fn change(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    change: Map<String, Value>,
+    seen: Option<&Seen>,
+) -> Result<Changed, Problem> {
+    let editing = begin(state, viewer, Object::Function(id), "function.change").await?;
+    let row = find(&editing.agent, id).ok_or_else(Problem::not_found)?;
+    let before = document(row);
+    let after = apply(&before, change)?;
+    if seen.is_some_and(|seen| !seen.still_holds(&before)) {
+        let (stored, yours) = (masked(&before), masked(&after));
+        let conflict =
+            json!({"yours": yours, "stored": stored, "version": super::version_of(&before)});
+        let why = "somebody changed this after you had read it; look at both and send it again \
+                   with the new version";
+        return Err(Problem::conflict(why, conflict));
+    }
+    put(state, viewer, editing, "function.change", (id, Some(before), after)).await
+}
+
+/// Writes a function's document, checked beside the agent's others. Without `before` it is new.
+///
+/// # Errors
+/// [`Problem`]: the field that is not accepted, or what stands in the way.
+pub(super) async fn put(
+    state: &AppState,
+    viewer: &Viewer,
+    editing: Editing,
+    action: &'static str,
+    (id, before, after): (Uuid, Option<Value>, Value),
+) -> Result<Changed, Problem> {
+    let agent = editing.agent.id;
+    let changes = changes(&before.as_ref().map_or(Value::Null, masked), &masked(&after));
+    let secrets = before
+        .as_ref()
+        .map(|before| SecretPlaces::FunctionData.changed(&before["data"], &after["data"]));
+    let secrets = secrets.unwrap_or_default();
+    if changes.is_empty() && secrets.is_empty() {
+        return Ok(Changed { id, changes, versions: Vec::new() });
+    }
+    check(&editing.agent, id, Some(&after))?;
+    let columns = |document: &Value| {
+        let is_other = |name: &&&str| before.as_ref().is_none_or(|b| b[**name] != document[**name]);
+        let columns = FIELDS.iter().filter(is_other);
+        let columns = columns.map(|name| ((*name).to_owned(), document[*name].clone()));
+        Value::Object(columns.collect()).into()
+    };
+    let mut shown = masked(&after);
+    if !secrets.is_empty() {
+        // Masked, they look alike.
+        shown["changed_secrets"] = secrets.into();
+    }
+    let write = AgentWrite {
+        function: Some(match &before {
+            None => FunctionWrite::Insert(id, columns(&after)),
+            Some(_) => FunctionWrite::Update(id, columns(&after)),
+        }),
+        parts: vec![PartChange {
+            part: format!("function {id}"),
+            before: before.as_ref().map(masked),
+            after: Some(shown),
+        }],
+        ..AgentWrite::default()
+    };
+    let versions = editing.write(viewer, action, &write).await?;
+    make_known(state, agent, None).await;
+    Ok(Changed { id, changes, versions })
+}
+
+/// Deletes a function: the versions that this is.
+///
+/// # Errors
+/// [`Problem`]: 409 where steps call it.
+pub(in crate::web) async fn delete(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+) -> Result<Vec<i32>, Problem> {
+    let editing = begin(state, viewer, Object::Function(id), "function.delete").await?;
+    let row = find(&editing.agent, id).ok_or_else(Problem::not_found)?;
+    let (agent, before) = (editing.agent.id, document(row));
+    check(&editing.agent, id, None)?;
+    let write = AgentWrite {
+        function: Some(FunctionWrite::Delete(id)),
+        parts: vec![PartChange {
+            part: format!("function {id}"),
+            before: Some(masked(&before)),
+            after: None,
+        }],
+        ..AgentWrite::default()
+    };
+    let versions = editing.write(viewer, "function.delete", &write).await?;
+    make_known(state, agent, None).await;
+    Ok(versions)
+}
+
+fn apply(before: &Value, change: Map<String, Value>) -> Result<Value, Problem> {
+    unknown_in("", &change, &FIELDS)?;
+    let mut after = before.clone();
+    for (name, value) in change {
+        after[&name] = value_of(&name, value, before)?;
+    }
+    for name in ["data", "variables"] {
+        if after[name].to_string().len() > JSON_MAX {
+            let why = format!("accepted are at most {JSON_MAX} bytes of JSON");
+            return Err(Problem::invalid(name, why));
+        }
+    }
+    // What is not given is null, so that two documents are compared by the same names.
+    for name in FIELDS {
+        if after.get(name).is_none() {
+            after[name] = Value::Null;
+        }
+    }
+    Ok(after)
+}
+
+fn value_of(name: &str, value: Value, before: &Value) -> Result<Value, Problem> {
+    let refused = |accepted: &str| Err(Problem::invalid(name, format!("accepted is {accepted}")));
+    match name {
+        "type" => match value.as_str() {
+            Some(kind) if TYPES.contains(&kind) => Ok(value),
+            _ => refused("json_api, form, flows or function"),
+        },
+        "is_active" | "save_data" | "is_shownable" if value.is_boolean() => Ok(value),
+        "is_active" | "save_data" | "is_shownable" => refused("true or false"),
+        "data" => match value {
+            Value::Object(_) | Value::Null => {
+                let stored = &before["data"];
+                SecretPlaces::FunctionData.unmasked(value, stored).map_err(|path| {
+                    let why = "a mask, and nothing is stored that it could keep";
+                    Problem::invalid(format!("data.{path}"), why)
+                })
+            }
+            _ => refused("an object"),
+        },
+        "variables" => match value {
+            Value::Array(_) | Value::Object(_) | Value::Null => Ok(value),
+            _ => refused("a list of variables, or a JSON Schema of an object"),
+        },
+        _ => match value {
+            Value::Null => Ok(Value::Null),
+            Value::String(text) if text.chars().count() <= TEXT_MAX => Ok(text.trim().into()),
+            _ => refused("a text of at most 10000 characters"),
+        },
+    }
+}
+
+/// A function's row of this document, for the code that reads it.
+pub(super) fn source(id: Uuid, document: &Value) -> FunctionSource {
+    let text = |name: &str| document[name].as_str().map(str::to_owned);
+    FunctionSource {
+        id,
+        kind: text("type"),
+        data: document["data"].clone(),
+        is_active: document["is_active"].as_bool(),
+        name: text("name"),
+        purpose: text("purpose"),
+        trigger_reason: text("trigger_reason"),
+        variables: document["variables"].clone(),
+        saves: document["save_data"] == true,
+    }
+}
+
+/// Checks an agent's functions with one of them written, or removed.
+fn check(row: &AgentRow, id: Uuid, after: Option<&Value>) -> Result<(), Problem> {
+    let agent = Agent::new(AgentSource::from(row.clone()));
+    let mut rows: Vec<FunctionSource> = AgentSource::from(row.clone()).functions;
+    let place = rows.iter().position(|function| function.id == id);
+    match (place, after) {
+        (Some(place), Some(after)) => rows[place] = source(id, after),
+        (None, Some(after)) => rows.push(source(id, after)),
+        (Some(place), None) => drop(rows.remove(place)),
+        (None, None) => {}
+    }
+    let Some(fault) = faults_of_functions(&agent, rows, id).into_iter().next() else {
+        return Ok(());
+    };
+    let detail = format!("found {}; accepted is {}", fault.found, fault.accepted);
+    if fault.function == id {
+        return Err(Problem::invalid(fault.field, detail));
+    }
+    let other = find(row, fault.function).and_then(|other| other.name.clone()).unwrap_or_default();
+    if fault.field == "name" {
+        let why = format!("another function is called {other}; accepted is a name of its own");
+        return Err(Problem::invalid("name", why));
+    }
+    let why = format!("the steps of {other} call this function; change them first");
+    Err(Problem::new(http::StatusCode::CONFLICT, why))
+}

@@ -1,0 +1,139 @@
+//! Going back to an earlier version.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::diff::{FieldChange, changes};
+use super::document::{BUSINESS_FIELDS, document, masked};
+use super::{access, agent, function, make_known};
+use crate::agent::edit::mask::{MASK, SecretPlaces};
+use crate::store::access::{Maintain, Object};
+use crate::store::agent_edits::Editing;
+use crate::store::people::Viewer;
+use crate::store::versions::AgentVersion;
+use crate::web::AppState;
+use crate::web::problem::Problem;
+
+/// What going back did.
+#[derive(Debug)]
+pub(in crate::web) struct Restored {
+    /// What differs now, secrets masked.
+    pub(in crate::web) changes: Vec<FieldChange>,
+    /// Secrets of that version that are not stored any more, and so are not there now.
+    pub(in crate::web) missing: Vec<String>,
+    /// The versions that it is; none if nothing differs.
+    pub(in crate::web) versions: Vec<i32>,
+}
+
+/// Makes a part of an agent what it was after the change `n`. An agent's number and whether it answers
+/// stay as they are: they are of today.
+///
+/// # Errors
+/// [`Problem`]: 404 without such a version; 422 where what it was is not accepted any more.
+pub(in crate::web) async fn restore(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    n: i32,
+) -> Result<Restored, Problem> {
+    let access = access::<Maintain>(state, viewer, Object::Agent(id), "agent.restore").await?;
+    let store = &state.owners.store;
+    let inspecting = access.raised(viewer).ok_or_else(Problem::not_found)?;
+    let version = store.agent_version(&inspecting, n).await?.ok_or_else(Problem::not_found)?;
+    let editing = store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    let function = version.part.strip_prefix("function ").and_then(|id| id.parse::<Uuid>().ok());
+    match function {
+        Some(function) => restore_function(state, viewer, editing, (function, version)).await,
+        None => restore_agent(state, viewer, editing, version).await,
+    }
+}
+
+async fn restore_agent(
+    state: &AppState,
+    viewer: &Viewer,
+    editing: Editing,
+    version: AgentVersion,
+) -> Result<Restored, Problem> {
+    let (row, then) = (editing.agent.clone(), version.after.unwrap_or_default());
+    let before = document(&row);
+    let mut after = before.clone();
+    let mut missing = Vec::new();
+    if version.part == "business" {
+        for name in BUSINESS_FIELDS {
+            after["business"][name] = then[name].clone();
+        }
+    } else {
+        let mut settings = then["settings"].clone();
+        missing = without_lost(SecretPlaces::Settings, &mut settings, &before["settings"]);
+        after["settings"] = SecretPlaces::Settings
+            .unmasked(settings, &before["settings"])
+            .map_err(|path| Problem::invalid(path, "a secret that is not stored any more"))?;
+        after["name"] = then["name"].clone();
+    }
+    let touched: Vec<String> = changes(&before, &after).into_iter().map(|it| it.field).collect();
+    let touched: Vec<String> = touched
+        .iter()
+        .map(|field| match field.strip_prefix("business.") {
+            Some(column) => column.to_owned(),
+            None => field.replacen("settings", "private_settings", 1),
+        })
+        .collect();
+    let (write, after) = agent::plan(&row, &before, after, &touched)?;
+    let changes = changes(&masked(&before), &masked(&after));
+    let mut versions = Vec::new();
+    if !write.parts.is_empty() {
+        versions = editing.write(viewer, "agent.restore", &write).await?;
+        make_known(state, row.id, after["twilio_phone_number"].as_str()).await;
+    }
+    Ok(Restored { changes, missing, versions })
+}
+
+async fn restore_function(
+    state: &AppState,
+    viewer: &Viewer,
+    editing: Editing,
+    (id, version): (Uuid, AgentVersion),
+) -> Result<Restored, Problem> {
+    let Some(Value::Object(mut then)) = version.after else {
+        let why = "this version removed the function; restore an earlier one";
+        return Err(Problem::new(http::StatusCode::CONFLICT, why));
+    };
+    then.remove("changed_secrets");
+    let before = function::find(&editing.agent, id).map(function::document);
+    let mut after = Value::Object(then);
+    let stored = before.as_ref().map_or(Value::Null, |before| before["data"].clone());
+    let places = SecretPlaces::FunctionData;
+    let missing = without_lost(places, &mut after["data"], &stored);
+    after["data"] = places
+        .unmasked(after["data"].take(), &stored)
+        .map_err(|path| Problem::invalid(path, "a secret that is not stored any more"))?;
+    let put = function::put(state, viewer, editing, "agent.restore", (id, before, after)).await?;
+    Ok(Restored { changes: put.changes, missing, versions: put.versions })
+}
+
+/// Takes away the masks of secrets that are not stored any more: their paths.
+fn without_lost(places: SecretPlaces, value: &mut Value, stored: &Value) -> Vec<String> {
+    let mut lost = Vec::new();
+    // Each step takes one away, and there are no more than there are masks.
+    while let Err(path) = places.unmasked(value.clone(), stored) {
+        let steps: Vec<&str> = path.split('.').collect();
+        if !remove(value, &steps) {
+            break;
+        }
+        lost.push(path);
+    }
+    lost
+}
+
+fn remove(value: &mut Value, steps: &[&str]) -> bool {
+    fn fields<'v>(value: &'v mut Value, steps: &[&str]) -> Option<&'v mut Map<String, Value>> {
+        match steps {
+            [] => value.as_object_mut(),
+            [first, rest @ ..] => fields(value.get_mut(*first)?, rest),
+        }
+    }
+    let Some((last, above)) = steps.split_last() else { return false };
+    fields(value, above)
+        .and_then(|fields| fields.remove(*last))
+        .is_some_and(|removed| removed == MASK)
+}

@@ -1,0 +1,459 @@
+//! The pages of an agent: its forms, its hours, earlier versions.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::desk::{Answered, Client, Desk, NUMBER};
+
+const SCRIPT: &str = "<script>alert(1)</script>";
+
+fn page(desk: &Desk) -> String {
+    format!("/agents/{}", desk.agent)
+}
+
+/// The value of a hidden field in the form of a section.
+fn version(page: &str, section: &str) -> String {
+    let form = page.split(&format!("value=\"{section}\"")).nth(1).expect("the section has a form");
+    let value = form.split("name=\"version\" value=\"").nth(1).unwrap();
+    value.split('"').next().unwrap().to_owned()
+}
+
+/// Fills a section's form in and sends it.
+async fn send(desk: &Desk, client: &Client, section: &str, more: &[(&str, &str)]) -> Answered {
+    let shown = client.get(&page(desk)).await.text;
+    let version = version(&shown, section);
+    let mut pairs = vec![("section", section), ("version", version.as_str())];
+    pairs.extend(more);
+    client.form(&page(desk), &pairs).await
+}
+
+/// The hours' form as it is shown: Monday from nine to five.
+const HOURS: [(&str, &str); 5] = [
+    ("keeps", "hours"),
+    ("monday.0.open", "09:00"),
+    ("monday.0.close", "17:00"),
+    ("business.business_timezone", "Europe/London"),
+    ("settings.hours.closed", "answer"),
+];
+
+#[tokio::test]
+async fn a_section_is_saved_and_shows_what_changed() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let greeting = [
+        ("name", "Robin"),
+        ("settings.greeting.kind", "words"),
+        ("settings.greeting", "Hello from the form."),
+        ("settings.interruptions.allow", "yes"),
+        ("settings.limits.call_seconds", "900"),
+    ];
+    let saved = send(&desk, &maintainer, "greeting", &greeting).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let to = saved.header("location").to_owned();
+    let shown = maintainer.get(&to).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    for words in ["Saved.", "First words", "Good day.", "Hello from the form.", "Longest call"] {
+        assert!(shown.text.contains(words), "{words}: {}", shown.text);
+    }
+    let agent = desk.app.directory.remembered(NUMBER).unwrap();
+    assert_eq!(agent.settings.greeting.as_deref(), Some("Hello from the form."));
+    assert_eq!(agent.settings.limits.call_seconds, 900);
+    let settings: Value = sqlx::query_scalar::<_, String>(
+        "select private_settings::text from voice_agents where name = 'Robin'",
+    )
+    .fetch_one(&desk.pool)
+    .await
+    .map(|text| serde_json::from_str(&text).unwrap())
+    .unwrap();
+    let written = json!({"greeting": "Hello from the form.", "limits": {"call_seconds": 900}});
+    assert_eq!(settings, written, "what was left as it is shown is not written");
+
+    let same = send(&desk, &maintainer, "greeting", &greeting).await;
+    assert!(same.header("location").contains("saved=0"), "{}", same.header("location"));
+}
+
+#[tokio::test]
+async fn what_is_not_accepted_stands_beside_its_field() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    for (section, name, value) in [
+        ("greeting", "settings.limits.call_seconds", "a while"),
+        ("greeting", "settings.voice", "my voice"),
+        ("messages", "settings.transfer.targets", "sales"),
+        ("messages", "settings.webhook.url", "nowhere"),
+        ("bookings", "business.default_appointment_length", "0"),
+        ("recording", "settings.retention.recording_days", "-1"),
+        ("hours", "business.business_timezone", "Mars/Base"),
+    ] {
+        let refused =
+            send(&desk, &owner, section, &[("name", "Bright Smile"), (name, value)]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+        let id = format!("{}-error", name.replace('.', "-"));
+        assert!(refused.text.contains(&format!("id=\"{id}\"")), "{name}: {}", refused.text);
+        assert!(refused.text.contains(&format!("aria-describedby=\"{id}\"")), "{name}");
+        assert!(refused.text.contains(value), "what was written is still there: {name}");
+    }
+    let versions: i64 = sqlx::query_scalar("select count(*) from agent_versions")
+        .fetch_one(&desk.pool)
+        .await
+        .unwrap();
+    assert_eq!(versions, 0);
+}
+
+#[tokio::test]
+async fn hours_are_edited_and_shown_as_they_are_understood() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let same = send(&desk, &owner, "hours", &HOURS).await;
+    assert!(same.header("location").contains("saved="), "{}", same.text);
+
+    let mut fields = HOURS.to_vec();
+    fields.extend([
+        ("monday.1.open", "18:00"),
+        ("monday.1.close", "20:00"),
+        ("date0.from", "2026-12-24"),
+        ("date0.to", "2026-12-26"),
+        ("date1.from", "2026-01-01"),
+        ("date1.yearly", "yes"),
+        ("copy", "monday"),
+    ]);
+    let saved = send(&desk, &owner, "hours", &fields).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let schedule = owner.get(&format!("/api/v1{}", page(&desk))).await.json()["business"]["operating_schedule"].clone();
+    let split = json!([{"open": "09:00", "close": "17:00"}, {"open": "18:00", "close": "20:00"}]);
+    assert_eq!((&schedule["friday"], &schedule["saturday"]), (&split, &json!([])));
+    assert_eq!(
+        schedule["exceptions"],
+        json!({"2026-12-24": [], "2026-12-25": [], "2026-12-26": [], "01-01": []})
+    );
+    let shown = owner.get(&page(&desk)).await.text;
+    for words in [
+        "09:00-17:00, 18:00-20:00",
+        "Thu 24 December 2026 to Sat 26 December 2026",
+        "1 January, every year",
+        "What a caller hears",
+        "Sunday 03:00",
+        "You are Bright Smile",
+    ] {
+        assert!(shown.contains(words), "{words}");
+    }
+
+    let mut half = HOURS.to_vec();
+    half.push(("tuesday.0.open", "09:00"));
+    let refused = send(&desk, &owner, "hours", &half).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("both times are needed"), "{}", refused.text);
+    let odd = send(
+        &desk,
+        &owner,
+        "hours",
+        &[
+            ("keeps", "hours"),
+            ("monday.0.open", "25:00"),
+            ("monday.0.close", "26:00"),
+            ("business.business_timezone", "Europe/London"),
+        ],
+    )
+    .await;
+    assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY, "the loader's own code judges it");
+
+    let none = [
+        ("keeps", "none"),
+        ("business.business_timezone", "Europe/London"),
+        ("settings.hours.closed", "answer"),
+    ];
+    send(&desk, &owner, "hours", &none).await;
+    assert!(!desk.app.directory.remembered(NUMBER).unwrap().hours.are_kept());
+}
+
+#[tokio::test]
+async fn a_caller_of_a_closed_business_hears_what_the_page_says() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    // Closed on every day but Monday, so also in the night to Sunday.
+    let closed = [
+        ("keeps", "hours"),
+        ("monday.0.open", "09:00"),
+        ("monday.0.close", "17:00"),
+        ("business.business_timezone", "Europe/London"),
+        ("settings.hours.closed", "fallback"),
+    ];
+    assert_eq!(send(&desk, &owner, "hours", &closed).await.status, StatusCode::SEE_OTHER);
+    let messages =
+        [("settings.fallback.kind", "say"), ("settings.fallback.message", "We sleep now.")];
+    assert_eq!(send(&desk, &owner, "messages", &messages).await.status, StatusCode::SEE_OTHER);
+    let shown = owner.get(&page(&desk)).await.text;
+    let sunday = shown.split("Sunday 03:00 (closed)").nth(1).expect("it is shown");
+    assert!(
+        sunday.starts_with(
+            "</dt><dd>The agent does not answer while you are closed. <q>We sleep now.</q>"
+        ),
+        "{}",
+        &sunday[..200]
+    );
+}
+
+#[tokio::test]
+async fn the_switch_says_what_callers_get() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    for (word, unavailable, status) in
+        [("away", true, "active"), ("off", true, "inactive"), ("on", false, "active")]
+    {
+        let saved = owner.form(&format!("{}/status", page(&desk)), &[("status", word)]).await;
+        assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+        let (is_away, is): (bool, String) =
+            sqlx::query_as(r#"select "unAvailable", status::text from voice_agents where id = $1"#)
+                .bind(desk.agent)
+                .fetch_one(&desk.pool)
+                .await
+                .unwrap();
+        assert_eq!((is_away, is.as_str()), (unavailable, status));
+    }
+    let shown = owner.get(&page(&desk)).await.text;
+    assert!(
+        shown.contains("Callers do not reach the agent.") && shown.contains("leave a message"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn two_forms_at_once_show_both_and_other_sections_do_not_mind() {
+    let desk = Desk::open().await;
+    let (owner, maintainer) =
+        (desk.sign_in("owner@example.com").await, desk.sign_in("maintainer@example.com").await);
+    let shown = owner.get(&page(&desk)).await.text;
+    let old = version(&shown, "instructions");
+    let first =
+        [("business.business_name", "Bright Smile"), ("settings.instructions", "Be brief.")];
+    assert_eq!(
+        send(&desk, &maintainer, "instructions", &first).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let greeting = version(&shown, "greeting");
+    let other = [
+        ("section", "greeting"),
+        ("version", greeting.as_str()),
+        ("name", "Robin"),
+        ("settings.interruptions.allow", "yes"),
+    ];
+    assert_eq!(
+        owner.form(&page(&desk), &other).await.status,
+        StatusCode::SEE_OTHER,
+        "another section"
+    );
+    let mine = [
+        ("section", "instructions"),
+        ("version", old.as_str()),
+        ("business.business_name", "Bright Smile"),
+        ("settings.instructions", "Be kind."),
+    ];
+    let refused = owner.form(&page(&desk), &mine).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(
+        refused.text.contains("Be kind.") && refused.text.contains("Stored meanwhile: Be brief."),
+        "{}",
+        refused.text
+    );
+    let again = version(&refused.text, "instructions");
+    let mine = [
+        ("section", "instructions"),
+        ("version", again.as_str()),
+        ("business.business_name", "Bright Smile"),
+        ("settings.instructions", "Be kind."),
+    ];
+    assert_eq!(owner.form(&page(&desk), &mine).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn secrets_are_not_shown_and_are_kept() {
+    let desk = Desk::open().await;
+    desk.sql("update voice_agents set private_settings = '{\"webhook\": {\"url\": \"https://x.example/\", \"secret\": \"hush-hush\"}}'").await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let shown = owner.get(&page(&desk)).await.text;
+    assert!(!shown.contains("hush-hush") && shown.contains("One is set."));
+    let kept = [
+        ("settings.webhook.url", "https://y.example/"),
+        ("settings.webhook.secret", ""),
+        ("settings.fallback.kind", "voicemail"),
+    ];
+    assert_eq!(send(&desk, &owner, "messages", &kept).await.status, StatusCode::SEE_OTHER);
+    let secret = |desk: &Desk| {
+        let agent = desk.app.directory.remembered(NUMBER).unwrap();
+        agent
+            .settings
+            .webhook
+            .as_ref()
+            .and_then(|hook| hook.secret.as_ref().map(|it| it.reveal().clone()))
+    };
+    assert_eq!(secret(&desk).as_deref(), Some("hush-hush"));
+    let removed = [
+        ("settings.webhook.url", "https://y.example/"),
+        ("settings.webhook.secret.remove", "yes"),
+        ("settings.fallback.kind", "voicemail"),
+    ];
+    send(&desk, &owner, "messages", &removed).await;
+    assert_eq!(secret(&desk), None);
+}
+
+#[tokio::test]
+async fn earlier_versions_are_shown_and_brought_back() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let path = format!("{}/versions", page(&desk));
+    assert!(owner.get(&path).await.text.contains("Nothing was changed yet."));
+    send(
+        &desk,
+        &owner,
+        "greeting",
+        &[
+            ("name", "Robin"),
+            ("settings.greeting.kind", "own"),
+            ("settings.interruptions.allow", "yes"),
+        ],
+    )
+    .await;
+    let shown = owner.get(&path).await.text;
+    for words in
+        ["Olivia Owner", "First words", "Good day.", "as it was before anybody changed it here"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let back = owner.form(&format!("{path}/1/restore"), &[]).await;
+    assert_eq!(back.status, StatusCode::SEE_OTHER, "{}", back.text);
+    assert!(owner.get(back.header("location")).await.text.contains("Saved."));
+    assert_eq!(
+        desk.app.directory.remembered(NUMBER).unwrap().settings.greeting.as_deref(),
+        Some("Good day.")
+    );
+}
+
+#[tokio::test]
+async fn an_agent_is_deleted_by_its_name() {
+    let desk = Desk::open().await;
+    let (owner, maintainer) =
+        (desk.sign_in("owner@example.com").await, desk.sign_in("maintainer@example.com").await);
+    let path = format!("{}/delete", page(&desk));
+    assert!(
+        !maintainer.get(&page(&desk)).await.text.contains("Delete the agent"),
+        "no control that may not be used"
+    );
+    assert_eq!(
+        maintainer.form(&path, &[("name", "Bright Smile")]).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        owner.form(&path, &[("name", "Bright")]).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert!(desk.app.directory.remembered(NUMBER).is_some());
+    let deleted = owner.form(&path, &[("name", "Bright Smile")]).await;
+    assert_eq!(deleted.header("location"), "/", "{}", deleted.text);
+    assert!(desk.app.directory.remembered(NUMBER).is_none());
+    assert_eq!(owner.get(&page(&desk)).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn pages_are_for_those_who_may() {
+    let desk = Desk::open().await;
+    let (support, other) =
+        (desk.sign_in("support@example.com").await, desk.sign_in("other@example.com").await);
+    let shown = support.get(&page(&desk)).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    assert!(
+        !shown.text.contains("Good day.") && !shown.text.contains("<textarea"),
+        "{}",
+        shown.text
+    );
+    assert!(shown.text.contains("The next 7 days"));
+    for rest in ["/versions", "/functions"] {
+        assert_eq!(
+            support.get(&format!("{}{rest}", page(&desk))).await.status,
+            StatusCode::FORBIDDEN,
+            "{rest}"
+        );
+    }
+    let form = [("section", "greeting"), ("version", ""), ("name", "X")];
+    assert_eq!(support.form(&page(&desk), &form).await.status, StatusCode::FORBIDDEN);
+    for rest in ["", "/versions", "/functions", "/functions/new?type=form"] {
+        assert_eq!(
+            other.get(&format!("{}{rest}", page(&desk))).await.status,
+            StatusCode::NOT_FOUND,
+            "{rest}"
+        );
+    }
+    for rest in ["", "/status", "/delete", "/versions/1/restore", "/functions", "/secrets"] {
+        let sent = other
+            .form(
+                &format!("{}{rest}", page(&desk)),
+                &[
+                    ("section", "greeting"),
+                    ("status", "on"),
+                    ("name", "X"),
+                    ("value", "y"),
+                    ("type", "form"),
+                ],
+            )
+            .await;
+        assert_eq!(sent.status, StatusCode::NOT_FOUND, "{rest}: {}", sent.text);
+    }
+}
+
+#[tokio::test]
+async fn a_stored_script_comes_out_as_text() {
+    let desk = Desk::open().await;
+    let schedule = json!({SCRIPT: SCRIPT, "monday": SCRIPT});
+    let settings = json!({"greeting": SCRIPT, "language": SCRIPT, "voice": SCRIPT, "instructions": SCRIPT,
+        "transfer": {"targets": {SCRIPT: "+442079460958"}}, "fallback": {"kind": "say", "message": SCRIPT},
+        "recording": {"enabled": true, "notice": SCRIPT}, "webhook": {"url": SCRIPT}, "secrets": {SCRIPT: "k"}, SCRIPT: 1});
+    sqlx::query("update voice_agents set name = $1, private_settings = $2::jsonb where id = $3")
+        .bind(SCRIPT)
+        .bind(settings.to_string())
+        .bind(desk.agent)
+        .execute(&desk.pool)
+        .await
+        .unwrap();
+    sqlx::query("update business_details set business_name = $1, business_phone = $1, type_of_business = $1,
+        additional_context = $1, business_summary = $1, business_timezone = $1, operating_schedule = $2::jsonb where voice_agent_id = $3")
+        .bind(SCRIPT)
+        .bind(schedule.to_string())
+        .bind(desk.agent)
+        .execute(&desk.pool)
+        .await
+        .unwrap();
+    sqlx::query("update functions set name = $1, purpose = $1, trigger_reason = $1, data = $2::jsonb, variables = $2::jsonb, type = 'json_api' where id = $3")
+        .bind(SCRIPT)
+        .bind(json!({"url": SCRIPT, "headers": {SCRIPT: SCRIPT}, "body": SCRIPT}).to_string())
+        .bind(desk.function)
+        .execute(&desk.pool)
+        .await
+        .unwrap();
+    let owner = desk.sign_in("owner@example.com").await;
+    let odd = [
+        ("name", SCRIPT),
+        ("settings.greeting.kind", "words"),
+        ("settings.greeting", "Hi."),
+        ("settings.language", SCRIPT),
+        ("settings.voice", SCRIPT),
+        ("settings.interruptions.allow", "yes"),
+    ];
+    let saved = send(&desk, &owner, "greeting", &odd).await;
+    assert_eq!(
+        saved.status,
+        StatusCode::SEE_OTHER,
+        "what is left as it is does not stand in the way: {}",
+        saved.text
+    );
+    for path in [
+        "".to_owned(),
+        "/versions".to_owned(),
+        "/functions".to_owned(),
+        format!("/functions/{}", desk.function),
+    ] {
+        let shown = owner.get(&format!("{}{path}", page(&desk))).await;
+        assert_eq!(shown.status, StatusCode::OK, "{path}");
+        assert!(!shown.text.contains("<script>alert"), "{path}");
+        assert!(shown.text.contains("&lt;script&gt;alert(1)"), "{path}");
+        assert!(!shown.text.contains(" style=") && !shown.text.contains(" onclick"), "{path}");
+    }
+}
