@@ -268,7 +268,8 @@ impl VisibleAgents {
 }
 
 /// The role of the person `$2` for the agent `a`. An access row that is switched off gives nothing.
-const ROLE_SQL: &str = "case when c.isadmin then 'admin' else (select max(role)::text from (
+pub(super) const ROLE_SQL: &str =
+    "case when c.isadmin then 'admin' else (select max(role)::text from (
         select 'owner'::public.voice_agent_access_type as role where a.created_by = c.uuid
         union all
         select x.access from public.voice_agents_access x

@@ -27,7 +27,7 @@ pub struct Booking {
     pub status: String,
     /// When it begins, microseconds since the Unix epoch.
     pub starts_us: i64,
-    /// Whether it was found in a conversation, and booked by no function.
+    /// Whether it was found in a conversation, booked by no function, and not said to be right.
     pub is_extracted: bool,
 }
 
@@ -89,7 +89,8 @@ impl Store {
         to_us: i64,
     ) -> Result<Vec<Booking>> {
         let rows = sqlx::query(
-            "select name, service, status::text as status, is_extracted,
+            "select name, service, status::text as status,
+                is_extracted and checked_at is null as is_extracted,
                 (extract(epoch from schedule_time) * 1000000)::bigint as starts_us
             from public.appointments
             where voice_agent_id = any($1) and status <> 'cancelled'

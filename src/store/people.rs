@@ -3,7 +3,7 @@
 //! A secret is 256 random bits; only its SHA-256 comes here, and only that is kept.
 
 use sqlx::Row;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
 use super::{Result, Store};
@@ -97,19 +97,6 @@ pub struct NewSession<'a> {
     pub supabase_session: Option<Uuid>,
 }
 
-/// A session as its person sees it.
-#[derive(Debug, Clone)]
-pub struct SessionRow {
-    /// `frontdesk_sessions.id`.
-    pub id: Uuid,
-    /// When it began, microseconds since the Unix epoch.
-    pub created_us: i64,
-    /// When it was last used, to the minute, microseconds since the Unix epoch.
-    pub seen_us: i64,
-    /// What the browser says it is.
-    pub user_agent: Option<String>,
-}
-
 /// What became of making a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MadePerson {
@@ -126,39 +113,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn make_person(&self, email: &str, name: &str) -> Result<MadePerson> {
-        let known = "select uuid from public.customer where lower(email) = lower($1)";
-        let known = sqlx::query(known).bind(email).fetch_optional(&self.pool).await?;
-        if let Some(row) = known {
-            return Ok(MadePerson::Ready(row.try_get("uuid")?));
-        }
-        // One statement makes both rows: the foreign key to auth.users is checked at its end.
-        let made = sqlx::query(
-            "with is_supabase as (
-                select exists (select from information_schema.columns
-                    where table_schema = 'auth' and table_name = 'users'
-                        and column_name = 'encrypted_password') as it_is
-            ), known as (
-                select id, email from auth.users where lower(email) = lower($1) limit 1
-            ), made as (
-                insert into auth.users (id, email)
-                select gen_random_uuid(), $1
-                where not exists (select from known) and not (select it_is from is_supabase)
-                returning id, email
-            )
-            -- Whoever is there first looks after the installation.
-            insert into public.customer (uuid, email, username, plan_id, isadmin)
-            select id, email, $2, 0, not exists (select from public.customer) from (select * from known union all select * from made) person
-            on conflict do nothing
-            returning uuid",
-        )
-        .bind(email)
-        .bind(name)
-        .fetch_optional(&self.pool)
-        .await?;
-        match made {
-            Some(row) => Ok(MadePerson::Ready(row.try_get("uuid")?)),
-            None => Ok(MadePerson::NotInSupabase),
-        }
+        let mut connection = self.pool.acquire().await?;
+        Ok(match add_person(&mut connection, email, name, None).await? {
+            Added::Known(person) | Added::Made(person) => MadePerson::Ready(person),
+            Added::NotInSupabase => MadePerson::NotInSupabase,
+        })
     }
 
     /// The customer's row of somebody who has signed in at Supabase; made at the first time.
@@ -266,66 +225,6 @@ impl Store {
         Ok(Some(Viewer::read(&row, Credential::Token(row.try_get("id")?), may_write)?))
     }
 
-    /// Ends one session of somebody; whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn end_session(&self, user_id: Uuid, session: Uuid) -> Result<bool> {
-        let ended = sqlx::query(
-            "update public.frontdesk_sessions set ended_at = now()
-            where id = $2 and user_id = $1 and ended_at is null",
-        )
-        .bind(user_id)
-        .bind(session)
-        .execute(&self.pool)
-        .await?;
-        Ok(ended.rows_affected() > 0)
-    }
-
-    /// Ends all sessions of somebody but this one; how many there were.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn end_other_sessions(&self, user_id: Uuid, but: Uuid) -> Result<u64> {
-        let ended = sqlx::query(
-            "update public.frontdesk_sessions set ended_at = now()
-            where id <> $2 and user_id = $1 and ended_at is null",
-        )
-        .bind(user_id)
-        .bind(but)
-        .execute(&self.pool)
-        .await?;
-        Ok(ended.rows_affected())
-    }
-
-    /// Somebody's sessions that have not ended, the last used first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn sessions(&self, user_id: Uuid) -> Result<Vec<SessionRow>> {
-        let rows = sqlx::query(
-            "select id, (extract(epoch from created_at) * 1000000)::bigint as created_us,
-                (extract(epoch from last_seen_at) * 1000000)::bigint as seen_us, user_agent
-            from public.frontdesk_sessions
-            where user_id = $1 and ended_at is null and expires_at > now()
-                and last_seen_at > now() - idle_seconds * interval '1 second'
-            order by last_seen_at desc limit 100",
-        )
-        .bind(user_id)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SessionRow {
-                    id: row.try_get("id")?,
-                    created_us: row.try_get("created_us")?,
-                    seen_us: row.try_get("seen_us")?,
-                    user_agent: row.try_get("user_agent")?,
-                })
-            })
-            .collect()
-    }
-
     /// Keeps a one-time link of somebody's for so many seconds.
     ///
     /// # Errors
@@ -425,4 +324,61 @@ pub enum FirstPerson {
     Several,
     /// There is no customer.
     None,
+}
+
+/// What became of adding a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    /// The row was there: `customer.uuid`.
+    Known(Uuid),
+    /// The row was made.
+    Made(Uuid),
+    /// Supabase keeps the users here, and has none with this address.
+    NotInSupabase,
+}
+
+/// See [`Store::make_person`]. `invited_to` is the agent to which whoever makes the row invites; it is
+/// kept only where nothing of the person was there before.
+pub(super) async fn add_person(
+    connection: &mut PgConnection,
+    email: &str,
+    name: &str,
+    invited_to: Option<Uuid>,
+) -> Result<Added> {
+    let known = "select uuid from public.customer where lower(email) = lower($1)";
+    let known = sqlx::query(known).bind(email).fetch_optional(&mut *connection).await?;
+    if let Some(row) = known {
+        return Ok(Added::Known(row.try_get("uuid")?));
+    }
+    // One statement makes both rows: the foreign key to auth.users is checked at its end.
+    let made = sqlx::query(
+        "with is_supabase as (
+            select exists (select from information_schema.columns
+                where table_schema = 'auth' and table_name = 'users'
+                    and column_name = 'encrypted_password') as it_is
+        ), known as (
+            select id, email from auth.users where lower(email) = lower($1) limit 1
+        ), made as (
+            insert into auth.users (id, email)
+            select gen_random_uuid(), $1
+            where not exists (select from known) and not (select it_is from is_supabase)
+            returning id, email
+        )
+        -- Whoever is there first looks after the installation.
+        insert into public.customer (uuid, email, username, plan_id, isadmin, invited_to)
+        select id, email, $2, 0, not exists (select from public.customer),
+            case when exists (select from made) then $3::uuid end
+        from (select * from known union all select * from made) person
+        on conflict do nothing
+        returning uuid",
+    )
+    .bind(email)
+    .bind(name)
+    .bind(invited_to)
+    .fetch_optional(connection)
+    .await?;
+    Ok(match made {
+        Some(row) => Added::Made(row.try_get("uuid")?),
+        None => Added::NotInSupabase,
+    })
 }

@@ -58,8 +58,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ApiPath
 fn invalid(words: &str, whole: &str) -> Problem {
     let words = words.split_once(": ").map_or(words, |(_, rest)| rest);
     let words = words.split(" at line ").next().unwrap_or(words);
-    let missing = words.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    match (missing, words.split_once(": ")) {
+    let named = |what: &str| words.strip_prefix(what).and_then(|rest| rest.split('`').next());
+    if let Some(field) = named("unknown field `") {
+        return Problem::invalid(field.chars().take(60).collect::<String>(), words);
+    }
+    match (named("missing field `"), words.split_once(": ")) {
         (Some(field), _) => Problem::invalid(field, "it is missing"),
         (None, Some((field, why))) if !field.contains(' ') => Problem::invalid(field, why),
         _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{whole}: {words}")),
@@ -89,6 +92,11 @@ mod tests {
                 "invalid digit found in string",
             ),
             ("Failed to deserialize query string: odd", None, "the body: odd"),
+            (
+                "Failed to deserialize the JSON body into the target type: unknown field `isadmin`, expected `email` at line 1 column 9",
+                Some("isadmin"),
+                "unknown field `isadmin`, expected `email`",
+            ),
         ];
         for (words, field, detail) in cases {
             let problem = invalid(words, "the body");

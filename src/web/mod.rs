@@ -2,6 +2,7 @@
 
 mod api;
 mod body;
+mod bookings;
 mod call_filter;
 mod connection;
 mod console;
@@ -11,13 +12,16 @@ mod editing;
 mod erase;
 mod exports;
 mod extract;
+mod guard;
 mod headers;
+mod invalid;
 mod iso;
 mod listening;
 pub mod live;
 mod numbers;
 pub mod operators;
 pub mod owners;
+mod people;
 pub mod phone;
 mod places;
 pub mod problem;
@@ -29,6 +33,7 @@ pub mod serve;
 pub mod session;
 mod sign_in;
 mod supabase_sign_in;
+mod tokens;
 pub mod upgrade;
 
 use std::sync::Arc;
@@ -133,6 +138,7 @@ fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
         .merge(api::router())
         .merge(sign_in::router())
         .merge(console::router())
+        .merge(bookings::ics::router())
         .layer(zipped)
         .layer(from_fn_with_state(Arc::clone(front), headers::protect))
 }

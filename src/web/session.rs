@@ -43,6 +43,10 @@ pub struct Limits {
     pub requests: RateLimit,
     /// Requests with credentials that are not in force, by address.
     pub refused: RateLimit,
+    /// Readings of one calendar feed.
+    pub feed: RateLimit,
+    /// Invitations by one person.
+    pub invitations: RateLimit,
     /// Functions that somebody tries: each asks somebody else's service.
     pub dry_runs: RateLimit,
 }
@@ -57,6 +61,8 @@ impl Default for Limits {
             sign_in_code: limit(5, 900),
             requests: limit(600, 60),
             refused: limit(60, 60),
+            feed: limit(60, 3600),
+            invitations: limit(30, 3600),
             dry_runs: limit(20, 600),
         }
     }

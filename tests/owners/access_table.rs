@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::calls::add_call;
-use crate::desk::{Body, Client, Desk};
+use crate::desk::{Body, Client, Desk, add_person, give_access};
 
 /// What somebody gets: the status for their own agent's object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,35 @@ fn table() -> Vec<Row> {
         // The call was not recorded.
         row("get", "/api/v1/calls/{id}/recording", [Yes(404); 3]),
         row("get", "/api/v1/calls/{id}/recording.wav", [Yes(404); 3]),
+        row("get", "/api/v1/appointments", [Yes(200); 3]),
+        Row {
+            body: json!({"agent": "{agent}", "start": "2026-12-01T10:00", "name": "A", "overlap": true}),
+            has_object: true,
+            ..row("post", "/api/v1/appointments", [No, Yes(201), Yes(201)])
+        },
+        row("get", "/api/v1/appointments/{id}", [Yes(200); 3]),
+        with(
+            row("patch", "/api/v1/appointments/{id}", [No, Yes(200), Yes(200)]),
+            json!({"status": "completed"}),
+        ),
+        row("delete", "/api/v1/appointments/{id}", [No, Yes(204), Yes(204)]),
+        row("get", "/api/v1/agents/{id}/calendar-feed", [Yes(200); 3]),
+        row("post", "/api/v1/agents/{id}/calendar-feed", [No, Yes(201), Yes(201)]),
+        row("delete", "/api/v1/agents/{id}/calendar-feed", [No, Yes(204), Yes(204)]),
+        row("get", "/api/v1/agents/{id}/access", [No, No, Yes(200)]),
+        with(
+            row("post", "/api/v1/agents/{id}/access", [No, No, Yes(201)]),
+            json!({"email": "new@example.com", "role": "support"}),
+        ),
+        with(row("patch", "/api/v1/access/{id}", [No, No, Yes(200)]), json!({"active": false})),
+        row("delete", "/api/v1/access/{id}", [No, No, Yes(204)]),
+        row("get", "/api/v1/tokens", [Yes(200); 3]),
+        with(
+            row("post", "/api/v1/tokens", [Yes(201); 3]),
+            json!({"name": "till", "scope": "read"}),
+        ),
+        // It is the owner's own.
+        row("delete", "/api/v1/tokens/{id}", [Yes(404), Yes(404), Yes(204)]),
         // What the rows above ask for goes.
         row("delete", "/api/v1/calls/{id}", [No, No, Yes(204)]),
         row("delete", "/api/v1/callers/{number}", [No, No, Yes(200)]),
@@ -120,6 +149,11 @@ struct Objects {
     delivery: String,
     task: String,
     gap: String,
+    appointment: String,
+    /// The access of somebody who does not ask.
+    access: String,
+    /// A key of whoever made the agent.
+    token: String,
     function: String,
 }
 
@@ -160,6 +194,16 @@ impl Objects {
         let caller = if agent == desk.agent { "+447700900123" } else { "+447700900456" };
         add_call(desk, agent, json!({"caller_number": caller})).await;
         let call = add_call(desk, agent, json!({"caller_number": caller})).await.to_string();
+        let person = add_person(&desk.pool, &format!("{agent}@example.com"), "Somebody").await;
+        give_access(&desk.pool, agent, person, "support").await;
+        let made = async |sql: &str| desk.made(&sql.replace("{agent}", &agent.to_string())).await;
+        let appointment = "insert into appointments (voice_agent_id, name, phone_number, service,
+            schedule_time) values ('{agent}', 'A', '', '', now()) returning id::text";
+        let access = "select max(id)::text from voice_agents_access
+            where voice_agent_id = '{agent}'";
+        let token = "insert into api_tokens (token_hash, user_id, name, scope)
+            select sha256(id::text::bytea), created_by, 'x', 'read' from voice_agents
+            where id = '{agent}' returning id::text";
         Self {
             agent: agent.to_string(),
             call,
@@ -167,6 +211,9 @@ impl Objects {
             delivery: delivery.to_string(),
             task: task.to_string(),
             gap: gaps[0].id.to_string(),
+            appointment: made(appointment).await,
+            access: made(access).await,
+            token: made(token).await,
             function: if agent == desk.agent { desk.function } else { desk.other_function }
                 .to_string(),
         }
@@ -178,6 +225,9 @@ impl Objects {
             path if path.contains("/webhook-deliveries/") => &self.delivery,
             path if path.contains("/tasks/") => &self.task,
             path if path.contains("/gaps/") => &self.gap,
+            path if path.contains("/appointments/") => &self.appointment,
+            path if path.contains("/access/") => &self.access,
+            path if path.contains("/tokens/") => &self.token,
             path if path.contains("/calls/") => &self.call,
             path if path.starts_with("/api/v1/functions/") => &self.function,
             _ => &self.agent,

@@ -248,6 +248,11 @@ impl Desk {
         stranger.with("cookie", cookie.split(';').next().unwrap().to_owned())
     }
 
+    /// Runs a statement that gives a text, such as the id of what it makes.
+    pub(crate) async fn made(&self, sql: &str) -> String {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
+    }
+
     /// Runs one statement.
     pub(crate) async fn sql(&self, sql: &str) {
         run(&self.pool, sql).await;

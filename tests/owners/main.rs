@@ -2,14 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod access_table;
+mod account;
+mod activity;
 mod agents;
 mod agents_pages;
+mod bookings;
 mod calls;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
 mod functions;
 mod live;
+mod people;
 mod setup;
 mod sign_in;
 mod take_over;

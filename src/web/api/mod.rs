@@ -1,14 +1,20 @@
 //! The API: `/api/v1`, JSON, described by `/api/v1/openapi.json`.
 
+mod access;
 mod agents;
+mod appointments;
+mod appointments_wanted;
+mod calendar_feed;
 mod callers;
 mod calls;
 mod deliveries;
 mod functions;
 mod live;
 mod numbers;
+mod refusals;
 mod take_over;
 mod tasks;
+mod tokens;
 mod versions;
 
 use std::sync::Arc;
@@ -63,6 +69,10 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
             OpenApiRouter::new()
                 .merge(agents::routes())
                 .merge(callers::routes())
+                .merge(appointments::routes())
+                .merge(calendar_feed::routes())
+                .merge(access::routes())
+                .merge(tokens::routes())
                 .merge(calls::routes())
                 .merge(deliveries::routes())
                 .merge(live::routes())

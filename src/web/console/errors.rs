@@ -86,3 +86,39 @@ pub(crate) fn refused(refused: &Refused) -> Response {
         }
     }
 }
+
+/// Why a page is not shown.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// There is no such page, or it is another's.
+    NotFound,
+    /// They may not.
+    Refused(Refused),
+    /// Too many requests: again in so many seconds.
+    TooMany(u64),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => not_found(),
+            Self::Refused(refused) => self::refused(&refused),
+            Self::TooMany(seconds) => too_many(seconds),
+        }
+    }
+}
+
+/// What a page's handler answers.
+pub(crate) type Shown = Result<Response, Fault>;

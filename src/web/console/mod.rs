@@ -1,13 +1,17 @@
 //! The owner's console: pages that are rendered here and need no JavaScript to be read or for their
 //! forms to be sent.
 
+mod account;
+mod activity;
 mod agent;
 mod assets;
+mod bookings;
 mod call;
 mod callers;
 mod calls;
 mod changes;
 pub(super) mod errors;
+mod field;
 mod functions;
 mod health;
 pub(super) mod knowledge;
@@ -15,6 +19,7 @@ pub(super) mod layout;
 mod live;
 mod numbers;
 mod overview;
+mod people;
 mod setup;
 mod time;
 mod versions;
@@ -31,6 +36,10 @@ use super::AppState;
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .merge(assets::router())
+        .merge(bookings::router())
+        .merge(people::router())
+        .merge(account::router())
+        .merge(activity::router())
         .merge(health::router())
         .merge(knowledge::router())
         .merge(live::router())

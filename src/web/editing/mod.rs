@@ -9,17 +9,16 @@ pub(super) mod function;
 pub(super) mod restore;
 pub(super) mod try_function;
 
-use serde_json::{Value, json};
+pub(super) use super::guard::may as access;
+
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::AppState;
 use super::problem::Problem;
 use crate::agent::SettingFault;
-use crate::store::access::{AgentAccess, Level, Object, Refused};
 use crate::store::agent_edits::WriteError;
-use crate::store::audit::AuditEntry;
-use crate::store::people::Viewer;
 
 /// What a version is known by while somebody changes something: a hash of what they saw.
 pub(super) fn version_of(value: &Value) -> String {
@@ -50,32 +49,6 @@ impl Seen {
     pub(super) fn still_holds(&self, document: &Value) -> bool {
         Self::version(document, &self.pointers) == self.version
     }
-}
-
-/// Access to an agent, or to what belongs to it, for a change. A refusal is written down.
-///
-/// # Errors
-/// [`Refused`].
-pub(super) async fn access<L: Level>(
-    state: &AppState,
-    viewer: &Viewer,
-    object: Object,
-    action: &'static str,
-) -> Result<AgentAccess<L>, Refused> {
-    let store = &state.owners.store;
-    let found = store.access::<L>(viewer, object).await;
-    if let Err(Refused::Forbidden { .. } | Refused::ReadOnly) = &found {
-        let entry = AuditEntry::of(viewer, "access.refused").change(json!({"wanted": action}));
-        let entry = match object {
-            Object::Agent(id) => entry.agent(id).object("agent", id),
-            Object::Function(id) => entry.object("function", id),
-            _ => entry,
-        };
-        if let Err(error) = store.note_deed(&entry).await {
-            tracing::warn!(%error, "a refused access is not in the audit log");
-        }
-    }
-    found
 }
 
 /// Has the next call know of a change. What fails here the database's own notice mends.

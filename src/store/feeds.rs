@@ -1,0 +1,169 @@
+//! `calendar_feeds`: addresses at which calendars read an agent's bookings.
+
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::access::{AgentAccess, Level, Maintain};
+use super::audit::{self, AuditEntry};
+use super::bookings::{BOOKING_SQL, Booking, JOINS_SQL, booking};
+use super::people::{SecretHash, Viewer};
+use super::{Result, Store};
+use crate::private::Private;
+
+/// How far a feed goes back and ahead.
+const DAYS_BACK: i32 = 60;
+const DAYS_AHEAD: i32 = 400;
+/// The most bookings of a feed.
+const FEED_MAX: i64 = 2000;
+/// How old `last_read_at` may be before a reading renews it.
+const READ_SECONDS: i32 = 60;
+
+/// A feed that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedState {
+    /// When it was made, microseconds since the Unix epoch.
+    pub created_us: i64,
+    /// The name of whoever made it.
+    pub created_by: Option<Private<String>>,
+    /// When a calendar last read it, microseconds since the Unix epoch.
+    pub read_us: Option<i64>,
+}
+
+/// What a feed gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedContent {
+    /// What the business is called.
+    pub business: String,
+    /// Its bookings, the cancelled ones too, the earliest first.
+    pub bookings: Vec<Booking>,
+}
+
+impl Store {
+    /// The agent's feed, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn feed<L: Level>(&self, access: &AgentAccess<L>) -> Result<Option<FeedState>> {
+        let row = sqlx::query(
+            "select (extract(epoch from f.created_at) * 1000000)::bigint as created_us,
+                (extract(epoch from f.last_read_at) * 1000000)::bigint as read_us, c.username
+            from public.calendar_feeds f left join public.customer c on c.uuid = f.created_by
+            where f.voice_agent_id = $1 and f.revoked_at is null
+            order by f.created_at desc limit 1",
+        )
+        .bind(access.agent_id())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(FeedState {
+                created_us: row.try_get("created_us")?,
+                created_by: row.try_get::<Option<String>, _>("username")?.map(Private::new),
+                read_us: row.try_get("read_us")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Makes a feed with this secret. An older one stops.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn make_feed(
+        &self,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
+        secret: &SecretHash,
+    ) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query(
+            "with stopped as (
+                update public.calendar_feeds set revoked_at = now()
+                where voice_agent_id = $1 and revoked_at is null
+            )
+            insert into public.calendar_feeds (token_hash, voice_agent_id, created_by)
+            values ($2, $1, $3) returning id",
+        )
+        .bind(access.agent_id())
+        .bind(secret.as_slice())
+        .bind(access.person())
+        .fetch_one(&mut *transaction)
+        .await?;
+        let id: Uuid = row.try_get("id")?;
+        let deed = AuditEntry::of(viewer, "feed.make").agent(access.agent_id()).object("feed", id);
+        audit::note(&mut transaction, &deed).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Stops the agent's feed; whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn revoke_feed(
+        &self,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let stopped = sqlx::query(
+            "update public.calendar_feeds set revoked_at = now()
+            where voice_agent_id = $1 and revoked_at is null",
+        )
+        .bind(access.agent_id())
+        .execute(&mut *transaction)
+        .await?;
+        if stopped.rows_affected() > 0 {
+            let deed = AuditEntry::of(viewer, "feed.revoke").agent(access.agent_id());
+            audit::note(&mut transaction, &deed).await?;
+        }
+        transaction.commit().await?;
+        Ok(stopped.rows_affected() > 0)
+    }
+
+    /// What the feed with this secret gives; none if there is no such feed any more. Whoever has the
+    /// secret reads: it is the access check. Notes that it was read.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn read_feed(&self, secret: &SecretHash) -> Result<Option<FeedContent>> {
+        let found = sqlx::query(
+            "with alive as (
+                select f.id, f.last_read_at, a.id as agent_id,
+                    coalesce(nullif(b.business_name, ''), a.name) as business
+                from public.calendar_feeds f
+                join public.voice_agents a on a.id = f.voice_agent_id
+                left join public.business_details b on b.voice_agent_id = a.id
+                where f.token_hash = $1 and f.revoked_at is null and a.status <> 'deleted'
+            ), noted as (
+                update public.calendar_feeds f set last_read_at = now()
+                from alive where f.id = alive.id and (alive.last_read_at is null
+                    or alive.last_read_at < now() - $2 * interval '1 second')
+            )
+            select agent_id, business from alive",
+        )
+        .bind(secret.as_slice())
+        .bind(READ_SECONDS)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(found) = found else { return Ok(None) };
+        let sql = format!(
+            "select {BOOKING_SQL} from (
+                select x.* from public.appointments x
+                where x.voice_agent_id = $1 and isfinite(x.schedule_time)
+                    and x.schedule_time between now() - $2 * interval '1 day'
+                        and now() + $3 * interval '1 day'
+                order by x.schedule_time, x.id limit $4
+            ) a {JOINS_SQL} order by a.schedule_time, a.id"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(found.try_get::<Uuid, _>("agent_id")?)
+            .bind(DAYS_BACK)
+            .bind(DAYS_AHEAD)
+            .bind(FEED_MAX)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(Some(FeedContent {
+            business: found.try_get("business")?,
+            bookings: rows.iter().map(booking).collect::<Result<_>>()?,
+        }))
+    }
+}

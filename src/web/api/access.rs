@@ -1,0 +1,213 @@
+//! `/agents/{id}/access` and `/access/{id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::refusals::{Conflict, Refusals};
+use super::{Answer, Page};
+use crate::store::access::{Object, Oversee, Own};
+use crate::store::members::{AccessChange, AccessWish, Invited, Member};
+use crate::web::AppState;
+use crate::web::extract::{ApiJson, ApiPath};
+use crate::web::guard::may;
+use crate::web::iso;
+use crate::web::people::{Invitation, link_for, role};
+use crate::web::problem::Problem;
+use crate::web::session::ApiViewer;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new().routes(routes!(list, invite)).routes(routes!(change, remove))
+}
+
+/// Somebody with access to an agent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AccessItem {
+    /// What `/access/{id}` takes; null of whoever made the agent, who stays its owner.
+    id: Option<i64>,
+    person: Uuid,
+    name: String,
+    email: String,
+    /// support, maintainer, owner or admin.
+    role: &'static str,
+    /// Whether it is switched on.
+    active: bool,
+    since: Option<String>,
+    /// When they last used the console.
+    last_seen: Option<String>,
+}
+
+impl AccessItem {
+    fn of(member: &Member) -> Self {
+        let time = |us: i64| iso::time(us, &TimeZone::UTC);
+        Self {
+            id: member.access_id,
+            person: member.person,
+            name: member.name.reveal().clone(),
+            email: member.email.reveal().clone(),
+            role: member.role.word(),
+            active: member.is_active,
+            since: member.since_us.map(time),
+            last_seen: member.seen_us.map(time),
+        }
+    }
+}
+
+/// The people of the agent, whoever made it first.
+#[utoipa::path(
+    get,
+    path = "/agents/{id}/access",
+    tag = "access",
+    params(("id" = Uuid, Path)),
+    responses((status = 200, body = Page<AccessItem>), Refusals)
+)]
+async fn list(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<Uuid>,
+) -> Answer<Page<AccessItem>> {
+    let store = &state.owners.store;
+    let access = store.access::<Oversee>(&viewer, Object::Agent(id)).await?;
+    let members = store.members(&access).await?;
+    Ok(Json(Page { items: members.iter().map(AccessItem::of).collect(), next: None }))
+}
+
+/// Somebody who is to have access.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewAccess {
+    email: String,
+    name: Option<String>,
+    /// support, maintainer, owner or, by an admin, admin.
+    role: String,
+}
+
+/// Access that was given.
+#[derive(Debug, Serialize, ToSchema)]
+struct MadeAccess {
+    access: AccessItem,
+    /// A link that signs them in once, for you to send them; it is shown now and never again. Null
+    /// where they have an account already, or where Supabase signs people in.
+    sign_in_link: Option<String>,
+}
+
+/// Gives somebody access to the agent; makes their account if there is none.
+#[utoipa::path(
+    post,
+    path = "/agents/{id}/access",
+    tag = "access",
+    params(("id" = Uuid, Path)),
+    request_body = NewAccess,
+    responses((status = 201, body = MadeAccess), Conflict, Refusals)
+)]
+async fn invite(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(new): ApiJson<NewAccess>,
+) -> Result<(StatusCode, Json<MadeAccess>), Problem> {
+    let access = may::<Own>(&state, &viewer, Object::Agent(id), "access.invite").await?;
+    let name = new.name.as_deref().unwrap_or_default();
+    let invitation = Invitation::read(&new.email, name, &new.role).map_err(|invalid| {
+        let first = invalid.into_iter().next();
+        first.map_or_else(Problem::not_found, Problem::from)
+    })?;
+    let limit = &state.owners.limits.invitations;
+    limit.take(&viewer.id().to_string()).map_err(Problem::too_many)?;
+    let who = (invitation.email.as_str(), invitation.name.as_str());
+    let made = state.owners.store.invite(&access, &viewer, who, invitation.role).await?;
+    match made {
+        Invited::Made(member) => {
+            let sign_in_link = link_for(&state, &member).await?;
+            let made = MadeAccess { access: AccessItem::of(&member), sign_in_link };
+            Ok((StatusCode::CREATED, Json(made)))
+        }
+        Invited::Known(member) => Err(Problem::conflict(
+            "this person has access already; change that",
+            json!({"access": AccessItem::of(&member)}),
+        )),
+        Invited::NotInSupabase => {
+            let detail = "Supabase knows nobody with this address; invite them there first";
+            Err(Problem::invalid("email", detail))
+        }
+        Invited::Above => Err(above()),
+    }
+}
+
+fn above() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "nobody gives, changes or ends a role above their own")
+}
+
+fn changed(change: AccessChange) -> Result<Option<Member>, Problem> {
+    match change {
+        AccessChange::Done(member, _) => Ok(member),
+        AccessChange::Own => {
+            let detail = "nobody changes or ends their own access; another owner can";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+        AccessChange::Above => Err(above()),
+        AccessChange::Gone => Err(Problem::not_found()),
+    }
+}
+
+/// What is to change. What is not sent stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRole {
+    /// support, maintainer, owner or, by an admin, admin.
+    role: Option<String>,
+    /// Off, it gives nothing, at once.
+    active: Option<bool>,
+}
+
+/// Changes somebody's role, or switches their access off and on.
+#[utoipa::path(
+    patch,
+    path = "/access/{id}",
+    tag = "access",
+    params(("id" = i64, Path)),
+    request_body = NewRole,
+    responses((status = 200, body = AccessItem), Refusals)
+)]
+async fn change(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<i64>,
+    ApiJson(sent): ApiJson<NewRole>,
+) -> Answer<AccessItem> {
+    let access = may::<Own>(&state, &viewer, Object::Access(id), "access.change").await?;
+    let role = sent.role.as_deref().map(role).transpose()?;
+    let wish = AccessWish { role, is_active: sent.active, is_removed: false };
+    let change = state.owners.store.change_access(&access, &viewer, id, wish).await?;
+    let member = changed(change)?.ok_or_else(Problem::not_found)?;
+    Ok(Json(AccessItem::of(&member)))
+}
+
+/// Ends somebody's access, at once.
+#[utoipa::path(
+    delete,
+    path = "/access/{id}",
+    tag = "access",
+    params(("id" = i64, Path)),
+    responses((status = 204), Refusals)
+)]
+async fn remove(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<i64>,
+) -> Result<StatusCode, Problem> {
+    let access = may::<Own>(&state, &viewer, Object::Access(id), "access.remove").await?;
+    let wish = AccessWish { is_removed: true, ..AccessWish::default() };
+    changed(state.owners.store.change_access(&access, &viewer, id, wish).await?)?;
+    Ok(StatusCode::NO_CONTENT)
+}

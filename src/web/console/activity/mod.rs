@@ -1,0 +1,142 @@
+//! `/activity`: who did what, and who listened.
+
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::routing::get;
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::errors::Shown;
+use super::layout::{Section, Shell};
+use super::time;
+use crate::private::Private;
+use crate::store::access::Role;
+use crate::store::activity::{ActivityWanted, Deed};
+use crate::web::AppState;
+use crate::web::session::PageViewer;
+
+/// How many a page shows.
+const SHOWN: i64 = 50;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new().route("/activity", get(page))
+}
+
+/// What the page is asked with.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    agent: Option<Uuid>,
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    person: Option<Uuid>,
+    /// What came before this row.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    before: Option<i64>,
+}
+
+async fn page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Query(wanted): Query<Wanted>,
+) -> Shown {
+    let store = &state.owners.store;
+    let shell = Shell::of(store, viewer, wanted.agent).await?;
+    let asked = ActivityWanted {
+        by: wanted.person,
+        before: wanted.before,
+        limit: SHOWN + 1,
+        with_own: shell.chosen.is_none(),
+    };
+    let agents = shell.listed();
+    let mut deeds = store.activity(&agents, &shell.viewer, &asked).await?;
+    let has_more = i64::try_from(deeds.len()).is_ok_and(|count| count > SHOWN);
+    deeds.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+    let people = store.people_of(&agents).await?;
+    let sees_others = agents.list().iter().any(|agent| agent.role >= Role::Maintainer);
+    let older = deeds.last().filter(|_| has_more).map(|last| address(&wanted, last.id));
+    Ok(shell.page(Some(Section::Activity), "Activity", &html! {
+        h1 { "Activity" }
+        p .zone {
+            @if sees_others { "Who did what, and who listened." } @else { "What you did here." }
+            " Times are those in " (shell.zone_name()) "."
+        }
+        @if sees_others && !people.is_empty() { (filter(&wanted, &people)) }
+        @if deeds.is_empty() {
+            p .empty {
+                @if wanted.person.is_some() || wanted.before.is_some() {
+                    "Nothing more. " a href="/activity" { "Show everything" } "."
+                } @else {
+                    "Nothing yet. What people change, listen to, export or delete is listed here."
+                }
+            }
+        } @else {
+            ul .list { @for deed in &deeds { li { (row(deed, &shell)) } } }
+        }
+        @if let Some(older) = older { nav .pager aria-label="Pages of the list" { a .button href=(older) { "Older ›" } } }
+    }))
+}
+
+fn address(wanted: &Wanted, before: i64) -> String {
+    let mut address = format!("/activity?before={before}");
+    if let Some(agent) = wanted.agent {
+        address.push_str(&format!("&agent={agent}"));
+    }
+    if let Some(person) = wanted.person {
+        address.push_str(&format!("&person={person}"));
+    }
+    address
+}
+
+fn filter(wanted: &Wanted, people: &[(Uuid, Private<String>)]) -> Markup {
+    html! {
+        form .filters method="get" action="/activity" {
+            @if let Some(agent) = wanted.agent { input type="hidden" name="agent" value=(agent); }
+            div {
+                label for="person" { "Person" }
+                select #person name="person" {
+                    option value="" { "Everybody" }
+                    @for (id, name) in people {
+                        option value=(id) selected[wanted.person == Some(*id)] { (name.reveal()) }
+                    }
+                }
+            }
+            button type="submit" { "Show" }
+        }
+    }
+}
+
+fn row(deed: &Deed, shell: &Shell) -> Markup {
+    let zone = shell.zone();
+    let at = time::at(deed.at_us, &zone);
+    let link = deed.object.as_deref().and_then(words::link);
+    let changes = deed.change.as_ref().map(|change| words::change(change, &zone));
+    let agent = deed.agent_id.filter(|_| shell.agents.list().len() > 1);
+    let agent = agent.and_then(|id| shell.agents.find(id));
+    html! {
+        div .row {
+            span .grow {
+                @match &deed.actor_name {
+                    Some(name) => strong { bdi { (name.reveal()) } },
+                    None if deed.actor.is_some() => "Somebody who is gone",
+                    None if deed.actor_kind == "system" => "The server",
+                    None => "Somebody",
+                }
+                " " (words::words(&deed.action))
+                @if deed.action != "sign_in" {
+                    @if let Some(name) = &deed.object_name { " " bdi { (name.reveal()) } }
+                }
+                @if let Some((path, words)) = link { ": " a href=(path) { (words) } }
+                @if let Some(means) = words::means(&deed.actor_kind) { ", " (means) }
+                @if let Some(agent) = agent { span .quiet { " · " bdi { (agent.business) } } }
+                @for change in changes.into_iter().flatten() { br; span .quiet { (change) } }
+            }
+            time datetime=(at.timestamp()) .quiet { (time::when(&at, &shell.now)) }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What was done, in an owner's words.
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::web::console::time;
+
+/// Each action and its words, which come after a name.
+const WORDS: &[(&str, &str)] = &[
+    ("access.change", "changed the role of"),
+    ("access.invite", "gave access to"),
+    ("access.link", "made a sign-in link for"),
+    ("access.off", "switched off the access of"),
+    ("access.on", "switched on the access of"),
+    ("access.refused", "tried something that their role does not allow"),
+    ("access.remove", "removed"),
+    ("account.change", "changed their own details"),
+    ("agent.activate", "switched an agent on"),
+    ("agent.change", "changed the agent"),
+    ("agent.create", "made the agent"),
+    ("agent.delete", "deleted the agent"),
+    ("agent.make", "made the agent"),
+    ("agent.restore", "restored an earlier version of the agent"),
+    ("booking.came", "noted that somebody came"),
+    ("booking.cancel", "cancelled a booking"),
+    ("booking.change", "changed a booking"),
+    ("booking.check", "said that a booking is right"),
+    ("booking.make", "made a booking"),
+    ("booking.missed", "noted that somebody did not come"),
+    ("booking.move", "moved a booking"),
+    ("booking.reopen", "put a booking back"),
+    ("call.delete", "deleted a call"),
+    ("call.end", "ended a call"),
+    ("call.export", "exported a call"),
+    ("call.listen_live", "listened to a call while it went on"),
+    ("call.transfer", "had a call put through"),
+    ("call.watch", "watched a call while it went on"),
+    ("caller.delete", "deleted everything of a caller"),
+    ("caller.export", "exported everything of a caller"),
+    ("calls.export", "exported calls"),
+    ("credentials.change", "changed the telephone account's credentials"),
+    ("feed.make", "made an address for other calendars"),
+    ("feed.revoke", "stopped the address for other calendars"),
+    ("function.change", "changed a function"),
+    ("function.delete", "deleted a function"),
+    ("function.make", "made a function"),
+    ("function.try", "tried a function"),
+    ("gap.answer", "answered a question"),
+    ("number.connect", "connected a number"),
+    ("number.restore", "put a number back to what it was"),
+    ("recording.delete", "deleted a recording"),
+    ("recording.download", "downloaded a recording"),
+    ("recording.listen", "listened to a recording"),
+    ("session.end", "signed a browser of theirs out"),
+    ("session.end_others", "signed all other browsers of theirs out"),
+    ("sign_in", "signed in"),
+    ("sign_in.refused", "tried to sign in and was refused"),
+    ("task.done", "ticked a task off"),
+    ("task.reopen", "opened a task again"),
+    ("token.make", "made a key for a program"),
+    ("token.revoke", "revoked a key of a program"),
+    ("webhook.redeliver", "sent a notice again"),
+];
+
+/// The words of an action; of one that has none, the action itself, readable.
+pub(super) fn words(action: &str) -> String {
+    match WORDS.iter().find(|(known, _)| *known == action) {
+        Some((_, words)) => (*words).to_owned(),
+        None => action.replace(['.', '_'], " "),
+    }
+}
+
+/// With what somebody did it, where that is not a browser.
+pub(super) fn means(kind: &str) -> Option<&'static str> {
+    match kind {
+        "token" => Some("with a key for programs"),
+        "supabase" => Some("over the API"),
+        "system" => Some("on the server"),
+        _ => None,
+    }
+}
+
+/// The page of what it was done to, if it has one, and what that is called.
+pub(super) fn link(object: &str) -> Option<(String, &'static str)> {
+    let (kind, id) = object.split_once(' ')?;
+    // An id of ours, and nothing that would lead elsewhere.
+    let is_id = !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    let (path, words) = match kind {
+        "call" => ("/calls/", "the call"),
+        "appointment" => ("/bookings/", "the booking"),
+        _ => return None,
+    };
+    is_id.then(|| (format!("{path}{id}"), words))
+}
+
+/// What changed, as `role: support → maintainer`. What is not simple is left out.
+pub(super) fn change(change: &Value, zone: &TimeZone) -> Vec<String> {
+    let Some(fields) = change.as_object() else { return Vec::new() };
+    let told = fields.iter().filter_map(|(name, value)| {
+        let words = |value: &Value| match (name.as_str(), value) {
+            ("start_us", value) => value
+                .as_i64()
+                .map(|us| time::at(us, zone).strftime("%a %-d %b %Y %H:%M").to_string()),
+            (_, Value::String(text)) => Some(text.chars().take(80).collect()),
+            (_, Value::Number(number)) => Some(number.to_string()),
+            (_, Value::Bool(is_so)) => Some(if *is_so { "yes" } else { "no" }.to_owned()),
+            _ => None,
+        };
+        let name = match name.as_str() {
+            "start_us" => "time".to_owned(),
+            name => name.replace('_', " "),
+        };
+        match value {
+            Value::Array(both) => match both.as_slice() {
+                [before, after] => Some(format!("{name}: {} → {}", words(before)?, words(after)?)),
+                _ => None,
+            },
+            value => Some(format!("{name}: {}", words(value)?)),
+        }
+    });
+    told.take(6).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn deeds_are_told_in_words() {
+        assert_eq!(words("recording.listen"), "listened to a recording");
+        assert_eq!(words("thing.turn_over"), "thing turn over");
+        let told = change(
+            &json!({"role": ["support", "owner"], "start_us": [0, 1_795_960_800_000_000_i64],
+                "minutes": 30, "deep": {"a": 1}, "many": [1, 2, 3], "off": true}),
+            &TimeZone::UTC,
+        );
+        assert_eq!(
+            told,
+            [
+                "minutes: 30",
+                "off: yes",
+                "role: support → owner",
+                "time: Thu 1 Jan 1970 00:00 → Sun 29 Nov 2026 14:00"
+            ]
+        );
+        assert!(change(&json!("x"), &TimeZone::UTC).is_empty());
+    }
+
+    #[test]
+    fn a_link_leads_to_pages_of_ours_alone() {
+        assert_eq!(link("call 0196-a"), Some(("/calls/0196-a".to_owned(), "the call")));
+        for odd in ["call", "call ", "call /../x", "call a?b", "person 1", "x 1"] {
+            assert_eq!(link(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn words_are_in_order_and_once() {
+        assert!(WORDS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}

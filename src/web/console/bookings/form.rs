@@ -1,0 +1,304 @@
+//! The form of a booking, and new ones.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Query, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::get;
+use http::StatusCode;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{clock, local};
+use crate::store::access::{AgentAccess, Maintain, Object, Role};
+use crate::store::booking_edits::Kept;
+use crate::store::bookings::{Booking, BookingPlace};
+use crate::web::AppState;
+use crate::web::bookings::fields::{Fields, Wrong};
+use crate::web::bookings::when::{Which, WrongTime};
+use crate::web::bookings::zone;
+use crate::web::console::errors::{Fault, Shown};
+use crate::web::console::field::{area, input};
+use crate::web::console::layout::{Section, Shell};
+use crate::web::guard::may;
+use crate::web::session::PageViewer;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new().route("/bookings/new", get(new_page).post(make))
+}
+
+/// What the form sends.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BookingForm {
+    pub(super) agent: String,
+    pub(super) date: String,
+    pub(super) time: String,
+    pub(super) which: String,
+    pub(super) minutes: String,
+    pub(super) name: String,
+    pub(super) phone: String,
+    pub(super) service: String,
+    pub(super) notes: String,
+    /// The revision that they saw.
+    pub(super) revision: String,
+    /// `true`: others may be booked in the same time.
+    pub(super) overlap: String,
+}
+
+impl BookingForm {
+    /// A booking as it is.
+    pub(super) fn of(booking: &Booking, zone: &TimeZone) -> Self {
+        let at = local(booking.start_us, zone);
+        // The clock shows this time twice: without this the form would not say which one it was.
+        let found = zone.to_ambiguous_timestamp(at.datetime());
+        let is_second =
+            found.is_ambiguous() && found.later().is_ok_and(|later| later == at.timestamp());
+        let which = match (found.is_ambiguous(), is_second) {
+            (false, _) => "",
+            (true, false) => "first",
+            (true, true) => "second",
+        };
+        Self {
+            agent: booking.agent_id.to_string(),
+            date: at.date().to_string(),
+            time: at.strftime("%H:%M").to_string(),
+            which: which.to_owned(),
+            minutes: booking.minutes.to_string(),
+            name: booking.name.reveal().clone(),
+            phone: booking.phone.reveal().clone(),
+            service: booking.service.reveal().clone(),
+            notes: booking.notes.reveal().clone(),
+            revision: booking.revision.to_string(),
+            overlap: String::new(),
+        }
+    }
+
+    /// What is wanted.
+    pub(super) fn fields(&self) -> Fields {
+        let minutes = self.minutes.trim();
+        Fields {
+            start: Some(format!("{}T{}", self.date.trim(), self.time.trim())),
+            which: Which::from_word(&self.which),
+            // What is no number is none that is accepted.
+            minutes: (!minutes.is_empty()).then(|| minutes.parse().unwrap_or(0)),
+            name: Some(self.name.clone()),
+            phone: Some(self.phone.clone()),
+            service: Some(self.service.clone()),
+            notes: Some(self.notes.clone()),
+            ..Fields::default()
+        }
+    }
+
+    /// Whether others may be booked in the same time.
+    pub(super) fn may_overlap(&self) -> bool {
+        self.overlap == "true"
+    }
+}
+
+/// Why a form is shown again.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    /// What is wrong with it.
+    pub(super) wrong: Wrong,
+    /// What is booked in its time.
+    pub(super) others: Vec<Booking>,
+    /// What the booking is now, if somebody changed it meanwhile.
+    pub(super) now: Option<Box<Booking>>,
+}
+
+impl Again {
+    /// The status of the answer that shows it.
+    pub(super) fn status(&self) -> StatusCode {
+        match (self.wrong.invalid.is_empty(), self.others.is_empty(), &self.now) {
+            (false, _, _) => StatusCode::UNPROCESSABLE_ENTITY,
+            (true, true, None) => StatusCode::OK,
+            _ => StatusCode::CONFLICT,
+        }
+    }
+}
+
+/// When a booking is, from beginning to end.
+pub(super) fn span(start_us: i64, minutes: u32, zone: &TimeZone) -> String {
+    let start = local(start_us, zone);
+    let end = local(crate::web::bookings::end_us(start_us, minutes), zone);
+    format!("{}, {}–{}", start.strftime("%A %-d %B %Y"), clock(&start), clock(&end))
+}
+
+/// The form, filled in so, which is sent to this address by a button with these words.
+pub(super) fn form(
+    form: &BookingForm,
+    again: &Again,
+    (action, button): (&str, &str),
+    zone: &TimeZone,
+) -> Markup {
+    let invalid = &again.wrong.invalid;
+    // The fault of a time is said once, beside the fields that make it.
+    let time_fault = invalid.iter().find(|invalid| invalid.field == "start");
+    html! {
+        form method="post" action=(action) {
+            input type="hidden" name="agent" value=(form.agent);
+            input type="hidden" name="revision" value=(form.revision);
+            @if !again.others.is_empty() { (in_the_way(&again.others, zone)) }
+            @if let Some(fault) = time_fault {
+                (time_choice(form, again.wrong.time.as_ref(), &fault.detail))
+            } @else if !form.which.is_empty() {
+                input type="hidden" name="which" value=(form.which);
+            }
+            div .form-row {
+                (input(("date", "date"), "Day", &form.date, &[]))
+                (input(("time", "time"), "Time", &form.time, &[]))
+                (input(("number", "minutes"), "Minutes", &form.minutes, invalid))
+            }
+            (input(("text", "name"), "Name", &form.name, invalid))
+            div .form-row {
+                (input(("tel", "phone"), "Phone", &form.phone, invalid))
+                (input(("text", "service"), "What for", &form.service, invalid))
+            }
+            (area("notes", "Notes", &form.notes, invalid))
+            p { button .main type="submit" { (button) } }
+        }
+    }
+}
+
+/// What is booked in the same time, and that both may be.
+fn in_the_way(others: &[Booking], zone: &TimeZone) -> Markup {
+    html! {
+        div .note.warn role="alert" {
+            p { "Something else is booked in that time:" }
+            ul { @for other in others { li {
+                a href={ "/bookings/" (other.id) } { bdi { (other.name.reveal()) } }
+                ", " (span(other.start_us, other.minutes, zone))
+            } } }
+            label .check {
+                input type="checkbox" name="overlap" value="true";
+                " Book both in the same time"
+            }
+            p .hint { "Or choose another time below." }
+        }
+    }
+}
+
+/// What is wrong with a time, and which one is meant where it comes twice.
+fn time_choice(form: &BookingForm, why: Option<&WrongTime>, detail: &str) -> Markup {
+    html! {
+        div .note.bad role="alert" {
+            @match why {
+                Some(WrongTime::Twice(both)) => {
+                    fieldset {
+                        legend { "That night the clock is put back: which " (form.time) " do you mean?" }
+                        @for (value, at) in [("first", &both.0), ("second", &both.1)] {
+                            label .check {
+                                input type="radio" name="which" value=(value) required;
+                                " The " (value) " one, " (at.strftime("%H:%M %Z"))
+                            }
+                        }
+                    }
+                }
+                Some(WrongTime::Skipped) => p .error {
+                    "That night the clock is put on: there is no " (form.time) ". Choose another time."
+                }
+                Some(WrongTime::Unreadable) => p .error {
+                    "Choose a day and a time, from the year 2000 to 2100."
+                }
+                None => p .error { "The time " (detail) "." }
+            }
+        }
+    }
+}
+
+/// What a new booking is asked with.
+#[derive(Debug, Default, Deserialize)]
+struct Wanted {
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    agent: Option<Uuid>,
+    #[serde(default)]
+    day: String,
+}
+
+async fn new_page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Query(wanted): Query<Wanted>,
+) -> Shown {
+    let store = &state.owners.store;
+    let agents = store.visible_agents(&viewer).await?;
+    let mine: Vec<_> =
+        agents.list().iter().filter(|agent| agent.role >= Role::Maintainer).collect();
+    let agent = match (wanted.agent, mine.as_slice()) {
+        (Some(agent), _) => agent,
+        (None, [only]) => only.id,
+        (None, _) => {
+            let shell = Shell::of(store, viewer, None).await?;
+            return Ok(shell.page(Some(Section::Bookings), "New booking", &html! {
+                h1 { "New booking" }
+                @if mine.is_empty() { p .empty { "You may not book with any agent." } }
+                @else { p { "With which business?" } }
+                ul .list { @for agent in mine { li {
+                    a href={ "/bookings/new?agent=" (agent.id) "&day=" (wanted.day) } { bdi { (agent.business) } }
+                } } }
+            }));
+        }
+    };
+    let access = store.access::<Maintain>(&viewer, Object::Agent(agent)).await?;
+    let place = store.booking_place(&access).await?;
+    let shell = Shell::of(store, viewer, Some(agent)).await?;
+    let empty = BookingForm {
+        agent: agent.to_string(),
+        date: match wanted.day.parse::<jiff::civil::Date>() {
+            Ok(day) => day.to_string(),
+            Err(_) => shell.now.date().to_string(),
+        },
+        minutes: place.usual_minutes.to_string(),
+        ..BookingForm::default()
+    };
+    Ok(show_new(&shell, &place, &empty, &Again::default()))
+}
+
+fn show_new(shell: &Shell, place: &BookingPlace, shown: &BookingForm, again: &Again) -> Response {
+    let zone = zone(place.zone.as_deref());
+    let mut page = shell.page(
+        Some(Section::Bookings),
+        "New booking",
+        &html! {
+            h1 { "New booking" }
+            p .zone { bdi { (place.business) } " · times are those in " (shell.zone_name()) }
+            (form(shown, again, ("/bookings/new", "Book"), &zone))
+            p .hint { "You may book outside the opening hours. The agent may not." }
+        },
+    );
+    *page.status_mut() = again.status();
+    page
+}
+
+async fn make(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Form(sent): Form<BookingForm>,
+) -> Shown {
+    let store = &state.owners.store;
+    let agent = sent.agent.parse().map_err(|_| Fault::NotFound)?;
+    let access: AgentAccess<Maintain> =
+        may(&state, &viewer, Object::Agent(agent), "booking.make").await?;
+    let place = store.booking_place(&access).await?;
+    let again = match sent.fields().draft(&place, None) {
+        Err(wrong) => Again { wrong, ..Again::default() },
+        Ok(draft) => {
+            let overlap = sent.may_overlap();
+            match store.keep_booking(&access, &viewer, None, &draft, overlap).await? {
+                Kept::Kept(booking) => {
+                    let to = format!("/bookings/{}?done=made", booking.id);
+                    return Ok(Redirect::to(&to).into_response());
+                }
+                Kept::Taken(others) => Again { others, ..Again::default() },
+                Kept::Changed(_) | Kept::Gone => return Err(Fault::NotFound),
+            }
+        }
+    };
+    let shell = Shell::of(store, viewer, Some(agent)).await?;
+    Ok(show_new(&shell, &place, &sent, &again))
+}

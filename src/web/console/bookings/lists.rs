@@ -1,0 +1,141 @@
+//! The bookings of a day as a list, and of a week as a table.
+
+use jiff::Zoned;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+
+use super::week::Week;
+use super::{clock, local};
+use crate::store::access::VisibleAgents;
+use crate::store::bookings::{Booking, BookingState};
+
+/// The hours that a table has at least.
+const HOURS: std::ops::RangeInclusive<i8> = 9..=17;
+
+/// What came of a booking, as a badge; nothing of one that is still to come.
+pub(super) fn badge(booking: &Booking) -> Markup {
+    html! {
+        @match booking.state {
+            BookingState::Pending if booking.is_to_check => span .badge.warn { "please check" },
+            BookingState::Pending => {},
+            BookingState::Completed => span .badge.good { "came" },
+            BookingState::Missed => span .badge.bad { "did not come" },
+            BookingState::Cancelled => span .badge { "cancelled" },
+        }
+    }
+}
+
+/// A booking's name, which leads to its page.
+fn name(booking: &Booking) -> Markup {
+    html! {
+        a href={ "/bookings/" (booking.id) } {
+            @if booking.state == BookingState::Cancelled { del { bdi { (booking.name.reveal()) } } }
+            @else { bdi { (booking.name.reveal()) } }
+        }
+    }
+}
+
+/// The business of a booking, where there are several.
+fn business(booking: &Booking, names: Option<&VisibleAgents>) -> Option<String> {
+    names?.find(booking.agent_id).map(|agent| agent.business.clone())
+}
+
+fn of_day<'a>(
+    bookings: &'a [Booking],
+    zone: &'a TimeZone,
+    day: Date,
+) -> impl Iterator<Item = (Zoned, &'a Booking)> {
+    let timed = bookings.iter().map(|booking| (local(booking.start_us, zone), booking));
+    timed.filter(move |(at, _)| at.date() == day)
+}
+
+/// The day that is looked at.
+pub(super) fn day_list(
+    week: &Week,
+    bookings: &[Booking],
+    zone: &TimeZone,
+    names: Option<&VisibleAgents>,
+) -> Markup {
+    let day: Vec<_> = of_day(bookings, zone, week.day).collect();
+    let today = if week.day == week.today { "Today, " } else { "" };
+    html! {
+        h2 { (today) (week.day.strftime("%A %-d %B")) }
+        @if day.is_empty() {
+            p .empty { "Nothing is booked on this day. The agent books here when callers ask, and you can too." }
+        } @else {
+            ul .list {
+                @for (at, booking) in &day {
+                    li .row {
+                        strong { time datetime=(at.timestamp()) { (clock(at)) } }
+                        span .grow {
+                            (name(booking)) " "
+                            @if !booking.service.reveal().is_empty() {
+                                span .quiet { bdi { (booking.service.reveal()) } }
+                            }
+                            @if let Some(business) = business(booking, names) {
+                                " " span .quiet { "· " bdi { (business) } }
+                            }
+                        }
+                        (badge(booking))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The whole week: a column a day, a row an hour.
+pub(super) fn week_table(
+    week: &Week,
+    bookings: &[Booking],
+    zone: &TimeZone,
+    names: Option<&VisibleAgents>,
+) -> Markup {
+    let days = week.days();
+    let columns = days.map(|day| of_day(bookings, zone, day).collect::<Vec<_>>());
+    let starts = || columns.iter().flatten().map(|(at, _)| at.hour());
+    let first = starts().min().unwrap_or(*HOURS.start()).min(*HOURS.start());
+    let last = starts().max().unwrap_or(*HOURS.end()).max(*HOURS.end());
+    html! {
+        h2 { "Week of " (days[0].strftime("%-d %B %Y")) }
+        @if bookings.is_empty() {
+            p .empty { "Nothing is booked in this week. The agent books here when callers ask, and you can too." }
+        }
+        div .scroll tabindex="0" role="region" aria-label="Bookings of the week" {
+            table .week {
+                thead { tr {
+                    th scope="col" { "Time" }
+                    @for day in days {
+                        th scope="col" aria-current=[(day == week.today).then_some("date")] {
+                            (day.strftime("%a %-d %b"))
+                        }
+                    }
+                } }
+                tbody {
+                    @for hour in first..=last {
+                        tr {
+                            th scope="row" { (format!("{hour:02}:00")) }
+                            @for column in &columns { td { (cell(column, hour, names)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The bookings that begin in an hour of a day.
+fn cell(column: &[(Zoned, &Booking)], hour: i8, names: Option<&VisibleAgents>) -> Markup {
+    html! {
+        @for (at, booking) in column.iter().filter(|(at, _)| at.hour() == hour) {
+            div {
+                time datetime=(at.timestamp()) { (clock(at)) } " " (name(booking))
+                @if let Some(business) = business(booking, names) {
+                    " " span .quiet { bdi { (business) } }
+                }
+                " " (badge(booking))
+            }
+        }
+    }
+}

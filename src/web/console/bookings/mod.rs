@@ -1,0 +1,256 @@
+//! `/bookings`: who comes when.
+
+mod form;
+mod lists;
+mod one;
+mod week;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Query, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{ToSpan as _, Zoned};
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::errors::{Fault, Shown};
+use super::layout::{Section, Shell};
+use super::time;
+use crate::store::access::{Maintain, Object, Role, VisibleAgent};
+use crate::store::bookings::BookingsWanted;
+use crate::store::feeds::FeedState;
+use crate::web::AppState;
+use crate::web::bookings::ics;
+use crate::web::guard::may;
+use crate::web::session::PageViewer;
+use lists::{day_list, week_table};
+use week::Week;
+
+/// The most bookings of a week that are shown.
+const SHOWN_MAX: i64 = 1000;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new()
+        .route("/bookings", get(page))
+        .route("/bookings/feed", post(make_feed))
+        .route("/bookings/feed/stop", post(stop_feed))
+        .merge(form::router())
+        .merge(one::router())
+}
+
+/// What the page is asked with.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    agent: Option<Uuid>,
+    /// A day of the week that is shown; today's where it is none.
+    #[serde(default)]
+    day: String,
+    /// What was just done.
+    #[serde(default)]
+    done: String,
+}
+
+/// The address of a day.
+fn address(day: Date, agent: Option<Uuid>) -> String {
+    match agent {
+        Some(agent) => format!("/bookings?day={day}&agent={agent}"),
+        None => format!("/bookings?day={day}"),
+    }
+}
+
+/// `14:05`, and with the zone's letters in the hour that comes twice.
+fn clock(at: &Zoned) -> String {
+    let zone = at.time_zone();
+    let is_twice = zone.to_ambiguous_timestamp(at.datetime()).is_ambiguous();
+    at.strftime(if is_twice { "%H:%M %Z" } else { "%H:%M" }).to_string()
+}
+
+/// A time in the zone of a business.
+fn local(us: i64, zone: &TimeZone) -> Zoned {
+    time::at(us, zone)
+}
+
+async fn page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Query(wanted): Query<Wanted>,
+) -> Shown {
+    let store = &state.owners.store;
+    let shell = Shell::of(store, viewer, wanted.agent).await?;
+    let Some(agent) = shell.agent().cloned() else {
+        return Ok(shell.page(
+            Some(Section::Bookings),
+            "Bookings",
+            &html! {
+                h1 { "Bookings" }
+                p .empty { "You have no agent yet. " a href="/setup" { "Set one up" }
+                    ": it books appointments with those who call." }
+            },
+        ));
+    };
+    let zone = shell.zone();
+    let week = Week::of(&wanted.day, &shell.now);
+    let (from_us, until_us) = week.span_us(&zone);
+    let asked = BookingsWanted { from_us, until_us, state: None, after: None, limit: SHOWN_MAX };
+    let agents = shell.listed();
+    let bookings = store.bookings(&agents, &asked).await?;
+    let feed = match store
+        .access::<crate::store::access::Read>(&shell.viewer, Object::Agent(agent.id))
+        .await
+    {
+        Ok(access) => store.feed(&access).await?,
+        Err(refused) => return Err(refused.into()),
+    };
+    let may_book = agents.list().iter().any(|agent| agent.role >= Role::Maintainer);
+    let names = (agents.list().len() > 1).then_some(&agents);
+    let is_full = i64::try_from(bookings.len()).is_ok_and(|count| count >= SHOWN_MAX);
+    Ok(shell.page(Some(Section::Bookings), "Bookings", &html! {
+        h1 { "Bookings" }
+        p .zone { "Times are those in " (shell.zone_name()) "." }
+        @if wanted.done == "feed-stopped" {
+            p .note.good role="status" { "The calendar address does not work any more." }
+        }
+        (pager(&week, shell.chosen))
+        @if may_book {
+            p { a .button.main href=(new_address(&week, shell.chosen)) { "New booking" } }
+        }
+        @if is_full { p .note.warn { "There are more bookings in this week than this page shows." } }
+        section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, names)) }
+        section .wide aria-label="The week" { (week_table(&week, &bookings, &zone, names)) }
+        (feed_card(&agent, feed.as_ref(), &shell.now))
+    }))
+}
+
+fn new_address(week: &Week, agent: Option<Uuid>) -> String {
+    address(week.day, agent).replacen("/bookings?", "/bookings/new?", 1)
+}
+
+/// To the days before and after: by days on a telephone, by weeks on a desk.
+fn pager(week: &Week, agent: Option<Uuid>) -> Markup {
+    let later = |days: i64| week.day.checked_add(days.days()).unwrap_or(week.day);
+    let to = |days: i64| address(later(days), agent);
+    html! {
+        nav .narrow aria-label="Days" {
+            div .pager {
+                a .button href=(to(-1)) rel="prev" { "‹ " (later(-1).strftime("%a %-d %b")) }
+                a .button href=(to(1)) rel="next" { (later(1).strftime("%a %-d %b")) " ›" }
+            }
+        }
+        nav .wide aria-label="Weeks" {
+            div .pager {
+                a .button href=(to(-7)) rel="prev" { "‹ Week before" }
+                a .button href=(to(7)) rel="next" { "Week after ›" }
+            }
+        }
+        form .filters method="get" action="/bookings" {
+            @if let Some(agent) = agent { input type="hidden" name="agent" value=(agent); }
+            div { label for="day" { "Day" } input type="date" id="day" name="day" value=(week.day); }
+            button type="submit" { "Go to this day" }
+            @if week.day != week.today {
+                a .button href=(address(week.today, agent)) { "Today" }
+            }
+        }
+    }
+}
+
+/// The feed for other calendars.
+fn feed_card(agent: &VisibleAgent, feed: Option<&FeedState>, now: &Zoned) -> Markup {
+    let may_change = agent.role >= Role::Maintainer;
+    let when = |us: i64| time::when(&time::at(us, now.time_zone()), now);
+    html! {
+        section .card aria-labelledby="feed" {
+            h2 #feed { "In your own calendar" }
+            @match feed {
+                None => p { "Google, Apple and Outlook can show the bookings of "
+                    bdi { (agent.business) } " beside your own, by an address of a calendar." }
+                Some(feed) => p {
+                    "The bookings of " bdi { (agent.business) } " have an address since "
+                    (when(feed.created_us))
+                    @if let Some(by) = &feed.created_by { ", made by " bdi { (by.reveal()) } }
+                    ". "
+                    @match feed.read_us {
+                        Some(read) => { "A calendar last read it " (when(read)) "." }
+                        None => { "No calendar has read it yet." }
+                    }
+                }
+            }
+            p .hint { "Calendars look again when they like: Google only every few hours." }
+            @if may_change {
+                div .actions {
+                    form method="post" action="/bookings/feed" {
+                        input type="hidden" name="agent" value=(agent.id);
+                        button type="submit" {
+                            @if feed.is_some() { "Make a new address" } @else { "Make an address" }
+                        }
+                    }
+                    @if feed.is_some() {
+                        form method="post" action="/bookings/feed/stop" {
+                            input type="hidden" name="agent" value=(agent.id);
+                            button .bad type="submit" { "Stop the address" }
+                        }
+                    }
+                }
+                @if feed.is_some() { p .hint { "The address of before stops working with a new one." } }
+            }
+        }
+    }
+}
+
+/// Which agent a form is about.
+#[derive(Debug, Deserialize)]
+struct OfAgent {
+    #[serde(default)]
+    agent: String,
+}
+
+impl OfAgent {
+    fn object(&self) -> Result<Object, Fault> {
+        self.agent.parse().map(Object::Agent).map_err(|_| Fault::NotFound)
+    }
+}
+
+/// Shows the address in the answer itself: it is kept nowhere from which another page could show it.
+async fn make_feed(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Form(form): Form<OfAgent>,
+) -> Shown {
+    let store = &state.owners.store;
+    let access = may::<Maintain>(&state, &viewer, form.object()?, "feed.make").await?;
+    let url = ics::make(store, &state.public_url, &access, &viewer).await?;
+    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
+    Ok(shell.page(Some(Section::Bookings), "Calendar address", &html! {
+        h1 { "The address of your calendar" }
+        p { "Copy it now: it is shown only this once." }
+        pre #feed-address { (url) }
+        div .actions {
+            button type="button" data-copy="feed-address" { "Copy" }
+            a .button href="/bookings" { "Back to the bookings" }
+        }
+        h2 { "Where it goes" }
+        ul {
+            li { "Google Calendar: Other calendars, then From URL." }
+            li { "Apple Calendar: File, then New Calendar Subscription." }
+            li { "Outlook: Add calendar, then Subscribe from web." }
+        }
+        p .note.warn { "Whoever has this address reads the bookings. If it got to somebody else, make a new one." }
+    }))
+}
+
+async fn stop_feed(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Form(form): Form<OfAgent>,
+) -> Result<Response, Fault> {
+    let access = may::<Maintain>(&state, &viewer, form.object()?, "feed.revoke").await?;
+    state.owners.store.revoke_feed(&access, &viewer).await?;
+    let to = format!("/bookings?done=feed-stopped&agent={}", access.agent_id());
+    Ok(Redirect::to(&to).into_response())
+}

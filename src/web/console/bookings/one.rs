@@ -1,0 +1,339 @@
+//! `/bookings/{id}`: one booking, and what can be done with it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Query, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::form::{Again, BookingForm, form, span};
+use super::lists::badge;
+use super::{clock, local};
+use crate::store::access::{AgentAccess, Maintain, Object, Read, Role};
+use crate::store::booking_edits::{BookingDraft, Kept};
+use crate::store::bookings::{Booking, BookingSource, BookingState};
+use crate::store::people::Viewer;
+use crate::web::AppState;
+use crate::web::bookings::zone;
+use crate::web::console::errors::{Fault, Shown};
+use crate::web::console::layout::{Section, Shell};
+use crate::web::console::time;
+use crate::web::guard::{PageId, may};
+use crate::web::session::PageViewer;
+
+/// Its routes.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new()
+        .route("/bookings/{id}", get(page).post(change))
+        .route("/bookings/{id}/cancel", post(cancel))
+        .route("/bookings/{id}/came", post(came))
+        .route("/bookings/{id}/missed", post(missed))
+        .route("/bookings/{id}/reopen", post(reopen))
+        .route("/bookings/{id}/check", post(check))
+}
+
+/// What was just done.
+#[derive(Debug, Deserialize)]
+struct Done {
+    #[serde(default)]
+    done: String,
+    /// When it was before, microseconds since the Unix epoch.
+    #[serde(default)]
+    was: String,
+}
+
+async fn page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    PageId(id): PageId<Uuid>,
+    Query(done): Query<Done>,
+) -> Shown {
+    let store = &state.owners.store;
+    let access = store.access::<Read>(&viewer, Object::Appointment(id)).await?;
+    let booking = store.booking(&access, id).await?.ok_or(Fault::NotFound)?;
+    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
+    let form = BookingForm::of(&booking, &zone(booking.zone.as_deref()));
+    let notice = notice(&booking, &done);
+    let may_change = access.role() >= Role::Maintainer;
+    Ok(show(&shell, &booking, &form, (may_change, &notice, &Again::default())))
+}
+
+fn notice(booking: &Booking, done: &Done) -> Markup {
+    let zone = zone(booking.zone.as_deref());
+    let words = match done.done.as_str() {
+        "made" => "Booked.".to_owned(),
+        "changed" => "Changed.".to_owned(),
+        "moved" => {
+            let was = done.was.parse().ok().map(|was| local(was, &zone));
+            let words = |at: &Zoned| format!("{}, {}", at.strftime("%A %-d %B"), clock(at));
+            let was = was.map_or(String::new(), |was| format!(" from {}", words(&was)));
+            format!("Moved{was} to {}.", words(&local(booking.start_us, &zone)))
+        }
+        "cancelled" => "Cancelled. The time is free again.".to_owned(),
+        "completed" => "Noted: they came.".to_owned(),
+        "missed" => "Noted: they did not come.".to_owned(),
+        "pending" => "Booked again.".to_owned(),
+        "checked" => "Noted: it is right.".to_owned(),
+        _ => return html! {},
+    };
+    html! { p .note.good role="status" { (words) } }
+}
+
+fn show(
+    shell: &Shell,
+    booking: &Booking,
+    sent: &BookingForm,
+    (may_change, notice, again): (bool, &Markup, &Again),
+) -> Response {
+    let zone = zone(booking.zone.as_deref());
+    let address = format!("/bookings/{}", booking.id);
+    let day = local(booking.start_us, &zone).date();
+    let mut page = shell.page(Some(Section::Bookings), "Booking", &html! {
+        p { a href={ "/bookings?day=" (day) } { "‹ All bookings" } }
+        h1 { bdi { (booking.name.reveal()) } " " (badge(booking)) }
+        p .zone { "Times are those in " (shell.zone_name()) "." }
+        (notice)
+        @if again.now.is_some() {
+            p .note.warn role="alert" {
+                "Somebody has changed this booking meanwhile. Above is what it is now, and below what \
+                 you wanted: look at both, and send it again if you still want it."
+            }
+        }
+        (facts(booking, &zone, shell))
+        @if may_change {
+            (deeds(booking, &address, shell))
+            @if booking.state == BookingState::Pending {
+                details .card open[again.status() != StatusCode::OK] {
+                    summary { "Move or change" }
+                    (form(sent, again, (&address, "Save"), &zone))
+                }
+                (cancelling(booking, &address))
+            }
+        }
+        details .card {
+            summary { "Details for support" }
+            dl {
+                dt { "Booking" } dd { code { (booking.id) } }
+                dt { "Changes" } dd { (booking.revision) }
+            }
+        }
+    });
+    *page.status_mut() = again.status();
+    page
+}
+
+fn facts(booking: &Booking, zone: &TimeZone, shell: &Shell) -> Markup {
+    let phone = booking.phone.reveal();
+    let is_dialled = phone.starts_with('+') && phone[1..].bytes().all(|c| c.is_ascii_digit());
+    let made = time::when(&local(booking.created_us, zone), &shell.now);
+    html! {
+        dl .card {
+            dt { "When" } dd { (span(booking.start_us, booking.minutes, zone)) }
+            @if !booking.service.reveal().is_empty() {
+                dt { "What for" } dd { bdi { (booking.service.reveal()) } }
+            }
+            @if !phone.is_empty() {
+                dt { "Phone" }
+                dd {
+                    @if is_dialled { a href={ "tel:" (phone) } { (phone) } }
+                    @else { bdi { (phone) } }
+                }
+            }
+            @if !booking.notes.reveal().is_empty() {
+                dt { "Notes" } dd { bdi { (booking.notes.reveal()) } }
+            }
+            dt { "Booked" }
+            dd {
+                (made) " by "
+                @match (booking.source, &booking.booked_by) {
+                    (BookingSource::Agent, _) => "the agent",
+                    (BookingSource::Extracted, _) => {
+                        "nobody: it was agreed in a call, and the agent did not book it"
+                    }
+                    (_, Some(name)) => bdi { (name.reveal()) },
+                    (BookingSource::Person, None) => "somebody who is gone",
+                    (BookingSource::Other, None) => "another program",
+                }
+                @if let Some(call) = booking.call_id { " · " a href={ "/calls/" (call) } { "the call" } }
+            }
+            @if let Some(reason) = &booking.reason {
+                dt { "Cancelled because" } dd { bdi { (reason.reveal()) } }
+            }
+        }
+    }
+}
+
+/// A form that is a button.
+fn button(booking: &Booking, action: &str, words: &str, class: &str) -> Markup {
+    html! {
+        form method="post" action=(action) {
+            input type="hidden" name="revision" value=(booking.revision);
+            button class=[(!class.is_empty()).then_some(class)] type="submit" { (words) }
+        }
+    }
+}
+
+fn deeds(booking: &Booking, address: &str, shell: &Shell) -> Markup {
+    let has_begun = booking.start_us <= shell.now.timestamp().as_microsecond();
+    html! {
+        div .actions {
+            @if booking.state == BookingState::Pending {
+                @if booking.is_to_check {
+                    (button(booking, &format!("{address}/check"), "It is right", "main"))
+                }
+                @if has_begun {
+                    (button(booking, &format!("{address}/came"), "They came", "main"))
+                    (button(booking, &format!("{address}/missed"), "They did not come", ""))
+                }
+            } @else {
+                (button(booking, &format!("{address}/reopen"), "Undo: it is booked", ""))
+            }
+        }
+    }
+}
+
+fn cancelling(booking: &Booking, address: &str) -> Markup {
+    html! {
+        details .card {
+            summary { "Cancel" }
+            form method="post" action={ (address) "/cancel" } {
+                input type="hidden" name="revision" value=(booking.revision);
+                label for="reason" { "Why (only you and your people read it)" }
+                input type="text" id="reason" name="reason" maxlength="500";
+                p .hint { "The agent does not tell the caller. Call them if they should know." }
+                p { button .bad type="submit" { "Cancel this booking" } }
+            }
+        }
+    }
+}
+
+/// What a change needs: access, and the booking as it is.
+async fn changing(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    action: &'static str,
+) -> Result<(AgentAccess<Maintain>, Booking), Fault> {
+    let access: AgentAccess<Maintain> = may(state, viewer, Object::Appointment(id), action).await?;
+    let booking = state.owners.store.booking(&access, id).await?.ok_or(Fault::NotFound)?;
+    Ok((access, booking))
+}
+
+async fn change(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    PageId(id): PageId<Uuid>,
+    Form(sent): Form<BookingForm>,
+) -> Shown {
+    let store = &state.owners.store;
+    let (access, known) = changing(&state, &viewer, id, "booking.change").await?;
+    let place = store.booking_place(&access).await?;
+    let mut shown = known.clone();
+    let again = match sent.fields().draft(&place, Some(&known)) {
+        Err(wrong) => Again { wrong, ..Again::default() },
+        Ok(draft) => {
+            // What they saw is what is changed, and nothing newer.
+            let seen = Booking { revision: sent.revision.parse().unwrap_or(-1), ..known.clone() };
+            let overlap = sent.may_overlap();
+            match store.keep_booking(&access, &viewer, Some(&seen), &draft, overlap).await? {
+                Kept::Kept(now) => return Ok(changed(&known, &now)),
+                Kept::Taken(others) => Again { others, ..Again::default() },
+                Kept::Changed(now) => {
+                    shown = (*now).clone();
+                    Again { now: Some(now), ..Again::default() }
+                }
+                Kept::Gone => return Err(Fault::NotFound),
+            }
+        }
+    };
+    let sent = BookingForm { revision: shown.revision.to_string(), ..sent };
+    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
+    Ok(show(&shell, &shown, &sent, (true, &html! {}, &again)))
+}
+
+fn changed(known: &Booking, now: &Booking) -> Response {
+    let to = match known.start_us == now.start_us {
+        true => format!("/bookings/{}?done=changed", now.id),
+        false => format!("/bookings/{}?done=moved&was={}", now.id, known.start_us),
+    };
+    Redirect::to(&to).into_response()
+}
+
+/// What a button sends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Settling {
+    revision: String,
+    reason: String,
+}
+
+async fn settle(
+    state: &AppState,
+    viewer: Viewer,
+    id: Uuid,
+    (action, to, sent): (&'static str, BookingState, Settling),
+) -> Shown {
+    let store = &state.owners.store;
+    let (access, known) = changing(state, &viewer, id, action).await?;
+    let seen = Booking { revision: sent.revision.parse().unwrap_or(-1), ..known.clone() };
+    let reason: String = sent.reason.chars().filter(|c| !c.is_control()).take(500).collect();
+    let draft = BookingDraft { state: to, reason: reason.into(), ..BookingDraft::of(&known) };
+    let is_so = known.state == to && (action != "booking.check" || !known.is_to_check);
+    let kept = match is_so {
+        true => Kept::Kept(Box::new(known.clone())),
+        false => store.keep_booking(&access, &viewer, Some(&seen), &draft, false).await?,
+    };
+    let (shown, again) = match kept {
+        Kept::Kept(now) => {
+            let done = if action == "booking.check" { "checked" } else { now.state.word() };
+            let to = format!("/bookings/{id}?done={done}");
+            return Ok(Redirect::to(&to).into_response());
+        }
+        Kept::Gone => return Err(Fault::NotFound),
+        Kept::Changed(now) => ((*now).clone(), Again { now: Some(now), ..Again::default() }),
+        Kept::Taken(others) => (known, Again { others, ..Again::default() }),
+    };
+    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
+    let zone = zone(shown.zone.as_deref());
+    let notice = html! {
+        @if !again.others.is_empty() {
+            p .note.warn role="alert" {
+                "Something else is booked in that time now: "
+                @for (n, other) in again.others.iter().enumerate() {
+                    @if n > 0 { "; " }
+                    a href={ "/bookings/" (other.id) } { bdi { (other.name.reveal()) } }
+                    ", " (span(other.start_us, other.minutes, &zone))
+                }
+                ". Move that one first, or make a new booking."
+            }
+        }
+    };
+    let form = BookingForm::of(&shown, &zone);
+    Ok(show(&shell, &shown, &form, (true, &notice, &again)))
+}
+
+macro_rules! settling {
+    ($name:ident, $action:literal, $state:ident) => {
+        async fn $name(
+            State(state): State<Arc<AppState>>,
+            PageViewer(viewer): PageViewer,
+            PageId(id): PageId<Uuid>,
+            Form(sent): Form<Settling>,
+        ) -> Shown {
+            settle(&state, viewer, id, ($action, BookingState::$state, sent)).await
+        }
+    };
+}
+
+settling!(cancel, "booking.cancel", Cancelled);
+settling!(came, "booking.came", Completed);
+settling!(missed, "booking.missed", Missed);
+settling!(reopen, "booking.reopen", Pending);
+settling!(check, "booking.check", Pending);

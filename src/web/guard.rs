@@ -1,0 +1,87 @@
+//! From a request to what it may do. A change that is refused is written down.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+use serde_json::json;
+use tracing::warn;
+
+use super::AppState;
+use super::console::errors::Fault;
+use crate::store::access::{AgentAccess, Level, Object, Refused};
+use crate::store::audit::AuditEntry;
+use crate::store::people::Viewer;
+
+/// Access for a change of this name, such as `booking.make`.
+///
+/// # Errors
+/// [`Refused`].
+pub(super) async fn may<L: Level>(
+    state: &AppState,
+    viewer: &Viewer,
+    object: Object,
+    action: &'static str,
+) -> Result<AgentAccess<L>, Refused> {
+    let found = state.owners.store.access::<L>(viewer, object).await;
+    if let Err(Refused::Forbidden { .. } | Refused::ReadOnly) = &found {
+        note_refusal(state, viewer, Some(object), action).await;
+    }
+    found
+}
+
+/// Whether somebody may change what is their own, which a token for reading does not.
+///
+/// # Errors
+/// [`Refused::ReadOnly`].
+pub(super) async fn may_change_own(
+    state: &AppState,
+    viewer: &Viewer,
+    action: &'static str,
+) -> Result<(), Refused> {
+    if viewer.may_write() {
+        return Ok(());
+    }
+    note_refusal(state, viewer, None, action).await;
+    Err(Refused::ReadOnly)
+}
+
+async fn note_refusal(
+    state: &AppState,
+    viewer: &Viewer,
+    object: Option<Object>,
+    action: &'static str,
+) {
+    let deed = AuditEntry::of(viewer, "access.refused").change(json!({"wanted": action}));
+    let deed = match object {
+        Some(Object::Agent(id)) => deed.agent(id).object("agent", id),
+        Some(Object::Function(id)) => deed.object("function", id),
+        Some(Object::Appointment(id)) => deed.object("appointment", id),
+        Some(Object::Access(id)) => deed.object("access", id),
+        _ => deed,
+    };
+    if let Err(error) = state.owners.store.note_deed(&deed).await {
+        warn!(%error, "a refused access is not in the audit log");
+    }
+}
+
+/// The id in a page's address.
+#[derive(Debug)]
+pub(super) struct PageId<T>(pub(super) T);
+
+impl<T: FromStr> FromRequestParts<Arc<AppState>> for PageId<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, Self::Rejection> {
+        id(parts, state).await.map(Self).ok_or(Fault::NotFound)
+    }
+}
+
+async fn id<T: FromStr>(parts: &mut Parts, state: &Arc<AppState>) -> Option<T> {
+    let Path(text) = Path::<String>::from_request_parts(parts, state).await.ok()?;
+    text.parse().ok()
+}

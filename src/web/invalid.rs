@@ -1,0 +1,81 @@
+//! A value that is not accepted.
+
+use super::problem::Problem;
+
+/// It, by the name of its field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Invalid {
+    /// The name of the field.
+    pub(super) field: &'static str,
+    /// What was wrong, and what is accepted.
+    pub(super) detail: String,
+}
+
+impl Invalid {
+    /// This field, for this reason.
+    pub(super) fn new(field: &'static str, detail: impl Into<String>) -> Self {
+        Self { field, detail: detail.into() }
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Self::invalid(invalid.field, invalid.detail)
+    }
+}
+
+/// A text of one line: what parts its words is one blank each.
+///
+/// # Errors
+/// It is longer than `longest` characters, or empty though it must not be.
+pub(super) fn one_line(
+    field: &'static str,
+    text: &str,
+    longest: usize,
+    may_be_empty: bool,
+) -> Result<String, Invalid> {
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let text = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    if text.is_empty() && !may_be_empty {
+        return Err(Invalid::new(
+            field,
+            format!("is empty; accepted are 1 to {longest} characters"),
+        ));
+    }
+    if text.chars().count() > longest {
+        let detail = format!("is too long; accepted are up to {longest} characters");
+        return Err(Invalid::new(field, detail));
+    }
+    Ok(text)
+}
+
+/// A text of several lines.
+///
+/// # Errors
+/// It is longer than `longest` characters.
+pub(super) fn lines(field: &'static str, text: &str, longest: usize) -> Result<String, Invalid> {
+    let text = text.replace("\r\n", "\n");
+    let text = text.trim().replace(|c: char| c.is_control() && c != '\n', " ");
+    if text.chars().count() > longest {
+        let detail = format!("is too long; accepted are up to {longest} characters");
+        return Err(Invalid::new(field, detail));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_one() {
+        let line = |text| one_line("name", text, 10, false);
+        assert_eq!(line(" Anna\r\n\tKhan "), Ok("Anna Khan".to_owned()));
+        assert_eq!(line("Anna\0Khan"), Ok("Anna Khan".to_owned()));
+        assert_eq!(line(" \n ").unwrap_err().field, "name");
+        assert!(line("eleven char").is_err());
+        assert_eq!(one_line("name", "", 10, true), Ok(String::new()));
+        assert_eq!(lines("notes", "a\r\nb\u{7}", 5), Ok("a\nb".to_owned()));
+        assert!(lines("notes", "abcdef", 5).is_err());
+    }
+}
