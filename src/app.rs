@@ -74,6 +74,12 @@ pub enum StartError {
     /// The schema is not there or is old.
     #[error("the database's schema is {0}: run `frontdesk migrate`, then start again")]
     Schema(&'static str),
+    /// The tables are there, and their rows are not for this role.
+    #[error(
+        "DATABASE_URL: row level security hides all rows from its role: use the role that ran \
+         `frontdesk migrate`, or one with BYPASSRLS"
+    )]
+    Hidden,
     /// Others could have their code run with our rights.
     #[error(
         "the database has objects whose owners could have their code run by this program: {0}; drop \
@@ -180,6 +186,7 @@ impl App {
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
         background.extend(following(&tasks, &directory, &database));
+        background.extend(database.finishing());
         let unwritten = Unwritten::default();
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),

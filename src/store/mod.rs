@@ -14,6 +14,7 @@ mod embeddings_tables;
 mod ended;
 mod events;
 pub mod examine;
+pub mod finish;
 mod functions;
 mod history;
 mod instances;
@@ -28,6 +29,7 @@ mod retention;
 pub mod sample;
 mod shown;
 pub mod trust;
+mod usage;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
@@ -107,7 +109,7 @@ pub struct BadAddress;
 
 impl From<sqlx::Error> for StoreError {
     /// A refusal is a fault of the data alone: SQLSTATE classes 22 (data), 23 (constraint),
-    /// 54 (too large or too deep) and P0 (raised by a trigger). Of one statement are also 40
+    /// 54 (too large or too deep), P0 and PT (raised by a trigger). Of one statement are also 40
     /// (deadlock), 55 (a lock that was not given) and 57014 (cancelled, for its time limit mostly).
     /// Everything else, a missing table included, is the database's state, and the data is kept
     /// until that is mended.
@@ -115,7 +117,7 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or(Cow::Borrowed("unknown")).into_owned();
-                if ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class)) {
+                if ["22", "23", "54", "P0", "PT"].iter().any(|class| code.starts_with(class)) {
                     Self::Refused(code)
                 } else if code == "57014" || code.starts_with("40") || code.starts_with("55") {
                     Self::Slow(format!("SQLSTATE {code}"))
