@@ -22,6 +22,37 @@ create index if not exists idx_call_words_words on public.call_words using gin (
 create index if not exists idx_call_words_agent_page
     on public.call_words (voice_agent_id, call_start desc, call_log_id desc);
 
+-- Small letters for the capitals of Latin, Greek, Cyrillic and Armenian, whatever the database's locale
+-- is: a server's own database has `C`, in which only ASCII has small letters.
+create or replace function public.words_small(p_text text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    capitals constant text :=
+        'ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĲĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶ'
+        'ŸŹŻŽΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯѠѢѤ'
+        'ѦѨѪѬѮѰѲѴѶѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӁӃӅӇӉӋӍӐӒӔӖӘӚӜӞӠӢӤӦӨӪӬӮӰӲӴӶӸӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘԚԜ'
+        'ԞԠԢԤԦԨԪԬԮԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖḀḂḄḆḈḊḌḎḐḒḔḖḘḚḜḞḠḢḤḦḨḪḬḮḰḲḴḶḸḺḼḾṀṂṄṆṈṊṌṎṐ'
+        'ṒṔṖṘṚṜṞṠṢṤṦṨṪṬṮṰṲṴṶṸṺṼṾẀẂẄẆẈẊẌẎẐẒẔẞẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸỺỼỾ';
+    small constant text :=
+        'àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĳĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷ'
+        'ÿźżžάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюяѡѣѥ'
+        'ѧѩѫѭѯѱѳѵѷѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӂӄӆӈӊӌӎӑӓӕӗәӛӝӟӡӣӥӧөӫӭӯӱӳӵӷӹӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝ'
+        'ԟԡԣԥԧԩԫԭԯաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆḁḃḅḇḉḋḍḏḑḓḕḗḙḛḝḟḡḣḥḧḩḫḭḯḱḳḵḷḹḻḽḿṁṃṅṇṉṋṍṏṑ'
+        'ṓṕṗṙṛṝṟṡṣṥṧṩṫṭṯṱṳṵṷṹṻṽṿẁẃẅẇẉẋẍẏẑẓẕßạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹỻỽỿ';
+    capital text;
+begin
+    -- Those that are there, one by one: translate() compares each letter with all of these.
+    for capital in select distinct m[1] from regexp_matches(p_text, '[' || capitals || ']', 'g') as m loop
+        p_text := replace(p_text, capital, translate(capital, capitals, small));
+    end loop;
+    return p_text;
+end;
+$$;
+
 -- Text with blanks for ASCII's punctuation, as it is read for words and looked for. PostgreSQL's parser
 -- reads `a_a_a…`, `a-1.a-1…` and `<!--<!--…` in the square of their length: 100,000 characters of them,
 -- which a caller may spell out, took it 95, 41 and 16 seconds.
@@ -31,15 +62,17 @@ language sql
 immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select translate(p_text, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32))
+    select case when plain ~ '[^\x01-\x7f]' then public.words_small(plain) else plain end
+    from translate(p_text, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)) as plain
 $$;
 
 -- What finds calls with all of these words in call_words; with none of them it finds nothing. The last
--- word may be the beginning of one.
+-- word may be the beginning of one. Immutable: it is made once for a statement, and the planner knows how
+-- many calls it finds, if the statement is planned with its arguments (not prepared).
 create or replace function public.words_query(p_text text)
 returns tsquery
 language sql
-stable
+immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
     select case when numnode(q) = 0 then q else (q::text || ':*')::tsquery end
@@ -555,7 +588,7 @@ begin
             execute format('revoke all on public.%I from %I', target, role_name);
         end loop;
     end loop;
-    foreach target in array array['words_only(text)', 'words_query(text)', 'call_words_of(text, jsonb)', 'call_words_keep()', 'usage_steps()',
+    foreach target in array array['words_small(text)', 'words_only(text)', 'words_query(text)', 'call_words_of(text, jsonb)', 'call_words_keep()', 'usage_steps()',
         'usage_sum(bigint[])', 'usage_median(bigint[])', 'usage_zone(uuid)',
         'usage_of(public.call_logs, text)', 'usage_count()', 'usage_fold(int)',
         'usage_by_day(uuid[], date, date)', 'usage_rebuild(uuid)', 'usage_drop()',

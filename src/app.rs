@@ -186,7 +186,6 @@ impl App {
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
         background.extend(following(&tasks, &directory, &database));
-        background.extend(database.finishing());
         let unwritten = Unwritten::default();
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
@@ -292,7 +291,7 @@ fn finder(directory: &Arc<Directory>) -> FindAgent {
     })
 }
 
-/// The tasks that keep the directory as the database has it.
+/// The tasks that keep the directory as the database has it, and that finish the database's migration.
 fn following(
     tasks: &Supervisor,
     directory: &Arc<Directory>,
@@ -301,7 +300,7 @@ fn following(
     let warming = database.is_up.then(|| clock::spawn(Arc::clone(directory).warm()));
     let changes = Changes::new(&database.store);
     let following = tasks.spawn("changes", Arc::clone(directory).follow(changes));
-    warming.into_iter().chain([following])
+    warming.into_iter().chain([following]).chain(database.finishing())
 }
 
 /// The tasks that look after calls that no process has.

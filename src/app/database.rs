@@ -78,7 +78,9 @@ impl Database {
         Some(clock::spawn(async move {
             match finish(store.pool()).await {
                 Ok(finished) if finished == Finished::default() => {}
-                Ok(Finished { indexes, calls }) => info!(indexes, calls, "the migration is finished"),
+                Ok(Finished { indexes, calls }) => {
+                    info!(indexes, calls, "the migration is finished")
+                }
                 Err(error) => warn!(%error, "the migration is finished at the next start"),
             }
         }))

@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnection, PgPool};
 
 use super::migrate::MigrateError;
 use crate::clock;
@@ -141,7 +141,10 @@ async fn missing(connection: &mut PgConnection) -> Result<Vec<&'static Index>, s
     Ok(INDEXES.iter().filter(|index| !whole.iter().any(|name| name == index.name)).collect())
 }
 
-async fn build_indexes(connection: &mut PgConnection, built: &mut usize) -> Result<(), sqlx::Error> {
+async fn build_indexes(
+    connection: &mut PgConnection,
+    built: &mut usize,
+) -> Result<(), sqlx::Error> {
     while !sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)")
         .bind(BUILD_LOCK)
         .fetch_one(&mut *connection)

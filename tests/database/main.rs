@@ -10,9 +10,15 @@ mod admission;
 mod adoption;
 mod appointments;
 mod faults;
+mod guarded;
+mod lists;
 mod meanwhile;
+mod plans;
 mod recall;
+mod rest;
 mod traps;
+mod usage;
+mod words;
 
 use common::{FreshDatabase, fresh_database, run};
 use sqlx::postgres::PgPool;
