@@ -8,8 +8,52 @@
 set local lock_timeout = '5s';
 set local statement_timeout = 0;
 
--- Shuts a table to everybody but its owner, superusers, and roles that were granted it by name, other
--- than the public ones: those keep what they had (a server that runs as a role of its own, say). What
+-- The tables that are ours: others in `public` are left alone.
+create or replace function public.own_tables()
+returns setof regclass
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select c.oid::regclass from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and pg_has_role(c.relowner, 'USAGE')
+        and (c.relname in ('_sqlx_migrations', 'agent_versions', 'aftercall_jobs', 'api_tokens',
+                'appointments', 'audit_log', 'business_details', 'calendar_feeds', 'call_backfills',
+                'call_events', 'call_logs', 'call_tasks', 'call_words', 'customer',
+                'frontdesk_instances', 'frontdesk_leases', 'frontdesk_sessions', 'functions',
+                'installation_keys', 'left_recordings', 'number_wirings', 'scrapping_data',
+                'sign_in_links', 'sources', 'usage_calls', 'usage_days', 'usage_deltas',
+                'voice_agents', 'voice_agents_access', 'webhook_deliveries')
+            or c.relname ~ '^zz_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
+$$;
+
+-- Lets roles that were granted the table by name see its rows: a server that runs as another role than
+-- the owner, say. Not the public ones, nor a role that a policy names already.
+create or replace function public.keep_granted(target regclass)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    granted record;
+begin
+    for granted in
+        select distinct r.oid, r.rolname, left('kept for ' || r.rolname, 63) as policy
+        from pg_class c cross join aclexplode(c.relacl) as a join pg_roles r on r.oid = a.grantee
+        where c.oid = target and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+            and a.grantee <> c.relowner and not r.rolsuper and not r.rolbypassrls
+            and not exists (select from pg_roles m
+                where m.rolname in ('anon', 'authenticated') and pg_has_role(m.oid, r.oid, 'MEMBER'))
+            and not exists (select from pg_policy p
+                where p.polrelid = target and r.oid = any (p.polroles))
+    loop
+        execute format('create policy %I on %s to %I using (true) with check (true)',
+            granted.policy, target, granted.rolname);
+    end loop;
+end;
+$$;
+
+-- Shuts a table to everybody but its owner, superusers, and roles that were granted it by name. What
 -- `authenticated` may do is granted afterwards.
 create or replace function public.guard_table(target regclass)
 returns void
@@ -17,7 +61,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    granted record;
     role_name name;
 begin
     if not (select c.relrowsecurity from pg_class c where c.oid = target) then
@@ -27,20 +70,7 @@ begin
     for role_name in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
         execute format('revoke all on %s from %I', target, role_name);
     end loop;
-    for granted in
-        select distinct r.oid, r.rolname, left('kept for ' || r.rolname, 63) as policy
-        from pg_class c cross join aclexplode(c.relacl) as a join pg_roles r on r.oid = a.grantee
-        where c.oid = target and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-            and a.grantee <> c.relowner and not r.rolsuper and not r.rolbypassrls
-            -- Nor a role that a public one is a member of.
-            and not exists (select from pg_roles m
-                where m.rolname in ('anon', 'authenticated') and pg_has_role(m.oid, r.oid, 'MEMBER'))
-    loop
-        if not exists (select from pg_policy p where p.polrelid = target and p.polname = granted.policy) then
-            execute format('create policy %I on %s to %I using (true) with check (true)',
-                granted.policy, target, granted.rolname);
-        end if;
-    end loop;
+    perform public.keep_granted(target);
 end;
 $$;
 
@@ -152,8 +182,13 @@ begin
 end;
 $create$;
 
-do $$ begin
-    perform public.withhold_from_public_roles('public.guard_table(regclass)'::regprocedure);
+do $$
+declare
+    target text;
+begin
+    foreach target in array array['own_tables()', 'keep_granted(regclass)', 'guard_table(regclass)'] loop
+        perform public.withhold_from_public_roles(('public.' || target)::regprocedure);
+    end loop;
 end $$;
 
 -- Helpers of the policies, in a schema that the REST interface does not show. They are definer
@@ -236,17 +271,9 @@ declare
     mine text;
     columns text;
 begin
-    for target in
-        select c.oid::regclass from pg_class c
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
-            and pg_has_role(c.relowner, 'USAGE')
-            and c.relname in ('_sqlx_migrations', 'agent_versions', 'aftercall_jobs', 'api_tokens',
-                'appointments', 'audit_log', 'business_details', 'calendar_feeds', 'call_backfills',
-                'call_events', 'call_logs', 'call_tasks', 'call_words', 'customer',
-                'frontdesk_instances', 'frontdesk_leases', 'frontdesk_sessions', 'functions',
-                'installation_keys', 'left_recordings', 'number_wirings', 'scrapping_data',
-                'sign_in_links', 'sources', 'usage_calls', 'usage_days', 'usage_deltas',
-                'voice_agents', 'voice_agents_access', 'webhook_deliveries')
+    for target in select t.oid from public.own_tables() as t (oid)
+        -- Agents' tables, each of which is a transaction of `frontdesk migrate`.
+        where t.oid::text !~ '"zz_'
     loop
         perform public.guard_table(target);
     end loop;

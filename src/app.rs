@@ -76,8 +76,8 @@ pub enum StartError {
     Schema(&'static str),
     /// The tables are there, and their rows are not for this role.
     #[error(
-        "DATABASE_URL: row level security hides all rows from its role: use the role that ran \
-         `frontdesk migrate`, or one with BYPASSRLS"
+        "DATABASE_URL: row level security hides all rows from its role: run `frontdesk migrate` once \
+         more as the tables' owner, or use that role"
     )]
     Hidden,
     /// Others could have their code run with our rights.

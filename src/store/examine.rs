@@ -237,7 +237,7 @@ impl Examination {
             where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
                 and (c.relname = any ($1) or c.relname like 'frontdesk\\_%')
                 and row_security_active(c.oid)
-                -- But for a policy that guard_table laid for a role which had been granted the table.
+                -- But for a policy that keep_granted laid for a role which had been granted the table.
                 and not exists (select from pg_policy p
                     where p.polrelid = c.oid and p.polcmd = '*' and p.polpermissive
                         and pg_get_expr(p.polqual, p.polrelid) = 'true'

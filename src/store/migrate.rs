@@ -219,7 +219,7 @@ async fn migrate_on(
     Ok(())
 }
 
-/// For a role that came after the migration that laid them.
+/// For roles that came, or were granted tables, after the migration that laid them.
 async fn lay_policies(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     sqlx::query("set local lock_timeout = '5s'").execute(&mut *transaction).await?;
@@ -232,6 +232,9 @@ async fn lay_policies(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
     )
     .execute(&mut *transaction)
     .await?;
+    sqlx::query("select public.keep_granted(t) from public.own_tables() t")
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await
 }
 

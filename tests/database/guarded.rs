@@ -183,6 +183,8 @@ async fn a_role_that_was_granted_tables_by_name_keeps_its_rows() {
     // Granted a table only now, it is told that its rows are hidden, and not that there are none.
     execute(&database, "public", "grant select on _sqlx_migrations to frontdesk_trapper").await;
     assert_eq!(is_current(&serves).await.expect("a state"), SchemaState::Hidden);
+    migrate(&owner).await.expect("it lays what is missing");
+    assert_eq!(is_current(&serves).await.expect("a state"), SchemaState::Current);
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ fn schema(state: SchemaState) -> Finding {
         SchemaState::Hidden => Finding::fail(
             SCHEMA,
             "row level security hides all rows from this role",
-            "use the tables' owner, or a role with BYPASSRLS",
+            "run `frontdesk migrate` once more as the tables' owner, or use that role",
         ),
     }
 }
@@ -250,7 +250,7 @@ fn rights(missing: Result<MissingRights, ExamineError>) -> Vec<Finding> {
     }
     if !hidden.is_empty() {
         let found = format!("row level security hides rows of {}", hidden.join(", "));
-        let remedy = "use the tables' owner, or a role with BYPASSRLS";
+        let remedy = "use the tables' owner, or run `frontdesk migrate` once more as that";
         findings.push(Finding::fail(RIGHTS, found, remedy));
     }
     if !creators.is_empty() {
