@@ -77,6 +77,12 @@ pub enum StartError {
     /// The schema is not there or is old.
     #[error("the database's schema is {0}: run `frontdesk migrate`, then start again")]
     Schema(&'static str),
+    /// The tables are there, and their rows are not for this role.
+    #[error(
+        "DATABASE_URL: row level security hides all rows from its role: run `frontdesk migrate` once \
+         more as the tables' owner, or use that role"
+    )]
+    Hidden,
     /// Others could have their code run with our rights.
     #[error(
         "the database has objects whose owners could have their code run by this program: {0}; drop \
@@ -312,7 +318,7 @@ fn finder(directory: &Arc<Directory>) -> FindAgent {
     })
 }
 
-/// The tasks that keep what is remembered as the database has it.
+/// The tasks that keep what is remembered as the database has it, and that finish its migration.
 fn following(
     tasks: &Supervisor,
     exchange: &CallServices,
@@ -324,7 +330,7 @@ fn following(
     let knowledge = Arc::clone(&exchange.toolbox.knowledge);
     let learned = move |agent| knowledge.forget(agent);
     let following = tasks.spawn("changes", Arc::clone(directory).follow(changes, learned));
-    warming.into_iter().chain([following])
+    warming.into_iter().chain([following]).chain(database.finishing())
 }
 
 /// The tasks that tell owners of live calls, and do what they want done with them.

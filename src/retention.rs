@@ -31,6 +31,8 @@ const AGENTS: i64 = 100;
 const CALLS: i64 = 50;
 /// How many quotations whose transcripts are gone are removed in one sweep.
 const QUOTATIONS: i64 = 1_000;
+/// How many counted calls are summed up at once.
+const FOLDED: i32 = 5_000;
 /// How many times that for one agent in one sweep; the next one goes on from there.
 const BATCHES: usize = 200;
 /// After how many failures in a row that are not of one recording the object store is taken to be
@@ -108,6 +110,7 @@ impl Sweeper {
         let mut removed = Removed::default();
         // A program of before that still runs takes transcripts and knows of no quotations.
         or_none(soon(self.store.remove_left_quotations(QUOTATIONS)).await, Uuid::nil());
+        or_none(self.usage().await, Uuid::nil());
         let left = self.left_recordings().await;
         removed.recordings += or_none(left, Uuid::nil());
         let mut after = Uuid::nil();
@@ -128,6 +131,16 @@ impl Sweeper {
                 }
             }
         }
+    }
+
+    /// Sums up what was counted of calls. It is no retention, and as little in a hurry.
+    async fn usage(&self) -> Result<u64> {
+        for _ in 0..BATCHES {
+            if soon(self.store.fold_usage(FOLDED)).await? < u64::from(FOLDED.unsigned_abs()) {
+                break;
+            }
+        }
+        Ok(0)
     }
 
     /// Those whose calls were deleted.

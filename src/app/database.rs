@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::StartError;
@@ -10,6 +11,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::database::{CONNECTIONS_MAX, OwnDatabase, Place};
 use crate::knowledge::feature_hash::embed;
+use crate::store::finish::{Finished, finish};
 use crate::store::migrate::{SchemaState, is_current, migrate, strangers_code};
 use crate::store::sample::seed_sample;
 use crate::store::vault::Vault;
@@ -70,6 +72,22 @@ impl Database {
         }
         Ok(Self { store, is_up: true, own: Some(own) })
     }
+
+    /// Has the program's own database do what its migration left, while calls go on; of another
+    /// database `frontdesk migrate` does it. Without it lists are slow, and no call is lost.
+    pub(super) fn finishing(&self) -> Option<JoinHandle<()>> {
+        self.own.as_ref()?;
+        let store = self.store.in_background();
+        Some(clock::spawn(async move {
+            match finish(store.pool()).await {
+                Ok(finished) if finished == Finished::default() => {}
+                Ok(Finished { indexes, calls }) => {
+                    info!(indexes, calls, "the migration is finished")
+                }
+                Err(error) => warn!(%error, "the migration is finished at the next start"),
+            }
+        }))
+    }
 }
 
 /// A reachable database must have the schema; an unreachable one may come back. Gives whether it
@@ -82,6 +100,7 @@ async fn require_schema(store: &Store) -> Result<bool, StartError> {
         }
         Some(Ok(SchemaState::Missing)) => Err(StartError::Schema("missing")),
         Some(Ok(SchemaState::Old)) => Err(StartError::Schema("old")),
+        Some(Ok(SchemaState::Hidden)) => Err(StartError::Hidden),
         failed => {
             if !store.tell_outage().await {
                 let late = || StoreError::Slow("no answer".to_owned());

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use super::say::say;
 use super::start_log;
 use crate::config::{Config, ConfigError};
+use crate::store::finish::finish;
 use crate::store::migrate::{MigrateError, migrate};
 use crate::store::{BadAddress, Store, Trouble};
 
@@ -47,6 +48,12 @@ pub async fn run() -> Result<ExitCode, MigrateCommandError> {
         "migrated: {} migrations applied, {} embeddings tables brought up to date",
         report.migrations,
         report.embeddings_tables
+    );
+    let finished = finish(store.pool()).await?;
+    say!(
+        "finished: {} indexes built, {} earlier calls read for their words and counted",
+        finished.indexes,
+        finished.calls
     );
     Ok(ExitCode::SUCCESS)
 }

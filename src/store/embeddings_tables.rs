@@ -34,6 +34,8 @@ where not exists (
     or exists (
         select from indexes i where i.indrelid = to_regclass(format('public.%I', t.name))
             and i.amname = 'ivfflat')
+    or not coalesce((select c.relrowsecurity from pg_class c
+        where c.oid = to_regclass(format('public.%I', t.name))), false)
     or not exists (
         select from pg_proc p where p.pronamespace = 'public'::regnamespace
             and p.proname = t.name || '_search'

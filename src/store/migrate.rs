@@ -62,6 +62,8 @@ pub enum SchemaState {
     Missing,
     /// A migration, or an agent's embeddings table, is still to be brought up to date.
     Old,
+    /// Row level security hides from this role what is there.
+    Hidden,
     /// Everything that this program knows of is there. A newer program may have added to it.
     Current,
 }
@@ -98,6 +100,17 @@ pub enum MigrateError {
          program: run `revoke create on schema public from public`, then migrate again"
     )]
     PublicMayCreate,
+    /// The role may not create the schema that helpers of the policies are in.
+    #[error(
+        "the role may not create the schema frontdesk: run `grant create on database {database} to \
+         {role}`, then migrate again"
+    )]
+    SchemaMayNotBeCreated {
+        /// The database.
+        database: String,
+        /// The migrating role.
+        role: String,
+    },
     /// Objects that would be used belong to neither the migrating role nor a superuser.
     #[error(
         "the database has objects whose owners could have their code run by this program; drop what \
@@ -194,6 +207,7 @@ async fn migrate_on(
     sqlx::query("set search_path = pg_catalog").execute(&mut *connection).await?;
     check_server(connection).await?;
     check_owners(connection).await?;
+    check_schema_right(connection).await?;
     create_extension(connection).await?;
     event_key::prepare(connection).await?;
     let before = applied(connection).await?.len();
@@ -202,7 +216,39 @@ async fn migrate_on(
     report.migrations += applied(connection).await.map_or(0, |after| after.len() - before);
     run?;
     embeddings_tables::update(connection, &mut report.embeddings_tables).await?;
+    lay_policies(connection).await?;
     Ok(())
+}
+
+/// For roles that came, or were granted tables, after the migration that laid them.
+async fn lay_policies(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query("set local lock_timeout = '5s'").execute(&mut *transaction).await?;
+    sqlx::query(
+        "select public.lay_policies() where exists (
+            select from pg_roles where rolname = 'authenticated'
+        ) and not exists (
+            select from pg_policy where polrelid = 'public.call_logs'::regclass
+                and polname = 'frontdesk_select')",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query("select public.keep_granted(t) from public.own_tables() t")
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
+}
+
+/// Stops before anything is changed where 0027 would fail.
+async fn check_schema_right(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let (lacks, database, role): (bool, String, String) = sqlx::query_as(
+        "select to_regnamespace('frontdesk') is null
+            and not has_database_privilege(current_database(), 'CREATE'),
+            quote_ident(current_database()), quote_ident(current_user)",
+    )
+    .fetch_one(connection)
+    .await?;
+    if lacks { Err(MigrateError::SchemaMayNotBeCreated { database, role }) } else { Ok(()) }
 }
 
 /// Stops where others could have their code run by what follows.
@@ -248,7 +294,12 @@ async fn create_extension(connection: &mut PgConnection) -> Result<(), sqlx::Err
     transaction.commit().await
 }
 
+/// Whether the rows of `_sqlx_migrations`, which is never empty, are not for this role.
+const HIDDEN: &str =
+    "select coalesce(row_security_active(to_regclass('public._sqlx_migrations')), false)";
+
 /// Whether the database can be served from, without changing it.
+/// What [`finish`](super::finish) does need not be done for that.
 ///
 /// # Errors
 ///
@@ -259,7 +310,8 @@ pub async fn is_current(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
     sqlx::query("set local search_path = pg_catalog").execute(&mut *connection).await?;
     let applied = applied(&mut connection).await?;
     if applied.is_empty() {
-        return Ok(SchemaState::Missing);
+        let hidden = sqlx::query_scalar(HIDDEN).fetch_one(&mut *connection).await?;
+        return Ok(if hidden { SchemaState::Hidden } else { SchemaState::Missing });
     }
     let all_applied = MIGRATIONS.iter().all(|known| {
         applied.iter().any(|(version, sum)| *version == known.version && *sum == *known.checksum)

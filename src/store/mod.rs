@@ -28,6 +28,7 @@ mod event_key;
 mod events;
 pub mod examine;
 pub mod feeds;
+pub mod finish;
 mod function_edits;
 mod functions;
 mod gaps;
@@ -54,6 +55,7 @@ mod take_over;
 mod tasks;
 mod todo;
 pub mod trust;
+mod usage;
 pub mod vault;
 pub mod versions;
 pub mod wirings;
@@ -145,7 +147,7 @@ pub struct BadAddress;
 
 impl From<sqlx::Error> for StoreError {
     /// A refusal is a fault of the data alone: SQLSTATE classes 22 (data), 23 (constraint),
-    /// 54 (too large or too deep) and P0 (raised by a trigger). Of one statement are also 40
+    /// 54 (too large or too deep), P0 and PT (raised by a trigger). Of one statement are also 40
     /// (deadlock), 55 (a lock that was not given) and 57014 (cancelled, for its time limit mostly).
     /// Everything else, a missing table included, is the database's state, and the data is kept
     /// until that is mended.
@@ -153,7 +155,7 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or(Cow::Borrowed("unknown")).into_owned();
-                if ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class)) {
+                if ["22", "23", "54", "P0", "PT"].iter().any(|class| code.starts_with(class)) {
                     Self::Refused(code)
                 } else if code == "57014" || code.starts_with("40") || code.starts_with("55") {
                     Self::Slow(format!("SQLSTATE {code}"))

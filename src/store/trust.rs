@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
-/// An object in `public` that another role owns: a stranger's.
+/// An object in `public`, or in our own schema, that another role owns: a stranger's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
     /// What it is: `function public.format(text,name)`.
@@ -73,6 +73,14 @@ with objects (object, owner) as (
     select 'type ' || t.oid::regtype::text, t.typowner
     from pg_type t
     where t.typnamespace = 'public'::regnamespace and t.typname::text = any ($3)
+    union all
+    -- All that is in a schema of our name, whatever we have there.
+    select 'schema ' || n.oid::regnamespace::text, n.nspowner
+    from pg_namespace n where n.nspname = 'frontdesk'
+    union all
+    select 'function ' || p.oid::regprocedure::text, p.proowner
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'frontdesk'
     union all
     -- What a trigger runs, also in its condition, runs as whoever writes to the table, but for a
     -- definer function, which runs as its owner: such as Supabase's webhooks.
@@ -196,7 +204,8 @@ mod tests {
             let count = |what: &str| sql.matches(what).count();
             assert_eq!(
                 count("\ncreate or replace function "),
-                count("\ncreate or replace function public."),
+                count("\ncreate or replace function public.")
+                    + count("\ncreate or replace function frontdesk."),
                 "{}: a function without its schema",
                 migration.version
             );

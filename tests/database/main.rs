@@ -11,10 +11,16 @@ mod adoption;
 mod appointments;
 mod epoch;
 mod faults;
+mod guarded;
+mod lists;
 mod meanwhile;
+mod plans;
 mod recall;
+mod rest;
 mod sessions;
 mod traps;
+mod usage;
+mod words;
 
 use common::{FreshDatabase, fresh_database, run};
 use sqlx::postgres::PgPool;

@@ -12,7 +12,11 @@ create unique index users_email_partial_key on auth.users (email) where (is_sso_
 create schema extensions;
 create extension vector with schema extensions;
 
--- The project's owner is no superuser, owns `public`, and may refer to auth.users.
+-- The project's owner is no superuser, owns `public`, may create schemas, and may refer to
+-- auth.users.
+do $$ begin
+    execute format('grant create on database %I to frontdesk_owner', current_database());
+end $$;
 grant usage on schema auth, extensions to frontdesk_owner;
 grant select, insert, delete, references on auth.users to frontdesk_owner;
 alter schema public owner to frontdesk_owner;

@@ -12,7 +12,7 @@ use super::common::{FreshDatabase, pool, run};
 use super::{agent, execute, migrated, seeded};
 
 /// The role, and where its traps write to. Roles are the server's: tests may make it at once.
-const TRAPPER: &str = "
+pub(super) const TRAPPER: &str = "
 do $$ begin
     create role frontdesk_trapper login;
 exception when duplicate_object or unique_violation then null;
@@ -205,6 +205,39 @@ async fn migrate_stops_at_what_a_stranger_owns_of_ours() {
         lay(&trapper, &clears).await;
     }
     migrate(&pool).await.expect("nothing is left that is a stranger's");
+    assert_eq!(sprung(&trapper).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn migrate_stops_at_a_schema_of_our_name_or_a_function_in_it() {
+    let (database, pool) = seeded().await;
+    let trapper = trapper(&database).await;
+    let grant = "do $$ begin execute format('grant create on database %I to frontdesk_trapper', \
+                 current_database()); end $$";
+    execute(&database, "public", grant).await;
+    lay(&trapper, "create schema frontdesk").await;
+    let said = refusal(&pool).await;
+    assert!(
+        said.contains("`drop schema frontdesk`") && said.contains("frontdesk_trapper"),
+        "{said}"
+    );
+    lay(&trapper, "drop schema frontdesk").await;
+    execute(
+        &database,
+        "public",
+        "create schema frontdesk; grant all on schema frontdesk to public",
+    )
+    .await;
+    let function = "create function frontdesk.me() returns uuid language plpgsql as $$ begin
+        insert into traps.sprung values (current_user); return null; end $$";
+    lay(&trapper, function).await;
+    let said = refusal(&pool).await;
+    assert!(said.contains("`drop function frontdesk.me()`"), "{said}");
+    lay(&trapper, "drop function frontdesk.me()").await;
+    migrate(&pool).await.expect("it migrates");
+    // What everybody might do there is taken.
+    let creates = "create function frontdesk.f() returns int language sql as 'select 1'";
+    assert!(sqlx::query(creates).execute(&trapper).await.is_err());
     assert_eq!(sprung(&trapper).await, Vec::<String>::new());
 }
 

@@ -18,6 +18,7 @@ use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::numbers::Number;
 use frontdesk::rehearsal::speech::script::{Model, Script};
 use frontdesk::rehearsal::speech::{Speech, SpeechOptions, serve};
+use frontdesk::store::finish::finish;
 use frontdesk::store::migrate::migrate;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -55,6 +56,7 @@ impl Clinic {
         let database = fresh_database().await;
         let pool = database.pool(2).await;
         migrate(&pool).await.unwrap();
+        finish(&pool).await.unwrap();
         let agent = add_agent(&pool, "Mia", NUMBER, json!({"greeting": "Good day."})).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let script = Script { models, ..Script::default() };

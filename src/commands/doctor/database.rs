@@ -13,6 +13,7 @@ use crate::database::{self, OwnDatabase, Place};
 use crate::store::examine::{
     Examination, ExamineError, MissingRights, ServerVersions, SessionTraits,
 };
+use crate::store::finish::{Unfinished, unfinished};
 use crate::store::migrate::{SchemaState, is_current, strangers_code};
 use crate::store::{Store, Trouble};
 
@@ -62,6 +63,7 @@ pub(super) async fn check(config: &Config) -> (Vec<Finding>, Option<Opened>) {
     if !matches!(state, Some(Ok(SchemaState::Current))) {
         return (findings, None);
     }
+    findings.extend(finishing(&store).await);
     findings.extend(trust(&store).await);
     findings.extend(rights(examination.missing_rights().await));
     (findings, Some(Opened { store, own_database: None }))
@@ -191,7 +193,32 @@ fn schema(state: SchemaState) -> Finding {
         SchemaState::Current => Finding::ok(SCHEMA, "current"),
         SchemaState::Missing => Finding::fail(SCHEMA, "missing", remedy),
         SchemaState::Old => Finding::fail(SCHEMA, "old", remedy),
+        SchemaState::Hidden => Finding::fail(
+            SCHEMA,
+            "row level security hides all rows from this role",
+            "run `frontdesk migrate` once more as the tables' owner, or use that role",
+        ),
     }
+}
+
+/// What a migration left to be done, which nobody has to wait for.
+async fn finishing(store: &Store) -> Option<Finding> {
+    let Some(Ok(Unfinished { indexes, agents })) =
+        within(SCHEMA_LIMIT, unfinished(store.pool())).await
+    else {
+        return None;
+    };
+    let found = match (indexes.len(), agents) {
+        (0, 0) => return None,
+        (0, agents) => format!("earlier calls of {agents} agents are not searched and counted yet"),
+        (_, 0) => format!("lists are slow without {}", indexes.join(", ")),
+        (_, agents) => format!(
+            "lists are slow without {}, and earlier calls of {agents} agents are not searched and \
+             counted yet",
+            indexes.join(", ")
+        ),
+    };
+    Some(Finding::warn(SCHEMA, found, "run `frontdesk migrate`, also while calls go on"))
 }
 
 /// What others could have run with the role's rights.
@@ -223,7 +250,7 @@ fn rights(missing: Result<MissingRights, ExamineError>) -> Vec<Finding> {
     }
     if !hidden.is_empty() {
         let found = format!("row level security hides rows of {}", hidden.join(", "));
-        let remedy = "use the tables' owner, or a role with BYPASSRLS";
+        let remedy = "use the tables' owner, or run `frontdesk migrate` once more as that";
         findings.push(Finding::fail(RIGHTS, found, remedy));
     }
     if !creators.is_empty() {

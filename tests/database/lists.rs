@@ -1,0 +1,150 @@
+//! The indexes of call lists: built while others work, and used.
+
+use frontdesk::store::finish::{Finished, finish, unfinished};
+use frontdesk::store::migrate::{SchemaState, is_current};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgPool;
+
+use super::common::{fresh_database, run};
+use super::{agent, execute, migrated};
+
+/// What is read of 20,000 calls of two agents, and which index serves it: as in docs/rows.md.
+const QUERIES: &[(&str, &str)] = &[
+    (
+        "idx_call_logs_agent_page",
+        "select * from public.call_logs where voice_agent_id = '$agent' order by call_start desc, id desc limit 51",
+    ),
+    (
+        "idx_call_logs_agent_page",
+        "select * from public.call_logs where voice_agent_id = '$agent' and (call_start, id) < ('2026-06-01', '$agent') order by call_start desc, id desc limit 51",
+    ),
+    (
+        "idx_call_logs_agent_status",
+        "select * from public.call_logs where voice_agent_id = '$agent' and status = 'failed' order by call_start desc, id desc limit 51",
+    ),
+    (
+        "idx_call_logs_agent_status",
+        "select * from public.call_logs where voice_agent_id = '$agent' and status = 'never' and (call_start, id) < ('2026-06-01', '$agent') order by call_start desc, id desc limit 51",
+    ),
+    (
+        "idx_call_logs_agent_caller_page",
+        "select * from public.call_logs where voice_agent_id = '$agent' and coalesce(caller_e164, caller_number) = '+15550000006' order by call_start desc, id desc limit 51",
+    ),
+    (
+        "idx_call_logs_agent_gaps",
+        "select * from public.call_logs where voice_agent_id = '$agent' and metadata -> 'gaps' -> 0 is not null and call_start > '2026-01-01' order by call_start desc, id desc limit 51",
+    ),
+    (
+        "idx_call_words_agent_page",
+        "select call_log_id from public.call_words where voice_agent_id = '$agent' and words @@ public.words_query('common') order by call_start desc, call_log_id desc limit 51",
+    ),
+    (
+        "idx_call_words_words",
+        "select call_log_id from public.call_words where voice_agent_id = '$agent' and words @@ public.words_query('rare7777') order by call_start desc, call_log_id desc limit 51",
+    ),
+    (
+        "usage_days_pkey",
+        "select * from public.usage_days where voice_agent_id = '$agent' and day between '2026-01-01' and '2026-01-31'",
+    ),
+    (
+        "idx_voice_agents_created_by",
+        "select id from public.voice_agents where created_by = '$agent'",
+    ),
+    ("idx_sources_agent", "select id from public.sources where voice_agent_id = '$agent'"),
+    (
+        "idx_call_logs_agent_page",
+        "select c.* from unnest(array['$agent', '$other']::uuid[]) a (id) cross join lateral (select * from public.call_logs c where c.voice_agent_id = a.id and (c.call_start, c.id) < ('2026-12-01', '$agent') order by call_start desc, id desc limit 51) c order by c.call_start desc, c.id desc limit 51",
+    ),
+];
+
+async fn plan(pool: &PgPool, sql: &str) -> String {
+    let sql = format!("explain {sql}");
+    let lines: Vec<String> =
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(pool).await.expect("a plan");
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn each_list_reads_its_index_and_sorts_nothing() {
+    let (_database, pool) = migrated().await;
+    let (one, other) = (agent(&pool).await, agent(&pool).await);
+    let rows = format!(
+        "insert into public.call_logs (voice_agent_id, call_start, call_end, status, caller_number,
+            transcript, metadata)
+         select case when n % 2 = 0 then '{one}'::uuid else '{other}'::uuid end,
+            timestamptz '2026-11-30' - n * interval '20 minutes', now(),
+            case when n % 20 < 2 then 'failed' else 'completed' end, '+1555000' || lpad((n % 20)::text, 4, '0'),
+            '[00:01] Caller: common ' || (select string_agg('w' || n * i % 3000, ' ') from generate_series(1, 40) i)
+                || ' rare' || n / 2,
+            jsonb_build_object('gaps', case when n % 40 < 2 then '[\"x\"]' else '[]' end::jsonb)
+         from generate_series(0, 19999) n;
+         insert into public.usage_days
+            select id, date '2010-01-01' + n, 1, 1, 0, 0, 0, 0, 1, 1, null, 1, 1
+            from public.voice_agents, generate_series(0, 6000) n on conflict do nothing;
+         insert into public.sources (voice_agent_id, name, size)
+            select '{other}', 'x', 1 from generate_series(1, 3000);
+         select 1"
+    );
+    run(&mut pool.acquire().await.expect("a connection"), &rows).await;
+    finish(&pool).await.expect("it finishes");
+    // Agents without what each brings with it, which takes its time.
+    let many = "set session_replication_role = replica;
+         insert into public.voice_agents (name, created_by)
+            select 'x', gen_random_uuid() from generate_series(1, 3000);
+         set session_replication_role = origin; analyze";
+    run(&mut pool.acquire().await.expect("a connection"), many).await;
+    for (index, sql) in QUERIES {
+        let sql = sql.replace("$agent", &one.to_string()).replace("$other", &other.to_string());
+        let plan = plan(&pool, &sql).await;
+        assert!(plan.contains(index), "{index} is not used: {plan}");
+        assert!(!plan.contains("Seq Scan"), "{plan}");
+        // Two lists are merged, and a rare word's few calls are put in order.
+        if !sql.contains("lateral") && !sql.contains("rare") {
+            assert!(!plan.contains("Sort"), "{plan}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_was_left_unfinished_is_built_again_and_nobody_waits_for_it() {
+    let (database, pool) = migrated().await;
+    agent(&pool).await;
+    assert_eq!(
+        is_current(&pool).await.expect("a state"),
+        SchemaState::Current,
+        "it serves without"
+    );
+    assert_eq!(finish(&pool).await.expect("it finishes"), Finished { indexes: 7, calls: 0 });
+    let old = "select count(*) from pg_class where relname in \
+               ('idx_call_logs_agent_start', 'idx_call_logs_agent_caller_read')";
+    let old: i64 = sqlx::query_scalar(old).fetch_one(&pool).await.expect("a count");
+    assert_eq!(old, 0, "others take their place");
+    let breaks = "update pg_index set indisvalid = false \
+                  where indexrelid = 'public.idx_call_logs_agent_gaps'::regclass; \
+                  drop index public.idx_call_logs_agent_status";
+    execute(&database, "public", breaks).await;
+    let left = unfinished(&pool).await.expect("it says");
+    assert_eq!(left.indexes, ["idx_call_logs_agent_status", "idx_call_logs_agent_gaps"]);
+    assert_eq!(is_current(&pool).await.expect("a state"), SchemaState::Current);
+    assert_eq!(finish(&pool).await.expect("it goes on").indexes, 2);
+    assert_eq!(finish(&pool).await.expect("nothing is left"), Finished::default());
+}
+
+#[tokio::test]
+async fn several_processes_may_finish_at_once() {
+    let database = fresh_database().await;
+    let pools = [database.pool(1).await, database.pool(1).await, database.pool(1).await];
+    frontdesk::store::migrate::migrate(&pools[0]).await.expect("it migrates");
+    let (a, b, c) = tokio::join!(finish(&pools[0]), finish(&pools[1]), finish(&pools[2]));
+    let built: usize = [a, b, c].into_iter().map(|done| done.expect("each succeeds").indexes).sum();
+    assert_eq!(built, 7);
+    // And leave no lock behind.
+    let locks: i64 = sqlx::query_scalar(
+        "select count(*) from pg_locks where locktype = 'advisory' and database = \
+         (select oid from pg_database where datname = current_database())",
+    )
+    .fetch_one(&pools[0])
+    .await
+    .expect("a count");
+    assert_eq!(locks, 0);
+}
