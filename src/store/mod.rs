@@ -55,7 +55,7 @@ mod take_over;
 mod tasks;
 mod todo;
 pub mod trust;
-mod usage;
+pub mod usage;
 pub mod vault;
 pub mod versions;
 pub mod wirings;

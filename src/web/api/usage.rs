@@ -1,0 +1,111 @@
+//! `/usage`: calls by day.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::{Answer, Page};
+use crate::clock;
+use crate::web::AppState;
+use crate::web::extract::ApiQuery;
+use crate::web::problem::Problem;
+use crate::web::session::ApiViewer;
+
+/// Days unless said.
+const DAYS: i64 = 30;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// What a day of an agent had. Test calls do not count.
+#[derive(Debug, Serialize, ToSchema)]
+struct DayItem {
+    agent_id: Uuid,
+    /// In the business's zone, `2026-11-29`.
+    day: String,
+    calls: i64,
+    answered: i64,
+    put_through: i64,
+    voicemail: i64,
+    no_answer: i64,
+    failed: i64,
+    seconds: i64,
+    turns: i64,
+    /// The middle time to answer, in milliseconds.
+    median_answer_ms: Option<i32>,
+    input_tokens: i64,
+    output_tokens: i64,
+}
+
+/// Which days.
+#[derive(Debug, Deserialize, IntoParams)]
+struct Wanted {
+    /// One agent's alone.
+    agent: Option<Uuid>,
+    /// The first day, `2026-11-01`; thirty days before the last unless said.
+    from: Option<String>,
+    /// The last day; today unless said.
+    to: Option<String>,
+}
+
+fn day(field: &str, text: Option<&str>) -> Result<Option<Date>, Problem> {
+    let parsed = text.map(|text| text.parse::<Date>().map_err(|_| text));
+    parsed.transpose().map_err(|text| {
+        Problem::invalid(field, format!("{text:?} is not a day; accepted: 2026-11-29"))
+    })
+}
+
+/// What your agents' days had, the newest first; at most 2,000.
+#[utoipa::path(
+    get,
+    path = "/usage",
+    tag = "usage",
+    params(Wanted),
+    responses(
+        (status = 200, body = Page<DayItem>),
+        (status = 401, body = Problem),
+        (status = 422, body = Problem),
+        (status = 503, body = Problem)
+    )
+)]
+async fn list(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiQuery(wanted): ApiQuery<Wanted>,
+) -> Answer<Page<DayItem>> {
+    let now = i64::try_from(clock::unix_now().as_secs()).unwrap_or_default();
+    let today = jiff::Timestamp::from_second(now).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
+    // The day ends later in the west and begins earlier in the east.
+    let latest = today.date().checked_add(1.days()).unwrap_or(today.date());
+    let to = day("to", wanted.to.as_deref())?.unwrap_or(latest);
+    let from = day("from", wanted.from.as_deref())?;
+    let from = from.unwrap_or_else(|| to.checked_sub(DAYS.days()).unwrap_or(to));
+    let agents = state.owners.store.visible_agents(&viewer).await?.only(wanted.agent);
+    let rows = state.owners.store.usage(&agents, &from.to_string(), &to.to_string()).await?;
+    let items = rows.into_iter().map(|row| DayItem {
+        agent_id: row.agent_id,
+        day: row.day,
+        calls: row.calls,
+        answered: row.answered,
+        put_through: row.put_through,
+        voicemail: row.voicemail,
+        no_answer: row.no_answer,
+        failed: row.failed,
+        seconds: row.seconds,
+        turns: row.turns,
+        median_answer_ms: row.median_answer_ms,
+        input_tokens: row.input_tokens,
+        output_tokens: row.output_tokens,
+    });
+    Ok(Json(Page { items: items.collect(), next: None }))
+}

@@ -1,0 +1,172 @@
+//! `/usage`: calls by day, and what one's plan says.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::routing::get;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::layout::{Section, Shell};
+use super::{errors, time};
+use crate::store::usage::{Plan, UsageDay};
+use crate::web::AppState;
+use crate::web::session::PageViewer;
+
+/// Days that are shown unless said.
+const DAYS: i64 = 30;
+/// The most.
+const DAYS_MAX: i64 = 366;
+
+/// Its route.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new().route("/usage", get(page))
+}
+
+/// What the page is asked with.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    agent: Option<Uuid>,
+    /// So many days, today the last.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    days: Option<i64>,
+}
+
+async fn page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Query(wanted): Query<Wanted>,
+) -> Response {
+    let store = &state.owners.store;
+    let shell = match Shell::of(store, viewer, wanted.agent).await {
+        Ok(shell) => shell,
+        Err(error) => return errors::store(&error),
+    };
+    let days = wanted.days.unwrap_or(DAYS).clamp(1, DAYS_MAX);
+    let to = shell.now.date();
+    let from = to.checked_sub((days - 1).days()).unwrap_or(to);
+    let read = async {
+        Ok::<_, crate::store::StoreError>((
+            store.usage(&shell.listed(), &from.to_string(), &to.to_string()).await?,
+            store.plan(shell.viewer.id()).await?,
+        ))
+    };
+    match read.await {
+        Ok((rows, plan)) => {
+            let by_day = by_day(rows);
+            shell.page(Some(Section::Usage), "Usage", &body(&shell, days, (from, to), &by_day, &plan))
+        }
+        Err(error) => errors::store(&error),
+    }
+}
+
+/// The days of all agents together, the newest first.
+fn by_day(rows: Vec<UsageDay>) -> Vec<UsageDay> {
+    let mut days: Vec<UsageDay> = Vec::new();
+    for row in rows {
+        match days.last_mut().filter(|last| last.day == row.day) {
+            Some(last) => add(last, &row),
+            None => days.push(row),
+        }
+    }
+    days
+}
+
+fn add(total: &mut UsageDay, row: &UsageDay) {
+    total.calls += row.calls;
+    total.answered += row.answered;
+    total.put_through += row.put_through;
+    total.voicemail += row.voicemail;
+    total.no_answer += row.no_answer;
+    total.failed += row.failed;
+    total.seconds += row.seconds;
+    total.turns += row.turns;
+    total.input_tokens += row.input_tokens;
+    total.output_tokens += row.output_tokens;
+    // Of several agents there is no one middle.
+    total.median_answer_ms = None;
+}
+
+fn body(
+    shell: &Shell,
+    days: i64,
+    (from, to): (Date, Date),
+    rows: &[UsageDay],
+    plan: &Plan,
+) -> Markup {
+    let mut total = UsageDay::default();
+    rows.iter().for_each(|row| add(&mut total, row));
+    html! {
+        h1 { "Usage" }
+        p .zone { (from.strftime("%-d %b %Y").to_string()) " to " (to.strftime("%-d %b %Y").to_string()) ", days as the business has them (" (shell.zone_name()) "). Tests do not count." }
+        form .filters method="get" {
+            @if let Some(agent) = shell.chosen { input type="hidden" name="agent" value=(agent); }
+            div {
+                label for="days" { "Days" }
+                select #days name="days" {
+                    @for choice in [7, 30, 90, 365] { option value=(choice) selected[choice == days] { "Last " (choice) } }
+                }
+            }
+            div { button type="submit" { "Show" } }
+        }
+        @if total.calls == 0 {
+            p .empty { "No calls in this time. Calls appear here on the day after which they ended." }
+        } @else {
+            p {
+                strong { (total.calls) @if total.calls == 1 { " call" } @else { " calls" } }
+                " · " (time::length(total.seconds)) " · " (total.answered) " answered · " (total.put_through) " put through · "
+                (total.voicemail) " left a message · " (total.no_answer) " reached nobody · " (total.failed) " broke off"
+            }
+            (table(rows))
+            p .quiet { "The model read " (total.input_tokens) " tokens and wrote " (total.output_tokens) ". What that costs is on the bill of the speech service." }
+        }
+        (plan_of(plan))
+    }
+}
+
+fn table(rows: &[UsageDay]) -> Markup {
+    let most = rows.iter().map(|row| row.calls).max().unwrap_or(1).max(1);
+    html! {
+        div .scroll {
+            table {
+                thead { tr {
+                    th scope="col" { "Day" } th scope="col" { span .hidden { "How many calls" } } th .number scope="col" { "Calls" }
+                    th .number scope="col" { "Answered" } th .number scope="col" { "Put through" } th .number scope="col" { "Message" }
+                    th .number scope="col" { "Nobody" } th .number scope="col" { "Time" } th .number scope="col" { "Time to answer" }
+                } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            th scope="row" { (row.day) }
+                            td { progress max=(most) value=(row.calls) aria-label={ (row.calls) " calls on " (row.day) } {} }
+                            td .number { (row.calls) } td .number { (row.answered) } td .number { (row.put_through) }
+                            td .number { (row.voicemail) } td .number { (row.no_answer + row.failed) }
+                            td .number { (time::length(row.seconds)) }
+                            td .number { @match row.median_answer_ms { Some(ms) => { (f64::from(ms) / 1000.0) " s" }, None => "–" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plan_of(plan: &Plan) -> Markup {
+    html! {
+        h2 { "Plan" }
+        @match &plan.mode {
+            None => p .quiet { "No plan is in force: there are no limits." },
+            Some(mode) => dl {
+                dt { "Plan" } dd { (mode) @if plan.is_trial { " (trial)" } }
+                dt { "Agents" } dd { (plan.agents) " of " (plan.agents_allowed) }
+                dt { "Credits" } dd { (plan.credits) " of " (plan.credits_allowed) ". A call is never cut off for want of them." }
+            },
+        }
+    }
+}
