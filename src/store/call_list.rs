@@ -151,7 +151,7 @@ const LATEST: &str = "timestamptz '9990-01-01 00:00:00+00'";
 pub const PAGE_MAX: i64 = 201;
 
 /// So many agents' numbers are read before numbers are compared: more would take too long.
-const AGENTS_READ: usize = 10;
+pub(super) const AGENTS_READ: usize = 10;
 
 /// The columns of a [`CallItem`].
 const ITEM: &str = "c.id, c.voice_agent_id, c.call_end is null as is_live,

@@ -6,7 +6,8 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Level, Own, VisibleAgents};
-use super::numbers::ALL;
+use super::call_list::AGENTS_READ;
+use super::numbers::{ALL, SOME};
 use super::shown::AppointmentRow;
 use super::{Result, Store, lenient_json};
 use crate::private::Private;
@@ -62,6 +63,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn caller_agents(&self, agents: &VisibleAgents, number: &str) -> Result<Vec<Uuid>> {
+        self.read_some_numbers(agents).await;
         let known = sqlx::query_scalar(
             "select a.id from unnest($1::uuid[]) as a (id)
             where exists (select from public.call_logs c where c.voice_agent_id = a.id
@@ -70,6 +72,15 @@ impl Store {
                     and coalesce(p.phone_e164, p.phone_number) = $2)",
         );
         Ok(known.bind(agents.ids()).bind(number).persistent(false).fetch_all(&self.pool).await?)
+    }
+
+    /// Reads numbers that others wrote, before they are compared. Those that cannot be read now are
+    /// left out this time.
+    async fn read_some_numbers(&self, agents: &VisibleAgents) {
+        for agent in agents.list().iter().take(AGENTS_READ) {
+            let _ = self.read_callers_numbers(agent.id, SOME).await;
+            let _ = self.read_appointments_numbers(agent.id, SOME).await;
+        }
     }
 
     /// A caller's appointments, the latest first.
@@ -81,6 +92,7 @@ impl Store {
         agents: &VisibleAgents,
         number: &str,
     ) -> Result<Vec<AppointmentRow>> {
+        self.read_some_numbers(agents).await;
         let rows = sqlx::query(
             "select id, name, phone_number, service, status::text as status, duration_minutes,
                 (extract(epoch from schedule_time) * 1000000)::bigint as starts_us

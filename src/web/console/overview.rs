@@ -243,6 +243,9 @@ fn done(shell: &Shell, tasks: &[TaskRow]) -> Markup {
 #[derive(Debug, Deserialize)]
 struct Mark {
     done: String,
+    /// The call on whose page it is ticked.
+    #[serde(default)]
+    call: Option<Uuid>,
 }
 
 async fn mark(
@@ -265,7 +268,10 @@ async fn mark(
     let action = if form.done == "yes" { "task.done" } else { "task.undo" };
     let entry = AuditEntry::of(&viewer, action).agent(access.agent_id()).object("task", id);
     match store.note_deed(&entry).await {
-        Ok(()) => Redirect::to("/").into_response(),
+        Ok(()) => {
+            let back = form.call.map_or("/".to_owned(), |call| format!("/calls/{call}"));
+            Redirect::to(&back).into_response()
+        }
         Err(error) => errors::store(&error),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn list(tasks: &[TaskRow], call: Uuid) -> Markup {
                         @if is_done { span .badge.good { "done" } }
                         form method="post" action={ "/tasks/" (task.id) } {
                             input type="hidden" name="done" value=(if is_done { "no" } else { "yes" });
-                            input type="hidden" name="back" value={ "/calls/" (call) };
+                            input type="hidden" name="call" value=(call);
                             button type="submit" {
                                 (if is_done { "Not done" } else { "Done" })
                                 span .hidden { ": " (word(task.kind)) }
