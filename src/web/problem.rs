@@ -28,7 +28,7 @@ pub struct Problem {
     #[schema(value_type = Option<Object>)]
     pub conflict: Option<Value>,
     #[serde(skip)]
-    retry_after_s: Option<u64>,
+    retry_after_s: Option<u32>,
 }
 
 impl Problem {
@@ -72,7 +72,7 @@ impl Problem {
     pub fn too_many(seconds: u64) -> Self {
         let detail = format!("too many requests; try again in {seconds} s");
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
-        Self { retry_after_s: Some(seconds), ..problem }
+        Self { retry_after_s: Some(u32::try_from(seconds).unwrap_or(u32::MAX)), ..problem }
     }
 
     /// Its status.

@@ -56,6 +56,20 @@ async fn bookings_and_people_are_fit_for_everybody() {
     let id = desk.made(check).await;
     page.goto(&address(&desk, &format!("/bookings/{id}"))).await;
     check_page(&page, "booking").await;
+    page.goto(&address(&desk, "/bookings/new?day=2026-10-25")).await;
+    page.fill("#time", "01:30").await;
+    page.fill("#name", "Anna Khan").await;
+    page.submit("main form").await;
+    page.wait_for("legend").await;
+    check_page(&page, "booking-twice").await;
+    desk.sql(
+        "update appointments set schedule_time = '2026-10-25T01:00Z' where status = 'pending'",
+    )
+    .await;
+    page.choose("[name=which]", "second").await;
+    page.submit("main form").await;
+    page.wait_for("main [role=alert]").await;
+    check_page(&page, "booking-conflict").await;
 }
 
 #[tokio::test]
@@ -70,7 +84,6 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.fill("#name", "Anna Khan").await;
     page.submit("main form").await;
     page.wait_for_text("legend", "which 01:30 do you mean?").await;
-    check_page(&page, "booking-twice").await;
     page.choose("[name=which]", "second").await;
     page.submit("main form").await;
     page.wait_for_text("main [role=status]", "Booked.").await;
@@ -82,7 +95,6 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.choose("[name=which]", "second").await;
     page.submit("main form").await;
     page.wait_for_text("[role=alert]", "Something else is booked in that time").await;
-    check_page(&page, "booking-conflict").await;
     page.fill("#date", "2026-10-26").await;
     page.submit("main form").await;
     page.wait_for_text("main [role=status]", "Booked.").await;
@@ -90,7 +102,6 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.fill("#time", "10:00").await;
     page.submit("main details form").await;
     page.wait_for_text("main [role=status]", "to Monday 26 October, 10:00.").await;
-    check_page(&page, "booking-moved").await;
 }
 
 #[tokio::test]

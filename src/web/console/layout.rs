@@ -177,14 +177,13 @@ impl Shell {
         }
         let first = [Today, Calls, Bookings, Agent];
         let agent = self.agent().map(|agent| agent.id);
-        let is_more = here.is_some_and(|here| more.contains(&here));
         let item = |section: Section| {
             let (name, address) = section.link(agent);
             html! { li { a href=(address) aria-current=[(here == Some(section)).then_some("page")] { (name) } } }
         };
         html! {
             ul .first { @for section in first { (item(section)) } }
-            details .more open[is_more] {
+            details .more {
                 summary { "More" }
                 ul { @for section in more { (item(section)) } }
             }

@@ -31,13 +31,20 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 }
 
 /// What the form of a new key sends.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct TokenForm {
     #[serde(rename = "token-name")]
     name: String,
     scope: String,
     days: String,
+}
+
+impl Default for TokenForm {
+    fn default() -> Self {
+        // A key that ends is the better one to begin with.
+        Self { name: String::new(), scope: "read".to_owned(), days: LASTS[0].0.to_owned() }
+    }
 }
 
 /// The choices of how long a key lasts: days, and the words.

@@ -271,7 +271,7 @@ fn whole(open: &Stretches, day: &str) -> Result<Value, Wrong> {
 
 fn times(name: &str, day: &str, open: &Stretches) -> Markup {
     let none = (String::new(), String::new());
-    let shown = open.len().max(STRETCHES).min(STRETCHES_MAX);
+    let shown = open.len().clamp(STRETCHES, STRETCHES_MAX);
     html! {
         @for n in 0..shown {
             @let (from, to) = open.get(n).unwrap_or(&none);

@@ -112,15 +112,19 @@ async fn page(
     let names = (agents.list().len() > 1).then_some(&agents);
     let is_full = i64::try_from(bookings.len()).is_ok_and(|count| count >= SHOWN_MAX);
     Ok(shell.page(Some(Section::Bookings), "Bookings", &html! {
-        h1 { "Bookings" }
-        p .zone { "Times are those in " (shell.zone_name()) "." }
+        div .row {
+            div .grow {
+                h1 { "Bookings" }
+                p .zone { "Times are those in " (shell.zone_name()) "." }
+            }
+            @if may_book {
+                a .button.main href=(new_address(&week, shell.chosen)) { "New booking" }
+            }
+        }
         @if wanted.done == "feed-stopped" {
             p .note.good role="status" { "The calendar address does not work any more." }
         }
         (pager(&week, shell.chosen))
-        @if may_book {
-            p { a .button.main href=(new_address(&week, shell.chosen)) { "New booking" } }
-        }
         @if is_full { p .note.warn { "There are more bookings in this week than this page shows." } }
         section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, names)) }
         section .wide aria-label="The week" { (week_table(&week, &bookings, &zone, names)) }
@@ -151,7 +155,7 @@ fn pager(week: &Week, agent: Option<Uuid>) -> Markup {
         }
         form .filters method="get" action="/bookings" {
             @if let Some(agent) = agent { input type="hidden" name="agent" value=(agent); }
-            div { label for="day" { "Day" } input type="date" id="day" name="day" value=(week.day); }
+            span { label for="day" { "Day" } input type="date" id="day" name="day" value=(week.day); }
             button type="submit" { "Go to this day" }
             @if week.day != week.today {
                 a .button href=(address(week.today, agent)) { "Today" }
