@@ -62,10 +62,11 @@ const CLEAR: &str = r"(async () => {
     return {before, marks, silent_s};
 })()";
 
-/// A WAV file of the first caller's words, 16 bits, as long as it lasts.
+/// A WAV file of the first caller's words and a pause behind them, 16 bits.
 fn write_caller(path: &Path) {
-    let samples: Vec<u8> =
-        SAMPLES[0].iter().flat_map(|byte| mulaw::decode(*byte).to_le_bytes()).collect();
+    let pause = std::iter::repeat_n(&mulaw::SILENCE, 3 * mulaw::SAMPLE_RATE as usize);
+    let heard = SAMPLES[0].iter().chain(pause);
+    let samples: Vec<u8> = heard.flat_map(|byte| mulaw::decode(*byte).to_le_bytes()).collect();
     let bytes = u32::try_from(samples.len()).unwrap();
     let mut wav = b"RIFF".to_vec();
     wav.extend((36 + bytes).to_le_bytes());

@@ -248,14 +248,14 @@ fn actions(id: Uuid, targets: &[String], role: Role) -> Markup {
                             }
                         }
                     }
-                    button .main type="submit" { "Put through" }
+                    p { button .main type="submit" { "Put through" } }
                 }
             }
             form method="post" action={ "/live/" (id) "/end" } {
                 label for="sentence" { "Last sentence" }
                 input #sentence name="words" type="text" maxlength=(WORDS_MAX) aria-describedby="sentence-hint";
                 p .hint #sentence-hint { "The agent says it as it stands. Empty: it says goodbye." }
-                button .bad type="submit" { "End call" }
+                p { button .bad type="submit" { "End call" } }
             }
         }
     }

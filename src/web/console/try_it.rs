@@ -112,13 +112,13 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&str>) -> Markup {
             }
             @if let Some(draft) = draft { textarea name="settings" hidden { (draft) } }
             p #needs .note.warn { "To talk, this page needs JavaScript and a microphone." }
-            div .actions {
+            p .actions {
                 button #call .main type="submit" disabled { "Call the agent" }
                 label for="meter" .hidden { "Your voice" }
                 meter #meter min="0" max="1" low="0.02" value="0" {}
                 span #doing .badge role="status" {}
             }
-            div #keys .actions role="group" aria-label="Keys" hidden {
+            p #keys .actions role="group" aria-label="Keys" hidden {
                 @for key in KEYS { button type="button" data-key=(key) { (key) } }
             }
         }

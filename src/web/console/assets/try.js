@@ -79,6 +79,8 @@ class Phone {
     this.socket.onopen = () => this.open();
     this.socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
     this.socket.onclose = () => this.over();
+    this.mouthpiece.port.onmessage = ({ data }) => this.speak(data);
+    this.earpiece.port.onmessage = ({ data }) => this.played(data);
   }
 
   send(event, fields) {
@@ -94,12 +96,13 @@ class Phone {
       mediaFormat: { encoding: "audio/x-mulaw", sampleRate: 8000, channels: 1 },
       customParameters: { token: this.token },
     } });
-    this.mouthpiece.port.onmessage = ({ data }) => this.speak(data);
-    this.earpiece.port.onmessage = ({ data }) => this.played(data);
+    this.isOpen = true;
   }
 
   speak({ frame, loudest }) {
     meter.value = loudest;
+    // What was said before the line was open is nobody's to hear.
+    if (!this.isOpen) return;
     line.frames += 1;
     if (line.times.length < 5000) line.times.push(performance.now());
     this.chunk += 1;
@@ -153,7 +156,7 @@ class Phone {
 
 function shown(isOn) {
   call.textContent = isOn ? "Hang up" : "Call the agent";
-  call.classList.toggle("bad", isOn);
+  call.className = isOn ? "bad" : "main";
   keys.hidden = !isOn;
   meter.value = 0;
   desk.dataset.on = isOn;
