@@ -33,7 +33,7 @@ use crate::store::people::{FirstPerson, MadePerson};
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::web::live::LiveHub;
 use crate::web::owners::{Owners, sign_in_link};
-use crate::web::phone::{IdempotencyCache, Noting, Unsigned, Unwritten};
+use crate::web::phone::{IdempotencyCache, Noting, TestCalls, Unsigned, Unwritten};
 use crate::web::{AppState, operators};
 use database::Database;
 use doors::Doors;
@@ -197,6 +197,7 @@ impl App {
             directory: Arc::clone(&directory),
             store: store.clone(),
             owners,
+            test_calls: TestCalls::default(),
             live: LiveHub::new(store.for_console(), exchange.log.clone()),
             public_url: public_url.clone(),
             twilio: config.twilio,

@@ -156,6 +156,9 @@ async fn submit(
     values: &Value,
 ) -> Option<bool> {
     let Some(url) = &form.submit_url else { return Some(true) };
+    if caller.pretends() {
+        return Some(true);
+    }
     let json = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, json)]);
     let key = format!("{}-{}", caller.call_log_id, function.id);

@@ -145,6 +145,10 @@ pub(super) async fn keep(
     arguments: Value,
     result: &Value,
 ) -> bool {
+    // What somebody made up is no customer's.
+    if caller.test.is_some() {
+        return true;
+    }
     let run = SavedRun {
         agent_id: caller.agent.id,
         function_id: function.id,

@@ -90,6 +90,7 @@ pub async fn dry_run(
         caller: pretended.caller,
         texts: Texts::default(),
         dialogues: Dialogues::default(),
+        test: None,
     };
     let secrets = secrets(agent, pretended.written_out);
     let began = Stopwatch::start();

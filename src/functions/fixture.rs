@@ -38,6 +38,7 @@ pub(super) fn caller(agent: Agent, from: &str) -> CallContext {
         caller: from.to_owned().into(),
         texts: Texts::default(),
         dialogues: Dialogues::default(),
+        test: None,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::offers::builtin;
-use super::{CallContext, FunctionRequest, FunctionServices, Outcome};
+use super::{CallContext, FunctionRequest, FunctionServices, Outcome, PRETENDED};
 use crate::agent::Agent;
 use crate::agent::function::Builtin;
 use crate::agent::phone_number::{caller_number, is_withheld, normalise_local};
@@ -133,6 +133,10 @@ pub(super) async fn send_sms(
         );
     };
     let Some(from) = &caller.agent.number else { return Outcome::refused(NO_TEXTS) };
+    if caller.pretends() {
+        let would = json!({"to": to, "text": text});
+        return Outcome::done(json!({"sent": true, "would_have_sent": would, "test": PRETENDED}));
+    }
     if let Some(instead) = caller.texts.begin(&request.engine_call_id, text) {
         return instead;
     }

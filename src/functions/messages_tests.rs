@@ -227,3 +227,13 @@ async fn what_was_sent_before_the_call_was_taken_over_is_not_sent_again() {
     let full = texts.begin("c4", "Refused").unwrap().output;
     assert!(full["error"].as_str().unwrap().contains("no more may be"), "{full}");
 }
+
+#[tokio::test]
+async fn in_a_test_call_no_text_is_sent() {
+    let toolbox = toolbox("http://localhost:1", account());
+    let test = Some(crate::functions::TestCall { reaches_out: false });
+    let caller = CallContext { test, ..caller("+15551230001") };
+    let outcome = send(&toolbox, &caller, "a", "See you.").await;
+    let would = json!({"to": "+15551230001", "text": "See you."});
+    assert_eq!((outcome.ok, &outcome.output["would_have_sent"]), (true, &would));
+}

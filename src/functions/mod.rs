@@ -83,9 +83,27 @@ pub struct CallContext {
     pub texts: Texts,
     /// How far forms and flows have come.
     pub dialogues: Dialogues,
+    /// Whether it is a test from the console, and what it may do.
+    pub test: Option<TestCall>,
 }
 
+/// A test call from the console. What it books is undone when it ends, and what it would have somebody
+/// outside do is not done, unless its maker wants that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestCall {
+    /// Whether services are asked and texts are sent as in any call.
+    pub reaches_out: bool,
+}
+
+/// What the model is told, and the owner reads, of what was not done because it is a test.
+const PRETENDED: &str = "this is a test call: it was not done; go on as if it had been";
+
 impl CallContext {
+    /// Whether what reaches outside is only told of.
+    fn pretends(&self) -> bool {
+        self.test.is_some_and(|test| !test.reaches_out)
+    }
+
     /// What templates may say of the call.
     fn facts(&self) -> Facts {
         Facts {

@@ -6,12 +6,15 @@ use super::exit::AfterPlan;
 use crate::call::{LogEvent, TransferTarget};
 use crate::socket::ServerSocket;
 use crate::store::LogPosition;
+use crate::twilio::media::Start;
 
 /// What a call's task is told from outside.
 #[derive(Debug)]
 pub enum Command {
     /// The media stream has come.
     Stream(Box<ServerSocket>),
+    /// The media stream of a test has come, and its first messages were read.
+    Started(Box<ServerSocket>, Start),
     /// Twilio asks what happens next, because the stream has ended.
     After {
         /// The stream that has ended, if Twilio says which.

@@ -9,13 +9,14 @@ use tracing::warn;
 
 use super::driver::CallTask;
 use super::exit::{Exit, Leaving, Onward, STREAM_LIMIT, dial_limit, fallback_limit};
-use super::phone::Phone;
+use super::phone::{FromPhone, Phone};
 use super::registry::{AfterPlan, Command};
 use crate::call::lifecycle::{self, LOST, Plan, Question, Standing, Task, UNANSWERED};
 use crate::call::{End, Event, LogEvent};
 use crate::clock::{self, Stopwatch};
 use crate::recording::recorder::Taps;
-use crate::socket::WRITE_LIMIT;
+use crate::socket::{ServerSocket, WRITE_LIMIT};
+use crate::twilio::media::Start;
 
 /// How long a media WebSocket may take to send `start`.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -48,22 +49,8 @@ impl CallTask {
     pub(super) fn command(&mut self, command: Command) {
         match command {
             // Twilio is to ask what happens next.
-            Command::Stream(socket) if self.leaving.is_some() => {
-                clock::spawn(Phone::new(*socket, self.notes.call_sid(), None).close());
-            }
-            Command::Stream(socket) => {
-                // A second stream of one call takes the first one's place.
-                if self.phone.is_some() {
-                    self.phone_gone("replaced");
-                }
-                if self.leaving.is_some() || self.over.is_some() {
-                    clock::spawn(Phone::new(*socket, self.notes.call_sid(), None).close());
-                    return;
-                }
-                let tap = self.taps.as_ref().map(Taps::tap);
-                self.phone = Some(Phone::new(*socket, self.notes.call_sid(), tap));
-                self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
-            }
+            Command::Stream(socket) => self.stream(*socket, None),
+            Command::Started(socket, start) => self.stream(*socket, Some(start)),
             Command::After { stream_sid, answer } => self.after(stream_sid.as_deref(), answer),
             Command::LetGo { if_leaving, answer } => {
                 if if_leaving && self.leaving.is_none() {
@@ -83,6 +70,27 @@ impl CallTask {
             Command::Part { answer } => self.part(answer),
             Command::Rejoin => self.rejoin(),
             Command::Note(event) => self.notes.write(self.now(), event),
+        }
+    }
+
+    /// A media stream has come; `start`: what it has said already.
+    fn stream(&mut self, socket: ServerSocket, start: Option<Start>) {
+        // A second stream of one call takes the first one's place. One that comes when the caller goes
+        // on elsewhere is closed: Twilio is to ask what happens next.
+        if self.leaving.is_none() && self.phone.is_some() {
+            self.phone_gone("replaced");
+        }
+        if self.leaving.is_some() || self.over.is_some() {
+            clock::spawn(Phone::new(socket, self.notes.call_sid(), None).close());
+            return;
+        }
+        let tap = self.taps.as_ref().map(Taps::tap);
+        let phone = self.phone.insert(Phone::new(socket, self.notes.call_sid(), tap));
+        self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
+        match start.and_then(|start| phone.start(start)) {
+            Some(FromPhone::Started(stream_sid)) => self.started(stream_sid),
+            Some(FromPhone::Gone(why)) => self.phone_gone(why),
+            _ => {}
         }
     }
 

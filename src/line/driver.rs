@@ -19,7 +19,7 @@ use super::recalls::Recalls;
 use super::registry::{AfterPlan, Command, Slot};
 use super::stream_watchdog::Watch;
 use super::transferred_calls::TransferredCall;
-use super::{CallServices, record::CallLog};
+use super::{CallServices, Engines, record::CallLog};
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::call::lifecycle::LOST;
@@ -78,6 +78,8 @@ pub(super) struct CallTask {
     /// Until when it may be confirmed that the caller of a stopped stream has left.
     pub(super) confirm_due: Option<Duration>,
     pub(super) over: Option<Exit>,
+    /// Engines of its own, where a test has those.
+    pub(super) engines: Option<Engines>,
 }
 
 /// Everything that wakes the task.
@@ -144,6 +146,7 @@ impl CallTask {
             has_left: false,
             confirm_due: None,
             over: None,
+            engines: opening.test.and_then(|test| test.engines),
             exchange,
         };
         line.dial(history);
@@ -352,7 +355,7 @@ impl CallTask {
         }
     }
 
-    fn started(&mut self, stream_sid: String) {
+    pub(super) fn started(&mut self, stream_sid: String) {
         (self.stream_due, self.start_due) = (None, None);
         self.watch.begin(self.exchange.clock.now());
         self.notes.stream(stream_sid, self.now());

@@ -149,6 +149,7 @@ impl CallServices {
 
     fn dial(
         &self,
+        engines: &Engines,
         agent: &Agent,
         caller: &Private<String>,
         before: &History,
@@ -159,7 +160,7 @@ impl CallServices {
         Box::new(Realtime::dial(RealtimeConfig {
             history: session.history,
             utterance_prefix: session.utterance_prefix,
-            ..self.engines.session(agent, instructions, functions)
+            ..engines.session(agent, instructions, functions)
         }))
     }
 }

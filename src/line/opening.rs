@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::Engines;
 use super::registry::{Command, Slot};
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::call::CallRecord;
-use crate::functions::{CallContext, Dialogues, Texts};
+use crate::functions::{CallContext, Dialogues, TestCall, Texts};
 use crate::private::Private;
 use crate::store::LogPosition;
 
@@ -42,6 +43,17 @@ pub struct Opening {
     pub is_partial: bool,
     /// How often the caller was given back to the agent.
     pub returns: i32,
+    /// Whether it is a test from the console.
+    pub test: Option<TestOpening>,
+}
+
+/// What is different about a test from the console.
+#[derive(Debug, Clone)]
+pub struct TestOpening {
+    /// What it may do.
+    pub call: TestCall,
+    /// Which engines it has; none: those of all calls.
+    pub engines: Option<Engines>,
 }
 
 impl Opening {
@@ -54,6 +66,7 @@ impl Opening {
             caller: self.caller.clone(),
             texts: Texts::of(&self.agent, &self.before),
             dialogues: Dialogues::of(&self.agent, &self.before),
+            test: self.test.as_ref().map(|test| test.call),
         }
     }
 }

@@ -240,7 +240,8 @@ impl Phone {
         is_gap.then(|| missing_ms.min(GAP_MAX_MS))
     }
 
-    fn start(&mut self, start: media::Start) -> Option<FromPhone> {
+    /// The stream begins: whose it is, and how it sounds.
+    pub(super) fn start(&mut self, start: media::Start) -> Option<FromPhone> {
         if self.has_started() {
             return self.malformed();
         }

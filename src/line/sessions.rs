@@ -54,6 +54,7 @@ impl CallTask {
 
     fn connect(&self, history: Vec<Said>) -> Box<dyn Engine> {
         self.exchange.dial(
+            self.engines.as_ref().unwrap_or(&self.exchange.engines),
             &self.agent,
             &self.caller,
             &self.history,

@@ -82,6 +82,7 @@ impl CallTask {
                     Command::Note(event) => notes.write(at, event),
                     // The conversation is over: there is nothing to do any of these with.
                     Command::Stream(_)
+                    | Command::Started(..)
                     | Command::LetGo { .. }
                     | Command::OwnerEnds { .. }
                     | Command::OwnerTransfers { .. }

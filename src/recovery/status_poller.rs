@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::completion::{CameTo, complete_live};
 use super::reconciler::complete_left;
 use crate::agent::Agent;
-use crate::call::CallRecord;
+use crate::call::{CallRecord, is_test};
 use crate::call::lifecycle::{self, News, Plan, Question, Standing};
 use crate::clock::{self, Clock};
 use crate::store::{Abandoned, Asking, Result, Store, StoreError};
@@ -152,7 +152,8 @@ impl StatusPoller {
     /// [`StoreError`]; the next round hands the call again.
     pub async fn ask_left(&self, call: &Abandoned) -> Result<()> {
         let agent = (self.agents)(call.agent_id).await;
-        if agent.as_ref().is_some_and(|agent| !self.twilio.has_account(agent)) {
+        let cannot_ask = agent.as_ref().is_some_and(|agent| !self.twilio.has_account(agent));
+        if cannot_ask || is_test(&call.call_sid) {
             let unasked = Question::Abandoned { news: News::NoAccount, asks: 1 };
             return self.complete(call, unasked, None).await;
         }
@@ -234,7 +235,10 @@ impl StatusPoller {
     /// [`StoreError`]; the call is polled again.
     pub async fn ask_out(&self, call: &Abandoned) -> Result<()> {
         let agent = (self.agents)(call.agent_id).await;
-        let Some(agent) = agent.filter(|agent| self.twilio.has_account(agent)) else {
+        let may_ask = |agent: &Arc<Agent>| {
+            self.twilio.has_account(agent) && !is_test(&call.call_sid)
+        };
+        let Some(agent) = agent.filter(may_ask) else {
             return Ok(());
         };
         let asked = self.twilio.fetch_call(&agent, &call.call_sid);

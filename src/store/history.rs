@@ -24,7 +24,7 @@ const QUERY: &str = "
         null::bigint as coming
     from call_logs l
     where l.voice_agent_id = $1 and coalesce(l.caller_e164, l.caller_number) = $2
-        and l.call_end is not null
+        and l.call_end is not null and not starts_with(coalesce(l.call_sid, ''), 'FT')
         and isfinite(l.call_start)
     order by l.call_start desc limit 3)
     union all

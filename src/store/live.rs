@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::access::VisibleAgents;
 use super::events::EventRow;
 use super::{Result, Store, lenient_json};
+use crate::call::is_test;
 use crate::private::Private;
 
 /// The most live calls that one look gives, the newest.
@@ -45,7 +46,7 @@ pub struct LiveCall {
 impl LiveCall {
     /// Whether it is a test from the console.
     pub fn is_test(&self) -> bool {
-        self.call_sid.starts_with("FT")
+        is_test(&self.call_sid)
     }
 }
 
@@ -247,7 +248,7 @@ fn ended(row: &PgRow) -> Result<EndedLive> {
         agent_id: row.try_get("voice_agent_id")?,
         status: row.try_get("status")?,
         seconds: row.try_get("seconds")?,
-        is_test: call_sid.is_some_and(|sid| sid.starts_with("FT")),
+        is_test: call_sid.is_some_and(|sid| is_test(&sid)),
     })
 }
 

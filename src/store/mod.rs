@@ -53,6 +53,7 @@ mod shown;
 mod supabase_sessions;
 mod take_over;
 mod tasks;
+mod test_calls;
 mod todo;
 pub mod trust;
 pub mod usage;
@@ -84,6 +85,7 @@ pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
 pub use take_over::{AttendedCall, CallCommand, GivenCommand};
+pub use test_calls::{TestLimits, TestOpened};
 pub use tasks::{NewTask, OnlyIf, TaskKind};
 pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
 

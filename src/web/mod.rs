@@ -73,6 +73,8 @@ pub struct AppState {
     pub store: Store,
     /// What the console and the API work with.
     pub owners: Arc<Owners>,
+    /// What test calls from the console share.
+    pub test_calls: phone::TestCalls,
     /// What happens in live calls, for those who watch.
     pub live: Arc<live::LiveHub>,
     /// Where Twilio reaches us.

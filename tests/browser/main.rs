@@ -12,3 +12,4 @@ mod desk;
 mod harness;
 mod microphone;
 mod site;
+mod softphone;

@@ -148,6 +148,11 @@ impl Client {
         self.send(Method::PATCH, path, Body::Json(body)).await
     }
 
+    /// What it is known by.
+    pub(crate) fn credential(&self) -> Option<(&'static str, &str)> {
+        self.credential.as_ref().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// The same with this header in the place of its credential.
     pub(crate) fn with(&self, name: &'static str, value: String) -> Self {
         Self { credential: Some((name, value)), ..self.clone() }

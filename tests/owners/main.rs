@@ -17,3 +17,4 @@ mod people;
 mod setup;
 mod sign_in;
 mod take_over;
+mod try_it;

@@ -45,6 +45,8 @@ pub(super) struct BookingContext<'a> {
     /// The number that the caller calls from, as E.164; none if it is withheld.
     pub(super) caller: Option<Private<String>>,
     pub(super) now: Timestamp,
+    /// Whether it is a test call: others' appointments are not touched.
+    pub(super) is_test: bool,
 }
 
 impl<'a> BookingContext<'a> {
@@ -63,6 +65,7 @@ impl<'a> BookingContext<'a> {
             },
             caller: caller_number(caller.caller.reveal()).map(Private::new),
             now: Timestamp::from_microsecond(now_us).unwrap_or(Timestamp::MAX),
+            is_test: caller.test.is_some(),
         }
     }
 

@@ -17,7 +17,7 @@ use super::egress::{Client, EgressError, Request, Response};
 use super::redact::Secrets;
 use super::rendering::{RenderError, rendered};
 use super::truncate::shorten;
-use super::{CallContext, FunctionRequest, Outcome};
+use super::{CallContext, FunctionRequest, Outcome, PRETENDED};
 use crate::agent::json_api::{ApiRequest, JsonApi, RequestError};
 use crate::agent::template::value_of;
 use crate::service_json;
@@ -49,6 +49,7 @@ pub(super) async fn json_api(
     let Row { id, api, names } = row;
     let secrets = Secrets::of(&caller.agent.settings.secrets);
     let outcome = match fill(caller, api, names, arguments).await {
+        Ok(filled) if caller.pretends() => pretended(&secrets, &filled),
         Ok(filled) => {
             let filled = with_key(filled, &key(caller, request, id, arguments));
             match send(client, caller.agent.id, api.time_limit, filled).await {
@@ -95,6 +96,18 @@ pub(super) async fn send(
     let ApiRequest { method, url, headers, body } = filled;
     let body = body.map(Into::into);
     client.send(Request { agent, time_limit, method, url, headers, body }).await
+}
+
+/// What would have been asked in another call than a test, without secrets.
+fn pretended(secrets: &Secrets, filled: &ApiRequest) -> Outcome {
+    let would = json!({
+        "method": filled.method.as_str(),
+        "url": filled.url.as_str(),
+        "body": filled.body,
+    });
+    let would = secrets.hide_in(would);
+    let (would, _) = shorten(would, RESULT_BYTES_MAX);
+    Outcome::done(json!({"result": null, "would_have_sent": would, "test": PRETENDED}))
 }
 
 /// What templates are filled in with. What is optional and was not given is there, and empty.

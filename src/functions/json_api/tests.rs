@@ -275,3 +275,26 @@ fn a_byte_order_mark_or_half_an_emoji_is_the_services_data() {
         assert_eq!(read_body(&response), Some(value));
     }
 }
+
+#[tokio::test]
+async fn in_a_test_call_a_request_is_only_told_of() {
+    let data = json!({
+        "method": "POST",
+        "url": "http://localhost:1/orders/{{ args.id }}",
+        "body": {"key": "{{ secrets.KEY }}"},
+    });
+    let (api, names) = (JsonApi::read(&data).unwrap(), ["id".to_owned()]);
+    let row = Row { id: ROW, api: &api, names: &names };
+    let client = Client::new(Vec::new()).unwrap();
+    for (reaches_out, ok) in [(false, true), (true, false)] {
+        let test = Some(crate::functions::TestCall { reaches_out });
+        let caller = CallContext { test, ..caller() };
+        let outcome = json_api(&client, &caller, &request(), row, &json!({"id": "7"})).await;
+        assert_eq!(outcome.ok, ok, "{}", outcome.output);
+        if ok {
+            let would = &outcome.output["would_have_sent"];
+            assert_eq!(would["url"], "http://localhost:1/orders/7");
+            assert!(!would.to_string().contains(SECRET), "{would}");
+        }
+    }
+}

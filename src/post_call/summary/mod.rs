@@ -162,6 +162,9 @@ impl Summaries {
         let unbacked = claims::unbacked(&answer.claims, transcript, &done);
         counter!("frontdesk_aftercall_unbacked_claims_total").increment(unbacked.len() as u64);
         let judged = Judge { agent, call, transcript, done: &done }.all(&answer.appointments);
+        // Nothing that was said in a test is an appointment.
+        let is_test = call.metadata.reveal()["test"] == true;
+        let judged = if is_test { Vec::new() } else { judged };
         let appointments = self.look_again(judged, transcript, &began(agent, call)).await;
         let mut summary = answer.summary();
         summary.insert("unbacked_claims".to_owned(), json!(unbacked));

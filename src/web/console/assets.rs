@@ -54,6 +54,16 @@ pub(crate) static PLAYER: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("player", "js", "text/javascript; charset=utf-8", include_bytes!("assets/player.js"))
 });
 
+/// What the page of test calls has of JavaScript.
+pub(crate) static TRY: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("try", "js", "text/javascript; charset=utf-8", include_bytes!("assets/try.js"))
+});
+
+/// The telephone's sound, which runs beside that page.
+pub(crate) static PHONE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("phone", "js", "text/javascript; charset=utf-8", include_bytes!("assets/phone.js"))
+});
+
 /// What the pages of live calls have of JavaScript.
 pub(crate) static LIVE: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("live", "js", "text/javascript; charset=utf-8", include_bytes!("assets/live.js"))
@@ -61,7 +71,7 @@ pub(crate) static LIVE: LazyLock<Asset> = LazyLock::new(|| {
 
 /// All of them.
 static ALL: LazyLock<Vec<&'static Asset>> =
-    LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &PLAYER, &LIVE]);
+    LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &PLAYER, &LIVE, &TRY, &PHONE]);
 
 /// Their route.
 pub(super) fn router() -> Router<Arc<AppState>> {

@@ -214,9 +214,10 @@ async fn one(
         }
         @if let Some((targets, role)) = offers.filter(|_| !call.is_out) { (actions(id, &targets, role)) }
         h2 #words { "What is said" }
-        ol .list #live role="log" aria-live="polite" aria-labelledby="words" tabindex="0"
-            data-stream={ "/api/v1/live?call=" (id) } data-one=(id) {
-            @for line in &lines { (spoken(line)) }
+        div role="log" aria-live="polite" aria-labelledby="words" tabindex="0" {
+            ol .list #live data-stream={ "/api/v1/live?call=" (id) } data-one=(id) {
+                @for line in &lines { (spoken(line)) }
+            }
         }
     };
     shell.page_with(Some(Section::Live), "Live call", &head(), &body)
@@ -247,14 +248,14 @@ fn actions(id: Uuid, targets: &[String], role: Role) -> Markup {
                             }
                         }
                     }
-                    button .main type="submit" { "Put through" }
+                    p { button .main type="submit" { "Put through" } }
                 }
             }
             form method="post" action={ "/live/" (id) "/end" } {
                 label for="sentence" { "Last sentence" }
                 input #sentence name="words" type="text" maxlength=(WORDS_MAX) aria-describedby="sentence-hint";
                 p .hint #sentence-hint { "The agent says it as it stands. Empty: it says goodbye." }
-                button .bad type="submit" { "End call" }
+                p { button .bad type="submit" { "End call" } }
             }
         }
     }

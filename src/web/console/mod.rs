@@ -22,6 +22,7 @@ mod overview;
 mod people;
 mod setup;
 mod time;
+mod try_it;
 mod versions;
 mod webhooks;
 mod words;
@@ -46,6 +47,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(numbers::router())
         .merge(overview::router())
         .merge(setup::router())
+        .merge(try_it::router())
         .merge(webhooks::router())
         .merge(calls::router())
         .merge(call::router())

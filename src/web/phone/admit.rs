@@ -251,6 +251,7 @@ impl AppState {
             is_partial: before.is_none(),
             before: before.unwrap_or_default(),
             returns: returns.unwrap_or(row.stream_returns),
+            test: None,
         });
         registry.find(agent.id, call_sid)
     }
@@ -263,7 +264,7 @@ impl AppState {
     }
 
     /// What is known of a caller from before, if the database says it soon: nobody waits for that.
-    async fn history(&self, agent_id: Uuid, caller: &Private<String>) -> History {
+    pub(super) async fn history(&self, agent_id: Uuid, caller: &Private<String>) -> History {
         let Some(number) = caller_number(caller.reveal()) else { return History::default() };
         if !self.exchange.log.is_database_up() {
             return History::default();
@@ -315,6 +316,7 @@ fn first_opening(
         before: CallRecord::new(),
         is_partial: false,
         returns: 0,
+        test: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod refuse;
 mod signed;
 mod status;
 mod stream;
+pub(crate) mod test_call;
 mod unsigned;
 mod voice;
 mod voicemail;
@@ -20,6 +21,7 @@ mod voicemail;
 pub use idempotency::IdempotencyCache;
 pub use noting::Noting;
 pub use pending_writes::Unwritten;
+pub use test_call::TestCalls;
 pub use unsigned::Unsigned;
 
 use std::sync::Arc;

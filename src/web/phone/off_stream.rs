@@ -241,6 +241,7 @@ impl AppState {
             before: kept.record,
             is_partial: kept.is_partial,
             returns: kept.returns + 1,
+            test: None,
         });
         Some(document)
     }

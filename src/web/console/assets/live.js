@@ -60,7 +60,9 @@ async function renew() {
 function come(event) {
   const call = JSON.parse(event.data);
   if (live.dataset.one) {
-    if (event.type === "call.ended") location.assign(`/calls/${call.call}`);
+    if (event.type !== "call.ended") return;
+    leave();
+    if (!live.dataset.stay) location.assign(`/calls/${call.call}`);
     return;
   }
   const known = live.querySelector(`[data-call="${call.call}"]`);
@@ -69,7 +71,7 @@ function come(event) {
 }
 
 function follow() {
-  if (source || document.hidden) return;
+  if (source || document.hidden || !live.dataset.stream) return;
   const address = new URL(live.dataset.stream, location.href);
   if (position) address.searchParams.set("after", position);
   source = new EventSource(address);
@@ -99,7 +101,7 @@ function leave() {
 document.addEventListener("visibilitychange", () => document.hidden ? leave() : follow());
 addEventListener("pagehide", leave);
 setInterval(() => {
-  for (const since of live.parentNode.querySelectorAll("[data-since]")) {
+  for (const since of document.querySelectorAll("[data-since]")) {
     const seconds = Math.max(0, Math.floor((Date.now() - since.dataset.since) / 1000));
     const minutes = Math.floor(seconds / 60);
     since.textContent = minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;

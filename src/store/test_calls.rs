@@ -1,0 +1,102 @@
+//! Test calls from the console: their rows, and the key that their streams are admitted with.
+
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::access::{AgentAccess, Maintain};
+use super::{NewCall, Result, Store, StoreError, storable_json, storable_text};
+use crate::private::Private;
+
+/// What became of a test call that was to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestOpened {
+    /// Its row is there.
+    Opened,
+    /// The agent has as many tests at once as it may.
+    AtOnce,
+    /// As many were made within a day as may be.
+    InADay,
+    /// There is no such agent.
+    NoAgent,
+}
+
+/// How many tests an agent may have.
+#[derive(Debug, Clone, Copy)]
+pub struct TestLimits {
+    /// At once.
+    pub at_once: i32,
+    /// Within a day.
+    pub in_a_day: i32,
+}
+
+impl Store {
+    /// Writes the row of a test call, which takes none of the agent's lines.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_test(
+        &self,
+        access: &AgentAccess<Maintain>,
+        call: &NewCall,
+        limits: TestLimits,
+    ) -> Result<TestOpened> {
+        let outcome: String = sqlx::query_scalar(
+            "select test_call_open($1, $2, $3, $4, $5, $6, $7,
+                timestamptz 'epoch' + $8::bigint * interval '1 microsecond', $9, $10)",
+        )
+        .bind(call.id)
+        .bind(access.agent_id())
+        .bind(storable_text(&call.call_sid))
+        .bind(storable_text(call.caller.reveal()))
+        .bind(call.instance_id)
+        .bind(storable_text(&call.nonce))
+        .bind(storable_json(call.metadata.reveal()).as_ref())
+        .bind(call.started_us)
+        .bind(limits.at_once)
+        .bind(limits.in_a_day)
+        .fetch_one(&self.pool)
+        .await?;
+        match outcome.as_str() {
+            "opened" => Ok(TestOpened::Opened),
+            "at_once" => Ok(TestOpened::AtOnce),
+            "in_a_day" => Ok(TestOpened::InADay),
+            "no_agent" => Ok(TestOpened::NoAgent),
+            _ => Err(StoreError::Unreadable("outcome".to_owned())),
+        }
+    }
+
+    /// The CallSid of a test call of the agent's.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn test_call(
+        &self,
+        access: &AgentAccess<Maintain>,
+        call: Uuid,
+    ) -> Result<Option<String>> {
+        let query = "select call_sid from public.call_logs
+            where id = $1 and voice_agent_id = $2 and starts_with(call_sid, 'FT')";
+        let sid = sqlx::query_scalar(query).bind(call).bind(access.agent_id());
+        Ok(sid.fetch_optional(&self.pool).await?)
+    }
+
+    /// A key that this installation has for itself, by what it is for; `fresh` is kept as the key if
+    /// there is none yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn installation_key(&self, name: &str, fresh: &[u8; 32]) -> Result<Private<Vec<u8>>> {
+        sqlx::query(
+            "insert into public.installation_keys (name, key) values ($1, $2) on conflict do nothing",
+        )
+        .bind(name)
+        .bind(fresh.as_slice())
+        .execute(&self.pool)
+        .await?;
+        let row = sqlx::query("select key from public.installation_keys where name = $1")
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(Private::new(row.try_get("key")?))
+    }
+}
