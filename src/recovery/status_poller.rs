@@ -22,8 +22,8 @@ use uuid::Uuid;
 use super::completion::{CameTo, complete_live};
 use super::reconciler::complete_left;
 use crate::agent::Agent;
-use crate::call::{CallRecord, is_test};
 use crate::call::lifecycle::{self, News, Plan, Question, Standing};
+use crate::call::{CallRecord, is_test};
 use crate::clock::{self, Clock};
 use crate::store::{Abandoned, Asking, Result, Store, StoreError};
 use crate::twilio::form::CallStatus;
@@ -235,9 +235,8 @@ impl StatusPoller {
     /// [`StoreError`]; the call is polled again.
     pub async fn ask_out(&self, call: &Abandoned) -> Result<()> {
         let agent = (self.agents)(call.agent_id).await;
-        let may_ask = |agent: &Arc<Agent>| {
-            self.twilio.has_account(agent) && !is_test(&call.call_sid)
-        };
+        let may_ask =
+            |agent: &Arc<Agent>| self.twilio.has_account(agent) && !is_test(&call.call_sid);
         let Some(agent) = agent.filter(may_ask) else {
             return Ok(());
         };

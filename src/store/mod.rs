@@ -85,8 +85,8 @@ pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
 pub use take_over::{AttendedCall, CallCommand, GivenCommand};
-pub use test_calls::{TestLimits, TestOpened};
 pub use tasks::{NewTask, OnlyIf, TaskKind};
+pub use test_calls::{TestLimits, TestOpened};
 pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
 
 use std::borrow::Cow;

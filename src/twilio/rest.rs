@@ -243,7 +243,11 @@ impl TwilioRest {
     }
 
     /// The account to ask about a call with. Twilio knows no test of the console's.
-    fn account_of<'a>(&'a self, agent: &'a Agent, call_sid: &str) -> Result<Account<'a>, RestError> {
+    fn account_of<'a>(
+        &'a self,
+        agent: &'a Agent,
+        call_sid: &str,
+    ) -> Result<Account<'a>, RestError> {
         if is_test(call_sid) { Err(RestError::NoAccount) } else { self.account(agent) }
     }
 

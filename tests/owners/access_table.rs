@@ -94,6 +94,7 @@ fn table() -> Vec<Row> {
             body: json!({"to": "+442070000000"}),
             ..row("post", "/api/v1/calls/{id}/transfer", [No, Yes(409), Yes(409)])
         },
+        row("get", "/api/v1/usage", [Yes(200); 3]),
         row("get", "/api/v1/webhook-deliveries", [Yes(200); 3]),
         row("post", "/api/v1/webhook-deliveries/{id}/redeliver", [No, Yes(202), Yes(202)]),
         row("get", "/api/v1/callers/{number}", [No, No, Yes(200)]),

@@ -130,13 +130,12 @@ async fn begin(desk: &Desk, client: &Client, wanted: Value) -> (Value, Line) {
 async fn row(desk: &Desk, answer: &Value) -> Value {
     let completed = async {
         loop {
-            let row: Value = sqlx::query_scalar(
-                "select to_jsonb(l) from call_logs l where call_sid = $1",
-            )
-            .bind(answer["sid"].as_str().unwrap())
-            .fetch_one(&desk.pool)
-            .await
-            .unwrap();
+            let row: Value =
+                sqlx::query_scalar("select to_jsonb(l) from call_logs l where call_sid = $1")
+                    .bind(answer["sid"].as_str().unwrap())
+                    .fetch_one(&desk.pool)
+                    .await
+                    .unwrap();
             if !row["call_end"].is_null() {
                 return row;
             }
@@ -179,13 +178,14 @@ async fn a_test_call_takes_the_path_of_every_call_and_is_marked() {
     let sid = row["call_sid"].as_str().unwrap();
     assert!(sid.starts_with("FT") && sid.len() == 34, "{sid}");
     assert_eq!(row["metadata"]["test"], true);
-    assert_eq!((&row["status"], &row["metadata"]["ended_by"]), (&"completed".into(), &"caller".into()));
+    assert_eq!(
+        (&row["status"], &row["metadata"]["ended_by"]),
+        (&"completed".into(), &"caller".into())
+    );
     assert_eq!((&row["caller_number"], &row["holds_line"]), (&"anonymous".into(), &false.into()));
     assert_eq!(says(&maintainer, &answer).await, "The call is over.");
-    let jobs: Vec<String> = sqlx::query_scalar("select kind from aftercall_jobs")
-        .fetch_all(&desk.pool)
-        .await
-        .unwrap();
+    let jobs: Vec<String> =
+        sqlx::query_scalar("select kind from aftercall_jobs").fetch_all(&desk.pool).await.unwrap();
     assert_eq!(jobs, ["summary"], "the owner's webhook is not told");
 }
 
@@ -286,11 +286,12 @@ async fn settings_are_tried_before_they_are_saved() {
     assert!(!line.listen(|_| false).await, "the stream ends");
     assert_eq!(says(&maintainer, &answer).await, "Now you would be put through to +442070000001.");
     assert_eq!(row(&desk, &answer).await["status"], "completed");
-    let saved: Value = sqlx::query_scalar("select private_settings from voice_agents where id = $1")
-        .bind(desk.agent)
-        .fetch_one(&desk.pool)
-        .await
-        .unwrap();
+    let saved: Value =
+        sqlx::query_scalar("select private_settings from voice_agents where id = $1")
+            .bind(desk.agent)
+            .fetch_one(&desk.pool)
+            .await
+            .unwrap();
     assert_eq!(saved, json!({"greeting": "Good day."}));
 }
 

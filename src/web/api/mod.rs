@@ -15,6 +15,7 @@ mod refusals;
 mod take_over;
 mod tasks;
 mod tokens;
+mod usage;
 mod versions;
 
 use std::sync::Arc;
@@ -79,6 +80,7 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(numbers::routes())
                 .merge(take_over::routes())
                 .merge(tasks::routes())
+                .merge(usage::routes())
                 .merge(functions::routes())
                 .merge(versions::routes()),
         )

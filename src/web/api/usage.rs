@@ -84,7 +84,8 @@ async fn list(
     ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> Answer<Page<DayItem>> {
     let now = i64::try_from(clock::unix_now().as_secs()).unwrap_or_default();
-    let today = jiff::Timestamp::from_second(now).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
+    let today =
+        jiff::Timestamp::from_second(now).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
     // The day ends later in the west and begins earlier in the east.
     let latest = today.date().checked_add(1.days()).unwrap_or(today.date());
     let to = day("to", wanted.to.as_deref())?.unwrap_or(latest);

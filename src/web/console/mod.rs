@@ -23,6 +23,7 @@ mod people;
 mod setup;
 mod time;
 mod try_it;
+mod usage;
 mod versions;
 mod webhooks;
 mod words;
@@ -48,6 +49,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(overview::router())
         .merge(setup::router())
         .merge(try_it::router())
+        .merge(usage::router())
         .merge(webhooks::router())
         .merge(calls::router())
         .merge(call::router())

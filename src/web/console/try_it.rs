@@ -56,12 +56,7 @@ async fn page(
 }
 
 /// The page; `draft`: settings that are not saved yet, and are to be tried.
-async fn shown(
-    state: &Arc<AppState>,
-    viewer: Viewer,
-    id: &str,
-    draft: Option<String>,
-) -> Response {
+async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<String>) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
     let store = &state.owners.store;
     let access = store.access::<Maintain>(&viewer, Object::Agent(id)).await;
@@ -207,7 +202,10 @@ async fn begin(
     let caller = match wanted.caller.trim() {
         "" => WITHHELD.to_owned(),
         number => normalise_local(number, agent.region).ok_or_else(|| {
-            Problem::invalid("caller", "it is no telephone number; accepted: +12025550123, or nothing")
+            Problem::invalid(
+                "caller",
+                "it is no telephone number; accepted: +12025550123, or nothing",
+            )
         })?,
     };
     let engines = voice::engines(state).await?;

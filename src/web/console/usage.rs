@@ -60,7 +60,11 @@ async fn page(
     match read.await {
         Ok((rows, plan)) => {
             let by_day = by_day(rows);
-            shell.page(Some(Section::Usage), "Usage", &body(&shell, days, (from, to), &by_day, &plan))
+            shell.page(
+                Some(Section::Usage),
+                "Usage",
+                &body(&shell, days, (from, to), &by_day, &plan),
+            )
         }
         Err(error) => errors::store(&error),
     }

@@ -193,9 +193,9 @@ impl AppState {
             let Some(start) = start else { return refused("no start") };
             let sent = start.custom_parameters.reveal().get("token").cloned().unwrap_or_default();
             let now = clock::unix_now().as_secs();
-            let claims = token::verify(key.reveal(), &sent, now).ok().filter(|claims| {
-                (claims.agent_id, &claims.call_sid) == (agent_id, &call_sid)
-            });
+            let claims = token::verify(key.reveal(), &sent, now)
+                .ok()
+                .filter(|claims| (claims.agent_id, &claims.call_sid) == (agent_id, &call_sid));
             let Some(claims) = claims else { return refused("token") };
             let Some(handle) = self.claim_test(&claims).await else { return refused("spent") };
             // A call that has ended meanwhile drops the socket, which closes it.
@@ -284,7 +284,9 @@ fn busy() -> Problem {
 
 fn too_many(when: &str) -> Problem {
     let TestLimits { at_once, in_a_day } = LIMITS;
-    let why = format!("too many tests {when}: an agent has at most {at_once} at once and {in_a_day} a day");
+    let why = format!(
+        "too many tests {when}: an agent has at most {at_once} at once and {in_a_day} a day"
+    );
     Problem::new(StatusCode::TOO_MANY_REQUESTS, why)
 }
 

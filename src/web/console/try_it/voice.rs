@@ -15,7 +15,10 @@ pub(super) async fn engines(state: &AppState) -> Result<Option<Engines>, Problem
     let made = state.test_calls.stand_in.get_or_try_init(|| stand_in(ours));
     let engines = made.await.map_err(|error| {
         tracing::warn!(%error, "the stand-in speech service cannot be started");
-        Problem::new(http::StatusCode::SERVICE_UNAVAILABLE, "the stand-in speech service cannot be started")
+        Problem::new(
+            http::StatusCode::SERVICE_UNAVAILABLE,
+            "the stand-in speech service cannot be started",
+        )
     })?;
     Ok(Some(engines.clone()))
 }
