@@ -22,10 +22,12 @@ use crate::app::{App, StartError};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::database::{DatabaseError, OwnDatabase, Place};
+use crate::line::directory::LookUp;
 use crate::rehearsal::phone::{self, CallOptions, Sample, Step};
 use crate::rehearsal::speech::{SAMPLES, SpeechOptions, serve};
 use crate::store::StoreError;
 use crate::store::sample::SAMPLE_NUMBER;
+use crate::store::sample_week::add_week;
 
 /// Signs the rehearsal's webhooks; good for nothing else.
 const AUTH_TOKEN: &str = "rehearsal-auth-token";
@@ -90,12 +92,24 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
             "Call it again: frontdesk dial --url {} --to {SAMPLE_NUMBER} --auth-token {AUTH_TOKEN}",
             app.public_url.join("/twilio/voice")
         );
+        if let Some(link) = console(&app).await? {
+            say!("The console, with a week of calls; sign in once, within an hour: {link}");
+        }
         say!("Ctrl-C ends it.");
         // However it is told, the rehearsal was held.
         let _ = told_to_end.await;
     }
     app.shut_down(std::future::ready(())).await;
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Gives the sample business a week of calls, and makes a link to its console.
+async fn console(app: &App) -> Result<Option<String>, DemoError> {
+    let sample = app.directory.look_up(SAMPLE_NUMBER).await;
+    if let LookUp::Found(agent) = sample {
+        add_week(app.store.pool(), agent.id).await.map_err(StoreError::from)?;
+    }
+    Ok(app.first_sign_in_link().await?)
 }
 
 /// Done when the process is told to end, or when nobody reads what it prints: that is no fault.

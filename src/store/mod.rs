@@ -47,6 +47,7 @@ pub mod people;
 mod recordings;
 mod retention;
 pub mod sample;
+pub mod sample_week;
 pub mod sessions;
 pub mod setup;
 mod shown;
