@@ -13,7 +13,7 @@ create table if not exists public.call_commands (
 );
 create index if not exists idx_call_commands_instance on public.call_commands (instance_id);
 create index if not exists idx_call_commands_call on public.call_commands (call_log_id);
-alter table public.call_commands enable row level security;
+select public.guard_table('public.call_commands'::regclass);
 
 -- Test calls have a call_sid that begins with FT. They take none of the agent's lines (`holds_line` is
 -- false), so that a test never keeps a caller out. Answers:

@@ -203,7 +203,11 @@ async fn nobody_else_gets_a_test_call() {
     assert_eq!(ask(&desk, &desk.stranger(), json!({})).await.status, StatusCode::UNAUTHORIZED);
     for (wanted, field) in [
         (json!({"caller": "911"}), "caller"),
-        (json!({"settings": []}), "settings"),
+        (json!({"draft": {"settings": []}}), "settings"),
+        (
+            json!({"draft": {"settings": {"limits": {"call_seconds": -1}}}}),
+            "settings.limits.call_seconds",
+        ),
         (json!({"reaches_out": 1}), "reaches_out"),
     ] {
         let refused = ask(&desk, &maintainer, wanted).await;
@@ -254,7 +258,7 @@ async fn tests_are_few_and_never_take_the_last_line() {
     desk.sql("update call_logs set call_end = now(), status = 'failed'").await;
     desk.sql(
         "insert into call_logs (voice_agent_id, call_sid, call_start, call_end, status)
-        select voice_agent_id, 'FT' || md5(n::text), now(), now(), 'completed'
+        select voice_agent_id, 'FT' || md5(id::text || n), now(), now(), 'completed'
         from call_logs, generate_series(1, 9) n",
     )
     .await;
@@ -267,14 +271,23 @@ async fn tests_are_few_and_never_take_the_last_line() {
 async fn settings_are_tried_before_they_are_saved() {
     let desk = Desk::open().await;
     let maintainer = desk.sign_in("maintainer@example.com").await;
-    let draft = json!({
+    let path = format!("/agents/{}/try", desk.agent);
+    let section = maintainer.get(&format!("/agents/{}", desk.agent)).await;
+    assert!(section.text.contains("Try before saving"));
+    let sent = [
+        ("section", "greeting"),
+        ("name", "Bright Smile"),
+        ("settings.greeting.kind", "words"),
+        ("settings.greeting", "A draft says hello."),
+    ];
+    let page = maintainer.form(&path, &sent).await;
+    assert!(page.text.contains("not saved yet"), "{}", page.text);
+    assert!(page.text.contains("A draft says hello."), "{}", page.text);
+    let draft = json!({"settings": {
         "greeting": "A draft says hello.",
         "transfer": {"targets": {"Desk": "+442070000001"}},
-    });
-    let path = format!("/agents/{}/try", desk.agent);
-    let page = maintainer.form(&path, &[("settings", &draft.to_string())]).await;
-    assert!(page.text.contains("not saved yet") && page.text.contains("A draft says"));
-    let (answer, mut line) = begin(&desk, &maintainer, json!({"settings": draft})).await;
+    }});
+    let (answer, mut line) = begin(&desk, &maintainer, json!({"draft": draft})).await;
     let call = answer["call"].as_str().unwrap();
     let mut events = Events::open(&maintainer, &format!("/api/v1/live?call={call}")).await;
     assert!(line.listen(|line| line.heard_bytes >= 800).await);

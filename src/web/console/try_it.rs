@@ -13,17 +13,19 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::agent::{self, Sent};
 use super::layout::{Section, Shell};
 use super::{assets, errors};
+use crate::agent::Agent;
 use crate::agent::phone_number::normalise_local;
-use crate::agent::{Agent, AgentSource};
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Maintain, Object};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
+use crate::web::editing;
 use crate::web::extract::ApiJson;
 use crate::web::phone::test_call::{WantedTest, opening};
 use crate::web::problem::Problem;
@@ -34,8 +36,6 @@ use crate::web::{AppState, csrf, session};
 const FICTIONAL: &str = "+12025550123";
 /// What a caller is who withholds their number, as Twilio says it.
 const WITHHELD: &str = "anonymous";
-/// Parts of the settings that a page never had as they are, and so cannot send.
-const WRITE_ONLY: [&str; 2] = ["secrets", "webhook"];
 /// The keys of a telephone.
 const KEYS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
@@ -55,7 +55,7 @@ async fn page(
     shown(&state, viewer, &id, None).await
 }
 
-/// The page; `draft`: settings that are not saved yet, and are to be tried.
+/// The page; `draft`: a change that is not saved yet, and is to be tried.
 async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<String>) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
     let store = &state.owners.store;
@@ -91,7 +91,7 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&str>) -> Markup {
                 " to talk to the real agent." }
         }
         @if draft.is_some() {
-            p .note { "You try settings that are not saved yet. Callers hear the saved ones." }
+            p .note { "You try what is not saved yet. Callers have what is saved." }
         }
         form #try data-path={ "/agents/" (id) "/try" } data-phone=(assets::PHONE.path) {
             div .form-row {
@@ -105,7 +105,7 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&str>) -> Markup {
                 input type="checkbox" name="reaches_out" value="yes";
                 " Really send texts and ask other services"
             }
-            @if let Some(draft) = draft { textarea name="settings" hidden { (draft) } }
+            @if let Some(draft) = draft { textarea name="draft" hidden { (draft) } }
             p #needs .note.warn { "To talk, this page needs JavaScript and a microphone." }
             p .actions {
                 button #call .main type="submit" disabled { "Call the agent" }
@@ -137,15 +137,9 @@ struct TestAsked {
     /// Whether texts are sent and services asked.
     #[serde(default)]
     reaches_out: bool,
-    /// Settings to try in place of the saved ones, part by part.
+    /// A change of the agent that is not saved yet, as the API takes it.
     #[serde(default)]
-    settings: Option<Value>,
-}
-
-/// What a page of settings sends to have them tried.
-#[derive(Debug, Deserialize)]
-struct DraftForm {
-    settings: String,
+    draft: Option<Map<String, Value>>,
 }
 
 /// What the page needs to speak to the agent.
@@ -181,10 +175,32 @@ async fn asked(
         Ok(viewer) => viewer,
         Err(response) => return response,
     };
-    match Form::<DraftForm>::from_request(Request::from_parts(parts, body), &()).await {
-        Ok(Form(form)) => shown(&state, viewer, &id, Some(form.settings)).await,
-        Err(error) => error.into_response(),
+    let form = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), &());
+    let sent: Sent = match form.await {
+        Ok(Form(pairs)) => pairs.into_iter().collect(),
+        Err(error) => return error.into_response(),
+    };
+    match draft(&state, &viewer, &id, &sent).await {
+        Ok(draft) => shown(&state, viewer, &id, Some(draft)).await,
+        Err(problem) => errors::problem(&problem),
     }
+}
+
+/// What a section of the agent's page would change, as the page of the test sends it back.
+async fn draft(
+    state: &AppState,
+    viewer: &Viewer,
+    id: &str,
+    sent: &Sent,
+) -> Result<String, Problem> {
+    let id: Uuid = id.parse().map_err(|_| Problem::not_found())?;
+    let store = &state.owners.store;
+    store.access::<Maintain>(viewer, Object::Agent(id)).await?;
+    let row = store.agent_by_id(id).await?.ok_or_else(Problem::not_found)?;
+    let change = agent::draft(sent, &row)?;
+    // What would not be saved cannot be tried.
+    editing::agent::drafted(&row, change.clone(), viewer)?;
+    Ok(Value::Object(change).to_string())
 }
 
 async fn begin(
@@ -198,7 +214,7 @@ async fn begin(
     let store = &state.owners.store;
     let access: AgentAccess<Maintain> = store.access(&viewer, Object::Agent(id)).await?;
     let ApiJson(wanted) = ApiJson::<TestAsked>::from_request(request, &()).await?;
-    let agent = drafted(state, &access, wanted.settings).await?;
+    let agent = tried(state, &viewer, &access, wanted.draft).await?;
     let caller = match wanted.caller.trim() {
         "" => WITHHELD.to_owned(),
         number => normalise_local(number, agent.region).ok_or_else(|| {
@@ -236,32 +252,19 @@ async fn begin(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-/// The agent as it is to be tried: as its rows have it, with these settings in the place of its own.
-async fn drafted(
+/// The agent as it is to be tried: as its rows have it, with this change if there is one.
+async fn tried(
     state: &AppState,
+    viewer: &Viewer,
     access: &AgentAccess<Maintain>,
-    draft: Option<Value>,
+    draft: Option<Map<String, Value>>,
 ) -> Result<Agent, Problem> {
     let row = state.owners.store.agent_by_id(access.agent_id()).await?;
-    let mut source: AgentSource = row.ok_or_else(Problem::not_found)?.into();
-    if let Some(draft) = draft {
-        let Value::Object(draft) = draft else {
-            return Err(Problem::invalid("settings", "an object is accepted"));
-        };
-        let mut settings = match source.private_settings.into_inner() {
-            Value::Object(settings) => settings,
-            _ => serde_json::Map::new(),
-        };
-        for (name, value) in draft {
-            match value {
-                _ if WRITE_ONLY.contains(&name.as_str()) => {}
-                Value::Null => drop(settings.remove(&name)),
-                value => drop(settings.insert(name, value)),
-            }
-        }
-        source.private_settings = Private::new(Value::Object(settings));
+    let row = row.ok_or_else(Problem::not_found)?;
+    match draft {
+        Some(change) => editing::agent::drafted(&row, change, viewer),
+        None => Ok(Agent::new(row.into())),
     }
-    Ok(Agent::new(source))
 }
 
 /// What the stream's address says.

@@ -62,6 +62,21 @@ pub(in crate::web) async fn change(
     Ok(Changed { versions })
 }
 
+/// The agent as a change would make it. Nothing is written.
+///
+/// # Errors
+/// [`Problem`], as of a change.
+pub(in crate::web) fn drafted(
+    row: &AgentRow,
+    change: Map<String, Value>,
+    viewer: &Viewer,
+) -> Result<Agent, Problem> {
+    let before = document(row);
+    let (after, touched) = apply(&before, change, viewer)?;
+    let (_, after) = plan(row, &before, after, &touched)?;
+    Ok(Agent::new(source(row, &after)))
+}
+
 /// Makes an agent of the viewer's own.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use super::words::{LiveMessage, words_of};
 use crate::call_log::writer::LogWriter;
 use crate::clock;
 use crate::store::access::VisibleAgents;
-use crate::store::{EndedLive, EventRow, LiveCall, Result, Store};
+use crate::store::{EndedLive, EventRow, FIRST_EPOCH, LiveCall, Result, Store};
 
 /// How long between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
@@ -22,6 +22,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// How many messages wait for a slow stream. Beyond, that stream ends, and comes back where it was.
 const TOLD_MAX: usize = 1024;
+/// What stands before the first event of a call.
+const BEGINNING: i64 = (FIRST_EPOCH as i64) << 32;
 /// How many streams one person may have.
 const STREAMS_EACH_MAX: usize = 4;
 /// How many there may be in all.
@@ -242,7 +244,7 @@ impl LiveHub {
         }
         for call in new {
             self.tell(&call, at_us, LiveMessage::from(&call));
-            known.calls.insert(call.id, KnownCall { call, told: 0 });
+            known.calls.insert(call.id, KnownCall { call, told: BEGINNING });
         }
         Ok(())
     }

@@ -196,6 +196,15 @@ async fn again(
     Ok((status, page).into_response())
 }
 
+/// What a section's form would change of the agent, for trying it before it is saved.
+///
+/// # Errors
+/// [`Problem`]: the field that cannot be read.
+pub(super) fn draft(sent: &Sent, row: &AgentRow) -> Result<Map<String, Value>, Problem> {
+    let part = sent.get("section").and_then(|id| part(id)).ok_or_else(Problem::not_found)?;
+    changed(part, sent, row)
+}
+
 /// What a section's form changes.
 fn changed(part: &Part, sent: &Sent, row: &AgentRow) -> Result<Map<String, Value>, Problem> {
     let mut fields = change(part, sent, &document(row));

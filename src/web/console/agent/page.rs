@@ -86,7 +86,10 @@ impl Page<'_> {
                     input type="hidden" name="version" value=(Seen::version(document, &part.pointers()));
                     @if part.id == "hours" { (editor(agent, today, refused)) }
                     @for field in part.fields { (line(field, document, refused)) }
-                    p { button .main type="submit" { "Save" } }
+                    p .actions {
+                        button .main type="submit" { "Save" }
+                        button type="submit" formaction={ (base) "/try" } { "Try before saving" }
+                    }
                 }
                 @if part.id == "hours" { (coming(agent, self.shell)) }
                 @if part.id == "messages" {

@@ -169,7 +169,7 @@ async function begin(form) {
   const ends = await sound();
   try {
     const wanted = { caller: form.get("caller"), reaches_out: form.has("reaches_out") };
-    if (form.get("settings")) wanted.settings = JSON.parse(form.get("settings"));
+    if (form.get("draft")) wanted.draft = JSON.parse(form.get("draft"));
     const answer = await ask(desk.dataset.path, wanted);
     phone = new Phone(answer, ends);
     say(answer.says, "");
