@@ -18,7 +18,7 @@ as $$
     select c.oid::regclass from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and pg_has_role(c.relowner, 'USAGE')
         and (c.relname in ('_sqlx_migrations', 'agent_versions', 'aftercall_jobs', 'api_tokens',
-                'appointments', 'audit_log', 'business_details', 'calendar_feeds', 'call_backfills',
+                'appointments', 'audit_log', 'business_details', 'calendar_feeds', 'call_backfills', 'call_commands',
                 'call_events', 'call_logs', 'call_tasks', 'call_words', 'customer',
                 'frontdesk_instances', 'frontdesk_leases', 'frontdesk_sessions', 'functions',
                 'installation_keys', 'left_recordings', 'number_wirings', 'scrapping_data',

@@ -180,25 +180,24 @@ impl App {
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let database = Database::open(own_database, &config).await?;
         let made = Made::of(&database, &config, clock)?;
-        let exchange = Arc::clone(&made.exchange);
-        let store = database.store.clone();
-        let directory = Directory::new(store.clone(), clock);
-        let neighbours = Peers::default();
+        let (exchange, store) = (Arc::clone(&made.exchange), database.store.clone());
+        let (directory, neighbours) = (Directory::new(store.clone(), clock), Peers::default());
         let tasks = Supervisor::default();
         made.watch(&tasks, database.own.as_ref());
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
         background.extend(following(&tasks, &exchange, &directory, &database));
         let unwritten = Unwritten::default();
-        let owners =
-            Owners::new(store.for_console(), made.archive.clone(), config.supabase.as_deref())?;
+        let (archive, console) = (made.archive.clone(), store.for_console());
+        let live = LiveHub::new(console.clone(), exchange.log.clone());
+        let owners = Owners::new(console, archive, config.supabase.as_deref())?;
         let front = Arc::new(AppState {
             exchange: Arc::clone(&exchange),
             directory: Arc::clone(&directory),
             store: store.clone(),
             owners,
             test_calls: TestCalls::default(),
-            live: LiveHub::new(store.for_console(), exchange.log.clone()),
+            live,
             public_url: public_url.clone(),
             twilio: config.twilio,
             fly_machine_id: config.fly_machine_id,

@@ -192,7 +192,7 @@ const SPAWNS: [(&str, usize, &str); 21] = [
     ("database/server.rs", 1, "ends with the PostgreSQL whose log it writes"),
     ("functions/appointments/desk.rs", 1, "ends with a change of an appointment"),
     ("functions/mod.rs", 1, "ends with a function"),
-    ("line/control.rs", 3, "end with a connection that is closed"),
+    ("line/control.rs", 2, "end with a connection that is closed"),
     ("line/directory.rs", 1, "ends with an agent that is read"),
     ("line/mod.rs", 1, "ends with a call"),
     ("recording/recorder.rs", 1, "watched: recorder"),
@@ -206,6 +206,7 @@ const SPAWNS: [(&str, usize, &str); 21] = [
     ("web/phone/instance_routing.rs", 1, "ends with a line of a call's log"),
     ("web/phone/mod.rs", 1, "ends with an answer"),
     ("web/phone/stream.rs", 1, "ends with a stream"),
+    ("web/phone/test_call.rs", 1, "ends with an answer"),
     ("web/phone/voice.rs", 2, "end with an answer"),
     ("web/serve.rs", 1, "ends with a connection"),
 ];

@@ -4,6 +4,7 @@
 //! gets its row through the [`writer`](crate::call_log::writer), and starts a [`driver`], which dials the engine and waits
 //! for the media stream.
 
+mod call_handle;
 mod command;
 pub mod control;
 pub mod directory;

@@ -44,6 +44,7 @@ mod outings;
 pub mod overview;
 mod passages;
 pub mod people;
+mod presence;
 mod recordings;
 mod retention;
 pub mod sample;
@@ -51,6 +52,7 @@ pub mod sample_week;
 pub mod sessions;
 pub mod setup;
 mod shown;
+mod storable;
 mod supabase_sessions;
 mod take_over;
 mod tasks;
@@ -82,6 +84,7 @@ pub use live::{EndedLive, LiveCall, LiveNow};
 pub use outage::Trouble;
 pub use outings::OffStream;
 pub use passages::PassageRow;
+pub use presence::Presence;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use shown::{AppointmentRow, CallSummary};
@@ -93,16 +96,14 @@ pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCou
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::select_ok;
-use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
 use crate::clock;
 use outage::Outage;
+use storable::{lenient_json, storable_json, storable_text};
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
@@ -193,15 +194,6 @@ pub struct Store {
     vault: Arc<vault::Vault>,
     /// What the log says of the database while it is away.
     outage: Arc<Outage>,
-}
-
-/// What is there where a database is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// It has answered a statement.
-    Answers,
-    /// It is there, and no connection to it is free.
-    Busy,
 }
 
 /// The fewest connections that a process can do with: for calls, for everything else, and the one
@@ -348,97 +340,12 @@ impl Store {
             other.close().await;
         }
     }
-
-    /// Whether the database is there, within `limit`. Where no connection comes free or can be opened
-    /// for half of that, whoever listens at its address is asked: statements that are slow on all
-    /// connections of both kinds say nothing of the database.
-    ///
-    /// # Errors
-    /// [`StoreError::Away`] when nobody answers, and what a statement failed of.
-    pub async fn presence(&self, limit: Duration) -> Result<Presence> {
-        let is_asked = AtomicBool::new(false);
-        let ask = async |pool: &PgPool| {
-            let mut connection = pool.acquire().await?;
-            is_asked.store(true, Ordering::Relaxed);
-            sqlx::query("select 1").execute(&mut *connection).await
-        };
-        let asking = [Some(&self.pool), self.other.as_ref()].into_iter().flatten();
-        let mut asking = select_ok(asking.map(|pool| Box::pin(ask(pool))));
-        let late = || StoreError::Away("no answer".to_owned());
-        if let Some(answer) = clock::within(limit / 2, &mut asking).await {
-            answer?;
-            return Ok(Presence::Answers);
-        }
-        // Asked and not answered: it has a second half to do so, and no excuse.
-        if is_asked.load(Ordering::Relaxed) {
-            clock::within(limit / 2, asking).await.ok_or_else(late)??;
-            return Ok(Presence::Answers);
-        }
-        let options = self.pool.connect_options();
-        let knocking = async {
-            tokio::select! {
-                answer = asking => answer.map(|_| Presence::Answers).map_err(StoreError::from),
-                answer = knock::knock(&options) => answer.map(|()| Presence::Busy),
-            }
-        };
-        clock::within(limit / 2, knocking).await.ok_or_else(late)?
-    }
-
-    /// Whether the database answers, on a connection of either kind: statements that all wait for a
-    /// lock leave none of the one kind free, and say nothing of the database.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it does not.
-    pub async fn ping(&self) -> Result<()> {
-        let ask =
-            |pool: PgPool| Box::pin(async move { sqlx::query("select 1").execute(&pool).await });
-        let asked = [Some(&self.pool), self.other.as_ref()];
-        let asking = asked.into_iter().flatten().map(|pool| ask(pool.clone()));
-        select_ok(asking).await?;
-        Ok(())
-    }
-}
-
-/// `text` without NUL, which PostgreSQL's text cannot hold.
-fn storable_text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
-}
-
-/// `value` without NUL in its keys and strings, which PostgreSQL's jsonb cannot hold.
-fn storable_json(value: &Value) -> Cow<'_, Value> {
-    if has_nul(value) { Cow::Owned(without_nul(value)) } else { Cow::Borrowed(value) }
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(key, v)| key.contains('\0') || has_nul(v)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn without_nul(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(text.replace('\0', "")),
-        Value::Array(items) => items.iter().map(without_nul).collect(),
-        Value::Object(fields) => {
-            fields.iter().map(|(key, v)| (key.replace('\0', ""), without_nul(v))).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    }
-}
-
-/// A jsonb column that was read as text. What this program cannot hold (a number beyond f64) is
-/// null: one odd row must not hide the others.
-fn lenient_json(text: Option<String>) -> Option<Value> {
-    text.map(|text| serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn what_postgresql_cannot_hold_is_left_out() {

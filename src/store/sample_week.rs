@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 /// The week, one object a call.
@@ -68,72 +68,101 @@ fn transcript(call: &SampleCall) -> String {
 pub async fn add_week(pool: &PgPool, agent: Uuid) -> Result<(), sqlx::Error> {
     let calls: Vec<SampleCall> = serde_json::from_str(WEEK).expect("the week is tested");
     let mut transaction = pool.begin().await?;
-    for (n, call) in calls.iter().enumerate() {
-        let sid = format!("CA{:032x}", 0x5a3b_0000_u64 + n as u64);
-        let metadata = json!({
-            "call_sid": sid, "ended_by": call.by, "engine": "realtime", "model": "rehearsal",
-            "turns": call.turns, "gaps": call.gaps, "messages": call.messages, "functions": [],
-            "usage": {"input_tokens": 900, "output_tokens": 300}, "sample": true,
-        });
-        let id: Uuid = sqlx::query_scalar(
-            "with at as (
-                select case when $3 = 0 then now() - $4 * interval '1 minute'
-                    else (((now() at time zone 'America/New_York')::date - $3)::timestamp
-                        + $5 * interval '1 hour') at time zone 'America/New_York' end as start
-            )
-            insert into public.call_logs (voice_agent_id, call_sid, call_start, call_end, duration,
-                caller_number, status, transcript, summary, metadata)
-            select $1, $2, start, start + $6 * interval '1 second', $6 * interval '1 second', $7, $8,
-                nullif($9, ''), $10, $11 from at
-            returning id",
-        )
-        .bind(agent)
-        .bind(sid)
-        .bind(call.days)
-        .bind(call.minutes_ago)
-        .bind(call.hour)
-        .bind(call.seconds)
-        .bind(&call.number)
-        .bind(&call.status)
-        .bind(transcript(call))
-        .bind(&call.summary)
-        .bind(metadata)
-        .fetch_one(&mut *transaction)
-        .await?;
-        for (n, (kind, text, urgency)) in call.tasks.iter().enumerate() {
-            sqlx::query(
-                "insert into public.call_tasks (voice_agent_id, call_log_id, kind, ordinal, text,
-                    urgency, caller_number, at)
-                select voice_agent_id, id, $2, $3, $4, $5, caller_number, call_end
-                from public.call_logs where id = $1",
-            )
-            .bind(id)
-            .bind(kind)
-            .bind(i32::try_from(n).unwrap_or_default())
-            .bind(text)
-            .bind(*urgency)
-            .execute(&mut *transaction)
-            .await?;
-        }
+    for (n, call) in (0_u64..).zip(&calls) {
+        let sid = format!("CA{:032x}", 0x5a3b_0000 + n);
+        let id = add_call(&mut transaction, agent, &sid, call).await?;
+        add_tasks(&mut transaction, id, call).await?;
         if let Some(booking) = &call.booking {
-            sqlx::query(
-                "insert into public.appointments (voice_agent_id, name, phone_number, service,
-                    schedule_time, duration_minutes, booking_key)
-                values ($1, $2, $3, $4, (((now() at time zone 'America/New_York')::date + $5)::timestamp
-                    + $6::text::time) at time zone 'America/New_York', 45, $7 || ':sample')",
-            )
-            .bind(agent)
-            .bind(&booking.name)
-            .bind(&call.number)
-            .bind(&booking.service)
-            .bind(booking.days_from_now)
-            .bind(&booking.time)
-            .bind(id.to_string())
-            .execute(&mut *transaction)
-            .await?;
+            add_booking(&mut transaction, agent, id, &call.number, booking).await?;
         }
     }
     transaction.commit().await
+}
+
+async fn add_call(
+    connection: &mut PgConnection,
+    agent: Uuid,
+    sid: &str,
+    call: &SampleCall,
+) -> Result<Uuid, sqlx::Error> {
+    let metadata = json!({
+        "call_sid": sid, "ended_by": call.by, "engine": "realtime", "model": "rehearsal",
+        "turns": call.turns, "gaps": call.gaps, "messages": call.messages, "functions": [],
+        "usage": {"input_tokens": 900, "output_tokens": 300}, "sample": true,
+    });
+    sqlx::query_scalar(
+        "with at as (
+            select case when $3 = 0 then now() - $4 * interval '1 minute'
+                else (((now() at time zone 'America/New_York')::date - $3)::timestamp
+                    + $5 * interval '1 hour') at time zone 'America/New_York' end as start
+        )
+        insert into public.call_logs (voice_agent_id, call_sid, call_start, call_end, duration,
+            caller_number, status, transcript, summary, metadata)
+        select $1, $2, start, start + $6 * interval '1 second', $6 * interval '1 second', $7, $8,
+            nullif($9, ''), $10, $11 from at
+        returning id",
+    )
+    .bind(agent)
+    .bind(sid)
+    .bind(call.days)
+    .bind(call.minutes_ago)
+    .bind(call.hour)
+    .bind(call.seconds)
+    .bind(&call.number)
+    .bind(&call.status)
+    .bind(transcript(call))
+    .bind(&call.summary)
+    .bind(metadata)
+    .fetch_one(connection)
+    .await
+}
+
+async fn add_tasks(
+    connection: &mut PgConnection,
+    id: Uuid,
+    call: &SampleCall,
+) -> Result<(), sqlx::Error> {
+    for (n, (kind, text, urgency)) in (0_i32..).zip(&call.tasks) {
+        sqlx::query(
+            "insert into public.call_tasks (voice_agent_id, call_log_id, kind, ordinal, text,
+                urgency, caller_number, at)
+            select voice_agent_id, id, $2, $3, $4, $5, caller_number, call_end
+            from public.call_logs where id = $1",
+        )
+        .bind(id)
+        .bind(kind)
+        .bind(n)
+        .bind(text)
+        .bind(*urgency)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn add_booking(
+    connection: &mut PgConnection,
+    agent: Uuid,
+    call: Uuid,
+    number: &str,
+    booking: &SampleBooking,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into public.appointments (voice_agent_id, name, phone_number, service,
+            schedule_time, duration_minutes, booking_key)
+        values ($1, $2, $3, $4, (((now() at time zone 'America/New_York')::date + $5)::timestamp
+            + $6::text::time) at time zone 'America/New_York', 45, $7 || ':sample')",
+    )
+    .bind(agent)
+    .bind(&booking.name)
+    .bind(number)
+    .bind(&booking.service)
+    .bind(booking.days_from_now)
+    .bind(&booking.time)
+    .bind(call.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

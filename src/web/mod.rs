@@ -140,6 +140,7 @@ fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
         .merge(api::router())
         .merge(sign_in::router())
         .merge(console::router())
+        .fallback(async || console::errors::not_found())
         .merge(bookings::ics::router())
         .layer(zipped)
         .layer(from_fn_with_state(Arc::clone(front), headers::protect))

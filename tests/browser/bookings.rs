@@ -98,7 +98,7 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.fill("#date", "2026-10-26").await;
     page.submit("main form").await;
     page.wait_for_text("main [role=status]", "Booked.").await;
-    page.click("details summary").await;
+    page.click("main details summary").await;
     page.fill("#time", "10:00").await;
     page.submit("main details form").await;
     page.wait_for_text("main [role=status]", "to Monday 26 October, 10:00.").await;

@@ -36,7 +36,9 @@ async fn rows(pool: &PgPool, embeddings: &str) -> Vec<String> {
                    - 'holds_line' - 'out_until' - 'number_e164' - 'phone_e164' - 'caller_e164' \
                    - 'number_since' - 'number_held' - 'country_changes' \
                    - 'duration_minutes' - 'booking_key' - 'change_key' \
-                   - 'is_extracted' - 'quotation' - 'asks' - 'ask_at' - 'epoch' - 'total_voiceagents'";
+                   - 'is_extracted' - 'quotation' - 'asks' - 'ask_at' - 'epoch' - 'total_voiceagents'
+                   - 'setup_step' - 'revision' - 'cancel_reason' - 'booked_by' - 'checked_at'
+                   - 'invited_to'";
         let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
             "select '{}: ' || (to_jsonb(t) {own})::text as row from {table} t order by row",
             table.replace('\'', "''")

@@ -53,7 +53,6 @@ async fn the_anonymous_have_nothing_and_the_signed_in_what_is_laid() {
         .iter()
         .filter(|(role, _, right)| role == "authenticated" && right == "select")
         .map(|(_, table, _)| table.as_str())
-        .filter(|table| *table != "call_tasks")
         .collect();
     readable.dedup();
     assert_eq!(
@@ -62,6 +61,7 @@ async fn the_anonymous_have_nothing_and_the_signed_in_what_is_laid() {
             "appointments",
             "business_details",
             "call_logs",
+            "call_tasks",
             "customer",
             "functions",
             "scrapping_data",

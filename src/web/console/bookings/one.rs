@@ -151,15 +151,14 @@ fn facts(booking: &Booking, zone: &TimeZone, shell: &Shell) -> Markup {
             }
             dt { "Booked" }
             dd {
-                (made) " by "
                 @match (booking.source, &booking.booked_by) {
-                    (BookingSource::Agent, _) => "the agent",
+                    (BookingSource::Agent, _) => { (made) " by the agent" }
                     (BookingSource::Extracted, _) => {
-                        "nobody: it was agreed in a call, and the agent did not book it"
+                        "not by the agent: it was agreed in a call, and written down " (made)
                     }
-                    (_, Some(name)) => bdi { (name.reveal()) },
-                    (BookingSource::Person, None) => "somebody who is gone",
-                    (BookingSource::Other, None) => "another program",
+                    (_, Some(name)) => { (made) " by " bdi { (name.reveal()) } }
+                    (BookingSource::Person, None) => { (made) " by somebody who is gone" }
+                    (BookingSource::Other, None) => { (made) " by another program" }
                 }
                 @if let Some(call) = booking.call_id { " · " a href={ "/calls/" (call) } { "the call" } }
             }

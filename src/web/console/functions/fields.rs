@@ -197,19 +197,26 @@ pub(super) fn change(
     }
     change.insert("data".to_owned(), Value::Object(data));
     if kind != "function" {
-        let variables = match sent.get("variables") {
-            Some(_) => read_json("variables", filled("variables"))?.unwrap_or(Value::Null),
-            None => Value::Array(variables(sent).into_iter().map(definition).collect()),
-        };
-        let is_same =
-            list(&stored["variables"]).is_some() && list(&stored["variables"]) == list(&variables);
-        // The same list, written in another way, is no change.
-        change.insert(
-            "variables".to_owned(),
-            if is_same { stored["variables"].clone() } else { variables },
-        );
+        let written = sent.get("variables").map(|_| filled("variables"));
+        let variables = sent_variables(sent, written, &stored["variables"])?;
+        change.insert("variables".to_owned(), variables);
     }
     Ok(change)
+}
+
+/// The variables that were sent: written as JSON, or field by field. The same list, written in another
+/// way, is no change.
+fn sent_variables(
+    sent: &Sent,
+    written: Option<Option<String>>,
+    stored: &Value,
+) -> Result<Value, Problem> {
+    let variables = match written {
+        Some(text) => read_json("variables", text)?.unwrap_or(Value::Null),
+        None => Value::Array(variables(sent).into_iter().map(definition).collect()),
+    };
+    let is_same = list(stored).is_some() && list(stored) == list(&variables);
+    Ok(if is_same { stored.clone() } else { variables })
 }
 
 fn definition(variable: Variable) -> Value {
