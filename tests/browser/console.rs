@@ -69,12 +69,17 @@ async fn fill(desk: &Desk) {
 }
 
 /// Pages with something on them, and what each is called in the screenshots.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 10] = [
     ("/", "today"),
     ("/knowledge", "knowledge"),
     ("/numbers", "numbers"),
     ("/webhooks", "webhooks"),
     ("/setup?new=1", "setup"),
+    ("/calls", "calls"),
+    ("/usage", "usage"),
+    ("/agents/{agent}", "agent"),
+    ("/agents/{agent}/versions", "versions"),
+    ("/agents/{agent}/functions", "functions"),
 ];
 
 #[tokio::test]
@@ -85,15 +90,23 @@ async fn every_page_is_fit_for_everybody_full_and_empty() {
     page.goto(&address(&desk, "/sign-in")).await;
     check_page(&page, "sign-in").await;
     sign_in(&desk, &page, "owner@example.com").await;
+    let agent = desk.agent.to_string();
     for (path, name) in PAGES {
-        page.goto(&address(&desk, path)).await;
+        page.goto(&address(&desk, &path.replace("{agent}", &agent))).await;
         check_page(&page, &format!("{name}-empty")).await;
     }
     fill(&desk).await;
     for (path, name) in PAGES {
-        page.goto(&address(&desk, path)).await;
+        page.goto(&address(&desk, &path.replace("{agent}", &agent))).await;
         check_page(&page, name).await;
     }
+    let call: Uuid =
+        sqlx::query_scalar("select id from call_logs order by call_start desc limit 1")
+            .fetch_one(&desk.pool)
+            .await
+            .unwrap();
+    page.goto(&address(&desk, &format!("/calls/{call}"))).await;
+    check_page(&page, "call").await;
     page.goto(&address(&desk, "/no/such/page")).await;
     assert_eq!(page.status().await, 404);
     check_page(&page, "not-found").await;
