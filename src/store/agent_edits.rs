@@ -204,7 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn calls_now<L: Level>(&self, access: &AgentAccess<L>) -> Result<i64> {
+    pub async fn calls_of_agent_now<L: Level>(&self, access: &AgentAccess<L>) -> Result<i64> {
         let row = sqlx::query(
             "select count(*) as calls from public.call_logs
             where voice_agent_id = $1 and status = 'in-progress' and call_end is null",

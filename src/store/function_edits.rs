@@ -37,7 +37,7 @@ impl Store {
                 count(*) filter (where f -> 'ok' = 'false') as failures
             from (select c.metadata -> 'functions' as functions from public.call_logs c
                 where c.voice_agent_id = $1 and c.call_start > now() - interval '30 days'
-                    and c.call_sid not like 'FT%'
+                    and coalesce(c.call_sid, '') not like 'FT%'
                 order by c.call_start desc limit $2) calls
             cross join lateral jsonb_array_elements(case jsonb_typeof(functions)
                 when 'array' then functions else '[]' end) f

@@ -26,7 +26,7 @@ pub struct Problem {
     /// What stands in the way, where there is something to look at.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub conflict: Option<Value>,
+    pub conflict: Option<Box<Value>>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
 }
@@ -65,7 +65,7 @@ impl Problem {
 
     /// 409, and what stands in the way.
     pub fn conflict(detail: impl Into<String>, conflict: Value) -> Self {
-        Self { conflict: Some(conflict), ..Self::new(StatusCode::CONFLICT, detail) }
+        Self { conflict: Some(Box::new(conflict)), ..Self::new(StatusCode::CONFLICT, detail) }
     }
 
     /// 429: try again in so many seconds.

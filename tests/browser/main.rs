@@ -2,6 +2,7 @@
 //! it finds what it is there to find, on a small server of its own ([`site`]).
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod agents;
 mod bookings;
 mod cdp;
 #[path = "../common/database.rs"]

@@ -366,6 +366,40 @@ async fn a_call_comes_in_while_somebody_edits() {
     drop(editing);
 }
 
+#[tokio::test]
+async fn secrets_are_sealed_and_what_does_not_open_is_not_lost() {
+    let key = |letter: char| format!("{}=", letter.to_string().repeat(43));
+    let desk = Desk::open_with(&[("SECRETS_KEY", key('A'))]).await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let stored = async || -> Value {
+        let text: String =
+            sqlx::query_scalar("select private_settings::text from voice_agents where id = $1")
+                .bind(desk.agent)
+                .fetch_one(&desk.pool)
+                .await
+                .unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    owner.patch(&path(&desk), json!({"settings": {"secrets": {"CRM": "k1"}}})).await;
+    let sealed = stored().await["secrets"]["CRM"].as_str().unwrap().to_owned();
+    assert!(sealed.starts_with("sealed:v1:"), "{sealed}");
+    let agent = desk.app.directory.remembered(NUMBER).unwrap();
+    assert_eq!(agent.settings.secrets["CRM"].reveal(), "k1");
+    // As another key had sealed it.
+    let foreign =
+        frontdesk::store::vault::Vault::new(&[9; 32]).seal(desk.agent, "secrets.CRM", "k2");
+    sqlx::query("update voice_agents set private_settings = jsonb_set(private_settings, '{secrets,CRM}', to_jsonb($1::text)) where id = $2")
+        .bind(&foreign)
+        .bind(desk.agent)
+        .execute(&desk.pool)
+        .await
+        .unwrap();
+    let changed = owner.patch(&path(&desk), json!({"settings": {"greeting": "Hi."}})).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    let after = stored().await;
+    assert_eq!((&after["greeting"], &after["secrets"]["CRM"]), (&json!("Hi."), &json!(foreign)));
+}
+
 /// An API token of somebody's.
 async fn token(desk: &Desk, email: &str, scope: &str) -> Secret {
     let secret = Secret::new("fd_");

@@ -186,7 +186,7 @@ async fn a_caller_of_a_closed_business_hears_what_the_page_says() {
     let sunday = shown.split("Sunday 03:00 (closed)").nth(1).expect("it is shown");
     assert!(
         sunday.starts_with(
-            "</dt><dd>The agent does not answer while you are closed. <q>We sleep now.</q>"
+            "</b><br>The agent does not answer while you are closed. <q>We sleep now.</q>"
         ),
         "{}",
         &sunday[..200]

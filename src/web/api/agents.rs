@@ -234,7 +234,7 @@ async fn delete(
 ) -> Answer<AgentDeleted> {
     let access = access::<Own>(&state, &viewer, Object::Agent(id), "agent.delete").await?;
     let store = &state.owners.store;
-    let calls_now = store.calls_now(&access).await?;
+    let calls_now = store.calls_of_agent_now(&access).await?;
     store.delete_agent(&access, &viewer).await?;
     make_known(&state, id, None).await;
     Ok(Json(AgentDeleted { id, calls_now, then: NOT_IN_SERVICE }))

@@ -15,7 +15,7 @@ pub(super) fn table(changes: &[FieldChange]) -> Markup {
         @if changes.is_empty() {
             p .quiet { "Nothing is other than before." }
         } @else {
-            div .scroll {
+            div .scroll tabindex="0" role="region" aria-label="What was changed" {
                 table {
                     thead { tr { th scope="col" { "What" } th scope="col" { "Before" } th scope="col" { "After" } } }
                     tbody {

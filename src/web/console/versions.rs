@@ -107,7 +107,7 @@ fn one(shell: &Shell, id: Uuid, version: &AgentVersion, function: Option<String>
                 }
                 @if version.after.is_some() {
                     form method="post" action={ "/agents/" (id) "/versions/" (version.n) "/restore" } {
-                        button type="submit" aria-label={ "Go back to version " (version.n) } { "Go back to this" }
+                        button type="submit" aria-label={ "Go back to this: version " (version.n) } { "Go back to this" }
                     }
                 }
             }

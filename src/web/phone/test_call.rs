@@ -60,6 +60,7 @@ const KEY: &str = "test-calls";
 pub struct TestCalls {
     key: OnceCell<Private<String>>,
     /// The stand-in speech service of this process, once it was needed.
+    #[cfg(feature = "rehearsal")]
     pub(crate) stand_in: OnceCell<Engines>,
 }
 

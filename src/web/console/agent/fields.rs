@@ -143,6 +143,15 @@ const MESSAGES: &[Field] = &[
         Kind::Number("20"),
     ),
     field(
+        "settings.live.take_over",
+        "Who may end a live call or put its caller through",
+        "",
+        Kind::Choice(&[
+            ("maintainer", "Maintainers and owners"),
+            ("support", "Everybody who sees calls"),
+        ]),
+    ),
+    field(
         "settings.webhook.url",
         "Tell another program of each call",
         "Its address, such as https://example.com/calls.",
@@ -215,6 +224,13 @@ const INSTRUCTIONS: &[Field] = &[
 /// The section with this name.
 pub(super) fn part(id: &str) -> Option<&'static Part> {
     PARTS.iter().find(|part| part.id == id)
+}
+
+impl Field {
+    /// Whether it stands beside others.
+    pub(super) fn is_short(&self) -> bool {
+        matches!(self.kind, Kind::Line | Kind::Number(_))
+    }
 }
 
 impl Part {

@@ -13,6 +13,7 @@ use super::hours::{Editor, Wrong};
 use super::{fields, preview};
 use crate::agent::history::History;
 use crate::agent::prompt::DESCRIPTION_MAX;
+use crate::agent::settings::Fallback;
 use crate::agent::{Agent, Status};
 use crate::functions::signatures;
 use crate::line::instructions;
@@ -56,7 +57,7 @@ impl Page<'_> {
                 a .button href={ (base) "/try" } { "Try it" }
                 a .button href={ (base) "/versions" } { "Earlier versions" }
             }
-            (faults(&agent))
+            (faults(&base, &agent))
             (status(&base, &agent, self.shell.viewer.is_admin()))
             (preview::preview(&agent, &self.shell.now))
             @for part in &PARTS { (self.part(part, &base, &agent, &document)) }
@@ -70,8 +71,8 @@ impl Page<'_> {
         let refused = refused.map(|(_, refused)| refused);
         let today = self.shell.now.with_time_zone(agent.hours.zone().clone()).date();
         html! {
-            section .card aria-labelledby=(part.id) {
-                h2 id=(part.id) { (part.title) }
+            details .card open[refused.is_some()] {
+                summary { h2 .inline id=(part.id) { (part.title) } " " span .quiet { (gist(part.id, agent, self.shell)) } }
                 @if let Some(refused) = refused {
                     @if !refused.stored.is_empty() {
                         p .note.warn {
@@ -81,11 +82,15 @@ impl Page<'_> {
                     }
                     @if let Some(why) = refused.why_not(part) { p .error { (why) } }
                 }
-                form method="post" action={ (base) "#" (part.id) } {
+                form method="post" action={ (base) "#" (part.id) } aria-labelledby=(part.id) {
                     input type="hidden" name="section" value=(part.id);
                     input type="hidden" name="version" value=(Seen::version(document, &part.pointers()));
                     @if part.id == "hours" { (editor(agent, today, refused)) }
-                    @for field in part.fields { (line(field, document, refused)) }
+                    @for row in part.fields.chunk_by(|one, next| one.is_short() && next.is_short()) {
+                        div .form-row[row.len() > 1] {
+                            @for field in row { (line(field, document, refused)) }
+                        }
+                    }
                     p .actions {
                         button .main type="submit" { "Save" }
                         button type="submit" formaction={ (base) "/try" } { "Try before saving" }
@@ -97,6 +102,37 @@ impl Page<'_> {
                 }
             }
         }
+    }
+}
+
+/// A section in some words, for the line that it is folded to.
+fn gist(part: &str, agent: &Agent, shell: &Shell) -> String {
+    let settings = &agent.settings;
+    let short = |text: &str| match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
+    match part {
+        "greeting" => match settings.greeting.as_deref().map(str::trim) {
+            Some("") => "The caller speaks first".to_owned(),
+            Some(words) => format!("“{}”", short(words)),
+            None => "In its own words".to_owned(),
+        },
+        "hours" => match agent.hours.coming_days(&shell.now, 1).into_iter().next() {
+            Some(today) => {
+                format!("Today: {}", today.hours.as_deref().unwrap_or("no fixed hours"))
+            }
+            None => String::new(),
+        },
+        "messages" => match settings.fallback {
+            Fallback::Forward(_) => "Another number rings".to_owned(),
+            Fallback::Voicemail => "A message after the tone".to_owned(),
+            Fallback::Say => "A message is said".to_owned(),
+        },
+        "bookings" => format!("{} min each", agent.business.appointment_minutes),
+        "recording" if settings.recording.enabled => "Calls are recorded".to_owned(),
+        "recording" => "Calls are not recorded".to_owned(),
+        _ => short(agent.business.kind.as_deref().unwrap_or_default()),
     }
 }
 
@@ -201,7 +237,7 @@ fn coming(agent: &Agent, shell: &Shell) -> Markup {
         @if !agent.hours.has_zone() {
             p .note.bad { "The time zone cannot be read. Until it can be, nothing is booked." }
         }
-        div .scroll { table {
+        div .scroll tabindex="0" role="region" aria-label="The next days" { table {
             thead { tr { th scope="col" { "Day" } th scope="col" { "Hours" } } }
             tbody {
                 @for day in days {
@@ -215,13 +251,29 @@ fn coming(agent: &Agent, shell: &Shell) -> Markup {
     }
 }
 
-/// Values that calls go on without.
-fn faults(agent: &Agent) -> Markup {
+/// Values that calls go on without. What is wrong with a function stands beside it.
+fn faults(base: &str, agent: &Agent) -> Markup {
+    let (functions, own): (Vec<_>, Vec<_>) =
+        agent.faults.iter().partition(|fault| fault.path.starts_with("functions."));
+    let name = |path: &str| {
+        let path = path.replacen("private_settings", "settings", 1);
+        match fields::label(&path) {
+            Some(label) => label.to_owned(),
+            None => path,
+        }
+    };
     html! {
         @if !agent.faults.is_empty() {
             div .note.warn {
                 p { "Calls go on without what cannot be used:" }
-                ul { @for fault in &agent.faults { li { (fault.to_string()) } } }
+                ul {
+                    @for fault in own {
+                        li { b { (name(&fault.path)) } ": found " (fault.found) "; accepted is " (fault.accepted) }
+                    }
+                    @if !functions.is_empty() {
+                        li { a href={ (base) "/functions" } { "What it can do" } ": what is marked there as left out" }
+                    }
+                }
             }
         }
     }

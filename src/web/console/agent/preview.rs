@@ -25,15 +25,12 @@ pub(super) fn preview(agent: &Agent, now: &Zoned) -> Markup {
             Some(false) => "closed",
             None => "hours not known",
         };
-        html! {
-            dt { (when) " (" (state) ")" }
-            dd { (heard(agent, at)) }
-        }
+        html! { li { b { (when) " (" (state) ")" } br; (heard(agent, at)) } }
     };
     html! {
         div .card {
             h2 #preview { "What a caller hears" }
-            dl {
+            ul .list {
                 (line("Now".to_owned(), now.timestamp()))
                 @if let Some(opening) = opening {
                     (line(opening.strftime("%a %H:%M").to_string(), opening.timestamp()))

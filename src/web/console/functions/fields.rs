@@ -146,8 +146,7 @@ pub(super) fn change(
     sent: &Sent,
     stored: &Value,
 ) -> Result<Map<String, Value>, Problem> {
-    let text = |name: &str| sent.get(name).map(|text| text.replace("\r\n", "\n").trim().to_owned());
-    let filled = |name: &str| text(name).filter(|text| !text.is_empty());
+    let filled = |name: &str| filled(sent, name);
     let mut change = Map::new();
     for name in ["name", "purpose", "trigger_reason"] {
         change.insert(name.to_owned(), filled(name).map_or(Value::Null, Value::String));
@@ -155,6 +154,32 @@ pub(super) fn change(
     for name in ["is_active", "save_data", "is_shownable"] {
         change.insert(name.to_owned(), json!(sent.contains_key(name)));
     }
+    change.insert("data".to_owned(), data(kind, sent, stored)?);
+    if kind != "function" {
+        let variables = match sent.get("variables") {
+            Some(_) => read_json("variables", filled("variables"))?.unwrap_or(Value::Null),
+            None => Value::Array(variables(sent).into_iter().map(definition).collect()),
+        };
+        let is_same =
+            list(&stored["variables"]).is_some() && list(&stored["variables"]) == list(&variables);
+        // The same list, written in another way, is no change.
+        change.insert(
+            "variables".to_owned(),
+            if is_same { stored["variables"].clone() } else { variables },
+        );
+    }
+    Ok(change)
+}
+
+/// What was sent of a field, if it was filled in.
+fn filled(sent: &Sent, name: &str) -> Option<String> {
+    let text = sent.get(name)?.replace("\r\n", "\n").trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// `data` as it was sent for a function of this kind.
+fn data(kind: &str, sent: &Sent, stored: &Value) -> Result<Value, Problem> {
+    let filled = |name: &str| filled(sent, name);
     // What the form does not show stays.
     let mut data = stored["data"].as_object().cloned().unwrap_or_default();
     let mut put = |name: &str, value: Option<Value>| match value {
@@ -195,28 +220,7 @@ pub(super) fn change(
             put("targets", read_json("data.targets", filled("data.targets"))?);
         }
     }
-    change.insert("data".to_owned(), Value::Object(data));
-    if kind != "function" {
-        let written = sent.get("variables").map(|_| filled("variables"));
-        let variables = sent_variables(sent, written, &stored["variables"])?;
-        change.insert("variables".to_owned(), variables);
-    }
-    Ok(change)
-}
-
-/// The variables that were sent: written as JSON, or field by field. The same list, written in another
-/// way, is no change.
-fn sent_variables(
-    sent: &Sent,
-    written: Option<Option<String>>,
-    stored: &Value,
-) -> Result<Value, Problem> {
-    let variables = match written {
-        Some(text) => read_json("variables", text)?.unwrap_or(Value::Null),
-        None => Value::Array(variables(sent).into_iter().map(definition).collect()),
-    };
-    let is_same = list(stored).is_some() && list(stored) == list(&variables);
-    Ok(if is_same { stored.clone() } else { variables })
+    Ok(Value::Object(data))
 }
 
 fn definition(variable: Variable) -> Value {

@@ -73,7 +73,10 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Mark
                     @else { span .badge.good { "on" } }
                     br;
                     (row.purpose.as_deref().unwrap_or_default())
-                    @if let Some(fault) = fault { p .error { (fault.to_string()) } }
+                    @if let Some(fault) = fault {
+                        @let field = fault.path.splitn(3, '.').nth(2).unwrap_or_default();
+                        p .error { (field) ": found " (fault.found) "; accepted is " (fault.accepted) }
+                    }
                 }
                 span { (count(uses, |used| used.id == Some(row.id))) }
                 form method="post" action={ (address) "/switch" } {
