@@ -2,6 +2,7 @@
 
 mod database;
 mod doors;
+mod front;
 mod made;
 mod numbers;
 mod prompts;
@@ -31,12 +32,12 @@ use crate::recovery::status_poller::{FindAgent, LeftCalls, StatusPoller};
 use crate::store::migrate::MigrateError;
 use crate::store::people::{FirstPerson, MadePerson};
 use crate::store::{BadAddress, Changes, Store, StoreError};
-use crate::web::live::LiveHub;
-use crate::web::owners::{Owners, sign_in_link};
-use crate::web::phone::{IdempotencyCache, Noting, TestCalls, Unsigned, Unwritten};
-use crate::web::{AppState, operators};
+use crate::web::AppState;
+use crate::web::owners::sign_in_link;
+use crate::web::phone::Unwritten;
 use database::Database;
 use doors::Doors;
+use front::{Around, front};
 use made::Made;
 
 pub use prompts::prompts;
@@ -180,36 +181,25 @@ impl App {
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let database = Database::open(own_database, &config).await?;
         let made = Made::of(&database, &config, clock)?;
-        let (exchange, store) = (Arc::clone(&made.exchange), database.store.clone());
-        let (directory, neighbours) = (Directory::new(store.clone(), clock), Peers::default());
+        let exchange = Arc::clone(&made.exchange);
+        let store = database.store.clone();
+        let directory = Directory::new(store.clone(), clock);
+        let neighbours = Peers::default();
         let tasks = Supervisor::default();
         made.watch(&tasks, database.own.as_ref());
         let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
         background.extend(following(&tasks, &exchange, &directory, &database));
         let unwritten = Unwritten::default();
-        let (archive, console) = (made.archive.clone(), store.for_console());
-        let live = LiveHub::new(console.clone(), exchange.log.clone());
-        let owners = Owners::new(console, archive, config.supabase.as_deref())?;
-        let front = Arc::new(AppState {
-            exchange: Arc::clone(&exchange),
-            directory: Arc::clone(&directory),
-            store: store.clone(),
-            owners,
-            test_calls: TestCalls::default(),
-            live,
-            public_url: public_url.clone(),
-            twilio: config.twilio,
-            fly_machine_id: config.fly_machine_id,
+        let around = Around {
+            store: &store,
+            directory: &directory,
             neighbours,
-            answers: IdempotencyCache::default(),
-            unsigned: Unsigned::default(),
-            noting: Noting::default(),
-            unwritten: unwritten.clone(),
-            tasks: tasks.clone(),
-            metrics: numbers::install(),
-            rendered: operators::Rendered::default(),
-        });
+            public_url: &public_url,
+            unwritten: &unwritten,
+            tasks: &tasks,
+        };
+        let front = front(&made, &config, around)?;
         background.extend(on_live_calls(&tasks, &front));
         let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
         let (stop_serving, serving) = doors.serve(&tasks, front, config.calls_max, &mut background);

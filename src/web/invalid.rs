@@ -54,8 +54,8 @@ pub(super) fn one_line(
 /// # Errors
 /// It is longer than `longest` characters.
 pub(super) fn lines(field: &'static str, text: &str, longest: usize) -> Result<String, Invalid> {
-    let text = text.replace("\r\n", "\n");
-    let text = text.trim().replace(|c: char| c.is_control() && c != '\n', " ");
+    let text = text.replace("\r\n", "\n").replace(|c: char| c.is_control() && c != '\n', " ");
+    let text = text.trim().to_owned();
     if text.chars().count() > longest {
         let detail = format!("is too long; accepted are up to {longest} characters");
         return Err(Invalid::new(field, detail));

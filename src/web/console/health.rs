@@ -93,7 +93,7 @@ fn body(state: &AppState) -> Markup {
     html! {
         h1 { "Health" }
         p .zone { "Version " (env!("CARGO_PKG_VERSION")) ". For keys, models and numbers run " code { "frontdesk doctor" } "." }
-        div .scroll {
+        div .scroll tabindex="0" role="region" aria-label="What was looked at" {
             table {
                 thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "In words" } } }
                 tbody {

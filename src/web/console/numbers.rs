@@ -139,7 +139,7 @@ fn forwarding() -> Markup {
         details .card {
             summary { "Keep the number that you have: forward it" }
             p { "Have your own line forward calls to a number above. The codes are the usual ones; your telephone company may have others. " strong { "Try it" } ": call your own number, and the call appears on Today." }
-            div .scroll {
+            div .scroll tabindex="0" role="region" aria-label="Codes for forwarding" {
                 table {
                     thead { tr { th scope="col" { "Line" } th scope="col" { "When nobody answers" } th scope="col" { "Always" } th scope="col" { "Off" } } }
                     tbody {

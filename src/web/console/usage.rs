@@ -137,7 +137,7 @@ fn body(
 fn table(rows: &[UsageDay]) -> Markup {
     let most = rows.iter().map(|row| row.calls).max().unwrap_or(1).max(1);
     html! {
-        div .scroll {
+        div .scroll tabindex="0" role="region" aria-label="Calls by day" {
             table {
                 thead { tr {
                     th scope="col" { "Day" } th scope="col" { span .hidden { "How many calls" } } th .number scope="col" { "Calls" }

@@ -233,7 +233,7 @@ fn editor(agent: &Agent, today: Date, refused: Option<&Refused>) -> Markup {
 fn coming(agent: &Agent, shell: &Shell) -> Markup {
     let days = agent.hours.coming_days(&shell.now, DAYS);
     html! {
-        h3 { "The next 7 days, as the agent understands them" }
+        h2 { "The next 7 days, as the agent understands them" }
         @if !agent.hours.has_zone() {
             p .note.bad { "The time zone cannot be read. Until it can be, nothing is booked." }
         }
