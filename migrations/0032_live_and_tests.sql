@@ -57,27 +57,6 @@ begin
 end;
 $$;
 
--- As in 0007, and the owner is not told of tests.
-create or replace function public.aftercall_enqueue()
-returns trigger
-language plpgsql
-set search_path = pg_catalog, public, pg_temp
-as $$
-declare
-    first_at timestamptz := now()
-        + case when new.out_until is null then interval '0' else interval '10 seconds' end;
-begin
-    insert into public.aftercall_jobs as j (call_log_id, kind, run_after)
-    select new.id, work.kind, first_at + work.pause
-    from (values ('summary', interval '0'), ('webhook', interval '60 seconds')) as work (kind, pause)
-    where work.kind = 'summary' or not starts_with(new.call_sid, 'FT')
-    on conflict (call_log_id, kind) do update set
-        state = 'pending', revision = j.revision + 1, queued_at = now(),
-        run_after = excluded.run_after, attempts = 0, last_error = null, done_at = null;
-    return null;
-end;
-$$;
-
 -- What was booked in a test goes in the transaction that completes it.
 create or replace function public.test_call_undo()
 returns trigger
@@ -127,7 +106,7 @@ declare
 begin
     foreach target in array array[
         'public.test_call_open(uuid, uuid, text, text, uuid, text, jsonb, timestamptz, int, int)',
-        'public.aftercall_enqueue()', 'public.test_call_undo()',
+        'public.test_call_undo()',
         'public.test_call_books_nothing_later()'
     ]::regprocedure[] loop
         perform public.withhold_from_public_roles(target);

@@ -143,7 +143,7 @@ async fn a_role_that_may_too_little() {
         &[
             "FAIL  database role: it may not: delete on call_logs, execute on \
              aftercall_store_summary, update on call_logs; grant it",
-            "FAIL  database role: row level security hides rows of appointments, call_tasks,",
+            "FAIL  database role: row level security hides rows of appointments;",
             "FAIL  database role: it may not make an agent's table, its index or its search \
              function (SQLSTATE 42501); grant it",
         ],

@@ -301,7 +301,7 @@ async fn serve_in(directory: &Path, engine: &str, clock: Clock) -> App {
         };
         Some(value.to_owned())
     });
-    App::start(config.expect("a configuration"), clock).await.expect("it serves")
+    Box::pin(App::start(config.expect("a configuration"), clock)).await.expect("it serves")
 }
 
 #[tokio::test]

@@ -269,7 +269,7 @@ async fn start(values: &[(&'static str, String)]) -> App {
     let lookup = |name: &str| {
         values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
     };
-    App::start(Config::read(&lookup).unwrap(), Clock::real()).await.unwrap()
+    Box::pin(App::start(Config::read(&lookup).unwrap(), Clock::real())).await.unwrap()
 }
 
 async fn run(pool: &PgPool, sql: &str) {

@@ -312,7 +312,7 @@ impl House {
 
 async fn start(values: &[(&'static str, String)], clock: Clock) -> App {
     let value = |name: &str| values.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
-    App::start(Config::read(&value).unwrap(), clock).await.unwrap()
+    Box::pin(App::start(Config::read(&value).unwrap(), clock)).await.unwrap()
 }
 
 /// The call's row as it is.
