@@ -296,8 +296,8 @@ fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &CallFilter) {
         sql.push_bind(number.reveal().clone());
     }
     if let Some(function) = &filter.function {
-        sql.push(" and c.metadata @> ");
-        sql.push_bind(serde_json::json!({"functions": [{"name": function}]}));
+        sql.push(" and jsonb_path_query_array(c.metadata, '$.functions[*].name') @> ");
+        sql.push_bind(serde_json::json!([function]));
     }
     if filter.with_tasks {
         sql.push(

@@ -29,7 +29,7 @@ const fn index(name: &'static str, table: &'static str, columns: &'static str) -
 }
 
 /// Which index serves which list is in docs/rows.md. A changed definition gets another name.
-static INDEXES: [Index; 6] = [
+static INDEXES: [Index; 7] = [
     Index {
         replaces: Some("idx_call_logs_agent_start"),
         ..index(
@@ -56,6 +56,13 @@ static INDEXES: [Index; 6] = [
         "call_logs",
         // Never an error, whatever is in `metadata`: that would be one of who completes a call.
         "(voice_agent_id, call_start desc, id desc) where metadata -> 'gaps' -> 0 is not null",
+    ),
+    index(
+        "idx_call_logs_functions",
+        "call_logs",
+        // Hashes: a name may be as long as it likes.
+        "using gin (jsonb_path_query_array(metadata, '$.functions[*].name') jsonb_path_ops)
+            with (fastupdate = off)",
     ),
     index("idx_voice_agents_created_by", "voice_agents", "(created_by)"),
     index("idx_sources_agent", "sources", "(voice_agent_id)"),
