@@ -273,7 +273,11 @@ impl Walk {
             self.tasks[process] = None;
             return self.ask(process, question, way);
         }
-        self.carry_out(process, plan, way);
+        // Only a stream's end gives the caller back and counts: asked again by a dial's, they are back.
+        let is_back = plan == Plan::Return && !matches!(question, Question::StreamEnded { .. });
+        if !is_back {
+            self.carry_out(process, plan, way);
+        }
         if way.again {
             self.ask(process, question, Way { again: false, ..way });
         }
