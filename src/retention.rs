@@ -262,7 +262,7 @@ impl Sweeper {
 /// Why a voicemail is still there.
 #[derive(Debug, thiserror::Error)]
 enum Kept {
-    #[error("it is not with the phone company")]
+    #[error("it is not at Twilio")]
     Elsewhere,
     #[error(transparent)]
     Twilio(#[from] RestError),

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::exit::AfterPlan;
 use crate::call::{LogEvent, TransferTarget};
+use crate::private::Private;
 use crate::socket::ServerSocket;
 use crate::store::LogPosition;
 use crate::twilio::media::Start;
@@ -32,6 +33,8 @@ pub enum Command {
     },
     /// The caller is gone, says Twilio.
     CallerLeft,
+    /// Whoever makes a test typed this, and it counts as said.
+    CallerTypes(Private<String>),
     /// The owner ends the call.
     OwnerEnds {
         /// What the agent says last; none: a goodbye.

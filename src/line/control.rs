@@ -12,7 +12,7 @@ use super::exit::{Exit, Leaving, Onward, STREAM_LIMIT, dial_limit, fallback_limi
 use super::phone::{FromPhone, Phone};
 use super::registry::{AfterPlan, Command};
 use crate::call::lifecycle::{self, LOST, Plan, Question, Standing, Task, UNANSWERED};
-use crate::call::{End, Event, LogEvent};
+use crate::call::{End, Event, LogEvent, Role, Words};
 use crate::clock::{self, Stopwatch};
 use crate::recording::recorder::Taps;
 use crate::socket::{ServerSocket, WRITE_LIMIT};
@@ -64,6 +64,7 @@ impl CallTask {
                 self.confirm_due = None;
                 self.caller_left();
             }
+            Command::CallerTypes(text) => self.caller_types(text.reveal()),
             Command::OwnerEnds { words } => self.tell(Event::OwnerEnds { words }),
             Command::OwnerTransfers { target } => self.tell(Event::OwnerTransfers { target }),
             Command::Drain => self.tell(Event::Drain),
@@ -71,6 +72,20 @@ impl CallTask {
             Command::Rejoin => self.rejoin(),
             Command::Note(event) => self.notes.write(self.now(), event),
         }
+    }
+
+    /// What was typed is in the conversation at once; the caller has the floor as if it had been said.
+    fn caller_types(&mut self, text: &str) {
+        if self.leaving.is_some() || self.over.is_some() {
+            return;
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.add_message(Role::Caller, text);
+        }
+        // The log's numbers are given once.
+        let utterance = format!("typed-{}", self.notes.position().next_seq);
+        let event = Event::CallerWords { utterance, words: Words::Final(text.to_owned()) };
+        self.sending_since(Stopwatch::start(), |line| line.tell(event));
     }
 
     /// A media stream has come; `start`: what it has said already.
@@ -100,7 +115,7 @@ impl CallTask {
         let present = self.phone.as_ref().and_then(Phone::stream_sid);
         let is_past = present.zip(stream_sid).is_some_and(|(present, ended)| present != ended);
         if !is_past {
-            self.phone_gone("ended, says the phone company");
+            self.phone_gone("ended, says Twilio");
         }
         // A call that goes on elsewhere is over for the core, and not for the caller.
         let leaving = self.leaving.take().map(|leaving| leaving.to);

@@ -10,7 +10,7 @@ use super::Engines;
 use super::registry::{Command, Slot};
 use crate::agent::Agent;
 use crate::agent::history::History;
-use crate::call::CallRecord;
+use crate::call::{CallRecord, LogEvent};
 use crate::functions::{CallContext, Dialogues, TestCall, Texts};
 use crate::private::Private;
 use crate::store::LogPosition;
@@ -54,6 +54,8 @@ pub struct TestOpening {
     pub call: TestCall,
     /// Which engines it has; none: those of all calls.
     pub engines: Option<Engines>,
+    /// What an earlier test came to, which this one goes on from: events and their milliseconds.
+    pub earlier: Vec<(u64, LogEvent)>,
 }
 
 impl Opening {

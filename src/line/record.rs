@@ -44,7 +44,7 @@ pub(super) struct CallLog {
 impl CallLog {
     /// Makes the log of a call that begins here.
     pub(super) fn new(exchange: &CallServices, opening: &Opening) -> Self {
-        Self {
+        let mut log = Self {
             log: exchange.log.clone(),
             call_log_id: opening.call_log_id,
             agent_id: opening.agent.id,
@@ -57,7 +57,11 @@ impl CallLog {
             stream_errors: Vec::new(),
             is_partial: opening.is_partial,
             position: opening.position,
+        };
+        for (at_ms, event) in opening.test.iter().flat_map(|test| &test.earlier) {
+            log.write_at(*at_ms, event);
         }
+        log
     }
 
     /// Twilio's name for the call.
@@ -108,9 +112,13 @@ impl CallLog {
         if let LogEvent::FirstAudio { first_audio_ms, .. } = event {
             histogram!("frontdesk_first_audio_seconds").record(first_audio_ms as f64 / 1000.0);
         }
+        self.write_at(at_ms, &event);
+    }
+
+    fn write_at(&mut self, at_ms: u64, event: &LogEvent) {
         let at_ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
         let LogPosition { epoch, next_seq } = self.position;
-        self.log.event(EventRow::new(self.call_log_id, epoch, next_seq, at_ms, &event));
+        self.log.event(EventRow::new(self.call_log_id, epoch, next_seq, at_ms, event));
         self.position.next_seq += 1;
     }
 

@@ -83,6 +83,7 @@ impl CallTask {
                     // The conversation is over: there is nothing to do any of these with.
                     Command::Stream(_)
                     | Command::Started(..)
+                    | Command::CallerTypes(_)
                     | Command::LetGo { .. }
                     | Command::OwnerEnds { .. }
                     | Command::OwnerTransfers { .. }

@@ -250,7 +250,7 @@ impl StatusPoller {
         let completing =
             complete_live(&self.store, call.agent_id, &call.call_sid, &CameTo::Over, at_us);
         if limited(completing).await? {
-            info!(call_sid = call.call_sid, "a caller who was out is gone, says the phone company");
+            info!(call_sid = call.call_sid, "a caller who was out is gone, says Twilio");
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Maintain};
@@ -50,6 +50,38 @@ impl BookingDraft {
     }
 }
 
+/// An appointment that was spoken of in a call of the same agent, and that nothing wrote down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proposal {
+    /// The call.
+    pub call: Uuid,
+    /// Its place in `metadata.extracted_appointments`, from 0.
+    pub place: u32,
+}
+
+/// Keeps a proposal for this transaction, if it is still one: $1 the call, $2 its agent, $3 its place.
+const PROPOSED: &str = "select true from public.call_logs
+    where id = $1 and voice_agent_id = $2
+        and jsonb_typeof(metadata #> array['extracted_appointments', $3]) = 'object'
+        and metadata #> array['extracted_appointments', $3, 'written'] is distinct from 'true'
+    for update";
+
+/// It is none any more: $4 is the booking that it became.
+const WRITTEN: &str = "update public.call_logs set metadata = jsonb_set(metadata,
+        array['extracted_appointments', $3], metadata #> array['extracted_appointments', $3]
+            || jsonb_build_object('written', true, 'booking', $4::uuid))
+    where id = $1 and voice_agent_id = $2";
+
+/// What there was to check of a call's appointment is done, where that is one thing: $1 the call, $2 its
+/// agent, $3 by whom.
+const CHECKED: &str = "with open as (
+        select id, count(*) over () as number from public.call_tasks
+        where call_log_id = $1 and voice_agent_id = $2 and kind = 'booking_check'
+            and done_at is null
+    )
+    update public.call_tasks t set done_at = now(), done_by = $3
+    from open where t.id = open.id and open.number = 1";
+
 /// What became of writing a booking.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kept {
@@ -65,7 +97,8 @@ pub enum Kept {
 
 impl Store {
     /// Writes a booking, a new one where `known` is none. `may_overlap` says that others may be
-    /// booked in its time. Committed, with its line in the audit log, when this returns.
+    /// booked in its time. One that is `of` a proposal is written once: [`Kept::Gone`] where it has
+    /// been. Committed, with its line in the audit log, when this returns.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -75,10 +108,17 @@ impl Store {
         viewer: &Viewer,
         known: Option<&Booking>,
         draft: &BookingDraft,
-        may_overlap: bool,
+        (may_overlap, of): (bool, Option<Proposal>),
     ) -> Result<Kept> {
         let usual = self.booking_place(access).await?.usual_minutes;
         let mut transaction = self.pool.begin().await?;
+        if let Some(Proposal { call, place }) = of {
+            let proposed = sqlx::query(PROPOSED).bind(call).bind(access.agent_id());
+            let proposed = proposed.bind(place.to_string());
+            if proposed.fetch_optional(&mut *transaction).await?.is_none() {
+                return Ok(Kept::Gone);
+            }
+        }
         let row = sqlx::query(
             "select * from public.appointment_keep($1, $2, $3, $4, $5, $6,
                 timestamptz 'epoch' + $7::bigint * interval '1 microsecond',
@@ -103,6 +143,7 @@ impl Store {
         let outcome: String = row.try_get("outcome")?;
         let id: Option<Uuid> = row.try_get("kept")?;
         if let ("kept", Some(id)) = (outcome.as_str(), id) {
+            settle_spoken_of(&mut transaction, access, (known, of, id)).await?;
             let (action, change) = deed(known, draft);
             let deed = AuditEntry::of(viewer, action).agent(access.agent_id());
             audit::note(&mut transaction, &deed.object("appointment", id).change(change)).await?;
@@ -119,6 +160,24 @@ impl Store {
             _ => Err(StoreError::Unreadable("outcome".to_owned())),
         }
     }
+}
+
+/// What became of an appointment that was spoken of, and of what there was to check of it.
+async fn settle_spoken_of(
+    transaction: &mut PgConnection,
+    access: &AgentAccess<Maintain>,
+    (known, of, booking): (Option<&Booking>, Option<Proposal>, Uuid),
+) -> Result<()> {
+    if let Some(Proposal { call, place }) = of {
+        let written = sqlx::query(WRITTEN).bind(call).bind(access.agent_id());
+        written.bind(place.to_string()).bind(booking).execute(&mut *transaction).await?;
+    }
+    let checked = known.filter(|known| known.is_to_check).and_then(|known| known.call_id);
+    if let Some(call) = checked.or(of.map(|of| of.call)) {
+        let done = sqlx::query(CHECKED).bind(call).bind(access.agent_id());
+        done.bind(access.person()).execute(&mut *transaction).await?;
+    }
+    Ok(())
 }
 
 /// A text that is not as it was. Of a very long one only the beginning was read, which must not take

@@ -169,6 +169,9 @@ pub(super) const JOINS_SQL: &str =
         case when a.booking_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:'
             then left(a.booking_key, 36)::uuid end";
 
+/// The most appointments of a call that were spoken of.
+const SPOKEN_OF_MAX: usize = 10;
+
 impl Store {
     /// Bookings of these agents, the earliest first.
     ///
@@ -232,6 +235,34 @@ impl Store {
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(agent_id).bind(ids);
         query.fetch_all(&self.pool).await?.iter().map(booking).collect()
+    }
+
+    /// The bookings that were written because a call spoke of them, by their places in its
+    /// `metadata.extracted_appointments`, from 0.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bookings_spoken_of<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        call: Uuid,
+        places: usize,
+    ) -> Result<Vec<(usize, Booking)>> {
+        let sql = format!(
+            "select n.place, {BOOKING_SQL}
+            from generate_series(0, $3) as n (place)
+            join public.appointments a on a.voice_agent_id = $1
+                and a.booking_key = $2 || ':extracted:' || n.place + 1
+            {JOINS_SQL} where isfinite(a.schedule_time)"
+        );
+        let last = i32::try_from(places.min(SPOKEN_OF_MAX)).unwrap_or_default() - 1;
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(access.agent_id()).bind(call.to_string());
+        let rows = query.bind(last).fetch_all(&self.pool).await?;
+        let read = |row: &PgRow| {
+            let place: i32 = row.try_get("place")?;
+            Ok((usize::try_from(place).unwrap_or_default(), booking(row)?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// What one books with.

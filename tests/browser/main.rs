@@ -4,6 +4,7 @@
 
 mod agents;
 mod bookings;
+mod calls;
 mod cdp;
 #[path = "../common/database.rs"]
 mod common_database;

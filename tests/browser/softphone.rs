@@ -174,3 +174,30 @@ async fn live_calls_are_shown_to_everybody() {
     page.goto(&address(&desk, &format!("/agents/{}/try", desk.agent))).await;
     page.wait_for("#needs").await;
 }
+
+#[tokio::test]
+async fn what_a_caller_would_say_is_typed_and_said_in_other_words() {
+    let Some(browser) = Browser::shared().await else { return };
+    let desk = Desk::open().await;
+    let page = browser.page().await;
+    sign_in(&desk, &page, "maintainer@example.com").await;
+    page.goto(&address(&desk, &format!("/agents/{}/try", desk.agent))).await;
+    page.click("#type:enabled").await;
+    page.wait_for_text("#live", "Good day.").await;
+    page.fill("#text", "Are you open on Sundays?").await;
+    page.click("#send").await;
+    page.wait_for_text("#live [data-line^=c] span", "Are you open on Sundays?").await;
+    page.wait_for("#live [data-line^=c] ~ [data-line^=a]").await;
+    check_page(&page, "try-typing").await;
+
+    page.click("#live [data-change]").await;
+    page.wait_for_text("#send", "Say this instead").await;
+    page.fill("#text", "Are you open on Mondays?").await;
+    page.click("#send").await;
+    page.wait_for_text("#live [data-line^=c] span", "Are you open on Mondays?").await;
+    page.wait_for("#live [data-line^=c] ~ [data-line^=a]").await;
+    assert!(!page.text("#live").await.contains("Sundays"));
+    check_page(&page, "try-changed").await;
+    page.click_text("Hang up").await;
+    page.wait_for_text("#said", "The call is over.").await;
+}

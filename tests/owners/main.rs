@@ -6,6 +6,7 @@ mod account;
 mod activity;
 mod agents;
 mod agents_pages;
+mod attacks;
 mod bookings;
 mod calls;
 #[path = "../common/database.rs"]
@@ -16,5 +17,6 @@ mod live;
 mod people;
 mod setup;
 mod sign_in;
+mod spoken_of;
 mod take_over;
 mod try_it;

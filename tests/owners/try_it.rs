@@ -354,3 +354,76 @@ async fn what_a_test_books_is_undone_when_it_ends() {
     desk.sql(&book("extracted:1")).await;
     assert_eq!(count().await, 1, "nothing is booked by a test that is over");
 }
+
+#[tokio::test]
+async fn what_is_typed_counts_as_said_and_a_turn_can_be_gone_back_to() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let (answer, mut line) = begin(&desk, &maintainer, json!({"typed": true})).await;
+    let call = answer["call"].as_str().unwrap().to_owned();
+    let mut events = Events::open(&maintainer, &format!("/api/v1/live?call={call}")).await;
+    assert!(line.listen(|line| line.heard_bytes >= 800).await, "the greeting is heard");
+    events.says("agent", "Good day.").await;
+    let say = answer["say"].as_str().unwrap();
+    let before = line.heard_bytes;
+    let said = maintainer.post(say, json!({"text": " Do you open on Sundays? "})).await;
+    assert_eq!(said.status, StatusCode::NO_CONTENT, "{}", said.text);
+    assert!(line.listen(|line| line.heard_bytes > before).await, "it is answered");
+    let caller = events.says("caller", "Do you open on Sundays?").await;
+    // What nobody may say, and where.
+    let support = desk.sign_in("support@example.com").await;
+    let other = desk.sign_in("other@example.com").await;
+    for (client, status) in [(&support, 403), (&other, 404), (&desk.stranger(), 401)] {
+        let refused = client.post(say, json!({"text": "Hello"})).await;
+        assert_eq!(refused.status.as_u16(), status);
+    }
+    for text in [String::new(), "  ".to_owned(), "x".repeat(2_001)] {
+        let refused = maintainer.post(say, json!({"text": text})).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert_eq!(refused.json()["field"], "text");
+    }
+    let texts = |session: u64| -> Vec<String> {
+        let items = desk.speech.observer().received("conversation.item.create");
+        let of_session = items.iter().filter(|item| item.session == session);
+        of_session
+            .filter_map(|item| item.event["item"]["content"][0]["text"].as_str().map(str::to_owned))
+            .collect()
+    };
+    assert!(texts(1).contains(&"Do you open on Sundays?".to_owned()), "{:?}", texts(1));
+    line.hang_up().await;
+    row(&desk, &answer).await;
+    let over = maintainer.post(say, json!({"text": "Hello?"})).await;
+    assert_eq!(over.status, StatusCode::CONFLICT, "{}", over.text);
+
+    // Back to that line, in other words.
+    for (from, field) in [
+        (json!({"call": call, "line": "cnobody"}), "from.line"),
+        (json!({"call": call, "line": "a1"}), "from.line"),
+    ] {
+        let refused = ask(&desk, &maintainer, json!({"typed": true, "from": from})).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert_eq!(refused.json()["field"], field, "{}", refused.text);
+    }
+    let from = json!({"call": call, "line": caller["line"]["id"]});
+    let foreign = json!({"typed": true, "from": {"call": uuid::Uuid::nil(), "line": "c1"}});
+    assert_eq!(ask(&desk, &maintainer, foreign).await.status, StatusCode::NOT_FOUND);
+    let (answer, mut line) = begin(&desk, &maintainer, json!({"typed": true, "from": from})).await;
+    let path = format!("/api/v1/live?call={}", answer["call"].as_str().unwrap());
+    let mut events = Events::open(&maintainer, &path).await;
+    events.says("agent", "Good day.").await;
+    let said = maintainer.post(answer["say"].as_str().unwrap(), json!({"text": "And on Mondays?"}));
+    assert_eq!(said.await.status, StatusCode::NO_CONTENT);
+    assert!(line.listen(|line| line.heard_bytes > 800).await, "it is answered");
+    events.says("caller", "And on Mondays?").await;
+    let is_answer = |name: &str, data: &Value| {
+        let line = &data["line"];
+        name == "call.words" && line["id"] == "a2" && line["text"] != ""
+    };
+    events.until(is_answer).await;
+    assert_eq!(texts(2)[..2], ["Good day.", "And on Mondays?"]);
+    line.hang_up().await;
+    let transcript = row(&desk, &answer).await["transcript"].as_str().unwrap().to_owned();
+    let lines: Vec<&str> = transcript.lines().map(|line| &line[8..]).collect();
+    assert_eq!(lines[..2], ["Agent: Good day.", "Caller: And on Mondays?"], "{transcript}");
+    assert!(lines[2].starts_with("Agent: ") && lines.len() == 3, "{transcript}");
+}

@@ -161,7 +161,7 @@ async fn make(
     };
     let place = store.booking_place(&access).await?;
     let draft = fields.draft(&place, None).map_err(Wrong::first)?;
-    let kept = store.keep_booking(&access, &viewer, None, &draft, new.overlap).await?;
+    let kept = store.keep_booking(&access, &viewer, None, &draft, (new.overlap, None)).await?;
     let item = answered(kept, (draft.start_us, draft.minutes), place.zone.as_deref())?;
     Ok((StatusCode::CREATED, Json(item)))
 }
@@ -271,7 +271,8 @@ async fn change(
             return answered(Kept::Changed(Box::new(known)), (0, 0), None).map(Json);
         }
         let draft = fields.draft(&place, Some(&known)).map_err(Wrong::first)?;
-        let kept = store.keep_booking(&access, &viewer, Some(&known), &draft, overlap).await?;
+        let kept =
+            store.keep_booking(&access, &viewer, Some(&known), &draft, (overlap, None)).await?;
         match kept {
             Kept::Changed(now) if revision.is_none() && attempt < ATTEMPTS => known = *now,
             kept => {

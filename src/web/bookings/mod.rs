@@ -43,7 +43,7 @@ pub(super) async fn settle(
         }
         let reason = reason.to_owned().into();
         let draft = BookingDraft { state, reason, ..BookingDraft::of(&known) };
-        match store.keep_booking(access, viewer, Some(&known), &draft, false).await? {
+        match store.keep_booking(access, viewer, Some(&known), &draft, (false, None)).await? {
             Kept::Changed(now) => known = *now,
             kept => return Ok(kept),
         }

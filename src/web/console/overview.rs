@@ -177,6 +177,9 @@ fn task_row(shell: &Shell, task: &TaskRow) -> Markup {
             }
             a href={ "/calls/" (task.call_log_id) } { time { (at) } }
             div .actions {
+                @if task.kind == TaskKind::BookingCheck {
+                    a .button href={ "/calls/" (task.call_log_id) "#spoken-of" } { "Check" }
+                }
                 @if task.kind == TaskKind::Gap { a .button href={ "/knowledge?agent=" (task.agent_id) } { "Answer" } }
                 form method="post" action={ "/tasks/" (task.id) } {
                     input type="hidden" name="done" value="yes";

@@ -1,12 +1,14 @@
 //! `/agents/{id}/try`: talking to an agent from the browser, as a caller would.
 
+mod line;
+mod rewind;
 mod voice;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest as _, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{FromRequest as _, FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Form, Json, Router};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -21,6 +23,7 @@ use super::layout::{Section, Shell};
 use super::{assets, errors};
 use crate::agent::Agent;
 use crate::agent::phone_number::normalise_local;
+use crate::call::LogEvent;
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Maintain, Object};
 use crate::store::audit::AuditEntry;
@@ -29,22 +32,21 @@ use crate::web::editing;
 use crate::web::extract::ApiJson;
 use crate::web::phone::test_call::{WantedTest, opening};
 use crate::web::problem::Problem;
-use crate::web::session::{ApiViewer, PageViewer};
-use crate::web::{AppState, csrf, session};
+use crate::web::session::PageViewer;
+use crate::web::{AppState, session};
 
 /// Whom a test calls as, unless something else is wanted: a number that is nobody's (kept for fiction).
 const FICTIONAL: &str = "+12025550123";
 /// What a caller is who withholds their number, as Twilio says it.
 const WITHHELD: &str = "anonymous";
+/// The most events of a test that another one goes on from.
+const EARLIER_MAX: i64 = 5_000;
 /// The keys of a telephone.
 const KEYS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new()
-        .route("/agents/{id}/try", get(page).post(asked))
-        .route("/agents/{id}/try/{call}/stream", get(stream))
-        .route("/agents/{id}/try/{call}/after", post(after))
+    Router::new().route("/agents/{id}/try", get(page).post(asked)).merge(line::router())
 }
 
 async fn page(
@@ -55,8 +57,15 @@ async fn page(
     shown(&state, viewer, &id, None).await
 }
 
-/// The page; `draft`: a change that is not saved yet, and is to be tried.
-async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<String>) -> Response {
+/// A change that is not saved yet, and is to be tried.
+struct Draft {
+    /// As the API takes it.
+    change: String,
+    /// What the form sent, which saves it.
+    sent: Sent,
+}
+
+async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Draft>) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
     let store = &state.owners.store;
     let access = store.access::<Maintain>(&viewer, Object::Agent(id)).await;
@@ -68,7 +77,7 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<St
         Err(error) => return errors::store(&error),
     };
     let has_voice = state.exchange.engines.openai.api_key.is_some();
-    let body = body(id, has_voice, draft.as_deref());
+    let body = body(id, has_voice, draft.as_ref());
     let head = html! {
         script src=(assets::LIVE.path) defer {}
         script src=(assets::TRY.path) defer {}
@@ -80,18 +89,28 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<St
     response
 }
 
-fn body(id: Uuid, has_voice: bool, draft: Option<&str>) -> Markup {
+fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
     html! {
-        h1 { "Talk to the agent" }
-        p { "You are the caller. This is how it sounds on the phone. Headphones keep the agent from hearing itself." }
+        h1 { "Try the agent" }
+        p { "You are the caller. Talk, and it is how it sounds on the phone: headphones keep the agent from "
+            "hearing itself. Or type what a caller would say, and read the answers." }
         p .hint { "The call is recorded as a test: it is in no figures, and what it books is undone when you hang up." }
         @if !has_voice {
             p .note.warn { "No speech service is set up, so a stand-in answers: it speaks the greeting's "
                 "length and hears that you speak, but understands nothing. Set " code { "OPENAI_API_KEY" }
                 " to talk to the real agent." }
         }
-        @if draft.is_some() {
-            p .note { "You try what is not saved yet. Callers have what is saved." }
+        @if let Some(draft) = draft {
+            div .note {
+                p { "You try what is not saved yet. Callers have what is saved." }
+                form method="post" action={ "/agents/" (id) } {
+                    @for (name, value) in &draft.sent { input type="hidden" name=(name) value=(value); }
+                    p .actions {
+                        button type="submit" { "Save it" }
+                        a .button href={ "/agents/" (id) } { "Leave it as it is saved" }
+                    }
+                }
+            }
         }
         form #try data-path={ "/agents/" (id) "/try" } data-phone=(assets::PHONE.path) {
             div .form-row {
@@ -105,10 +124,11 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&str>) -> Markup {
                 input type="checkbox" name="reaches_out" value="yes";
                 " Really send texts and ask other services"
             }
-            @if let Some(draft) = draft { textarea name="draft" hidden { (draft) } }
-            p #needs .note.warn { "To talk, this page needs JavaScript and a microphone." }
+            @if let Some(draft) = draft { textarea name="draft" hidden { (draft.change) } }
+            p #needs .note.warn { "A test needs JavaScript; to talk, a microphone too." }
             p .actions {
                 button #call .main type="submit" disabled { "Call the agent" }
+                button #type type="button" disabled { "Type instead" }
                 label for="meter" .hidden { "Your voice" }
                 meter #meter min="0" max="1" low="0.02" value="0" {}
                 span #doing .badge role="status" {}
@@ -124,6 +144,18 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&str>) -> Markup {
         div role="log" aria-live="polite" aria-labelledby="words" tabindex="0" {
             ol .list #live data-one="test" data-stay="yes" {}
         }
+        form #say hidden {
+            label for="text" { "What the caller says" }
+            div .form-row {
+                input #text name="text" type="text" maxlength="2000" autocomplete="off" required;
+            }
+            p .actions {
+                button #send type="submit" { "Say it" }
+                button #keep .plain type="button" hidden { "Keep it as it was" }
+            }
+        }
+        p .hint { "“Change” at a line goes back to it: say it in other words and see what the agent "
+            "answers then. What was booked after it is undone; the agent only remembers what was said." }
     }
 }
 
@@ -140,6 +172,22 @@ struct TestAsked {
     /// A change of the agent that is not saved yet, as the API takes it.
     #[serde(default)]
     draft: Option<Map<String, Value>>,
+    /// Whether the caller types: nobody is asked whether they are still there.
+    #[serde(default)]
+    typed: bool,
+    /// Where it goes on from, if it does not begin anew.
+    #[serde(default)]
+    from: Option<EarlierTest>,
+}
+
+/// A line of a test call of the same agent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EarlierTest {
+    /// The call.
+    call: Uuid,
+    /// The caller's line: what came before it has been said. As the live feed names it.
+    line: String,
 }
 
 /// What the page needs to speak to the agent.
@@ -149,6 +197,8 @@ struct TestAnswer {
     sid: String,
     /// Where its stream goes, on the page's own host.
     path: String,
+    /// Where goes what is typed.
+    say: String,
     /// What its `start` has to carry.
     token: String,
     /// Where it is asked what comes after the stream.
@@ -181,7 +231,7 @@ async fn asked(
         Err(error) => return error.into_response(),
     };
     match draft(&state, &viewer, &id, &sent).await {
-        Ok(draft) => shown(&state, viewer, &id, Some(draft)).await,
+        Ok(change) => shown(&state, viewer, &id, Some(Draft { change, sent })).await,
         Err(problem) => errors::problem(&problem),
     }
 }
@@ -214,7 +264,17 @@ async fn begin(
     let store = &state.owners.store;
     let access: AgentAccess<Maintain> = store.access(&viewer, Object::Agent(id)).await?;
     let ApiJson(wanted) = ApiJson::<TestAsked>::from_request(request, &()).await?;
-    let agent = tried(state, &viewer, &access, wanted.draft).await?;
+    let mut agent = tried(state, &viewer, &access, wanted.draft).await?;
+    let earlier = match wanted.from {
+        Some(from) => earlier(state, &viewer, id, &from).await?,
+        None => Vec::new(),
+    };
+    if wanted.typed {
+        agent.settings.idle.reprompt_after_ms = 0;
+    }
+    if !earlier.is_empty() {
+        agent.settings.greeting = Some(String::new());
+    }
     let caller = match wanted.caller.trim() {
         "" => WITHHELD.to_owned(),
         number => normalise_local(number, agent.region).ok_or_else(|| {
@@ -226,16 +286,19 @@ async fn begin(
     };
     let engines = voice::engines(state).await?;
     let is_stand_in = engines.is_some();
-    let notice = Some(&agent.settings.recording).filter(|recording| recording.enabled);
+    let is_heard = !wanted.typed && earlier.is_empty();
+    let notice = Some(&agent.settings.recording).filter(|recording| recording.enabled && is_heard);
     let mut says = match is_stand_in {
         true => "A stand-in answers: no speech service is set up.".to_owned(),
+        false if wanted.typed => "The agent reads what you type.".to_owned(),
         false => "You are on the phone with the agent.".to_owned(),
     };
     if let Some(recording) = notice {
         says.push_str(&format!(" A caller hears first: “{}”", recording.notice));
     }
-    let test = opening(wanted.reaches_out, engines);
-    let wanted = WantedTest { agent: Arc::new(agent), caller: Private::new(caller), test };
+    let test = opening(wanted.reaches_out, engines, earlier);
+    let (agent, caller, is_typed) = (Arc::new(agent), Private::new(caller), wanted.typed);
+    let wanted = WantedTest { agent, caller, test, is_typed };
     let begun = state.begin_test(&viewer, &access, wanted).await?;
     let noted = AuditEntry::of(&viewer, "agent.try").agent(id).object("call", begun.id);
     store.note_deed(&noted).await?;
@@ -245,11 +308,27 @@ async fn begin(
         call: begun.id,
         sid: begun.call_sid,
         path: format!("{base}/stream{machine}"),
+        say: format!("{base}/say{machine}"),
         token: begun.token,
-        after: format!("{base}/after"),
+        after: format!("{base}/after{machine}"),
         says,
     };
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// What a test goes on from.
+async fn earlier(
+    state: &AppState,
+    viewer: &Viewer,
+    agent: Uuid,
+    from: &EarlierTest,
+) -> Result<Vec<(u64, LogEvent)>, Problem> {
+    line::named(state, viewer, agent, from.call).await?;
+    let store = &state.owners.store;
+    let access: AgentAccess<Maintain> = store.access(viewer, Object::Call(from.call)).await?;
+    let events = store.call_events(&access, from.call, i64::MIN, EARLIER_MAX).await?;
+    let said = from.line.strip_prefix('c').and_then(|line| rewind::before(&events, line));
+    said.ok_or_else(|| Problem::invalid("from.line", "the call has no such line of the caller's"))
 }
 
 /// The agent as it is to be tried: as its rows have it, with this change if there is one.
@@ -265,71 +344,4 @@ async fn tried(
         Some(change) => editing::agent::drafted(&row, change, viewer),
         None => Ok(Agent::new(row.into())),
     }
-}
-
-/// What the stream's address says.
-#[derive(Debug, Deserialize)]
-struct StreamAsked {
-    /// The machine that has the call.
-    machine: Option<String>,
-}
-
-/// The agent's test call that a path names.
-async fn named(
-    state: &AppState,
-    viewer: &Viewer,
-    agent: Uuid,
-    call: Uuid,
-) -> Result<String, Problem> {
-    let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = store.access(viewer, Object::Call(call)).await?;
-    let sid = store.test_call(&access, call).await?.filter(|_| access.agent_id() == agent);
-    sid.ok_or_else(Problem::not_found)
-}
-
-async fn stream(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
-    Path((agent, call)): Path<(Uuid, Uuid)>,
-    Query(asked): Query<StreamAsked>,
-    request: Request,
-) -> Result<Response, Problem> {
-    // A browser sends it with every WebSocket, and no other site may open one with our cookie.
-    if !csrf::is_own_origin(request.headers(), &state.public_url, false) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "open the stream from the page itself"));
-    }
-    let sid = named(&state, &viewer, agent, call).await?;
-    let is_plain = |name: &&String| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let elsewhere = asked.machine.filter(|machine| state.fly_machine_id.as_ref() != Some(machine));
-    if let Some(machine) = elsewhere.as_ref().filter(is_plain)
-        && state.fly_machine_id.is_some()
-    {
-        let replay = [("fly-replay", format!("instance={machine}"))];
-        return Ok((StatusCode::OK, replay).into_response());
-    }
-    state.test_stream(&viewer, agent, sid, request).await
-}
-
-/// What is asked about a stream that has ended.
-#[derive(Debug, Deserialize)]
-struct AfterAsked {
-    #[serde(default)]
-    stream: Option<String>,
-}
-
-/// What comes after the stream.
-#[derive(Debug, Serialize)]
-struct AfterAnswer {
-    says: String,
-}
-
-async fn after(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
-    Path((agent, call)): Path<(Uuid, Uuid)>,
-    ApiJson(asked): ApiJson<AfterAsked>,
-) -> Result<Json<AfterAnswer>, Problem> {
-    let sid = named(&state, &viewer, agent, call).await?;
-    let says = state.after_test(agent, &sid, asked.stream).await;
-    Ok(Json(AfterAnswer { says }))
 }

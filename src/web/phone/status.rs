@@ -56,7 +56,7 @@ pub(super) async fn stream_status(
     if let Some(StreamEvent::Error) = form.stream_event() {
         counter!("frontdesk_stream_errors_total").increment(1);
         let code = form.stream_error_code().unwrap_or_default();
-        warn!(call_sid, code, "the phone company reports a stream error");
+        warn!(call_sid, code, "Twilio reports a stream error");
         if let Whose::Agent(agent) = agent {
             front.note(agent.id, call_sid, LogEvent::StreamFailed { code: code.to_owned() });
         }

@@ -22,7 +22,7 @@ use super::PLAN_LIMIT;
 use super::answer::nonce;
 use crate::agent::Agent;
 use crate::agent::settings::Fallback;
-use crate::call::CallRecord;
+use crate::call::{CallRecord, LogEvent};
 use crate::clock;
 use crate::functions::TestCall;
 use crate::line::opening::{Opening, TestOpening};
@@ -45,6 +45,8 @@ use crate::web::upgrade::upgrade;
 
 /// How many tests an agent may have.
 const LIMITS: TestLimits = TestLimits { at_once: 2, in_a_day: 20 };
+/// The same for tests that are typed: each return to an earlier turn begins one.
+const TYPED_LIMITS: TestLimits = TestLimits { in_a_day: 100, ..LIMITS };
 /// How long a stream token is good.
 const TOKEN_LIFE: Duration = Duration::from_secs(30);
 /// How long a stream may take to say whose it is, and within how many messages.
@@ -72,6 +74,8 @@ pub(crate) struct WantedTest {
     pub(crate) caller: Private<String>,
     /// What it may do.
     pub(crate) test: TestOpening,
+    /// Whether the caller types.
+    pub(crate) is_typed: bool,
 }
 
 /// A test call that waits for its stream.
@@ -99,7 +103,8 @@ impl AppState {
         access: &AgentAccess<Maintain>,
         wanted: WantedTest,
     ) -> Result<BegunTest, Problem> {
-        let WantedTest { agent, caller, test } = wanted;
+        let WantedTest { agent, caller, test, is_typed } = wanted;
+        let limits = if is_typed { TYPED_LIMITS } else { LIMITS };
         let call_sid = test_sid();
         let mut metadata = self.first_metadata(&call_sid);
         metadata["test"] = json!(true);
@@ -118,15 +123,19 @@ impl AppState {
         let registry = &self.exchange.registry;
         let begun = registry.begin_test(&call_sid, new.id, Arc::clone(&agent), &new.nonce);
         let Begin::New(slot, commands) = begun else { return Err(busy()) };
-        match self.owners.store.open_test(access, &new, LIMITS).await? {
+        match self.owners.store.open_test(access, &new, limits).await? {
             TestOpened::Opened => {}
-            TestOpened::AtOnce => return Err(too_many("at once")),
-            TestOpened::InADay => return Err(too_many("within a day")),
+            TestOpened::AtOnce => return Err(too_many("at once", limits)),
+            TestOpened::InADay => return Err(too_many("within a day", limits)),
             TestOpened::NoAgent => return Err(Problem::not_found()),
         }
         registry.has_row(agent.id, &call_sid, (new.id, FIRST_EPOCH), true);
         let history = self.history(agent.id, &new.caller);
         let (history, has_knowledge) = tokio::join!(history, self.has_knowledge(agent.id));
+        let mut before = CallRecord::new();
+        for (at_ms, event) in &test.earlier {
+            before.apply(*at_ms, event);
+        }
         info!(call_sid, "a test call");
         counter!("frontdesk_test_calls_total").increment(1);
         self.exchange.start(Opening {
@@ -141,7 +150,7 @@ impl AppState {
             started: Duration::from_micros(new.started_us.unsigned_abs()),
             position: LogPosition::FIRST,
             is_partial: false,
-            before: CallRecord::new(),
+            before,
             returns: 0,
             test: Some(test),
         });
@@ -216,6 +225,18 @@ impl AppState {
         matches!(in_row, StreamClaim::Claimed { .. }).then_some(handle)
     }
 
+    /// Whoever makes a test typed this; false: there is no such call on the line here.
+    pub(crate) async fn type_in_test(
+        &self,
+        agent_id: Uuid,
+        call_sid: &str,
+        text: Private<String>,
+    ) -> bool {
+        let Some(handle) = self.exchange.registry.find(agent_id, call_sid) else { return false };
+        let told = handle.commands.send(Command::CallerTypes(text));
+        clock::within(PLAN_LIMIT, told).await.is_some_and(|told| told.is_ok())
+    }
+
     /// What Twilio would be told now that the stream of a test has ended, in words for whoever made it;
     /// the test is over with that.
     pub(crate) async fn after_test(
@@ -283,15 +304,19 @@ fn busy() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
-fn too_many(when: &str) -> Problem {
-    let TestLimits { at_once, in_a_day } = LIMITS;
+fn too_many(when: &str, limits: TestLimits) -> Problem {
+    let TestLimits { at_once, in_a_day } = limits;
     let why = format!(
         "too many tests {when}: an agent has at most {at_once} at once and {in_a_day} a day"
     );
     Problem::new(StatusCode::TOO_MANY_REQUESTS, why)
 }
 
-/// The test's own part of an opening.
-pub(crate) fn opening(reaches_out: bool, engines: Option<Engines>) -> TestOpening {
-    TestOpening { call: TestCall { reaches_out }, engines }
+/// The test's own part of an opening; `earlier`: what it goes on from.
+pub(crate) fn opening(
+    reaches_out: bool,
+    engines: Option<Engines>,
+    earlier: Vec<(u64, LogEvent)>,
+) -> TestOpening {
+    TestOpening { call: TestCall { reaches_out }, engines, earlier }
 }

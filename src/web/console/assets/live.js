@@ -86,10 +86,18 @@ function follow() {
   source.onerror = () => {
     lost.hidden = false;
     if (source.readyState !== EventSource.CLOSED) return;
-    // Refused: what the server says to the page itself shows why.
+    // Refused: the page itself says why, once it answers. A call that is made from it goes on.
     leave();
-    setTimeout(() => location.reload(), 5000);
+    setTimeout(again, 5000);
   };
+}
+
+async function again() {
+  if (source || document.hidden) return;
+  const answer = await fetch(location.href).catch(() => undefined);
+  const isOver = answer && (answer.redirected || [401, 403, 404].includes(answer.status));
+  if (isOver && !live.dataset.stay) location.reload();
+  else follow();
 }
 
 function leave() {

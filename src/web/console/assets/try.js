@@ -2,11 +2,16 @@
 "use strict";
 const desk = document.getElementById("try");
 const call = document.getElementById("call");
+const typing = document.getElementById("type");
+const sayForm = document.getElementById("say");
+const textField = document.getElementById("text");
 const keys = document.getElementById("keys");
 const said = document.getElementById("said");
 const meter = document.getElementById("meter");
 // What happened so far, for those who look.
 const line = { frames: 0, times: [], played: 0, loudest: 0, marks: 0, clears: 0, dropped: 0, sent: 0 };
+// The caller's line that is to be said in other words.
+let changed;
 let phone;
 
 function say(text, kind) {
@@ -30,7 +35,7 @@ async function ask(path, body) {
   const answer = await fetch(path, {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
   });
-  const told = await answer.json();
+  const told = answer.status === 204 ? {} : await answer.json();
   if (!answer.ok) throw new Error(told.detail || told.title);
   return told;
 }
@@ -66,6 +71,14 @@ async function sound() {
   }
 }
 
+// Both ends of the line where somebody types: nothing is said into it, and what comes counts as heard at once.
+function paper() {
+  const earpiece = { port: { postMessage(data) {
+    if (data.mark !== undefined) earpiece.port.onmessage({ data });
+  } } };
+  return { mouthpiece: { port: {} }, earpiece, release() {} };
+}
+
 // One call, from its beginning to what the server says would come next.
 class Phone {
   constructor(answer, ends) {
@@ -97,6 +110,16 @@ class Phone {
       customParameters: { token: this.token },
     } });
     this.isOpen = true;
+    if (this.first) this.type(this.first);
+  }
+
+  async type(text) {
+    try {
+      await ask(this.say, { text });
+      textField.value = "";
+    } catch (error) {
+      say(error.message, "bad");
+    }
   }
 
   speak({ frame, loudest }) {
@@ -134,6 +157,14 @@ class Phone {
     this.send("dtmf", { dtmf: { track: "inbound_track", digit } });
   }
 
+  // Hangs up, and is told what comes next before another call begins.
+  leave() {
+    return new Promise((done) => {
+      this.left = done;
+      this.hangUp();
+    });
+  }
+
   hangUp() {
     this.send("stop", { stop: { accountSid: "AC", callSid: this.sid } });
     this.socket.close();
@@ -151,60 +182,139 @@ class Phone {
       say(error.message, "warn");
     }
     document.getElementById("seen").hidden = false;
+    if (this.left) this.left();
   }
 }
 
 function shown(isOn) {
   call.textContent = isOn ? "Hang up" : "Call the agent";
   call.className = isOn ? "bad" : "main";
-  keys.hidden = !isOn;
+  typing.hidden = isOn;
+  sayForm.hidden = !isOn && !changed;
+  keys.hidden = !isOn || Boolean(phone && phone.typed);
   meter.value = 0;
   desk.dataset.on = isOn;
 }
 
-async function begin(form) {
-  if (!navigator.mediaDevices || !window.AudioWorkletNode) {
+async function begin(form, typed, first, from) {
+  if (!typed && (!navigator.mediaDevices || !window.AudioWorkletNode)) {
     throw new Error("This browser gives no microphone here. It needs https, or this machine itself (localhost).");
   }
-  const ends = await sound();
+  const ends = typed ? paper() : await sound();
   try {
-    const wanted = { caller: form.get("caller"), reaches_out: form.has("reaches_out") };
+    const wanted = { caller: form.get("caller"), reaches_out: form.has("reaches_out"), typed };
     if (form.get("draft")) wanted.draft = JSON.parse(form.get("draft"));
+    if (from) wanted.from = from;
     const answer = await ask(desk.dataset.path, wanted);
-    phone = new Phone(answer, ends);
+    phone = new Phone({ ...answer, typed, first }, ends);
     say(answer.says, "");
-    const live = document.getElementById("live");
     live.replaceChildren();
     live.dataset.stream = `/api/v1/live?call=${answer.call}`;
+    live.dataset.call = answer.call;
     position = undefined;
+    leave();
     follow();
     const seen = document.getElementById("seen");
     seen.hidden = true;
     seen.querySelector("a").href = `/calls/${answer.call}`;
     shown(true);
+    if (typed) textField.focus();
   } catch (error) {
     ends.release();
     throw error;
   }
 }
 
-desk.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (phone) return phone.hangUp();
-  call.disabled = true;
+async function start(typed, first, from) {
+  call.disabled = typing.disabled = true;
   say("Connecting …", "");
   try {
-    await begin(new FormData(desk));
+    await begin(new FormData(desk), typed, first, from);
   } catch (error) {
     const isRefused = error.name === "NotAllowedError";
     say(isRefused ? "The browser was not allowed to use the microphone. Allow it for this page, and call again." : error.message, "bad");
   }
-  call.disabled = false;
+  call.disabled = typing.disabled = false;
+}
+
+desk.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (phone) phone.hangUp();
+  else start(false);
 });
+typing.addEventListener("click", () => start(true));
+
+// Back to a line of the caller's, which is said in other words: another test, with what came before it.
+live.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-change]");
+  if (!button) return;
+  const line = button.closest("li");
+  changed = { call: live.dataset.call, line: line.dataset.line };
+  textField.value = line.querySelector("span").textContent;
+  sayForm.hidden = false;
+  document.getElementById("send").textContent = "Say this instead";
+  document.getElementById("keep").hidden = false;
+  textField.focus();
+});
+document.getElementById("keep").addEventListener("click", () => {
+  textField.value = "";
+  keepLines();
+  sayForm.hidden = !phone;
+});
+
+function keepLines() {
+  changed = undefined;
+  document.getElementById("send").textContent = "Say it";
+  document.getElementById("keep").hidden = true;
+}
+
+sayForm.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = textField.value.trim();
+  if (!text) return;
+  if (!changed) {
+    if (phone) phone.type(text);
+    return;
+  }
+  const from = changed;
+  keepLines();
+  if (phone) await phone.leave();
+  start(true, text, from);
+});
+
+// What is behind each line, as the call's own page has it: the passages, and what functions were given and gave.
+let looking;
+async function behind() {
+  const answer = await fetch(`/calls/${live.dataset.call}`);
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const row of page.querySelectorAll(".talk [data-line]")) {
+    const item = live.querySelector(`[data-line="${CSS.escape(row.dataset.line)}"]`);
+    if (!item || item.querySelector("[data-behind]")) continue;
+    for (const part of row.querySelectorAll("[data-behind]")) {
+      for (const link of part.querySelectorAll("a")) link.href = `/calls/${live.dataset.call}${link.getAttribute("href")}`;
+      item.append(part);
+    }
+  }
+}
+
+new MutationObserver(() => {
+  for (const item of live.querySelectorAll("[data-line^=c]")) {
+    if (item.querySelector("[data-change]")) continue;
+    const button = item.appendChild(node("button", "Change"));
+    button.type = "button";
+    button.className = "plain";
+    button.dataset.change = "";
+    button.setAttribute("aria-label", `Change “${item.querySelector("span").textContent}” and go on from there`);
+  }
+  clearTimeout(looking);
+  looking = setTimeout(behind, 700);
+}).observe(live, { childList: true, subtree: true });
+
 keys.addEventListener("click", (event) => {
   const key = event.target.closest("[data-key]");
   if (key && phone) phone.press(key.dataset.key);
 });
 addEventListener("pagehide", () => { if (phone) phone.hangUp(); });
 document.getElementById("needs").remove();
-call.disabled = false;
+call.disabled = typing.disabled = false;

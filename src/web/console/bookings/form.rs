@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{clock, local};
 use crate::store::access::{AgentAccess, Maintain, Object, Role};
-use crate::store::booking_edits::Kept;
+use crate::store::booking_edits::{Kept, Proposal};
 use crate::store::bookings::{Booking, BookingPlace};
 use crate::web::AppState;
 use crate::web::bookings::fields::{Fields, Wrong};
@@ -48,6 +48,9 @@ pub(super) struct BookingForm {
     pub(super) revision: String,
     /// `true`: others may be booked in the same time.
     pub(super) overlap: String,
+    /// The call in which it was spoken of, and its place among what was; empty: none.
+    pub(super) call: String,
+    pub(super) place: String,
 }
 
 impl BookingForm {
@@ -74,7 +77,7 @@ impl BookingForm {
             service: booking.service.reveal().clone(),
             notes: booking.notes.reveal().clone(),
             revision: booking.revision.to_string(),
-            overlap: String::new(),
+            ..Self::default()
         }
     }
 
@@ -92,6 +95,11 @@ impl BookingForm {
             notes: Some(self.notes.clone()),
             ..Fields::default()
         }
+    }
+
+    /// What was spoken of in a call, if that is what is booked.
+    fn proposal(&self) -> Option<Proposal> {
+        Some(Proposal { call: self.call.parse().ok()?, place: self.place.parse().ok()? })
     }
 
     /// Whether others may be booked in the same time.
@@ -143,6 +151,9 @@ pub(super) fn form(
         form method="post" action=(action) {
             input type="hidden" name="agent" value=(form.agent);
             input type="hidden" name="revision" value=(form.revision);
+            @for (name, value) in [("call", &form.call), ("place", &form.place)] {
+                @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
+            }
             @if !again.others.is_empty() { (in_the_way(&again.others, zone)) }
             @if let Some(fault) = time_fault {
                 (time_choice(form, again.wrong.time.as_ref(), &fault.detail))
@@ -288,13 +299,17 @@ async fn make(
     let again = match sent.fields().draft(&place, None) {
         Err(wrong) => Again { wrong, ..Again::default() },
         Ok(draft) => {
-            let overlap = sent.may_overlap();
-            match store.keep_booking(&access, &viewer, None, &draft, overlap).await? {
+            let (overlap, proposal) = (sent.may_overlap(), sent.proposal());
+            match store.keep_booking(&access, &viewer, None, &draft, (overlap, proposal)).await? {
                 Kept::Kept(booking) => {
                     let to = format!("/bookings/{}?done=made", booking.id);
                     return Ok(Redirect::to(&to).into_response());
                 }
                 Kept::Taken(others) => Again { others, ..Again::default() },
+                // Somebody was quicker: the call's page says so.
+                Kept::Gone if let Some(Proposal { call, .. }) = proposal => {
+                    return Ok(Redirect::to(&format!("/calls/{call}")).into_response());
+                }
                 Kept::Changed(_) | Kept::Gone => return Err(Fault::NotFound),
             }
         }

@@ -241,7 +241,8 @@ async fn change(
             // What they saw is what is changed, and nothing newer.
             let seen = Booking { revision: sent.revision.parse().unwrap_or(-1), ..known.clone() };
             let overlap = sent.may_overlap();
-            match store.keep_booking(&access, &viewer, Some(&seen), &draft, overlap).await? {
+            match store.keep_booking(&access, &viewer, Some(&seen), &draft, (overlap, None)).await?
+            {
                 Kept::Kept(now) => return Ok(changed(&known, &now)),
                 Kept::Taken(others) => Again { others, ..Again::default() },
                 Kept::Changed(now) => {
@@ -287,7 +288,7 @@ async fn settle(
     let is_so = known.state == to && (action != "booking.check" || !known.is_to_check);
     let kept = match is_so {
         true => Kept::Kept(Box::new(known.clone())),
-        false => store.keep_booking(&access, &viewer, Some(&seen), &draft, false).await?,
+        false => store.keep_booking(&access, &viewer, Some(&seen), &draft, (false, None)).await?,
     };
     let (shown, again) = match kept {
         Kept::Kept(now) => {

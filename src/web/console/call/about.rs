@@ -5,16 +5,17 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::proposal::{self, Spoken};
 use crate::store::call_page::CallPage;
 use crate::web::console::words;
 
 /// A list in a JSON value; nothing where there is none.
-fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
     value[name].as_array().into_iter().flatten()
 }
 
 /// A text in a JSON value; empty where there is none.
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default().trim()
 }
 
@@ -91,11 +92,13 @@ pub(super) fn removed(metadata: &Value, what: &str, zone: &TimeZone) -> Option<S
 }
 
 /// What has to be looked at: claims without a deed, appointments, messages, open questions.
-pub(super) fn notes(call: &CallPage) -> Markup {
+pub(super) fn notes(call: &CallPage, spoken: &Spoken<'_>) -> Markup {
     let metadata = call.metadata.reveal();
     html! {
         @for claim in list(metadata, "unbacked_claims") { (self::claim(claim)) }
-        @for appointment in list(metadata, "extracted_appointments") { (self::appointment(appointment)) }
+        @for (place, told) in list(metadata, "extracted_appointments").enumerate() {
+            (proposal::note(call, (place, told), spoken))
+        }
         @for message in list(metadata, "messages") { (self::message(message)) }
         (voicemail(&metadata["voicemail"]))
         (items("Questions without an answer", metadata, "gaps"))
@@ -118,40 +121,6 @@ fn claim(claim: &Value) -> Markup {
             @if !text(claim, "at").is_empty() { " at " (text(claim, "at")) }
             ", and " (truth) "."
         }
-    }
-}
-
-fn appointment(told: &Value) -> Markup {
-    let (why, is_written) = (text(told, "why"), told["written"] == true);
-    // One that a function booked is shown where that was.
-    if !is_written && why == "known" {
-        return html! {};
-    }
-    let parts = [text(told, "date"), text(told, "time"), text(told, "service"), text(told, "name")];
-    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    html! {
-        div .note.warn[is_written] {
-            p {
-                @if is_written {
-                    b { "Please check. " } "This appointment was agreed and stands in "
-                    a href="/bookings" { "Bookings" } ", not confirmed: "
-                } @else {
-                    b { "An appointment was spoken of" } " and not written down: "
-                }
-                bdi { (parts.join(", ")) } "."
-            }
-            @if !is_written && !why.is_empty() { p { "Why not: " (reason(why)) "." } }
-            @for (who, words) in [("Agent", text(told, "agent")), ("Caller", text(told, "caller"))] {
-                @if !words.is_empty() { p .quiet { (who) ": " bdi { "“" (words) "”" } } }
-            }
-        }
-    }
-}
-
-fn reason(why: &str) -> &str {
-    match why {
-        "taken" => "something else is booked then",
-        other => other,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/calls/{id}`: what happened in a call.
 
 mod about;
+mod proposal;
 mod removal;
 mod sound;
 mod support;
@@ -19,12 +20,14 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use self::proposal::Spoken;
 use self::talk::Around;
 use self::timeline::{Entry, What};
 use super::layout::{Section, Shell};
 use super::{errors, time, words};
 use crate::store::TaskRow;
 use crate::store::access::{Object, Read, Refused, Role};
+use crate::store::bookings::Booking;
 use crate::store::call_list::{CallFilter, CallPlace, Toward};
 use crate::store::call_page::{CallPage, Passage};
 use crate::store::people::Viewer;
@@ -68,6 +71,8 @@ struct Seen {
     /// Functions whose values are not shown.
     hidden: Vec<String>,
     tasks: Vec<TaskRow>,
+    /// What appointments that were spoken of became by themselves.
+    bookings: Vec<(usize, Booking)>,
     newer: Option<Uuid>,
     older: Option<Uuid>,
 }
@@ -89,6 +94,10 @@ async fn read(
         false => Vec::new(),
     };
     let tasks = store.tasks_of_call(access.agent_id(), id).await?;
+    let bookings = match about::list(call.metadata.reveal(), "extracted_appointments").count() {
+        0 => Vec::new(),
+        places => store.bookings_spoken_of(&access, id, places).await?,
+    };
     let shell = Shell::of(store, viewer, wanted.agent().ok().flatten()).await?;
     let zone = Here::of(shell.agents.find(call.agent_id)).zone;
     let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
@@ -96,7 +105,7 @@ async fn read(
     let place = CallPlace { started_us: call.started_us, id };
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
-    Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, tasks, newer, older })
+    Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, tasks, bookings, newer, older })
 }
 
 /// The next call of the list that one comes from. Without it the page is as good.
@@ -130,7 +139,9 @@ impl Seen {
             recording: sound.address.as_deref(),
             passages: &self.passages,
             hidden: &self.hidden,
+            is_test: call.is_test(),
         };
+        let spoken = Spoken { bookings: &self.bookings, may_book: self.may_book() };
         self.shell.page(
             Some(Section::Calls),
             "Call",
@@ -140,7 +151,7 @@ impl Seen {
                 (self.head(name))
                 (about::summary(call, &self.zone))
                 (todo::list(&self.tasks, call.id))
-                (about::notes(call))
+                (about::notes(call, &spoken))
                 h2 { "What was said" }
                 (sound.player(call, &self.zone))
                 @if self.entries.is_empty() { p .quiet { (self.no_words()) } }
@@ -151,6 +162,11 @@ impl Seen {
                 @if self.may_delete() { (removal::form(call)) }
             },
         )
+    }
+
+    fn may_book(&self) -> bool {
+        let agent = self.shell.agents.find(self.call.agent_id);
+        !self.call.is_test() && agent.is_some_and(|agent| agent.role >= Role::Maintainer)
     }
 
     fn may_delete(&self) -> bool {

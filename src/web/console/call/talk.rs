@@ -19,6 +19,8 @@ pub(super) struct Around<'a> {
     pub(super) passages: &'a [Passage],
     /// The rows of functions whose values owners do not want to see here.
     pub(super) hidden: &'a [String],
+    /// Whether it is a test: the page that it is made on finds the lines by their names.
+    pub(super) is_test: bool,
 }
 
 /// The lines.
@@ -26,7 +28,7 @@ pub(super) fn lines(entries: &[Entry], around: &Around<'_>) -> Markup {
     html! {
         ol .list.talk {
             @for entry in entries {
-                li .row data-at=[at(entry, around)] {
+                li .row data-at=[at(entry, around)] data-line=[entry.name.as_ref().filter(|_| around.is_test)] {
                     span .at { (place(entry, around)) }
                     (line(&entry.what, around))
                 }
@@ -83,7 +85,7 @@ fn agent(said: &Said, around: &Around<'_>) -> Markup {
             }
             @if said.is_interrupted { " " span .badge { "interrupted" } }
             @if !said.passages.is_empty() {
-                div .quiet {
+                div .quiet data-behind {
                     "From: "
                     @for (place, id) in said.passages.iter().enumerate() {
                         @if place > 0 { ", " }
@@ -133,7 +135,7 @@ fn function(run: &Run, around: &Around<'_>) -> Markup {
     html! {
         div .grow {
             @if has_values && !is_hidden {
-                details {
+                details data-behind {
                     summary { (head) }
                     pre { (value(&run.arguments)) }
                     @if !run.result.is_null() { p { "What came of it:" } pre { (value(&run.result)) } }

@@ -17,6 +17,14 @@ pub(super) struct Entry {
     pub(super) at_ms: Option<u64>,
     /// What it was.
     pub(super) what: What,
+    /// Its name in the live feed, if it had one.
+    pub(super) name: Option<String>,
+}
+
+impl Entry {
+    fn new(at_ms: Option<u64>, what: What) -> Self {
+        Self { at_ms, what, name: None }
+    }
 }
 
 /// See [`Entry`].
@@ -158,9 +166,9 @@ impl Folded {
 
     fn entries(mut self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut add = |at_ms, what| entries.push(Entry { at_ms: Some(at_ms), what });
-        for (at_ms, text) in self.speech.into_values() {
-            add(at_ms, What::Caller(text));
+        let mut add = |at_ms, what, name| entries.push(Entry { at_ms: Some(at_ms), what, name });
+        for (utterance, (at_ms, text)) in self.speech {
+            add(at_ms, What::Caller(text), Some(format!("c{utterance}")));
         }
         for (reply, (at_ms, mut said, turn)) in self.replies {
             if said.heard.is_empty() && said.unheard.is_empty() {
@@ -170,13 +178,13 @@ impl Folded {
             let ground = turn.and_then(|turn| self.grounds.remove(&turn)).unwrap_or_default();
             said.passages = ground.iter().map(|chunk| chunk.id).collect();
             said.answer_ms = turn.and_then(|_| self.waited.get(&reply).copied());
-            add(at_ms, What::Agent(said));
+            add(at_ms, What::Agent(said), Some(format!("a{reply}")));
         }
-        for (at_ms, run) in self.runs.into_values() {
-            add(at_ms, What::Function(run));
+        for (number, (at_ms, run)) in self.runs {
+            add(at_ms, What::Function(run), Some(format!("f{number}")));
         }
         for (at_ms, what) in self.others {
-            add(at_ms, what);
+            add(at_ms, what, None);
         }
         entries.sort_by_key(|entry| entry.at_ms);
         entries
@@ -211,13 +219,13 @@ fn of_turns(metadata: &Value) -> Vec<Entry> {
         let at_ms = prompt["started_ms"].as_u64();
         let said = said(prompt);
         if !said.heard.is_empty() || !said.unheard.is_empty() {
-            all.push((at_ms.unwrap_or_default(), Entry { at_ms, what: What::Agent(said) }));
+            all.push((at_ms.unwrap_or_default(), Entry::new(at_ms, What::Agent(said))));
         }
     }
     for turn in list("turns") {
         let at_ms = turn["started_ms"].as_u64();
         let mut add = |at_ms: Option<u64>, what| {
-            all.push((turn["started_ms"].as_u64().unwrap_or_default(), Entry { at_ms, what }));
+            all.push((turn["started_ms"].as_u64().unwrap_or_default(), Entry::new(at_ms, what)));
         };
         if let Some(words) = turn["caller"].as_str().filter(|words| !words.is_empty()) {
             add(at_ms, What::Caller(words.to_owned()));
@@ -264,7 +272,7 @@ fn of_transcript(transcript: &str) -> Vec<Entry> {
     for text in transcript.lines().filter(|line| !line.trim().is_empty()) {
         match line(text) {
             Some(entry) => entries.push(entry),
-            None => entries.push(Entry { at_ms: None, what: What::Note(text.to_owned()) }),
+            None => entries.push(Entry::new(None, What::Note(text.to_owned()))),
         }
     }
     entries
@@ -280,7 +288,7 @@ fn line(text: &str) -> Option<Entry> {
         ("Agent", words) => What::Agent(Said::new(words, words, false)),
         _ => return None,
     };
-    Some(Entry { at_ms: Some(at_ms), what })
+    Some(Entry::new(Some(at_ms), what))
 }
 
 #[cfg(test)]
