@@ -91,7 +91,7 @@ async fn a_call_is_found_by_a_word_and_heard_from_a_line() {
     assert!(!page.text("main").await.contains("A question"));
     check_page(&page, "calls-found").await;
 
-    page.click_text("A wisdom tooth").await;
+    page.click_text("+44 7700 900123").await;
     page.wait_for_url(&format!("/calls/{id}")).await;
     page.click(".talk li:nth-of-type(2) .at a").await;
     page.wait_for(".talk li:nth-of-type(2)[aria-current]").await;

@@ -13,5 +13,6 @@ mod console;
 mod desk;
 mod harness;
 mod microphone;
+mod pictures;
 mod site;
 mod softphone;

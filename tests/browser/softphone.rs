@@ -188,6 +188,12 @@ async fn what_a_caller_would_say_is_typed_and_said_in_other_words() {
     page.click("#send").await;
     page.wait_for_text("#live [data-line^=c] span", "Are you open on Sundays?").await;
     page.wait_for("#live [data-line^=c] ~ [data-line^=a]").await;
+    let shown = "[...document.querySelectorAll('#keys, #type, #keep, #meter')].filter(e => e.checkVisibility())";
+    assert_eq!(
+        page.eval(&format!("{shown}.length")).await,
+        0,
+        "what is of no use now is not there"
+    );
     check_page(&page, "try-typing").await;
 
     page.click("#live [data-change]").await;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::layout::{Section, Shell};
 use super::{errors, time};
+use crate::agent::phone_number::readable;
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Attend, Object, VisibleAgents};
 use crate::store::audit::AuditEntry;
@@ -157,9 +158,9 @@ fn of_caller(shell: &Shell, caller: &crate::store::CallerTasks) -> Markup {
 fn who(name: Option<&Private<String>>, number: Option<&Private<String>>) -> Markup {
     html! {
         @match (name, number) {
-            (Some(name), Some(number)) => { bdi { (name.reveal()) } " · " (number.reveal()) },
+            (Some(name), Some(number)) => { bdi { (name.reveal()) } " · " (readable(number.reveal())) },
             (Some(name), None) => bdi { (name.reveal()) },
-            (None, Some(number)) => (number.reveal()),
+            (None, Some(number)) => (readable(number.reveal())),
             (None, None) => "Number withheld",
         }
     }

@@ -79,6 +79,6 @@ async fn foreign(page: &Page) -> impl Iterator<Item = String> {
 }
 
 /// Where screenshots are kept.
-fn screenshots() -> PathBuf {
+pub(crate) fn screenshots() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots")
 }

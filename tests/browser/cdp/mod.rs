@@ -67,7 +67,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 pub(crate) use axe::Violation;
-pub(crate) use check::{check_page, faults};
+pub(crate) use check::{check_page, faults, screenshots};
 pub(crate) use journal::Request;
 pub(crate) use page::Page;
 pub(crate) use process::{BrowserOptions, Microphone, Process};

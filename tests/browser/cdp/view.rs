@@ -109,6 +109,15 @@ impl Page {
             "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1,
         });
         let params = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
+        self.capture(path, params).await;
+    }
+
+    /// Photographs what is seen without scrolling.
+    pub(crate) async fn screenshot_of_view(&self, path: &Path) {
+        self.capture(path, json!({"format": "png"})).await;
+    }
+
+    async fn capture(&self, path: &Path, params: Value) {
         let image = self.call("Page.captureScreenshot", params).await;
         let image = STANDARD.decode(image["data"].as_str().unwrap_or_default());
         let image = image.expect("Chromium encodes its screenshots");

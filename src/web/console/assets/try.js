@@ -193,6 +193,7 @@ function shown(isOn) {
   sayForm.hidden = !isOn && !changed;
   keys.hidden = !isOn || Boolean(phone && phone.typed);
   meter.value = 0;
+  meter.hidden = Boolean(phone && phone.typed);
   desk.dataset.on = isOn;
 }
 
