@@ -1,6 +1,7 @@
 //! The set-up as a newcomer goes through it: from no agent to a first test call by microphone, a number
 //! and its first call.
 
+use frontdesk::agent::phone_number::readable;
 use frontdesk::clock::Clock;
 use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::numbers::Number;
@@ -184,7 +185,7 @@ async fn a_newcomer_comes_from_nothing_to_a_first_test_call_and_a_number() {
     }
     page.click_text("Show its numbers").await;
     pace.clicked();
-    page.wait_for_text("main", FREE).await;
+    page.wait_for_text("main", &readable(FREE)).await;
     check_page(&page, "setup-5-numbers").await;
     page.click("main fieldset label:nth-of-type(2) input").await;
     pace.clicked();
@@ -244,7 +245,7 @@ async fn the_set_up_is_gone_through_and_gone_on_with_without_scripts() {
     page.fill("#account", ACCOUNT).await;
     page.fill("#token", TOKEN).await;
     page.click_text("Show its numbers").await;
-    page.wait_for_text("main", FREE).await;
+    page.wait_for_text("main", &readable(FREE)).await;
     page.click("main fieldset label input").await;
     page.click_text("Finish").await;
     page.wait_for_text("main", "The page looks every 5 seconds.").await;

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::agent::phone_number::is_withheld;
+use crate::agent::phone_number::{is_withheld, readable};
 use crate::clock;
 use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::setup::ArrivedCall;
@@ -64,7 +64,7 @@ pub(super) async fn page(
     };
     let body = html! {
         h1 { "Call it" }
-        p .zone { "The agent answers " bdi { (number) } " from now on." }
+        p .zone { "The agent answers " bdi { (readable(&number)) } " from now on." }
         div #waiting role="status" {
             @match &call {
                 Some(call) => (arrived(&shell, call)),
@@ -82,7 +82,7 @@ fn waiting(number: &str) -> Markup {
     html! {
         div .note data-waits="" {
             p { strong { "Waiting for your call…" } }
-            p { "Call " a href={ "tel:" (number) } { bdi { (number) } } " from any telephone. If you forward your own line, call that number from another telephone, and let it ring." }
+            p { "Call " a href={ "tel:" (number) } { bdi { (readable(number)) } } " from any telephone. If you forward your own line, call that number from another telephone, and let it ring." }
             p .hint { "This turns green when the call arrives." noscript { " The page looks every " (REFRESH_SECONDS) " seconds." } }
         }
     }
@@ -94,9 +94,9 @@ fn arrived(shell: &Shell, call: &ArrivedCall) -> Markup {
     html! {
         div .note .good {
             p { strong { "It works." } " A call arrived " (at) ", from "
-                @if caller.is_empty() || is_withheld(caller) { "a withheld number" } @else { bdi { (caller) } }
+                @if caller.is_empty() || is_withheld(caller) { "a withheld number" } @else { bdi { (readable(caller)) } }
                 "."
-                @if let Some(line) = &call.forwarder { " The line " bdi { (line.reveal()) } " forwarded it." }
+                @if let Some(line) = &call.forwarder { " The line " bdi { (readable(line.reveal())) } " forwarded it." }
             }
             p .actions {
                 @if call.is_live { a .button href={ "/live/" (call.id) } { "Follow it" } }

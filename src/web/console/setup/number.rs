@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::forms::{back, progress};
 use super::{Setup, Step, account, call, opened, shown};
+use crate::agent::phone_number::readable;
 use crate::clock::within;
 use crate::store::access::{AgentAccess, Maintain, Object, Role};
 use crate::store::setup::SetupMove;
@@ -101,7 +102,7 @@ pub(super) async fn form(
                 label .check {
                     // Who has numbers to choose from says so.
                     input type="radio" name="sid" value="" required checked[!has.is_empty() || takes_calls.is_empty()];
-                    @if has.is_empty() { " Later" } @else { " It keeps " bdi { (has) } }
+                    @if has.is_empty() { " Later" } @else { " It keeps " bdi { (readable(has)) } }
                 }
                 @if let Some(trouble) = &numbers.trouble { p .note .warn { (trouble) } }
                 @else if takes_calls.is_empty() { p .hint { (none_yet(numbers.is_own)) } }
@@ -148,7 +149,7 @@ fn choice(number: &NumberItem, has: &str) -> Markup {
         label .check {
             input type="radio" name="sid" value=(number.sid) required;
             span {
-                (number.number)
+                (readable(&number.number))
                 @if !words.is_empty() { " " span class={ "badge " (badge) } { (words) } }
                 @if number.number == has { " " span .badge { "its number" } }
             }
