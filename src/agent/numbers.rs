@@ -105,6 +105,11 @@ impl Agent {
         Arc::new(agent)
     }
 
+    /// The number that forwarded a call, E.164, if what is said of it names one.
+    pub fn forwarder(&self, said: Option<&str>) -> Option<Private<String>> {
+        forwarding_numbers(said?, self.region).into_iter().next().map(Private::new)
+    }
+
     /// Whether this number forwards the present call to the agent.
     pub fn is_forwarded_by(&self, number: &Private<String>) -> bool {
         self.forwards_here.iter().any(|here| here.reveal() == number.reveal())

@@ -373,6 +373,15 @@ fn the_number_that_forwards_a_call_is_not_dialled_in_it() {
     for none in [None, Some("anonymous"), Some("+15550009999")] {
         assert_eq!(agent.forwarded_from(none).forwards_here, [], "{none:?}");
     }
+    let known = [
+        (None, None),
+        (Some("anonymous"), None),
+        (Some("+1 (555) 000-3333"), Some("+15550003333")),
+    ];
+    for (said, number) in known {
+        let forwarder = agent.forwarder(said);
+        assert_eq!(forwarder.as_ref().map(|it| it.reveal().as_str()), number);
+    }
     let by_sales = agent.forwarded_from(Some("+1 (555) 000-3333"));
     assert!(by_sales.is_forwarded_by(&number("+15550003333")));
     assert_eq!(by_sales.settings.fallback, agent.settings.fallback);

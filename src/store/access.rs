@@ -220,50 +220,67 @@ pub struct VisibleAgent {
     pub number: Option<String>,
     /// `voice_agents.status`.
     pub status: String,
+    /// Whether its set-up was begun and is not over.
+    pub is_being_set_up: bool,
+    /// Whether the person made it.
+    pub is_theirs: bool,
     /// What the person is to it.
     pub role: Role,
 }
 
 /// All agents that somebody sees, the oldest first. Only the access check makes it.
 #[derive(Debug, Clone, Default)]
-pub struct VisibleAgents(Vec<VisibleAgent>);
+pub struct VisibleAgents {
+    list: Vec<VisibleAgent>,
+    has_room: bool,
+}
 
 impl VisibleAgents {
     /// Them.
     pub fn list(&self) -> &[VisibleAgent] {
-        &self.0
+        &self.list
+    }
+
+    /// Whether the person's plan has room for one more. Not known, and so false, without any.
+    pub fn has_room(&self) -> bool {
+        self.has_room
     }
 
     /// Their ids, for a statement's `= any`.
     pub fn ids(&self) -> Vec<Uuid> {
-        self.0.iter().map(|agent| agent.id).collect()
+        self.list.iter().map(|agent| agent.id).collect()
     }
 
     /// One of them.
     pub fn find(&self, id: Uuid) -> Option<&VisibleAgent> {
-        self.0.iter().find(|agent| agent.id == id)
+        self.list.iter().find(|agent| agent.id == id)
     }
 
     /// All that any of these has, each once: for what one look does for several people, who are each told
     /// of what they see alone.
     pub fn united<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut united: Vec<VisibleAgent> = Vec::new();
-        for agent in all.into_iter().flat_map(|agents| &agents.0) {
+        for agent in all.into_iter().flat_map(|agents| &agents.list) {
             if united.iter().all(|known| known.id != agent.id) {
                 united.push(agent.clone());
             }
         }
-        Self(united)
+        Self { list: united, has_room: false }
     }
 
     /// Those for which the person is at least this.
     pub fn at_least(&self, role: Role) -> Self {
-        Self(self.0.iter().filter(|agent| agent.role >= role).cloned().collect())
+        self.those(|agent| agent.role >= role)
     }
 
     /// Those with this id alone, or all without one.
     pub fn only(&self, id: Option<Uuid>) -> Self {
-        Self(self.0.iter().filter(|agent| id.is_none_or(|id| agent.id == id)).cloned().collect())
+        self.those(|agent| id.is_none_or(|id| agent.id == id))
+    }
+
+    fn those(&self, are: impl Fn(&VisibleAgent) -> bool) -> Self {
+        let list = self.list.iter().filter(|agent| are(agent)).cloned().collect();
+        Self { list, has_room: self.has_room }
     }
 }
 
@@ -327,6 +344,11 @@ impl Store {
             "select * from (
                 select a.id, a.name, coalesce(nullif(b.business_name, ''), a.name) as business,
                     b.business_timezone, a.twilio_phone_number, a.status::text as status,
+                    a.setup_step is not null and a.status = 'inactive' as is_being_set_up,
+                    a.created_by = c.uuid as is_theirs,
+                    coalesce(c.plan_mode, '') = '' and coalesce(c.voiceagents_allowed, 0) <= 0
+                        or coalesce(c.total_voiceagents, 0) < coalesce(c.voiceagents_allowed, 0)
+                        as has_room,
                     a.created_at, {ROLE_SQL} as role
                 from public.customer c
                 join public.voice_agents a on c.isadmin or a.created_by = c.uuid
@@ -337,6 +359,7 @@ impl Store {
             where role is not null order by created_at, id limit {AGENTS_MAX}"
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(viewer.id()).fetch_all(&self.pool).await?;
+        let has_room = rows.first().map_or(Ok(false), |row| row.try_get("has_room"))?;
         let agents = rows.iter().map(|row| {
             let role: String = row.try_get("role")?;
             Ok(VisibleAgent {
@@ -346,9 +369,11 @@ impl Store {
                 zone: row.try_get("business_timezone")?,
                 number: row.try_get("twilio_phone_number")?,
                 status: row.try_get("status")?,
+                is_being_set_up: row.try_get("is_being_set_up")?,
+                is_theirs: row.try_get("is_theirs")?,
                 role: Role::from_word(&role).unwrap_or(Role::Support),
             })
         });
-        Ok(VisibleAgents(agents.collect::<super::Result<_>>()?))
+        Ok(VisibleAgents { list: agents.collect::<super::Result<_>>()?, has_room })
     }
 }

@@ -12,6 +12,7 @@ use super::access::{AgentAccess, Inspect, Level, Maintain, Own, Read};
 use super::agents::{AgentRow, agent, agent_query};
 use super::audit::AuditEntry;
 use super::people::Viewer;
+use super::setup::{SetupMove, move_on};
 use super::vault::Vault;
 use super::{Result, Store, StoreError, lenient_json, storable_json};
 use crate::private::Private;
@@ -87,6 +88,9 @@ pub struct AgentWrite {
     pub function: Option<FunctionWrite>,
     /// The parts that it changes.
     pub parts: Vec<PartChange>,
+    /// Where the set-up of the agent goes with it. Nothing is written of an agent that is not being set
+    /// up then.
+    pub setup: Option<SetupMove>,
 }
 
 /// An agent that is being changed. Nobody else changes it meanwhile; calls go on. Dropped, it stays as
@@ -228,6 +232,9 @@ impl Editing {
         write: &AgentWrite,
     ) -> std::result::Result<Vec<i32>, WriteError> {
         let (id, transaction) = (self.agent.id, &mut self.transaction);
+        if let Some(to) = write.setup {
+            move_on(transaction, id, to).await?;
+        }
         if let Some(values) = &write.agent {
             let mut values = values.reveal().clone();
             if let Some(settings) = values.get_mut("private_settings") {
@@ -240,6 +247,8 @@ impl Editing {
                     twilio_phone_number = case when $2::jsonb ? 'twilio_phone_number'
                         then $2::jsonb ->> 'twilio_phone_number' else twilio_phone_number end,
                     status = coalesce(($2::jsonb ->> 'status')::public.voice_agent_status_enum, status),
+                    setup_step = case when $2::jsonb ->> 'status' = 'active' then null
+                        else setup_step end,
                     "unAvailable" = coalesce(($2::jsonb ->> 'unAvailable')::boolean, "unAvailable"),
                     private_settings = coalesce($2::jsonb -> 'private_settings', private_settings)
                 where id = $1"#,
@@ -253,7 +262,11 @@ impl Editing {
         if let Some(function) = &write.function {
             super::function_edits::write(transaction, id, viewer.id(), function).await?;
         }
-        let versions = note(transaction, viewer, id, action, write).await?;
+        let mut versions = Vec::new();
+        // A screen of the set-up that changes nothing is no deed.
+        if write.setup.is_none() || !write.parts.is_empty() {
+            versions = note(transaction, viewer, id, action, write).await?;
+        }
         self.transaction.commit().await?;
         Ok(versions)
     }
@@ -266,7 +279,7 @@ pub(super) fn columns(values: Option<&Private<Value>>) -> sqlx::types::Json<Valu
     sqlx::types::Json(storable_json(values).into_owned())
 }
 
-async fn write_business(
+pub(super) async fn write_business(
     transaction: &mut Transaction<'static, Postgres>,
     agent_id: Uuid,
     business: Option<&Private<Value>>,
@@ -311,7 +324,7 @@ async fn write_business(
 }
 
 /// Writes down what a change was and who made it.
-async fn note(
+pub(super) async fn note(
     transaction: &mut Transaction<'static, Postgres>,
     viewer: &Viewer,
     agent_id: Uuid,

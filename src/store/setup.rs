@@ -1,107 +1,99 @@
 //! An agent that is being set up: each screen of the set-up writes what it has asked, so that it can be
-//! left and gone on with.
+//! left and gone on with. What it writes is a change like any other, see
+//! [`agent_edits`](super::agent_edits); here is how far it has come.
 
-use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::postgres::Postgres;
+use sqlx::{Row, Transaction};
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Inspect, Maintain};
+use super::access::{AgentAccess, Inspect};
+use super::agent_edits::{AgentWrite, WriteError, note, write_business};
 use super::people::Viewer;
-use super::{Result, Store, lenient_json, storable_text};
+use super::{Result, Store};
+use crate::private::Private;
 
-/// What the first screen asks, and what a trade's preset adds.
-#[derive(Debug)]
-pub struct NewBusiness<'a> {
-    /// The business's name, which is the agent's too.
-    pub name: &'a str,
-    /// What kind of business it is.
-    pub trade: &'a str,
-    /// An IANA name.
-    pub zone: &'a str,
-    /// Its website, or nothing.
-    pub website: &'a str,
-    /// What the agent says first.
-    pub greeting: &'a str,
-    /// How long an appointment is, in minutes.
-    pub appointment_minutes: i32,
+/// How far the set-up of an agent has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupRow {
+    /// The screen that comes next; none where there is no set-up, or it is over.
+    pub step: Option<String>,
+    /// `status`.
+    pub status: String,
 }
 
-/// An agent that is being set up.
+/// Where the set-up goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetupMove {
+    /// This screen comes next.
+    To(&'static str),
+    /// It is over.
+    End,
+}
+
+/// A call that reached an agent.
 #[derive(Debug, Clone)]
-pub struct SetupRow {
-    /// `voice_agents.id`.
-    pub agent_id: Uuid,
-    /// The screen that comes next; none when the set-up is finished.
-    pub step: Option<String>,
-    /// The business's name.
-    pub name: String,
-    /// What kind of business it is.
-    pub trade: String,
-    /// `private_settings`, secrets and all: for reading single settings out of it.
-    pub settings: Value,
-    /// `twilio_phone_number`.
-    pub number: Option<String>,
+pub struct ArrivedCall {
+    /// `call_logs.id`.
+    pub id: Uuid,
+    /// Who called; not always a number.
+    pub caller: Private<String>,
+    /// Whose line forwarded it, where that is known.
+    pub forwarder: Option<Private<String>>,
+    /// When, microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// Whether it goes on.
+    pub is_live: bool,
 }
 
 impl Store {
-    /// Makes an agent that answers nobody yet. One statement makes both of its rows.
+    /// Makes an agent of this person's that answers nobody yet and is to be set up; false: there is one
+    /// with this id already.
     ///
     /// # Errors
-    /// [`StoreError`](super::StoreError); `Refused` where the person's plan allows no more agents.
-    pub async fn begin_setup(&self, viewer: &Viewer, business: &NewBusiness<'_>) -> Result<Uuid> {
-        let settings = json!({"greeting": business.greeting});
-        let context = match business.website {
-            "" => String::new(),
-            website => format!("Website: {website}"),
-        };
-        let row = sqlx::query(
-            "with agent as (
-                insert into public.voice_agents
-                    (name, created_by, status, private_settings, setup_step)
-                values ($1, $2, 'inactive', $3::jsonb, 'hours')
-                returning id
-            )
-            insert into public.business_details (voice_agent_id, business_name, type_of_business,
-                business_timezone, additional_context, default_appointment_length)
-            select id, $1, $4, $5, nullif($6, ''), $7 from agent
-            returning voice_agent_id",
+    /// [`WriteError`]: a conflict without a column where the person's plan allows no more agents.
+    pub async fn begin_setup(
+        &self,
+        viewer: &Viewer,
+        id: Uuid,
+        write: &AgentWrite,
+        next: &'static str,
+    ) -> std::result::Result<bool, WriteError> {
+        let mut transaction = self.pool.begin().await?;
+        let made = sqlx::query(
+            "insert into public.voice_agents
+                (id, name, created_by, status, private_settings, setup_step)
+            select $3, c ->> 'name', $2, 'inactive',
+                coalesce(nullif(c -> 'private_settings', 'null'), '{}'), $4
+            from (select $1::jsonb as c) given
+            on conflict (id) do nothing",
         )
-        .bind(storable_text(business.name))
+        .bind(super::agent_edits::columns(write.agent.as_ref()))
         .bind(viewer.id())
-        .bind(settings.to_string().replace("\\u0000", ""))
-        .bind(storable_text(business.trade))
-        .bind(business.zone)
-        .bind(storable_text(&context))
-        .bind(business.appointment_minutes)
-        .fetch_one(&self.pool)
+        .bind(id)
+        .bind(next)
+        .execute(&mut *transaction)
         .await?;
-        Ok(row.try_get("voice_agent_id")?)
+        if made.rows_affected() == 0 {
+            return Ok(false);
+        }
+        write_business(&mut transaction, id, write.business.as_ref()).await?;
+        note(&mut transaction, viewer, id, "agent.create", write).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
-    /// How far the set-up of an agent is.
+    /// How far the set-up of an agent has come.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn setup(&self, access: &AgentAccess<Inspect>) -> Result<SetupRow> {
         let row = sqlx::query(
-            "select a.id, a.setup_step, coalesce(b.business_name, a.name) as name,
-                coalesce(b.type_of_business, '') as trade, a.private_settings::text as settings,
-                a.twilio_phone_number
-            from public.voice_agents a
-            left join public.business_details b on b.voice_agent_id = a.id
-            where a.id = $1",
+            "select setup_step, status::text as status from public.voice_agents where id = $1",
         )
         .bind(access.agent_id())
         .fetch_one(&self.pool)
         .await?;
-        Ok(SetupRow {
-            agent_id: row.try_get("id")?,
-            step: row.try_get("setup_step")?,
-            name: row.try_get("name")?,
-            trade: row.try_get("trade")?,
-            settings: lenient_json(row.try_get("settings")?).unwrap_or_default(),
-            number: row.try_get("twilio_phone_number")?,
-        })
+        Ok(SetupRow { step: row.try_get("setup_step")?, status: row.try_get("status")? })
     }
 
     /// The agent that somebody began to set up last and has not finished.
@@ -111,7 +103,7 @@ impl Store {
     pub async fn unfinished_setup(&self, viewer: &Viewer) -> Result<Option<Uuid>> {
         let row = sqlx::query(
             "select id from public.voice_agents
-            where created_by = $1 and setup_step is not null and status <> 'deleted'
+            where created_by = $1 and setup_step is not null and status = 'inactive'
             order by created_at desc limit 1",
         )
         .bind(viewer.id())
@@ -120,48 +112,65 @@ impl Store {
         Ok(row.map(|row| row.try_get("id")).transpose()?)
     }
 
-    /// Writes what a screen has asked: these settings over those that are there, the hours if there
-    /// are any, and which screen comes next.
+    /// The newest call that reached an agent since a time, microseconds since the Unix epoch. Test calls
+    /// do not count.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn go_on_with_setup(
+    pub async fn call_since(
         &self,
-        access: &AgentAccess<Maintain>,
-        settings: &Value,
-        schedule: Option<&Value>,
-        next: &str,
-    ) -> Result<()> {
-        sqlx::query(
-            "with hours as (
-                update public.business_details set operating_schedule = $3::jsonb
-                where voice_agent_id = $1 and $3 is not null
-            )
-            update public.voice_agents set setup_step = $4,
-                private_settings = coalesce(private_settings, '{}') || $2::jsonb
-            where id = $1",
+        access: &AgentAccess<Inspect>,
+        since_us: i64,
+    ) -> Result<Option<ArrivedCall>> {
+        let row = sqlx::query(
+            "select id, coalesce(caller_number, '') as caller, call_end is null as is_live,
+                metadata ->> 'forwarded_by' as forwarder,
+                (extract(epoch from call_start) * 1000000)::bigint as at_us
+            from public.call_logs
+            where voice_agent_id = $1 and isfinite(call_start)
+                and call_start >= timestamptz 'epoch' + $2::bigint * interval '1 microsecond'
+                and coalesce(call_sid, '') not like 'FT%'
+            order by call_start desc, id desc limit 1",
         )
         .bind(access.agent_id())
-        .bind(settings.to_string().replace("\\u0000", ""))
-        .bind(schedule.map(Value::to_string))
-        .bind(next)
-        .execute(&self.pool)
+        .bind(since_us)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(())
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(ArrivedCall {
+            id: row.try_get("id")?,
+            caller: row.try_get::<String, _>("caller")?.into(),
+            forwarder: row.try_get::<Option<String>, _>("forwarder")?.map(Private::new),
+            at_us: row.try_get("at_us")?,
+            is_live: row.try_get("is_live")?,
+        }))
     }
+}
 
-    /// Ends the set-up: the agent answers from now on.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn finish_setup(&self, access: &AgentAccess<Maintain>) -> Result<()> {
-        sqlx::query(
-            "update public.voice_agents set setup_step = null, status = 'active'
-            where id = $1 and setup_step is not null",
-        )
-        .bind(access.agent_id())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+/// Moves the set-up of an agent on; a conflict where it is not being set up. An agent that was put into
+/// service or suspended meanwhile is not, and the set-up changes nothing of it.
+pub(super) async fn move_on(
+    transaction: &mut Transaction<'static, Postgres>,
+    agent_id: Uuid,
+    to: SetupMove,
+) -> std::result::Result<(), WriteError> {
+    let step = match to {
+        SetupMove::To(step) => Some(step),
+        SetupMove::End => None,
+    };
+    let moved = sqlx::query(
+        "update public.voice_agents set setup_step = $2
+        where id = $1 and setup_step is not null and status = 'inactive'",
+    )
+    .bind(agent_id)
+    .bind(step)
+    .execute(&mut **transaction)
+    .await?;
+    match moved.rows_affected() {
+        0 => Err(WriteError::Conflict {
+            column: Some("setup_step".to_owned()),
+            message: "this agent is not being set up any more".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }

@@ -14,5 +14,6 @@ mod desk;
 mod harness;
 mod microphone;
 mod pictures;
+mod setup;
 mod site;
 mod softphone;

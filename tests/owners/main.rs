@@ -15,6 +15,7 @@ mod desk;
 mod functions;
 mod live;
 mod people;
+mod setting_up;
 mod setup;
 mod sign_in;
 mod spoken_of;

@@ -1,4 +1,4 @@
-//! From nothing to a number that is answered; numbers that are connected and put back; webhooks.
+//! Numbers that are connected and put back; webhooks.
 
 use frontdesk::line::directory::LookUp;
 use frontdesk::rehearsal::phone::api::Api;
@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::desk::{Desk, NUMBER, add_person};
+use crate::desk::{Desk, NUMBER};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 const TOKEN: &str = "the-operators-auth-token";
@@ -30,57 +30,6 @@ async fn with_twilio(numbers: &[(&str, &str)]) -> (Desk, Api) {
     ])
     .await;
     (desk, twilio)
-}
-
-#[tokio::test]
-async fn the_screens_lead_from_nothing_to_an_agent_that_answers() {
-    let (desk, twilio) = with_twilio(&[(FREE, "https://old.example/voice")]).await;
-    add_person(&desk.pool, "new@example.com", "Nora New").await;
-    let browser = desk.sign_in("new@example.com").await;
-    assert!(browser.get("/").await.text.contains("/setup"), "an empty desk says what to do");
-
-    let first = browser.get("/setup").await;
-    assert!(first.text.contains("Name of the business"), "{}", first.text);
-    let wrong = browser.form("/setup", &[("name", " "), ("zone", "Mars/Olympus")]).await;
-    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(wrong.text.contains("error-name") && wrong.text.contains("error-zone"));
-    assert!(wrong.text.contains("Mars/Olympus"), "what was typed is still there");
-
-    let named =
-        [("name", "<script>alert(1)</script> & Co"), ("trade", "salon"), ("zone", "Europe/London")];
-    let made = browser.form("/setup", &named).await;
-    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
-    let agent: Uuid = made.header("location").split('=').next_back().unwrap().parse().unwrap();
-    let resumed = browser.get("/setup").await;
-    assert!(resumed.text.contains("Opening hours"), "it goes on where it was left");
-    assert!(!resumed.text.contains("<script>alert"), "a name is no markup");
-
-    let at = |step: &str| format!("/setup/{agent}/{step}");
-    let odd = browser.form(&at("hours"), &[("hours", "salon"), ("team", "call me")]).await;
-    assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let hours = [("hours", "salon"), ("team", "020 7946 0000")];
-    assert_eq!(browser.form(&at("hours"), &hours).await.status, StatusCode::SEE_OTHER);
-    let voice = [("greeting", "Hello from us."), ("voice", "coral"), ("recording", "yes")];
-    assert_eq!(browser.form(&at("voice"), &voice).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(browser.form(&at("tried"), &[]).await.status, StatusCode::SEE_OTHER);
-    let last = browser.get("/setup").await;
-    assert!(!last.text.contains(FREE), "the server's account is not this owner's to look into");
-    let finished = browser.form(&at("finish"), &[("sid", "")]).await;
-    assert_eq!(finished.header("location"), format!("/?agent={agent}"), "{}", finished.text);
-
-    let row: (String, serde_json::Value, serde_json::Value, Option<String>) = sqlx::query_as(
-        "select a.status::text, a.private_settings, b.operating_schedule, a.setup_step
-        from voice_agents a join business_details b on b.voice_agent_id = a.id where a.id = $1",
-    )
-    .bind(agent)
-    .fetch_one(&desk.pool)
-    .await
-    .unwrap();
-    assert_eq!((row.0.as_str(), row.3), ("active", None));
-    assert_eq!(row.1["transfer"]["targets"]["team"], "+442079460000");
-    assert_eq!((&row.1["voice"], &row.1["recording"]["enabled"]), (&json!("coral"), &json!(true)));
-    assert_eq!(row.2["monday"], json!([]));
-    assert_eq!(twilio.numbers()[0].voice_url, "https://old.example/voice", "nothing was rewired");
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ pub(super) struct Known {
     /// What callers left, by its name: the account that has it.
     recordings: HashMap<String, String>,
     pub(super) numbers: Vec<Number>,
+    /// Whether accounts are trials.
+    pub(super) is_trial: bool,
 }
 
 /// A message that was taken.

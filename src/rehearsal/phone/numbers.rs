@@ -105,6 +105,11 @@ impl Api {
         }
     }
 
+    /// Makes its accounts trials, or full ones.
+    pub fn set_trial(&self, is_trial: bool) {
+        self.known().is_trial = is_trial;
+    }
+
     /// The numbers, in order.
     pub fn numbers(&self) -> Vec<Number> {
         self.known().numbers.clone()
@@ -122,7 +127,8 @@ pub(super) fn router() -> Router<Api> {
 async fn account(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap) -> Answer {
     let account = name.strip_suffix(".json").ok_or(NOT_FOUND)?;
     api.check(account, &headers)?;
-    Ok((StatusCode::OK, Json(json!({"sid": account, "status": "active", "type": "Full"}))))
+    let kind = if api.known().is_trial { "Trial" } else { "Full" };
+    Ok((StatusCode::OK, Json(json!({"sid": account, "status": "active", "type": kind}))))
 }
 
 /// A page of the numbers that are asked for, and where the next one is.

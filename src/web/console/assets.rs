@@ -69,9 +69,14 @@ pub(crate) static LIVE: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("live", "js", "text/javascript; charset=utf-8", include_bytes!("assets/live.js"))
 });
 
+/// What the page that waits for a first call has of JavaScript.
+pub(crate) static WAIT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("wait", "js", "text/javascript; charset=utf-8", include_bytes!("assets/wait.js"))
+});
+
 /// All of them.
 static ALL: LazyLock<Vec<&'static Asset>> =
-    LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &PLAYER, &LIVE, &TRY, &PHONE]);
+    LazyLock::new(|| vec![&STYLE, &ICON, &SCRIPT, &PLAYER, &LIVE, &TRY, &PHONE, &WAIT]);
 
 /// Their route.
 pub(super) fn router() -> Router<Arc<AppState>> {

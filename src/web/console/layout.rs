@@ -52,7 +52,7 @@ impl Section {
             Self::Activity => ("Activity", "/activity".to_owned()),
             Self::Account => ("Account", "/account".to_owned()),
             Self::Health => ("Health", "/health".to_owned()),
-            Self::Setup => ("Set up", "/setup".to_owned()),
+            Self::Setup => ("Set up another agent", "/setup?new=1".to_owned()),
         }
     }
 }
@@ -161,7 +161,7 @@ impl Shell {
     fn menu(&self, here: Option<Section>) -> Markup {
         use Section::{
             Account, Activity, Agent, Bookings, Calls, Health, Knowledge, Live, Numbers, People,
-            Today, Usage, Webhooks,
+            Setup, Today, Usage, Webhooks,
         };
         let role = self.role();
         let mut more = vec![Live, Knowledge];
@@ -174,6 +174,10 @@ impl Shell {
         more.extend([Usage, Activity, Account]);
         if self.viewer.is_admin() {
             more.push(Health);
+        }
+        // Where there is none yet, Today leads there.
+        if role >= Role::Owner && self.agents.has_room() {
+            more.push(Setup);
         }
         let first = [Today, Calls, Bookings, Agent];
         let agent = self.agent().map(|agent| agent.id);

@@ -23,6 +23,7 @@ mod people;
 mod setup;
 mod time;
 mod try_it;
+mod unfinished;
 mod usage;
 mod versions;
 mod webhooks;

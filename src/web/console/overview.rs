@@ -13,7 +13,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::layout::{Section, Shell};
-use super::{errors, time};
+use super::{errors, time, unfinished};
 use crate::agent::phone_number::readable;
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Attend, Object, VisibleAgents};
@@ -80,7 +80,8 @@ async fn page(
     if shell.agents.list().is_empty() {
         return shell.page(Some(Section::Today), "Today", &html! {
             h1 { "Welcome" }
-            p { "You have no agent yet. " a href="/setup" { "Set one up" } ": it takes about five minutes." }
+            p { "You have no agent yet. It takes about five minutes, and ends with talking to it." }
+            p .actions { a .button .main href="/setup" { "Set one up" } }
         });
     }
     match read(store, &shell).await {
@@ -94,6 +95,7 @@ fn body(shell: &Shell, today: &Today) -> Markup {
     html! {
         h1 { "Today" }
         p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
+        (unfinished::go_on(shell, None))
         @if !today.live.is_empty() { (live(&today.live)) }
         h2 { "To do" @if open > 0 { " (" (open) @if today.open.more { "+" } ")" } }
         @if today.open.callers.is_empty() {

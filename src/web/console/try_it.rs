@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::agent::{self, Sent};
 use super::layout::{Section, Shell};
-use super::{assets, errors};
+use super::{assets, errors, unfinished};
 use crate::agent::Agent;
 use crate::agent::phone_number::normalise_local;
 use crate::call::LogEvent;
@@ -77,7 +77,8 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
         Err(error) => return errors::store(&error),
     };
     let has_voice = state.exchange.engines.openai.api_key.is_some();
-    let body = body(id, has_voice, draft.as_ref());
+    let go_on = unfinished::go_on(&shell, Some(id));
+    let body = html! { (go_on) (body(id, has_voice, draft.as_ref())) };
     let head = html! {
         script src=(assets::LIVE.path) defer {}
         script src=(assets::TRY.path) defer {}

@@ -13,6 +13,7 @@ use crate::store::AgentRow;
 use crate::store::access::{Maintain, Object};
 use crate::store::agent_edits::{AgentWrite, PartChange};
 use crate::store::people::Viewer;
+use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::body::unknown_in;
 use crate::web::problem::Problem;
@@ -62,6 +63,57 @@ pub(in crate::web) async fn change(
     Ok(Changed { versions })
 }
 
+/// Changes an agent that is being set up, and says where its set-up goes. Of one that is not, nothing is
+/// changed. An agent whose set-up ends answers from then on.
+///
+/// # Errors
+/// [`Problem`], as of a change; 409 where it is not being set up.
+pub(in crate::web) async fn set_up(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    mut change: Map<String, Value>,
+    to: SetupMove,
+) -> Result<(), Problem> {
+    let action = match to {
+        SetupMove::To(_) => "agent.change",
+        SetupMove::End => "agent.activate",
+    };
+    if to == SetupMove::End {
+        change.insert("status".to_owned(), "active".into());
+    }
+    let access = access::<Maintain>(state, viewer, Object::Agent(id), action).await?;
+    let editing = state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    let row = editing.agent.clone();
+    let before = document(&row);
+    let (after, touched) = apply(&before, change, viewer)?;
+    let (mut write, after) = plan(&row, &before, after, &touched)?;
+    write.setup = Some(to);
+    editing.write(viewer, action, &write).await?;
+    make_known(state, id, after["twilio_phone_number"].as_str()).await;
+    Ok(())
+}
+
+/// Makes an agent of the viewer's own that is to be set up, with `next` as the screen that comes next;
+/// false: there is one with this id already.
+///
+/// # Errors
+/// [`Problem`], as of a change; 409 without a field where the plan allows no more.
+pub(in crate::web) async fn begin_setup(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    given: Map<String, Value>,
+    next: &'static str,
+) -> Result<bool, Problem> {
+    let write = first(viewer, given)?;
+    let made = state.owners.store.begin_setup(viewer, id, &write, next).await?;
+    if made {
+        make_known(state, id, None).await;
+    }
+    Ok(made)
+}
+
 /// The agent as a change would make it. Nothing is written.
 ///
 /// # Errors
@@ -86,6 +138,16 @@ pub(in crate::web) async fn make(
     viewer: &Viewer,
     given: Map<String, Value>,
 ) -> Result<Uuid, Problem> {
+    let write = first(viewer, given)?;
+    let id = state.owners.store.make_agent(viewer, &write).await?;
+    let number =
+        write.agent.as_ref().and_then(|agent| agent.reveal()["twilio_phone_number"].as_str());
+    make_known(state, id, number).await;
+    Ok(id)
+}
+
+/// What is written of an agent that is not there yet.
+fn first(viewer: &Viewer, given: Map<String, Value>) -> Result<AgentWrite, Problem> {
     if !viewer.may_write() {
         return Err(crate::store::access::Refused::ReadOnly.into());
     }
@@ -95,11 +157,9 @@ pub(in crate::web) async fn make(
     let nothing = empty_row();
     let before = document(&nothing);
     let (after, touched) = apply(&before, given, viewer)?;
-    let (mut write, after) = plan(&nothing, &before, after, &touched)?;
+    let (mut write, _) = plan(&nothing, &before, after, &touched)?;
     write.parts.iter_mut().for_each(|part| part.before = None);
-    let id = state.owners.store.make_agent(viewer, &write).await?;
-    make_known(state, id, after["twilio_phone_number"].as_str()).await;
-    Ok(id)
+    Ok(write)
 }
 
 fn empty_row() -> AgentRow {
@@ -283,6 +343,7 @@ pub(super) fn plan(
         business: columns(&before["business"], &after["business"], &BUSINESS_FIELDS),
         function: None,
         parts: parts(before, &after),
+        setup: None,
     };
     Ok((write, after))
 }

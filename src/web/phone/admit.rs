@@ -39,6 +39,14 @@ const LINES_TAKEN: &str = "the agent's lines are taken";
 /// The CallSid is that of another agent's call.
 pub(super) struct Foreign;
 
+/// Who calls.
+pub(super) struct Caller {
+    /// As Twilio gave them; not always a number.
+    pub(super) number: Private<String>,
+    /// Whose line forwarded the call, E.164, where that is known.
+    pub(super) forwarder: Option<Private<String>>,
+}
+
 /// A call that was claimed for this process.
 pub(super) struct Taken {
     pub(super) position: LogPosition,
@@ -53,17 +61,21 @@ impl AppState {
         self: &Arc<Self>,
         agent: &Arc<Agent>,
         call_sid: &str,
-        caller: Private<String>,
+        caller: Caller,
     ) -> Result<Option<Document>, Foreign> {
+        let mut metadata = self.first_metadata(call_sid);
+        if let Some(number) = &caller.forwarder {
+            metadata["forwarded_by"] = json!(number.reveal());
+        }
         let new = NewCall {
             id: Uuid::now_v7(),
             agent_id: agent.id,
             call_sid: call_sid.to_owned(),
-            caller,
+            caller: caller.number,
             instance_id: self.exchange.instance_id,
             nonce: nonce(),
             limit: Some(i32::try_from(agent.settings.limits.concurrent_calls).unwrap_or(i32::MAX)),
-            metadata: self.first_metadata(call_sid).into(),
+            metadata: metadata.into(),
             started_us: unix_us(clock::unix_now()),
         };
         let registry = &self.exchange.registry;

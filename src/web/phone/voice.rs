@@ -11,7 +11,7 @@ use metrics::{counter, histogram};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::admit::Foreign;
+use super::admit::{Caller, Foreign};
 use super::answer::{apology, hang_up, nobody};
 use super::signed::Webhook;
 use super::{Document, Refused, for_call, run_detached};
@@ -20,7 +20,6 @@ use crate::call::CallRecord;
 use crate::clock::{self, Stopwatch};
 use crate::line::directory::LookUp;
 use crate::line::record::unix_us;
-use crate::private::Private;
 use crate::store::NewCall;
 use crate::twilio::form::Form;
 use crate::web::AppState;
@@ -68,13 +67,16 @@ async fn answer(front: &Arc<AppState>, webhook: &Webhook<'_>) -> Result<Response
     if form.call_status().is_some_and(|status| status.is_over()) {
         return Ok(hang_up().into_response());
     }
-    let caller = || form.from();
-    let (agent, admitted) = match admit_in_time(front, &agent, call_sid, caller()).await {
+    let caller = |agent: &Agent| Caller {
+        number: form.from(),
+        forwarder: agent.forwarder(form.get("ForwardedFrom")),
+    };
+    let (agent, admitted) = match admit_in_time(front, &agent, call_sid, caller(&agent)).await {
         Ok(admitted) => (agent, admitted),
         // The call began when its number was another agent's, or its CallSid is not the sender's.
         Err(Foreign) => {
             let agent = for_this_call(&front.owner(webhook).await?, form);
-            let admitted = admit_in_time(front, &agent, call_sid, caller()).await;
+            let admitted = admit_in_time(front, &agent, call_sid, caller(&agent)).await;
             let admitted = admitted.map_err(|Foreign| Refused::NotSigned)?;
             (agent, admitted)
         }
@@ -116,7 +118,7 @@ async fn admit_in_time(
     front: &Arc<AppState>,
     agent: &Arc<Agent>,
     call_sid: &str,
-    caller: Private<String>,
+    caller: Caller,
 ) -> Result<Option<Document>, Foreign> {
     let started_us = unix_us(clock::unix_now());
     let mut admitting = {

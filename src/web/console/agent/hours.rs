@@ -27,7 +27,7 @@ type Stretches = Vec<(String, String)>;
 
 /// What the editor shows and takes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Editor {
+pub(in crate::web::console) struct Editor {
     /// Whether there are opening hours at all.
     keeps: bool,
     days: [Stretches; 7],
@@ -46,11 +46,11 @@ struct Dated {
 }
 
 /// A day that was not accepted, as a path in the schedule, and why.
-pub(super) type Wrong = (String, String);
+pub(in crate::web::console) type Wrong = (String, String);
 
 impl Editor {
     /// What is stored, as it is understood. `today` gives the year that yearly days are shown in.
-    pub(super) fn stored(hours: &Hours, today: Date) -> Self {
+    pub(in crate::web::console) fn stored(hours: &Hours, today: Date) -> Self {
         let week = hours.week();
         let mut dates: Vec<Dated> = Vec::new();
         for (day, written) in hours.dates() {
@@ -79,7 +79,7 @@ impl Editor {
     }
 
     /// What was sent. `copy` names the day whose hours the working days are to have.
-    pub(super) fn sent(sent: &Sent) -> Self {
+    pub(in crate::web::console) fn sent(sent: &Sent) -> Self {
         let text =
             |name: String| sent.get(&name).map(|text| text.trim().to_owned()).unwrap_or_default();
         let open = |name: &str| {
@@ -116,7 +116,7 @@ impl Editor {
     ///
     /// # Errors
     /// The first day that is not written in full.
-    pub(super) fn schedule(&self) -> Result<Value, Wrong> {
+    pub(in crate::web::console) fn schedule(&self) -> Result<Value, Wrong> {
         let mut schedule = Map::new();
         if self.keeps {
             for (day, open) in DAYS.iter().zip(&self.days) {
@@ -142,7 +142,7 @@ impl Editor {
     ///
     /// # Errors
     /// See [`schedule`](Self::schedule).
-    pub(super) fn changed(&self, stored: &Self) -> Result<Option<Value>, Wrong> {
+    pub(in crate::web::console) fn changed(&self, stored: &Self) -> Result<Option<Value>, Wrong> {
         let schedule = self.schedule()?;
         let is_unread =
             stored.unread.contains(&true) || stored.dates.iter().any(|row| row.is_unread);
@@ -151,7 +151,7 @@ impl Editor {
     }
 
     /// The editor. `wrong` is a day that was not accepted.
-    pub(super) fn fields(&self, wrong: Option<&Wrong>) -> Markup {
+    pub(in crate::web::console) fn fields(&self, wrong: Option<&Wrong>) -> Markup {
         let why = |day: &str| {
             let (field, why) = wrong?;
             (field == day || field.strip_prefix(day).is_some_and(|rest| rest.starts_with('.')))

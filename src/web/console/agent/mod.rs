@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub(super) use fields::label;
+pub(super) use hours::{Editor, Wrong as WrongDay};
 
 use super::layout::{Section, Shell};
 use super::{changes, errors};
@@ -34,7 +35,6 @@ use crate::web::session::PageViewer;
 use fields::{Part, SCHEDULE, part};
 pub(super) use form::Sent;
 use form::{Refused, change, put};
-use hours::Editor;
 use page::{Page, reduced, saved};
 
 /// The most versions that a page names as just changed.

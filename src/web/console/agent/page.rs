@@ -22,6 +22,7 @@ use crate::store::AgentRow;
 use crate::store::access::Role;
 use crate::web::AppState;
 use crate::web::console::layout::Shell;
+use crate::web::console::unfinished;
 use crate::web::editing::Seen;
 use crate::web::editing::document::document;
 
@@ -51,6 +52,7 @@ impl Page<'_> {
         let base = format!("/agents/{id}");
         html! {
             (head(self.shell, &agent))
+            (unfinished::go_on(self.shell, Some(id)))
             (self.flash)
             p .actions {
                 a .button href={ (base) "/functions" } { "What it can do" }

@@ -28,3 +28,8 @@ document.addEventListener("click", async (event) => {
 for (const field of document.querySelectorAll("[data-zone]")) {
   if (!field.value) field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
 }
+// What is written below a choice chooses it.
+document.addEventListener("input", (event) => {
+  const below = event.target.closest("[data-chooses]");
+  if (below) document.getElementById(below.dataset.chooses).checked = true;
+});

@@ -125,6 +125,11 @@ pub(super) fn trade(word: &str) -> &'static Trade {
     TRADES.iter().find(|trade| trade.word == word).unwrap_or(&TRADES[TRADES.len() - 1])
 }
 
+/// The trade that is shown by this name, else any other.
+pub(super) fn named(name: &str) -> &'static Trade {
+    TRADES.iter().find(|trade| trade.name == name).unwrap_or(trade("other"))
+}
+
 /// Hours to choose from: the word, and how they are shown.
 pub(super) const HOURS: [(&str, &str); 6] = [
     ("weekdays_9_17", "Monday to Friday, 9:00 to 17:00"),

@@ -1,0 +1,313 @@
+//! The first screen: which business it is. It makes the agent.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::forms::{described, error, progress};
+use super::presets::{self, TRADES};
+use super::{Setup, Step, Wrong, go_on, is_unknown, opened, refused, to_step};
+use crate::store::access::{Inspect, Object};
+use crate::store::people::Viewer;
+use crate::web::AppState;
+use crate::web::console::errors;
+use crate::web::console::layout::{Section, Shell};
+use crate::web::editing::agent::begin_setup;
+use crate::web::guard::may_change_own;
+use crate::web::problem::Problem;
+use crate::web::session::PageViewer;
+
+/// Zones that are offered; any other name of the IANA database can be typed.
+const ZONES: [&str; 20] = [
+    "Europe/London",
+    "Europe/Dublin",
+    "Europe/Berlin",
+    "Europe/Paris",
+    "Europe/Madrid",
+    "Europe/Rome",
+    "Europe/Amsterdam",
+    "Europe/Warsaw",
+    "Europe/Zurich",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Toronto",
+    "America/Mexico_City",
+    "America/Sao_Paulo",
+    "Australia/Sydney",
+    "Asia/Singapore",
+    "Asia/Kolkata",
+    "Africa/Johannesburg",
+];
+/// The longest name and address, in characters.
+const NAME_MAX: usize = 200;
+const WEBSITE_MAX: usize = 500;
+/// What the line about the website begins with, in what the agent is told of the business.
+const WEBSITE: &str = "Website: ";
+
+/// What the screen asks.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Business {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    trade: String,
+    #[serde(default)]
+    zone: String,
+    #[serde(default)]
+    website: String,
+    /// Made anew for each form: however often it is sent, it makes one agent.
+    #[serde(default)]
+    key: String,
+}
+
+impl Business {
+    fn stored(setup: &Setup) -> Self {
+        let context = setup.text("/business/additional_context");
+        let website = context.lines().find_map(|line| line.strip_prefix(WEBSITE));
+        Self {
+            name: setup.text("/business/business_name").to_owned(),
+            trade: setup.trade().word.to_owned(),
+            zone: setup.text("/business/business_timezone").to_owned(),
+            website: website.unwrap_or_default().to_owned(),
+            key: String::new(),
+        }
+    }
+
+    fn trimmed(self) -> Self {
+        let line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (name, website) = (line(self.name), line(self.website));
+        Self { name, website, zone: self.zone.trim().to_owned(), ..self }
+    }
+
+    fn wrong(&self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        if self.name.is_empty() || self.name.chars().count() > NAME_MAX {
+            wrong.push(("name", "Enter the business's name, as callers know it.".to_owned()));
+        }
+        if jiff::tz::TimeZone::get(&self.zone).is_err() {
+            wrong.push(("zone", "Choose the time zone, such as Europe/London.".to_owned()));
+        }
+        if self.website.chars().count() > WEBSITE_MAX {
+            wrong.push(("website", "This is too long for an address.".to_owned()));
+        }
+        wrong
+    }
+
+    /// The business, as a change of an agent has it. `context` is what the agent is told of it so far.
+    fn written(&self, context: &str) -> Value {
+        let rest = context.lines().filter(|line| !line.starts_with(WEBSITE)).map(str::to_owned);
+        let website = Some(format!("{WEBSITE}{}", self.website));
+        let lines = website.filter(|_| !self.website.is_empty()).into_iter().chain(rest);
+        json!({
+            "business_name": self.name,
+            "type_of_business": presets::trade(&self.trade).name,
+            "business_timezone": self.zone,
+            "additional_context": lines.collect::<Vec<_>>().join("\n"),
+        })
+    }
+
+    /// The agent that it makes, with what is suggested for its trade.
+    fn first(&self) -> Map<String, Value> {
+        let trade = presets::trade(&self.trade);
+        let mut business = self.written("");
+        business["default_appointment_length"] = trade.minutes.into();
+        let given = json!({
+            "name": self.name,
+            "status": "inactive",
+            "settings": {"greeting": trade.greeting(&self.name)},
+            "business": business,
+        });
+        given.as_object().cloned().unwrap_or_default()
+    }
+
+    /// What it changes of an agent. What was suggested is suggested anew; what its owner wrote stays.
+    fn changed(&self, setup: &Setup) -> Map<String, Value> {
+        let (before, old, new) = (Self::stored(setup), setup.trade(), presets::trade(&self.trade));
+        let mut business = self.written(setup.text("/business/additional_context"));
+        if setup.document["business"]["default_appointment_length"] == old.minutes {
+            business["default_appointment_length"] = new.minutes.into();
+        }
+        let mut change = json!({"business": business});
+        if setup.text("/name") == before.name {
+            change["name"] = self.name.clone().into();
+        }
+        if setup.text("/settings/greeting") == old.greeting(&before.name) {
+            change["settings"] = json!({"greeting": new.greeting(&self.name)});
+        }
+        change.as_object().cloned().unwrap_or_default()
+    }
+}
+
+fn form(business: &Business, wrong: &[Wrong], action: &str) -> Markup {
+    html! {
+        h1 { "Set up an agent" }
+        (progress(Step::Business))
+        form .card method="post" action=(action) {
+            label for="name" { "Name of the business" }
+            input #name name="name" required maxlength=(NAME_MAX) value=(business.name) autocomplete="organization" aria-describedby=[described(wrong, "name")];
+            (error(wrong, "name"))
+            label for="trade" { "What kind of business?" }
+            select #trade name="trade" {
+                @for trade in &TRADES { option value=(trade.word) selected[business.trade == trade.word] { (trade.name) } }
+            }
+            p .hint { "It decides what the set-up suggests. You can change all of it." }
+            label for="zone" { "Time zone" }
+            input #zone name="zone" required list="zones" value=(business.zone) data-zone="" aria-describedby=[described(wrong, "zone")];
+            datalist #zones { @for zone in ZONES { option value=(zone) {} } }
+            (error(wrong, "zone"))
+            label for="website" { "Website (if there is one)" }
+            input #website type="text" inputmode="url" name="website" maxlength=(WEBSITE_MAX) value=(business.website) autocomplete="url" aria-describedby=[described(wrong, "website")];
+            (error(wrong, "website"))
+            p .actions { input type="hidden" name="key" value=(business.key); button .main type="submit" { "Go on" } }
+        }
+    }
+}
+
+/// The screen of an agent that is there.
+pub(super) fn of_agent(setup: &Setup) -> Markup {
+    form(&Business::stored(setup), &[], &format!("/setup/{}/business", setup.row.id))
+}
+
+/// The screen that makes an agent. With the same key it makes the same one.
+pub(super) async fn blank(
+    state: &AppState,
+    viewer: Viewer,
+    key: Uuid,
+) -> Result<Response, Response> {
+    let business = Business { key: key.to_string(), ..Business::default() };
+    again(state, viewer, &business, &[], StatusCode::OK).await
+}
+
+async fn again(
+    state: &AppState,
+    viewer: Viewer,
+    business: &Business,
+    wrong: &[Wrong],
+    status: StatusCode,
+) -> Result<Response, Response> {
+    let shell = Shell::of(&state.owners.store, viewer, None).await;
+    let shell = shell.map_err(|error| errors::store(&error))?;
+    let body = form(business, wrong, "/setup");
+    Ok((status, shell.page(Some(Section::Setup), "Set up", &body)).into_response())
+}
+
+/// The first screen of another agent. Its key stands in the address, so that whoever comes back to it
+/// comes back to the same agent.
+pub(super) async fn another(
+    state: &AppState,
+    viewer: Viewer,
+    key: &str,
+) -> Result<Response, Response> {
+    let Ok(key) = key.parse::<Uuid>() else {
+        return Ok(Redirect::to(&format!("/setup?new={}", Uuid::new_v4())).into_response());
+    };
+    let id = made_by(&viewer, key);
+    match state.owners.store.access::<Inspect>(&viewer, Object::Agent(id)).await {
+        Ok(_) => Ok(to_step(id, Step::Business)),
+        Err(refused) if is_unknown(&refused) => blank(state, viewer, key).await,
+        Err(refused) => Err(errors::refused(&refused)),
+    }
+}
+
+/// The agent that somebody's form with this key makes. Nobody makes another's.
+fn made_by(viewer: &Viewer, key: Uuid) -> Uuid {
+    let digest = Sha256::new()
+        .chain_update(b"frontdesk set-up")
+        .chain_update(viewer.id().as_bytes())
+        .chain_update(key.as_bytes())
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// What was wrong, beside the field that asks it; none: something else stands in the way.
+fn beside(problem: &Problem) -> Option<Wrong> {
+    let field = problem.field.as_deref();
+    let why = || problem.detail.clone().unwrap_or_default();
+    match (problem.status(), field) {
+        (StatusCode::CONFLICT, None) => {
+            let why =
+                "Your plan has no room for another agent. Delete one, or choose a larger plan.";
+            Some(("name", why.to_owned()))
+        }
+        (StatusCode::UNPROCESSABLE_ENTITY, Some("business.business_timezone")) => {
+            Some(("zone", why()))
+        }
+        (StatusCode::UNPROCESSABLE_ENTITY, Some("business.additional_context")) => {
+            Some(("website", why()))
+        }
+        (StatusCode::UNPROCESSABLE_ENTITY, _) => Some(("name", why())),
+        _ => None,
+    }
+}
+
+/// The first screen was sent.
+pub(super) async fn begin(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Form(business): Form<Business>,
+) -> Response {
+    if let Err(refused) = may_change_own(&state, &viewer, "agent.create").await {
+        return errors::refused(&refused);
+    }
+    let business = business.trimmed();
+    let wrong = business.wrong();
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    let answered = if wrong.is_empty() {
+        let id = made_by(&viewer, business.key.parse().unwrap_or_else(|_| Uuid::new_v4()));
+        let next = Step::Hours;
+        match begin_setup(&state, &viewer, id, business.first(), next.word()).await {
+            Ok(true) => Ok(to_step(id, next)),
+            Ok(false) => changed(&state, viewer, id, business).await,
+            Err(problem) => match beside(&problem) {
+                Some(wrong) => again(&state, viewer, &business, &[wrong], problem.status()).await,
+                None => Err(errors::problem(&problem)),
+            },
+        }
+    } else {
+        again(&state, viewer, &business, &wrong, unprocessable).await
+    };
+    answered.unwrap_or_else(|response| response)
+}
+
+/// The first screen of an agent that is there was sent.
+pub(super) async fn change(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(business): Form<Business>,
+) -> Response {
+    changed(&state, viewer, id, business.trimmed()).await.unwrap_or_else(|response| response)
+}
+
+async fn changed(
+    state: &AppState,
+    viewer: Viewer,
+    id: Uuid,
+    business: Business,
+) -> Result<Response, Response> {
+    let setup = opened(state, viewer, id).await?;
+    let action = format!("/setup/{id}/business");
+    let wrong = business.wrong();
+    if !wrong.is_empty() {
+        return Ok(refused(&setup, &form(&business, &wrong, &action)));
+    }
+    let change = business.changed(&setup);
+    go_on(state, &setup, change, Step::Hours).await.map_err(|problem| match beside(&problem) {
+        Some(wrong) if problem.field.is_some() => {
+            refused(&setup, &form(&business, &[wrong], &action))
+        }
+        _ => errors::problem(&problem),
+    })
+}

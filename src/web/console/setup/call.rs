@@ -1,0 +1,138 @@
+//! `/setup/{id}/call`: the agent waits for a first call, and the page says when it came. Somebody who
+//! keeps their own number reads here how it is forwarded.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::agent::phone_number::{is_withheld, readable};
+use crate::clock;
+use crate::store::access::{AgentAccess, Inspect, Object};
+use crate::store::setup::ArrivedCall;
+use crate::web::AppState;
+use crate::web::console::layout::Shell;
+use crate::web::console::{assets, errors, time};
+use crate::web::session::PageViewer;
+
+/// How often the page is loaded again that has no script, in seconds.
+const REFRESH_SECONDS: u32 = 5;
+
+/// What the page is asked with.
+#[derive(Debug, Deserialize)]
+pub(super) struct Since {
+    /// Calls since then count, in seconds since the Unix epoch.
+    since: Option<i64>,
+}
+
+/// To the page that waits for a call from now on.
+pub(super) fn from_now(agent: Uuid) -> Response {
+    let now = clock::unix_now().as_secs();
+    Redirect::to(&format!("/setup/{agent}/call?since={now}")).into_response()
+}
+
+pub(super) async fn page(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Query(wanted): Query<Since>,
+) -> Response {
+    let store = &state.owners.store;
+    let access: AgentAccess<Inspect> = match store.access(&viewer, Object::Agent(id)).await {
+        Ok(access) => access,
+        Err(refused) => return errors::refused(&refused),
+    };
+    let Some(since) = wanted.since else { return from_now(id) };
+    let read = async {
+        let call = store.call_since(&access, since.saturating_mul(1_000_000)).await?;
+        Ok((call, Shell::of(store, viewer, Some(id)).await?))
+    };
+    let (call, shell) = match read.await {
+        Ok(read) => read,
+        Err(error) => return errors::store(&error),
+    };
+    let number = shell.agents.find(id).and_then(|agent| agent.number.clone());
+    let Some(number) = number.filter(|number| !number.trim().is_empty()) else {
+        return Redirect::to(&format!("/numbers?agent={id}")).into_response();
+    };
+    let head = html! {
+        @if call.is_none() { noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); } }
+        script src=(assets::WAIT.path) defer {}
+    };
+    let body = html! {
+        h1 { "Call it" }
+        p .zone { "The agent answers " bdi { (readable(&number)) } " from now on." }
+        div #waiting role="status" {
+            @match &call {
+                Some(call) => (arrived(&shell, call)),
+                None => (waiting(&number)),
+            }
+        }
+        p #lost .note .warn role="status" hidden { "The connection is lost. Calls are still being answered; this page tries again." }
+        (forwarding(&number))
+        p .actions { a .button href={ "/?agent=" (id) } { "Go to Today" } }
+    };
+    shell.page_with(None, "Call it", &head, &body)
+}
+
+fn waiting(number: &str) -> Markup {
+    html! {
+        div .note data-waits="" {
+            p { strong { "Waiting for your call…" } }
+            p { "Call " a href={ "tel:" (number) } { bdi { (readable(number)) } } " from any telephone. If you forward your own line, call that number from another telephone, and let it ring." }
+            p .hint { "This turns green when the call arrives." noscript { " The page looks every " (REFRESH_SECONDS) " seconds." } }
+        }
+    }
+}
+
+fn arrived(shell: &Shell, call: &ArrivedCall) -> Markup {
+    let at = time::when(&time::at(call.at_us, &shell.zone()), &shell.now);
+    let caller = call.caller.reveal();
+    html! {
+        div .note .good {
+            p { strong { "It works." } " A call arrived " (at) ", from "
+                @if caller.is_empty() || is_withheld(caller) { "a withheld number" } @else { bdi { (readable(caller)) } }
+                "."
+                @if let Some(line) = &call.forwarder { " The line " bdi { (readable(line.reveal())) } " forwarded it." }
+            }
+            p .actions {
+                @if call.is_live { a .button href={ "/live/" (call.id) } { "Follow it" } }
+                @else { a .button href={ "/calls/" (call.id) } { "Look at the call" } }
+            }
+        }
+    }
+}
+
+/// How calls come from a number that stays where it is. The codes are of lines that many have.
+fn forwarding(number: &str) -> Markup {
+    let digits: String =
+        number.chars().filter(|letter| letter.is_ascii_digit() || *letter == '+').collect();
+    let national = digits.strip_prefix("+1").unwrap_or(&digits);
+    let lines = [
+        (
+            "Mobile (GSM, UK, T-Mobile)",
+            format!("**61*{digits}#"),
+            format!("**21*{digits}#"),
+            "##002#",
+        ),
+        ("Verizon", format!("*71{national}"), format!("*72{national}"), "*73"),
+        ("Landline (US)", format!("*92{national}"), format!("*72{national}"), "*93, *73"),
+    ];
+    html! {
+        details .card {
+            summary { "Keep the number that you have: forward it" }
+            p { "Dial one of these on your own line, and its calls come to the agent. The codes are the usual ones; your telephone company may have others." }
+            @for (line, unanswered, always, off) in &lines {
+                h2 { (line) }
+                dl {
+                    dt { "When nobody answers" } dd { code { (unanswered) } }
+                    dt { "Always" } dd { code { (always) } }
+                    dt { "Off again" } dd { code { (off) } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The screen of opening hours, and of whom callers are put through to.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use jiff::civil::Date;
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::forms::{back, described, error, progress};
+use super::presets::{HOURS, schedule};
+use super::{Setup, Step, Wrong, go_on, opened, refused};
+use crate::agent::hours::Hours;
+use crate::agent::phone_number::normalise_local;
+use crate::agent::{Agent, AgentSource, BusinessSource};
+use crate::web::AppState;
+use crate::web::console::agent::{Editor, Sent, WrongDay};
+use crate::web::console::errors;
+use crate::web::problem::Problem;
+use crate::web::session::PageViewer;
+
+/// Hours that the owner writes.
+const OWN: &str = "own";
+/// No hours yet.
+const UNKNOWN: &str = "unknown";
+/// Where the number is that people are put through to.
+const TEAM: &str = "/settings/transfer/targets/team";
+
+/// A form that is shown once more: what was sent, and why it was not accepted.
+#[derive(Default)]
+pub(super) struct Again {
+    sent: Sent,
+    wrong: Vec<Wrong>,
+    wrong_day: Option<WrongDay>,
+}
+
+fn today(setup: &Setup) -> Date {
+    setup.shell.now.date()
+}
+
+fn stored_schedule(setup: &Setup) -> &Value {
+    &setup.document["business"]["operating_schedule"]
+}
+
+fn editor_of(setup: &Setup, schedule: Option<Value>) -> Editor {
+    let business = BusinessSource { operating_schedule: schedule, ..BusinessSource::default() };
+    let agent = Agent::new(AgentSource { business: Some(business), ..AgentSource::default() });
+    editor(&agent.hours, today(setup))
+}
+
+fn editor(hours: &Hours, today: Date) -> Editor {
+    Editor::stored(hours, today)
+}
+
+/// The hours that are chosen when the screen is shown: those that are stored, at first those that the
+/// trade suggests.
+fn chosen(setup: &Setup) -> &'static str {
+    if stored_schedule(setup).is_null() {
+        return if setup.reached == Step::Hours { setup.trade().hours } else { UNKNOWN };
+    }
+    let stored = editor(&setup.agent.hours, today(setup));
+    let mut words = HOURS.iter().map(|(word, _)| *word).filter(|word| *word != UNKNOWN);
+    words.find(|word| editor_of(setup, schedule(word)) == stored).unwrap_or(OWN)
+}
+
+/// The editor as it is shown at first.
+fn first(setup: &Setup) -> Editor {
+    match stored_schedule(setup) {
+        Value::Null => editor_of(setup, schedule(chosen(setup))),
+        _ => editor(&setup.agent.hours, today(setup)),
+    }
+}
+
+pub(super) fn form(setup: &Setup, again: Option<&Again>) -> Markup {
+    let nothing = Vec::new();
+    let wrong = again.map_or(&nothing, |again| &again.wrong);
+    let wrong_day = again.and_then(|again| again.wrong_day.as_ref());
+    let sent = |name: &str| again.and_then(|again| again.sent.get(name)).map(String::as_str);
+    let word = sent("hours").unwrap_or_else(|| chosen(setup));
+    let team = sent("team").unwrap_or_else(|| setup.text(TEAM));
+    let editor = again.map_or_else(|| first(setup), |again| Editor::sent(&again.sent));
+    html! {
+        h1 { "When is " bdi { (setup.text("/business/business_name")) } " open?" }
+        (progress(Step::Hours))
+        form .card method="post" action={ "/setup/" (setup.row.id) "/hours" } {
+            fieldset aria-describedby=[described(wrong, "hours")] {
+                legend { "Opening hours" }
+                @for (value, name) in HOURS {
+                    label .check { input type="radio" name="hours" value=(value) required checked[word == value]; " " (name) }
+                }
+                label .check { input #own type="radio" name="hours" value=(OWN) checked[word == OWN]; " Other hours, written below" }
+                p .hint { "The agent answers at all hours, and books within these." }
+                (error(wrong, "hours"))
+            }
+            details open[word == OWN] data-chooses="own" {
+                summary { h2 .inline { "Write the hours, lunch breaks and holidays" } }
+                (editor.fields(wrong_day))
+            }
+            label for="team" { "Whom should callers be put through to?" }
+            input #team type="tel" name="team" value=(team) autocomplete="tel" aria-describedby=[described(wrong, "team")];
+            p .hint { "Your own telephone, for those who ask for a person. Leave it empty, and the agent takes a message." }
+            (error(wrong, "team"))
+            p .actions { button .main type="submit" { "Go on" } }
+        }
+        (back(setup.row.id, Step::Business))
+    }
+}
+
+/// The screen was sent.
+pub(super) async fn send(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Response {
+    let setup = match opened(&state, viewer, id).await {
+        Ok(setup) => setup,
+        Err(response) => return response,
+    };
+    let sent: Sent = pairs.into_iter().collect();
+    if sent.contains_key("copy") {
+        // The hours of one day were given to others: to look at before one goes on.
+        let mut sent = sent;
+        sent.insert("hours".to_owned(), OWN.to_owned());
+        let again = Again { sent, ..Again::default() };
+        return super::shown(&setup.shell, StatusCode::OK, &form(&setup, Some(&again)));
+    }
+    let change = match changed(&setup, &sent) {
+        Ok(change) => change,
+        Err(again) => return refused(&setup, &form(&setup, Some(&Again { sent, ..again }))),
+    };
+    match go_on(&state, &setup, change, Step::Voice).await {
+        Ok(response) => response,
+        Err(problem) => match beside(&problem) {
+            Some(again) => refused(&setup, &form(&setup, Some(&Again { sent, ..again }))),
+            None => errors::problem(&problem),
+        },
+    }
+}
+
+/// What the screen changes.
+fn changed(setup: &Setup, sent: &Sent) -> Result<Map<String, Value>, Again> {
+    let mut change = Map::new();
+    if let Some(schedule) = hours(setup, sent)? {
+        change.insert("business".to_owned(), json!({"operating_schedule": schedule}));
+    }
+    let team = sent.get("team").map(|team| team.trim()).unwrap_or_default();
+    let number = normalise_local(team, setup.agent.region);
+    if !team.is_empty() && number.is_none() {
+        let why =
+            "This is no telephone number. Write it with its country, such as +44 20 7946 0000.";
+        return Err(Again { wrong: vec![("team", why.to_owned())], ..Again::default() });
+    }
+    if number.as_deref().unwrap_or_default() != setup.text(TEAM) {
+        let targets = json!({"transfer": {"targets": {"team": number}}});
+        change.insert("settings".to_owned(), targets);
+    }
+    Ok(change)
+}
+
+/// The schedule that is to be stored, if it is another one; null for none.
+fn hours(setup: &Setup, sent: &Sent) -> Result<Option<Value>, Again> {
+    let day = |wrong_day| Again { wrong_day: Some(wrong_day), ..Again::default() };
+    let (stored, shown) = (stored_schedule(setup), first(setup));
+    let word = sent.get("hours").map_or_else(|| chosen(setup), String::as_str);
+    let written = match sent.contains_key("keeps") {
+        true => Editor::sent(sent).changed(&shown),
+        false => Ok(None),
+    };
+    // Who has changed the days and left the choice above as it was means the days.
+    if word == OWN || word == chosen(setup) && !matches!(written, Ok(None)) {
+        let is_suggested = stored.is_null();
+        return match written.map_err(day)? {
+            None if is_suggested && word == OWN => shown.schedule().map(Some).map_err(day),
+            written => Ok(written),
+        };
+    }
+    let mut wanted = match schedule(word) {
+        Some(schedule) => schedule,
+        None if word == UNKNOWN => Value::Null,
+        None => {
+            let why = "Choose one of the hours, or write others below.".to_owned();
+            return Err(Again { wrong: vec![("hours", why)], ..Again::default() });
+        }
+    };
+    if word == chosen(setup) && !stored.is_null() {
+        return Ok(None);
+    }
+    // Holidays that were written stay.
+    if let (Value::Object(days), Some(dates)) = (&mut wanted, stored.get("exceptions")) {
+        days.insert("exceptions".to_owned(), dates.clone());
+    }
+    Ok((wanted != *stored).then_some(wanted))
+}
+
+/// What was wrong, beside the field that asks it; none: something else stands in the way.
+fn beside(problem: &Problem) -> Option<Again> {
+    if problem.status() != StatusCode::UNPROCESSABLE_ENTITY {
+        return None;
+    }
+    let why = problem.detail.clone().unwrap_or_default();
+    let field = problem.field.as_deref()?;
+    if let Some(day) = field.strip_prefix("business.operating_schedule") {
+        let wrong_day = Some((day.trim_start_matches('.').to_owned(), why));
+        return Some(Again { wrong_day, ..Again::default() });
+    }
+    let is_team = field.starts_with("settings.transfer");
+    is_team.then(|| Again { wrong: vec![("team", why)], ..Again::default() })
+}

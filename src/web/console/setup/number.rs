@@ -1,0 +1,220 @@
+//! The last screen: the number. With it the agent begins to answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Map;
+use uuid::Uuid;
+
+use super::forms::{back, progress};
+use super::{Setup, Step, account, call, opened, shown};
+use crate::agent::phone_number::readable;
+use crate::clock::within;
+use crate::store::access::{AgentAccess, Maintain, Object, Role};
+use crate::store::setup::SetupMove;
+use crate::web::AppState;
+use crate::web::console::errors;
+use crate::web::editing::{self, agent::set_up};
+use crate::web::numbers::{NumberItem, connect, of_agents, words};
+use crate::web::problem::Problem;
+use crate::web::session::PageViewer;
+
+/// How long Twilio may take to say what an account is. It is only for a hint.
+const STATE_LIMIT: Duration = Duration::from_secs(3);
+
+/// What the screen says of what was sent.
+pub(super) struct Told {
+    /// Whether it was not done.
+    pub(super) is_bad: bool,
+    pub(super) words: String,
+}
+
+impl Told {
+    /// An account of the agent's own counts now.
+    pub(super) fn account_accepted() -> Self {
+        let words = "Twilio accepts the account. Choose one of its numbers.".to_owned();
+        Self { is_bad: false, words }
+    }
+}
+
+/// What the screen shows.
+struct Numbers {
+    list: Vec<NumberItem>,
+    /// Why there are none.
+    trouble: Option<String>,
+    /// Whether the account is the agent's own, not the server's.
+    is_own: bool,
+    is_trial: bool,
+}
+
+async fn numbers(state: &Arc<AppState>, setup: &Setup) -> Result<Numbers, Response> {
+    let viewer = &setup.shell.viewer;
+    let own = setup.shell.agents.only(Some(setup.row.id));
+    let accounts = of_agents(state, viewer, &own).await;
+    let account = accounts.map_err(|problem| errors::problem(&problem))?.into_iter().next();
+    let Some(account) = account else {
+        return Ok(Numbers { list: Vec::new(), trouble: None, is_own: false, is_trial: false });
+    };
+    let (list, trouble) = match account.numbers {
+        Ok(list) => (list, None),
+        Err(error) => (Vec::new(), Some(words(&error))),
+    };
+    let mut is_trial = false;
+    // Of the server's account only an administrator can make another one.
+    if trouble.is_none()
+        && (account.is_own || viewer.is_admin())
+        && let Some(agent) = state.directory.by_id(setup.row.id).await
+    {
+        let asking = state.exchange.toolbox.twilio.account_state(&agent);
+        is_trial =
+            within(STATE_LIMIT, asking).await.is_some_and(|told| told.is_ok_and(|it| it.is_trial));
+    }
+    Ok(Numbers { list, trouble, is_own: account.is_own, is_trial })
+}
+
+pub(super) async fn form(
+    state: &Arc<AppState>,
+    setup: &Setup,
+    told: Option<&Told>,
+) -> Result<Markup, Response> {
+    let numbers = numbers(state, setup).await?;
+    let id = setup.row.id;
+    let may_own = setup.shell.agent().is_some_and(|agent| agent.role >= Role::Owner);
+    let has = setup.text("/twilio_phone_number");
+    let takes_calls = numbers.list.iter().filter(|number| number.calls_go != "no_calls");
+    let takes_calls: Vec<&NumberItem> = takes_calls.collect();
+    Ok(html! {
+        h1 { "Which number does it answer?" }
+        (progress(Step::Number))
+        @if let Some(told) = told {
+            p .note .bad[told.is_bad] .good[!told.is_bad] role="status" { (told.words) }
+        }
+        form .card method="post" action={ "/setup/" (id) "/finish" } {
+            fieldset {
+                legend { "Number" }
+                @for number in &takes_calls { (choice(number, has)) }
+                label .check {
+                    // Who has numbers to choose from says so.
+                    input type="radio" name="sid" value="" required checked[!has.is_empty() || takes_calls.is_empty()];
+                    @if has.is_empty() { " Later" } @else { " It keeps " bdi { (readable(has)) } }
+                }
+                @if let Some(trouble) = &numbers.trouble { p .note .warn { (trouble) } }
+                @else if takes_calls.is_empty() { p .hint { (none_yet(numbers.is_own)) } }
+                @if numbers.is_trial {
+                    p .note .warn { "This is a trial account: only telephones that were verified at Twilio can call, and it ends after 30 days. Upgrade it in Twilio's console before customers call." }
+                }
+                p .hint { "What Twilio did with a number before is kept, and can be put back on the page Numbers." }
+            }
+            p .hint { "You keep the number that you have? Choose one here all the same; the next page says how to forward yours to it." }
+            p .actions { button .main type="submit" { "Finish" } }
+        }
+        @if may_own { (account::form(id, numbers.is_own)) }
+        (back(id, Step::Try))
+    })
+}
+
+fn none_yet(is_own: bool) -> &'static str {
+    match is_own {
+        true => {
+            "Your Twilio account has no number that takes calls. Buy one in Twilio's console, and load this page again."
+        }
+        false => {
+            "Whoever runs this server gives an agent a number of its Twilio account. Or enter an account of your own below, or finish now and choose a number later."
+        }
+    }
+}
+
+fn choice(number: &NumberItem, has: &str) -> Markup {
+    let (badge, words) = match number.calls_go {
+        "here" => ("good", "comes here"),
+        "elsewhere" | "application" | "trunk" => ("warn", "in use"),
+        _ => ("", ""),
+    };
+    let now = match number.calls_go {
+        "elsewhere" => {
+            let host = number.elsewhere.as_deref().unwrap_or("another server");
+            format!("Its calls go to {host} now. They come here instead.")
+        }
+        "application" => "A Twilio application takes its calls now. They come here instead.".into(),
+        "trunk" => "A SIP trunk takes its calls now. They come here instead.".into(),
+        _ => String::new(),
+    };
+    html! {
+        label .check {
+            input type="radio" name="sid" value=(number.sid) required;
+            span {
+                (readable(&number.number))
+                @if !words.is_empty() { " " span class={ "badge " (badge) } { (words) } }
+                @if number.number == has { " " span .badge { "its number" } }
+            }
+        }
+        @if !now.is_empty() { p .hint { (now) } }
+    }
+}
+
+/// What the screen sends: a number to connect, or nothing.
+#[derive(Debug, Deserialize)]
+pub(super) struct FinishForm {
+    #[serde(default)]
+    sid: String,
+}
+
+/// The last screen was sent. The number comes first: an agent whose number was not connected goes on
+/// being set up.
+pub(super) async fn finish(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(form): Form<FinishForm>,
+) -> Response {
+    let access =
+        editing::access::<Maintain>(&state, &viewer, Object::Agent(id), "agent.activate").await;
+    let access = match access {
+        Ok(access) => access,
+        Err(refused) => return errors::refused(&refused),
+    };
+    let setup = match opened(&state, viewer, id).await {
+        Ok(setup) => setup,
+        Err(response) => return response,
+    };
+    if let Err(problem) = finished(&state, &setup, &access, &form).await {
+        return not_finished(&state, &setup, &problem).await;
+    }
+    if form.sid.is_empty() && setup.text("/twilio_phone_number").is_empty() {
+        return Redirect::to(&format!("/?agent={id}")).into_response();
+    }
+    call::from_now(id)
+}
+
+async fn finished(
+    state: &Arc<AppState>,
+    setup: &Setup,
+    access: &AgentAccess<Maintain>,
+    form: &FinishForm,
+) -> Result<(), Problem> {
+    let viewer = &setup.shell.viewer;
+    if !form.sid.is_empty() {
+        connect(state, viewer, access, &form.sid).await?;
+    }
+    set_up(state, viewer, setup.row.id, Map::new(), SetupMove::End).await
+}
+
+/// The screen once more, with why the agent does not answer yet.
+async fn not_finished(state: &Arc<AppState>, setup: &Setup, problem: &Problem) -> Response {
+    let why = match problem.status() {
+        StatusCode::NOT_FOUND => "There is no such number any more.",
+        _ => problem.detail.as_deref().unwrap_or_default(),
+    };
+    let words = format!("{why} The agent does not answer yet; choose again.");
+    let told = Told { is_bad: true, words };
+    match form(state, setup, Some(&told)).await {
+        Ok(body) => shown(&setup.shell, problem.status(), &body),
+        Err(response) => response,
+    }
+}

@@ -1,0 +1,159 @@
+//! The screen on which the agent is tried, and given answers to what callers ask most.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::Map;
+use uuid::Uuid;
+
+use super::forms::{back, error, progress};
+use super::{Setup, Step, Wrong, go_on, opened, refused, to_step};
+use crate::call::question_key;
+use crate::knowledge::answers::{ANSWER_BYTES, AnswerError};
+use crate::store::AnswerRow;
+use crate::store::access::{Maintain, Object};
+use crate::store::audit::AuditEntry;
+use crate::web::console::agent::Sent;
+use crate::web::console::errors;
+use crate::web::console::knowledge::answer_problem;
+use crate::web::session::PageViewer;
+use crate::web::{AppState, editing};
+
+/// The names of the answers' fields: as many as a trade has questions.
+const FIELDS: [&str; 6] = ["answer-0", "answer-1", "answer-2", "answer-3", "answer-4", "answer-5"];
+
+/// A form that is shown once more: what was sent, and what was wrong with it.
+type Again<'a> = (&'a Sent, &'a [Wrong]);
+
+/// The agent's answers to the questions of its trade, in their order.
+async fn answers(
+    state: &AppState,
+    setup: &Setup,
+) -> Result<[Option<AnswerRow>; FIELDS.len()], Response> {
+    let rows = state.owners.store.answers(setup.row.id).await;
+    let rows = rows.map_err(|error| errors::store(&error))?;
+    let mut rows: BTreeMap<String, AnswerRow> =
+        rows.into_iter().map(|row| (row.question_key.reveal().clone(), row)).collect();
+    Ok(setup.trade().questions.map(|question| rows.remove(&question_key(question))))
+}
+
+pub(super) async fn form(
+    state: &AppState,
+    setup: &Setup,
+    again: Option<Again<'_>>,
+) -> Result<Markup, Response> {
+    let answers = answers(state, setup).await?;
+    let id = setup.row.id;
+    let wrong = again.map_or(&[][..], |(_, wrong)| wrong);
+    let given = answers.iter().flatten().count();
+    Ok(html! {
+        h1 { "Talk to it" }
+        (progress(Step::Try))
+        div .card {
+            p { "The agent is ready to be tried. Nobody can call it yet." }
+            p .actions { a .button .main href={ "/agents/" (id) "/try" } { "Talk to it now" } }
+        }
+        form .card method="post" action={ "/setup/" (id) "/answers" } {
+            h2 { "What callers will ask" }
+            p { "Answer what you can, in a sentence or two each. What you leave out appears on the page Knowledge when a caller asks it." }
+            @for ((field, question), answer) in FIELDS.iter().zip(setup.trade().questions).zip(&answers) {
+                @let is_wrong = wrong.iter().any(|(name, _)| name == field);
+                details open[is_wrong] {
+                    summary { (question) @if answer.is_some() { " " span .badge .good { "answered" } } }
+                    label .hidden for=(field) { (question) }
+                    textarea id=(field) name=(field) maxlength=(ANSWER_BYTES) {
+                        @match again.and_then(|(sent, _)| sent.get(*field)) {
+                            Some(sent) => { (sent) }
+                            None => { @if let Some(answer) = answer { (answer.answer.reveal()) } }
+                        }
+                    }
+                    (error(wrong, field))
+                }
+            }
+            p .actions { button type="submit" { "Save the answers" } @if given > 0 { span .quiet { (given) " of " (FIELDS.len()) " answered" } } }
+        }
+        form method="post" action={ "/setup/" (id) "/tried" } { p .actions { button .main type="submit" { "Go on to the number" } } }
+        (back(id, Step::Voice))
+    })
+}
+
+/// Answers were sent. What is emptied is removed.
+pub(super) async fn answer(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(sent): Form<Sent>,
+) -> Response {
+    let access =
+        editing::access::<Maintain>(&state, &viewer, Object::Agent(id), "answer.give").await;
+    if let Err(refused) = access {
+        return errors::refused(&refused);
+    }
+    let setup = match opened(&state, viewer, id).await {
+        Ok(setup) => setup,
+        Err(response) => return response,
+    };
+    match keep(&state, &setup, &sent).await {
+        Ok(wrong) if wrong.is_empty() => to_step(id, Step::Try),
+        Ok(wrong) => match form(&state, &setup, Some((&sent, &wrong))).await {
+            Ok(body) => refused(&setup, &body),
+            Err(response) => response,
+        },
+        Err(response) => response,
+    }
+}
+
+/// Keeps what differs: what was wrong.
+async fn keep(state: &AppState, setup: &Setup, sent: &Sent) -> Result<Vec<Wrong>, Response> {
+    let (id, mut wrong) = (setup.row.id, Vec::new());
+    let stored = answers(state, setup).await?;
+    for ((field, question), stored) in FIELDS.iter().zip(setup.trade().questions).zip(stored) {
+        let Some(text) = sent.get(*field).map(|text| text.replace("\r\n", "\n")) else { continue };
+        let text = text.trim();
+        let before = stored.as_ref().map_or("", |row| row.answer.reveal().trim());
+        if text == before {
+            continue;
+        }
+        let viewer = &setup.shell.viewer;
+        let (action, kept) = match &stored {
+            Some(row) if text.is_empty() => {
+                let removed = state.answers().forget(id, row.id).await;
+                ("answer.remove", removed.map(drop).map_err(AnswerError::from))
+            }
+            _ => {
+                let kept = state.answers().answer_gap(id, question, text, viewer.id()).await;
+                ("answer.give", kept.map(drop))
+            }
+        };
+        match kept {
+            Ok(()) => {
+                let deed = AuditEntry::of(viewer, action).agent(id).object("agent", id);
+                let noted = state.owners.store.note_deed(&deed).await;
+                noted.map_err(|error| errors::store(&error))?;
+            }
+            Err(error @ (AnswerError::Empty(_) | AnswerError::TooLong { .. })) => {
+                wrong.push((*field, error.to_string()));
+            }
+            Err(error) => return Err(errors::problem(&answer_problem(error))),
+        }
+    }
+    Ok(wrong)
+}
+
+/// It was tried, or need not be.
+pub(super) async fn tried(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+) -> Response {
+    let setup = match opened(&state, viewer, id).await {
+        Ok(setup) => setup,
+        Err(response) => return response,
+    };
+    let gone_on = go_on(&state, &setup, Map::new(), Step::Number).await;
+    gone_on.unwrap_or_else(|problem| errors::problem(&problem))
+}

@@ -1,0 +1,118 @@
+//! The screen of the greeting and the voice.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::forms::{back, described, error, progress};
+use super::{Setup, Step, Wrong, go_on, opened, refused};
+use crate::web::AppState;
+use crate::web::console::errors;
+use crate::web::session::PageViewer;
+
+/// Voices of the speech service that an owner chooses from (protocols 2).
+const VOICES: [&str; 10] =
+    ["marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"];
+/// The longest greeting, in characters.
+const GREETING_MAX: usize = 1000;
+
+/// What the screen sends.
+#[derive(Debug, Deserialize)]
+pub(super) struct VoiceForm {
+    #[serde(default)]
+    greeting: String,
+    #[serde(default)]
+    voice: String,
+    recording: Option<String>,
+}
+
+impl VoiceForm {
+    fn stored(setup: &Setup) -> Self {
+        let records = setup.document["settings"]["recording"]["enabled"] == true;
+        Self {
+            greeting: setup.text("/settings/greeting").to_owned(),
+            voice: match setup.text("/settings/voice") {
+                "" => VOICES[0].to_owned(),
+                voice => voice.to_owned(),
+            },
+            recording: records.then(|| "yes".to_owned()),
+        }
+    }
+
+    fn wrong(&self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        let greeting = self.greeting.trim();
+        if greeting.is_empty() || greeting.chars().count() > GREETING_MAX {
+            let why = "Write a sentence or two, at most 1,000 characters.";
+            wrong.push(("greeting", why.to_owned()));
+        }
+        if !VOICES.contains(&self.voice.as_str()) {
+            wrong.push(("voice", "Choose one of the voices.".to_owned()));
+        }
+        wrong
+    }
+}
+
+pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Markup {
+    let stored = VoiceForm::stored(setup);
+    let (form, wrong) = again.unwrap_or((&stored, &[]));
+    html! {
+        h1 { "How does it answer?" }
+        (progress(Step::Voice))
+        form .card method="post" action={ "/setup/" (setup.row.id) "/voice" } {
+            label for="greeting" { "What callers hear first" }
+            textarea #greeting name="greeting" required maxlength=(GREETING_MAX) aria-describedby=[described(wrong, "greeting")] { (form.greeting) }
+            (error(wrong, "greeting"))
+            label for="voice" { "Voice" }
+            select #voice name="voice" aria-describedby="voice-hint" {
+                @for voice in VOICES { option value=(voice) selected[voice == form.voice] { (voice) } }
+            }
+            p .hint #voice-hint { "You hear it on the next screen, and can come back." }
+            (error(wrong, "voice"))
+            label .check { input type="checkbox" name="recording" value="yes" checked[form.recording.is_some()]; " Record calls, after saying so" }
+            p .hint { "In many places callers have to agree to a recording. The agent says “This call is recorded.” before anything else." }
+            p .actions { button .main type="submit" { "Go on" } }
+        }
+        (back(setup.row.id, Step::Hours))
+    }
+}
+
+/// The screen was sent.
+pub(super) async fn send(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    Form(sent): Form<VoiceForm>,
+) -> Response {
+    let setup = match opened(&state, viewer, id).await {
+        Ok(setup) => setup,
+        Err(response) => return response,
+    };
+    let wrong = sent.wrong();
+    if !wrong.is_empty() {
+        return refused(&setup, &form(&setup, Some((&sent, &wrong))));
+    }
+    let change = json!({"settings": {
+        "greeting": sent.greeting.trim().replace("\r\n", "\n"),
+        "voice": sent.voice,
+        "recording": {"enabled": sent.recording.is_some()},
+    }});
+    let change = change.as_object().cloned().unwrap_or_default();
+    match go_on(&state, &setup, change, Step::Try).await {
+        Ok(response) => response,
+        Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            let is_voice = problem.field.as_deref() == Some("settings.voice");
+            let field = if is_voice { "voice" } else { "greeting" };
+            let wrong = [(field, problem.detail.unwrap_or_default())];
+            refused(&setup, &form(&setup, Some((&sent, &wrong))))
+        }
+        Err(problem) => errors::problem(&problem),
+    }
+}
