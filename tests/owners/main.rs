@@ -16,5 +16,6 @@ mod live;
 mod people;
 mod setup;
 mod sign_in;
+mod suspended;
 mod take_over;
 mod try_it;
