@@ -216,8 +216,10 @@ pub struct VisibleAgent {
     pub business: String,
     /// `business_details.business_timezone`, which may be none that is known.
     pub zone: Option<String>,
-    /// `voice_agents.twilio_phone_number`.
+    /// `voice_agents.twilio_phone_number`, where it is the agent's.
     pub number: Option<String>,
+    /// The same where somebody only typed it (migration 0036).
+    pub typed_number: Option<String>,
     /// `voice_agents.status`.
     pub status: String,
     /// What the person is to it.
@@ -327,6 +329,8 @@ impl Store {
             "select * from (
                 select a.id, a.name, coalesce(nullif(b.business_name, ''), a.name) as business,
                     b.business_timezone, a.twilio_phone_number, a.status::text as status,
+                    a.number_typed is not null and nullif(btrim(
+                        a.twilio_credentials ->> 'auth_token'), '') is null as is_unassigned,
                     a.created_at, {ROLE_SQL} as role
                 from public.customer c
                 join public.voice_agents a on c.isadmin or a.created_by = c.uuid
@@ -339,12 +343,18 @@ impl Store {
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(viewer.id()).fetch_all(&self.pool).await?;
         let agents = rows.iter().map(|row| {
             let role: String = row.try_get("role")?;
+            let number: Option<String> = row.try_get("twilio_phone_number")?;
+            let (number, typed_number) = match row.try_get("is_unassigned")? {
+                true => (None, number),
+                false => (number, None),
+            };
             Ok(VisibleAgent {
                 id: row.try_get("id")?,
                 name: row.try_get("name")?,
                 business: row.try_get("business")?,
                 zone: row.try_get("business_timezone")?,
-                number: row.try_get("twilio_phone_number")?,
+                number,
+                typed_number,
                 status: row.try_get("status")?,
                 role: Role::from_word(&role).unwrap_or(Role::Support),
             })

@@ -13,6 +13,7 @@ mod common_database;
 mod desk;
 mod functions;
 mod live;
+mod numbers;
 mod people;
 mod setup;
 mod sign_in;
