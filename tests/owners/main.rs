@@ -14,6 +14,7 @@ mod desk;
 mod functions;
 mod live;
 mod numbers;
+mod pages_table;
 mod people;
 mod setup;
 mod sign_in;

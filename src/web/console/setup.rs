@@ -25,6 +25,7 @@ use crate::store::access::{AgentAccess, Inspect, Maintain, Object};
 use crate::store::audit::AuditEntry;
 use crate::store::setup::{NewBusiness, SetupRow};
 use crate::web::AppState;
+use crate::web::guard::may_change_own;
 use crate::web::numbers::AccountNumbers;
 use crate::web::session::PageViewer;
 
@@ -148,6 +149,9 @@ async fn business(
     PageViewer(viewer): PageViewer,
     Form(form): Form<Business>,
 ) -> Response {
+    if let Err(refused) = may_change_own(&state, &viewer, "agent.create").await {
+        return errors::refused(&refused);
+    }
     let store = &state.owners.store;
     let wrong = form.wrong();
     let again = async |viewer, wrong: &[Wrong]| match Shell::of(store, viewer, None).await {
