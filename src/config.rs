@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -36,6 +37,9 @@ pub struct Config {
     pub port: u16,
     /// `METRICS_BIND`: where `/metrics` is, if not on the public port.
     pub metrics_bind: Option<SocketAddr>,
+    /// `CLIENT_ADDRESS_HEADER`: where the proxy in front says who asks. Without it the connection's other
+    /// end does, or Fly's own header where `FLY_MACHINE_ID` is set.
+    pub client_address_header: Option<HeaderName>,
     /// `PUBLIC_URL`: what Twilio is configured with; without it `http://localhost:$PORT`.
     pub public_url: Option<PublicUrl>,
     /// `DATABASE_URL`; without it the program runs a PostgreSQL of its own under `data_dir`.
@@ -154,6 +158,11 @@ impl PublicUrl {
         &self.0
     }
 
+    /// Whether what comes from outside comes encrypted.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+
     /// The address of a path (which begins with a slash).
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
@@ -243,10 +252,9 @@ impl Config {
                 HostPort::parse_list,
             )?
             .unwrap_or_default(),
-            prompts_dir: parsed(source, "PROMPTS_DIR", "a directory that exists", |text| {
-                Some(PathBuf::from(text)).filter(|path| path.is_dir())
-            })?,
+            prompts_dir: prompts_dir(source)?,
             log_filter: log_filter(source)?,
+            client_address_header: client_address_header(source)?,
             fly_machine_id: source("FLY_MACHINE_ID"),
         })
     }
@@ -282,6 +290,21 @@ fn log_filter(source: Source<'_>) -> Result<Option<String>, ConfigError> {
             let filter = EnvFilter::try_new(text).ok();
             filter.filter(|_| advice::is_likely_filter(text)).map(|_| text.to_owned())
         },
+    )
+}
+
+fn prompts_dir(source: Source<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    parsed(source, "PROMPTS_DIR", "a directory that exists", |text| {
+        Some(PathBuf::from(text)).filter(|path| path.is_dir())
+    })
+}
+
+fn client_address_header(source: Source<'_>) -> Result<Option<HeaderName>, ConfigError> {
+    parsed(
+        source,
+        "CLIENT_ADDRESS_HEADER",
+        "the name of a header such as X-Forwarded-For or X-Real-IP",
+        |text| HeaderName::from_bytes(text.as_bytes()).ok(),
     )
 }
 

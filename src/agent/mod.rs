@@ -42,7 +42,7 @@ use crate::private::Private;
 use fault::{Faults, TEXT_MAX, TOO_LONG};
 use function::{FunctionSource, Functions};
 use hours::Hours;
-use numbers::{ACCEPTED_NUMBER, Numbering};
+use numbers::{ACCEPTED_NUMBER, ASSIGNED_NUMBER, Numbering};
 use region::Region;
 use settings::{AgentSettings, WhenClosed};
 
@@ -150,6 +150,8 @@ pub struct AgentSource {
     pub name: String,
     /// `voice_agents.twilio_phone_number`.
     pub number: Option<String>,
+    /// Whether the number is the agent's only with a Twilio account of its own.
+    pub is_number_typed: bool,
     /// `voice_agents.status`.
     pub status: String,
     /// `voice_agents."unAvailable"`.
@@ -205,6 +207,21 @@ fn read_own_number(written: Option<&str>, business: &BusinessSource) -> Option<S
     phone_number::normalise_local(written?, business.region(None))
 }
 
+fn faults_of_number(
+    written: Option<&str>,
+    is_read: bool,
+    is_unassigned: bool,
+    faults: &mut Faults,
+) {
+    let is_written = written.is_some_and(|number| !number.trim().is_empty());
+    let (found, accepted) = match (is_written, is_read) {
+        (true, false) => ("another text", ACCEPTED_NUMBER),
+        (true, true) if is_unassigned => ("a number that its owner typed", ASSIGNED_NUMBER),
+        _ => return,
+    };
+    faults.add("twilio_phone_number".to_owned(), found, accepted);
+}
+
 impl Agent {
     /// Checks what the rows say. What cannot be used is in [`Agent::faults`].
     pub fn new(source: AgentSource) -> Self {
@@ -220,10 +237,10 @@ impl Agent {
         let status = Status::read(&source.status, &mut faults);
         let ring_seconds = ring::read(source.take_over_timeout.as_deref(), &mut faults);
         let auth_token = source.auth_token.filter(|token| !token.reveal().trim().is_empty());
-        let is_written = source.number.as_deref().is_some_and(|number| !number.trim().is_empty());
-        if number.is_none() && is_written {
-            faults.add("twilio_phone_number".to_owned(), "another text", ACCEPTED_NUMBER);
-        }
+        // The server's token signs for the numbers of all its customers, so a number that one of them
+        // typed is not theirs by that.
+        let is_unassigned = source.is_number_typed && auth_token.is_none();
+        faults_of_number(source.number.as_deref(), number.is_some(), is_unassigned, &mut faults);
         let mut text = |text: Option<String>, column| cut(filled(text)?, column, &mut faults);
         let name = text(business.name, "business_name");
         let kind = text(business.kind, "type_of_business");
@@ -234,7 +251,7 @@ impl Agent {
         Self {
             id: source.id,
             name: source.name,
-            number,
+            number: number.filter(|_| !is_unassigned),
             forwards_here: Vec::new(),
             region,
             status,

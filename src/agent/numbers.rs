@@ -10,6 +10,10 @@ use super::region::Region;
 use super::settings::Fallback;
 use crate::private::Private;
 
+/// Whose number an agent answers that has no Twilio account of its own.
+pub(super) const ASSIGNED_NUMBER: &str = "a number that an administrator of this server has connected; \
+    or any of the agent's own Twilio account, once that is entered";
+
 /// What is accepted for a number, for a fault.
 pub(super) const ACCEPTED_NUMBER: &str = "a number with its country code, such as +15551230001, or \
                                           as it is dialled where the business is";

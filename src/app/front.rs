@@ -41,6 +41,7 @@ pub(super) fn front(
         live: LiveHub::new(console, made.exchange.log.clone()),
         public_url: public_url.clone(),
         twilio: config.twilio.clone(),
+        client_address_header: config.client_address_header.clone(),
         fly_machine_id: config.fly_machine_id.clone(),
         neighbours,
         answers: IdempotencyCache::default(),

@@ -76,6 +76,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, TokenError> {
         MadePerson::Ready(person) => person,
         MadePerson::NotInSupabase => return Err(TokenError::NotInSupabase(email.to_owned())),
     };
+    // Whoever has a link from here is known to whoever runs the server.
+    if store.vouch_for(person).await? {
+        say!("An invitation had made this account. Its sessions, keys and older links have ended.");
+    }
     let public_url = config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(config.port));
     let link = sign_in_link(&store, &public_url, person).await?;
     say!("Sign in, once, within an hour: {link}");

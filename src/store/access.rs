@@ -216,8 +216,10 @@ pub struct VisibleAgent {
     pub business: String,
     /// `business_details.business_timezone`, which may be none that is known.
     pub zone: Option<String>,
-    /// `voice_agents.twilio_phone_number`.
+    /// `voice_agents.twilio_phone_number`, where it is the agent's.
     pub number: Option<String>,
+    /// The same where somebody only typed it (migration 0036).
+    pub typed_number: Option<String>,
     /// `voice_agents.status`.
     pub status: String,
     /// Whether its set-up was begun and is not over.
@@ -349,6 +351,8 @@ impl Store {
                     coalesce(c.plan_mode, '') = '' and coalesce(c.voiceagents_allowed, 0) <= 0
                         or coalesce(c.total_voiceagents, 0) < coalesce(c.voiceagents_allowed, 0)
                         as has_room,
+                    a.number_typed is not null and nullif(btrim(
+                        a.twilio_credentials ->> 'auth_token'), '') is null as is_unassigned,
                     a.created_at, {ROLE_SQL} as role
                 from public.customer c
                 join public.voice_agents a on c.isadmin or a.created_by = c.uuid
@@ -362,12 +366,18 @@ impl Store {
         let has_room = rows.first().map_or(Ok(false), |row| row.try_get("has_room"))?;
         let agents = rows.iter().map(|row| {
             let role: String = row.try_get("role")?;
+            let number: Option<String> = row.try_get("twilio_phone_number")?;
+            let (number, typed_number) = match row.try_get("is_unassigned")? {
+                true => (None, number),
+                false => (number, None),
+            };
             Ok(VisibleAgent {
                 id: row.try_get("id")?,
                 name: row.try_get("name")?,
                 business: row.try_get("business")?,
                 zone: row.try_get("business_timezone")?,
-                number: row.try_get("twilio_phone_number")?,
+                number,
+                typed_number,
                 status: row.try_get("status")?,
                 is_being_set_up: row.try_get("is_being_set_up")?,
                 is_theirs: row.try_get("is_theirs")?,

@@ -80,7 +80,8 @@ pub enum FunctionWrite {
 /// What is written, by the names of the columns. A column that is not there stays as it is.
 #[derive(Debug, Default)]
 pub struct AgentWrite {
-    /// Of `voice_agents`: `name`, `twilio_phone_number`, `status`, `unAvailable`, `private_settings`.
+    /// Of `voice_agents`: `name`, `twilio_phone_number`, `number_typed`, `status`, `unAvailable`,
+    /// `private_settings`.
     pub agent: Option<Private<Value>>,
     /// Of `business_details`.
     pub business: Option<Private<Value>>,
@@ -166,8 +167,9 @@ impl Store {
         });
         sqlx::query(
             r#"insert into public.voice_agents
-                (id, name, created_by, twilio_phone_number, status, "unAvailable", private_settings)
-            select $3, c ->> 'name', $2, c ->> 'twilio_phone_number',
+                (id, name, created_by, twilio_phone_number, number_typed, status, "unAvailable",
+                    private_settings)
+            select $3, c ->> 'name', $2, c ->> 'twilio_phone_number', c ->> 'number_typed',
                 coalesce(c ->> 'status', 'active')::public.voice_agent_status_enum,
                 coalesce((c ->> 'unAvailable')::boolean, false),
                 coalesce(nullif(c -> 'private_settings', 'null'), '{}')
@@ -246,6 +248,8 @@ impl Editing {
                     name = coalesce($2::jsonb ->> 'name', name),
                     twilio_phone_number = case when $2::jsonb ? 'twilio_phone_number'
                         then $2::jsonb ->> 'twilio_phone_number' else twilio_phone_number end,
+                    number_typed = case when $2::jsonb ? 'number_typed'
+                        then $2::jsonb ->> 'number_typed' else number_typed end,
                     status = coalesce(($2::jsonb ->> 'status')::public.voice_agent_status_enum, status),
                     setup_step = case when $2::jsonb ->> 'status' = 'active' then null
                         else setup_step end,

@@ -21,6 +21,9 @@ pub struct AgentRow {
     pub name: Private<String>,
     /// `twilio_phone_number`, as it was written.
     pub number: Option<Private<String>>,
+    /// Whether somebody typed that who may not give away numbers of the server's Twilio account
+    /// (migration 0036).
+    pub is_number_typed: bool,
     /// `status`: active, inactive, suspended or deleted.
     pub status: String,
     /// `"unAvailable"`.
@@ -101,6 +104,7 @@ macro_rules! agent_query {
         concat!(
             r#"select a.id, left(a.name, 65537) as name,
                 left(a.twilio_phone_number, 500) as twilio_phone_number,
+                a.number_typed is not null as is_number_typed,
                 coalesce(a.status::text, 'active') as status,
                 coalesce(a."unAvailable", false) as unavailable,
                 nullif(btrim(left(a.twilio_credentials ->> 'account_sid', 500)), '') as account_sid,
@@ -253,6 +257,7 @@ pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
         id,
         name: private(row, "name")?.unwrap_or_default(),
         number: private(row, "twilio_phone_number")?,
+        is_number_typed: row.try_get("is_number_typed")?,
         status: row.try_get("status")?,
         unavailable: row.try_get("unavailable")?,
         account_sid: open("account_sid")?,
@@ -309,6 +314,7 @@ impl From<AgentRow> for AgentSource {
             id: row.id,
             name: row.name.into_inner(),
             number: row.number.map(Private::into_inner),
+            is_number_typed: row.is_number_typed,
             status: row.status,
             unavailable: row.unavailable,
             account_sid: row.account_sid.map(Private::into_inner),

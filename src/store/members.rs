@@ -49,6 +49,9 @@ pub enum Invited {
     NotInSupabase,
     /// The role is above that of whoever invites.
     Above,
+    /// Another business's invitation made the account with this address, and nobody has vouched for it:
+    /// whoever invited first may be who uses it.
+    Unproven,
 }
 
 /// What is to change of somebody's access.
@@ -155,6 +158,9 @@ impl Store {
             Added::Known(person) | Added::Made(person) => person,
             Added::NotInSupabase => return Ok(Invited::NotInSupabase),
         };
+        if is_anothers(&mut transaction, person, access).await? {
+            return Ok(Invited::Unproven);
+        }
         let row = sqlx::query(
             "insert into public.voice_agents_access (voice_agent_id, user_id, access, status)
             select a.id, $2, $3::public.voice_agent_access_type, true from public.voice_agents a
@@ -237,6 +243,31 @@ impl Store {
         transaction.commit().await?;
         Ok(AccessChange::Done(self.member(access, id).await?, is_stopped))
     }
+}
+
+/// Whether somebody's account was made by an invitation to an agent that whoever invites now does not
+/// own. Its one-time link went to the one who invited, so only an address that the operator vouches for
+/// (`frontdesk token`) says who it is. An administrator's own agents are theirs here, and no others.
+async fn is_anothers(
+    connection: &mut PgConnection,
+    person: Uuid,
+    access: &AgentAccess<Own>,
+) -> sqlx::Result<bool> {
+    let row = sqlx::query(
+        "select exists (select from public.customer c
+            where c.uuid = $1 and c.invited_to <> $2 and not exists (
+                select from public.voice_agents a where a.id = c.invited_to and (a.created_by = $3
+                    or exists (select from public.voice_agents_access x
+                        where x.voice_agent_id = a.id and x.user_id = $3 and x.status
+                            and x.access >= 'owner')))
+        ) as it_is",
+    )
+    .bind(person)
+    .bind(access.agent_id())
+    .bind(access.person())
+    .fetch_one(connection)
+    .await?;
+    row.try_get("it_is")
 }
 
 async fn write_access(

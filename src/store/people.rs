@@ -68,7 +68,7 @@ impl Viewer {
         self.credential
     }
 
-    fn read(row: &PgRow, credential: Credential, may_write: bool) -> Result<Self> {
+    pub(super) fn read(row: &PgRow, credential: Credential, may_write: bool) -> Result<Self> {
         Ok(Self {
             id: row.try_get("uuid")?,
             email: row.try_get::<String, _>("email")?.into(),
@@ -118,30 +118,6 @@ impl Store {
             Added::Known(person) | Added::Made(person) => MadePerson::Ready(person),
             Added::NotInSupabase => MadePerson::NotInSupabase,
         })
-    }
-
-    /// The customer's row of somebody who has signed in at Supabase; made at the first time.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn person_of_supabase(&self, user_id: Uuid) -> Result<Option<Viewer>> {
-        let row = sqlx::query(
-            "with made as (
-                insert into public.customer (uuid, email, username, plan_id)
-                select u.id, u.email, split_part(u.email, '@', 1), 0
-                from auth.users u where u.id = $1 and u.email is not null
-                on conflict do nothing
-                returning uuid, email, username, coalesce(isadmin, false) as isadmin
-            )
-            select * from made
-            union all
-            select uuid, email, username, coalesce(isadmin, false)
-            from public.customer where uuid = $1",
-        )
-        .bind(user_id)
-        .fetch_optional(&self.pool)
-        .await?;
-        row.map(|row| Viewer::read(&row, Credential::Supabase, true)).transpose()
     }
 
     /// Begins a session.

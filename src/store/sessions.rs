@@ -78,4 +78,33 @@ impl Store {
             })
             .collect()
     }
+
+    /// That the operator knows who this is: an account that an invitation made is theirs alone from now
+    /// on. Whoever invited them may have used it, so all that was given out before ends: sessions, keys,
+    /// links. Whether that was so.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn vouch_for(&self, user_id: Uuid) -> Result<bool> {
+        let row = sqlx::query(
+            "with vouched as (
+                update public.customer set invited_to = null
+                where uuid = $1 and invited_to is not null returning uuid
+            ), ended as (
+                update public.frontdesk_sessions set ended_at = now()
+                where user_id in (select uuid from vouched) and ended_at is null
+            ), revoked as (
+                update public.api_tokens set revoked_at = now()
+                where user_id in (select uuid from vouched) and revoked_at is null
+            ), used as (
+                update public.sign_in_links set used_at = now()
+                where user_id in (select uuid from vouched) and used_at is null
+            )
+            select exists (select from vouched) as was_invited",
+        )
+        .bind(user_id)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.try_get("was_invited")?)
+    }
 }

@@ -1,8 +1,10 @@
 //! Supabase's own tables of sessions and users, where the database is Supabase's. An access token
 //! stays valid until it expires; these rows say that its session was ended before.
 
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::people::{Credential, Viewer};
 use super::{Result, Store};
 
 impl Store {
@@ -55,5 +57,69 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(alive)
+    }
+
+    /// The customer's row of somebody who has signed in at Supabase; made at the first time. The address
+    /// is the one that they have there now: people are invited by it.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn person_of_supabase(&self, user_id: Uuid) -> Result<Option<Viewer>> {
+        let row = sqlx::query(
+            "select c.uuid, c.email, c.username, coalesce(c.isadmin, false) as isadmin
+            from public.customer c join auth.users u on u.id = c.uuid
+            where c.uuid = $1 and (u.email is null or u.email = c.email)",
+        )
+        .bind(user_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let row = match row {
+            Some(row) => Some(row),
+            None => self.known_anew(user_id).await?,
+        };
+        row.map(|row| Viewer::read(&row, Credential::Supabase, true)).transpose()
+    }
+
+    /// The same where there is no row yet, or one with another address.
+    async fn known_anew(&self, user_id: Uuid) -> Result<Option<PgRow>> {
+        let mut transaction = self.pool.begin().await?;
+        // Whoever had the address before and has another one now, and has not been here since.
+        sqlx::query(
+            "update public.customer c set email = u.email
+            from auth.users u, auth.users me
+            where me.id = $1 and c.uuid <> me.id and lower(c.email) = lower(me.email)
+                and u.id = c.uuid and u.email is not null and lower(u.email) <> lower(c.email)
+                and not exists (select from public.customer o where lower(o.email) = lower(u.email))",
+        )
+        .bind(user_id)
+        .execute(&mut *transaction)
+        .await?;
+        // An address that another customer has all the same stays theirs, and this one's is as it was.
+        sqlx::query(
+            "update public.customer c set email = u.email from auth.users u
+            where c.uuid = $1 and u.id = $1 and u.email is not null and not exists (
+                select from public.customer o where o.uuid <> $1 and lower(o.email) = lower(u.email))",
+        )
+        .bind(user_id)
+        .execute(&mut *transaction)
+        .await?;
+        let row = sqlx::query(
+            "with made as (
+                insert into public.customer (uuid, email, username, plan_id)
+                select u.id, u.email, split_part(u.email, '@', 1), 0
+                from auth.users u where u.id = $1 and u.email is not null
+                on conflict do nothing
+                returning uuid, email, username, coalesce(isadmin, false) as isadmin
+            )
+            select * from made
+            union all
+            select uuid, email, username, coalesce(isadmin, false)
+            from public.customer where uuid = $1",
+        )
+        .bind(user_id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(row)
     }
 }

@@ -18,6 +18,8 @@ pub enum TestOpened {
     InADay,
     /// There is no such agent.
     NoAgent,
+    /// The operator has suspended the agent, and who asks is no administrator.
+    Suspended,
 }
 
 /// How many tests an agent may have.
@@ -41,8 +43,12 @@ impl Store {
         limits: TestLimits,
     ) -> Result<TestOpened> {
         let outcome: String = sqlx::query_scalar(
-            "select test_call_open($1, $2, $3, $4, $5, $6, $7,
-                timestamptz 'epoch' + $8::bigint * interval '1 microsecond', $9, $10)",
+            "select case when exists (select from public.voice_agents a, public.customer c
+                    where a.id = $2 and a.status = 'suspended'
+                        and c.uuid = $11 and not coalesce(c.isadmin, false))
+                then 'suspended'
+                else test_call_open($1, $2, $3, $4, $5, $6, $7,
+                    timestamptz 'epoch' + $8::bigint * interval '1 microsecond', $9, $10) end",
         )
         .bind(call.id)
         .bind(access.agent_id())
@@ -54,6 +60,7 @@ impl Store {
         .bind(call.started_us)
         .bind(limits.at_once)
         .bind(limits.in_a_day)
+        .bind(access.person())
         .fetch_one(&self.pool)
         .await?;
         match outcome.as_str() {
@@ -61,6 +68,7 @@ impl Store {
             "at_once" => Ok(TestOpened::AtOnce),
             "in_a_day" => Ok(TestOpened::InADay),
             "no_agent" => Ok(TestOpened::NoAgent),
+            "suspended" => Ok(TestOpened::Suspended),
             _ => Err(StoreError::Unreadable("outcome".to_owned())),
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Level, Maintain, Own, Read, VisibleAgents};
+use super::access::{AgentAccess, Level, Maintain, Own, VisibleAgents};
 use super::{Result, Store, lenient_json};
 use crate::private::Private;
 
@@ -19,6 +19,15 @@ pub struct WiringRow {
     pub before: Value,
     /// When it was connected, microseconds since the Unix epoch.
     pub connected_us: i64,
+}
+
+/// An agent's number as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberRow {
+    /// `voice_agents.twilio_phone_number`.
+    pub number: Option<Private<String>>,
+    /// Whether it is the agent's only with a Twilio account of its own (migration 0036).
+    pub is_typed: bool,
 }
 
 /// An attempt to tell an owner of a call.
@@ -50,7 +59,7 @@ pub struct DeliveryRow {
 const ROWS_MAX: i64 = 101;
 
 impl Store {
-    /// Keeps what Twilio did with a number, before that is changed.
+    /// Keeps what Twilio did with a number, before that is changed: its `number_wirings.id`.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -60,20 +69,47 @@ impl Store {
         account_sid: &str,
         number_sid: &str,
         before: &Value,
-    ) -> Result<()> {
-        sqlx::query(
+    ) -> Result<i64> {
+        let row = sqlx::query(
             "insert into public.number_wirings
                 (number_sid, account_sid, voice_agent_id, before, connected_by)
-            values ($1, $2, $3, $4::jsonb, $5)",
+            values ($1, $2, $3, $4::jsonb, $5) returning id",
         )
         .bind(number_sid)
         .bind(account_sid)
         .bind(access.agent_id())
         .bind(before.to_string())
         .bind(access.person())
-        .execute(&self.pool)
+        .fetch_one(&self.pool)
         .await?;
+        Ok(row.try_get("id")?)
+    }
+
+    /// Forgets what was kept for a change that was not made.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn forget_wiring(&self, access: &AgentAccess<Maintain>, id: i64) -> Result<()> {
+        sqlx::query("delete from public.number_wirings where id = $1 and voice_agent_id = $2")
+            .bind(id)
+            .bind(access.agent_id())
+            .execute(&self.pool)
+            .await?;
         Ok(())
+    }
+
+    /// Which numbers of these agents can be put back: the agents with Twilio's names.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn restorable(&self, agents: &VisibleAgents) -> Result<Vec<(Uuid, String)>> {
+        Ok(sqlx::query_as(
+            "select distinct voice_agent_id, number_sid from public.number_wirings
+            where voice_agent_id = any($1) and restored_at is null limit 5000",
+        )
+        .bind(agents.ids())
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// What of this agent's can be put back, the last connection of each number.
@@ -126,7 +162,8 @@ impl Store {
     /// Gives an agent a Twilio account of its own. The token is sealed, and never read back here.
     ///
     /// # Errors
-    /// [`StoreError`](super::StoreError).
+    /// [`StoreError`](super::StoreError); `Refused` where the agent's number would then be live, and
+    /// another live agent has it.
     pub async fn set_twilio_account(
         &self,
         access: &AgentAccess<Own>,
@@ -148,17 +185,53 @@ impl Store {
         Ok(())
     }
 
-    /// Gives an agent its number.
+    /// Takes an agent's own Twilio account away: it uses the server's again.
     ///
     /// # Errors
-    /// [`StoreError`](super::StoreError); `Refused` where another live agent has the number.
-    pub async fn set_number(&self, access: &AgentAccess<Maintain>, number: &str) -> Result<()> {
-        sqlx::query("update public.voice_agents set twilio_phone_number = $2 where id = $1")
+    /// [`StoreError`](super::StoreError).
+    pub async fn drop_twilio_account(&self, access: &AgentAccess<Own>) -> Result<()> {
+        sqlx::query("update public.voice_agents set twilio_credentials = '{}' where id = $1")
             .bind(access.agent_id())
-            .bind(number)
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// Gives an agent its number: the one that it had. With `instead_of`, only if it has that one now;
+    /// none if it has another.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError); `Refused` where another live agent has the number.
+    pub async fn set_number(
+        &self,
+        access: &AgentAccess<Maintain>,
+        number: &NumberRow,
+        instead_of: Option<&str>,
+    ) -> Result<Option<NumberRow>> {
+        let row = sqlx::query(
+            "with was as (
+                select id, left(twilio_phone_number, 500) as number,
+                    number_typed is not null as is_typed
+                from public.voice_agents
+                where id = $1 and ($4::text is null or twilio_phone_number = $4)
+                for no key update
+            )
+            update public.voice_agents a set twilio_phone_number = $2,
+                number_typed = case when $3 then $2 end
+            from was where a.id = was.id
+            returning was.number, was.is_typed",
+        )
+        .bind(access.agent_id())
+        .bind(number.number.as_ref().map(|number| number.reveal()))
+        .bind(number.is_typed)
+        .bind(instead_of)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            let number: Option<String> = row.try_get("number")?;
+            Ok(NumberRow { number: number.map(Private::new), is_typed: row.try_get("is_typed")? })
+        })
+        .transpose()
     }
 
     /// What owners were told of calls of these agents, newest first, before the row `before`.
@@ -223,21 +296,5 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    /// What the agent's own account is called; none where it uses the server's.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn own_account(&self, access: &AgentAccess<Read>) -> Result<Option<String>> {
-        let row = sqlx::query(
-            "select nullif(btrim(left(twilio_credentials ->> 'account_sid', 100)), '') as sid
-            from public.voice_agents where id = $1
-                and nullif(btrim(twilio_credentials ->> 'auth_token'), '') is not null",
-        )
-        .bind(access.agent_id())
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| row.try_get("sid")).transpose()?.flatten())
     }
 }

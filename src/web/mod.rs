@@ -43,7 +43,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
@@ -81,6 +81,8 @@ pub struct AppState {
     pub public_url: PublicUrl,
     /// The account for agents without one of their own.
     pub twilio: TwilioAccount,
+    /// Where the proxy in front says who asks.
+    pub client_address_header: Option<HeaderName>,
     /// This machine, where the host can send a request to another one.
     pub fly_machine_id: Option<String>,
     /// The other processes on the same database.

@@ -29,6 +29,8 @@ pub struct Problem {
     pub conflict: Option<Box<Value>>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
+    #[serde(skip)]
+    is_unchanged: bool,
 }
 
 impl Problem {
@@ -41,7 +43,26 @@ impl Problem {
             field: None,
             conflict: None,
             retry_after_s: None,
+            // A request that is refused does nothing; one that breaks off may have begun.
+            is_unchanged: status.is_client_error(),
         }
+    }
+
+    /// The same, where it is known that everything is as it was.
+    #[must_use]
+    pub fn unchanged(self) -> Self {
+        Self { is_unchanged: true, ..self }
+    }
+
+    /// The same, where something was done before it.
+    #[must_use]
+    pub fn partly_done(self) -> Self {
+        Self { is_unchanged: false, ..self }
+    }
+
+    /// Whether everything is as it was.
+    pub fn is_unchanged(&self) -> bool {
+        self.is_unchanged
     }
 
     /// 404: there is no such thing, or it is not to be known of.

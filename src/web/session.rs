@@ -1,6 +1,6 @@
 //! Who asks: the console's cookie, or a bearer token.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::AppState;
 use super::problem::Problem;
@@ -95,24 +95,40 @@ impl From<SignedOut> for Problem {
     }
 }
 
-/// Where the client is: what the host's own proxy says where there is one, else the connection's
-/// other end. No other header is believed.
+/// Fly's own header.
+static FLY_CLIENT: HeaderName = HeaderName::from_static("fly-client-ip");
+
+/// Where the client is: what the proxy in front says where there is one, in the header that
+/// `CLIENT_ADDRESS_HEADER` names or in Fly's own; else the connection's other end. No other header is
+/// believed: anybody can send one.
 pub fn client_address(state: &AppState, parts: &Parts) -> String {
     let peer = || match parts.extensions.get::<PeerAddress>() {
         Some(PeerAddress(ip)) => ip.to_string(),
         None => "unknown".to_owned(),
     };
-    let said = state.fly_machine_id.as_ref().and_then(|_| parts.headers.get("fly-client-ip"));
-    let said = said.and_then(|said| said.to_str().ok()?.parse::<IpAddr>().ok());
-    said.map_or_else(peer, |ip| ip.to_string())
+    let fly = state.fly_machine_id.as_ref().map(|_| &FLY_CLIENT);
+    let header = state.client_address_header.as_ref().or(fly);
+    header
+        .and_then(|name| said_by_proxy(&parts.headers, name))
+        .map_or_else(peer, |ip| ip.to_string())
+}
+
+/// The last address of a header: of a list, a proxy adds to its end what it saw itself.
+fn said_by_proxy(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
+    let last = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    let last = last.rsplit(',').next().unwrap_or(last).trim();
+    // Some add the port.
+    last.parse().ok().or_else(|| last.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// The cookie's name: `fd` on this machine over http, where some browsers refuse secure ones.
-pub fn cookie_name(parts: &Parts) -> &'static str {
-    if is_loopback(parts) { "fd" } else { "__Host-fd" }
+pub fn cookie_name(state: &AppState, parts: &Parts) -> &'static str {
+    if is_loopback(state, parts) { "fd" } else { "__Host-fd" }
 }
 
-fn is_loopback(parts: &Parts) -> bool {
+/// Whether the browser is on this machine, and nothing is between. Behind a proxy every peer is near and
+/// the host may be any; a server that is reached over https has one.
+fn is_loopback(state: &AppState, parts: &Parts) -> bool {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -120,12 +136,18 @@ fn is_loopback(parts: &Parts) -> bool {
     };
     let here = name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let peer = parts.extensions.get::<PeerAddress>();
-    here && peer.is_some_and(|PeerAddress(ip)| ip.is_loopback())
+    let is_near = peer.is_some_and(|PeerAddress(ip)| ip.is_loopback());
+    !state.public_url.is_https() && here && is_near
 }
 
 /// What `Set-Cookie` says so that the browser keeps this secret; none ends it.
-pub fn set_cookie(parts: &Parts, secret: Option<&Secret>, remember: bool) -> HeaderValue {
-    let secure = if is_loopback(parts) { "" } else { "; Secure" };
+pub fn set_cookie(
+    state: &AppState,
+    parts: &Parts,
+    secret: Option<&Secret>,
+    remember: bool,
+) -> HeaderValue {
+    let secure = if is_loopback(state, parts) { "" } else { "; Secure" };
     let age = match (secret, remember) {
         (None, _) => "; Max-Age=0".to_owned(),
         (Some(_), true) => format!("; Max-Age={REMEMBERED_SECONDS}"),
@@ -133,14 +155,16 @@ pub fn set_cookie(parts: &Parts, secret: Option<&Secret>, remember: bool) -> Hea
         (Some(_), false) => String::new(),
     };
     let value = secret.map_or("", Secret::reveal);
-    let text =
-        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", cookie_name(parts));
+    let text = format!(
+        "{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}",
+        cookie_name(state, parts)
+    );
     HeaderValue::from_str(&text).expect("a secret has letters and digits alone")
 }
 
 /// The secret in the cookie.
-fn sent_cookie(parts: &Parts) -> Option<Secret> {
-    let name = cookie_name(parts);
+fn sent_cookie(state: &AppState, parts: &Parts) -> Option<Secret> {
+    let name = cookie_name(state, parts);
     let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     cookies
         .flat_map(|line| line.split(';'))
@@ -184,7 +208,7 @@ pub async fn sender(state: &AppState, parts: &Parts) -> Result<Option<Viewer>, S
             None => owners.supabase_viewer(text).await?,
         });
     }
-    match sent_cookie(parts) {
+    match sent_cookie(state, parts) {
         Some(secret) => Ok(owners.session_viewer(&secret.hash()).await?),
         None => Err(SignedOut::Nobody),
     }
@@ -206,7 +230,7 @@ pub async fn begin(
     let user_agent = user_agent.and_then(|text| text.to_str().ok());
     let user_agent = user_agent.map(|text| &text[..text.len().min(USER_AGENT_MAX)]);
     // Whatever session this browser had is over: a cookie that somebody planted is worth nothing.
-    if let Some(old) = sent_cookie(parts)
+    if let Some(old) = sent_cookie(state, parts)
         && let Some(old) = state.owners.store.viewer_of_session(&old.hash()).await?
         && let Credential::Session(id) = old.viewer.credential()
     {
@@ -221,7 +245,7 @@ pub async fn begin(
         supabase_session,
     };
     state.owners.store.begin_session(&session).await?;
-    Ok(set_cookie(parts, Some(&secret), remember))
+    Ok(set_cookie(state, parts, Some(&secret), remember))
 }
 
 /// Whoever asks the API.

@@ -182,7 +182,8 @@ async fn sign_out(
     {
         return errors::store(&error);
     }
-    ([(SET_COOKIE, set_cookie(&parts, None, false))], Redirect::to("/sign-in")).into_response()
+    ([(SET_COOKIE, set_cookie(&state, &parts, None, false))], Redirect::to("/sign-in"))
+        .into_response()
 }
 
 #[cfg(test)]

@@ -349,3 +349,28 @@ async fn nobody_promotes_themself() {
     let leaves = "delete from public.voice_agents_access where voice_agent_id = '$agent'";
     assert_eq!(comes_to(&town, town.support, leaves).await, Ok(1));
 }
+
+#[tokio::test]
+async fn a_number_that_a_customer_writes_is_not_the_servers_to_give() {
+    let town = town().await;
+    let bare = format!(
+        "update public.voice_agents set twilio_credentials = '{{}}' where id = '{}'",
+        town.agent
+    );
+    run(&mut town.pool.acquire().await.expect("a connection"), &bare).await;
+    let number = "update public.voice_agents set twilio_phone_number = '+15559870777'
+        where id = $1 returning number_typed, coalesce(number_e164, twilio_phone_number)";
+    for (person, is_typed) in [(town.owner, true), (town.maintainer, true), (town.admin, false)] {
+        let mut request = request(&town.pool, "authenticated", person).await;
+        let (typed, read): (Option<String>, Option<String>) = sqlx::query_as(number)
+            .bind(town.agent)
+            .fetch_one(&mut *request)
+            .await
+            .expect("the number is theirs to write");
+        assert_eq!(typed.is_some(), is_typed);
+        assert_eq!(read.as_deref(), Some(if is_typed { "" } else { "+15559870777" }));
+    }
+    // Nobody says of themselves that it was assigned.
+    let sql = "update public.voice_agents set number_typed = null where id = '$agent'";
+    assert_eq!(comes_to(&town, town.owner, sql).await, Err(NOT_ALLOWED.to_owned()));
+}

@@ -87,3 +87,37 @@ async fn a_server_that_may_not_look_lets_nobody_in() {
     run(&mut admin, "grant select on auth.sessions to frontdesk_owner").await;
     assert_eq!(store.supabase_session_is_alive(PERSON, Some(SESSION)).await, Ok(true));
 }
+
+#[tokio::test]
+async fn whoever_changes_their_address_at_supabase_is_invited_by_the_new_one() {
+    let (database, owner) = supabase().await;
+    frontdesk::store::migrate::migrate(&super::common::pool(owner.clone(), 1).await)
+        .await
+        .expect("an empty project is migrated");
+    let users = "insert into auth.users (id, email) values
+        ('00000000-0000-0000-0000-000000000001', 'a@example.com'),
+        ('00000000-0000-0000-0000-000000000002', 'b@example.com')";
+    execute(&database, "public", users).await;
+    let store = Store::new(super::common::pool(owner, 2).await);
+    let address = async |person| {
+        let viewer = store.person_of_supabase(person).await.expect("the database answers");
+        viewer.map(|viewer| viewer.email().reveal().clone())
+    };
+    assert_eq!(address(PERSON).await.as_deref(), Some("a@example.com"));
+    assert_eq!(address(SOMEBODY_ELSE).await.as_deref(), Some("b@example.com"));
+    let moved = "update auth.users set email = 'new@example.com'
+        where id = '00000000-0000-0000-0000-000000000001'";
+    execute(&database, "public", moved).await;
+    assert_eq!(address(PERSON).await.as_deref(), Some("new@example.com"));
+    // Two who have changed places: the one who comes first takes nothing that is still another's.
+    let changed = "update auth.users set email = case email when 'b@example.com'
+        then 'c@example.com' else 'b@example.com' end";
+    execute(&database, "public", changed).await;
+    assert_eq!(address(PERSON).await.as_deref(), Some("b@example.com"));
+    assert_eq!(address(SOMEBODY_ELSE).await.as_deref(), Some("c@example.com"));
+    // People of single sign-on may share an address: that of a customer stays theirs.
+    let both = "update auth.users set email = 'c@example.com', is_sso_user = true
+        where id = '00000000-0000-0000-0000-000000000001'";
+    execute(&database, "public", both).await;
+    assert_eq!(address(PERSON).await.as_deref(), Some("b@example.com"), "and they are let in");
+}

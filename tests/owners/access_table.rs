@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::calls::add_call;
-use crate::desk::{Body, Client, Desk, add_person, give_access};
+use crate::desk::{Body, Client, Desk, add_person, give_access, read_token};
 
 /// What somebody gets: the status for their own agent's object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn table() -> Vec<Row> {
         row("get", "/api/v1/agents/{id}/access", [No, No, Yes(200)]),
         with(
             row("post", "/api/v1/agents/{id}/access", [No, No, Yes(201)]),
-            json!({"email": "new@example.com", "role": "support"}),
+            json!({"email": "new-{agent}@example.com", "role": "support"}),
         ),
         with(row("patch", "/api/v1/access/{id}", [No, No, Yes(200)]), json!({"active": false})),
         row("delete", "/api/v1/access/{id}", [No, No, Yes(204)]),
@@ -143,27 +143,27 @@ fn with(row: Row, body: Value) -> Row {
 }
 
 /// What ids in paths stand for: of one's own business, and of the other's.
-struct Objects {
-    agent: String,
+pub(crate) struct Objects {
+    pub(crate) agent: String,
     /// A call that is over.
-    call: String,
-    caller: &'static str,
-    delivery: String,
-    task: String,
+    pub(crate) call: String,
+    pub(crate) caller: &'static str,
+    pub(crate) delivery: String,
+    pub(crate) task: String,
     gap: String,
-    appointment: String,
+    pub(crate) appointment: String,
     /// The access of somebody who does not ask.
-    access: String,
+    pub(crate) access: String,
     /// A key of whoever made the agent.
-    token: String,
-    function: String,
+    pub(crate) token: String,
+    pub(crate) function: String,
 }
 
 impl Objects {
-    async fn of(desk: &Desk, agent: uuid::Uuid) -> Self {
+    pub(crate) async fn of(desk: &Desk, agent: uuid::Uuid) -> Self {
         let call: uuid::Uuid = sqlx::query_scalar(
             "insert into call_logs (voice_agent_id, call_start, call_end, status, call_sid, metadata)
-            values ($1, now(), now(), 'completed', 'CA' || md5($1::text),
+            values ($1, now(), now(), 'completed', 'CA' || md5(gen_random_uuid()::text),
                 '{\"gaps\": [\"Do you take cards?\"]}') returning id",
         )
         .bind(agent)
@@ -196,7 +196,9 @@ impl Objects {
         let caller = if agent == desk.agent { "+447700900123" } else { "+447700900456" };
         add_call(desk, agent, json!({"caller_number": caller})).await;
         let call = add_call(desk, agent, json!({"caller_number": caller})).await.to_string();
-        let person = add_person(&desk.pool, &format!("{agent}@example.com"), "Somebody").await;
+        let person =
+            add_person(&desk.pool, &format!("{}@example.com", uuid::Uuid::new_v4()), "Somebody")
+                .await;
         give_access(&desk.pool, agent, person, "support").await;
         let made = async |sql: &str| desk.made(&sql.replace("{agent}", &agent.to_string())).await;
         let appointment = "insert into appointments (voice_agent_id, name, phone_number, service,
@@ -204,7 +206,7 @@ impl Objects {
         let access = "select max(id)::text from voice_agents_access
             where voice_agent_id = '{agent}'";
         let token = "insert into api_tokens (token_hash, user_id, name, scope)
-            select sha256(id::text::bytea), created_by, 'x', 'read' from voice_agents
+            select sha256(gen_random_uuid()::text::bytea), created_by, 'x', 'read' from voice_agents
             where id = '{agent}' returning id::text";
         Self {
             agent: agent.to_string(),
@@ -289,8 +291,25 @@ async fn everybody_gets_what_their_role_gives() {
     for role in ROLES {
         people.push(desk.sign_in(&format!("{role}@example.com")).await);
     }
+    let off = add_person(&desk.pool, "off@example.com", "Off").await;
+    give_access(&desk.pool, desk.agent, off, "owner").await;
+    desk.sql(&format!("update voice_agents_access set status = false where user_id = '{off}'"))
+        .await;
+    let off = desk.sign_in("off@example.com").await;
+    let admin = desk.sign_in("admin@example.com").await;
+    let reads = read_token(&desk, "owner@example.com").await;
     for row in table() {
         let path = ours.path(&row);
+        if row.has_object {
+            let answered = ask(&off, &row, &ours).await;
+            let case = format!("switched off: {} {path}: {}", row.method, answered.text);
+            assert_eq!(answered.status, StatusCode::NOT_FOUND, "{case}");
+        }
+        if row.method != "get" {
+            let answered = ask(&reads, &row, &ours).await;
+            let case = format!("a token that reads: {} {path}: {}", row.method, answered.text);
+            assert_eq!(answered.status, StatusCode::FORBIDDEN, "{case}");
+        }
         let refused = ask(&desk.stranger(), &row, &ours).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{} {path}", row.method);
         check_schema(&described, &row, &refused);
@@ -313,6 +332,15 @@ async fn everybody_gets_what_their_role_gives() {
             for client in &people {
                 let answered = ask(client, &row, &theirs).await;
                 assert_eq!(answered.status, StatusCode::NOT_FOUND, "{} {path}", row.method);
+            }
+            // To an administrator it is as their own.
+            let answered = ask(&admin, &row, &theirs).await;
+            let status = answered.status.as_u16();
+            let case = format!("admin: {} {path}: {status} {}", row.method, answered.text);
+            assert!(row.gets.contains(&Yes(status)), "{case}");
+            let undo = row.undo.replace("$id", &theirs.agent);
+            if answered.status.is_success() && !undo.is_empty() {
+                desk.sql(&undo.replace("$function", &theirs.function)).await;
             }
         }
     }

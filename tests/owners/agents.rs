@@ -297,9 +297,14 @@ async fn an_agent_is_made_and_deleted() {
     let made = made.json();
     assert_eq!(made["twilio_phone_number"], "+442079460958", "numbers have one spelling");
     assert_eq!(made["role"], "owner");
-    assert!(desk.app.directory.remembered("+442079460958").is_some(), "it answers at once");
-
     let path = format!("/api/v1/agents/{}", made["id"].as_str().unwrap());
+    let directory = &desk.app.directory;
+    assert!(directory.remembered("+442079460958").is_none(), "the server's account is not theirs");
+    let admin = desk.sign_in("admin@example.com").await;
+    let given = admin.patch(&path, json!({"twilio_phone_number": "+442079460958"})).await;
+    assert_eq!(given.status, StatusCode::OK, "{}", given.text);
+    assert!(directory.remembered("+442079460958").is_some(), "it answers at once");
+
     let maintainer = desk.sign_in("maintainer@example.com").await;
     assert_eq!(maintainer.get(&path).await.status, StatusCode::NOT_FOUND);
     let deleted = owner.send(Method::DELETE, &path, Body::None).await;

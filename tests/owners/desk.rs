@@ -11,6 +11,7 @@ use frontdesk::config::Config;
 use frontdesk::rehearsal::speech::{Speech, SpeechOptions, serve};
 use frontdesk::store::migrate::migrate;
 use frontdesk::web::owners::sign_in_link;
+use frontdesk::web::secret::Secret;
 use http::header::SET_COOKIE;
 use http::{Method, StatusCode};
 use reqwest::Response;
@@ -274,6 +275,21 @@ async fn start(values: &[(&'static str, String)]) -> App {
 
 async fn run(pool: &PgPool, sql: &str) {
     sqlx::query(AssertSqlSafe(sql.to_owned())).execute(pool).await.unwrap();
+}
+
+/// A program of somebody's that may only read.
+pub(crate) async fn read_token(desk: &Desk, email: &str) -> Client {
+    let secret = Secret::new("fd_");
+    sqlx::query(
+        "insert into api_tokens (token_hash, user_id, name, scope)
+        select $1, uuid, 'a program', 'read' from customer where email = $2",
+    )
+    .bind(secret.hash().as_slice())
+    .bind(email)
+    .execute(&desk.pool)
+    .await
+    .unwrap();
+    desk.stranger().with("authorization", format!("Bearer {}", secret.reveal()))
 }
 
 /// Adds a customer.

@@ -198,3 +198,48 @@ async fn people_are_the_owners_to_change() {
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
 }
+
+#[tokio::test]
+async fn an_account_that_anothers_invitation_made_is_not_joined() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let other = desk.sign_in("other@example.com").await;
+    // Whoever invites first gets the link, and may be who uses it.
+    let bob = json!({"email": "bob@bigcorp.com", "role": "support"});
+    let made = invite(&desk, &owner, bob.clone()).await;
+    let link = made.json()["sign_in_link"].as_str().unwrap().to_owned();
+    let used = desk.stranger().form(&link[link.find("/sign-in").unwrap()..], &[]).await;
+    let cookie = used.header("set-cookie").split(';').next().unwrap().to_owned();
+    let impostor = desk.stranger().with("cookie", cookie);
+    assert_eq!(impostor.get("/account").await.status, StatusCode::OK);
+
+    let theirs = format!("/api/v1/agents/{}/access", desk.other_agent);
+    let refused = other.post(&theirs, bob.clone()).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(refused.text.contains("frontdesk token"), "it says what to do: {}", refused.text);
+    let agent = desk.other_agent.to_string();
+    let form = [
+        ("agent", agent.as_str()),
+        ("email", "Bob@bigcorp.com"),
+        ("name", ""),
+        ("role", "support"),
+    ];
+    let page = other.form("/people", &form).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.text.contains("another business first"), "{}", page.text);
+    assert_eq!(impostor.get("/api/v1/agents").await.json()["items"][0]["id"], json!(desk.agent));
+
+    // Who invited them invites them to another agent of theirs.
+    let second = owner.post("/api/v1/agents", json!({"name": "Second"})).await.json();
+    let path = format!("/api/v1/agents/{}/access", second["id"].as_str().unwrap());
+    assert_eq!(owner.post(&path, bob.clone()).await.status, StatusCode::CREATED);
+
+    // The operator says whose it is: what was given out before has ended.
+    let bob_id = person(&desk, "bob@bigcorp.com").await;
+    assert!(desk.app.store.vouch_for(bob_id).await.unwrap());
+    assert!(!desk.app.store.vouch_for(bob_id).await.unwrap(), "once");
+    assert_eq!(impostor.get("/account").await.status, StatusCode::SEE_OTHER);
+    let joined = other.post(&theirs, bob).await;
+    assert_eq!(joined.status, StatusCode::CREATED, "{}", joined.text);
+    assert_eq!(joined.json()["sign_in_link"], Value::Null);
+}

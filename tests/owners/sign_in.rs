@@ -109,3 +109,46 @@ async fn pages_say_to_browsers_what_they_may_load() {
     let put = browser.send(Method::PUT, "/api/v1/agents", Body::None).await;
     assert_eq!(put.status, StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[tokio::test]
+async fn behind_a_proxy_clients_are_told_apart() {
+    let proxied = ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For".to_owned());
+    let desk = Desk::open_with(&[proxied]).await;
+    let tried = async |from: &str| {
+        let client = desk.stranger().with("x-forwarded-for", from.to_owned());
+        client.form(&format!("/sign-in/{:x<43}", 1), &[]).await.status
+    };
+    for n in 0..5 {
+        // What the client itself says stands before what the proxy saw.
+        assert_eq!(tried(&format!("192.0.2.{n}, 198.51.100.7")).await, StatusCode::GONE);
+    }
+    assert_eq!(tried("192.0.2.99, 198.51.100.7").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(tried("198.51.100.8:4711").await, StatusCode::GONE, "another client");
+    let seen: Vec<String> =
+        sqlx::query_scalar("select distinct ip from audit_log where ip is not null order by 1")
+            .fetch_all(&desk.pool)
+            .await
+            .unwrap();
+    assert_eq!(seen, ["198.51.100.7", "198.51.100.8"]);
+}
+
+#[tokio::test]
+async fn a_header_that_nobody_named_says_nothing() {
+    let desk = Desk::open().await;
+    let mut last = StatusCode::OK;
+    for n in 0..6 {
+        let client = desk.stranger().with("x-forwarded-for", format!("192.0.2.{n}"));
+        last = client.form(&format!("/sign-in/{:x<43}", 1), &[]).await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn behind_https_every_cookie_is_secure() {
+    // A proxy on this machine may ask for any host.
+    let desk = Desk::open_with(&[("PUBLIC_URL", "https://calls.example.com".to_owned())]).await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let (_, cookie) = owner.credential().unwrap();
+    assert!(cookie.starts_with("__Host-fd="), "{cookie}");
+    assert_eq!(owner.get("/account").await.status, StatusCode::OK);
+}

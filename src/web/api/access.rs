@@ -141,8 +141,14 @@ async fn invite(
             Err(Problem::invalid("email", detail))
         }
         Invited::Above => Err(above()),
+        Invited::Unproven => Err(Problem::conflict(UNPROVEN, json!({}))),
     }
 }
+
+/// Why somebody else's invitation stands in the way.
+const UNPROVEN: &str = "another business invited this address first, and nobody has checked whose it is; \
+                        whoever runs this server makes a link for them with frontdesk token, then invite \
+                        them again";
 
 fn above() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "nobody gives, changes or ends a role above their own")

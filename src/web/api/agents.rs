@@ -86,7 +86,8 @@ struct FaultItem {
 #[expect(dead_code, reason = "it describes a body that is read field by field")]
 struct AgentChange {
     name: Option<String>,
-    /// With its country code, or as it is dialled where the business is; null for none.
+    /// With its country code, or as it is dialled where the business is; null for none. An agent that
+    /// uses the server's Twilio account answers it once an administrator has connected or written it.
     twilio_phone_number: Option<String>,
     /// active or inactive.
     status: Option<String>,
@@ -131,7 +132,7 @@ async fn list(
     let items = agents.list().iter().map(|agent| AgentItem {
         id: agent.id,
         name: agent.name.clone(),
-        twilio_phone_number: agent.number.clone(),
+        twilio_phone_number: agent.number.as_ref().or(agent.typed_number.as_ref()).cloned(),
         status: agent.status.clone(),
         role: agent.role.word(),
     });

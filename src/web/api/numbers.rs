@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Answer, Page};
 use crate::store::access::{Maintain, Object};
 use crate::web::AppState;
-use crate::web::extract::{ApiJson, ApiPath};
+use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::numbers::{self, NumberItem};
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
@@ -24,26 +24,39 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(connect)).routes(routes!(restore))
 }
 
-/// The numbers on the Twilio accounts of your agents. An account that Twilio does not answer for is
-/// left out; the page Numbers says why.
+/// Which ones.
+#[derive(Debug, Deserialize, IntoParams)]
+struct Wanted {
+    /// One agent's alone.
+    agent: Option<Uuid>,
+    /// `next` of the page before.
+    after: Option<Uuid>,
+}
+
+/// The numbers on the Twilio accounts of your agents, of twenty agents on a page. An account that Twilio
+/// does not answer for is left out; the page Numbers says why.
 #[utoipa::path(
     get,
     path = "/numbers",
     tag = "numbers",
+    params(Wanted),
     responses(
         (status = 200, body = Page<NumberItem>),
         (status = 401, body = Problem),
+        (status = 422, body = Problem),
         (status = 503, body = Problem)
     )
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
+    ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> Answer<Page<NumberItem>> {
-    let agents = state.owners.store.visible_agents(&viewer).await?;
-    let accounts = numbers::of_agents(&state, &viewer, &agents).await?;
-    let items = accounts.into_iter().filter_map(|account| account.numbers.ok()).flatten();
-    Ok(Json(Page { items: items.collect(), next: None }))
+    let agents = state.owners.store.visible_agents(&viewer).await?.only(wanted.agent);
+    let listed = numbers::page_of(&state, &viewer, &agents, wanted.after).await?;
+    let items = listed.accounts.into_iter().filter_map(|account| account.numbers.ok()).flatten();
+    let next = listed.next.map(|last| last.to_string());
+    Ok(Json(Page { items: items.collect(), next }))
 }
 
 /// Whose account has the number, and who answers it.

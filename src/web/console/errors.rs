@@ -63,7 +63,7 @@ pub(crate) fn problem(problem: &Problem) -> Response {
         &html! {
             h1 { (problem.title) }
             p { (problem.detail.as_deref().unwrap_or_default()) }
-            p .quiet { "Nothing was changed. Calls are still being answered. Go back with your browser, or to " a href="/" { "Today" } "." }
+            p .quiet { @if problem.is_unchanged() { "Nothing was changed. " } "Calls are still being answered. Go back with your browser, or to " a href="/" { "Today" } "." }
         },
     );
     (problem.status(), page).into_response()

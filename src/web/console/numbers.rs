@@ -12,12 +12,11 @@ use uuid::Uuid;
 
 use super::errors;
 use super::layout::{Section, Shell};
-use super::overview::OfAgent;
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Level, Maintain, Object, Own, Role};
-use crate::store::audit::AuditEntry;
 use crate::web::AppState;
-use crate::web::numbers::{self, AccountNumbers, NumberItem};
+use crate::web::numbers::account::{AccountNotes, NewAccount, use_own, use_servers};
+use crate::web::numbers::{self, AccountNumbers, Listed, NumberItem};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
@@ -28,31 +27,74 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/numbers/{sid}/connect", post(connect))
         .route("/numbers/{sid}/restore", post(restore))
         .route("/agents/{id}/twilio", post(account))
+        .route("/agents/{id}/twilio/server", post(servers_account))
+}
+
+/// What the page is asked with.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    /// One agent's alone.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    agent: Option<Uuid>,
+    /// Those behind this agent.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    after: Option<Uuid>,
+    /// What was done just now.
+    #[serde(default)]
+    done: String,
 }
 
 async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
-    Query(wanted): Query<OfAgent>,
+    Query(wanted): Query<Wanted>,
 ) -> Response {
     let shell = match Shell::of(&state.owners.store, viewer, wanted.agent).await {
         Ok(shell) => shell,
         Err(error) => return errors::store(&error),
     };
-    match numbers::of_agents(&state, &shell.viewer, &shell.listed()).await {
-        Ok(accounts) => shell.page(Some(Section::Numbers), "Numbers", &body(&state, &accounts)),
+    match numbers::page_of(&state, &shell.viewer, &shell.listed(), wanted.after).await {
+        Ok(listed) => {
+            let body = body(&state, &shell, &wanted, &listed);
+            shell.page(Some(Section::Numbers), "Numbers", &body)
+        }
         Err(problem) => errors::problem(&problem),
     }
 }
 
-fn body(state: &AppState, accounts: &[AccountNumbers]) -> Markup {
+/// What was done just now.
+fn notice(done: &str) -> Markup {
+    let trial = "It is a trial: only telephones that were verified at Twilio can call. Upgrade it in \
+                 Twilio's console before customers call.";
+    let lacks = "The agent's number is not on it: its calls are not taken any more. Connect one of \
+                 the account's own numbers.";
+    html! {
+        @if done.starts_with("account") {
+            p .note .good role="status" { "Twilio accepts the account, and the agent uses it now." }
+            @if done.contains("-trial") { p .note .warn { (trial) } }
+            @if done.contains("-lacks") { p .note .bad { (lacks) } }
+        }
+        @if done == "server" {
+            p .note .good role="status" { "The agent uses the server's Twilio account again." }
+        }
+        @if done == "connected" { p .note .good role="status" { "Calls to the number come here now." } }
+        @if done == "restored" { p .note .good role="status" { "Calls to the number go where they went before." } }
+    }
+}
+
+fn body(state: &AppState, shell: &Shell, wanted: &Wanted, listed: &Listed) -> Markup {
+    let accounts = &listed.accounts;
     html! {
         h1 { "Numbers" }
+        (notice(&wanted.done))
         p { "A call to a number goes where Twilio is told. Connect a number, and its calls come here; what it did before is kept, and can be put back." }
         @if accounts.is_empty() {
             p .empty { "You have no agent whose number you may change. " a href="/setup" { "Set one up" } ", or ask the owner." }
         }
-        @for account in accounts { (of_account(account)) }
+        @for account in accounts { (of_account(account, shell.viewer.is_admin())) }
+        @if let Some(last) = listed.next {
+            p .note { "These are the numbers of " (accounts.len()) " agents; you have more. " a href={ "/numbers?after=" (last) } { "Show the next ones" } }
+        }
         (forwarding())
         details {
             summary { "For whoever looks after Twilio" }
@@ -62,23 +104,33 @@ fn body(state: &AppState, accounts: &[AccountNumbers]) -> Markup {
     }
 }
 
-fn of_account(account: &AccountNumbers) -> Markup {
+fn of_account(account: &AccountNumbers, is_admin: bool) -> Markup {
     let agent = &account.agent;
     html! {
         section .card aria-labelledby={ "a-" (agent.id) } {
             h2 id={ "a-" (agent.id) } { bdi { (agent.business) } }
             p .quiet { @if account.is_own { "Its own Twilio account" } @else { "The Twilio account of this server" } }
+            @if let Some(typed) = &agent.typed_number {
+                p .note .warn {
+                    bdi { (typed) } " was typed in for this agent. Its calls do not come to the agent: "
+                    @if is_admin { "connect it below if it is the agent's." }
+                    @else { "ask whoever runs this server to connect it, or enter your own Twilio account below." }
+                }
+            }
             @match &account.numbers {
                 Err(error) => p .note .bad { (numbers::words(error)) },
-                Ok(numbers) if numbers.is_empty() => p { "The account has no number that you may connect." },
-                Ok(numbers) => ul .list { @for number in numbers { (row(number)) } },
+                Ok(numbers) if numbers.is_empty() => p {
+                    "The account has no number that you may connect."
+                    @if !account.is_own && !is_admin { " Whoever runs this server gives an agent a number of this account." }
+                },
+                Ok(numbers) => ul .list { @for number in numbers { (row(account, number)) } },
             }
-            @if agent.role >= Role::Owner { (credentials(agent.id)) }
+            @if agent.role >= Role::Owner { (credentials(agent.id, account.is_own)) }
         }
     }
 }
 
-fn row(number: &NumberItem) -> Markup {
+fn row(account: &AccountNumbers, number: &NumberItem) -> Markup {
     let (badge, words) = match number.calls_go {
         "here" => ("good", "Calls come here".to_owned()),
         "elsewhere" => (
@@ -90,13 +142,16 @@ fn row(number: &NumberItem) -> Markup {
         "no_calls" => ("", "Takes messages, no calls".to_owned()),
         _ => ("bad", "Calls go nowhere".to_owned()),
     };
+    let is_here = number.calls_go == "here";
+    let can_connect = number.calls_go != "no_calls" && !(is_here && number.agent.is_some());
     let is_taken = matches!(number.calls_go, "elsewhere" | "application" | "trunk");
+    let answers = account.answers.as_ref().filter(|answers| **answers != number.number);
     html! {
         li {
             div .row {
                 span .grow { strong { (number.number) } " " span class={ "badge " (badge) } { (words) } }
                 div .actions {
-                    @if number.calls_go != "here" && number.calls_go != "no_calls" || number.agent.is_none() && number.calls_go == "here" {
+                    @if can_connect {
                         form method="post" action={ "/numbers/" (number.sid) "/connect" } {
                             input type="hidden" name="agent" value=(number.account_of);
                             button .main type="submit" { "Connect" span .hidden { " " (number.number) } }
@@ -111,12 +166,15 @@ fn row(number: &NumberItem) -> Markup {
                 }
             }
             @if is_taken { p .hint { "Connecting takes the calls away from there. You can put it back here at any time." } }
+            @if let Some(answers) = answers.filter(|_| can_connect) {
+                p .hint { "This agent answers " bdi { (answers) } " now. It answers one number: once this one is connected, callers of " bdi { (answers) } " do not reach it any more." }
+            }
         }
     }
 }
 
-/// The form for an account's credentials, which are never shown.
-fn credentials(agent: Uuid) -> Markup {
+/// The forms for an account's credentials, which are never shown.
+fn credentials(agent: Uuid, is_own: bool) -> Markup {
     html! {
         details {
             summary { "Use another Twilio account" }
@@ -126,8 +184,15 @@ fn credentials(agent: Uuid) -> Markup {
                 p .hint { "AC and 32 digits or letters from a to f, on the first page of Twilio's console." }
                 label for={ "token-" (agent) } { "Auth token" }
                 input id={ "token-" (agent) } name="auth_token" type="password" required autocomplete="off";
-                p .hint { "It is kept for this agent and never shown again." }
-                button type="submit" { "Save" }
+                p .hint { "Twilio is asked before the account is used. The token is kept encrypted if the server has a key, and never shown again." }
+                label .check { input type="checkbox" name="gives_number_up" value="yes"; " Use it all the same if the agent's number is not on it" }
+                p .actions { button type="submit" { "Use this account" } }
+            }
+            @if is_own {
+                form method="post" action={ "/agents/" (agent) "/twilio/server" } {
+                    p .hint { "Or go back to the account of this server. The token that is stored here is deleted." }
+                    p .actions { button type="submit" { "Use the server's account again" } }
+                }
             }
         }
     }
@@ -170,7 +235,7 @@ async fn connect(
         Ok(access) => access,
         Err(response) => return response,
     };
-    done(numbers::connect(&state, &viewer, &access, &sid).await)
+    done(numbers::connect(&state, &viewer, &access, &sid).await, "connected")
 }
 
 async fn restore(
@@ -184,7 +249,7 @@ async fn restore(
         Ok(access) => access,
         Err(response) => return response,
     };
-    done(numbers::restore(&state, &viewer, &access, &sid).await)
+    done(numbers::restore(&state, &viewer, &access, &sid).await, "restored")
 }
 
 async fn access<L: Level>(
@@ -195,9 +260,9 @@ async fn access<L: Level>(
     store.access(viewer, Object::Agent(agent)).await.map_err(|refused| errors::refused(&refused))
 }
 
-fn done(result: Result<(), Problem>) -> Response {
+fn done(result: Result<(), Problem>, what: &str) -> Response {
     match result {
-        Ok(()) => Redirect::to("/numbers").into_response(),
+        Ok(()) => Redirect::to(&format!("/numbers?done={what}")).into_response(),
         Err(problem) => errors::problem(&problem),
     }
 }
@@ -207,6 +272,7 @@ fn done(result: Result<(), Problem>) -> Response {
 struct Credentials {
     account_sid: String,
     auth_token: String,
+    gives_number_up: Option<String>,
 }
 
 async fn account(
@@ -215,32 +281,32 @@ async fn account(
     Path(agent): Path<Uuid>,
     Form(form): Form<Credentials>,
 ) -> Response {
-    let store = &state.owners.store;
-    let access: AgentAccess<Own> = match access(store, &viewer, agent).await {
+    let access: AgentAccess<Own> = match access(&state.owners.store, &viewer, agent).await {
         Ok(access) => access,
         Err(response) => return response,
     };
-    let (sid, token) = (form.account_sid.trim(), form.auth_token.trim());
-    let is_sid = sid.len() == 34
-        && sid.starts_with("AC")
-        && sid.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit());
-    if !is_sid {
-        let why =
-            "The account SID is AC and 32 digits or letters from a to f. Nothing was changed.";
-        return errors::problem(&Problem::invalid("account_sid", why));
+    let wanted = NewAccount {
+        sid: form.account_sid.trim().to_owned(),
+        token: Private::new(form.auth_token.trim().to_owned()),
+        gives_number_up: form.gives_number_up.is_some(),
+    };
+    let used = use_own(&state, &viewer, &access, &wanted).await;
+    let trial = |notes: &AccountNotes| if notes.is_trial { "-trial" } else { "" };
+    let lacks = |notes: &AccountNotes| if notes.lacks_number { "-lacks" } else { "" };
+    match used {
+        Ok(notes) => done(Ok(()), &format!("account{}{}", trial(&notes), lacks(&notes))),
+        Err(problem) => errors::problem(&problem),
     }
-    if !(16..=200).contains(&token.len()) || !token.is_ascii() {
-        let why = "The auth token is 32 digits or letters. Nothing was changed.";
-        return errors::problem(&Problem::invalid("auth_token", why));
-    }
-    let token = Private::new(token.to_owned());
-    if let Err(error) = store.set_twilio_account(&access, sid, &token).await {
-        return errors::store(&error);
-    }
-    state.directory.refresh(Some(agent), None).await;
-    let entry = AuditEntry::of(&viewer, "credentials.change").agent(agent);
-    if let Err(error) = store.note_deed(&entry.object("agent", agent)).await {
-        return errors::store(&error);
-    }
-    Redirect::to("/numbers").into_response()
+}
+
+async fn servers_account(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(agent): Path<Uuid>,
+) -> Response {
+    let access: AgentAccess<Own> = match access(&state.owners.store, &viewer, agent).await {
+        Ok(access) => access,
+        Err(response) => return response,
+    };
+    done(use_servers(&state, &viewer, &access).await, "server")
 }

@@ -269,6 +269,11 @@ async fn invited(
             Err(Invalid::new("email", "is not known to Supabase: invite them there first"))
         }
         Invited::Above => Err(Invalid::new("role", "is above your own")),
+        Invited::Unproven => Err(Invalid::new(
+            "email",
+            "was invited by another business first, and nobody has checked whose it is: ask whoever \
+             runs this server to make a sign-in link for them (frontdesk token), and invite them again",
+        )),
     })
 }
 

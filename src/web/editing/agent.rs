@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::diff::{FieldChange, changes};
 use super::document::{BUSINESS_FIELDS, FIELDS, document, masked, source};
-use super::{Seen, access, make_known, refused_value};
+use super::{Seen, access, make_known, number, refused_value};
 use crate::agent::edit::faults_of_edit;
 use crate::agent::edit::mask::{SecretPlaces, merged};
-use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, TOO_LARGE};
+use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, AgentSource, TOO_LARGE};
 use crate::store::AgentRow;
 use crate::store::access::{Maintain, Object};
 use crate::store::agent_edits::{AgentWrite, PartChange};
@@ -54,9 +54,11 @@ pub(in crate::web) async fn change(
     if seen.is_some_and(|seen| !seen.still_holds(&before)) {
         return Err(conflict(&before, &after));
     }
-    let (write, after) = plan(&row, &before, after, &touched)?;
+    let (mut write, after) = plan(&row, &before, after, &touched)?;
+    let typed = number::typed(&row, (&before, &after), &touched, viewer);
+    number::mark(&mut write, &row, &after, typed.as_deref());
     let mut versions = Vec::new();
-    if !write.parts.is_empty() {
+    if write.agent.is_some() || !write.parts.is_empty() {
         versions = editing.write(viewer, "agent.change", &write).await?;
         make_known(state, id, after["twilio_phone_number"].as_str()).await;
     }
@@ -88,6 +90,8 @@ pub(in crate::web) async fn set_up(
     let before = document(&row);
     let (after, touched) = apply(&before, change, viewer)?;
     let (mut write, after) = plan(&row, &before, after, &touched)?;
+    let typed = number::typed(&row, (&before, &after), &touched, viewer);
+    number::mark(&mut write, &row, &after, typed.as_deref());
     write.setup = Some(to);
     editing.write(viewer, action, &write).await?;
     make_known(state, id, after["twilio_phone_number"].as_str()).await;
@@ -126,7 +130,9 @@ pub(in crate::web) fn drafted(
     let before = document(row);
     let (after, touched) = apply(&before, change, viewer)?;
     let (_, after) = plan(row, &before, after, &touched)?;
-    Ok(Agent::new(source(row, &after)))
+    let typed = number::typed(row, (&before, &after), &touched, viewer);
+    let source = AgentSource { is_number_typed: typed.is_some(), ..source(row, &after) };
+    Ok(Agent::new(source))
 }
 
 /// Makes an agent of the viewer's own.
@@ -159,6 +165,8 @@ fn first(viewer: &Viewer, given: Map<String, Value>) -> Result<AgentWrite, Probl
     let (after, touched) = apply(&before, given, viewer)?;
     let (mut write, _) = plan(&nothing, &before, after, &touched)?;
     write.parts.iter_mut().for_each(|part| part.before = None);
+    let typed = number::typed(&nothing, (&before, &after), &touched, viewer);
+    number::mark(&mut write, &nothing, &after, typed.as_deref());
     Ok(write)
 }
 
@@ -167,6 +175,7 @@ fn empty_row() -> AgentRow {
         id: Uuid::nil(),
         name: String::new().into(),
         number: None,
+        is_number_typed: false,
         status: "active".to_owned(),
         unavailable: false,
         account_sid: None,
@@ -363,7 +372,8 @@ fn columns(
     (!columns.is_empty()).then(|| Value::Object(columns).into())
 }
 
-fn parts(before: &Value, after: &Value) -> Vec<PartChange> {
+/// The parts that differ, secrets masked.
+pub(super) fn parts(before: &Value, after: &Value) -> Vec<PartChange> {
     let own = |document: &Value| {
         let mut own = masked(document);
         if let Value::Object(fields) = &mut own {

@@ -66,6 +66,8 @@ pub(super) fn source(row: &AgentRow, document: &Value) -> AgentSource {
     AgentSource {
         name: text(&document["name"]).unwrap_or_default(),
         number: text(&document["twilio_phone_number"]),
+        // It is read, whoever may have it.
+        is_number_typed: false,
         status: text(&document["status"]).unwrap_or_default(),
         unavailable: document["unAvailable"] == true,
         private_settings: document["settings"].clone().into(),

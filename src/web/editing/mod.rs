@@ -6,10 +6,12 @@ pub(super) mod agent;
 pub(super) mod diff;
 pub(super) mod document;
 pub(super) mod function;
+mod number;
 pub(super) mod restore;
 pub(super) mod try_function;
 
 pub(super) use super::guard::may as access;
+pub(super) use number::note_version as number_version;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};

@@ -56,6 +56,8 @@ const START_MESSAGES: usize = 4;
 const CLAIM_LIMIT: Duration = Duration::from_secs(2);
 /// What the installation's key for these tokens is called.
 const KEY: &str = "test-calls";
+/// Why an agent that the operator has suspended is not tried: a test costs as a call does.
+const SUSPENDED: &str = "whoever runs this server has suspended the agent; ask them";
 
 /// What test calls share.
 #[derive(Debug, Default)]
@@ -128,6 +130,7 @@ impl AppState {
             TestOpened::AtOnce => return Err(too_many("at once", limits)),
             TestOpened::InADay => return Err(too_many("within a day", limits)),
             TestOpened::NoAgent => return Err(Problem::not_found()),
+            TestOpened::Suspended => return Err(Problem::new(StatusCode::FORBIDDEN, SUSPENDED)),
         }
         registry.has_row(agent.id, &call_sid, (new.id, FIRST_EPOCH), true);
         let history = self.history(agent.id, &new.caller);

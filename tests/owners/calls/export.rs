@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::add_call;
-use crate::desk::Desk;
+use crate::desk::{Desk, add_person, give_access};
 
 /// The rows of a table as RFC 4180 has them.
 fn rows(text: &str) -> Vec<Vec<String>> {
@@ -125,4 +125,39 @@ async fn a_person_takes_one_list_at_a_time() {
     let whole: Value = serde_json::from_slice(&reading.bytes().await.unwrap()).unwrap();
     assert_eq!(whole.as_array().unwrap().len(), 120);
     assert_eq!(owner.get("/api/v1/calls.csv").await.status, StatusCode::OK, "their turn is over");
+}
+
+#[tokio::test]
+async fn who_is_removed_while_they_read_gets_no_more() {
+    let desk = Desk::open().await;
+    let person = add_person(&desk.pool, "second@example.com", "Second").await;
+    give_access(&desk.pool, desk.agent, person, "owner").await;
+    let second = desk.sign_in("second@example.com").await;
+    // More than sockets hold, so that the server waits for the reader.
+    let long = "word ".repeat(40_000);
+    for _ in 0..120 {
+        add_call(&desk, desk.agent, json!({"transcript": long})).await;
+    }
+    let ends = [
+        ("update voice_agents_access set status = false", "status = true"),
+        ("update frontdesk_sessions set ended_at = now()", ""),
+    ];
+    for (end, undo) in ends {
+        let mut reading = second.start("/api/v1/calls.json").await;
+        assert_eq!(reading.status(), StatusCode::OK);
+        let mut bytes = reading.chunk().await.unwrap().unwrap().len();
+        desk.sql(&format!("{end} where user_id = '{person}'")).await;
+        let error = loop {
+            match reading.chunk().await {
+                Ok(Some(chunk)) => bytes += chunk.len(),
+                Ok(None) => panic!("{end}: it ended as if it were whole, with {bytes} bytes"),
+                Err(error) => break error,
+            }
+        };
+        assert!(bytes < 120 * long.len(), "{end}: {bytes} bytes, {error}");
+        if !undo.is_empty() {
+            let undo = format!("update voice_agents_access set {undo} where user_id = '{person}'");
+            desk.sql(&undo).await;
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `/calls.csv` and `/calls.json`: a list of calls to take away. It is read a page at a time, so that
-//! no statement lasts as long as a slow reader does.
+//! no statement lasts as long as a slow reader does. Before each page it is asked again who reads and
+//! what they own: who may not read on is cut off.
 
 use std::sync::Arc;
 
@@ -9,23 +10,25 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::request::Parts;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::{Call, asked_agents, zone_of};
+use crate::store::StoreError;
 use crate::store::access::{Refused, Role, VisibleAgents};
 use crate::store::audit::AuditEntry;
 use crate::store::call_list::{CallFilter, CallItem, CallPlace, Toward};
 use crate::store::people::Viewer;
-use crate::store::{Store, StoreError};
 use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls};
 use crate::web::exports::Turn;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::ApiViewer;
+use crate::web::session::{self, ApiViewer, SignedOut};
 use crate::web::{csv, iso};
 
 /// How many calls are read at once: rows of a table, or calls with all that is kept of them.
@@ -79,9 +82,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
 async fn table(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
+    parts: Parts,
     Asking(wanted): Asking<WantedCalls>,
 ) -> Result<Response, Problem> {
-    let export = begin(&state, &viewer, &wanted, Format::Csv).await?;
+    let export = begin(&state, &viewer, parts, &wanted, Format::Csv).await?;
     respond(export, "text/csv; charset=utf-8", "calls.csv").await
 }
 
@@ -104,9 +108,10 @@ async fn table(
 async fn whole(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
+    parts: Parts,
     Asking(wanted): Asking<WantedCalls>,
 ) -> Result<Response, Problem> {
-    let export = begin(&state, &viewer, &wanted, Format::Json).await?;
+    let export = begin(&state, &viewer, parts, &wanted, Format::Json).await?;
     respond(export, "application/json", "calls.json").await
 }
 
@@ -118,7 +123,10 @@ enum Format {
 
 /// A list that is being taken away.
 struct Export {
-    store: Store,
+    state: Arc<AppState>,
+    /// What the request came with.
+    parts: Parts,
+    reader: Uuid,
     agents: VisibleAgents,
     filter: CallFilter,
     format: Format,
@@ -137,8 +145,9 @@ enum Place {
 
 /// Checks what is asked for, and writes it down.
 async fn begin(
-    state: &AppState,
+    state: &Arc<AppState>,
     viewer: &Viewer,
+    parts: Parts,
     wanted: &WantedCalls,
     format: Format,
 ) -> Result<Export, Problem> {
@@ -161,7 +170,9 @@ async fn begin(
         owners.store.note_deed(&deed).await?;
     }
     Ok(Export {
-        store: owners.store.clone(),
+        state: Arc::clone(state),
+        parts,
+        reader: viewer.id(),
         agents,
         filter,
         format,
@@ -171,11 +182,23 @@ async fn begin(
     })
 }
 
+/// Why a list ends before its end. The connection breaks off, so that nobody takes it for whole.
+#[derive(Debug, thiserror::Error)]
+enum CutOff {
+    #[error("who reads may not read on")]
+    NotAllowed,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// The first page is read before anything is answered: what goes wrong is mostly seen then.
 async fn respond(mut export: Export, kind: &str, name: &str) -> Result<Response, Problem> {
     let first = export.next().await?.unwrap_or_default();
     let rest = stream::try_unfold(export, |mut export| async move {
-        Ok::<_, StoreError>(export.next().await?.map(|piece| (Bytes::from(piece), export)))
+        if export.place != Place::End {
+            export.check().await?;
+        }
+        Ok::<_, CutOff>(export.next().await?.map(|piece| (Bytes::from(piece), export)))
     });
     let first = stream::once(std::future::ready(Ok(Bytes::from(first))));
     let body = Body::from_stream(futures_util::StreamExt::chain(first, rest));
@@ -187,6 +210,20 @@ async fn respond(mut export: Export, kind: &str, name: &str) -> Result<Response,
 }
 
 impl Export {
+    /// That whoever reads still is who they were, and owns all that the list is of.
+    async fn check(&self) -> Result<(), CutOff> {
+        let viewer = match session::sender(&self.state, &self.parts).await {
+            Ok(Some(viewer)) if viewer.id() == self.reader => viewer,
+            Ok(_) | Err(SignedOut::Nobody | SignedOut::TooMany(_)) => {
+                return Err(CutOff::NotAllowed);
+            }
+            Err(SignedOut::Store(error)) => return Err(error.into()),
+        };
+        let seen = self.state.owners.store.visible_agents(&viewer).await?.at_least(Role::Owner);
+        let has_all = self.agents.list().iter().all(|agent| seen.find(agent.id).is_some());
+        if has_all { Ok(()) } else { Err(CutOff::NotAllowed) }
+    }
+
     /// The next piece; none at the end.
     async fn next(&mut self) -> Result<Option<String>, StoreError> {
         if self.place == Place::End {
@@ -206,7 +243,8 @@ impl Export {
     }
 
     async fn rows(&mut self) -> Result<String, StoreError> {
-        let calls = self.store.calls(&self.agents, &self.filter, self.toward, ROWS).await?;
+        let calls =
+            self.state.owners.store.calls(&self.agents, &self.filter, self.toward, ROWS).await?;
         let mut table = String::new();
         if self.place == Place::Start {
             csv::row(&mut table, HEADINGS);
@@ -219,7 +257,12 @@ impl Export {
     }
 
     async fn calls(&mut self) -> Result<String, StoreError> {
-        let calls = self.store.whole_calls(&self.agents, &self.filter, self.toward, WHOLE).await?;
+        let calls = self
+            .state
+            .owners
+            .store
+            .whole_calls(&self.agents, &self.filter, self.toward, WHOLE)
+            .await?;
         let mut text = String::new();
         let count = calls.len();
         let last = calls.last().map(|call| CallPlace { started_us: call.started_us, id: call.id });

@@ -39,6 +39,7 @@ const WORDS: &[(&str, &str)] = &[
     ("caller.export", "exported everything of a caller"),
     ("calls.export", "exported calls"),
     ("credentials.change", "changed the telephone account's credentials"),
+    ("credentials.remove", "went back to the server's telephone account"),
     ("feed.make", "made an address for other calendars"),
     ("feed.revoke", "stopped the address for other calendars"),
     ("function.change", "changed a function"),

@@ -1,0 +1,242 @@
+//! A number's calls come here, and go back.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::{may_see, numbers_of, refused, words};
+use crate::agent::Agent;
+use crate::clock;
+use crate::store::StoreError;
+use crate::store::access::{AgentAccess, Maintain};
+use crate::store::audit::AuditEntry;
+use crate::store::people::Viewer;
+use crate::store::wirings::NumberRow;
+use crate::twilio::rest::{OwnedNumber, RestError, Wiring};
+use crate::web::AppState;
+use crate::web::editing::number_version;
+use crate::web::problem::Problem;
+
+/// A number's name: `PN` and 32 hex digits.
+fn is_number_sid(sid: &str) -> bool {
+    sid.len() == 34
+        && sid.starts_with("PN")
+        && sid.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What somebody does with a number of an agent's account.
+struct Deed {
+    state: Arc<AppState>,
+    viewer: Viewer,
+    access: AgentAccess<Maintain>,
+    agent: Arc<Agent>,
+    number: OwnedNumber,
+}
+
+impl Deed {
+    /// With a number of this agent's account that the viewer may change.
+    async fn with(
+        state: &Arc<AppState>,
+        viewer: &Viewer,
+        access: &AgentAccess<Maintain>,
+        sid: &str,
+    ) -> Result<Self, Problem> {
+        if !is_number_sid(sid) {
+            return Err(Problem::not_found());
+        }
+        let agent =
+            state.directory.by_id(access.agent_id()).await.ok_or_else(Problem::not_found)?;
+        let numbers = numbers_of(state, &agent).await.map_err(|error| refused(&error))?;
+        let numbers = may_see(viewer, &agent, numbers);
+        let number = numbers.into_iter().find(|number| number.sid == sid);
+        Ok(Self {
+            state: Arc::clone(state),
+            viewer: viewer.clone(),
+            access: access.clone(),
+            agent,
+            number: number.ok_or_else(Problem::not_found)?,
+        })
+    }
+
+    async fn note(&self, action: &'static str) -> Result<(), Problem> {
+        let entry = AuditEntry::of(&self.viewer, action).agent(self.access.agent_id());
+        Ok(self.state.owners.store.note_deed(&entry.object("number", &self.number.sid)).await?)
+    }
+}
+
+/// Has a number's calls come here, to this agent. What Twilio did with it before is kept first. Where
+/// Twilio does not do it the agent keeps the number that it had.
+///
+/// # Errors
+/// [`Problem`].
+pub(in crate::web) async fn connect(
+    state: &Arc<AppState>,
+    viewer: &Viewer,
+    access: &AgentAccess<Maintain>,
+    sid: &str,
+) -> Result<(), Problem> {
+    let deed = Deed::with(state, viewer, access, sid).await?;
+    if !deed.number.takes_calls {
+        return Err(Problem::invalid("sid", "this number takes no calls, only messages"));
+    }
+    // To its end, also where whoever asked does not wait for it.
+    let done = clock::spawn(async move { deed.connect().await }).await;
+    done.unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this broke off")))
+}
+
+impl Deed {
+    async fn connect(&self) -> Result<(), Problem> {
+        // First the row: calls that arrive before it would find nobody.
+        let had = match self.agent.number.as_deref() == Some(&self.number.number) {
+            true => None,
+            false => self.take_number().await?,
+        };
+        if let Err(error) = self.wire().await {
+            return Err(self.put_back(had.as_ref(), error).await);
+        }
+        if let Some(had) = &had {
+            number_version(&self.state, &self.viewer, &self.access, had).await?;
+        }
+        self.note("number.connect").await
+    }
+
+    /// The number that the agent had.
+    async fn take_number(&self) -> Result<Option<NumberRow>, Problem> {
+        let taken = NumberRow {
+            number: Some(self.number.number.clone().into()),
+            // Not theirs any more where they go back to the server's account.
+            is_typed: !self.viewer.is_admin(),
+        };
+        let had = self.state.owners.store.set_number(&self.access, &taken, None).await;
+        let had = had.map_err(|error| match error {
+            StoreError::Refused(_) => {
+                let why = "another agent that is live has this number";
+                Problem::conflict(why, json!({"number": self.number.number}))
+            }
+            error => error.into(),
+        })?;
+        let number = Some(self.number.number.as_str());
+        self.state.directory.refresh(Some(self.access.agent_id()), number).await;
+        Ok(had)
+    }
+
+    /// Tells Twilio, where it does not know already.
+    async fn wire(&self) -> Result<(), WireError> {
+        let wanted = Wiring {
+            voice_url: Some(self.state.public_url.join("/twilio/voice")),
+            voice_method: Some("POST".to_owned()),
+            // Whatever was there is kept: it answers where this server does not.
+            voice_fallback_url: self.number.wiring.voice_fallback_url.clone(),
+            status_callback: Some(self.state.public_url.join("/twilio/status")),
+            voice_application_sid: None,
+            trunk_sid: None,
+        };
+        if self.number.wiring == wanted {
+            return Ok(());
+        }
+        let (store, sid) = (&self.state.owners.store, self.number.sid.as_str());
+        let before = serde_json::to_value(&self.number.wiring).unwrap_or_default();
+        let kept = store.keep_wiring(&self.access, "", sid, &before).await?;
+        let twilio = &self.state.exchange.toolbox.twilio;
+        let error = match twilio.wire_number(&self.agent, sid, &wanted).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if error == RestError::Unknown {
+            // It may have been done; Twilio itself can say.
+            return match twilio.owned_number(&self.agent, sid).await {
+                Ok(number) if number.wiring == wanted => Ok(()),
+                _ => Err(error.into()),
+            };
+        }
+        store.forget_wiring(&self.access, kept).await?;
+        Err(error.into())
+    }
+
+    /// Gives the agent the number back that it had. Says what has become of all.
+    async fn put_back(&self, had: Option<&NumberRow>, error: WireError) -> Problem {
+        let new = self.number.number.as_str();
+        let is_back = match had {
+            None => true,
+            Some(had) => {
+                let put = self.state.owners.store.set_number(&self.access, had, Some(new)).await;
+                self.state.directory.refresh(Some(self.access.agent_id()), Some(new)).await;
+                put.is_ok()
+            }
+        };
+        let kept = match (is_back, had.and_then(|had| had.number.as_ref())) {
+            (false, _) => format!("The agent's number is {new} now, in our rows alone."),
+            (true, Some(old)) => format!("The agent still answers {}.", old.reveal()),
+            (true, None) => String::new(),
+        };
+        let problem = match error {
+            WireError::Store(error) => {
+                let mut problem = Problem::from(error);
+                let why = problem.detail.take().unwrap_or_default();
+                problem.detail = Some(format!("{why}. {kept}"));
+                problem
+            }
+            WireError::Twilio(RestError::Unknown) => {
+                let why = "Twilio gave no answer: it may send the number's calls here now, or where \
+                           they went before. Look at the page Numbers in a minute, and connect it \
+                           again.";
+                return Problem::new(StatusCode::BAD_GATEWAY, format!("{why} {kept}"));
+            }
+            WireError::Twilio(error) => {
+                Problem::new(StatusCode::BAD_GATEWAY, format!("{} {kept}", words(&error)))
+            }
+        };
+        if is_back { problem.unchanged() } else { problem }
+    }
+}
+
+/// Why Twilio was not told.
+enum WireError {
+    Twilio(RestError),
+    Store(StoreError),
+}
+
+impl From<RestError> for WireError {
+    fn from(error: RestError) -> Self {
+        Self::Twilio(error)
+    }
+}
+
+impl From<StoreError> for WireError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Puts a number back to what Twilio did with it before.
+///
+/// # Errors
+/// [`Problem`].
+pub(in crate::web) async fn restore(
+    state: &Arc<AppState>,
+    viewer: &Viewer,
+    access: &AgentAccess<Maintain>,
+    sid: &str,
+) -> Result<(), Problem> {
+    let store = &state.owners.store;
+    let deed = Deed::with(state, viewer, access, sid).await?;
+    let rows = store.wirings(access).await?;
+    let row = rows.into_iter().find(|row| row.number_sid == sid);
+    let row = row.ok_or_else(|| {
+        Problem::invalid("sid", "nothing is known of what this number did before")
+    })?;
+    let before: Wiring = serde_json::from_value(row.before)
+        .map_err(|_| Problem::invalid("sid", "what this number did before cannot be read"))?;
+    match state.exchange.toolbox.twilio.wire_number(&deed.agent, sid, &before).await {
+        Ok(_) => {}
+        Err(RestError::Unknown) => {
+            let why = "Twilio gave no answer: it may have been put back. Look at the page Numbers in \
+                       a minute.";
+            return Err(Problem::new(StatusCode::BAD_GATEWAY, why));
+        }
+        Err(error) => return Err(refused(&error)),
+    }
+    store.note_restored(access, sid).await?;
+    deed.note("number.restore").await
+}
