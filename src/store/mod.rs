@@ -127,9 +127,44 @@ pub enum StoreError {
     /// The database answered and will refuse the same statement again.
     #[error("the database refused the data: SQLSTATE {0}")]
     Refused(String),
+    /// A rule of ours does not allow it, and the data may be as good as it likes.
+    #[error("a rule does not allow it: {0}")]
+    NotAllowed(Rule),
     /// A column does not hold what it should.
     #[error("column {0} cannot be read")]
     Unreadable(String),
+}
+
+/// A rule that the database's own triggers keep (SQLSTATE `PT409`). Shown, it says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rule {
+    /// As many agents as a plan allows.
+    #[error("the plan allows no more agents; delete one, or choose a larger plan")]
+    AgentsOfPlan,
+    /// As many sources of knowledge as a plan allows.
+    #[error("the plan allows no more sources of knowledge; remove one, or choose a larger plan")]
+    SourcesOfPlan,
+    /// An agent always has an owner.
+    #[error("the last owner of an agent cannot be removed; make somebody else an owner first")]
+    LastOwner,
+    /// One of whoever runs the database.
+    #[error("a rule of this database does not allow it; ask whoever runs this server")]
+    Other,
+}
+
+impl Rule {
+    /// What a trigger of ours says no with.
+    const SQLSTATE: &str = "PT409";
+
+    /// By the name that the trigger gives as the constraint.
+    fn named(constraint: Option<&str>) -> Self {
+        match constraint {
+            Some("voiceagents_allowed") => Self::AgentsOfPlan,
+            Some("source_links_allowed") => Self::SourcesOfPlan,
+            Some("last_owner") => Self::LastOwner,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl StoreError {
@@ -159,7 +194,10 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or(Cow::Borrowed("unknown")).into_owned();
-                if ["22", "23", "54", "P0", "PT"].iter().any(|class| code.starts_with(class)) {
+                if code == Rule::SQLSTATE {
+                    Self::NotAllowed(Rule::named(error.constraint()))
+                } else if ["22", "23", "54", "P0", "PT"].iter().any(|class| code.starts_with(class))
+                {
                     Self::Refused(code)
                 } else if code == "57014" || code.starts_with("40") || code.starts_with("55") {
                     Self::Slow(format!("SQLSTATE {code}"))

@@ -92,6 +92,7 @@ impl From<StoreError> for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 format!("the database refused the values (SQLSTATE {code})"),
             ),
+            StoreError::NotAllowed(rule) => Self::new(StatusCode::CONFLICT, rule.to_string()),
             StoreError::Unreadable(column) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("column {column} of a row cannot be read"),

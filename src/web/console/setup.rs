@@ -181,7 +181,7 @@ async fn business(
             }
             to_step(agent)
         }
-        Err(StoreError::Refused(_)) => {
+        Err(StoreError::NotAllowed(_)) => {
             let why =
                 "Your plan has no room for another agent. Delete one, or ask for a larger plan.";
             again(viewer, &[("name", why)]).await
