@@ -91,7 +91,7 @@ pub use shown::{AppointmentRow, CallSummary};
 pub use take_over::{AttendedCall, CallCommand, GivenCommand};
 pub use tasks::{NewTask, OnlyIf, TaskKind};
 pub use test_calls::{TestLimits, TestOpened};
-pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
+pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskPlace, TaskRow};
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -12,9 +12,13 @@ mod calls;
 mod common_database;
 mod desk;
 mod functions;
+mod lists;
 mod live;
 mod people;
 mod setup;
 mod sign_in;
 mod take_over;
 mod try_it;
+#[path = "../common/viewer.rs"]
+mod viewer;
+mod written_down;

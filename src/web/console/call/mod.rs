@@ -84,11 +84,12 @@ async fn read(
     let events = store.call_events(&access, id, i64::MIN, EVENTS_MAX).await?;
     let entries = timeline::entries(&call, &events);
     let passages = store.passages(&access, &passage_ids(&entries)).await?;
-    let hidden = match entries.iter().any(|entry| matches!(entry.what, What::Function(_))) {
-        true => store.hidden_functions(&access).await?,
-        false => Vec::new(),
-    };
-    let tasks = store.tasks_of_call(access.agent_id(), id).await?;
+    let mut hidden = used_rows(&entries);
+    if !hidden.is_empty() {
+        let shown = store.shown_functions(&access).await?;
+        hidden.retain(|row| !shown.contains(row));
+    }
+    let tasks = store.tasks_of_call(&access, id).await?;
     let shell = Shell::of(store, viewer, wanted.agent().ok().flatten()).await?;
     let zone = Here::of(shell.agents.find(call.agent_id)).zone;
     let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
@@ -97,6 +98,15 @@ async fn read(
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
     Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, tasks, newer, older })
+}
+
+/// The rows of the functions that were used, which may be gone.
+fn used_rows(entries: &[Entry]) -> Vec<String> {
+    let rows = entries.iter().filter_map(|entry| match &entry.what {
+        What::Function(run) => run.row.clone(),
+        _ => None,
+    });
+    rows.collect()
 }
 
 /// The next call of the list that one comes from. Without it the page is as good.
