@@ -47,6 +47,7 @@ pub mod people;
 mod presence;
 mod recordings;
 mod retention;
+mod rule;
 pub mod sample;
 pub mod sample_week;
 pub mod sessions;
@@ -87,6 +88,7 @@ pub use passages::PassageRow;
 pub use presence::Presence;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
+pub use rule::Rule;
 pub use shown::{AppointmentRow, CallSummary};
 pub use take_over::{AttendedCall, CallCommand, GivenCommand};
 pub use tasks::{NewTask, OnlyIf, TaskKind};
@@ -133,38 +135,6 @@ pub enum StoreError {
     /// A column does not hold what it should.
     #[error("column {0} cannot be read")]
     Unreadable(String),
-}
-
-/// A rule that the database's own triggers keep (SQLSTATE `PT409`). Shown, it says what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rule {
-    /// As many agents as a plan allows.
-    #[error("the plan allows no more agents; delete one, or choose a larger plan")]
-    AgentsOfPlan,
-    /// As many sources of knowledge as a plan allows.
-    #[error("the plan allows no more sources of knowledge; remove one, or choose a larger plan")]
-    SourcesOfPlan,
-    /// An agent always has an owner.
-    #[error("the last owner of an agent cannot be removed; make somebody else an owner first")]
-    LastOwner,
-    /// One of whoever runs the database.
-    #[error("a rule of this database does not allow it; ask whoever runs this server")]
-    Other,
-}
-
-impl Rule {
-    /// What a trigger of ours says no with.
-    const SQLSTATE: &str = "PT409";
-
-    /// By the name that the trigger gives as the constraint.
-    fn named(constraint: Option<&str>) -> Self {
-        match constraint {
-            Some("voiceagents_allowed") => Self::AgentsOfPlan,
-            Some("source_links_allowed") => Self::SourcesOfPlan,
-            Some("last_owner") => Self::LastOwner,
-            _ => Self::Other,
-        }
-    }
 }
 
 impl StoreError {

@@ -125,3 +125,24 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Rule;
+
+    #[test]
+    fn what_a_rule_does_not_allow_is_a_conflict_in_words() {
+        for (rule, words) in [
+            (Rule::AgentsOfPlan, "delete one, or choose a larger plan"),
+            (Rule::SourcesOfPlan, "remove one, or choose a larger plan"),
+            (Rule::LastOwner, "make somebody else an owner first"),
+            (Rule::Other, "ask whoever runs this server"),
+        ] {
+            let problem = Problem::from(StoreError::NotAllowed(rule));
+            assert_eq!(problem.status(), StatusCode::CONFLICT);
+            let detail = problem.detail.unwrap_or_default();
+            assert!(detail.contains(words) && !detail.contains("SQLSTATE"), "{detail}");
+        }
+    }
+}

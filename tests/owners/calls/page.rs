@@ -338,6 +338,9 @@ async fn values_are_shown_where_the_owner_says_so_and_not_any_more_when_the_row_
     .await;
     add_event(&desk, id, 2, 2_000, "function_called", called).await;
     add_event(&desk, id, 3, 3_000, "function_finished", finished).await;
+    let unfinished =
+        json!({"run": 2, "turn": 1, "name": "prices", "arguments": {"x": "of-no-row"}});
+    add_event(&desk, id, 4, 4_000, "function_called", unfinished).await;
     for (is_shown, sql) in [
         (false, "update functions set is_shownable = null"),
         (true, "update functions set is_shownable = true"),
@@ -349,5 +352,6 @@ async fn values_are_shown_where_the_owner_says_so_and_not_any_more_when_the_row_
         let page = owner.get(&format!("/calls/{id}")).await.text;
         assert!(page.contains("prices"), "{page}");
         assert_eq!(page.contains("the-value"), is_shown, "{sql}");
+        assert!(!page.contains("of-no-row"), "it did not end: nobody knows whose it is");
     }
 }

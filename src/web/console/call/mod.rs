@@ -82,7 +82,8 @@ async fn read(
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let call = store.call(&access, id).await?.ok_or(Refused::NotFound)?;
     let events = store.call_events(&access, id, i64::MIN, EVENTS_MAX).await?;
-    let entries = timeline::entries(&call, &events);
+    let mut entries = timeline::entries(&call, &events);
+    forget_unknown(&mut entries);
     let passages = store.passages(&access, &passage_ids(&entries)).await?;
     let mut hidden = used_rows(&entries);
     if !hidden.is_empty() {
@@ -98,6 +99,18 @@ async fn read(
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
     Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, tasks, newer, older })
+}
+
+/// Takes away what functions were given that did not end: only their end says which row they are of, and
+/// so whether it may be shown.
+fn forget_unknown(entries: &mut [Entry]) {
+    for entry in entries {
+        if let What::Function(run) = &mut entry.what
+            && run.is_ok.is_none()
+        {
+            run.arguments = serde_json::Value::Null;
+        }
+    }
 }
 
 /// The rows of the functions that were used, which may be gone.
