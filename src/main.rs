@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "rehearsal")]
 use frontdesk::commands::{demo, dial, rehearse, shutdown_signal};
-use frontdesk::commands::{doctor, migrate, runtime, serve, token};
+use frontdesk::commands::{doctor, migrate, recount, runtime, serve, token};
 
 /// What a flood of requests took is given back when it is over; glibc keeps most of it.
 #[global_allocator]
@@ -34,6 +34,8 @@ enum Command {
     Rehearse(rehearse::Rehearse),
     /// Bring the schema of DATABASE_URL up to date
     Migrate,
+    /// Count the calls of each day anew, such as after a business's time zone changed
+    Recount(recount::Arguments),
     /// Print a one-time sign-in link for the console; makes the person if there is none
     Token(token::Arguments),
     /// Look at everything that a call needs, and say what to do about what is wrong
@@ -63,6 +65,9 @@ async fn run(command: Command) -> Result<ExitCode, String> {
             .map_err(|error| error.to_string()),
         Command::Doctor(arguments) => Ok(doctor::run(arguments).await),
         Command::Token(arguments) => token::run(arguments).await.map_err(|error| error.to_string()),
+        Command::Recount(arguments) => {
+            recount::run(arguments).await.map_err(|error| error.to_string())
+        }
         Command::Migrate => migrate::run().await.map_err(|error| error.to_string()),
     }
 }

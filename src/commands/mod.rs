@@ -7,6 +7,7 @@ pub mod dial;
 pub mod doctor;
 pub mod log;
 pub mod migrate;
+pub mod recount;
 #[cfg(feature = "rehearsal")]
 pub mod rehearse;
 pub mod runtime;

@@ -14,6 +14,8 @@ use super::Knowledge;
 use super::embed::EmbedError;
 use crate::call::question_key;
 use crate::clock;
+use crate::store::access::{AgentAccess, Maintain};
+use crate::store::people::Viewer;
 use crate::store::{AnswerRow, KeptAnswer, NewAnswer, Store, StoreError};
 
 /// The longest question and answer, bytes: together they are one passage that calls are given whole.
@@ -95,25 +97,20 @@ impl Answers {
         Self { store, knowledge }
     }
 
-    /// Answers a question for an agent, for the first time or anew, and ticks the tasks to do so.
+    /// Answers a question for an agent, for the first time or anew; the tasks to do so are done then.
     ///
     /// # Errors
     /// [`AnswerError`]; nothing is kept then.
     pub async fn answer_gap(
         &self,
-        agent_id: Uuid,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
         question: &str,
         answer: &str,
-        by: Uuid,
     ) -> Result<Answered, AnswerError> {
-        let new = new_answer(agent_id, question, answer, by)?;
-        let answered = self.keep(&new, None).await?;
-        let ticking = self.store.tick_gaps(agent_id, new.question_key.reveal(), by);
-        // The answer is there; what is left open is ticked by hand.
-        if let Err(error) = soon(ticking).await {
-            warn!(%error, "the tasks to answer a question stay open");
-        }
-        Ok(answered)
+        let new = new_answer(question, answer)?;
+        let kept = soon(self.store.keep_answer(access, viewer, &new, None)).await?;
+        self.kept(access.agent_id(), kept).await
     }
 
     /// Changes an answer.
@@ -122,33 +119,40 @@ impl Answers {
     /// [`AnswerError`]; it stays as it was then.
     pub async fn change(
         &self,
-        agent_id: Uuid,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
         id: i64,
         question: &str,
         answer: &str,
-        by: Uuid,
     ) -> Result<Answered, AnswerError> {
-        self.keep(&new_answer(agent_id, question, answer, by)?, Some(id)).await
+        let new = new_answer(question, answer)?;
+        let kept = soon(self.store.keep_answer(access, viewer, &new, Some(id))).await?;
+        self.kept(access.agent_id(), kept).await
     }
 
     /// Removes an answer of an agent; whether it was there.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn forget(&self, agent_id: Uuid, id: i64) -> Result<bool, StoreError> {
-        let was_there = soon(self.store.forget_answer(agent_id, id)).await?;
-        self.knowledge.forget(Some(agent_id));
+    pub async fn forget(
+        &self,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
+        id: i64,
+    ) -> Result<bool, StoreError> {
+        let was_there = soon(self.store.forget_answer(access, viewer, id)).await?;
+        self.knowledge.forget(Some(access.agent_id()));
         Ok(was_there)
     }
 
-    async fn keep(&self, new: &NewAnswer, id: Option<i64>) -> Result<Answered, AnswerError> {
-        let id = match soon(self.store.keep_answer(new, id)).await? {
+    async fn kept(&self, agent_id: Uuid, kept: KeptAnswer) -> Result<Answered, AnswerError> {
+        let id = match kept {
             KeptAnswer::Kept(id) => id,
             KeptAnswer::Gone => return Err(AnswerError::Gone),
             KeptAnswer::Duplicate => return Err(AnswerError::Duplicate),
         };
         // From here on it is kept, whatever fails.
-        Ok(match self.learn(new.agent_id, id).await {
+        Ok(match self.learn(agent_id, id).await {
             Ok(true) => Answered::Known(id),
             Ok(false) => Answered::Waiting { id, why: "it was changed meanwhile".to_owned() },
             Err(why) => {
@@ -160,7 +164,7 @@ impl Answers {
 
     /// Has calls find an answer; whether they do.
     async fn learn(&self, agent_id: Uuid, id: i64) -> Result<bool, LearnError> {
-        let rows = soon(self.store.answers(agent_id)).await?;
+        let rows = soon(self.store.answers_of(agent_id)).await?;
         match rows.iter().find(|row| row.id == id) {
             Some(row) if row.is_known => Ok(true),
             Some(row) => self.embed(agent_id, row).await,
@@ -187,7 +191,7 @@ impl Answers {
     pub async fn retry(&self) -> Result<Retried, StoreError> {
         let (mut retried, mut failures) = (Retried::default(), 0);
         for agent_id in soon(self.store.agents_with_waiting_answers(AGENTS)).await? {
-            let rows = soon(self.store.answers(agent_id)).await?;
+            let rows = soon(self.store.answers_of(agent_id)).await?;
             for row in rows.iter().filter(|row| !row.is_known) {
                 if failures == FAILURES {
                     retried.waiting += 1;
@@ -239,12 +243,7 @@ enum LearnError {
 }
 
 /// Checks what somebody wrote.
-fn new_answer(
-    agent_id: Uuid,
-    question: &str,
-    answer: &str,
-    by: Uuid,
-) -> Result<NewAnswer, AnswerError> {
+fn new_answer(question: &str, answer: &str) -> Result<NewAnswer, AnswerError> {
     let question = question.split_whitespace().collect::<Vec<_>>().join(" ");
     let answer = answer.trim();
     let key = question_key(&question);
@@ -262,11 +261,9 @@ fn new_answer(
         }
     }
     Ok(NewAnswer {
-        agent_id,
         question: question.into(),
         question_key: key.into(),
         answer: answer.to_owned().into(),
-        by,
     })
 }
 
@@ -282,9 +279,8 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_refused_by_what_is_wrong_with_it() {
-        let refused = |question: &str, answer: &str| {
-            new_answer(Uuid::nil(), question, answer, Uuid::nil()).unwrap_err().to_string()
-        };
+        let refused =
+            |question: &str, answer: &str| new_answer(question, answer).unwrap_err().to_string();
         assert_eq!(refused(" ?", "Yes."), "the question has no words: write at least one");
         assert_eq!(refused("Why?", " … "), "the answer has no words: write at least one");
         assert_eq!(
@@ -292,7 +288,7 @@ mod tests {
             "the answer has 1501 bytes: at most 1500 are accepted, about as many letters of English"
         );
         assert!(refused(&"y".repeat(401), "Yes.").starts_with("the question has 401 bytes"));
-        let kept = new_answer(Uuid::nil(), " Do you\ntake BUPA? ", " Yes.\n", Uuid::nil()).unwrap();
+        let kept = new_answer(" Do you\ntake BUPA? ", " Yes.\n").unwrap();
         assert_eq!(
             (kept.question.reveal().as_str(), kept.answer.reveal().as_str()),
             ("Do you take BUPA?", "Yes.")

@@ -6,6 +6,8 @@
 
 use std::marker::PhantomData;
 
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -181,6 +183,32 @@ impl Object {
             Self::Source(_) => "select voice_agent_id from public.sources where id = $1",
         }
     }
+
+    /// Its id, for that statement.
+    fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
+        match self {
+            Self::Agent(id)
+            | Self::Call(id)
+            | Self::Function(id)
+            | Self::Appointment(id)
+            | Self::Source(id) => query.bind(id),
+            Self::Task(id) | Self::Access(id) | Self::Delivery(id) => query.bind(id),
+        }
+    }
+
+    /// Its kind and its id, as `audit_log.object` has them.
+    pub(super) fn named(self) -> (&'static str, String) {
+        match self {
+            Self::Agent(id) => ("agent", id.to_string()),
+            Self::Call(id) => ("call", id.to_string()),
+            Self::Function(id) => ("function", id.to_string()),
+            Self::Appointment(id) => ("appointment", id.to_string()),
+            Self::Task(id) => ("task", id.to_string()),
+            Self::Access(id) => ("access", id.to_string()),
+            Self::Delivery(id) => ("delivery", id.to_string()),
+            Self::Source(id) => ("source", id.to_string()),
+        }
+    }
 }
 
 /// Why somebody may not.
@@ -314,15 +342,7 @@ impl Store {
             object.agent_sql()
         );
         // The text is put together from constants.
-        let query = sqlx::query(AssertSqlSafe(sql));
-        let query = match object {
-            Object::Agent(id)
-            | Object::Call(id)
-            | Object::Function(id)
-            | Object::Appointment(id)
-            | Object::Source(id) => query.bind(id),
-            Object::Task(id) | Object::Access(id) | Object::Delivery(id) => query.bind(id),
-        };
+        let query = object.bind(sqlx::query(AssertSqlSafe(sql)));
         let row = query.bind(viewer.id()).fetch_optional(&self.pool).await;
         let row = row.map_err(StoreError::from)?.ok_or(Refused::NotFound)?;
         let role: Option<String> = row.try_get("role").map_err(StoreError::from)?;
@@ -335,6 +355,13 @@ impl Store {
         }
         let agent_id = row.try_get("id").map_err(StoreError::from)?;
         Ok(AgentAccess { agent_id, role: has, person: viewer.id(), level: PhantomData })
+    }
+
+    /// The agent of an object, whoever asks: to write down what was refused, and for nothing else.
+    pub(super) async fn agent_of(&self, object: Object) -> super::Result<Option<Uuid>> {
+        let query = object.bind(sqlx::query(object.agent_sql()));
+        let row = query.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
     /// The agents that the viewer sees.

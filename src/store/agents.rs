@@ -223,7 +223,8 @@ impl Store {
         Ok(sqlx::query_as(QUERY).bind(i64::from(most)).fetch_all(&self.pool).await?)
     }
 
-    /// The agent with this id, deleted or not.
+    /// The agent with this id, deleted or not: for the server's own work. Who asks for a person takes
+    /// [`agent_to_inspect`](Self::agent_to_inspect) or [`agent_to_read`](Self::agent_to_read).
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError) when the database does not answer or the row cannot be

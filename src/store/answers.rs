@@ -6,7 +6,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::access::{AgentAccess, Level, Maintain};
+use super::audit::{self, AuditEntry};
 use super::passages::{MISSING, Vector};
+use super::people::Viewer;
 use super::{Result, Store, StoreError, lenient_json, storable_text};
 use crate::private::Private;
 
@@ -16,16 +19,12 @@ const ANSWERS_MAX: i64 = 2_000;
 /// An answer that is to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAnswer {
-    /// The agent that will give it.
-    pub agent_id: Uuid,
     /// The question, on one line.
     pub question: Private<String>,
     /// The question in the spelling in which questions are compared.
     pub question_key: Private<String>,
     /// What is answered.
     pub answer: Private<String>,
-    /// Who says so, `customer.uuid`.
-    pub by: Uuid,
 }
 
 /// What became of a [`NewAnswer`].
@@ -61,47 +60,89 @@ pub struct AnswerRow {
 }
 
 impl Store {
-    /// Keeps an answer: instead of the one to the same question if there is one, or instead of the one
-    /// with the id `instead_of`.
+    /// Keeps an answer: instead of the one to the same question if there is one, and then the tasks to
+    /// answer it are done; or instead of the one with the id `instead_of`. Who does it is written down.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn keep_answer(
         &self,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
         answer: &NewAnswer,
         instead_of: Option<i64>,
     ) -> Result<KeptAnswer> {
+        let agent = access.agent_id();
+        let key = storable_text(answer.question_key.reveal());
+        let mut transaction = self.pool.begin().await?;
         let row = sqlx::query("select answer_id, outcome from answer_keep($1, $2, $3, $4, $5, $6)")
-            .bind(answer.agent_id)
+            .bind(agent)
             .bind(instead_of)
-            .bind(storable_text(answer.question_key.reveal()))
+            .bind(&key)
             .bind(storable_text(answer.question.reveal()))
             .bind(storable_text(answer.answer.reveal()))
-            .bind(answer.by)
-            .fetch_one(&self.pool)
+            .bind(access.person())
+            .fetch_one(&mut *transaction)
             .await?;
-        match row.try_get("outcome")? {
-            "kept" => Ok(KeptAnswer::Kept(row.try_get("answer_id")?)),
-            "gone" => Ok(KeptAnswer::Gone),
-            "duplicate" => Ok(KeptAnswer::Duplicate),
-            _ => Err(StoreError::Unreadable("outcome".to_owned())),
+        let id: i64 = match row.try_get("outcome")? {
+            "kept" => row.try_get("answer_id")?,
+            "gone" => return Ok(KeptAnswer::Gone),
+            "duplicate" => return Ok(KeptAnswer::Duplicate),
+            _ => return Err(StoreError::Unreadable("outcome".to_owned())),
+        };
+        let action = if instead_of.is_some() { "answer.change" } else { "answer.give" };
+        if instead_of.is_none() {
+            sqlx::query(
+                "update call_tasks set done_at = now(), done_by = $3
+                where voice_agent_id = $1 and question_key = $2 and done_at is null",
+            )
+            .bind(agent)
+            .bind(&key)
+            .bind(access.person())
+            .execute(&mut *transaction)
+            .await?;
         }
+        let deed = AuditEntry::of(viewer, action).agent(agent).object("answer", id);
+        audit::note(&mut transaction, &deed).await?;
+        transaction.commit().await?;
+        Ok(KeptAnswer::Kept(id))
     }
 
-    /// Removes an answer of an agent; whether it was there.
+    /// Removes an answer of an agent; whether it was there. Who does it is written down.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn forget_answer(&self, agent_id: Uuid, id: i64) -> Result<bool> {
-        let forget = sqlx::query_scalar("select answer_forget($1, $2)").bind(agent_id).bind(id);
-        Ok(forget.fetch_one(&self.pool).await?)
+    pub async fn forget_answer(
+        &self,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
+        id: i64,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let forget = sqlx::query_scalar("select answer_forget($1, $2)");
+        let forget = forget.bind(access.agent_id()).bind(id).fetch_one(&mut *transaction);
+        if !forget.await? {
+            return Ok(false);
+        }
+        let deed = AuditEntry::of(viewer, "answer.remove").agent(access.agent_id());
+        audit::note(&mut transaction, &deed.object("answer", id)).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// An agent's answers, the one that was given last first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn answers(&self, agent_id: Uuid) -> Result<Vec<AnswerRow>> {
+    pub async fn answers<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<AnswerRow>> {
+        self.answers_of(access.agent_id()).await
+    }
+
+    /// The same for the server's own work, which nobody asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn answers_of(&self, agent_id: Uuid) -> Result<Vec<AnswerRow>> {
         let query = format!(
             "select id, coalesce(content, '') as content, metadata::text as metadata,
                 embedding is not null as has_embedding

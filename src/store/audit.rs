@@ -1,9 +1,10 @@
 //! Who did what: `audit_log`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use super::access::Object;
 use super::people::{Credential, Viewer};
 use super::{Result, Store};
 
@@ -77,6 +78,26 @@ impl Store {
     pub async fn note_deed(&self, deed: &AuditEntry<'_>) -> Result<()> {
         let mut connection = self.pool.acquire().await?;
         Ok(note(&mut connection, deed).await?)
+    }
+
+    /// Writes down that somebody wanted to do something that they may not, such as `booking.make`; with
+    /// the agent of what they wanted to do it to, so that its owner sees it.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn note_refusal(
+        &self,
+        viewer: &Viewer,
+        object: Option<Object>,
+        wanted: &'static str,
+    ) -> Result<()> {
+        let mut deed = AuditEntry::of(viewer, "access.refused").change(json!({"wanted": wanted}));
+        if let Some(object) = object {
+            let (kind, id) = object.named();
+            deed = deed.object(kind, id);
+            deed.agent_id = self.agent_of(object).await?;
+        }
+        self.note_deed(&deed).await
     }
 }
 

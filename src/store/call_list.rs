@@ -243,18 +243,18 @@ pub(super) fn push_page(
     let limit = limit.clamp(1, PAGE_MAX);
     sql.push("select f.id from unnest(").push_bind(agents.to_vec());
     sql.push("::uuid[]) as a (id) cross join lateral (select c.id, c.call_start from ");
-    let order = match &filter.words {
+    let (order, start) = match &filter.words {
         Some(words) => {
             sql.push(
                 "public.call_words w join public.call_logs c on c.id = w.call_log_id
                 where w.voice_agent_id = a.id and w.words @@ public.words_query(",
             );
             sql.push_bind(words.reveal().clone()).push(") and c.voice_agent_id = a.id");
-            Order::of(toward, "w.call_start", "w.call_log_id")
+            (Order::of(toward, "w.call_start", "w.call_log_id"), "w.call_start")
         }
         None => {
             sql.push("public.call_logs c where c.voice_agent_id = a.id");
-            Order::of(toward, "c.call_start", "c.id")
+            (Order::of(toward, "c.call_start", "c.id"), "c.call_start")
         }
     };
     if let Some(place) = order.from {
@@ -262,7 +262,7 @@ pub(super) fn push_page(
         push_time(sql, place.started_us);
         sql.push(", ").push_bind(place.id).push(")");
     }
-    push_filter(sql, filter);
+    push_filter(sql, filter, start);
     sql.push(&order.by).push("limit ").push_bind(limit);
     sql.push(") f").push(Order::of(toward, "f.call_start", "f.id").by);
     sql.push("limit ").push_bind(limit);
@@ -272,9 +272,11 @@ fn push_time(sql: &mut QueryBuilder<Postgres>, us: i64) {
     sql.push("timestamptz 'epoch' + ").push_bind(us).push("::bigint * interval '1 microsecond'");
 }
 
-fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &CallFilter) {
+/// `start` is the column by which the list is read: bounds on another one would be looked at only behind
+/// all that is newer.
+fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &CallFilter, start: &str) {
     for (bound, than, open) in [(filter.from_us, ">=", EARLIEST), (filter.until_us, "<", LATEST)] {
-        sql.push(format!(" and c.call_start {than} "));
+        sql.push(format!(" and {start} {than} "));
         match bound {
             Some(us) => push_time(sql, us),
             None => {
@@ -300,8 +302,10 @@ fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &CallFilter) {
         sql.push_bind(serde_json::json!([function]));
     }
     if filter.with_tasks {
+        // By the agent's open tasks, which are few beside its calls.
         sql.push(
-            " and exists (select from public.call_tasks t where t.call_log_id = c.id and t.done_at is null)",
+            " and c.id in (select t.call_log_id from public.call_tasks t
+                where t.voice_agent_id = a.id and t.done_at is null)",
         );
     }
     if !filter.with_tests {

@@ -158,15 +158,16 @@ impl Store {
         rows.iter().map(event).collect()
     }
 
-    /// The ids of this agent's functions whose values its owner does not want shown.
+    /// The ids of this agent's functions whose values its owner wants shown. Those of one whose row is
+    /// gone are not: nobody can say so any more.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn hidden_functions<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<String>> {
-        let hidden = sqlx::query_scalar(
-            "select id::text from public.functions where assistant_id = $1 and is_shownable = false",
+    pub async fn shown_functions<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<String>> {
+        let shown = sqlx::query_scalar(
+            "select id::text from public.functions where assistant_id = $1 and is_shownable",
         );
-        Ok(hidden.bind(access.agent_id()).fetch_all(&self.pool).await?)
+        Ok(shown.bind(access.agent_id()).fetch_all(&self.pool).await?)
     }
 
     /// What passages of this agent say. Those that are gone are left out, as are all where the agent

@@ -1,19 +1,23 @@
 //! What is kept of one caller, and its removal.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Level, Own, VisibleAgents};
+use super::audit::{self, AuditEntry};
 use super::call_list::AGENTS_READ;
 use super::numbers::{ALL, SOME};
+use super::people::Viewer;
 use super::shown::AppointmentRow;
 use super::{Result, Store, lenient_json};
 use crate::private::Private;
 
 /// The most rows of a kind that are read at once.
 const ROWS_MAX: i64 = 500;
+/// The most rows of a kind that are taken away with a caller's calls.
+const KEPT_MAX: i64 = 2_000;
 /// What stands in the place of a name that was removed.
 const REMOVED: &str = "Removed";
 
@@ -122,7 +126,7 @@ impl Store {
     }
 
     /// What is kept of a caller beside their calls, as it is in its rows: appointments, what there is
-    /// to do, and what functions saved in these calls.
+    /// to do, and what functions saved in these calls. Beside it, whether there is more.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -130,7 +134,7 @@ impl Store {
         &self,
         access: &AgentAccess<L>,
         number: &str,
-    ) -> Result<Vec<(String, Value)>> {
+    ) -> Result<(Vec<(String, Value)>, bool)> {
         let rows = sqlx::query(
             "(select 'appointments' as kind, to_jsonb(a)::text as row from public.appointments a
                 where a.voice_agent_id = $1 and coalesce(a.phone_e164, a.phone_number) = $2 limit $3)
@@ -145,15 +149,26 @@ impl Store {
         )
         .bind(access.agent_id())
         .bind(number)
-        .bind(ROWS_MAX)
+        .bind(KEPT_MAX + 1)
         .persistent(false)
         .fetch_all(&self.pool)
         .await?;
-        let row = |row: &PgRow| {
-            let value = lenient_json(row.try_get("row")?).unwrap_or_default();
-            Ok((row.try_get("kind")?, value))
-        };
-        rows.iter().map(row).collect()
+        let (mut kept, mut has_more) = (Vec::new(), false);
+        // Those of a kind stand together.
+        let mut of_kind = (String::new(), 0);
+        for row in &rows {
+            let kind: String = row.try_get("kind")?;
+            if of_kind.0 != kind {
+                of_kind = (kind.clone(), 0);
+            }
+            of_kind.1 += 1;
+            if of_kind.1 > KEPT_MAX {
+                has_more = true;
+                continue;
+            }
+            kept.push((kind, lenient_json(row.try_get("row")?).unwrap_or_default()));
+        }
+        Ok((kept, has_more))
     }
 
     /// Up to `limit` calls of a caller behind `after`, by their ids, as they are to be removed. All
@@ -193,28 +208,74 @@ impl Store {
         row.fetch_optional(&self.pool).await?.as_ref().map(erasable).transpose()
     }
 
-    /// Removes calls that are over, with all that is kept of them in the database, and gives how many
-    /// there were. Their recordings are known to be left until they are removed too.
+    /// Removes one call that is over, with all that is kept of it in the database; whether it was there.
+    /// Its recordings are known to be left until they are removed too. Who does it is written down.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError); nothing was removed then, as far as is known.
-    pub async fn erase_calls(&self, access: &AgentAccess<Own>, calls: &[Uuid]) -> Result<u64> {
+    pub async fn erase_call(
+        &self,
+        access: &AgentAccess<Own>,
+        viewer: &Viewer,
+        call: Uuid,
+    ) -> Result<bool> {
+        let deed = AuditEntry::of(viewer, "call.delete").object("call", call);
+        Ok(self.erase(access, &[call], |_| deed).await? > 0)
+    }
+
+    /// Removes calls of a caller in the same way, and gives how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError); nothing was removed then, as far as is known.
+    pub async fn erase_calls(
+        &self,
+        access: &AgentAccess<Own>,
+        viewer: &Viewer,
+        calls: &[Uuid],
+    ) -> Result<u64> {
+        let deed = AuditEntry::of(viewer, "caller.delete");
+        self.erase(access, calls, |gone| deed.change(json!({"calls": gone}))).await
+    }
+
+    async fn erase<'a>(
+        &self,
+        access: &AgentAccess<Own>,
+        calls: &[Uuid],
+        deed: impl FnOnce(u64) -> AuditEntry<'a>,
+    ) -> Result<u64> {
+        if calls.is_empty() {
+            return Ok(0);
+        }
+        let mut transaction = self.pool.begin().await?;
         let gone: i64 = sqlx::query_scalar(ERASE)
             .bind(access.agent_id())
             .bind(calls)
-            .fetch_one(&self.pool)
+            .fetch_one(&mut *transaction)
             .await?;
-        Ok(gone.unsigned_abs())
+        let gone = gone.unsigned_abs();
+        if gone > 0 {
+            let deed = deed(gone).agent(access.agent_id());
+            audit::note(&mut transaction, &deed).await?;
+        }
+        transaction.commit().await?;
+        Ok(gone)
     }
 
     /// Removes who a caller's appointments are of, and what was noted with them; that there is one
-    /// stays, so that nobody else is given the time. Gives how many there were.
+    /// stays, so that nobody else is given the time. Gives how many there were. Who does it is written
+    /// down.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn erase_appointments(&self, access: &AgentAccess<Own>, number: &str) -> Result<u64> {
+    pub async fn erase_appointments(
+        &self,
+        access: &AgentAccess<Own>,
+        viewer: &Viewer,
+        number: &str,
+    ) -> Result<u64> {
         let agent = access.agent_id();
         self.read_appointments_numbers(agent, ALL).await.all()?;
+        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "update public.appointments set name = $3, phone_number = '', special_notes = null,
                 quotation = null, updated_at = now()
@@ -223,9 +284,16 @@ impl Store {
         .bind(agent)
         .bind(number)
         .bind(REMOVED)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(done.rows_affected())
+        let removed = done.rows_affected();
+        if removed > 0 {
+            let deed = AuditEntry::of(viewer, "caller.delete").agent(agent);
+            let deed = deed.change(json!({"appointments": removed}));
+            audit::note(&mut transaction, &deed).await?;
+        }
+        transaction.commit().await?;
+        Ok(removed)
     }
 }
 

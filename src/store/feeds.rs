@@ -13,7 +13,7 @@ use crate::private::Private;
 /// How far a feed goes back and ahead.
 const DAYS_BACK: i32 = 60;
 const DAYS_AHEAD: i32 = 400;
-/// The most bookings of a feed.
+/// The most bookings of a feed. Where there are more, those that are longest past are left out first.
 const FEED_MAX: i64 = 2000;
 /// How old `last_read_at` may be before a reading renews it.
 const READ_SECONDS: i32 = 60;
@@ -37,6 +37,25 @@ pub struct FeedContent {
     /// Its bookings, the cancelled ones too, the earliest first.
     pub bookings: Vec<Booking>,
 }
+
+/// `$1` agent, `$2` and `$3` days back and ahead, `$4` how many: those to come and of the last day, the
+/// next first, and then those before, the last first. Each half reads an index.
+const NEAREST_SQL: &str = "select n.* from (
+        (select x.* from public.appointments x
+        where x.voice_agent_id = $1 and isfinite(x.schedule_time)
+            and x.schedule_time >= now() - interval '1 day'
+            and x.schedule_time <= now() + $3 * interval '1 day'
+        order by x.schedule_time, x.id limit $4)
+        union all
+        (select x.* from public.appointments x
+        where x.voice_agent_id = $1 and isfinite(x.schedule_time)
+            and x.schedule_time >= now() - $2 * interval '1 day'
+            and x.schedule_time < now() - interval '1 day'
+        order by x.schedule_time desc, x.id desc limit $4)
+    ) n
+    order by n.schedule_time < now() - interval '1 day',
+        abs(extract(epoch from n.schedule_time - now() + interval '1 day')), n.id
+    limit $4";
 
 impl Store {
     /// The agent's feed, if there is one.
@@ -146,13 +165,7 @@ impl Store {
         .await?;
         let Some(found) = found else { return Ok(None) };
         let sql = format!(
-            "select {BOOKING_SQL} from (
-                select x.* from public.appointments x
-                where x.voice_agent_id = $1 and isfinite(x.schedule_time)
-                    and x.schedule_time between now() - $2 * interval '1 day'
-                        and now() + $3 * interval '1 day'
-                order by x.schedule_time, x.id limit $4
-            ) a {JOINS_SQL} order by a.schedule_time, a.id"
+            "select {BOOKING_SQL} from ({NEAREST_SQL}) a {JOINS_SQL} order by a.schedule_time, a.id"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(found.try_get::<Uuid, _>("agent_id")?)

@@ -1,5 +1,5 @@
-//! What a migration leaves to be done while calls go on: indexes of call lists, and the words and the
-//! usage of calls from before.
+//! What a migration leaves to be done while calls go on: indexes of lists, whose the deliveries of
+//! before are, and the words and the usage of calls from before.
 //!
 //! None of it is needed to serve: without an index a list is slow, and without its words a call is not
 //! found by them. So it is no part of [`migrate`](super::migrate::migrate), which a server of its own
@@ -29,7 +29,7 @@ const fn index(name: &'static str, table: &'static str, columns: &'static str) -
 }
 
 /// Which index serves which list is in docs/rows.md. A changed definition gets another name.
-static INDEXES: [Index; 7] = [
+static INDEXES: [Index; 8] = [
     Index {
         replaces: Some("idx_call_logs_agent_start"),
         ..index(
@@ -51,12 +51,16 @@ static INDEXES: [Index; 7] = [
             "(voice_agent_id, (coalesce(caller_e164, caller_number)), call_start desc, id desc)",
         )
     },
-    index(
-        "idx_call_logs_agent_gaps",
-        "call_logs",
-        // Never an error, whatever is in `metadata`: that would be one of who completes a call.
-        "(voice_agent_id, call_start desc, id desc) where metadata -> 'gaps' -> 0 is not null",
-    ),
+    Index {
+        // Built with calls waiting for it, and never looked at.
+        replaces: Some("idx_call_logs_gaps"),
+        ..index(
+            "idx_call_logs_agent_gaps",
+            "call_logs",
+            // Never an error, whatever is in `metadata`: that would be one of who completes a call.
+            "(voice_agent_id, call_start desc, id desc) where metadata -> 'gaps' -> 0 is not null",
+        )
+    },
     index(
         "idx_call_logs_functions",
         "call_logs",
@@ -66,6 +70,7 @@ static INDEXES: [Index; 7] = [
     ),
     index("idx_voice_agents_created_by", "voice_agents", "(created_by)"),
     index("idx_sources_agent", "sources", "(voice_agent_id)"),
+    index("idx_webhook_deliveries_agent", "webhook_deliveries", "(voice_agent_id, id desc)"),
 ];
 
 /// Built when the calls of before are in, which with it take three times as long. Without a list of what
@@ -81,6 +86,9 @@ const BUILD_LOCK: i64 = 0x6672_6f6e_7469_6478;
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 /// How many calls are caught up with in one transaction: some tenths of a second.
 const BATCH: i32 = 200;
+
+/// How many deliveries are written whose they are in one transaction.
+const DELIVERIES: i64 = 2_000;
 
 /// What a run of [`finish`] did. All zero: nothing was left to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,6 +120,7 @@ pub async fn finish(pool: &PgPool) -> Result<Finished, MigrateError> {
     let done = async {
         sqlx::query("set search_path = pg_catalog").execute(&mut *connection).await?;
         build(&INDEXES, &mut connection, &mut finished.indexes).await?;
+        name_deliveries(&mut connection).await?;
         catch_up(&mut connection, &mut finished.calls).await?;
         if agents_left(&mut connection).await? == 0 {
             build(&WORDS, &mut connection, &mut finished.indexes).await?;
@@ -209,6 +218,18 @@ async fn build(
 /// Of names and columns that stand above.
 async fn execute(connection: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {
     sqlx::query(AssertSqlSafe(statement)).persistent(false).execute(connection).await?;
+    Ok(())
+}
+
+/// Writes whose the deliveries of before are, the newest first. Ends also where others are at what is
+/// left.
+async fn name_deliveries(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const NAME: &str = "update public.webhook_deliveries d set voice_agent_id = c.voice_agent_id
+        from public.call_logs c
+        where c.id = d.call_log_id and d.id = any (array(
+            select n.id from public.webhook_deliveries n where n.voice_agent_id is null
+            order by n.id desc limit $1 for update skip locked))";
+    while sqlx::query(NAME).bind(DELIVERIES).execute(&mut *connection).await?.rows_affected() > 0 {}
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::access::{AgentAccess, Level, VisibleAgents};
 use super::{AnswerRow, Result, Store};
 use crate::call::question_key;
 use crate::private::Private;
@@ -43,15 +44,20 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn gaps(&self, agent_id: Uuid) -> Result<Vec<Gap>> {
+    pub async fn gaps<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<Gap>> {
+        self.gaps_of(access.agent_id()).await
+    }
+
+    async fn gaps_of(&self, agent_id: Uuid) -> Result<Vec<Gap>> {
         let rows = sqlx::query(
             "select l.id, (extract(epoch from l.call_start) * 1000000)::bigint as at_us, g.question
             from (
                 select id, call_start, metadata -> 'gaps' as gaps from call_logs
                 where voice_agent_id = $1 and call_start > now() - make_interval(days => $2)
                     and isfinite(call_start) and coalesce(call_sid, '') not like 'FT%'
-                    and jsonb_typeof(metadata -> 'gaps') = 'array' and metadata -> 'gaps' <> '[]'
-                order by call_start desc limit $3
+                    and metadata -> 'gaps' -> 0 is not null
+                    and jsonb_typeof(metadata -> 'gaps') = 'array'
+                order by call_start desc, id desc limit $3
             ) l cross join lateral jsonb_array_elements_text(l.gaps) as g (question)
             where g.question is not null
             order by l.call_start desc, l.id",
@@ -61,7 +67,7 @@ impl Store {
         .bind(CALLS_MAX)
         .fetch_all(&self.pool)
         .await?;
-        let answers = self.answers(agent_id).await?;
+        let answers = self.answers_of(agent_id).await?;
         grouped(agent_id, &rows, &answers)
     }
 
@@ -69,9 +75,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn gap(&self, agents: &[Uuid], id: Uuid) -> Result<Option<Gap>> {
-        for agent in agents {
-            let found = self.gaps(*agent).await?.into_iter().find(|gap| gap.id == id);
+    pub async fn gap(&self, agents: &VisibleAgents, id: Uuid) -> Result<Option<Gap>> {
+        for agent in agents.list() {
+            let found = self.gaps_of(agent.id).await?.into_iter().find(|gap| gap.id == id);
             if found.is_some() {
                 return Ok(found);
             }

@@ -5,8 +5,8 @@
 //! after a while: they are told again what was written since.
 
 use serde_json::Value;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::access::VisibleAgents;
@@ -15,8 +15,9 @@ use super::{Result, Store, lenient_json};
 use crate::call::is_test;
 use crate::private::Private;
 
-/// The most live calls that one look gives, the newest.
-const CALLS_MAX: i64 = 200;
+/// The most live calls that one look gives: of an agent, and of all, the newest.
+const CALLS_OF_AGENT_MAX: i64 = 200;
+const CALLS_MAX: i64 = 5_000;
 /// The most events of one call that one look gives.
 const EVENTS_EACH_MAX: i64 = 200;
 /// The most ended calls that somebody is told of who was away.
@@ -74,49 +75,64 @@ pub struct EndedLive {
     pub is_test: bool,
 }
 
+const NOW_SQL: &str = "(extract(epoch from t.at) * 1000000)::bigint as at_us";
+/// The columns of a [`LiveCall`], where they are from, and which calls are live.
+const LIVE_SQL: &str = "c.id, c.voice_agent_id, c.call_sid, c.caller_number, c.instance_id,
+        c.out_until is not null as is_out,
+        (extract(epoch from c.call_start) * 1000000)::bigint as started_us,
+        -- No limit: it would tempt PostgreSQL to look for live calls among all that an agent had.
+        row_number() over (partition by c.voice_agent_id order by c.call_start desc, c.id desc) as place
+    from public.call_logs c
+    where c.call_end is null and c.call_sid is not null and isfinite(c.call_start)";
+
 impl Store {
-    /// The live calls of these agents.
+    /// The live calls of these agents: of each its newest.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn live_calls(&self, agents: &VisibleAgents) -> Result<LiveNow> {
-        let rows = sqlx::query(
-            "select (extract(epoch from t.at) * 1000000)::bigint as at_us, l.*
-            from (select clock_timestamp() as at) t
+        let query = format!(
+            "select {NOW_SQL}, l.* from (select clock_timestamp() as at) t
             left join lateral (
-                select c.id, c.voice_agent_id, c.call_sid, c.caller_number, c.instance_id,
-                    c.out_until is not null as is_out,
-                    (extract(epoch from c.call_start) * 1000000)::bigint as started_us
-                from public.call_logs c
-                where c.voice_agent_id = any($1) and c.call_end is null
-                    and c.call_sid is not null and isfinite(c.call_start)
-                order by c.call_start desc, c.id desc limit $2) l on true",
-        )
-        .bind(agents.ids())
-        .bind(CALLS_MAX)
-        .fetch_all(&self.pool)
-        .await?;
-        let mut now = LiveNow::default();
-        for row in &rows {
-            now.at_us = row.try_get("at_us")?;
-            if let Some(id) = row.try_get("id")? {
-                now.calls.push(live_call(id, row)?);
-            }
-        }
-        Ok(now)
+                select c.* from (select {LIVE_SQL} and c.voice_agent_id = any($1)) c
+                where c.place <= $2
+                order by c.started_us desc, c.id desc limit $3) l on true"
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents.ids());
+        let rows = rows.bind(CALLS_OF_AGENT_MAX).bind(CALLS_MAX).fetch_all(&self.pool).await?;
+        live_now(&rows)
     }
 
-    /// The position of the last event of each of these calls, 0 where there is none.
+    /// Those of these calls of theirs that are live, however many others are newer.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn last_events(&self, calls: &[Uuid]) -> Result<Vec<(Uuid, i64)>> {
+    pub async fn live_among(&self, agents: &VisibleAgents, calls: &[Uuid]) -> Result<LiveNow> {
+        let query = format!(
+            "select {NOW_SQL}, l.* from (select clock_timestamp() as at) t
+            left join lateral (select {LIVE_SQL}
+                and c.id = any($1) and c.voice_agent_id = any($2)) l on true"
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(calls).bind(agents.ids());
+        live_now(&rows.fetch_all(&self.pool).await?)
+    }
+
+    /// The position of the last event of each of these agents' calls, 0 where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn last_events(
+        &self,
+        agents: &VisibleAgents,
+        calls: &[Uuid],
+    ) -> Result<Vec<(Uuid, i64)>> {
         let rows = sqlx::query_as(
             "select w.id, coalesce((select (e.epoch::bigint << 32) + e.seq from public.call_events e
                 where e.call_log_id = w.id order by e.epoch desc, e.seq desc limit 1), 0)
-            from unnest($1::uuid[]) as w (id)",
+            from unnest($1::uuid[]) as w (id)
+            join public.call_logs l on l.id = w.id and l.voice_agent_id = any($2)",
         );
-        Ok(rows.bind(calls).fetch_all(&self.pool).await?)
+        Ok(rows.bind(calls).bind(agents.ids()).fetch_all(&self.pool).await?)
     }
 
     /// What was written of these agents' calls, of each behind the position beside it, in order.
@@ -227,6 +243,18 @@ impl Store {
         .await?;
         rows.iter().map(ended).collect()
     }
+}
+
+/// Where there is no call there is one row, which says when it was looked.
+fn live_now(rows: &[PgRow]) -> Result<LiveNow> {
+    let mut now = LiveNow::default();
+    for row in rows {
+        now.at_us = row.try_get("at_us")?;
+        if let Some(id) = row.try_get("id")? {
+            now.calls.push(live_call(id, row)?);
+        }
+    }
+    Ok(now)
 }
 
 fn live_call(id: Uuid, row: &PgRow) -> Result<LiveCall> {

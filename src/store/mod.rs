@@ -47,6 +47,7 @@ pub mod people;
 mod presence;
 mod recordings;
 mod retention;
+mod rule;
 pub mod sample;
 pub mod sample_week;
 pub mod sessions;
@@ -87,11 +88,12 @@ pub use passages::PassageRow;
 pub use presence::Presence;
 pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
+pub use rule::Rule;
 pub use shown::{AppointmentRow, CallSummary};
 pub use take_over::{AttendedCall, CallCommand, GivenCommand};
 pub use tasks::{NewTask, OnlyIf, TaskKind};
 pub use test_calls::{TestLimits, TestOpened};
-pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskCount, TaskRow};
+pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskPlace, TaskRow};
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -127,6 +129,9 @@ pub enum StoreError {
     /// The database answered and will refuse the same statement again.
     #[error("the database refused the data: SQLSTATE {0}")]
     Refused(String),
+    /// A rule of ours does not allow it, and the data may be as good as it likes.
+    #[error("a rule does not allow it: {0}")]
+    NotAllowed(Rule),
     /// A column does not hold what it should.
     #[error("column {0} cannot be read")]
     Unreadable(String),
@@ -159,7 +164,10 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or(Cow::Borrowed("unknown")).into_owned();
-                if ["22", "23", "54", "P0", "PT"].iter().any(|class| code.starts_with(class)) {
+                if code == Rule::SQLSTATE {
+                    Self::NotAllowed(Rule::named(error.constraint()))
+                } else if ["22", "23", "54", "P0", "PT"].iter().any(|class| code.starts_with(class))
+                {
                     Self::Refused(code)
                 } else if code == "57014" || code.starts_with("40") || code.starts_with("55") {
                     Self::Slow(format!("SQLSTATE {code}"))

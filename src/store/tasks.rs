@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::ended::stored;
-use super::{Job, Result, Store, Stored, storable_json, storable_text};
+use super::{Job, Result, Store, Stored, storable_json};
 use crate::private::Private;
 
 /// What kind of thing there is to do.
@@ -126,23 +125,6 @@ impl Store {
             .fetch_one(&self.pool)
             .await?;
         stored(outcome)
-    }
-
-    /// Ticks the agent's open gaps of which the question is now answered; gives how many those were.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn tick_gaps(&self, agent_id: Uuid, question_key: &str, by: Uuid) -> Result<u64> {
-        let done = sqlx::query(
-            "update call_tasks set done_at = now(), done_by = $3
-            where voice_agent_id = $1 and question_key = $2 and done_at is null",
-        )
-        .bind(agent_id)
-        .bind(storable_text(question_key))
-        .bind(by)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
     }
 }
 

@@ -9,6 +9,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::access::{AgentAccess, Attend, Level, VisibleAgents};
+use super::audit::{self, AuditEntry};
+use super::people::Viewer;
 use super::tasks::TaskKind;
 use super::{Result, Store, StoreError, storable_text};
 use crate::private::Private;
@@ -71,17 +74,6 @@ pub struct OpenTasks {
     pub more: bool,
 }
 
-/// How many tasks of an agent are open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TaskCount {
-    /// `voice_agent_id`.
-    pub agent_id: Uuid,
-    /// All of them.
-    pub open: i64,
-    /// Of these, those that cannot wait.
-    pub urgent: i64,
-}
-
 /// What somebody does with a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskChange {
@@ -89,8 +81,38 @@ pub struct TaskChange {
     pub done: Option<bool>,
     /// Its note from now on, at most [`TASK_NOTE_CHARACTERS`], empty for none; none: as it is.
     pub note: Option<Private<String>>,
-    /// Who does it, `customer.uuid`.
-    pub by: Uuid,
+}
+
+impl TaskChange {
+    /// What it is called in the audit log.
+    fn action(&self) -> &'static str {
+        match self.done {
+            Some(true) => "task.done",
+            Some(false) => "task.reopen",
+            None => "task.note",
+        }
+    }
+}
+
+/// A task's place in a list that goes on behind it: see [`TaskRow::place`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskPlace {
+    /// Of those that are open: how urgent it is. Of those that are done: nothing.
+    pub urgency: i32,
+    /// When its call ended, or when it was ticked, microseconds since the Unix epoch.
+    pub us: i64,
+    /// `id`.
+    pub id: i64,
+}
+
+impl TaskRow {
+    /// Where it is in [`Store::tasks_to_do`], or, if it is done, in [`Store::done_tasks`].
+    pub fn place(&self) -> TaskPlace {
+        match self.done_us {
+            None => TaskPlace { urgency: self.urgency, us: self.at_us, id: self.id },
+            Some(us) => TaskPlace { urgency: 0, us, id: self.id },
+        }
+    }
 }
 
 /// What is read of a row. The name is looked up by the call's id, once for each row that is read.
@@ -108,7 +130,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_tasks(&self, agents: &[Uuid]) -> Result<OpenTasks> {
+    pub async fn open_tasks(&self, agents: &VisibleAgents) -> Result<OpenTasks> {
         let query = format!(
             "select {COLUMNS} from (
                 select t.* from (select distinct unnest($1::uuid[])) a (id)
@@ -119,7 +141,7 @@ impl Store {
             ) t
             order by t.at desc, t.id desc"
         );
-        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents).bind(OPEN_MAX + 1);
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents.ids()).bind(OPEN_MAX + 1);
         let rows = rows.fetch_all(&self.pool).await?;
         let mut tasks = rows.iter().map(task).collect::<Result<Vec<_>>>()?;
         let limit = usize::try_from(OPEN_MAX).unwrap_or(usize::MAX);
@@ -128,14 +150,45 @@ impl Store {
         Ok(OpenTasks { callers: by_caller(tasks), more })
     }
 
-    /// Up to `limit` tasks of these agents that were ticked within so long, the last one first.
+    /// Up to `limit` open tasks of these agents behind a place, the most urgent first, then the newest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tasks_to_do(
+        &self,
+        agents: &VisibleAgents,
+        after: Option<TaskPlace>,
+        limit: i64,
+    ) -> Result<Vec<TaskRow>> {
+        let query = format!(
+            "select {COLUMNS} from (
+                select * from call_tasks t
+                where t.voice_agent_id = any ($1) and t.done_at is null
+                    and ($2::int is null or (t.urgency, t.at, t.id)
+                        < ($2, timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4))
+                order by t.urgency desc, t.at desc, t.id desc limit $5
+            ) t
+            order by t.urgency desc, t.at desc, t.id desc"
+        );
+        let rows = sqlx::query(AssertSqlSafe(query))
+            .bind(agents.ids())
+            .bind(after.map(|place| place.urgency))
+            .bind(after.map(|place| place.us))
+            .bind(after.map(|place| place.id))
+            .bind(limit);
+        rows.fetch_all(&self.pool).await?.iter().map(task).collect()
+    }
+
+    /// Up to `limit` tasks of these agents behind a place that were ticked within so long, the last one
+    /// first.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn done_tasks(
         &self,
-        agents: &[Uuid],
+        agents: &VisibleAgents,
         within: Duration,
+        after: Option<TaskPlace>,
         limit: i64,
     ) -> Result<Vec<TaskRow>> {
         let query = format!(
@@ -144,63 +197,49 @@ impl Store {
                 cross join lateral (select * from call_tasks t
                     where t.voice_agent_id = a.id and t.done_at is not null
                         and t.done_at > now() - make_interval(secs => $2)
-                    order by t.done_at desc limit $3) t
+                        and ($4::bigint is null or (t.done_at, t.id)
+                            < (timestamptz 'epoch' + $4 * interval '1 microsecond', $5))
+                    order by t.done_at desc, t.id desc limit $3) t
                 order by t.done_at desc, t.id desc limit $3
             ) t
             order by t.done_at desc, t.id desc"
         );
-        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents).bind(within.as_secs_f64());
-        rows.bind(limit).fetch_all(&self.pool).await?.iter().map(task).collect()
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents.ids()).bind(within.as_secs_f64());
+        let rows = rows.bind(limit);
+        let rows = rows.bind(after.map(|place| place.us)).bind(after.map(|place| place.id));
+        rows.fetch_all(&self.pool).await?.iter().map(task).collect()
     }
 
     /// The tasks of one of the agent's calls, done or not, the most urgent first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn tasks_of_call(&self, agent_id: Uuid, call_log_id: Uuid) -> Result<Vec<TaskRow>> {
+    pub async fn tasks_of_call<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        call_log_id: Uuid,
+    ) -> Result<Vec<TaskRow>> {
         let query = format!(
             "select {COLUMNS} from call_tasks t
             where t.voice_agent_id = $1 and t.call_log_id = $2"
         );
-        let rows = sqlx::query(AssertSqlSafe(query)).bind(agent_id).bind(call_log_id);
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(access.agent_id()).bind(call_log_id);
         let rows = rows.fetch_all(&self.pool).await?;
         let mut tasks = rows.iter().map(task).collect::<Result<Vec<_>>>()?;
         tasks.sort_by_key(order);
         Ok(tasks)
     }
 
-    /// How many tasks are open, of each of these agents that has any.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn task_counts(&self, agents: &[Uuid]) -> Result<Vec<TaskCount>> {
-        let rows = sqlx::query(
-            "select voice_agent_id, count(*) as open, count(*) filter (where urgency = 3) as urgent
-            from call_tasks where voice_agent_id = any ($1) and done_at is null
-            group by voice_agent_id order by voice_agent_id",
-        )
-        .bind(agents)
-        .fetch_all(&self.pool)
-        .await?;
-        let count = |row: &PgRow| {
-            Ok(TaskCount {
-                agent_id: row.try_get("voice_agent_id")?,
-                open: row.try_get("open")?,
-                urgent: row.try_get("urgent")?,
-            })
-        };
-        rows.iter().map(count).collect()
-    }
-
     /// Ticks a task of this agent, or takes that back, or notes something; gives it as it is then, none
     /// if the agent has no such task. Who ticks what is ticked changes nothing of that: the first one
-    /// did it.
+    /// did it. Who does what is written down.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::Refused`] if the note is too long.
     pub async fn mark_task(
         &self,
-        agent_id: Uuid,
+        access: &AgentAccess<Attend>,
+        viewer: &Viewer,
         task_id: i64,
         change: &TaskChange,
     ) -> Result<Option<TaskRow>> {
@@ -216,15 +255,21 @@ impl Store {
             )
             select {COLUMNS} from t"
         );
+        let mut transaction = self.pool.begin().await?;
         let row = sqlx::query(AssertSqlSafe(query))
-            .bind(agent_id)
+            .bind(access.agent_id())
             .bind(task_id)
             .bind(change.done)
-            .bind(change.by)
+            .bind(viewer.id())
             .bind(change.note.as_ref().map(|note| storable_text(note.reveal())))
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *transaction)
             .await?;
-        row.as_ref().map(task).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let deed = AuditEntry::of(viewer, change.action()).agent(access.agent_id());
+        audit::note(&mut transaction, &deed.object("task", task_id)).await?;
+        let row = task(&row)?;
+        transaction.commit().await?;
+        Ok(Some(row))
     }
 }
 

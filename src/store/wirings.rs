@@ -4,7 +4,9 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Level, Maintain, Own, VisibleAgents};
+use super::access::{AgentAccess, Level, Maintain, Own, Read, VisibleAgents};
+use super::audit::{self, AuditEntry};
+use super::people::Viewer;
 use super::{Result, Store, lenient_json};
 use crate::private::Private;
 
@@ -245,19 +247,23 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<DeliveryRow>> {
         let rows = sqlx::query(
-            "select d.id, d.call_log_id, c.voice_agent_id, d.message_id, d.attempt,
+            "select d.id, d.call_log_id, d.voice_agent_id, d.message_id, d.attempt,
                 (extract(epoch from d.at) * 1000000)::bigint as at_us, d.status, d.error, d.ms,
                 case when j.state = 'pending'
                     then (extract(epoch from j.run_after) * 1000000)::bigint end as next_us
-            from public.webhook_deliveries d
-            join public.call_logs c on c.id = d.call_log_id
+            from (
+                select d.* from unnest($1::uuid[]) as a (id)
+                cross join lateral (select d.* from public.webhook_deliveries d
+                    where d.voice_agent_id = a.id and d.id < $2
+                    order by d.id desc limit $3) d
+                order by d.id desc limit $3
+            ) d
             left join public.aftercall_jobs j
                 on j.call_log_id = d.call_log_id and j.kind = 'webhook'
-            where c.voice_agent_id = any($1) and ($2::bigint is null or d.id < $2)
-            order by d.id desc limit $3",
+            order by d.id desc",
         )
         .bind(agents.ids())
-        .bind(before)
+        .bind(before.unwrap_or(i64::MAX))
         .bind(limit.min(ROWS_MAX))
         .fetch_all(&self.pool)
         .await?;
@@ -279,11 +285,18 @@ impl Store {
             .collect()
     }
 
-    /// Has an owner told of a delivery's call once more, at once.
+    /// Has an owner told of a delivery's call once more, at once; whether there is such a delivery. Who
+    /// does it is written down.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub async fn redeliver(&self, access: &AgentAccess<Maintain>, delivery: i64) -> Result<bool> {
+    pub async fn redeliver(
+        &self,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
+        delivery: i64,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "update public.aftercall_jobs j set state = 'pending', revision = j.revision + 1,
                 queued_at = now(), run_after = now(), attempts = 0, last_error = null, done_at = null
@@ -293,8 +306,14 @@ impl Store {
         )
         .bind(access.agent_id())
         .bind(delivery)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(done.rows_affected() > 0)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let deed = AuditEntry::of(viewer, "webhook.redeliver").agent(access.agent_id());
+        audit::note(&mut transaction, &deed.object("delivery", delivery)).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }

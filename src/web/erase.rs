@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::AppState;
+use super::guard::{may, note_refusal};
 use super::problem::Problem;
 use crate::clock::{self, Stopwatch};
 use crate::retention::recording_sids;
 use crate::store::access::{AgentAccess, Object, Own, Refused, Role, VisibleAgents};
-use crate::store::audit::AuditEntry;
 use crate::store::callers::ErasableCall;
 use crate::store::people::Viewer;
 use crate::twilio::rest::RestError;
@@ -45,7 +45,7 @@ pub(super) struct Erased {
 /// It may not be, goes on, or its message at Twilio cannot be removed now.
 pub(super) async fn call(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<(), Problem> {
     let store = &state.owners.store;
-    let access = store.access::<Own>(viewer, Object::Call(id)).await?;
+    let access = may::<Own>(state, viewer, Object::Call(id), "call.delete").await?;
     let call = store.erasable_call(&access, id).await?.ok_or_else(Problem::not_found)?;
     if call.is_live {
         let why = "the caller is still on the phone; end the call first";
@@ -57,21 +57,21 @@ pub(super) async fn call(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<
             "the message that the caller left cannot be removed at Twilio now; try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
     })?;
-    store.erase_calls(&access, &[id]).await?;
-    let deed = AuditEntry::of(viewer, "call.delete").agent(access.agent_id());
-    store.note_deed(&deed.object("call", id)).await?;
+    store.erase_call(&access, viewer, id).await?;
     remove_files(state, &call.recordings).await;
     Ok(())
 }
 
-/// Those of the viewer's agents that know a caller.
+/// Those of the viewer's agents that know a caller, for what is called so in the audit log.
 ///
 /// # Errors
 /// None of them does: 404. None of those that do is the viewer's own: 403.
 pub(super) async fn own_agents(
     state: &AppState,
+    viewer: &Viewer,
     agents: &VisibleAgents,
     number: &str,
+    action: &'static str,
 ) -> Result<Vec<Uuid>, Problem> {
     let known = state.owners.store.caller_agents(agents, number).await?;
     let roles: Vec<(Uuid, Role)> =
@@ -80,12 +80,16 @@ pub(super) async fn own_agents(
         return Err(Problem::not_found());
     };
     if best < Role::Owner {
+        for (id, _) in roles {
+            note_refusal(state, viewer, Some(Object::Agent(id)), action).await;
+        }
         return Err(Refused::Forbidden { needs: Role::Owner, has: best }.into());
     }
     Ok(roles.into_iter().filter(|(_, role)| *role >= Role::Owner).map(|(id, _)| id).collect())
 }
 
-/// Removes all that these agents keep of a caller.
+/// Removes all that these agents keep of a caller. Each step is written down with what it removed: whoever
+/// asks may be gone before the last one.
 ///
 /// # Errors
 /// It may not be, or the database. What was removed until then is removed.
@@ -99,12 +103,9 @@ pub(super) async fn caller(
     let watch = Stopwatch::start();
     let mut all = Erased::default();
     for agent in agents {
-        let access = store.access::<Own>(viewer, Object::Agent(*agent)).await?;
-        let appointments = store.erase_appointments(&access, number).await?;
-        let (calls, left) = calls_of(state, &access, number, &watch).await?;
-        let change = json!({"calls": calls, "appointments": appointments, "left": left});
-        let deed = AuditEntry::of(viewer, "caller.delete").agent(*agent).change(change);
-        store.note_deed(&deed).await?;
+        let access = may::<Own>(state, viewer, Object::Agent(*agent), "caller.delete").await?;
+        let appointments = store.erase_appointments(&access, viewer, number).await?;
+        let (calls, left) = calls_of(state, &access, viewer, number, &watch).await?;
         all.calls += calls;
         all.appointments += appointments;
         all.left += left;
@@ -116,6 +117,7 @@ pub(super) async fn caller(
 async fn calls_of(
     state: &AppState,
     access: &AgentAccess<Own>,
+    viewer: &Viewer,
     number: &str,
     watch: &Stopwatch,
 ) -> Result<(u64, u64), Problem> {
@@ -135,7 +137,7 @@ async fn calls_of(
             gone.push(call.id);
             files.extend(call.recordings.iter().cloned());
         }
-        removed += store.erase_calls(access, &gone).await?;
+        removed += store.erase_calls(access, viewer, &gone).await?;
         if watch.elapsed() < LIMIT {
             remove_files(state, &files).await;
         }

@@ -1,20 +1,18 @@
-//! From a request to what it may do. A change that is refused is written down.
+//! From a request to what it may do. What is refused is written down.
 
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use serde_json::json;
 use tracing::warn;
 
 use super::AppState;
 use super::console::errors::Fault;
 use crate::store::access::{AgentAccess, Level, Object, Refused};
-use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
 
-/// Access for a change of this name, such as `booking.make`.
+/// Access for what is called so in the audit log, such as `booking.make`.
 ///
 /// # Errors
 /// [`Refused`].
@@ -47,21 +45,14 @@ pub(super) async fn may_change_own(
     Err(Refused::ReadOnly)
 }
 
-async fn note_refusal(
+/// Writes down that somebody wanted to do something that they may not.
+pub(super) async fn note_refusal(
     state: &AppState,
     viewer: &Viewer,
     object: Option<Object>,
     action: &'static str,
 ) {
-    let deed = AuditEntry::of(viewer, "access.refused").change(json!({"wanted": action}));
-    let deed = match object {
-        Some(Object::Agent(id)) => deed.agent(id).object("agent", id),
-        Some(Object::Function(id)) => deed.object("function", id),
-        Some(Object::Appointment(id)) => deed.object("appointment", id),
-        Some(Object::Access(id)) => deed.object("access", id),
-        _ => deed,
-    };
-    if let Err(error) = state.owners.store.note_deed(&deed).await {
+    if let Err(error) = state.owners.store.note_refusal(viewer, object, action).await {
         warn!(%error, "a refused access is not in the audit log");
     }
 }

@@ -1,4 +1,5 @@
-//! Recordings as owners hear them: where they are, who listens, and how much is decoded at once.
+//! Recordings and live calls as owners hear them: where recordings are, who listens, and how much is
+//! decoded at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +11,12 @@ use uuid::Uuid;
 use crate::archive::Archive;
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
-use crate::store::{Result, Store};
+use crate::store::{LiveCall, Result, Store};
 
 /// The most that recordings take in memory while they are decoded, megabytes: the longest that there
 /// are has 72.
 pub(super) const DECODED_MAX_MB: u32 = 96;
-/// So long after the last part that a player asked for, whoever asks again listens again.
+/// So long after the last part that a player or a page asked for, whoever asks again listens again.
 const LISTENED: Duration = Duration::from_secs(3600);
 /// How many listeners are remembered.
 const LISTENERS_MAX: u64 = 10_000;
@@ -25,8 +26,9 @@ const LISTENERS_MAX: u64 = 10_000;
 pub(super) struct Listening {
     /// Where recordings are.
     pub(super) archive: Archive,
-    /// Who has listened to which call lately, and was written down: person and call.
-    heard: Cache<(Uuid, Uuid), ()>,
+    /// Who has listened to which call lately, or watched it, and was written down: person, call and which
+    /// of the two.
+    heard: Cache<(Uuid, Uuid, &'static str), ()>,
     /// Room in memory for recordings that are decoded, megabytes.
     decoding: Arc<Semaphore>,
 }
@@ -56,11 +58,39 @@ impl Listening {
         agent_id: Uuid,
         call: Uuid,
     ) -> Result<()> {
-        let who = (viewer.id(), call);
+        self.once(store, viewer, agent_id, call, "recording.listen").await
+    }
+
+    /// Writes down that somebody watches these calls while they go on: once, however often their page is
+    /// loaded and its stream comes back. Tests have nobody in them whom that would concern.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError): then nothing is to be seen.
+    pub(super) async fn note_watching(
+        &self,
+        store: &Store,
+        viewer: &Viewer,
+        calls: &[LiveCall],
+    ) -> Result<()> {
+        for call in calls.iter().filter(|call| !call.is_test()) {
+            self.once(store, viewer, call.agent_id, call.id, "call.watch").await?;
+        }
+        Ok(())
+    }
+
+    async fn once(
+        &self,
+        store: &Store,
+        viewer: &Viewer,
+        agent_id: Uuid,
+        call: Uuid,
+        action: &'static str,
+    ) -> Result<()> {
+        let who = (viewer.id(), call, action);
         if self.heard.get(&who).is_some() {
             return Ok(());
         }
-        let deed = AuditEntry::of(viewer, "recording.listen");
+        let deed = AuditEntry::of(viewer, action);
         store.note_deed(&deed.agent(agent_id).object("call", call)).await?;
         self.heard.insert(who, ());
         Ok(())

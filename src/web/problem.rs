@@ -113,6 +113,7 @@ impl From<StoreError> for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 format!("the database refused the values (SQLSTATE {code})"),
             ),
+            StoreError::NotAllowed(rule) => Self::new(StatusCode::CONFLICT, rule.to_string()),
             StoreError::Unreadable(column) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("column {column} of a row cannot be read"),
@@ -143,5 +144,26 @@ impl IntoResponse for Problem {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Rule;
+
+    #[test]
+    fn what_a_rule_does_not_allow_is_a_conflict_in_words() {
+        for (rule, words) in [
+            (Rule::AgentsOfPlan, "delete one, or choose a larger plan"),
+            (Rule::SourcesOfPlan, "remove one, or choose a larger plan"),
+            (Rule::LastOwner, "make somebody else an owner first"),
+            (Rule::Other, "ask whoever runs this server"),
+        ] {
+            let problem = Problem::from(StoreError::NotAllowed(rule));
+            assert_eq!(problem.status(), StatusCode::CONFLICT);
+            let detail = problem.detail.unwrap_or_default();
+            assert!(detail.contains(words) && !detail.contains("SQLSTATE"), "{detail}");
+        }
     }
 }

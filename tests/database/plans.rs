@@ -176,10 +176,25 @@ async fn sources_of_all_agents_count_together() {
         write(&mut connection, &adds_source(agents[1])).await,
         refused("source_links_allowed")
     );
+    // What the agent was answered is no source that anybody added.
+    for agent in &agents {
+        for answer in ["Yes.", "No longer."] {
+            let answers = format!(
+                "select answer_keep('{agent}', null, 'parking', 'Parking?', '{answer}', null)"
+            );
+            assert_eq!(write(&mut connection, &answers).await, Ok(1), "{answer}");
+        }
+    }
+    plan(&pool, customer, "plan_mode = 'x', source_links_allowed = 3").await;
+    assert_eq!(write(&mut connection, &adds_source(agents[1])).await, Ok(1), "nor is it counted");
+    let delete = format!("delete from public.sources where voice_agent_id = '{}'", agents[1]);
+    let added = format!("{delete} and source_type is distinct from 'qa'");
+    assert_eq!(write(&mut connection, &added).await, Ok(2));
+    assert_eq!(write(&mut connection, &adds_source(agents[1])).await, Ok(1));
+    plan(&pool, customer, "source_links_allowed = 2").await;
     // A call is admitted meanwhile: the lock that counts is not the one that a call needs.
     run(&mut connection, "begin").await;
-    let delete = format!("delete from public.sources where voice_agent_id = '{}'", agents[1]);
-    assert_eq!(write(&mut connection, &delete).await, Ok(1));
+    assert_eq!(write(&mut connection, &delete).await, Ok(2));
     assert_eq!(write(&mut connection, &adds_source(agents[1])).await, Ok(1));
     let mut other = pool.acquire().await.expect("a connection");
     run(&mut other, "set lock_timeout = '2s'").await;

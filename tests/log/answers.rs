@@ -9,12 +9,15 @@ use frontdesk::config::OpenAi;
 use frontdesk::knowledge::Knowledge;
 use frontdesk::knowledge::answers::{AnswerError, Answered, Answers, Retried};
 use frontdesk::rehearsal::speech::{Speech, SpeechOptions, serve};
+use frontdesk::store::access::{AgentAccess, Maintain};
+use frontdesk::store::people::Viewer;
 use frontdesk::store::{ChangeEvent, Changes};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, fixture};
+use crate::viewer::{access, agents, owner_of};
 
 const QUESTION: &str = "Do you take BUPA?";
 
@@ -30,6 +33,19 @@ impl Fixture {
         let knowledge = Arc::new(Knowledge::new(self.store.clone(), &service, "m-1").unwrap());
         let answers = Answers::new(self.store.clone(), Arc::clone(&knowledge));
         (knowledge, answers)
+    }
+
+    /// Its owner, and what they may do.
+    async fn owner(&self) -> (Viewer, AgentAccess<Maintain>) {
+        let owner = owner_of(&self.pool, self.agent).await;
+        let access = access(&self.pool, &owner, self.agent).await;
+        (owner, access)
+    }
+
+    /// What was written down of the deeds of people, in order.
+    async fn deeds(&self) -> Option<String> {
+        self.text("select string_agg(action || ' ' || object, ', ' order by id) from audit_log")
+            .await
     }
 
     fn agent(&self) -> Agent {
@@ -62,9 +78,9 @@ async fn what_is_answered_is_found_by_the_next_search() {
     let fixture = fixture().await;
     let speech = speech().await;
     let (knowledge, answers) = fixture.knowledge(&speech.base_url());
-    let (agent, by) = (fixture.agent, Uuid::new_v4());
+    let (agent, (owner, access)) = (fixture.agent, fixture.owner().await);
     assert!(!knowledge.is_there(agent, true).await, "nothing is written down");
-    let answered = answers.answer_gap(agent, QUESTION, "Yes, and AXA.", by).await;
+    let answered = answers.answer_gap(&access, &owner, QUESTION, "Yes, and AXA.").await;
     let Ok(Answered::Known(id)) = answered else { panic!("{answered:?}") };
     assert!(knowledge.is_there(agent, true).await, "the very next call looks");
     let found = knowledge.search(&fixture.agent(), "do you take bupa").await.unwrap();
@@ -84,34 +100,40 @@ async fn what_is_answered_is_found_by_the_next_search() {
     assert_eq!(fixture.source().await, all);
 
     // Answered again, however it is spelled: there is one answer to a question.
-    let again = answers.answer_gap(agent, "do you take Bupa", "No longer.", by).await;
+    let again = answers.answer_gap(&access, &owner, "do you take Bupa", "No longer.").await;
     assert_eq!(again, Ok(Answered::Known(id)));
-    let kept = fixture.store.answers(agent).await.unwrap();
+    let kept = fixture.store.answers(&access).await.unwrap();
     assert_eq!(kept.len(), 1);
     assert_eq!(
         (kept[0].question.reveal().as_str(), kept[0].answer.reveal().as_str()),
         ("do you take Bupa", "No longer.")
     );
-    assert_eq!((kept[0].by, kept[0].is_known), (Some(by), true));
+    assert_eq!((kept[0].by, kept[0].is_known), (Some(owner.id()), true));
 
-    let other = answers.answer_gap(agent, "Is there parking?", "Yes.", by).await;
+    let other = answers.answer_gap(&access, &owner, "Is there parking?", "Yes.").await;
     let Ok(Answered::Known(other)) = other else { panic!("{other:?}") };
-    let duplicate = answers.change(agent, other, QUESTION, "Yes.", by).await;
+    let duplicate = answers.change(&access, &owner, other, QUESTION, "Yes.").await;
     assert_eq!(duplicate, Err(AnswerError::Duplicate));
-    let changed = answers.change(agent, other, "Where do I park?", "Behind.", by).await;
+    let changed = answers.change(&access, &owner, other, "Where do I park?", "Behind.").await;
     assert_eq!(changed, Ok(Answered::Known(other)));
     let found = knowledge.search(&fixture.agent(), "where do I park").await.unwrap();
     assert_eq!((found[0].id, &*found[0].text), (other, "Where do I park?\nBehind."));
-    let change = answers.change(agent, 99, "Why?", "So.", by).await;
+    let change = answers.change(&access, &owner, 99, "Why?", "So.").await;
     assert_eq!(change, Err(AnswerError::Gone));
-    let stranger = Uuid::new_v4();
-    assert_eq!(answers.answer_gap(stranger, "Why?", "So.", by).await, Err(AnswerError::Gone));
 
-    assert_eq!(answers.forget(agent, other).await, Ok(true));
-    assert_eq!(answers.forget(agent, other).await, Ok(false));
-    assert_eq!(answers.forget(stranger, id).await, Ok(false));
-    assert_eq!(answers.forget(agent, id).await, Ok(true));
+    assert_eq!(answers.forget(&access, &owner, other).await, Ok(true));
+    assert_eq!(answers.forget(&access, &owner, other).await, Ok(false));
+    let deeds = format!(
+        "answer.give answer {id}, answer.give answer {id}, answer.give answer {other}, \
+         answer.change answer {other}, answer.remove answer {other}"
+    );
+    assert_eq!(fixture.deeds().await, Some(deeds), "what was not done is not written down");
+    assert_eq!(answers.forget(&access, &owner, id).await, Ok(true));
     assert_eq!(fixture.source().await, json!([]), "a source without passages is none");
+    fixture.sql("update voice_agents set status = 'deleted'").await;
+    fixture.sql("delete from voice_agents").await;
+    let gone = answers.answer_gap(&access, &owner, "Why?", "So.").await;
+    assert_eq!(gone, Err(AnswerError::Gone));
     assert!(!knowledge.is_there(agent, true).await);
 }
 
@@ -120,12 +142,12 @@ async fn only_answers_are_changed_by_their_ids() {
     let fixture = fixture().await;
     let speech = speech().await;
     let (_, answers) = fixture.knowledge(&speech.base_url());
-    let (agent, by) = (fixture.agent, Uuid::new_v4());
+    let (agent, (owner, access)) = (fixture.agent, fixture.owner().await);
     let table = format!(r#"public."zz_{agent}""#);
     fixture.sql(&format!("insert into {table} (content) values ('The owner''s own.')")).await;
-    answers.answer_gap(agent, QUESTION, "Yes.", by).await.unwrap();
-    assert_eq!(answers.change(agent, 1, "Why?", "So.", by).await, Err(AnswerError::Gone));
-    assert_eq!(answers.forget(agent, 1).await, Ok(false));
+    answers.answer_gap(&access, &owner, QUESTION, "Yes.").await.unwrap();
+    assert_eq!(answers.change(&access, &owner, 1, "Why?", "So.").await, Err(AnswerError::Gone));
+    assert_eq!(answers.forget(&access, &owner, 1).await, Ok(false));
     let own = fixture.text(&format!("select content from {table} where id = 1")).await;
     assert_eq!(own.as_deref(), Some("The owner's own."));
 }
@@ -134,12 +156,12 @@ async fn only_answers_are_changed_by_their_ids() {
 async fn an_answer_is_kept_while_it_cannot_be_embedded_and_found_when_it_can() {
     let fixture = fixture().await;
     let (_, away) = fixture.knowledge("http://127.0.0.1:1/v1");
-    let (agent, by) = (fixture.agent, Uuid::new_v4());
-    let answered = away.answer_gap(agent, QUESTION, "Yes.", by).await.unwrap();
+    let (agent, (owner, access)) = (fixture.agent, fixture.owner().await);
+    let answered = away.answer_gap(&access, &owner, QUESTION, "Yes.").await.unwrap();
     let Answered::Waiting { id, why } = answered else { panic!("{answered:?}") };
     assert_eq!(why, "embedding: cannot connect");
     assert_eq!(fixture.source().await[0]["status"], "pending");
-    assert!(!fixture.store.answers(agent).await.unwrap()[0].is_known);
+    assert!(!fixture.store.answers(&access).await.unwrap()[0].is_known);
     assert_eq!(away.retry().await, Ok(Retried { known: 0, waiting: 1 }));
 
     let speech = speech().await;
@@ -152,7 +174,7 @@ async fn an_answer_is_kept_while_it_cannot_be_embedded_and_found_when_it_can() {
     assert_eq!(fixture.source().await[0]["status"], "done");
 
     // Changed while the service is away: found as before, and it says what is right now.
-    let changed = away.change(agent, id, QUESTION, "No.", by).await.unwrap();
+    let changed = away.change(&access, &owner, id, QUESTION, "No.").await.unwrap();
     assert!(matches!(changed, Answered::Waiting { .. }), "{changed:?}");
     let found = knowledge.search(&fixture.agent(), QUESTION).await.unwrap();
     assert_eq!(found[0].text, "Do you take BUPA?\nNo.");
@@ -166,8 +188,9 @@ async fn an_agent_whose_table_is_gone_gets_one_with_its_first_answer() {
     let (knowledge, answers) = fixture.knowledge(&speech.base_url());
     fixture.sql(&format!("select drop_embeddings_table('zz_{}')", fixture.agent)).await;
     assert!(!knowledge.is_there(fixture.agent, true).await);
-    assert_eq!(fixture.store.answers(fixture.agent).await, Ok(vec![]));
-    answers.answer_gap(fixture.agent, QUESTION, "Yes.", Uuid::new_v4()).await.unwrap();
+    let (owner, access) = fixture.owner().await;
+    assert_eq!(fixture.store.answers(&access).await, Ok(vec![]));
+    answers.answer_gap(&access, &owner, QUESTION, "Yes.").await.unwrap();
     assert_eq!(knowledge.search(&fixture.agent(), QUESTION).await.unwrap().len(), 1);
 }
 
@@ -178,7 +201,8 @@ async fn every_process_is_told_whose_answers_have_changed() {
     let (_, answers) = fixture.knowledge(&speech.base_url());
     let mut changes = Changes::new(&fixture.store);
     assert_eq!(changes.next().await, ChangeEvent::Reconnected);
-    answers.answer_gap(fixture.agent, QUESTION, "Yes.", Uuid::new_v4()).await.unwrap();
+    let (owner, access) = fixture.owner().await;
+    answers.answer_gap(&access, &owner, QUESTION, "Yes.").await.unwrap();
     let told = clock::within(Duration::from_secs(30), changes.next()).await.expect("it is told");
     let ChangeEvent::Changed(change) = told else { panic!("{told:?}") };
     assert_eq!((change.table.as_str(), change.agent_id), ("sources", Some(fixture.agent)));
@@ -189,7 +213,7 @@ async fn gaps_are_grouped_until_they_are_answered() {
     let fixture = fixture().await;
     let speech = speech().await;
     let (_, answers) = fixture.knowledge(&speech.base_url());
-    let (agent, by) = (fixture.agent, Uuid::new_v4());
+    let (agent, (owner, access)) = (fixture.agent, fixture.owner().await);
     fixture.asked("CA1", 3, json!([QUESTION, "Do you take BUPA", "Is there parking?"])).await;
     let newest = fixture.asked("CA2", 1, json!(["do you take bupa?"])).await;
     fixture.asked("CA3", 100, json!(["Is there parking?"])).await;
@@ -197,14 +221,16 @@ async fn gaps_are_grouped_until_they_are_answered() {
     for odd in [json!(7), json!({"a": 1}), json!([]), json!([null, 7, "…"]), json!("text")] {
         fixture.asked(&format!("CA{odd}"), 2, odd).await;
     }
-    let gaps = fixture.store.gaps(agent).await.unwrap();
+    let gaps = fixture.store.gaps(&access).await.unwrap();
     let told: Vec<(&str, usize)> =
         gaps.iter().map(|gap| (gap.question.reveal().as_str(), gap.asked)).collect();
     assert_eq!(told, [("do you take bupa?", 2), ("7", 1), ("Is there parking?", 1)]);
     assert_eq!((gaps[0].call_log_id, gaps[0].answer_id), (newest, None));
-    let found = fixture.store.gap(&[Uuid::nil(), agent], gaps[0].id).await.unwrap();
+    let agents = agents(&fixture.pool, &owner).await;
+    let found = fixture.store.gap(&agents, gaps[0].id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&gaps[0]));
-    assert_eq!(fixture.store.gap(&[Uuid::nil()], gaps[0].id).await, Ok(None));
+    let none = agents.only(Some(Uuid::nil()));
+    assert_eq!(fixture.store.gap(&none, gaps[0].id).await, Ok(None));
 
     fixture
         .sql(&format!(
@@ -214,16 +240,21 @@ async fn gaps_are_grouped_until_they_are_answered() {
                 ('{agent}', '{newest}', 'gap', 2, 0, now(), 'is there parking')"
         ))
         .await;
-    let answered = answers.answer_gap(agent, gaps[0].question.reveal(), "Yes.", by).await.unwrap();
+    let answered =
+        answers.answer_gap(&access, &owner, gaps[0].question.reveal(), "Yes.").await.unwrap();
     let Answered::Known(id) = answered else { panic!("{answered:?}") };
-    let left = fixture.store.gaps(agent).await.unwrap();
+    let left = fixture.store.gaps(&access).await.unwrap();
     assert_eq!(left.len(), 2, "it is answered");
     let done = "select string_agg(ordinal || ':' || done_by, ',') from call_tasks
         where done_at is not null";
-    assert_eq!(fixture.text(done).await, Some(format!("1:{by}")), "nobody has to answer it");
+    assert_eq!(
+        fixture.text(done).await,
+        Some(format!("1:{}", owner.id())),
+        "nobody has to answer it"
+    );
     // Asked again, and not found.
     fixture.asked("CA9", 0, json!([QUESTION])).await;
-    let again = fixture.store.gaps(agent).await.unwrap();
+    let again = fixture.store.gaps(&access).await.unwrap();
     let gap = again.iter().find(|gap| gap.id == gaps[0].id).unwrap();
     assert_eq!((gap.asked, gap.answer_id), (1, Some(id)));
 }

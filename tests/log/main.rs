@@ -24,4 +24,6 @@ mod retention;
 mod store;
 mod sweeping;
 mod tasks;
+#[path = "../common/viewer.rs"]
+mod viewer;
 mod writer;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use frontdesk::store::access::Read;
+use frontdesk::store::people::Viewer;
 use frontdesk::store::{
     Completes, Findings, Job, JobKind, NewCall, NewTask, OnlyIf, OpenTasks, Settled, Stored,
     TaskChange, TaskKind, TaskRow,
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, NOON_US, completion, fixture};
+use crate::viewer::{access, agents, helper_of, owner_of};
 
 const CALLER: &str = "+15551230001";
 
@@ -49,7 +52,8 @@ impl Fixture {
     }
 
     async fn open(&self) -> OpenTasks {
-        self.store.open_tasks(&[self.agent]).await.unwrap()
+        let owner = owner_of(&self.pool, self.agent).await;
+        self.store.open_tasks(&agents(&self.pool, &owner).await).await.unwrap()
     }
 
     /// The texts that are open, in the order of the list.
@@ -59,12 +63,13 @@ impl Fixture {
         tasks.map(|task| task.text.reveal().clone()).collect()
     }
 
-    async fn tick(&self, text: &str, by: Uuid) -> TaskRow {
+    async fn tick(&self, text: &str, by: &Viewer) -> TaskRow {
         let callers = self.open().await.callers;
         let mut tasks = callers.iter().flat_map(|caller| &caller.tasks);
         let task = tasks.find(|task| task.text.reveal() == text).unwrap();
-        let change = TaskChange { done: Some(true), note: None, by };
-        self.store.mark_task(self.agent, task.id, &change).await.unwrap().unwrap()
+        let change = TaskChange { done: Some(true), note: None };
+        let access = access(&self.pool, by, self.agent).await;
+        self.store.mark_task(&access, by, task.id, &change).await.unwrap().unwrap()
     }
 }
 
@@ -90,8 +95,9 @@ async fn told_again_what_is_open_is_put_right_and_what_was_ticked_does_not_come_
     };
     let before = ids(&fixture.open().await);
     assert_eq!(before.len(), 5);
+    let owner = owner_of(&fixture.pool, fixture.agent).await;
     for ticked in ["a", "Missed call."] {
-        fixture.tick(ticked, Uuid::new_v4()).await;
+        fixture.tick(ticked, &owner).await;
     }
     // A callback knows better.
     fixture.sql("update call_logs set status = 'voicemail'").await;
@@ -113,7 +119,8 @@ async fn told_again_what_is_open_is_put_right_and_what_was_ticked_does_not_come_
     assert_eq!(open, ["b", "c", "first, put right", "new"]);
     let after = ids(&fixture.open().await);
     assert_eq!(after.iter().filter(|id| before.contains(id)).count(), 2, "first and b stay");
-    let done = fixture.store.tasks_of_call(fixture.agent, call.id).await.unwrap();
+    let done = access::<Read>(&fixture.pool, &owner, fixture.agent).await;
+    let done = fixture.store.tasks_of_call(&done, call.id).await.unwrap();
     let done: Vec<&str> = done
         .iter()
         .filter(|task| task.done_us.is_some())
@@ -223,7 +230,8 @@ async fn a_program_of_before_sums_up_and_leaves_the_tasks() {
 #[tokio::test]
 async fn people_share_the_list() {
     let fixture = fixture().await;
-    let (ann, bob) = (Uuid::new_v4(), Uuid::new_v4());
+    let ann = helper_of(&fixture.pool, fixture.agent).await;
+    let bob = helper_of(&fixture.pool, fixture.agent).await;
     for (sid, kind, urgency, caller) in [
         ("CA1", TaskKind::Message, 2, Some(CALLER)),
         ("CA2", TaskKind::Urgent, 3, Some(CALLER)),
@@ -254,35 +262,50 @@ async fn people_share_the_list() {
     assert_eq!(open.callers[0].urgency, 3);
     assert_eq!(open.callers[0].name, Some("Mrs Okafor".to_owned().into()));
     assert!(!open.more);
-    let counts = fixture.store.task_counts(&[fixture.agent, Uuid::nil()]).await.unwrap();
-    assert_eq!((counts.len(), counts[0].open, counts[0].urgent), (1, 5, 1));
+    let all = agents(&fixture.pool, &ann).await;
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = fixture.store.tasks_to_do(&all, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.place());
+        listed.extend(page.into_iter().map(|task| task.text.into_inner()));
+    }
+    assert_eq!(listed, ["CA2", "CA4", "CA3", "CA1", "CA5"], "page by page, the most urgent first");
 
-    let ticked = fixture.tick("CA1", ann).await;
-    assert_eq!((ticked.done_by, ticked.done_us.is_some()), (Some(ann), true));
-    let change = |done: Option<bool>, note: Option<&str>, by: Uuid| TaskChange {
+    let ticked = fixture.tick("CA1", &ann).await;
+    assert_eq!((ticked.done_by, ticked.done_us.is_some()), (Some(ann.id()), true));
+    let change = |done: Option<bool>, note: Option<&str>| TaskChange {
         done,
         note: note.map(|note| note.to_owned().into()),
-        by,
     };
-    let mark = async |agent: Uuid, change: TaskChange| {
-        fixture.store.mark_task(agent, ticked.id, &change).await
-    };
+    let bobs = access(&fixture.pool, &bob, fixture.agent).await;
+    let mark =
+        async |id: i64, change: TaskChange| fixture.store.mark_task(&bobs, &bob, id, &change).await;
+    let id = ticked.id;
     // Once more, by another: it was the first who did it.
-    let again = mark(fixture.agent, change(Some(true), Some("rang"), bob)).await.unwrap().unwrap();
-    assert_eq!((again.done_by, again.done_us), (Some(ann), ticked.done_us));
+    let again = mark(id, change(Some(true), Some("rang"))).await.unwrap().unwrap();
+    assert_eq!((again.done_by, again.done_us), (Some(ann.id()), ticked.done_us));
     let day = Duration::from_secs(86_400);
-    let done = fixture.store.done_tasks(&[fixture.agent], day, 10).await.unwrap();
+    let done = fixture.store.done_tasks(&all, day, None, 10).await.unwrap();
+    let none = fixture.store.done_tasks(&all, day, Some(done[0].place()), 10).await;
+    assert_eq!(none, Ok(vec![]), "nothing is behind it");
     assert_eq!((done.len(), &done[0].note), (1, &Some("rang".to_owned().into())));
     assert_eq!(fixture.open_texts().await.len(), 4);
-    let undone = mark(fixture.agent, change(Some(false), None, bob)).await.unwrap().unwrap();
+    let undone = mark(id, change(Some(false), None)).await.unwrap().unwrap();
     assert_eq!((undone.done_by, undone.done_us), (None, None));
     assert_eq!(undone.note, Some("rang".to_owned().into()));
-    let cleared = mark(fixture.agent, change(None, Some(""), bob)).await.unwrap().unwrap();
+    let cleared = mark(id, change(None, Some(""))).await.unwrap().unwrap();
     assert_eq!((cleared.note, cleared.done_us), (None, None));
-    assert_eq!(mark(Uuid::new_v4(), change(Some(true), None, bob)).await, Ok(None));
-    assert!(mark(fixture.agent, change(None, Some(&"x".repeat(2_001)), bob)).await.is_err());
+    assert_eq!(mark(id + 100, change(Some(true), None)).await, Ok(None));
+    assert!(mark(id, change(None, Some(&"x".repeat(2_001)))).await.is_err());
+    let deeds = "select string_agg(action, ', ' order by id) from audit_log";
+    assert_eq!(
+        fixture.text(deeds).await.as_deref(),
+        Some("task.done, task.done, task.reopen, task.note"),
+        "what was not done is not written down"
+    );
     assert_eq!(fixture.open_texts().await.len(), 5);
-    assert_eq!(fixture.store.done_tasks(&[fixture.agent], day, 10).await, Ok(vec![]));
+    assert_eq!(fixture.store.done_tasks(&all, day, None, 10).await, Ok(vec![]));
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! Every route of the API, and who may ask for it: the routes come from the API's own description,
 //! so that a route without a row here fails, and every answer is checked against that description.
 
+use frontdesk::store::access::Read;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::calls::add_call;
 use crate::desk::{Body, Client, Desk, add_person, give_access, read_token};
+use crate::viewer::{access, owner_of};
 
 /// What somebody gets: the status for their own agent's object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +194,9 @@ impl Objects {
         .fetch_one(&desk.pool)
         .await
         .unwrap();
-        let gaps = desk.app.store.gaps(agent).await.unwrap();
+        let owner = owner_of(&desk.pool, agent).await;
+        let read = access::<Read>(&desk.pool, &owner, agent).await;
+        let gaps = desk.app.store.gaps(&read).await.unwrap();
         let caller = if agent == desk.agent { "+447700900123" } else { "+447700900456" };
         add_call(desk, agent, json!({"caller_number": caller})).await;
         let call = add_call(desk, agent, json!({"caller_number": caller})).await.to_string();

@@ -7,10 +7,11 @@ use frontdesk::clock::{self, Clock, within};
 use frontdesk::rehearsal::phone::{self, CallOptions, CallReport, Sample, Step};
 use frontdesk::rehearsal::speech::SAMPLES;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::calls::add_call;
 use crate::desk::{Client, Desk, NUMBER, TOKEN};
 
 /// What must come comes within this time.
@@ -247,4 +248,46 @@ async fn odd_questions_are_refused_by_name() {
     let refused = owner.get(&format!("/api/v1/live?follow=false&agent={other}")).await;
     assert_eq!(refused.status, StatusCode::NOT_FOUND);
     assert_eq!(owner.get("/live/not-an-id").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_words_of_a_call_go_on_however_many_are_newer() {
+    let desk = Desk::open().await;
+    let live =
+        json!({"call_start": "2026-11-29T10:00:00Z", "call_end": null, "status": "in-progress"});
+    let old = add_call(&desk, desk.agent, live.clone()).await;
+    let elsewhere = add_call(&desk, desk.other_agent, live).await;
+    let admin = desk.sign_in("admin@example.com").await;
+    let mut events = Events::open(&admin, "/api/v1/live").await;
+    desk.sql(&format!(
+        "insert into call_logs (voice_agent_id, call_start, caller_number, status, call_sid)
+        select '{}', now() - n * interval '1 second', 'newer', 'in-progress', 'CA' || n
+        from generate_series(1, 201) n",
+        desk.agent
+    ))
+    .await;
+    events.until(|_, data| data["caller"] == "newer").await;
+    desk.sql(&format!(
+        "insert into call_events (call_log_id, seq, at_ms, kind, data)
+        values ('{old}', 1, 1000, 'caller_said', '{{\"utterance\": \"a\", \"turn\": 1, \"started_ms\": 1,
+            \"text\": \"Still here\", \"settled\": true}}')"
+    ))
+    .await;
+    let is_over = std::cell::Cell::new(false);
+    events
+        .until(|name, data| {
+            is_over.set(is_over.get() || name == "call.ended");
+            data["line"]["text"] == "Still here"
+        })
+        .await;
+    assert!(!is_over.get(), "none has ended");
+    assert_eq!(admin.get(&format!("/live/{old}")).await.status, StatusCode::OK);
+    let list = admin.get("/api/v1/live?follow=false").await.text;
+    assert!(list.contains(&elsewhere.to_string()), "another agent's is not pushed out");
+    desk.sql(&format!(
+        "update call_logs set call_end = now(), status = 'completed' where id = '{old}'"
+    ))
+    .await;
+    let ended = events.until(|name, _| name == "call.ended").await;
+    assert_eq!(ended["call"], old.to_string());
 }

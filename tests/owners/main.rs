@@ -13,6 +13,7 @@ mod calls;
 mod common_database;
 mod desk;
 mod functions;
+mod lists;
 mod live;
 mod numbers;
 mod pages_table;
@@ -24,3 +25,6 @@ mod spoken_of;
 mod suspended;
 mod take_over;
 mod try_it;
+#[path = "../common/viewer.rs"]
+mod viewer;
+mod written_down;

@@ -41,4 +41,6 @@ mod tenants;
 mod todo;
 mod transfers;
 mod trouble;
+#[path = "../common/viewer.rs"]
+mod viewer;
 mod webhook;

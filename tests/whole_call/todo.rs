@@ -7,17 +7,18 @@ use frontdesk::rehearsal::phone::{CallOptions, FarEnd, Step, StreamFault};
 use frontdesk::rehearsal::speech::{Fault, SpeechOptions};
 use frontdesk::store::{Store, TaskRow};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::booking::{act, call, lines};
 use crate::harness::{DEADLINE, FALLBACK, House, Plan, ms, say, script, turn, until};
 use crate::transfers::{house, out_of_service, place, wait_until_back, wish};
+use crate::viewer::{access, agents, owner_of};
 
 /// The tasks of the house's only call, once there are so many.
 async fn tasks(house: &House, count: usize) -> Vec<TaskRow> {
     let store = Store::new(house.pool.clone());
+    let agents = agents(&house.pool, &owner_of(&house.pool, house.agent).await).await;
     let found = || async {
-        let callers = store.open_tasks(&[house.agent]).await.unwrap().callers;
+        let callers = store.open_tasks(&agents).await.unwrap().callers;
         let tasks: Vec<TaskRow> = callers.into_iter().flat_map(|caller| caller.tasks).collect();
         (tasks.len() == count).then_some(tasks)
     };
@@ -123,13 +124,15 @@ async fn what_is_answered_is_known_to_the_very_next_call() {
     let (_, row) = house.call(lines(1)).await;
     assert_eq!(row.metadata()["gaps"], json!([asked]));
     let store = Store::new(house.pool.clone());
-    let gap = store.gaps(house.agent).await.unwrap().remove(0);
+    let owner = owner_of(&house.pool, house.agent).await;
+    let access = access(&house.pool, &owner, house.agent).await;
+    let gap = store.gaps(&access).await.unwrap().remove(0);
     // The answer is all that is written down.
     house.sql(&format!(r#"delete from public."zz_{}""#, house.agent)).await;
     let knowledge = Arc::clone(&house.app.exchange.toolbox.knowledge);
     let answers = Answers::new(store, knowledge);
     let question = gap.question.reveal();
-    let answered = answers.answer_gap(house.agent, question, "Yes, we do.", Uuid::new_v4()).await;
+    let answered = answers.answer_gap(&access, &owner, question, "Yes, we do.").await;
     let Ok(Answered::Known(id)) = answered else { panic!("{answered:?}") };
     let (_, row) = house.call(lines(1)).await;
     let turn = &row.metadata()["turns"][0];

@@ -13,12 +13,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::paging::Paging;
 use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::store::access::{Object, Oversee, Own};
 use crate::store::members::{AccessChange, AccessWish, Invited, Member};
 use crate::web::AppState;
-use crate::web::extract::{ApiJson, ApiPath};
+use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::iso;
 use crate::web::people::{Invitation, link_for, role};
@@ -61,6 +62,11 @@ impl AccessItem {
             last_seen: member.seen_us.map(time),
         }
     }
+
+    /// What the list goes on behind.
+    fn place(&self) -> String {
+        self.id.map_or_else(|| self.person.to_string(), |id| id.to_string())
+    }
 }
 
 /// The people of the agent, whoever made it first.
@@ -68,18 +74,19 @@ impl AccessItem {
     get,
     path = "/agents/{id}/access",
     tag = "access",
-    params(("id" = Uuid, Path)),
+    params(("id" = Uuid, Path), Paging),
     responses((status = 200, body = Page<AccessItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
     ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<AccessItem>> {
-    let store = &state.owners.store;
-    let access = store.access::<Oversee>(&viewer, Object::Agent(id)).await?;
-    let members = store.members(&access).await?;
-    Ok(Json(Page { items: members.iter().map(AccessItem::of).collect(), next: None }))
+    let access = may::<Oversee>(&state, &viewer, Object::Agent(id), "access.read").await?;
+    let members = state.owners.store.members(&access).await?;
+    let items = members.iter().map(AccessItem::of).collect();
+    Ok(Json(paging.part_of(items, AccessItem::place)?))
 }
 
 /// Somebody who is to have access.

@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::paging::Paging;
 use super::{Answer, Page};
 use crate::agent::Agent;
 use crate::store::AgentRow;
@@ -23,7 +24,7 @@ use crate::web::AppState;
 use crate::web::body::JsonFields;
 use crate::web::editing::document::{document, masked};
 use crate::web::editing::{Seen, access, agent, make_known, version_of};
-use crate::web::extract::ApiPath;
+use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 
@@ -122,11 +123,17 @@ const NOT_IN_SERVICE: &str = "callers of its number hear that it is not in servi
     get,
     path = "/agents",
     tag = "agents",
-    responses((status = 200, body = Page<AgentItem>), (status = 401, body = Problem))
+    params(Paging),
+    responses(
+        (status = 200, body = Page<AgentItem>),
+        (status = 401, body = Problem),
+        (status = 422, body = Problem)
+    )
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
+    ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<AgentItem>> {
     let agents = state.owners.store.visible_agents(&viewer).await?;
     let items = agents.list().iter().map(|agent| AgentItem {
@@ -136,7 +143,7 @@ async fn list(
         status: agent.status.clone(),
         role: agent.role.word(),
     });
-    Ok(Json(Page { items: items.collect(), next: None }))
+    Ok(Json(paging.part_of(items.collect(), |agent: &AgentItem| agent.id.to_string())?))
 }
 
 /// Makes an agent of your own.

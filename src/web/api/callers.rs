@@ -64,7 +64,9 @@ struct Caller {
     tasks: Vec<Value>,
     /// What functions saved in their calls, as it is in its rows.
     saved: Vec<Value>,
-    /// Whether there are more calls than are given: `/calls.json?number=` has all, without events.
+    /// Whether something is left out: of an agent at most 300 calls, 2,000 rows of a kind, 5,000 events
+    /// of a call and some 20,000 of all are given. `/calls.json?number=` has all calls, without events;
+    /// `/calls/{id}/events` has all events of one.
     more: bool,
 }
 
@@ -81,13 +83,14 @@ async fn asked(
     viewer: &Viewer,
     number: &str,
     of: &OfAgent,
+    action: &'static str,
 ) -> Result<(VisibleAgents, Vec<Uuid>, String), Problem> {
     let number = normalise_e164(number).ok_or_else(Problem::not_found)?;
     let agent = of.agent.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let agent = agent.map(str::parse).transpose();
     let agent = agent.map_err(|_| Problem::invalid("agent", "an agent's id, a UUID"))?;
     let agents = state.owners.store.visible_agents(viewer).await?.only(agent);
-    let own = erase::own_agents(state, &agents, &number).await?;
+    let own = erase::own_agents(state, viewer, &agents, &number, action).await?;
     Ok((agents, own, number))
 }
 
@@ -113,7 +116,7 @@ async fn export(
     Path(number): Path<String>,
     Asking(of): Asking<OfAgent>,
 ) -> Result<Response, Problem> {
-    let (agents, own, number) = asked(&state, &viewer, &number, &of).await?;
+    let (agents, own, number) = asked(&state, &viewer, &number, &of, "caller.export").await?;
     let turn = state.owners.exports.turn(viewer.id());
     let _turn = turn.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
     let mut caller = Caller {
@@ -144,7 +147,9 @@ impl Caller {
     ) -> Result<(), Problem> {
         let store = &state.owners.store;
         let access = store.access::<Oversee>(viewer, Object::Agent(agent)).await?;
-        for (kind, row) in store.caller_rows(&access, &self.number).await? {
+        let (rows, has_more) = store.caller_rows(&access, &self.number).await?;
+        self.more |= has_more;
+        for (kind, row) in rows {
             match kind.as_str() {
                 "appointments" => self.appointments.push(row),
                 "tasks" => self.tasks.push(row),
@@ -165,7 +170,11 @@ impl Caller {
                     self.more = true;
                     return Ok(());
                 }
-                let events = store.call_events(&access, call.id, i64::MIN, EVENTS_OF_CALL).await?;
+                let mut events =
+                    store.call_events(&access, call.id, i64::MIN, EVENTS_OF_CALL + 1).await?;
+                let most = usize::try_from(EVENTS_OF_CALL).unwrap_or(usize::MAX);
+                self.more |= events.len() > most;
+                events.truncate(most);
                 events_in_all += events.len();
                 let events = events.into_iter().map(|event| {
                     serde_json::json!({"seq": event.seq, "at_ms": event.at_ms, "kind": event.kind,
@@ -200,6 +209,6 @@ async fn remove(
     Path(number): Path<String>,
     Asking(of): Asking<OfAgent>,
 ) -> Answer<Erased> {
-    let (_, own, number) = asked(&state, &viewer, &number, &of).await?;
+    let (_, own, number) = asked(&state, &viewer, &number, &of, "caller.delete").await?;
     Ok(Json(erase::caller(&state, &viewer, &own, &number).await?))
 }

@@ -12,10 +12,10 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::{Answer, Page};
-use crate::store::access::{Maintain, Object};
-use crate::store::audit::AuditEntry;
+use crate::store::access::Object;
 use crate::web::AppState;
 use crate::web::extract::{ApiPath, ApiQuery};
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 
@@ -116,12 +116,9 @@ async fn redeliver(
     ApiViewer(viewer): ApiViewer,
     ApiPath(id): ApiPath<i64>,
 ) -> Result<StatusCode, Problem> {
-    let store = &state.owners.store;
-    let access = store.access::<Maintain>(&viewer, Object::Delivery(id)).await?;
-    if !store.redeliver(&access, id).await? {
-        return Err(Problem::not_found());
+    let access = may(&state, &viewer, Object::Delivery(id), "webhook.redeliver").await?;
+    match state.owners.store.redeliver(&access, &viewer, id).await? {
+        true => Ok(StatusCode::ACCEPTED),
+        false => Err(Problem::not_found()),
     }
-    let entry = AuditEntry::of(&viewer, "webhook.redeliver").agent(access.agent_id());
-    store.note_deed(&entry.object("delivery", id)).await?;
-    Ok(StatusCode::ACCEPTED)
 }

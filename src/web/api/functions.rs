@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::agents::seen;
+use super::paging::Paging;
 use super::{Answer, Page};
 use crate::functions::{CameBack, SentRequest};
 use crate::store::access::{Inspect, Object};
@@ -25,7 +26,8 @@ use crate::web::body::JsonFields;
 use crate::web::editing::function::{self, document, find, masked};
 use crate::web::editing::try_function::{Tried, try_function};
 use crate::web::editing::version_of;
-use crate::web::extract::ApiPath;
+use crate::web::extract::{ApiPath, ApiQuery};
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 
@@ -140,12 +142,13 @@ struct AnswerBody {
     get,
     path = "/agents/{id}/functions",
     tag = "functions",
-    params(("id" = Uuid, Path)),
+    params(("id" = Uuid, Path), Paging),
     responses(
         (status = 200, body = Page<FunctionBody>),
         (status = 401, body = Problem),
         (status = 403, body = Problem),
         (status = 404, body = Problem),
+        (status = 422, body = Problem),
         (status = 503, body = Problem)
     )
 )]
@@ -153,13 +156,15 @@ async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
     ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<FunctionBody>> {
     let store = &state.owners.store;
-    let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let object = Object::Agent(id);
+    let access = may::<Inspect>(&state, &viewer, object, "function.inspect").await?;
     let row = store.agent_to_inspect(&access).await?.ok_or_else(Problem::not_found)?;
     let uses = store.function_uses(&access).await?;
     let items = row.functions.iter().map(|function| body(function, &uses)).collect();
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(paging.part_of(items, |function: &FunctionBody| function.id.to_string())?))
 }
 
 /// Makes a function of an agent's.
@@ -330,7 +335,8 @@ impl From<CameBack> for AnswerBody {
 
 async fn shown(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<Response, Problem> {
     let store = &state.owners.store;
-    let access = store.access::<Inspect>(viewer, Object::Function(id)).await?;
+    let object = Object::Function(id);
+    let access = may::<Inspect>(state, viewer, object, "function.inspect").await?;
     let row = store.agent_to_inspect(&access).await?.ok_or_else(Problem::not_found)?;
     let function = find(&row, id).ok_or_else(Problem::not_found)?;
     let body = body(function, &store.function_uses(&access).await?);

@@ -11,6 +11,7 @@ mod deliveries;
 mod functions;
 mod live;
 mod numbers;
+mod paging;
 mod refusals;
 mod take_over;
 mod tasks;

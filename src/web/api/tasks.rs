@@ -11,22 +11,21 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::paging::Paging;
 use super::{Answer, Page};
 use crate::knowledge::answers::Answered;
 use crate::private::Private;
-use crate::store::access::{Attend, Maintain, Object, Read};
-use crate::store::audit::AuditEntry;
-use crate::store::{TASK_NOTE_CHARACTERS, TaskChange, TaskRow};
+use crate::store::access::{Object, Read};
+use crate::store::{TASK_NOTE_CHARACTERS, TaskChange, TaskPlace, TaskRow};
 use crate::web::AppState;
 use crate::web::console::knowledge::answer_problem;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 
 /// How far back tasks that are done are listed.
 const DONE_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// So many of them.
-const DONE_MAX: i64 = 200;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -91,12 +90,12 @@ struct Wanted {
     open: Option<bool>,
 }
 
-/// What there is to do, the most urgent first; at most 200.
+/// What there is to do, the most urgent first, then the newest; of what is done the last first.
 #[utoipa::path(
     get,
     path = "/tasks",
     tag = "tasks",
-    params(Wanted),
+    params(Wanted, Paging),
     responses(
         (status = 200, body = Page<TaskItem>),
         (status = 401, body = Problem),
@@ -108,16 +107,31 @@ async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
     ApiQuery(wanted): ApiQuery<Wanted>,
+    ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<TaskItem>> {
+    let (after, limit) = (paging.after(read_place)?, paging.limit()?);
     let store = &state.owners.store;
-    let ids = store.visible_agents(&viewer).await?.only(wanted.agent).ids();
-    let rows: Vec<TaskRow> = if wanted.open.unwrap_or(true) {
-        let open = store.open_tasks(&ids).await?;
-        open.callers.into_iter().flat_map(|caller| caller.tasks).collect()
-    } else {
-        store.done_tasks(&ids, DONE_FOR, DONE_MAX).await?
+    let agents = store.visible_agents(&viewer).await?.only(wanted.agent);
+    let rows = match wanted.open.unwrap_or(true) {
+        true => store.tasks_to_do(&agents, after, limit + 1).await?,
+        false => store.done_tasks(&agents, DONE_FOR, after, limit + 1).await?,
     };
-    Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next: None }))
+    let page = paging.page(rows, |row| {
+        let TaskPlace { urgency, us, id } = row.place();
+        format!("{urgency}.{us}.{id}")
+    });
+    Ok(Json(page?))
+}
+
+fn read_place(text: &str) -> Option<TaskPlace> {
+    let mut parts = text.splitn(3, '.');
+    let place = TaskPlace {
+        urgency: parts.next()?.parse().ok()?,
+        us: parts.next()?.parse().ok()?,
+        id: parts.next()?.parse().ok()?,
+    };
+    // What the database can make a time of.
+    jiff::Timestamp::from_microsecond(place.us).ok().map(|_| place)
 }
 
 /// What to do with a task.
@@ -152,18 +166,14 @@ async fn mark(
     ApiJson(change): ApiJson<Change>,
 ) -> Answer<TaskItem> {
     let store = &state.owners.store;
-    let access = store.access::<Attend>(&viewer, Object::Task(id)).await?;
+    let access = may(&state, &viewer, Object::Task(id), "task.change").await?;
     if change.note.as_ref().is_some_and(|note| note.chars().count() > TASK_NOTE_CHARACTERS) {
         let why = format!("it is longer than {TASK_NOTE_CHARACTERS} characters");
         return Err(Problem::invalid("note", why));
     }
-    let note = change.note.map(Private::new);
-    let marked = TaskChange { done: change.done, note, by: viewer.id() };
-    let row = store.mark_task(access.agent_id(), id, &marked).await?;
-    let row = row.ok_or_else(Problem::not_found)?;
-    let entry = AuditEntry::of(&viewer, "task.change").agent(access.agent_id());
-    store.note_deed(&entry.object("task", id)).await?;
-    Ok(Json(row.into()))
+    let marked = TaskChange { done: change.done, note: change.note.map(Private::new) };
+    let row = store.mark_task(&access, &viewer, id, &marked).await?;
+    Ok(Json(row.ok_or_else(Problem::not_found)?.into()))
 }
 
 /// A question that an agent had no answer to.
@@ -186,11 +196,12 @@ struct GapItem {
     get,
     path = "/agents/{id}/gaps",
     tag = "knowledge",
-    params(("id" = Uuid, Path, description = "The agent")),
+    params(("id" = Uuid, Path, description = "The agent"), Paging),
     responses(
         (status = 200, body = Page<GapItem>),
         (status = 401, body = Problem),
         (status = 404, body = Problem),
+        (status = 422, body = Problem),
         (status = 503, body = Problem)
     )
 )]
@@ -198,10 +209,11 @@ async fn gaps(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
     ApiPath(agent): ApiPath<Uuid>,
+    ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<GapItem>> {
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Agent(agent)).await?;
-    let items = store.gaps(access.agent_id()).await?.into_iter().map(|gap| GapItem {
+    let items = store.gaps(&access).await?.into_iter().map(|gap| GapItem {
         id: gap.id,
         agent_id: gap.agent_id,
         question: gap.question.into_inner(),
@@ -209,7 +221,7 @@ async fn gaps(
         call_id: gap.call_log_id,
         at: jiff::Timestamp::from_microsecond(gap.at_us).unwrap_or_default().to_string(),
     });
-    Ok(Json(Page { items: items.collect(), next: None }))
+    Ok(Json(paging.part_of(items.collect(), |gap: &GapItem| gap.id.to_string())?))
 }
 
 /// An answer.
@@ -252,16 +264,13 @@ async fn answer(
     ApiJson(text): ApiJson<Text>,
 ) -> Answer<Kept> {
     let store = &state.owners.store;
-    let ids = store.visible_agents(&viewer).await?.ids();
-    let gap = store.gap(&ids, id).await?.ok_or_else(Problem::not_found)?;
-    let access = store.access::<Maintain>(&viewer, Object::Agent(gap.agent_id)).await?;
-    let (agent, question) = (access.agent_id(), gap.question.reveal());
-    let kept = state.answers().answer_gap(agent, question, &text.text, viewer.id()).await;
-    let kept = match kept.map_err(answer_problem)? {
+    let agents = store.visible_agents(&viewer).await?;
+    let gap = store.gap(&agents, id).await?.ok_or_else(Problem::not_found)?;
+    let access = may(&state, &viewer, Object::Agent(gap.agent_id), "answer.give").await?;
+    let question = gap.question.reveal();
+    let kept = state.answers().answer_gap(&access, &viewer, question, &text.text).await;
+    Ok(Json(match kept.map_err(answer_problem)? {
         Answered::Known(id) => Kept { id, known: true },
         Answered::Waiting { id, .. } => Kept { id, known: false },
-    };
-    let entry = AuditEntry::of(&viewer, "answer.give").agent(agent).object("answer", kept.id);
-    store.note_deed(&entry).await?;
-    Ok(Json(kept))
+    }))
 }

@@ -13,12 +13,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::paging::Paging;
 use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::store::account::{NewToken, TOKENS_MAX, TokenRow};
 use crate::store::people::Credential;
 use crate::web::AppState;
-use crate::web::extract::{ApiJson, ApiPath};
+use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::guard::may_change_own;
 use crate::web::iso;
 use crate::web::problem::Problem;
@@ -65,14 +66,17 @@ impl TokenItem {
     get,
     path = "/tokens",
     tag = "tokens",
+    params(Paging),
     responses((status = 200, body = Page<TokenItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
+    ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<TokenItem>> {
     let tokens = state.owners.store.tokens(&viewer).await?;
-    Ok(Json(Page { items: tokens.iter().map(TokenItem::of).collect(), next: None }))
+    let items = tokens.iter().map(TokenItem::of).collect();
+    Ok(Json(paging.part_of(items, |item: &TokenItem| item.id.to_string())?))
 }
 
 /// A key that is to be made.

@@ -12,8 +12,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::paging::Paging;
 use super::{Answer, Page};
 use crate::clock;
+use crate::store::usage::{AgentDay, DayPlace};
 use crate::web::AppState;
 use crate::web::extract::ApiQuery;
 use crate::web::problem::Problem;
@@ -65,12 +67,32 @@ fn day(field: &str, text: Option<&str>) -> Result<Option<Date>, Problem> {
     })
 }
 
-/// What your agents' days had, the newest first; at most 2,000.
+impl From<AgentDay> for DayItem {
+    fn from(AgentDay { agent_id, day }: AgentDay) -> Self {
+        Self {
+            agent_id,
+            day: day.day,
+            calls: day.calls,
+            answered: day.answered,
+            put_through: day.put_through,
+            voicemail: day.voicemail,
+            no_answer: day.no_answer,
+            failed: day.failed,
+            seconds: day.seconds,
+            turns: day.turns,
+            median_answer_ms: day.median_answer_ms,
+            input_tokens: day.input_tokens,
+            output_tokens: day.output_tokens,
+        }
+    }
+}
+
+/// What your agents' days had, the newest first.
 #[utoipa::path(
     get,
     path = "/usage",
     tag = "usage",
-    params(Wanted),
+    params(Wanted, Paging),
     responses(
         (status = 200, body = Page<DayItem>),
         (status = 401, body = Problem),
@@ -82,6 +104,7 @@ async fn list(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
     ApiQuery(wanted): ApiQuery<Wanted>,
+    ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<DayItem>> {
     let now = i64::try_from(clock::unix_now().as_secs()).unwrap_or_default();
     let today =
@@ -91,22 +114,16 @@ async fn list(
     let to = day("to", wanted.to.as_deref())?.unwrap_or(latest);
     let from = day("from", wanted.from.as_deref())?;
     let from = from.unwrap_or_else(|| to.checked_sub(DAYS.days()).unwrap_or(to));
-    let agents = state.owners.store.visible_agents(&viewer).await?.only(wanted.agent);
-    let rows = state.owners.store.usage(&agents, &from.to_string(), &to.to_string()).await?;
-    let items = rows.into_iter().map(|row| DayItem {
-        agent_id: row.agent_id,
-        day: row.day,
-        calls: row.calls,
-        answered: row.answered,
-        put_through: row.put_through,
-        voicemail: row.voicemail,
-        no_answer: row.no_answer,
-        failed: row.failed,
-        seconds: row.seconds,
-        turns: row.turns,
-        median_answer_ms: row.median_answer_ms,
-        input_tokens: row.input_tokens,
-        output_tokens: row.output_tokens,
-    });
-    Ok(Json(Page { items: items.collect(), next: None }))
+    let (after, limit) = (paging.after(read_place)?, paging.limit()?);
+    let store = &state.owners.store;
+    let agents = store.visible_agents(&viewer).await?.only(wanted.agent);
+    let days = (&*from.to_string(), &*to.to_string());
+    let rows = store.usage(&agents, days, after.as_ref(), limit + 1).await?;
+    Ok(Json(paging.page(rows, |row| format!("{}~{}", row.day.day, row.agent_id))?))
+}
+
+fn read_place(text: &str) -> Option<DayPlace> {
+    let (day, agent) = text.split_once('~')?;
+    let day: Date = day.parse().ok()?;
+    Some(DayPlace { day: day.to_string(), agent_id: agent.parse().ok()? })
 }

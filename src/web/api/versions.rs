@@ -17,6 +17,7 @@ use crate::web::AppState;
 use crate::web::editing::diff::{FieldChange, changes};
 use crate::web::editing::restore::restore;
 use crate::web::extract::{ApiPath, ApiQuery};
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::query::empty_is_none;
 use crate::web::session::ApiViewer;
@@ -88,7 +89,8 @@ async fn list(
     ApiQuery(asked): ApiQuery<Asked>,
 ) -> Answer<Page<VersionItem>> {
     let store = &state.owners.store;
-    let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let object = Object::Agent(id);
+    let access = may::<Inspect>(&state, &viewer, object, "agent.inspect").await?;
     let limit = asked.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let mut rows = store.agent_versions(&access, asked.after, limit + 1).await?;
     let is_more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);

@@ -237,7 +237,8 @@ async fn delete(
         Ok(agents) => agents.only(form.agent),
         Err(error) => return errors::store(&error),
     };
-    let own = match erase::own_agents(&state, &agents, &number).await {
+    let own = erase::own_agents(&state, &viewer, &agents, &number, "caller.delete").await;
+    let own = match own {
         Ok(own) => own,
         Err(problem) => return errors::problem(&problem),
     };

@@ -12,8 +12,11 @@ use crate::store::StoreError;
 use crate::store::access::Refused;
 use crate::web::problem::Problem;
 
-/// The database does not answer, or says something that cannot be shown.
+/// The database does not answer, or says something that cannot be shown; or a rule does not allow it.
 pub(crate) fn store(error: &StoreError) -> Response {
+    if matches!(error, StoreError::NotAllowed(_)) {
+        return problem(&error.clone().into());
+    }
     // The number ties what somebody reports to a line of the log.
     let number = Uuid::new_v4().simple().to_string()[..8].to_owned();
     warn!(%error, number, "a page cannot be shown");

@@ -13,11 +13,11 @@ use uuid::Uuid;
 use super::layout::{Section, Shell};
 use super::overview::OfAgent;
 use super::{errors, time};
-use crate::knowledge::answers::{AnswerError, Answered};
-use crate::store::access::{AgentAccess, Maintain, Object, Role, VisibleAgent};
-use crate::store::audit::AuditEntry;
+use crate::knowledge::answers::AnswerError;
+use crate::store::access::{Object, Read, Refused, Role, VisibleAgent};
 use crate::store::{AnswerRow, Gap};
 use crate::web::AppState;
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
@@ -50,17 +50,15 @@ async fn page(
         );
     };
     let read = async {
-        Ok::<_, crate::store::StoreError>((
-            store.gaps(agent.id).await?,
-            store.answers(agent.id).await?,
-        ))
+        let access = store.access::<Read>(&shell.viewer, Object::Agent(agent.id)).await?;
+        Ok::<_, Refused>((store.gaps(&access).await?, store.answers(&access).await?))
     };
     match read.await {
         Ok((gaps, answers)) => {
             let body = body(&shell, &agent, &gaps, &answers);
             shell.page(Some(Section::Knowledge), "Knowledge", &body)
         }
-        Err(error) => errors::store(&error),
+        Err(refused) => errors::refused(&refused),
     }
 }
 
@@ -173,15 +171,12 @@ async fn answer(
     Path(agent): Path<Uuid>,
     Form(form): Form<AnswerForm>,
 ) -> Response {
-    let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = match store.access(&viewer, Object::Agent(agent)).await {
+    let access = match may(&state, &viewer, Object::Agent(agent), "answer.give").await {
         Ok(access) => access,
         Err(refused) => return errors::refused(&refused),
     };
-    let answers = state.answers();
-    let kept =
-        answers.answer_gap(access.agent_id(), &form.question, &form.answer, viewer.id()).await;
-    finish(&state, &viewer, agent, "answer.give", kept.map(Some)).await
+    let kept = state.answers().answer_gap(&access, &viewer, &form.question, &form.answer).await;
+    finish(agent, kept.map(|_| ()))
 }
 
 async fn change(
@@ -190,38 +185,28 @@ async fn change(
     Path((agent, id)): Path<(Uuid, i64)>,
     Form(form): Form<AnswerForm>,
 ) -> Response {
-    let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = match store.access(&viewer, Object::Agent(agent)).await {
+    let is_removal = form.what == "remove";
+    let action = if is_removal { "answer.remove" } else { "answer.change" };
+    let access = match may(&state, &viewer, Object::Agent(agent), action).await {
         Ok(access) => access,
         Err(refused) => return errors::refused(&refused),
     };
-    let (answers, agent) = (state.answers(), access.agent_id());
-    if form.what == "remove" {
-        let removed = match answers.forget(agent, id).await {
-            Ok(true) => Ok(None),
+    let answers = state.answers();
+    if is_removal {
+        let removed = match answers.forget(&access, &viewer, id).await {
+            Ok(true) => Ok(()),
             Ok(false) => Err(AnswerError::Gone),
             Err(error) => Err(error.into()),
         };
-        return finish(&state, &viewer, agent, "answer.remove", removed).await;
+        return finish(agent, removed);
     }
-    let kept = answers.change(agent, id, &form.question, &form.answer, viewer.id()).await;
-    finish(&state, &viewer, agent, "answer.change", kept.map(Some)).await
+    let kept = answers.change(&access, &viewer, id, &form.question, &form.answer).await;
+    finish(agent, kept.map(|_| ()))
 }
 
-async fn finish(
-    state: &AppState,
-    viewer: &crate::store::people::Viewer,
-    agent: Uuid,
-    action: &'static str,
-    kept: Result<Option<Answered>, AnswerError>,
-) -> Response {
+fn finish(agent: Uuid, kept: Result<(), AnswerError>) -> Response {
     match kept {
-        Ok(_) => {}
-        Err(error) => return errors::problem(&answer_problem(error)),
-    }
-    let entry = AuditEntry::of(viewer, action).agent(agent).object("agent", agent);
-    match state.owners.store.note_deed(&entry).await {
         Ok(()) => Redirect::to(&format!("/knowledge?agent={agent}")).into_response(),
-        Err(error) => errors::store(&error),
+        Err(error) => errors::problem(&answer_problem(error)),
     }
 }

@@ -183,8 +183,9 @@ async fn one(
     };
     let agents = shell.listed();
     let read = async {
-        let now = store.live_calls(&agents).await?;
+        let now = store.live_among(&agents, &[id]).await?;
         let events = store.latest_events(&agents, &[id], PAGE_EVENTS, None).await?;
+        state.owners.listening.note_watching(store, &shell.viewer, &now.calls).await?;
         Ok((now, events))
     };
     let (now, events) = match read.await {

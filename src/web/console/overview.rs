@@ -16,11 +16,11 @@ use super::layout::{Section, Shell};
 use super::{errors, time, unfinished};
 use crate::agent::phone_number::readable;
 use crate::private::Private;
-use crate::store::access::{AgentAccess, Attend, Object, VisibleAgents};
-use crate::store::audit::AuditEntry;
+use crate::store::access::{Object, VisibleAgents};
 use crate::store::overview::{Booking, DayCounts, LiveCall};
 use crate::store::{OpenTasks, Store, TaskChange, TaskKind, TaskRow};
 use crate::web::AppState;
+use crate::web::guard::may;
 use crate::web::session::PageViewer;
 
 /// How long what was ticked stays on the page, to be taken back.
@@ -52,15 +52,14 @@ struct Today {
 
 async fn read(store: &Store, shell: &Shell) -> crate::store::Result<Today> {
     let agents: VisibleAgents = shell.listed();
-    let ids = agents.ids();
     let midnight = |days: i64| {
         let day = shell.now.date().checked_add(days.days()).unwrap_or(shell.now.date());
         let start = day.to_zoned(shell.zone()).map(|start| start.timestamp().as_microsecond());
         start.unwrap_or_default()
     };
     Ok(Today {
-        open: store.open_tasks(&ids).await?,
-        done: store.done_tasks(&ids, DONE_FOR, DONE_MAX).await?,
+        open: store.open_tasks(&agents).await?,
+        done: store.done_tasks(&agents, DONE_FOR, None, DONE_MAX).await?,
         live: store.calls_on_the_phone(&agents).await?,
         bookings: store.bookings_between(&agents, midnight(0), midnight(1)).await?,
         yesterday: store.counts_between(&agents, midnight(-1), midnight(0)).await?,
@@ -261,23 +260,17 @@ async fn mark(
     Form(form): Form<Mark>,
 ) -> Response {
     let store = &state.owners.store;
-    let access: AgentAccess<Attend> = match store.access(&viewer, Object::Task(id)).await {
+    let access = match may(&state, &viewer, Object::Task(id), "task.change").await {
         Ok(access) => access,
         Err(refused) => return errors::refused(&refused),
     };
-    let change = TaskChange { done: Some(form.done == "yes"), note: None, by: viewer.id() };
-    match store.mark_task(access.agent_id(), id, &change).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return errors::not_found(),
-        Err(error) => return errors::store(&error),
-    }
-    let action = if form.done == "yes" { "task.done" } else { "task.undo" };
-    let entry = AuditEntry::of(&viewer, action).agent(access.agent_id()).object("task", id);
-    match store.note_deed(&entry).await {
-        Ok(()) => {
+    let change = TaskChange { done: Some(form.done == "yes"), note: None };
+    match store.mark_task(&access, &viewer, id, &change).await {
+        Ok(Some(_)) => {
             let back = form.call.map_or("/".to_owned(), |call| format!("/calls/{call}"));
             Redirect::to(&back).into_response()
         }
+        Ok(None) => errors::not_found(),
         Err(error) => errors::store(&error),
     }
 }

@@ -82,7 +82,8 @@ async fn page(
             },
         ));
     };
-    let access = store.access::<Oversee>(&shell.viewer, Object::Agent(agent)).await?;
+    let object = Object::Agent(agent);
+    let access = may::<Oversee>(&state, &shell.viewer, object, "access.read").await?;
     let empty = InvitationForm { agent: agent.to_string(), ..InvitationForm::default() };
     let words = match wanted.done.as_str() {
         "invited" => "They have access now. They sign in as they always do.",

@@ -53,33 +53,17 @@ async fn page(
     let from = to.checked_sub((days - 1).days()).unwrap_or(to);
     let read = async {
         Ok::<_, crate::store::StoreError>((
-            store.usage(&shell.listed(), &from.to_string(), &to.to_string()).await?,
-            store.plan(shell.viewer.id()).await?,
+            store.usage_together(&shell.listed(), (&from.to_string(), &to.to_string())).await?,
+            store.plan(&shell.viewer).await?,
         ))
     };
     match read.await {
         Ok((rows, plan)) => {
-            let by_day = by_day(rows);
-            shell.page(
-                Some(Section::Usage),
-                "Usage",
-                &body(&shell, days, (from, to), &by_day, &plan),
-            )
+            let body = body(&shell, days, (from, to), &rows, &plan);
+            shell.page(Some(Section::Usage), "Usage", &body)
         }
         Err(error) => errors::store(&error),
     }
-}
-
-/// The days of all agents together, the newest first.
-fn by_day(rows: Vec<UsageDay>) -> Vec<UsageDay> {
-    let mut days: Vec<UsageDay> = Vec::new();
-    for row in rows {
-        match days.last_mut().filter(|last| last.day == row.day) {
-            Some(last) => add(last, &row),
-            None => days.push(row),
-        }
-    }
-    days
 }
 
 fn add(total: &mut UsageDay, row: &UsageDay) {
@@ -93,8 +77,6 @@ fn add(total: &mut UsageDay, row: &UsageDay) {
     total.turns += row.turns;
     total.input_tokens += row.input_tokens;
     total.output_tokens += row.output_tokens;
-    // Of several agents there is no one middle.
-    total.median_answer_ms = None;
 }
 
 fn body(
@@ -120,7 +102,7 @@ fn body(
             div { button type="submit" { "Show" } }
         }
         @if total.calls == 0 {
-            p .empty { "No calls in this time. Calls appear here on the day after which they ended." }
+            p .empty { "No calls in this time. A call appears here as soon as it is over." }
         } @else {
             p {
                 strong { (total.calls) @if total.calls == 1 { " call" } @else { " calls" } }
@@ -163,14 +145,17 @@ fn table(rows: &[UsageDay]) -> Markup {
 
 fn plan_of(plan: &Plan) -> Markup {
     html! {
-        h2 { "Plan" }
-        @match &plan.mode {
-            None => p .quiet { "No plan is in force: there are no limits." },
-            Some(mode) => dl {
-                dt { "Plan" } dd { (mode) @if plan.is_trial { " (trial)" } }
+        h2 { "Your plan" }
+        @if plan.mode.is_none() && plan.agents_allowed <= 0 {
+            p .quiet { "You have no plan, and no limit on agents." }
+        } @else {
+            dl {
+                @if let Some(mode) = &plan.mode { dt { "Plan" } dd { (mode) @if plan.is_trial { " (trial)" } } }
                 dt { "Agents" } dd { (plan.agents) " of " (plan.agents_allowed) }
-                dt { "Credits" } dd { (plan.credits) " of " (plan.credits_allowed) ". A call is never cut off for want of them." }
-            },
+                @if plan.mode.is_some() {
+                    dt { "Credits" } dd { (plan.credits) " of " (plan.credits_allowed) ". A call is never cut off for want of them." }
+                }
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::store::versions::AgentVersion;
 use crate::web::AppState;
 use crate::web::editing::diff;
 use crate::web::editing::restore::restore;
+use crate::web::guard::may;
 use crate::web::query::empty_is_none;
 use crate::web::session::PageViewer;
 
@@ -47,7 +48,8 @@ async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failed> {
     let store = &state.owners.store;
-    let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let object = Object::Agent(id);
+    let access = may::<Inspect>(&state, &viewer, object, "agent.inspect").await?;
     let shell = Shell::of(store, viewer, Some(id)).await?;
     let limit = i64::try_from(LIMIT + 1).unwrap_or(i64::MAX);
     let mut versions = store.agent_versions(&access, asked.after, limit).await?;

@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::layout::{Section, Shell};
 use super::{errors, time};
-use crate::store::access::{AgentAccess, Maintain, Object, Role};
-use crate::store::audit::AuditEntry;
+use crate::store::access::{Object, Role};
 use crate::store::wirings::DeliveryRow;
 use crate::web::AppState;
+use crate::web::guard::may;
 use crate::web::session::PageViewer;
 
 /// Rows of a page.
@@ -86,7 +86,7 @@ fn body(shell: &Shell, rows: &[DeliveryRow]) -> Markup {
                 }
             }
             @if let Some(older) = older {
-                nav .pager aria-label="More deliveries" { a href={ "/webhooks?after=" (older) } { "Older" } }
+                nav .pager aria-label="More deliveries" { a href={ "/webhooks?after=" (older) @if let Some(agent) = shell.chosen { "&agent=" (agent) } } { "Older" } }
             }
         }
     }
@@ -109,18 +109,13 @@ async fn redeliver(
     Path(id): Path<i64>,
 ) -> Response {
     let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = match store.access(&viewer, Object::Delivery(id)).await {
+    let access = match may(&state, &viewer, Object::Delivery(id), "webhook.redeliver").await {
         Ok(access) => access,
         Err(refused) => return errors::refused(&refused),
     };
-    match store.redeliver(&access, id).await {
-        Ok(true) => {}
-        Ok(false) => return errors::not_found(),
-        Err(error) => return errors::store(&error),
+    match store.redeliver(&access, &viewer, id).await {
+        Ok(true) => Redirect::to("/webhooks").into_response(),
+        Ok(false) => errors::not_found(),
+        Err(error) => errors::store(&error),
     }
-    let entry = AuditEntry::of(&viewer, "webhook.redeliver").agent(access.agent_id());
-    if let Err(error) = store.note_deed(&entry.object("delivery", id)).await {
-        return errors::store(&error);
-    }
-    Redirect::to("/webhooks").into_response()
 }

@@ -163,7 +163,7 @@ fn first(viewer: &Viewer, given: Map<String, Value>) -> Result<AgentWrite, Probl
     let nothing = empty_row();
     let before = document(&nothing);
     let (after, touched) = apply(&before, given, viewer)?;
-    let (mut write, _) = plan(&nothing, &before, after, &touched)?;
+    let (mut write, after) = plan(&nothing, &before, after, &touched)?;
     write.parts.iter_mut().for_each(|part| part.before = None);
     let typed = number::typed(&nothing, (&before, &after), &touched, viewer);
     number::mark(&mut write, &nothing, &after, typed.as_deref());

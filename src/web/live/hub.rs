@@ -198,8 +198,15 @@ impl LiveHub {
     }
 
     async fn look(&self, known: &mut Known, agents: &VisibleAgents) -> Result<()> {
-        let now = self.store.live_calls(agents).await?;
+        let mut now = self.store.live_calls(agents).await?;
         known.calls.retain(|_, known| agents.find(known.call.agent_id).is_some());
+        // More calls are newer than one look gives: what is missing need not be over.
+        let listed: HashSet<Uuid> = now.calls.iter().map(|call| call.id).collect();
+        let missing: Vec<Uuid> =
+            known.calls.keys().copied().filter(|id| !listed.contains(id)).collect();
+        if !missing.is_empty() {
+            now.calls.extend(self.store.live_among(agents, &missing).await?.calls);
+        }
         let mut begun = Vec::new();
         let mut is_live = HashSet::new();
         for call in now.calls {
@@ -213,7 +220,7 @@ impl LiveHub {
                 None => begun.push(call),
             }
         }
-        self.add(known, begun, now.at_us).await?;
+        self.add(known, agents, begun, now.at_us).await?;
         let gone: Vec<Uuid> =
             known.calls.keys().copied().filter(|id| !is_live.contains(id)).collect();
         let ended = match gone.is_empty() {
@@ -230,13 +237,19 @@ impl LiveHub {
 
     /// Takes up calls that were not known. Of one whose agent was watched before, all is told; of
     /// others only what comes: who has just begun to watch reads the rest.
-    async fn add(&self, known: &mut Known, calls: Vec<LiveCall>, at_us: i64) -> Result<()> {
+    async fn add(
+        &self,
+        known: &mut Known,
+        agents: &VisibleAgents,
+        calls: Vec<LiveCall>,
+        at_us: i64,
+    ) -> Result<()> {
         let (new, old): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|call| known.agents.contains(&call.agent_id));
         let ids: Vec<Uuid> = old.iter().map(|call| call.id).collect();
         let last: HashMap<Uuid, i64> = match ids.is_empty() {
             true => HashMap::new(),
-            false => self.store.last_events(&ids).await?.into_iter().collect(),
+            false => self.store.last_events(agents, &ids).await?.into_iter().collect(),
         };
         for call in old {
             let told = last.get(&call.id).copied().unwrap_or_default();

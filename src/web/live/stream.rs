@@ -106,7 +106,7 @@ pub async fn answer(
     }
     let agents = wanted.agents(&state.owners.store.visible_agents(viewer).await?);
     if !wanted.follow {
-        let queue = first(&state, &agents, &wanted).await?;
+        let queue = first(&state, viewer, &agents, &wanted).await?;
         let body: Vec<u8> = queue.into_iter().flatten().collect();
         return Ok(respond(Body::from(body)));
     }
@@ -117,7 +117,7 @@ pub async fn answer(
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
     };
     clock::within(BEGIN_LIMIT, watching.begun()).await.ok_or_else(late)?;
-    let queue = first(&state, &agents, &wanted).await?;
+    let queue = first(&state, viewer, &agents, &wanted).await?;
     let now = Stopwatch::start();
     let stream = LiveStream {
         state,
@@ -151,11 +151,18 @@ fn respond(body: Body) -> Response {
 /// went, and which have ended since.
 async fn first(
     state: &AppState,
+    viewer: &Viewer,
     agents: &VisibleAgents,
     wanted: &Wanted,
 ) -> Result<VecDeque<Bytes>, Problem> {
     let store = &state.owners.store;
-    let now = store.live_calls(agents).await?;
+    let now = match wanted.call {
+        Some((_, call)) => store.live_among(agents, &[call]).await?,
+        None => store.live_calls(agents).await?,
+    };
+    if wanted.call.is_some() {
+        state.owners.listening.note_watching(store, viewer, &now.calls).await?;
+    }
     let calls: Vec<_> =
         now.calls.iter().filter(|call| wanted.includes(call.id, call.is_test())).collect();
     let each = if wanted.call.is_some() { EVENTS_OF_CALL } else { EVENTS_OF_LIST };

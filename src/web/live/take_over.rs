@@ -21,6 +21,7 @@ use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
 use crate::store::{AttendedCall, CallCommand, Store};
 use crate::web::AppState;
+use crate::web::guard::{may, note_refusal};
 use crate::web::problem::Problem;
 
 /// The longest sentence that the agent is given to end with, in characters.
@@ -91,7 +92,15 @@ impl AppState {
                 let name = target.name.clone();
                 (target, json!({"to": name}))
             }
-            None => (numbered(&attended, viewer, to)?, json!({"to": "a number"})),
+            None => match numbered(&attended, viewer, to) {
+                Ok(target) => (target, json!({"to": "a number"})),
+                Err(problem) => {
+                    if problem.status() == StatusCode::FORBIDDEN {
+                        note_refusal(self, viewer, Some(Object::Call(call)), "call.transfer").await;
+                    }
+                    return Err(problem);
+                }
+            },
         };
         if attended.agent.is_forwarded_by(&target.number) {
             let why = "that number forwards to this agent, so the caller would come back here";
@@ -109,7 +118,7 @@ impl AppState {
         action: &'static str,
     ) -> Result<Attended, Problem> {
         let store = &self.owners.store;
-        let access: AgentAccess<Attend> = store.access(viewer, Object::Call(id)).await?;
+        let access: AgentAccess<Attend> = may(self, viewer, Object::Call(id), action).await?;
         let call = store.attended_call(&access, id).await?.ok_or_else(Problem::not_found)?;
         let here = self.exchange.registry.find(access.agent_id(), &call.call_sid);
         let agent = match here {
@@ -119,9 +128,7 @@ impl AppState {
         let agent = agent.ok_or_else(Problem::not_found)?;
         let needs = needs(&agent);
         if access.role() < needs {
-            let refused = AuditEntry::of(viewer, action).change(json!({"refused": true}));
-            let refused = refused.agent(access.agent_id()).object("call", id);
-            store.note_deed(&refused).await?;
+            note_refusal(self, viewer, Some(Object::Call(id)), action).await;
             return Err(Refused::Forbidden { needs, has: access.role() }.into());
         }
         if call.ended {

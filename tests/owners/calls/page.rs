@@ -319,3 +319,39 @@ async fn a_call_of_ten_minutes_is_a_small_page() {
     assert_eq!(head.header("content-encoding"), "gzip");
     assert!(zipped < 15_000, "{zipped} bytes");
 }
+
+#[tokio::test]
+async fn values_are_shown_where_the_owner_says_so_and_not_any_more_when_the_row_is_gone() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let id = add_call(&desk, desk.agent, json!({"metadata": metadata()})).await;
+    let called = json!({"run": 1, "turn": 1, "name": "prices", "arguments": {"x": "the-value"}});
+    let finished = json!({"run": 1, "ok": true, "took_ms": 1, "result": {}, "row": desk.function});
+    add_event(
+        &desk,
+        id,
+        1,
+        1_000,
+        "caller_said",
+        json!({"utterance": "a", "turn": 1, "started_ms": 1, "text": "Hello", "settled": true}),
+    )
+    .await;
+    add_event(&desk, id, 2, 2_000, "function_called", called).await;
+    add_event(&desk, id, 3, 3_000, "function_finished", finished).await;
+    let unfinished =
+        json!({"run": 2, "turn": 1, "name": "prices", "arguments": {"x": "of-no-row"}});
+    add_event(&desk, id, 4, 4_000, "function_called", unfinished).await;
+    for (is_shown, sql) in [
+        (false, "update functions set is_shownable = null"),
+        (true, "update functions set is_shownable = true"),
+        (false, "update functions set is_shownable = false"),
+        (true, "update functions set is_shownable = true"),
+        (false, "delete from functions"),
+    ] {
+        desk.sql(sql).await;
+        let page = owner.get(&format!("/calls/{id}")).await.text;
+        assert!(page.contains("prices"), "{page}");
+        assert_eq!(page.contains("the-value"), is_shown, "{sql}");
+        assert!(!page.contains("of-no-row"), "it did not end: nobody knows whose it is");
+    }
+}

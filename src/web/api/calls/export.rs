@@ -19,13 +19,14 @@ use uuid::Uuid;
 
 use super::{Call, asked_agents, zone_of};
 use crate::store::StoreError;
-use crate::store::access::{Refused, Role, VisibleAgents};
+use crate::store::access::{Object, Refused, Role, VisibleAgents};
 use crate::store::audit::AuditEntry;
 use crate::store::call_list::{CallFilter, CallItem, CallPlace, Toward};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls};
 use crate::web::exports::Turn;
+use crate::web::guard::note_refusal;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::session::{self, ApiViewer, SignedOut};
@@ -157,6 +158,9 @@ async fn begin(
     let agents = seen.at_least(Role::Owner);
     if agents.list().is_empty() {
         let has = seen.list().iter().map(|agent| agent.role).max();
+        for agent in seen.list() {
+            note_refusal(state, viewer, Some(Object::Agent(agent.id)), "calls.export").await;
+        }
         return Err(has
             .map_or(Refused::NotFound, |has| Refused::Forbidden { needs: Role::Owner, has })
             .into());

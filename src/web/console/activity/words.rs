@@ -12,6 +12,7 @@ const WORDS: &[(&str, &str)] = &[
     ("access.link", "made a sign-in link for"),
     ("access.off", "switched off the access of"),
     ("access.on", "switched on the access of"),
+    ("access.read", "looked at who has access"),
     ("access.refused", "tried something that their role does not allow"),
     ("access.remove", "removed"),
     ("account.change", "changed their own details"),
@@ -19,8 +20,13 @@ const WORDS: &[(&str, &str)] = &[
     ("agent.change", "changed the agent"),
     ("agent.create", "made the agent"),
     ("agent.delete", "deleted the agent"),
+    ("agent.inspect", "looked at the agent's settings"),
     ("agent.make", "made the agent"),
     ("agent.restore", "restored an earlier version of the agent"),
+    ("agent.try", "tried the agent"),
+    ("answer.change", "changed an answer"),
+    ("answer.give", "answered a question"),
+    ("answer.remove", "removed an answer"),
     ("booking.came", "noted that somebody came"),
     ("booking.cancel", "cancelled a booking"),
     ("booking.change", "changed a booking"),
@@ -31,11 +37,9 @@ const WORDS: &[(&str, &str)] = &[
     ("booking.reopen", "put a booking back"),
     ("call.delete", "deleted a call"),
     ("call.end", "ended a call"),
-    ("call.export", "exported a call"),
-    ("call.listen_live", "listened to a call while it went on"),
     ("call.transfer", "had a call put through"),
     ("call.watch", "watched a call while it went on"),
-    ("caller.delete", "deleted everything of a caller"),
+    ("caller.delete", "deleted what is kept of a caller"),
     ("caller.export", "exported everything of a caller"),
     ("calls.export", "exported calls"),
     ("credentials.change", "changed the telephone account's credentials"),
@@ -44,19 +48,19 @@ const WORDS: &[(&str, &str)] = &[
     ("feed.revoke", "stopped the address for other calendars"),
     ("function.change", "changed a function"),
     ("function.delete", "deleted a function"),
+    ("function.inspect", "looked at the agent's functions"),
     ("function.make", "made a function"),
     ("function.try", "tried a function"),
-    ("gap.answer", "answered a question"),
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
-    ("recording.delete", "deleted a recording"),
-    ("recording.download", "downloaded a recording"),
     ("recording.listen", "listened to a recording"),
     ("session.end", "signed a browser of theirs out"),
     ("session.end_others", "signed all other browsers of theirs out"),
     ("sign_in", "signed in"),
     ("sign_in.refused", "tried to sign in and was refused"),
+    ("task.change", "changed a task"),
     ("task.done", "ticked a task off"),
+    ("task.note", "wrote a note to a task"),
     ("task.reopen", "opened a task again"),
     ("token.make", "made a key for a program"),
     ("token.revoke", "revoked a key of a program"),
@@ -89,6 +93,7 @@ pub(super) fn link(object: &str) -> Option<(String, &'static str)> {
     let (path, words) = match kind {
         "call" => ("/calls/", "the call"),
         "appointment" => ("/bookings/", "the booking"),
+        "agent" => ("/agents/", "the agent"),
         _ => return None,
     };
     is_id.then(|| (format!("{path}{id}"), words))
@@ -102,6 +107,7 @@ pub(super) fn change(change: &Value, zone: &TimeZone) -> Vec<String> {
             ("start_us", value) => value
                 .as_i64()
                 .map(|us| time::at(us, zone).strftime("%a %-d %b %Y %H:%M").to_string()),
+            ("wanted", Value::String(action)) => Some(self::words(action)),
             (_, Value::String(text)) => Some(text.chars().take(80).collect()),
             (_, Value::Number(number)) => Some(number.to_string()),
             (_, Value::Bool(is_so)) => Some(if *is_so { "yes" } else { "no" }.to_owned()),
@@ -124,6 +130,8 @@ pub(super) fn change(change: &Value, zone: &TimeZone) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -132,6 +140,8 @@ mod tests {
     fn deeds_are_told_in_words() {
         assert_eq!(words("recording.listen"), "listened to a recording");
         assert_eq!(words("thing.turn_over"), "thing turn over");
+        let refused = change(&json!({"wanted": "booking.make"}), &TimeZone::UTC);
+        assert_eq!(refused, ["wanted: made a booking"]);
         let told = change(
             &json!({"role": ["support", "owner"], "start_us": [0, 1_795_960_800_000_000_i64],
                 "minutes": 30, "deep": {"a": 1}, "many": [1, 2, 3], "off": true}),
@@ -160,5 +170,56 @@ mod tests {
     #[test]
     fn words_are_in_order_and_once() {
         assert!(WORDS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+
+    /// Every text of the form `kind.deed` in the files below a folder, but for this one and tests.
+    fn texts(folder: &std::path::Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                texts(&path, found);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs")
+                || path.ends_with("activity/words.rs")
+            {
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            found.extend(source.split('"').filter(|text| is_action(text)).map(str::to_owned));
+        }
+    }
+
+    fn is_action(text: &str) -> bool {
+        let is_word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
+        };
+        text == "sign_in" || text.split_once('.').is_some_and(|(a, b)| is_word(a) && is_word(b))
+    }
+
+    #[test]
+    fn every_action_that_is_written_has_words_and_all_words_have_their_action() {
+        /// Files, events of the stream and fields that look like actions.
+        const OTHERS: [&str; 6] = [
+            "call.ended",
+            "call.started",
+            "call.words",
+            "calls.csv",
+            "calls.json",
+            "webhook.secret",
+        ];
+        let mut written = BTreeSet::new();
+        for folder in ["src/store", "src/web"] {
+            texts(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut written);
+        }
+        let kind = |action: &str| action.split('.').next().unwrap_or_default().to_owned();
+        let kinds: BTreeSet<String> = WORDS.iter().map(|(action, _)| kind(action)).collect();
+        written.retain(|text| kinds.contains(&kind(text)) && !OTHERS.contains(&&**text));
+        let known: BTreeSet<String> =
+            WORDS.iter().map(|(action, _)| (*action).to_owned()).collect();
+        let without: Vec<_> = written.difference(&known).collect();
+        assert!(without.is_empty(), "written, and no words here: {without:?}");
+        let dead: Vec<_> = known.difference(&written).collect();
+        assert!(dead.is_empty(), "words of what nothing writes: {dead:?}");
     }
 }

@@ -145,7 +145,7 @@ async fn save(
 ) -> Result<Response, Failed> {
     let sent: Sent = pairs.into_iter().collect();
     let store = &state.owners.store;
-    let inspecting = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let inspecting = access::<Inspect>(&state, &viewer, Object::Agent(id), "agent.change").await?;
     let part = sent.get("section").and_then(|id| part(id)).ok_or(NoAccess::NotFound)?;
     let row = store.agent_to_inspect(&inspecting).await?.ok_or(NoAccess::NotFound)?;
     let outcome = match changed(part, &sent, &row) {

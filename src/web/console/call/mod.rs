@@ -87,13 +87,15 @@ async fn read(
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let call = store.call(&access, id).await?.ok_or(Refused::NotFound)?;
     let events = store.call_events(&access, id, i64::MIN, EVENTS_MAX).await?;
-    let entries = timeline::entries(&call, &events);
+    let mut entries = timeline::entries(&call, &events);
+    forget_unknown(&mut entries);
     let passages = store.passages(&access, &passage_ids(&entries)).await?;
-    let hidden = match entries.iter().any(|entry| matches!(entry.what, What::Function(_))) {
-        true => store.hidden_functions(&access).await?,
-        false => Vec::new(),
-    };
-    let tasks = store.tasks_of_call(access.agent_id(), id).await?;
+    let mut hidden = used_rows(&entries);
+    if !hidden.is_empty() {
+        let shown = store.shown_functions(&access).await?;
+        hidden.retain(|row| !shown.contains(row));
+    }
+    let tasks = store.tasks_of_call(&access, id).await?;
     let bookings = match about::list(call.metadata.reveal(), "extracted_appointments").count() {
         0 => Vec::new(),
         places => store.bookings_spoken_of(&access, id, places).await?,
@@ -106,6 +108,27 @@ async fn read(
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
     Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, tasks, bookings, newer, older })
+}
+
+/// Takes away what functions were given that did not end: only their end says which row they are of, and
+/// so whether it may be shown.
+fn forget_unknown(entries: &mut [Entry]) {
+    for entry in entries {
+        if let What::Function(run) = &mut entry.what
+            && run.is_ok.is_none()
+        {
+            run.arguments = serde_json::Value::Null;
+        }
+    }
+}
+
+/// The rows of the functions that were used, which may be gone.
+fn used_rows(entries: &[Entry]) -> Vec<String> {
+    let rows = entries.iter().filter_map(|entry| match &entry.what {
+        What::Function(run) => run.row.clone(),
+        _ => None,
+    });
+    rows.collect()
 }
 
 /// The next call of the list that one comes from. Without it the page is as good.

@@ -17,6 +17,7 @@ use crate::web::AppState;
 use crate::web::call_filter::Here;
 use crate::web::console::errors;
 use crate::web::erase;
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
@@ -65,7 +66,7 @@ pub(super) async fn delete(
     let typed = form.map(|Form(form)| form.confirm).unwrap_or_default();
     let store = &state.owners.store;
     let call = async {
-        let access = store.access::<Own>(&viewer, Object::Call(id)).await?;
+        let access = may::<Own>(&state, &viewer, Object::Call(id), "call.delete").await?;
         store.call(&access, id).await?.ok_or(Refused::NotFound)
     };
     let call = match call.await {

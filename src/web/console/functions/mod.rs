@@ -25,6 +25,7 @@ use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::editing::function::{self, document, find, masked};
 use crate::web::editing::{Seen, agent, version_of};
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 use fields::{KINDS, change, texts};
@@ -52,7 +53,8 @@ struct Inspected {
 impl Inspected {
     async fn of(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Self, Failed> {
         let store = &state.owners.store;
-        let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+        let object = Object::Agent(id);
+        let access = may::<Inspect>(state, &viewer, object, "function.inspect").await?;
         let row = store.agent_to_inspect(&access).await?.ok_or(Refused::NotFound)?;
         let shell = Shell::of(store, viewer, Some(id)).await?;
         Ok(Self { shell, access, row })
