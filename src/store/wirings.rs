@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Level, Maintain, Own, Read, VisibleAgents};
+use super::access::{AgentAccess, Level, Maintain, Own, VisibleAgents};
 use super::audit::{self, AuditEntry};
 use super::people::Viewer;
 use super::{Result, Store, lenient_json};

@@ -15,8 +15,7 @@ use super::{Setup, Step, Wrong, go_on, opened, refused, to_step};
 use crate::call::question_key;
 use crate::knowledge::answers::{ANSWER_BYTES, AnswerError};
 use crate::store::AnswerRow;
-use crate::store::access::{Maintain, Object};
-use crate::store::audit::AuditEntry;
+use crate::store::access::{AgentAccess, Inspect, Maintain, Object};
 use crate::web::console::agent::Sent;
 use crate::web::console::errors;
 use crate::web::console::knowledge::answer_problem;
@@ -34,7 +33,12 @@ async fn answers(
     state: &AppState,
     setup: &Setup,
 ) -> Result<[Option<AnswerRow>; FIELDS.len()], Response> {
-    let rows = state.owners.store.answers(setup.row.id).await;
+    let store = &state.owners.store;
+    let access: AgentAccess<Inspect> = store
+        .access(&setup.shell.viewer, Object::Agent(setup.row.id))
+        .await
+        .map_err(|refused| errors::refused(&refused))?;
+    let rows = store.answers(&access).await;
     let rows = rows.map_err(|error| errors::store(&error))?;
     let mut rows: BTreeMap<String, AnswerRow> =
         rows.into_iter().map(|row| (row.question_key.reveal().clone(), row)).collect();
@@ -90,14 +94,15 @@ pub(super) async fn answer(
 ) -> Response {
     let access =
         editing::access::<Maintain>(&state, &viewer, Object::Agent(id), "answer.give").await;
-    if let Err(refused) = access {
-        return errors::refused(&refused);
-    }
+    let access = match access {
+        Ok(access) => access,
+        Err(refused) => return errors::refused(&refused),
+    };
     let setup = match opened(&state, viewer, id).await {
         Ok(setup) => setup,
         Err(response) => return response,
     };
-    match keep(&state, &setup, &sent).await {
+    match keep(&state, &setup, &access, &sent).await {
         Ok(wrong) if wrong.is_empty() => to_step(id, Step::Try),
         Ok(wrong) => match form(&state, &setup, Some((&sent, &wrong))).await {
             Ok(body) => refused(&setup, &body),
@@ -108,8 +113,13 @@ pub(super) async fn answer(
 }
 
 /// Keeps what differs: what was wrong.
-async fn keep(state: &AppState, setup: &Setup, sent: &Sent) -> Result<Vec<Wrong>, Response> {
-    let (id, mut wrong) = (setup.row.id, Vec::new());
+async fn keep(
+    state: &AppState,
+    setup: &Setup,
+    access: &AgentAccess<Maintain>,
+    sent: &Sent,
+) -> Result<Vec<Wrong>, Response> {
+    let mut wrong = Vec::new();
     let stored = answers(state, setup).await?;
     for ((field, question), stored) in FIELDS.iter().zip(setup.trade().questions).zip(stored) {
         let Some(text) = sent.get(*field).map(|text| text.replace("\r\n", "\n")) else { continue };
@@ -119,22 +129,15 @@ async fn keep(state: &AppState, setup: &Setup, sent: &Sent) -> Result<Vec<Wrong>
             continue;
         }
         let viewer = &setup.shell.viewer;
-        let (action, kept) = match &stored {
+        let kept = match &stored {
             Some(row) if text.is_empty() => {
-                let removed = state.answers().forget(id, row.id).await;
-                ("answer.remove", removed.map(drop).map_err(AnswerError::from))
+                let removed = state.answers().forget(access, viewer, row.id).await;
+                removed.map(drop).map_err(AnswerError::from)
             }
-            _ => {
-                let kept = state.answers().answer_gap(id, question, text, viewer.id()).await;
-                ("answer.give", kept.map(drop))
-            }
+            _ => state.answers().answer_gap(access, viewer, question, text).await.map(drop),
         };
         match kept {
-            Ok(()) => {
-                let deed = AuditEntry::of(viewer, action).agent(id).object("agent", id);
-                let noted = state.owners.store.note_deed(&deed).await;
-                noted.map_err(|error| errors::store(&error))?;
-            }
+            Ok(()) => {}
             Err(error @ (AnswerError::Empty(_) | AnswerError::TooLong { .. })) => {
                 wrong.push((*field, error.to_string()));
             }
