@@ -101,6 +101,12 @@ impl Setup {
         self.document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The number that it answers; empty where it has none.
+    fn number(&self) -> &str {
+        let seen = self.shell.agents.find(self.row.id);
+        seen.and_then(|agent| agent.number.as_deref()).unwrap_or_default().trim()
+    }
+
     /// What is suggested for its trade.
     fn trade(&self) -> &'static presets::Trade {
         presets::named(self.text("/business/type_of_business"))

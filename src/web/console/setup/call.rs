@@ -128,7 +128,7 @@ fn forwarding(number: &str) -> Markup {
             @for (line, unanswered, always, off) in &lines {
                 h2 { (line) }
                 dl {
-                    dt { "When nobody answers" } dd { code { (unanswered) } }
+                    dt { "No answer" } dd { code { (unanswered) } }
                     dt { "Always" } dd { code { (always) } }
                     dt { "Off again" } dd { code { (off) } }
                 }

@@ -86,7 +86,7 @@ pub(super) async fn form(
     let numbers = numbers(state, setup).await?;
     let id = setup.row.id;
     let may_own = setup.shell.agent().is_some_and(|agent| agent.role >= Role::Owner);
-    let has = setup.text("/twilio_phone_number");
+    let has = setup.number();
     let takes_calls = numbers.list.iter().filter(|number| number.calls_go != "no_calls");
     let takes_calls: Vec<&NumberItem> = takes_calls.collect();
     Ok(html! {
@@ -139,10 +139,15 @@ fn choice(number: &NumberItem, has: &str) -> Markup {
     let now = match number.calls_go {
         "elsewhere" => {
             let host = number.elsewhere.as_deref().unwrap_or("another server");
-            format!("Its calls go to {host} now. They come here instead.")
+            format!("Its calls go to {host} now. If you choose it, they come here instead.")
         }
-        "application" => "A Twilio application takes its calls now. They come here instead.".into(),
-        "trunk" => "A SIP trunk takes its calls now. They come here instead.".into(),
+        "application" => {
+            "A Twilio application takes its calls now. If you choose it, they come here instead."
+                .into()
+        }
+        "trunk" => {
+            "A SIP trunk takes its calls now. If you choose it, they come here instead.".into()
+        }
         _ => String::new(),
     };
     html! {
@@ -186,7 +191,7 @@ pub(super) async fn finish(
     if let Err(problem) = finished(&state, &setup, &access, &form).await {
         return not_finished(&state, &setup, &problem).await;
     }
-    if form.sid.is_empty() && setup.text("/twilio_phone_number").is_empty() {
+    if form.sid.is_empty() && setup.number().is_empty() {
         return Redirect::to(&format!("/?agent={id}")).into_response();
     }
     call::from_now(id)
