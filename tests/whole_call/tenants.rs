@@ -366,6 +366,26 @@ async fn a_call_stays_its_agent_s_when_the_number_becomes_another_s() {
 }
 
 #[tokio::test]
+async fn who_writes_another_s_number_keeps_its_callers_from_no_fallback() {
+    let (house, other) = two_tenants(false).await;
+    let off = format!("update voice_agents set status = 'inactive' where id = '{}'", house.agent);
+    house.change(&off).await;
+    let taken =
+        format!("update voice_agents set twilio_phone_number = '{NUMBER}' where id = '{other}'");
+    house.change(&taken).await;
+    let rings = [("CallStatus", "ringing")];
+    let sid = |n: u32| format!("CA{n:032x}");
+    let voice = "/twilio/voice";
+    let (status, body) = post(&house, &house.app, voice, (&sid(1), NUMBER, OWN), &rings).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("Please call again tomorrow."), "its own fallback: {body}");
+    let (status, body) = post(&house, &house.app, voice, (&sid(2), NUMBER, OTHERS), &rings).await;
+    assert!(status == 200 && body.contains("<Connect"), "{status} {body}");
+    let (status, _) = post(&house, &house.app, voice, (&sid(3), NUMBER, "nobody's"), &rings).await;
+    assert_eq!(status, 403);
+}
+
+#[tokio::test]
 async fn what_is_no_call_sid_is_refused_on_every_route() {
     let (house, _) = two_tenants(false).await;
     let hex = "0123456789abcdef0123456789abcdef";

@@ -115,7 +115,9 @@ impl AppState {
 
     /// Checks a webhook that announces a call. Gives the agent that is to have it: the one that has
     /// it here already, else the number's; where the webhook is not signed with that one's token,
-    /// because the number has moved since the call began, the call's by its row.
+    /// because the number has moved since the call began, the call's by its row; else another agent of
+    /// the number, such as one that is switched off, while somebody's with an account of their own has
+    /// written the same number.
     pub(super) async fn announced(&self, webhook: &Webhook<'_>) -> Result<LookUp, Refused> {
         let call_sid = webhook.form.call_sid()?;
         // A call that is already here keeps its agent, whatever has become of the number since.
@@ -130,7 +132,13 @@ impl AppState {
         let called = self.called(webhook.form).await;
         match &called {
             LookUp::Found(agent) if self.is_signed(Some(agent), webhook) => Ok(called),
-            LookUp::Found(_) => self.owner(webhook).await.map(LookUp::Found),
+            LookUp::Found(_) => match self.agent_of_row(webhook).await? {
+                RowAgent::Found(agent) if self.is_signed(Some(&agent), webhook) => {
+                    Ok(LookUp::Found(agent))
+                }
+                RowAgent::NoRow => self.other_holder(webhook).await.map(LookUp::Found),
+                _ => Err(self.not_signed(webhook)),
+            },
             LookUp::Unknown if !self.is_signed(None, webhook) => {
                 self.owner(webhook).await.map(LookUp::Found)
             }
@@ -144,6 +152,17 @@ impl AppState {
             RowAgent::Found(agent) if self.is_signed(Some(&agent), webhook) => Ok(agent),
             _ => Err(self.not_signed(webhook)),
         }
+    }
+
+    /// An agent of the number that was called which has signed, whoever answers the number.
+    async fn other_holder(&self, webhook: &Webhook<'_>) -> Result<Arc<Agent>, Refused> {
+        let number = webhook.form.get("To").and_then(normalise_e164);
+        let number = number.ok_or_else(|| self.not_signed(webhook))?;
+        let reading = clock::within(FIND_LIMIT, self.store.agents_by_number(&number)).await;
+        let rows = reading.and_then(Result::ok).unwrap_or_default();
+        let mut agents = rows.into_iter().map(|row| Agent::new(row.into()));
+        let signed = agents.find(|agent| self.is_signed(Some(agent), webhook));
+        signed.map(Arc::new).ok_or_else(|| self.not_signed(webhook))
     }
 
     /// Reads a webhook about a call that was announced before, and checks it: its form, and the
