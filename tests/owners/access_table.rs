@@ -102,6 +102,8 @@ fn table() -> Vec<Row> {
         // The call was not recorded.
         row("get", "/api/v1/calls/{id}/recording", [Yes(404); 3]),
         row("get", "/api/v1/calls/{id}/recording.wav", [Yes(404); 3]),
+        // No message was left.
+        row("get", "/api/v1/calls/{id}/voicemail", [Yes(404); 3]),
         row("get", "/api/v1/appointments", [Yes(200); 3]),
         Row {
             body: json!({"agent": "{agent}", "start": "2026-12-01T10:00", "name": "A", "overlap": true}),
