@@ -2,7 +2,7 @@
 //! of a source named "Answers".
 
 use serde_json::Value;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -28,8 +28,19 @@ pub struct NewAnswer {
     pub by: Uuid,
 }
 
-/// What became of a [`NewAnswer`].
+/// What somebody saw of the answer to a question before they wrote another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeenAnswer {
+    /// They did not look: theirs replaces what there is.
+    NotLooked,
+    /// There was none.
+    Nothing,
+    /// The one that was given then, microseconds since the Unix epoch.
+    At(i64),
+}
+
+/// What became of a [`NewAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptAnswer {
     /// The passage of this id says it, and has to be embedded if it did not say so before.
     Kept(i64),
@@ -37,6 +48,8 @@ pub enum KeptAnswer {
     Gone,
     /// Another answer is to that question.
     Duplicate,
+    /// Somebody has said this meanwhile, and nothing was kept.
+    Changed(Box<AnswerRow>),
 }
 
 /// An answer as it is kept.
@@ -62,7 +75,7 @@ pub struct AnswerRow {
 
 impl Store {
     /// Keeps an answer: instead of the one to the same question if there is one, or instead of the one
-    /// with the id `instead_of`.
+    /// with the id `instead_of`. Not if that is another one than was seen.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -70,7 +83,16 @@ impl Store {
         &self,
         answer: &NewAnswer,
         instead_of: Option<i64>,
+        seen: SeenAnswer,
     ) -> Result<KeptAnswer> {
+        let mut transaction = self.pool.begin().await?;
+        if seen != SeenAnswer::NotLooked
+            && let Some(known) = known(&mut transaction, answer, instead_of).await?
+            && seen != SeenAnswer::At(known.at_us)
+            && (known.answer != answer.answer || known.question_key != answer.question_key)
+        {
+            return Ok(KeptAnswer::Changed(Box::new(known)));
+        }
         let row = sqlx::query("select answer_id, outcome from answer_keep($1, $2, $3, $4, $5, $6)")
             .bind(answer.agent_id)
             .bind(instead_of)
@@ -78,8 +100,9 @@ impl Store {
             .bind(storable_text(answer.question.reveal()))
             .bind(storable_text(answer.answer.reveal()))
             .bind(answer.by)
-            .fetch_one(&self.pool)
+            .fetch_one(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         match row.try_get("outcome")? {
             "kept" => Ok(KeptAnswer::Kept(row.try_get("answer_id")?)),
             "gone" => Ok(KeptAnswer::Gone),
@@ -102,23 +125,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn answers(&self, agent_id: Uuid) -> Result<Vec<AnswerRow>> {
-        let query = format!(
-            "select id, coalesce(content, '') as content, metadata::text as metadata,
-                embedding is not null as has_embedding
-            from {} where metadata @> jsonb_build_object('source_id', answers_source($1))
-            order by id desc limit $2",
-            passages_table(agent_id)
-        );
-        let rows = sqlx::query(AssertSqlSafe(query)).bind(agent_id).bind(ANSWERS_MAX);
-        let rows = match rows.fetch_all(&self.pool).await {
+        let mut answers = match read(&self.pool, agent_id).await {
             Err(sqlx::Error::Database(error))
                 if error.code().is_some_and(|code| MISSING.contains(&&*code)) =>
             {
                 return Ok(Vec::new());
             }
-            rows => rows?,
+            rows => rows?.iter().map(answer).collect::<Result<Vec<_>>>()?,
         };
-        let mut answers = rows.iter().map(answer).collect::<Result<Vec<_>>>()?;
         answers.sort_by_key(|answer| std::cmp::Reverse(answer.at_us));
         Ok(answers)
     }
@@ -170,6 +184,39 @@ impl Store {
         );
         Ok(agents.bind(limit).fetch_all(&self.pool).await?)
     }
+}
+
+/// The rows of an agent's answers.
+async fn read<'c>(executor: impl sqlx::PgExecutor<'c>, agent_id: Uuid) -> sqlx::Result<Vec<PgRow>> {
+    let query = format!(
+        "select id, coalesce(content, '') as content, metadata::text as metadata,
+            embedding is not null as has_embedding
+        from {} where metadata @> jsonb_build_object('source_id', answers_source($1))
+        order by id desc limit $2",
+        passages_table(agent_id)
+    );
+    let rows = sqlx::query(AssertSqlSafe(query)).bind(agent_id).bind(ANSWERS_MAX);
+    rows.fetch_all(executor).await
+}
+
+/// The answer that a new one takes the place of. Whoever changes the agent's answers waits until the
+/// transaction ends.
+async fn known(
+    transaction: &mut PgConnection,
+    new: &NewAnswer,
+    instead_of: Option<i64>,
+) -> Result<Option<AnswerRow>> {
+    let lock = sqlx::query("select from sources where id = answers_source($1) for update");
+    if lock.bind(new.agent_id).fetch_optional(&mut *transaction).await?.is_none() {
+        return Ok(None);
+    }
+    let rows = read(&mut *transaction, new.agent_id).await?;
+    let answers = rows.iter().map(answer).collect::<Result<Vec<_>>>()?;
+    let is_it = |answer: &AnswerRow| match instead_of {
+        Some(id) => answer.id == id,
+        None => answer.question_key == new.question_key,
+    };
+    Ok(answers.into_iter().find(is_it))
 }
 
 /// An agent's table of passages. An id has hyphens and nothing that would end a quoted name.

@@ -12,11 +12,11 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::{Answer, Page};
-use crate::knowledge::answers::Answered;
+use crate::knowledge::answers::{Answered, GivenAnswer};
 use crate::private::Private;
 use crate::store::access::{Attend, Maintain, Object, Read};
 use crate::store::audit::AuditEntry;
-use crate::store::{TASK_NOTE_CHARACTERS, TaskChange, TaskRow};
+use crate::store::{SeenAnswer, TASK_NOTE_CHARACTERS, TaskChange, TaskRow};
 use crate::web::AppState;
 use crate::web::console::knowledge::answer_problem;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
@@ -256,7 +256,10 @@ async fn answer(
     let gap = store.gap(&ids, id).await?.ok_or_else(Problem::not_found)?;
     let access = store.access::<Maintain>(&viewer, Object::Agent(gap.agent_id)).await?;
     let (agent, question) = (access.agent_id(), gap.question.reveal());
-    let kept = state.answers().answer_gap(agent, question, &text.text, viewer.id()).await;
+    let seen = gap.answered_us.map_or(SeenAnswer::Nothing, SeenAnswer::At);
+    let given =
+        GivenAnswer { question, is_asked: true, answer: &text.text, instead_of: None, seen };
+    let kept = state.answers().give(agent, &given, viewer.id()).await;
     let kept = match kept.map_err(answer_problem)? {
         Answered::Known(id) => Kept { id, known: true },
         Answered::Waiting { id, .. } => Kept { id, known: false },

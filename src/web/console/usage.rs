@@ -120,7 +120,7 @@ fn body(
             div { button type="submit" { "Show" } }
         }
         @if total.calls == 0 {
-            p .empty { "No calls in this time. Calls appear here on the day after which they ended." }
+            p .empty { "No calls in this time. A call appears here once it is over." }
         } @else {
             p {
                 strong { (total.calls) @if total.calls == 1 { " call" } @else { " calls" } }
