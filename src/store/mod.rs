@@ -77,7 +77,7 @@ pub use claims::{Claimant, LogPosition, Renewal, Returned, StreamClaim};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::{EventRow, FIRST_EPOCH};
 pub use function_edits::FunctionUse;
-pub use functions::SavedRun;
+pub use functions::{CollectedPlace, CollectedRun, SavedRun};
 pub use gaps::{Gap, gap_id};
 pub use instances::{Abandoned, InstanceBeat, PeerStatus};
 pub use live::{EndedLive, LiveCall, LiveNow};

@@ -75,6 +75,10 @@ fn table() -> Vec<Row> {
             "insert into functions (id, assistant_id, type, name, data) values ('$function', '$id',
                 'function', 'prices', '{\"builtin\": \"take_message\"}')",
         ),
+        row("get", "/api/v1/functions/{id}/collected", maintainers(200)),
+        row("get", "/api/v1/functions/{id}/collected.csv", [No, No, Yes(200)]),
+        // The agent has no webhook.
+        row("post", "/api/v1/agents/{id}/webhook/test", maintainers(409)),
         row("get", "/api/v1/numbers", [Yes(200); 3]),
         // This desk has no Twilio account to ask with.
         with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(502), Yes(502)]), of_agent()),

@@ -8,10 +8,12 @@ mod agents;
 mod agents_pages;
 mod bookings;
 mod calls;
+mod collected;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
 mod functions;
+mod health;
 mod knowledge;
 mod live;
 mod people;
@@ -20,3 +22,4 @@ mod sign_in;
 mod take_over;
 mod today;
 mod try_it;
+mod webhooks;
