@@ -33,6 +33,7 @@ use crate::store::migrate::MigrateError;
 use crate::store::people::{FirstPerson, MadePerson};
 use crate::store::{BadAddress, Changes, Store, StoreError};
 use crate::web::AppState;
+use crate::web::doctor::{Doctor, Examining};
 use crate::web::owners::sign_in_link;
 use crate::web::phone::Unwritten;
 use database::Database;
@@ -154,6 +155,7 @@ pub struct App {
     stop_serving: oneshot::Sender<()>,
     background: Vec<JoinHandle<()>>,
     own_database: Option<OwnDatabase>,
+    doctor: Arc<Doctor>,
 }
 
 impl App {
@@ -201,6 +203,7 @@ impl App {
         };
         let front = front(&made, &config, around)?;
         background.extend(on_live_calls(&tasks, &front));
+        let doctor = Arc::clone(&front.owners.doctor);
         let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
         let (stop_serving, serving) = doors.serve(&tasks, front, config.calls_max, &mut background);
         info!(%address, public_url = public_url.as_str(), "answering calls");
@@ -221,7 +224,13 @@ impl App {
             stop_serving,
             background,
             own_database: database.own,
+            doctor,
         })
+    }
+
+    /// Has the page Health look at the installation with this.
+    pub fn examine_with(&self, examine: impl Fn() -> Examining + Send + Sync + 'static) {
+        self.doctor.set(examine);
     }
 
     /// A sign-in link for whoever looks after the installation, as long as nobody has ever signed in.

@@ -272,7 +272,8 @@ impl Kept {
     /// Whether the next ones would be kept as well, and each attempt may take seconds.
     fn is_of_all(&self) -> bool {
         match self {
-            Self::Elsewhere | Self::Twilio(RestError::TooLong { .. }) => false,
+            Self::Elsewhere
+            | Self::Twilio(RestError::TooLong { .. } | RestError::TooLarge { .. }) => false,
             Self::Twilio(RestError::Refused { status, .. }) => matches!(status, 401 | 429),
             Self::Twilio(RestError::NoAccount | RestError::Unreachable | RestError::Unknown) => {
                 true

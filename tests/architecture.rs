@@ -204,6 +204,7 @@ const SPAWNS: [(&str, usize, &str); 23] = [
     ("supabase/keys.rs", 1, "ends when the project's keys are read"),
     ("supabase/sign_in.rs", 1, "ends when a code is mailed"),
     ("web/numbers/connect.rs", 1, "ends when a number is connected, or is not"),
+    ("web/doctor.rs", 1, "ends with a look, after four minutes at the latest"),
     ("web/phone/instance_routing.rs", 1, "ends with a line of a call's log"),
     ("web/phone/mod.rs", 1, "ends with an answer"),
     ("web/phone/stream.rs", 1, "ends with a stream"),

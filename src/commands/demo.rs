@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use self::remains::Remains;
+use super::doctor::page::examiner;
 use super::say::{self, say};
 use super::{shutdown_signal, start_log};
 use crate::app::{App, StartError};
@@ -138,7 +139,9 @@ async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     let own_database =
         OwnDatabase::start(&place, &|stage| progress.tell(&stage.to_string())).await?;
     progress.tell("filling in a sample business");
+    let examiner = examiner(config.clone());
     let app = App::start_on(Some(own_database), config, Clock::real()).await?;
+    app.examine_with(examiner);
     progress.end();
     say!("Bright Smiles Dental answers {SAMPLE_NUMBER}, on a PostgreSQL of its own.");
     say!("Frontdesk listens on {}.", app.address);

@@ -5,6 +5,7 @@ mod agents;
 mod database;
 pub mod finding;
 mod numbers;
+pub mod page;
 mod place;
 mod service;
 mod sessions;

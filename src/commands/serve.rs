@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use tracing::{error, warn};
 
+use super::doctor::page::examiner;
 use super::say::say;
 use super::{shutdown_signal, start_log, variables};
 use crate::app::{App, StartError};
@@ -33,12 +34,14 @@ pub async fn run() -> Result<ExitCode, ServeError> {
     let config = Config::from_environment()?;
     start_log(&config, "info");
     advise(&config);
+    let examiner = examiner(config.clone());
     // A first signal during the start, which may have to fetch a PostgreSQL, must not be lost.
     let mut told_to_end = std::pin::pin!(shutdown_signal());
     let app = tokio::select! {
         app = App::start(config, Clock::real()) => app?,
         () = &mut told_to_end => return Err(ServeError::Interrupted),
     };
+    app.examine_with(examiner);
     first_link(&app).await;
     let ended = tokio::select! {
         () = told_to_end => None,

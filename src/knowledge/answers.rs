@@ -16,7 +16,7 @@ use crate::call::question_key;
 use crate::clock;
 use crate::store::access::{AgentAccess, Maintain};
 use crate::store::people::Viewer;
-use crate::store::{AnswerRow, KeptAnswer, NewAnswer, Store, StoreError};
+use crate::store::{AnswerRow, KeptAnswer, NewAnswer, SeenAnswer, Store, StoreError};
 
 /// The longest question and answer, bytes: together they are one passage that calls are given whole.
 pub const QUESTION_BYTES: usize = 400;
@@ -70,9 +70,27 @@ pub enum AnswerError {
     /// Another one is to the same question.
     #[error("another answer is to the same question: change that one")]
     Duplicate,
+    /// Somebody has said this meanwhile.
+    #[error("somebody has given another answer meanwhile, and nothing was saved")]
+    Changed(Box<AnswerRow>),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// An answer as somebody gives it.
+#[derive(Debug, Clone)]
+pub struct GivenAnswer<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// Whether that is how a caller asked it: of a long one the beginning is kept then.
+    pub is_asked: bool,
+    /// What the agent is to say.
+    pub answer: &'a str,
+    /// The answer that theirs is instead of; none: the one to the same question, if there is one.
+    pub instead_of: Option<i64>,
+    /// What they saw of it.
+    pub seen: SeenAnswer,
 }
 
 /// What was tried again.
@@ -97,7 +115,8 @@ impl Answers {
         Self { store, knowledge }
     }
 
-    /// Answers a question for an agent, for the first time or anew; the tasks to do so are done then.
+    /// Answers a question for an agent, for the first time or anew, whatever it said; the tasks to do so
+    /// are done then.
     ///
     /// # Errors
     /// [`AnswerError`]; nothing is kept then.
@@ -108,12 +127,38 @@ impl Answers {
         question: &str,
         answer: &str,
     ) -> Result<Answered, AnswerError> {
-        let new = new_answer(question, answer)?;
-        let kept = soon(self.store.keep_answer(access, viewer, &new, None)).await?;
+        let seen = SeenAnswer::NotLooked;
+        let given = GivenAnswer { question, is_asked: true, answer, instead_of: None, seen };
+        self.give(access, viewer, &given).await
+    }
+
+    /// Keeps what somebody answers, unless another answer has come meanwhile; the tasks to answer that
+    /// question are done then.
+    ///
+    /// # Errors
+    /// [`AnswerError`]; nothing is kept then.
+    pub async fn give(
+        &self,
+        access: &AgentAccess<Maintain>,
+        viewer: &Viewer,
+        given: &GivenAnswer<'_>,
+    ) -> Result<Answered, AnswerError> {
+        let mut new = new_answer(given)?;
+        if let Some(id) = given.instead_of {
+            let rows = soon(self.store.answers(access)).await?;
+            // A question that was cut stands for all of it, as long as nobody writes another.
+            if let Some(row) = rows.into_iter().find(|row| row.id == id)
+                && row.question == new.question
+            {
+                new.question_key = row.question_key;
+            }
+        }
+        let how = (given.instead_of, given.seen);
+        let kept = soon(self.store.keep_answer(access, viewer, &new, how)).await?;
         self.kept(access.agent_id(), kept).await
     }
 
-    /// Changes an answer.
+    /// Changes an answer, whatever it says now.
     ///
     /// # Errors
     /// [`AnswerError`]; it stays as it was then.
@@ -125,9 +170,9 @@ impl Answers {
         question: &str,
         answer: &str,
     ) -> Result<Answered, AnswerError> {
-        let new = new_answer(question, answer)?;
-        let kept = soon(self.store.keep_answer(access, viewer, &new, Some(id))).await?;
-        self.kept(access.agent_id(), kept).await
+        let (instead_of, seen) = (Some(id), SeenAnswer::NotLooked);
+        let given = GivenAnswer { question, is_asked: false, answer, instead_of, seen };
+        self.give(access, viewer, &given).await
     }
 
     /// Removes an answer of an agent; whether it was there.
@@ -148,6 +193,7 @@ impl Answers {
     async fn kept(&self, agent_id: Uuid, kept: KeptAnswer) -> Result<Answered, AnswerError> {
         let id = match kept {
             KeptAnswer::Kept(id) => id,
+            KeptAnswer::Changed(row) => return Err(AnswerError::Changed(row)),
             KeptAnswer::Gone => return Err(AnswerError::Gone),
             KeptAnswer::Duplicate => return Err(AnswerError::Duplicate),
         };
@@ -242,11 +288,26 @@ enum LearnError {
     NoWords,
 }
 
-/// Checks what somebody wrote.
-fn new_answer(question: &str, answer: &str) -> Result<NewAnswer, AnswerError> {
+/// As much of a question as an answer keeps: whole words, and a sign that there was more.
+pub fn shortened(question: &str) -> String {
+    const MORE: &str = "…";
     let question = question.split_whitespace().collect::<Vec<_>>().join(" ");
-    let answer = answer.trim();
-    let key = question_key(&question);
+    if question.len() <= QUESTION_BYTES {
+        return question;
+    }
+    let beginning = &question[..question.floor_char_boundary(QUESTION_BYTES - MORE.len())];
+    let words = beginning.rsplit_once(' ').map_or(beginning, |(words, _)| words);
+    format!("{words}{MORE}")
+}
+
+/// Checks what somebody wrote.
+fn new_answer(given: &GivenAnswer<'_>) -> Result<NewAnswer, AnswerError> {
+    let key = question_key(given.question);
+    let question = match given.is_asked {
+        true => shortened(given.question),
+        false => given.question.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    let answer = given.answer.trim();
     if key.is_empty() {
         return Err(AnswerError::Empty("question"));
     }
@@ -279,8 +340,13 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_refused_by_what_is_wrong_with_it() {
+        let given = |question: &str, answer: &str, is_asked: bool| {
+            let (instead_of, seen) = (None, SeenAnswer::Nothing);
+            let given = GivenAnswer { question, is_asked, answer, instead_of, seen };
+            new_answer(&given)
+        };
         let refused =
-            |question: &str, answer: &str| new_answer(question, answer).unwrap_err().to_string();
+            |question: &str, answer: &str| given(question, answer, false).unwrap_err().to_string();
         assert_eq!(refused(" ?", "Yes."), "the question has no words: write at least one");
         assert_eq!(refused("Why?", " … "), "the answer has no words: write at least one");
         assert_eq!(
@@ -288,11 +354,20 @@ mod tests {
             "the answer has 1501 bytes: at most 1500 are accepted, about as many letters of English"
         );
         assert!(refused(&"y".repeat(401), "Yes.").starts_with("the question has 401 bytes"));
-        let kept = new_answer(" Do you\ntake BUPA? ", " Yes.\n").unwrap();
+        let kept = given(" Do you\ntake BUPA? ", " Yes.\n", false).unwrap();
         assert_eq!(
             (kept.question.reveal().as_str(), kept.answer.reveal().as_str()),
             ("Do you take BUPA?", "Yes.")
         );
         assert_eq!(kept.question_key.reveal(), "do you take bupa");
+
+        // A caller's question may be longer than an answer's.
+        let asked = "Könnten Sie mir sagen, ob ".repeat(20);
+        let kept = given(&asked, "Yes.", true).unwrap();
+        let question = kept.question.reveal();
+        assert!(question.len() <= QUESTION_BYTES && question.ends_with("…"), "{question}");
+        assert_eq!(*kept.question_key.reveal(), question_key(&asked), "it is the same question");
+        let one_word = "ü".repeat(500);
+        assert!(given(&one_word, "Yes.", true).unwrap().question.reveal().len() <= QUESTION_BYTES);
     }
 }

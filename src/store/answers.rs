@@ -2,7 +2,7 @@
 //! of a source named "Answers".
 
 use serde_json::Value;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -27,8 +27,19 @@ pub struct NewAnswer {
     pub answer: Private<String>,
 }
 
-/// What became of a [`NewAnswer`].
+/// What somebody saw of the answer to a question before they wrote another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeenAnswer {
+    /// They did not look: theirs replaces what there is.
+    NotLooked,
+    /// There was none.
+    Nothing,
+    /// The one that was given then, microseconds since the Unix epoch.
+    At(i64),
+}
+
+/// What became of a [`NewAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptAnswer {
     /// The passage of this id says it, and has to be embedded if it did not say so before.
     Kept(i64),
@@ -36,6 +47,8 @@ pub enum KeptAnswer {
     Gone,
     /// Another answer is to that question.
     Duplicate,
+    /// Somebody has said this meanwhile, and nothing was kept.
+    Changed(Box<AnswerRow>),
 }
 
 /// An answer as it is kept.
@@ -60,8 +73,9 @@ pub struct AnswerRow {
 }
 
 impl Store {
-    /// Keeps an answer: instead of the one to the same question if there is one, and then the tasks to
-    /// answer it are done; or instead of the one with the id `instead_of`. Who does it is written down.
+    /// Keeps an answer: instead of the one to the same question if there is one, or instead of the one
+    /// with the id `instead_of`. Not if that is another one than was seen. The tasks to answer that
+    /// question are done then. Who does it is written down.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -70,11 +84,18 @@ impl Store {
         access: &AgentAccess<Maintain>,
         viewer: &Viewer,
         answer: &NewAnswer,
-        instead_of: Option<i64>,
+        (instead_of, seen): (Option<i64>, SeenAnswer),
     ) -> Result<KeptAnswer> {
         let agent = access.agent_id();
         let key = storable_text(answer.question_key.reveal());
         let mut transaction = self.pool.begin().await?;
+        if seen != SeenAnswer::NotLooked
+            && let Some(known) = known(&mut transaction, agent, answer, instead_of).await?
+            && seen != SeenAnswer::At(known.at_us)
+            && (known.answer != answer.answer || known.question_key != answer.question_key)
+        {
+            return Ok(KeptAnswer::Changed(Box::new(known)));
+        }
         let row = sqlx::query("select answer_id, outcome from answer_keep($1, $2, $3, $4, $5, $6)")
             .bind(agent)
             .bind(instead_of)
@@ -90,18 +111,16 @@ impl Store {
             "duplicate" => return Ok(KeptAnswer::Duplicate),
             _ => return Err(StoreError::Unreadable("outcome".to_owned())),
         };
+        sqlx::query(
+            "update call_tasks set done_at = now(), done_by = $3
+            where voice_agent_id = $1 and question_key = $2 and done_at is null",
+        )
+        .bind(agent)
+        .bind(&key)
+        .bind(access.person())
+        .execute(&mut *transaction)
+        .await?;
         let action = if instead_of.is_some() { "answer.change" } else { "answer.give" };
-        if instead_of.is_none() {
-            sqlx::query(
-                "update call_tasks set done_at = now(), done_by = $3
-                where voice_agent_id = $1 and question_key = $2 and done_at is null",
-            )
-            .bind(agent)
-            .bind(&key)
-            .bind(access.person())
-            .execute(&mut *transaction)
-            .await?;
-        }
         let deed = AuditEntry::of(viewer, action).agent(agent).object("answer", id);
         audit::note(&mut transaction, &deed).await?;
         transaction.commit().await?;
@@ -143,23 +162,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn answers_of(&self, agent_id: Uuid) -> Result<Vec<AnswerRow>> {
-        let query = format!(
-            "select id, coalesce(content, '') as content, metadata::text as metadata,
-                embedding is not null as has_embedding
-            from {} where metadata @> jsonb_build_object('source_id', answers_source($1))
-            order by id desc limit $2",
-            passages_table(agent_id)
-        );
-        let rows = sqlx::query(AssertSqlSafe(query)).bind(agent_id).bind(ANSWERS_MAX);
-        let rows = match rows.fetch_all(&self.pool).await {
+        let mut answers = match read(&self.pool, agent_id).await {
             Err(sqlx::Error::Database(error))
                 if error.code().is_some_and(|code| MISSING.contains(&&*code)) =>
             {
                 return Ok(Vec::new());
             }
-            rows => rows?,
+            rows => rows?.iter().map(answer).collect::<Result<Vec<_>>>()?,
         };
-        let mut answers = rows.iter().map(answer).collect::<Result<Vec<_>>>()?;
         answers.sort_by_key(|answer| std::cmp::Reverse(answer.at_us));
         Ok(answers)
     }
@@ -211,6 +221,40 @@ impl Store {
         );
         Ok(agents.bind(limit).fetch_all(&self.pool).await?)
     }
+}
+
+/// The rows of an agent's answers.
+async fn read<'c>(executor: impl sqlx::PgExecutor<'c>, agent_id: Uuid) -> sqlx::Result<Vec<PgRow>> {
+    let query = format!(
+        "select id, coalesce(content, '') as content, metadata::text as metadata,
+            embedding is not null as has_embedding
+        from {} where metadata @> jsonb_build_object('source_id', answers_source($1))
+        order by id desc limit $2",
+        passages_table(agent_id)
+    );
+    let rows = sqlx::query(AssertSqlSafe(query)).bind(agent_id).bind(ANSWERS_MAX);
+    rows.fetch_all(executor).await
+}
+
+/// The answer that a new one takes the place of. Whoever changes the agent's answers waits until the
+/// transaction ends.
+async fn known(
+    transaction: &mut PgConnection,
+    agent: Uuid,
+    new: &NewAnswer,
+    instead_of: Option<i64>,
+) -> Result<Option<AnswerRow>> {
+    let lock = sqlx::query("select from sources where id = answers_source($1) for update");
+    if lock.bind(agent).fetch_optional(&mut *transaction).await?.is_none() {
+        return Ok(None);
+    }
+    let rows = read(&mut *transaction, agent).await?;
+    let answers = rows.iter().map(answer).collect::<Result<Vec<_>>>()?;
+    let is_it = |answer: &AnswerRow| match instead_of {
+        Some(id) => answer.id == id,
+        None => answer.question_key == new.question_key,
+    };
+    Ok(answers.into_iter().find(is_it))
 }
 
 /// An agent's table of passages. An id has hyphens and nothing that would end a quoted name.

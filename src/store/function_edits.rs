@@ -4,12 +4,14 @@ use sqlx::postgres::Postgres;
 use sqlx::{Row, Transaction};
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Inspect};
+use super::access::{AgentAccess, Inspect, VisibleAgents};
 use super::agent_edits::{FunctionWrite, columns};
 use super::{Result, Store};
 
 /// The most calls that uses are counted in: the newest.
 const CALLS_MAX: i64 = 2_000;
+/// The most names of functions that are read.
+const NAMES_MAX: i64 = 200;
 
 /// How often a function was called in the last 30 days.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,19 @@ impl Store {
             })
         });
         uses.collect()
+    }
+
+    /// The names of the functions that owners have made for these agents, each once.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn function_names(&self, agents: &VisibleAgents) -> Result<Vec<String>> {
+        let names = sqlx::query_scalar(
+            "select distinct trim(name) from public.functions
+            where assistant_id = any($1) and trim(name) ~ '^[A-Za-z0-9_-]{1,64}$'
+            order by 1 limit $2",
+        );
+        Ok(names.bind(agents.ids()).bind(NAMES_MAX).fetch_all(&self.pool).await?)
     }
 }
 

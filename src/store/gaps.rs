@@ -36,6 +36,8 @@ pub struct Gap {
     pub at_us: i64,
     /// The answer that there is and that was not found, if there is one.
     pub answer_id: Option<i64>,
+    /// When that was given, microseconds since the Unix epoch.
+    pub answered_us: Option<i64>,
 }
 
 impl Store {
@@ -84,6 +86,14 @@ impl Store {
         }
         Ok(None)
     }
+
+    /// The question of this agent's with an id, if it still has no answer that is found.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn gap_of<L: Level>(&self, access: &AgentAccess<L>, id: Uuid) -> Result<Option<Gap>> {
+        Ok(self.gaps_of(access.agent_id()).await?.into_iter().find(|gap| gap.id == id))
+    }
 }
 
 /// Groups questions, the newest first, with the answers that there are to them.
@@ -114,6 +124,7 @@ fn grouped(agent_id: Uuid, rows: &[PgRow], answers: &[AnswerRow]) -> Result<Vec<
             call_log_id,
             at_us,
             answer_id: answer.map(|(id, _)| *id),
+            answered_us: answer.map(|(_, answered_us)| *answered_us),
         };
         gaps.insert(key, (gap, call_log_id));
     }
@@ -123,7 +134,8 @@ fn grouped(agent_id: Uuid, rows: &[PgRow], answers: &[AnswerRow]) -> Result<Vec<
     Ok(gaps)
 }
 
-fn gap_id(agent: Uuid, key: &str) -> Uuid {
+/// The id of a question, by the spelling in which questions are compared.
+pub fn gap_id(agent: Uuid, key: &str) -> Uuid {
     let digest = Sha256::new().chain_update(agent.as_bytes()).chain_update(key).finalize();
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);

@@ -67,7 +67,7 @@ pub mod wirings;
 
 pub use aftercall::{Job, JobKind, Settled};
 pub use agents::{AgentRow, BusinessRow, FunctionRow};
-pub use answers::{AnswerRow, KeptAnswer, NewAnswer};
+pub use answers::{AnswerRow, KeptAnswer, NewAnswer, SeenAnswer};
 pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;
 pub use calls::{
@@ -78,8 +78,8 @@ pub use claims::{Claimant, LogPosition, Renewal, Returned, StreamClaim};
 pub use ended::{Delivery, EndedCall, Findings, Stored, ToldCall};
 pub use events::{EventRow, FIRST_EPOCH};
 pub use function_edits::FunctionUse;
-pub use functions::SavedRun;
-pub use gaps::Gap;
+pub use functions::{CollectedPlace, CollectedRun, SavedRun};
+pub use gaps::{Gap, gap_id};
 pub use instances::{Abandoned, InstanceBeat, PeerStatus};
 pub use live::{EndedLive, LiveCall, LiveNow};
 pub use outage::Trouble;

@@ -19,6 +19,10 @@ pub struct LiveCall {
 /// An appointment of a day.
 #[derive(Debug, Clone)]
 pub struct Booking {
+    /// `id`.
+    pub id: Uuid,
+    /// `voice_agent_id`.
+    pub agent_id: Uuid,
     /// `name`.
     pub name: Private<String>,
     /// `service`.
@@ -89,7 +93,7 @@ impl Store {
         to_us: i64,
     ) -> Result<Vec<Booking>> {
         let rows = sqlx::query(
-            "select name, service, status::text as status,
+            "select id, voice_agent_id, name, service, status::text as status,
                 is_extracted and checked_at is null as is_extracted,
                 (extract(epoch from schedule_time) * 1000000)::bigint as starts_us
             from public.appointments
@@ -107,6 +111,8 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(Booking {
+                    id: row.try_get("id")?,
+                    agent_id: row.try_get("voice_agent_id")?,
                     name: row.try_get::<String, _>("name")?.into(),
                     service: row.try_get::<String, _>("service")?.into(),
                     status: row.try_get("status")?,

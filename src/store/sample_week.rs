@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::call::question_key;
+
 /// The week, one object a call.
 const WEEK: &str = include_str!("sample_week.json");
 
@@ -126,11 +128,13 @@ async fn add_tasks(
     id: Uuid,
     call: &SampleCall,
 ) -> Result<(), sqlx::Error> {
+    let mut gaps = call.gaps.iter();
     for (n, (kind, text, urgency)) in (0_i32..).zip(&call.tasks) {
+        let question = (kind == "gap").then(|| gaps.next()).flatten().map(|gap| question_key(gap));
         sqlx::query(
             "insert into public.call_tasks (voice_agent_id, call_log_id, kind, ordinal, text,
-                urgency, caller_number, at)
-            select voice_agent_id, id, $2, $3, $4, $5, caller_number, call_end
+                urgency, caller_number, at, question_key)
+            select voice_agent_id, id, $2, $3, $4, $5, caller_number, call_end, $6
             from public.call_logs where id = $1",
         )
         .bind(id)
@@ -138,6 +142,7 @@ async fn add_tasks(
         .bind(n)
         .bind(text)
         .bind(*urgency)
+        .bind(question)
         .execute(&mut *connection)
         .await?;
     }

@@ -13,11 +13,13 @@ use super::access::{AgentAccess, Attend, Level, VisibleAgents};
 use super::audit::{self, AuditEntry};
 use super::people::Viewer;
 use super::tasks::TaskKind;
-use super::{Result, Store, StoreError, storable_text};
+use super::{Result, Store, StoreError, gap_id, storable_text};
 use crate::private::Private;
 
 /// The most open tasks of an agent that are read at once, and in all: the newest.
 const OPEN_MAX: i64 = 200;
+/// The most tasks of a caller that are read.
+const CALLER_MAX: i64 = 50;
 /// The longest note, in characters.
 pub const TASK_NOTE_CHARACTERS: usize = 2_000;
 
@@ -48,11 +50,17 @@ pub struct TaskRow {
     pub done_by: Option<Uuid>,
     /// `note`.
     pub note: Option<Private<String>>,
+    /// Of a question without an answer: its id among the gaps of the agent.
+    pub gap: Option<Uuid>,
+    /// Whether its call has a message of the caller's that is kept.
+    pub has_voicemail: bool,
 }
 
 /// What there is to do about one caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerTasks {
+    /// The agent that was called: somebody who calls two businesses has two lists.
+    pub agent_id: Uuid,
     /// Their number; none where it was withheld: then these are the tasks of one call.
     pub caller: Option<Private<String>>,
     /// Their name, as it was last said.
@@ -117,7 +125,9 @@ impl TaskRow {
 
 /// What is read of a row. The name is looked up by the call's id, once for each row that is read.
 const COLUMNS: &str = "t.id, t.voice_agent_id, t.call_log_id, t.kind, t.text, t.urgency,
-    t.caller_number, t.done_by, t.note, (extract(epoch from t.at) * 1000000)::bigint as at_us,
+    t.caller_number, t.done_by, t.note, t.question_key,
+    t.kind = 'voicemail' and exists (select from call_logs l where l.id = t.call_log_id
+        and l.metadata -> 'voicemail' ->> 'recording_url' is not null) as has_voicemail, (extract(epoch from t.at) * 1000000)::bigint as at_us,
     (extract(epoch from t.done_at) * 1000000)::bigint as done_us,
     (select left(d ->> 'value', 200)
         from call_logs l, jsonb_array_elements(case jsonb_typeof(l.summary -> 'data_collected')
@@ -230,6 +240,24 @@ impl Store {
         Ok(tasks)
     }
 
+    /// The tasks because of one caller, E.164, of these agents: what is open first, then the newest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tasks_of_caller(
+        &self,
+        agents: &VisibleAgents,
+        number: &str,
+    ) -> Result<Vec<TaskRow>> {
+        let query = format!(
+            "select {COLUMNS} from call_tasks t
+            where t.voice_agent_id = any ($1) and t.caller_number = $2
+            order by t.done_at is not null, t.at desc, t.id desc limit $3"
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agents.ids()).bind(number);
+        rows.bind(CALLER_MAX).fetch_all(&self.pool).await?.iter().map(task).collect()
+    }
+
     /// Ticks a task of this agent, or takes that back, or notes something; gives it as it is then, none
     /// if the agent has no such task. Who ticks what is ticked changes nothing of that: the first one
     /// did it. Who does what is written down.
@@ -278,9 +306,11 @@ fn task(row: &PgRow) -> Result<TaskRow> {
         Ok(row.try_get::<Option<String>, _>(column)?.map(Private::new))
     };
     let kind = TaskKind::named(row.try_get("kind")?);
+    let agent_id: Uuid = row.try_get("voice_agent_id")?;
+    let question_key: Option<String> = row.try_get("question_key")?;
     Ok(TaskRow {
         id: row.try_get("id")?,
-        agent_id: row.try_get("voice_agent_id")?,
+        agent_id,
         call_log_id: row.try_get("call_log_id")?,
         kind: kind.ok_or_else(|| StoreError::Unreadable("kind".to_owned()))?,
         text: row.try_get::<String, _>("text")?.into(),
@@ -291,16 +321,22 @@ fn task(row: &PgRow) -> Result<TaskRow> {
         done_us: row.try_get("done_us")?,
         done_by: row.try_get("done_by")?,
         note: private("note")?,
+        gap: question_key.map(|key| gap_id(agent_id, &key)),
+        has_voicemail: row.try_get("has_voicemail")?,
     })
 }
 
-/// Merges tasks, which come newest first, by who called.
+/// The agent, the caller, and the call of one whose number is withheld.
+type Whose = (Uuid, Option<Private<String>>, Option<Uuid>);
+
+/// Merges tasks, which come newest first, by who called which agent.
 fn by_caller(tasks: Vec<TaskRow>) -> Vec<CallerTasks> {
     let mut callers: Vec<CallerTasks> = Vec::new();
-    let mut places: BTreeMap<(Option<Private<String>>, Option<Uuid>), usize> = BTreeMap::new();
+    let mut places: BTreeMap<Whose, usize> = BTreeMap::new();
     for task in tasks {
         let withheld = task.caller.is_none().then_some(task.call_log_id);
-        let place = *places.entry((task.caller.clone(), withheld)).or_insert(callers.len());
+        let of = (task.agent_id, task.caller.clone(), withheld);
+        let place = *places.entry(of).or_insert(callers.len());
         match callers.get_mut(place) {
             Some(caller) => {
                 caller.urgency = caller.urgency.max(task.urgency);
@@ -308,6 +344,7 @@ fn by_caller(tasks: Vec<TaskRow>) -> Vec<CallerTasks> {
                 caller.tasks.push(task);
             }
             None => callers.push(CallerTasks {
+                agent_id: task.agent_id,
                 caller: task.caller.clone(),
                 name: task.name.clone(),
                 urgency: task.urgency,

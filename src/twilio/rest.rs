@@ -2,6 +2,7 @@
 //! within limits, and nothing is done twice that may have been done once.
 
 mod numbers;
+mod recording;
 mod wiring;
 
 use std::time::Duration;
@@ -54,6 +55,12 @@ pub enum RestError {
     TooLong {
         /// How long it is.
         characters: usize,
+    },
+    /// The answer is larger than what is taken.
+    #[error("Twilio's answer has more than {most} bytes")]
+    TooLarge {
+        /// How many are taken.
+        most: usize,
     },
     /// Twilio refused it. It was not done.
     #[error("Twilio refused it with status {status}, code {code}")]

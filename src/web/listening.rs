@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
@@ -20,15 +21,42 @@ pub(super) const DECODED_MAX_MB: u32 = 96;
 const LISTENED: Duration = Duration::from_secs(3600);
 /// How many listeners are remembered.
 const LISTENERS_MAX: u64 = 10_000;
+/// The largest message of a caller that is given, bytes: Twilio records two minutes, some two
+/// megabytes.
+pub(super) const MESSAGE_MAX: usize = 8 << 20;
+/// How much of such messages is kept, bytes, and for how long: a player asks for parts.
+const MESSAGES_MAX: u64 = 24 << 20;
+const MESSAGE_KEPT: Duration = Duration::from_secs(600);
+
+/// What somebody listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Sound {
+    /// The recording of a call.
+    Recording,
+    /// The message that a caller left.
+    Voicemail,
+}
+
+impl Sound {
+    /// What listening to it is called in the activity.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Recording => "recording.listen",
+            Self::Voicemail => "voicemail.listen",
+        }
+    }
+}
 
 /// One for a process.
 #[derive(Debug)]
 pub(super) struct Listening {
     /// Where recordings are.
     pub(super) archive: Archive,
-    /// Who has listened to which call lately, or watched it, and was written down: person, call and which
-    /// of the two.
+    /// Who has listened to which call lately, or watched it, and was written down: person, call and what
+    /// it is called in the activity.
     heard: Cache<(Uuid, Uuid, &'static str), ()>,
+    /// Messages that were fetched lately: of a call, by Twilio's name.
+    messages: Cache<(Uuid, String), Bytes>,
     /// Room in memory for recordings that are decoded, megabytes.
     decoding: Arc<Semaphore>,
 }
@@ -37,7 +65,17 @@ impl Listening {
     /// Nobody listens yet.
     pub(super) fn new(archive: Archive) -> Self {
         let heard = Cache::builder().max_capacity(LISTENERS_MAX).time_to_idle(LISTENED).build();
-        Self { archive, heard, decoding: Arc::new(Semaphore::new(DECODED_MAX_MB as usize)) }
+        let messages = Cache::builder()
+            .weigher(|_, sound: &Bytes| u32::try_from(sound.len()).unwrap_or(u32::MAX))
+            .max_capacity(MESSAGES_MAX)
+            .time_to_live(MESSAGE_KEPT)
+            .build();
+        Self {
+            archive,
+            heard,
+            messages,
+            decoding: Arc::new(Semaphore::new(DECODED_MAX_MB as usize)),
+        }
     }
 
     /// Room to decode a recording of so many bytes, as long as it is held; none if there is none now.
@@ -45,6 +83,16 @@ impl Listening {
         let mb = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
         let mb = mb.clamp(1, DECODED_MAX_MB);
         Arc::clone(&self.decoding).try_acquire_many_owned(mb).ok()
+    }
+
+    /// A message that was fetched lately. Whoever asks for it has been found to see its call.
+    pub(super) fn message(&self, key: &(Uuid, String)) -> Option<Bytes> {
+        self.messages.get(key)
+    }
+
+    /// Keeps a message for the next parts of it.
+    pub(super) fn keep_message(&self, key: (Uuid, String), sound: Bytes) {
+        self.messages.insert(key, sound);
     }
 
     /// Writes down that somebody listens: once, however many parts their player asks for.
@@ -55,10 +103,10 @@ impl Listening {
         &self,
         store: &Store,
         viewer: &Viewer,
-        agent_id: Uuid,
-        call: Uuid,
+        (agent_id, call): (Uuid, Uuid),
+        sound: Sound,
     ) -> Result<()> {
-        self.once(store, viewer, agent_id, call, "recording.listen").await
+        self.once(store, viewer, (agent_id, call), sound.action()).await
     }
 
     /// Writes down that somebody watches these calls while they go on: once, however often their page is
@@ -73,7 +121,7 @@ impl Listening {
         calls: &[LiveCall],
     ) -> Result<()> {
         for call in calls.iter().filter(|call| !call.is_test()) {
-            self.once(store, viewer, call.agent_id, call.id, "call.watch").await?;
+            self.once(store, viewer, (call.agent_id, call.id), "call.watch").await?;
         }
         Ok(())
     }
@@ -82,8 +130,7 @@ impl Listening {
         &self,
         store: &Store,
         viewer: &Viewer,
-        agent_id: Uuid,
-        call: Uuid,
+        (agent_id, call): (Uuid, Uuid),
         action: &'static str,
     ) -> Result<()> {
         let who = (viewer.id(), call, action);

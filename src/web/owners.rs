@@ -6,6 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use uuid::Uuid;
 
+use super::doctor::Doctor;
 use super::exports::Exports;
 use super::listening::Listening;
 use super::secret::Secret;
@@ -45,6 +46,8 @@ pub struct Owners {
     pub(super) listening: Listening,
     /// Who takes a list away.
     pub(super) exports: Arc<Exports>,
+    /// What is to be said of the installation.
+    pub doctor: Arc<Doctor>,
 }
 
 impl Owners {
@@ -70,6 +73,7 @@ impl Owners {
             supabase: supabase.transpose()?,
             listening: Listening::new(archive),
             exports: Arc::default(),
+            doctor: Arc::default(),
         }))
     }
 

@@ -124,8 +124,8 @@ async fn a_task_is_ticked_and_taken_back_without_scripts() {
     page.wait_for_text("h2", "To do (6)").await;
     page.submit("main .task form").await;
     page.wait_for_text("h2", "To do (5)").await;
-    page.click("main details summary").await;
-    page.submit("main details form").await;
+    page.click("#done summary").await;
+    page.submit("#done form").await;
     page.wait_for_text("h2", "To do (6)").await;
 }
 

@@ -9,6 +9,7 @@ mod cdp;
 #[path = "../common/database.rs"]
 mod common_database;
 mod console;
+mod days;
 #[path = "../owners/desk.rs"]
 mod desk;
 mod harness;

@@ -77,6 +77,10 @@ fn table() -> Vec<Row> {
             "insert into functions (id, assistant_id, type, name, data) values ('$function', '$id',
                 'function', 'prices', '{\"builtin\": \"take_message\"}')",
         ),
+        row("get", "/api/v1/functions/{id}/collected", maintainers(200)),
+        row("get", "/api/v1/functions/{id}/collected.csv", [No, No, Yes(200)]),
+        // The agent has no webhook.
+        row("post", "/api/v1/agents/{id}/webhook/test", maintainers(409)),
         row("get", "/api/v1/numbers", [Yes(200); 3]),
         // This desk has no Twilio account to ask with.
         with(row("post", "/api/v1/numbers/{sid}/connect", [No, Yes(502), Yes(502)]), of_agent()),
@@ -104,6 +108,8 @@ fn table() -> Vec<Row> {
         // The call was not recorded.
         row("get", "/api/v1/calls/{id}/recording", [Yes(404); 3]),
         row("get", "/api/v1/calls/{id}/recording.wav", [Yes(404); 3]),
+        // No message was left.
+        row("get", "/api/v1/calls/{id}/voicemail", [Yes(404); 3]),
         row("get", "/api/v1/appointments", [Yes(200); 3]),
         Row {
             body: json!({"agent": "{agent}", "start": "2026-12-01T10:00", "name": "A", "overlap": true}),

@@ -9,10 +9,13 @@ mod agents_pages;
 mod attacks;
 mod bookings;
 mod calls;
+mod collected;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
 mod functions;
+mod health;
+mod knowledge;
 mod lists;
 mod live;
 mod numbers;
@@ -24,7 +27,9 @@ mod sign_in;
 mod spoken_of;
 mod suspended;
 mod take_over;
+mod today;
 mod try_it;
 #[path = "../common/viewer.rs"]
 mod viewer;
+mod webhooks;
 mod written_down;

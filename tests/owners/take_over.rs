@@ -128,6 +128,59 @@ async fn a_caller_is_put_through_to_whom_somebody_names() {
 }
 
 #[tokio::test]
+async fn a_caller_is_put_through_to_whoever_watches() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let (id, mut events, calling) = begun(&owner, &desk.app).await;
+    let (page, path) = (format!("/live/{id}"), format!("/live/{id}/transfer"));
+    let without = owner.get(&page).await.text;
+    assert!(without.contains("href=\"/account\"") && !without.contains("to me"), "{without}");
+    assert!(!without.contains("autocomplete=\"tel\""), "a browser would fill in a number");
+    let phone = async |number: &str| {
+        desk.sql(&format!("update customer set phone = '{number}' where email like 'owner@%'"))
+            .await;
+    };
+    let refused = owner.form(&path, &[("me", "yes")]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    // The agent's own number would bring the caller back.
+    for useless in ["12", "+15559870001"] {
+        phone(useless).await;
+        let text = owner.get(&page).await.text;
+        assert!(text.contains("can't take this call") && !text.contains("to me"), "{text}");
+    }
+    phone("020 7000 0009").await;
+    let text = owner.get(&page).await.text;
+    assert!(text.contains("Put through to me (+44 20 7000 0009)"), "{text}");
+    let done = owner.form(&path, &[("me", "yes")]).await;
+    assert_eq!((done.status, done.header("location")), told(&id, "transfer"), "{}", done.text);
+    events.says("event", "Put through to Olivia Owner").await;
+    let report = over(calling).await;
+    assert_eq!(report.dialled[0].number, "+442070000009");
+    assert_eq!(deeds(&desk).await.last().unwrap().1, json!({"to": "themselves"}));
+}
+
+#[tokio::test]
+async fn a_call_that_was_put_through_offers_nothing_more() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let call = crate::calls::add_call(
+        &desk,
+        desk.agent,
+        json!({"call_end": null, "status": "in-progress"}),
+    )
+    .await;
+    desk.sql(&format!("update call_logs set call_start = now() where id = '{call}'")).await;
+    let page = format!("/live/{call}");
+    assert!(owner.get(&page).await.text.contains("End call"));
+    desk.sql(&format!(
+        "update call_logs set out_until = now() + interval '1 hour' where id = '{call}'"
+    ))
+    .await;
+    let text = owner.get(&page).await.text;
+    assert!(text.contains("id=\"act\"") && !text.contains("End call"), "{text}");
+}
+
+#[tokio::test]
 async fn a_call_of_another_process_is_ended_too() {
     let desk = Desk::open().await;
     let neighbour = desk.neighbour().await;

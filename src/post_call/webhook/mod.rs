@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use metrics::counter;
 use serde_json::{Value, json};
 use url::Url;
+use uuid::Uuid;
 
 use self::signature::BadSecret;
 use super::job_worker::{Done, Failure, RetryPolicy, Work};
@@ -24,6 +25,12 @@ use crate::config::HostPort;
 use crate::functions::egress::{self, EgressError, Request};
 use crate::store::{Delivery, Job, JobKind, Store, StoreError, ToldCall};
 
+/// What messages about calls are called, and what a test is.
+pub const COMPLETED: &str = "call.completed";
+/// See above.
+pub const TEST: &str = "test";
+/// How long an owner's service may take for a test: somebody waits.
+const TRIAL_LIMIT: Duration = Duration::from_secs(7);
 /// How long an owner's service may take.
 const SEND_LIMIT: Duration = Duration::from_secs(15);
 /// The largest message. A call of four hours has about half of it; of what is larger the turns are
@@ -115,32 +122,80 @@ impl Webhooks {
         revision: i32,
         call: &ToldCall,
     ) -> Result<StatusCode, TellError> {
-        let url: Url = webhook.url.parse().map_err(|_| TellError::Address)?;
         let body = body(call.row.reveal(), revision).ok_or(TellError::Unreadable)?;
-        let timestamp = clock::unix_now().as_secs();
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let mut set = |name: &'static str, value: &str| {
-            let value = HeaderValue::try_from(value).expect("digits, letters and signs of ASCII");
-            headers.insert(HeaderName::from_static(name), value);
-        };
-        set("webhook-id", message_id);
-        set("webhook-timestamp", &timestamp.to_string());
-        if let Some(secret) = &webhook.secret {
-            let signed = signature::sign(secret.reveal(), message_id, timestamp, body.as_bytes())?;
-            set("webhook-signature", &signed);
-        }
-        let request = Request {
-            agent: call.agent_id,
-            time_limit: SEND_LIMIT,
-            method: Method::POST,
-            url,
-            headers,
-            body: Some(body.into()),
-        };
-        let status = self.client.send(request).await?.status;
-        if status.is_success() { Ok(status) } else { Err(TellError::Answered(status.as_u16())) }
+        let message = Message { agent_id: call.agent_id, id: message_id, body };
+        post(&self.client, webhook, message, SEND_LIMIT).await
     }
+}
+
+/// What is posted.
+struct Message<'a> {
+    agent_id: Uuid,
+    id: &'a str,
+    body: String,
+}
+
+/// Posts a message to an owner's server, signed, if there is something to sign it with.
+async fn post(
+    client: &egress::Client,
+    webhook: &Webhook,
+    message: Message<'_>,
+    limit: Duration,
+) -> Result<StatusCode, TellError> {
+    let url: Url = webhook.url.parse().map_err(|_| TellError::Address)?;
+    let Message { agent_id, id: message_id, body } = message;
+    let timestamp = clock::unix_now().as_secs();
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut set = |name: &'static str, value: &str| {
+        let value = HeaderValue::try_from(value).expect("digits, letters and signs of ASCII");
+        headers.insert(HeaderName::from_static(name), value);
+    };
+    set("webhook-id", message_id);
+    set("webhook-timestamp", &timestamp.to_string());
+    if let Some(secret) = &webhook.secret {
+        let signed = signature::sign(secret.reveal(), message_id, timestamp, body.as_bytes())?;
+        set("webhook-signature", &signed);
+    }
+    let request = Request {
+        agent: agent_id,
+        time_limit: limit,
+        method: Method::POST,
+        url,
+        headers,
+        body: Some(body.into()),
+    };
+    let status = client.send(request).await?.status;
+    if status.is_success() { Ok(status) } else { Err(TellError::Answered(status.as_u16())) }
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// The HTTP status that came back.
+    pub status: Option<u16>,
+    /// Why the message was not taken; none: it was.
+    pub error: Option<String>,
+    /// How long it took, milliseconds.
+    pub ms: u64,
+}
+
+/// Posts a test to an owner's server, as calls are told of. It is about no call, and not repeated.
+pub async fn try_out(client: &egress::Client, agent_id: Uuid, webhook: &Webhook) -> Trial {
+    let id = format!("test_{}", Uuid::new_v4().simple());
+    let seconds = i64::try_from(clock::unix_now().as_secs()).unwrap_or(i64::MAX);
+    let now = Timestamp::from_second(seconds).unwrap_or_default().to_string();
+    let body =
+        json!({"type": TEST, "timestamp": now, "data": {"voice_agent_id": agent_id}}).to_string();
+    let since = Stopwatch::start();
+    let sent = post(client, webhook, Message { agent_id, id: &id, body }, TRIAL_LIMIT).await;
+    let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = match &sent {
+        Ok(status) => Some(status.as_u16()),
+        Err(TellError::Answered(status)) => Some(*status),
+        Err(_) => None,
+    };
+    Trial { status, error: sent.err().map(|error| error.to_string()), ms }
 }
 
 impl Work for Webhooks {
@@ -169,9 +224,8 @@ fn body(row: &Value, revision: i32) -> Option<String> {
     row.as_object_mut()?.insert("revision".to_owned(), json!(revision));
     let ended = row["call_end"].as_str()?.to_owned();
     let timestamp = ended.parse::<Timestamp>().map_or(ended, |at| at.to_string());
-    let message = |row: &Value| {
-        json!({"type": "call.completed", "timestamp": timestamp, "data": row}).to_string()
-    };
+    let message =
+        |row: &Value| json!({"type": COMPLETED, "timestamp": timestamp, "data": row}).to_string();
     let whole = message(&row);
     if whole.len() <= BODY_BYTES_MAX {
         return Some(whole);

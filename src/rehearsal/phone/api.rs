@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,6 +33,12 @@ const MESSAGES: usize = 4_096;
 /// Connections at once; more wait to be accepted.
 const LIMITS: Limits =
     Limits { connections: 256, body_bytes: 64 * 1024, body_time: Duration::from_secs(10) };
+
+/// A frame of MP3 in which nothing is heard (MPEG-1, layer III, 32 kbit/s, 44.1 kHz, one channel): its
+/// head, so many zeros behind it, and how many of them are some three seconds.
+const SILENT_FRAME: [u8; 4] = [0xff, 0xfb, 0x10, 0xc4];
+const SILENT_FRAME_ZEROS: usize = 100;
+const SILENT_FRAMES: usize = 115;
 
 /// The interface. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -144,7 +150,7 @@ impl Api {
             .route("/2010-04-01/Accounts/{account}/Messages.json", post(take_message))
             .route(
                 "/2010-04-01/Accounts/{account}/Recordings/{recording}",
-                delete(delete_recording),
+                get(read_recording).delete(delete_recording),
             )
             .merge(numbers::router())
             .fallback(async || NOT_FOUND)
@@ -163,7 +169,7 @@ impl Api {
     }
 
     /// Keeps what a caller left.
-    pub(super) fn keep(&self, account_sid: &str, recording_sid: &str) {
+    pub fn keep(&self, account_sid: &str, recording_sid: &str) {
         self.known().recordings.insert(recording_sid.to_owned(), account_sid.to_owned());
     }
 
@@ -267,6 +273,22 @@ async fn read_call(
     let known = api.known();
     let call = known.calls.get(call_sid).ok_or(NOT_FOUND)?;
     Ok((StatusCode::OK, Json(call.resource(call_sid))))
+}
+
+/// What a caller left, as Twilio gives it: here, silence.
+async fn read_recording(
+    State(api): State<Api>,
+    Path((account, recording)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    api.check(&account, &headers)?;
+    let sid = recording.strip_suffix(".mp3").ok_or(NOT_FOUND)?;
+    if api.known().recordings.get(sid) != Some(&account) {
+        return Err(NOT_FOUND);
+    }
+    let frames = SILENT_FRAME.iter().chain(&[0; SILENT_FRAME_ZEROS]).copied();
+    let sound: Vec<u8> = frames.collect::<Vec<u8>>().repeat(SILENT_FRAMES);
+    Ok(([(header::CONTENT_TYPE, "audio/mpeg")], sound).into_response())
 }
 
 async fn delete_recording(

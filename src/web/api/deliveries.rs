@@ -12,19 +12,21 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::{Answer, Page};
+use crate::post_call::webhook::COMPLETED;
 use crate::store::access::Object;
 use crate::web::AppState;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
+use crate::web::webhooks::try_webhook;
 
 /// Rows of a page unless said.
 const ROWS: i64 = 50;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(redeliver))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(redeliver)).routes(routes!(test))
 }
 
 /// An attempt to tell an owner's server of a call.
@@ -33,6 +35,8 @@ struct DeliveryItem {
     id: i64,
     call_id: Uuid,
     agent_id: Uuid,
+    /// What it told of: `call.completed`.
+    event: &'static str,
     /// The same for each attempt at one message.
     message_id: String,
     /// From 1.
@@ -87,6 +91,7 @@ async fn list(
         id: row.id,
         call_id: row.call_id,
         agent_id: row.agent_id,
+        event: COMPLETED,
         message_id: row.message_id,
         attempt: row.attempt,
         at: time(row.at_us),
@@ -121,4 +126,42 @@ async fn redeliver(
         true => Ok(StatusCode::ACCEPTED),
         false => Err(Problem::not_found()),
     }
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, ToSchema)]
+struct TestAnswer {
+    /// Whether your server took it.
+    taken: bool,
+    /// The HTTP status that came back.
+    status: Option<u16>,
+    /// Why it was not taken.
+    error: Option<String>,
+    ms: u64,
+}
+
+/// Posts a message of the type `test` to the agent's webhook, signed as others are, and says what came
+/// of it. It is not repeated, and not among the deliveries.
+#[utoipa::path(
+    post,
+    path = "/agents/{id}/webhook/test",
+    tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The agent")),
+    responses(
+        (status = 200, body = TestAnswer),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, description = "The agent has no webhook", body = Problem),
+        (status = 429, body = Problem)
+    )
+)]
+async fn test(
+    State(state): State<Arc<AppState>>,
+    ApiViewer(viewer): ApiViewer,
+    ApiPath(id): ApiPath<Uuid>,
+) -> Answer<TestAnswer> {
+    let trial = try_webhook(&state, &viewer, id).await?;
+    let taken = trial.error.is_none();
+    Ok(Json(TestAnswer { taken, status: trial.status, error: trial.error, ms: trial.ms }))
 }

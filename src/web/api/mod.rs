@@ -7,6 +7,7 @@ mod appointments_wanted;
 mod calendar_feed;
 mod callers;
 mod calls;
+mod collected;
 mod deliveries;
 mod functions;
 mod live;
@@ -83,6 +84,7 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(tasks::routes())
                 .merge(usage::routes())
                 .merge(functions::routes())
+                .merge(collected::routes())
                 .merge(versions::routes()),
         )
         .split_for_parts()

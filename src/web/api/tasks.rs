@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::paging::Paging;
 use super::{Answer, Page};
-use crate::knowledge::answers::Answered;
+use crate::knowledge::answers::{Answered, GivenAnswer};
 use crate::private::Private;
 use crate::store::access::{Object, Read};
-use crate::store::{TASK_NOTE_CHARACTERS, TaskChange, TaskPlace, TaskRow};
+use crate::store::{SeenAnswer, TASK_NOTE_CHARACTERS, TaskChange, TaskPlace, TaskRow};
 use crate::web::AppState;
 use crate::web::console::knowledge::answer_problem;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
@@ -267,8 +267,11 @@ async fn answer(
     let agents = store.visible_agents(&viewer).await?;
     let gap = store.gap(&agents, id).await?.ok_or_else(Problem::not_found)?;
     let access = may(&state, &viewer, Object::Agent(gap.agent_id), "answer.give").await?;
+    let seen = gap.answered_us.map_or(SeenAnswer::Nothing, SeenAnswer::At);
     let question = gap.question.reveal();
-    let kept = state.answers().answer_gap(&access, &viewer, question, &text.text).await;
+    let given =
+        GivenAnswer { question, is_asked: true, answer: &text.text, instead_of: None, seen };
+    let kept = state.answers().give(&access, &viewer, &given).await;
     Ok(Json(match kept.map_err(answer_problem)? {
         Answered::Known(id) => Kept { id, known: true },
         Answered::Waiting { id, .. } => Kept { id, known: false },

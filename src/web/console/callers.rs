@@ -19,7 +19,7 @@ use crate::private::Private;
 use crate::store::access::Role;
 use crate::store::call_list::{CallFilter, CallItem, Toward};
 use crate::store::people::Viewer;
-use crate::store::{AppointmentRow, Result};
+use crate::store::{AppointmentRow, Result, TaskRow};
 use crate::web::AppState;
 use crate::web::call_filter::{Here, PAGE, WantedCalls, cursor};
 use crate::web::erase::{self, Erased};
@@ -58,6 +58,7 @@ struct Seen {
     number: String,
     calls: Vec<CallItem>,
     appointments: Vec<AppointmentRow>,
+    tasks: Vec<TaskRow>,
     is_first: bool,
     removed: Option<Erased>,
     wrong: Option<&'static str>,
@@ -93,12 +94,14 @@ async fn read(
     let toward = after.map_or(Toward::Newest, Toward::Older);
     let calls = store.calls(&agents, &filter, toward, PAGE + 1).await?;
     let appointments = store.caller_appointments(&agents, &number).await?;
+    let tasks = store.tasks_of_caller(&agents, &number).await?;
     let removed = wanted.calls.map(|calls| Erased {
         calls,
         appointments: wanted.appointments.unwrap_or_default(),
         left: wanted.left.unwrap_or_default(),
     });
-    Ok(Seen { shell, number, calls, appointments, is_first: after.is_none(), removed, wrong })
+    let is_first = after.is_none();
+    Ok(Seen { shell, number, calls, appointments, tasks, is_first, removed, wrong })
 }
 
 impl Seen {
@@ -114,7 +117,13 @@ impl Seen {
             @if !names.is_empty() { p { "Said their name is " bdi { (names.join(", ")) } "." } }
             p .zone { "Times are in " (self.shell.zone_name()) "." }
             (self.told())
-            @if is_known { p .actions { a .button.main href={ "tel:" (self.number) } { "Call" } } }
+            @if is_known {
+                p .actions {
+                    a .button.main href={ "tel:" (self.number) } { "Call" }
+                    @if self.may_book() { a .button href=(self.booking_address(names.first().copied())) { "Book for this caller" } }
+                }
+            }
+            (self.to_do())
             h2 { "Calls" }
             @if calls.is_empty() { div .empty { p { "No call from this number." } } }
             @else { ul .list { @for call in calls { (calls::row(&self.shell, &looked_for, call)) } } }
@@ -136,6 +145,44 @@ impl Seen {
             agent.as_deref().into_iter().chain((!more.is_empty()).then_some(more)).collect();
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
         format!("/callers/{}{query}", self.number)
+    }
+
+    fn may_book(&self) -> bool {
+        self.shell.listed().list().iter().any(|agent| agent.role >= Role::Maintainer)
+    }
+
+    /// The form of a new booking, with what is known of the caller.
+    fn booking_address(&self, name: Option<&str>) -> String {
+        let agent = self.shell.chosen.map(|id| id.to_string());
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(agent.iter().map(|agent| ("agent", agent)));
+        query.extend_pairs(name.iter().map(|name| ("name", name)));
+        query.append_pair("phone", &self.number);
+        format!("/bookings/new?{}", query.finish())
+    }
+
+    /// What there is, or was, to do because of this caller.
+    fn to_do(&self) -> Markup {
+        html! {
+            @if !self.tasks.is_empty() {
+                h2 { "To do" }
+                ul .list {
+                    @for task in &self.tasks {
+                        @let at = time::at(task.at_us, &self.shell.zone());
+                        @let query = self.shell.query();
+                        li .row {
+                            div .grow {
+                                bdi { (task.text.reveal()) }
+                                @if let Some(note) = &task.note { div .quiet { "Note: " bdi { (note.reveal()) } } }
+                            }
+                            @if task.done_us.is_some() { span .badge.good { "done" } } @else { span .badge.warn { "open" } }
+                            (self.shell.business(task.agent_id))
+                            a href={ "/calls/" (task.call_log_id) (query) } { time { (time::when(&at, &self.shell.now)) } }
+                        }
+                    }
+                }
+            }
+        }
     }
 
     fn may_remove(&self) -> bool {
@@ -170,8 +217,11 @@ impl Seen {
                     @for booking in &self.appointments {
                         @let at = time::at(booking.starts_us, &zone);
                         li .row {
-                            div .grow { bdi { (booking.service.reveal()) } " · " bdi { (booking.name.reveal()) } }
-                            span .badge { (booking.status) }
+                            div .grow {
+                                a href={ "/bookings/" (booking.id) } { bdi { (booking.name.reveal()) } }
+                                @if !booking.service.reveal().is_empty() { " · " bdi { (booking.service.reveal()) } }
+                            }
+                            (words::booking(&booking.status))
                             span .quiet { (time::when(&at, &self.shell.now)) }
                         }
                     }

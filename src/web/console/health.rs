@@ -4,28 +4,50 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use maud::{Markup, html};
 
-use super::errors;
 use super::layout::{Section, Shell};
+use super::{errors, time};
 use crate::web::AppState;
+use crate::web::doctor::{Found, Known, Verdict};
 use crate::web::session::PageViewer;
 
-/// Its route.
+/// How often the page is loaded again while it is being looked, in seconds.
+const REFRESH_SECONDS: u32 = 3;
+
+/// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/health", get(page))
+    Router::new().route("/health", get(page).post(again))
 }
 
 async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Response {
     if !viewer.is_admin() {
         return errors::not_found();
     }
+    let known = state.owners.doctor.known(false);
+    let is_looking = known.as_ref().is_some_and(|known| known.is_looking);
+    let head = html! {
+        @if is_looking { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
+    };
     match Shell::of(&state.owners.store, viewer, None).await {
-        Ok(shell) => shell.page(Some(Section::Health), "Health", &body(&state)),
+        Ok(shell) => {
+            let body = body(&state, known.as_ref());
+            shell.page_with(Some(Section::Health), "Health", &head, &body)
+        }
         Err(error) => errors::store(&error),
     }
+}
+
+/// Looks once more.
+async fn again(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Response {
+    if !viewer.is_admin() {
+        return errors::not_found();
+    }
+    // What it finds is on the page; that there is nobody who looks, too.
+    let _ = state.owners.doctor.known(true);
+    Redirect::to("/health").into_response()
 }
 
 /// One line: what was looked at, whether it is well, and in which words.
@@ -89,23 +111,138 @@ fn findings(state: &AppState) -> Vec<Finding> {
     ]
 }
 
-fn body(state: &AppState) -> Markup {
+fn body(state: &AppState, known: Option<&Known>) -> Markup {
     html! {
         h1 { "Health" }
-        p .zone { "Version " (env!("CARGO_PKG_VERSION")) ". For keys, models and numbers run " code { "frontdesk doctor" } "." }
-        div .scroll tabindex="0" role="region" aria-label="What was looked at" {
-            table {
-                thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "In words" } } }
-                tbody {
-                    @for finding in findings(state) {
-                        tr {
-                            th scope="row" { (finding.what) }
-                            td { @if finding.is_well { span .badge .good { "well" } } @else { span .badge .warn { "look at this" } } }
-                            td { (finding.words) }
-                        }
-                    }
+        p .zone { "Version " (env!("CARGO_PKG_VERSION")) "." }
+        h2 { "This server now" }
+        ul .list {
+            @for finding in findings(state) {
+                li .row {
+                    span .grow { b { (finding.what) } br; (finding.words) }
+                    @if finding.is_well { span .badge .good { "well" } } @else { span .badge .warn { "look at this" } }
                 }
             }
         }
+        h2 { "What calls need" }
+        @match known {
+            None => p .quiet { "Run " code { "frontdesk doctor" } " on the server: it looks at keys, models, numbers and the database." },
+            Some(known) => (examined(known)),
+        }
+    }
+}
+
+/// What `doctor` found: what is wrong first, then what to look at.
+fn examined(known: &Known) -> Markup {
+    let found = known.found.as_deref().unwrap_or_default();
+    let of = |verdict: Verdict| found.iter().filter(move |found| found.verdict == verdict);
+    let (wrong, look) = (of(Verdict::Wrong).count(), of(Verdict::Look).count());
+    let ago = i64::try_from(known.ago.as_secs()).unwrap_or(i64::MAX);
+    html! {
+        @if known.is_looking {
+            p .note role="status" { "Keys, models, numbers, agents and the database are being looked at. This takes some seconds; calls go on." }
+        }
+        @if known.found.is_some() {
+            p .zone {
+                "Looked at " @if ago == 0 { "just now" } @else { (time::length(ago)) " ago" } ": "
+                @match (wrong, look) {
+                    (0, 0) => "all is well.",
+                    (0, look) => { "nothing is wrong; " (look) " to look at." },
+                    (wrong, look) => { (wrong) " wrong, " (look) " to look at." },
+                }
+            }
+            @if wrong + look > 0 {
+                ul .list {
+                    @for found in of(Verdict::Wrong).chain(of(Verdict::Look)) { li .row { (line(found)) } }
+                }
+            }
+            details {
+                summary { "What is well (" (of(Verdict::Well).count()) ")" }
+                ul .list { @for found in of(Verdict::Well) { li .row { (line(found)) } } }
+            }
+        }
+        @if !known.is_looking {
+            form method="post" action="/health" { p { button type="submit" { "Look again" } } }
+        }
+    }
+}
+
+fn line(found: &Found) -> Markup {
+    let (class, word) = match found.verdict {
+        Verdict::Well => ("badge good", "well"),
+        Verdict::Look => ("badge warn", "look at this"),
+        Verdict::Wrong => ("badge bad", "wrong"),
+    };
+    html! {
+        span .grow {
+            b { (name(&found.what)) } " " @if name(&found.what) != found.what { code .quiet { (found.what) } }
+            br;
+            (sentence(&found.found))
+            @if let Some(remedy) = &found.remedy { br; b { "What to do: " } (sentence(remedy)) }
+        }
+        span class=(class) { (word) }
+    }
+}
+
+/// What people call what was looked at.
+fn name(what: &str) -> String {
+    let known = match what {
+        "PUBLIC_URL" => "The address that Twilio reaches",
+        "DATA_DIR" => "The disk",
+        "PROMPTS_DIR" => "The templates of what agents are told",
+        "OBJECT_STORE_URL" => "Where recordings are kept",
+        "DATABASE_URL" | "database" => "The database",
+        "database schema" => "The tables",
+        "database role" => "What the server may do in the database",
+        "database connection" => "The way to the database",
+        "pgvector" => "The database's search by meaning",
+        "OPENAI_BASE_URL" => "The speech service",
+        "OPENAI_API_KEY" => "The key of the speech service",
+        "REALTIME_MODEL" => "The model that speaks",
+        "TRANSCRIPTION_MODEL" => "The model that writes down what callers say",
+        "CHAT_MODEL" => "The model that writes summaries",
+        "EMBEDDING_MODEL" | "embeddings" => "The model that finds what an agent knows",
+        "sessions" => "Trying the agents",
+        other => return capital(other),
+    };
+    known.to_owned()
+}
+
+/// `agent Bright Smile` as `Agent Bright Smile`.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The same with its end, and without what a terminal would obey.
+fn sentence(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let plain = plain.trim();
+    // A host, an address and a model are written as they are.
+    let first = plain.split(' ').next().unwrap_or_default();
+    let is_name = first.contains(['.', '/', ':', '_', '-']) || first.contains(char::is_numeric);
+    let plain = if is_name { plain.to_owned() } else { capital(plain) };
+    if plain.ends_with(['.', '?', '!']) { plain } else { format!("{plain}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_is_told_in_an_owners_words() {
+        let found = |what: &str, found: &str, remedy: Option<&str>| Found {
+            what: what.to_owned(),
+            verdict: Verdict::Wrong,
+            found: found.to_owned(),
+            remedy: remedy.map(str::to_owned),
+        };
+        let key = line(&found("OPENAI_API_KEY", "not set", Some("set it"))).into_string();
+        for words in ["The key of the speech service", "Not set.", "What to do: ", "Set it."] {
+            assert!(key.contains(words), "{key}");
+        }
+        let odd = line(&found("agent <b>x", "a\nb\u{1b}", None)).into_string();
+        assert_eq!(sentence("api.example.com refuses it"), "api.example.com refuses it.");
+        assert!(odd.contains("Agent &lt;b&gt;x") && odd.contains("A b."), "{odd}");
     }
 }

@@ -1,24 +1,31 @@
 //! `/knowledge`: questions that the agent had no answer to, and the answers that it was given.
 
+mod page;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use maud::{Markup, html};
+use http::StatusCode;
+use maud::html;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::page::{Draft, Known, Place};
+use super::errors;
 use super::layout::{Section, Shell};
 use super::overview::OfAgent;
-use super::{errors, time};
-use crate::knowledge::answers::AnswerError;
-use crate::store::access::{Object, Read, Refused, Role, VisibleAgent};
-use crate::store::{AnswerRow, Gap};
+use crate::knowledge::answers::{AnswerError, GivenAnswer};
+use crate::store::access::{AgentAccess, Maintain, Object, Read, Refused};
+use crate::store::people::Viewer;
+use crate::store::{SeenAnswer, gap_id};
 use crate::web::AppState;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
+use crate::web::query::empty_is_none;
 use crate::web::session::PageViewer;
 
 /// Its routes.
@@ -34,124 +41,58 @@ async fn page(
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<OfAgent>,
 ) -> Response {
+    match show(&state, viewer, wanted.agent, None).await {
+        Ok(page) => page,
+        Err(refused) => errors::refused(&refused),
+    }
+}
+
+/// The page, with what was written and not saved.
+async fn show(
+    state: &AppState,
+    viewer: Viewer,
+    wanted: Option<Uuid>,
+    draft: Option<&Draft>,
+) -> Result<Response, Refused> {
     let store = &state.owners.store;
-    let shell = match Shell::of(store, viewer, wanted.agent).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
-    let Some(agent) = shell.agent().cloned() else {
-        return shell.page(
+    let shell = Shell::of(store, viewer, wanted).await?;
+    let Some(agent) = shell.agent() else {
+        return Ok(shell.page(
             Some(Section::Knowledge),
             "Knowledge",
             &html! {
                 h1 { "Knowledge" }
                 p .empty { "You have no agent yet. " a href="/setup" { "Set one up" } "." }
             },
-        );
+        ));
     };
-    let read = async {
-        let access = store.access::<Read>(&shell.viewer, Object::Agent(agent.id)).await?;
-        Ok::<_, Refused>((store.gaps(&access).await?, store.answers(&access).await?))
-    };
-    match read.await {
-        Ok((gaps, answers)) => {
-            let body = body(&shell, &agent, &gaps, &answers);
-            shell.page(Some(Section::Knowledge), "Knowledge", &body)
-        }
-        Err(refused) => errors::refused(&refused),
-    }
-}
-
-fn body(shell: &Shell, agent: &VisibleAgent, gaps: &[Gap], answers: &[AnswerRow]) -> Markup {
-    let may = agent.role >= Role::Maintainer;
-    html! {
-        h1 { "Knowledge of " bdi { (agent.business) } }
-        p .zone { "What callers asked and the agent could not answer. An answer is known to the next call." }
-        h2 { "Questions without an answer" @if !gaps.is_empty() { " (" (gaps.len()) ")" } }
-        @if gaps.is_empty() {
-            p .empty { "None in the last 90 days. When a caller asks something that the agent does not know, it appears here." }
-        } @else {
-            ul .list { @for gap in gaps { li { (question(shell, agent.id, gap, may)) } } }
-        }
-        h2 { "Answers" @if !answers.is_empty() { " (" (answers.len()) ")" } }
-        @if may { (new_answer(agent.id)) }
-        @if answers.is_empty() {
-            p .quiet { "None yet." }
-        } @else {
-            ul .list { @for answer in answers { li { (known(agent.id, answer, may)) } } }
-        }
-    }
-}
-
-fn question(shell: &Shell, agent: Uuid, gap: &Gap, may: bool) -> Markup {
-    let at = time::when(&time::at(gap.at_us, &shell.zone()), &shell.now);
-    let field = format!("answer-{}", gap.id);
-    html! {
-        div .row {
-            strong .grow { "“" (gap.question.reveal()) "”" }
-            @if gap.asked > 1 { span .badge { "asked by " (gap.asked) } }
-            a href={ "/calls/" (gap.call_log_id) } { time { (at) } }
-        }
-        @if gap.answer_id.is_some() {
-            p .hint { "There is an answer to this below, and the agent did not find it. Say it in the words that callers use." }
-        }
-        @if may {
-            form method="post" action={ "/knowledge/" (agent) "/answers" } {
-                input type="hidden" name="question" value=(gap.question.reveal());
-                label for=(field) { "Answer" }
-                textarea id=(field) name="answer" required maxlength="4000" {}
-                button .main type="submit" { "Save the answer" }
-            }
-        }
-    }
-}
-
-fn new_answer(agent: Uuid) -> Markup {
-    html! {
-        details {
-            summary { "Add a question and its answer" }
-            form .card method="post" action={ "/knowledge/" (agent) "/answers" } {
-                label for="new-question" { "Question, as callers ask it" }
-                input #new-question name="question" required maxlength="1000";
-                label for="new-answer" { "Answer" }
-                textarea #new-answer name="answer" required maxlength="4000" {}
-                button .main type="submit" { "Save" }
-            }
-        }
-    }
-}
-
-fn known(agent: Uuid, answer: &AnswerRow, may: bool) -> Markup {
-    let (q, a) = (format!("q-{}", answer.id), format!("a-{}", answer.id));
-    html! {
-        strong { (answer.question.reveal()) }
-        @if !answer.is_known { " " span .badge .warn { "waits for the language service" } }
-        p { (answer.answer.reveal()) }
-        @if may {
-            details {
-                summary { "Change" span .hidden { " the answer to " (answer.question.reveal()) } }
-                form method="post" action={ "/knowledge/" (agent) "/answers/" (answer.id) } {
-                    label for=(q) { "Question" }
-                    input id=(q) name="question" required maxlength="1000" value=(answer.question.reveal());
-                    label for=(a) { "Answer" }
-                    textarea id=(a) name="answer" required maxlength="4000" { (answer.answer.reveal()) }
-                    div .actions {
-                        button .main type="submit" name="do" value="save" { "Save" }
-                        button .bad type="submit" name="do" value="remove" { "Remove" }
-                    }
-                }
-            }
-        }
-    }
+    let access = store.access::<Read>(&shell.viewer, Object::Agent(agent.id)).await?;
+    let (gaps, answers) = (store.gaps(&access).await?, store.answers(&access).await?);
+    let known = Known { agent, gaps: &gaps, answers: &answers, draft };
+    Ok(shell.page(Some(Section::Knowledge), "Knowledge", &known.body(&shell)))
 }
 
 /// What the forms send.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct AnswerForm {
+    /// The question without an answer that is answered.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    gap: Option<Uuid>,
+    #[serde(default)]
     question: String,
+    #[serde(default)]
     answer: String,
+    /// When the answer was given that the form shows.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    seen: Option<i64>,
     #[serde(default, rename = "do")]
     what: String,
+    /// `today`: the page that it was written on.
+    #[serde(default)]
+    back: String,
+    /// The agent that is chosen there.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    chosen: Option<Uuid>,
 }
 
 /// What was wrong with an answer, as a problem.
@@ -159,7 +100,12 @@ pub(crate) fn answer_problem(error: AnswerError) -> Problem {
     match error {
         AnswerError::Store(error) => error.into(),
         AnswerError::Gone => Problem::not_found(),
-        AnswerError::Duplicate => Problem::conflict(error.to_string(), serde_json::Value::Null),
+        AnswerError::Duplicate => Problem::conflict(error.to_string(), Value::Null),
+        AnswerError::Changed(ref theirs) => {
+            let said =
+                json!({"question": theirs.question.reveal(), "answer": theirs.answer.reveal()});
+            Problem::conflict(error.to_string(), said)
+        }
         AnswerError::Empty(field) => Problem::invalid(field, error.to_string()),
         AnswerError::TooLong { what, .. } => Problem::invalid(what, error.to_string()),
     }
@@ -171,12 +117,47 @@ async fn answer(
     Path(agent): Path<Uuid>,
     Form(form): Form<AnswerForm>,
 ) -> Response {
-    let access = match may(&state, &viewer, Object::Agent(agent), "answer.give").await {
+    let access = may::<Maintain>(&state, &viewer, Object::Agent(agent), "answer.give").await;
+    let access = match access {
         Ok(access) => access,
         Err(refused) => return errors::refused(&refused),
     };
-    let kept = state.answers().answer_gap(&access, &viewer, &form.question, &form.answer).await;
-    finish(agent, kept.map(|_| ()))
+    let given = give(&state, &viewer, &access, &form).await;
+    let place = form.gap.map_or(Place::New, Place::Gap);
+    finish(&state, viewer, agent, (place, form, given)).await
+}
+
+/// Keeps an answer to a question of a caller's, or to another one.
+async fn give(
+    state: &AppState,
+    viewer: &Viewer,
+    access: &AgentAccess<Maintain>,
+    form: &AnswerForm,
+) -> Result<(), AnswerError> {
+    let (store, agent) = (&state.owners.store, access.agent_id());
+    let gap = match form.gap {
+        Some(id) => store.gap_of(access, id).await?,
+        None => None,
+    };
+    if let (Some(id), None) = (form.gap, &gap) {
+        // It was answered since the page was made, if it is not too old.
+        let answers = store.answers(access).await?;
+        if let Some(theirs) = answers.iter().find(|answer| is_to(agent, id, answer)) {
+            return Err(AnswerError::Changed(Box::new(theirs.clone())));
+        }
+    }
+    let given = GivenAnswer {
+        question: gap.as_ref().map_or(&form.question, |gap| gap.question.reveal()),
+        is_asked: form.gap.is_some(),
+        answer: &form.answer,
+        instead_of: None,
+        seen: form.seen.map_or(SeenAnswer::Nothing, SeenAnswer::At),
+    };
+    state.answers().give(access, viewer, &given).await.map(|_| ())
+}
+
+fn is_to(agent: Uuid, gap: Uuid, answer: &crate::store::AnswerRow) -> bool {
+    gap_id(agent, answer.question_key.reveal()) == gap
 }
 
 async fn change(
@@ -187,26 +168,74 @@ async fn change(
 ) -> Response {
     let is_removal = form.what == "remove";
     let action = if is_removal { "answer.remove" } else { "answer.change" };
-    let access = match may(&state, &viewer, Object::Agent(agent), action).await {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
-    let answers = state.answers();
-    if is_removal {
-        let removed = match answers.forget(&access, &viewer, id).await {
+    let access: AgentAccess<Maintain> =
+        match may(&state, &viewer, Object::Agent(agent), action).await {
+            Ok(access) => access,
+            Err(refused) => return errors::refused(&refused),
+        };
+    let (answers, agent) = (state.answers(), access.agent_id());
+    let done = if is_removal {
+        match answers.forget(&access, &viewer, id).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(AnswerError::Gone),
             Err(error) => Err(error.into()),
+        }
+    } else {
+        let given = GivenAnswer {
+            question: &form.question,
+            is_asked: false,
+            answer: &form.answer,
+            instead_of: Some(id),
+            seen: form.seen.map_or(SeenAnswer::NotLooked, SeenAnswer::At),
         };
-        return finish(agent, removed);
-    }
-    let kept = answers.change(&access, &viewer, id, &form.question, &form.answer).await;
-    finish(agent, kept.map(|_| ()))
+        answers.give(&access, &viewer, &given).await.map(|_| ())
+    };
+    finish(&state, viewer, agent, (Place::Answer(id), form, done)).await
 }
 
-fn finish(agent: Uuid, kept: Result<(), AnswerError>) -> Response {
-    match kept {
-        Ok(()) => Redirect::to(&format!("/knowledge?agent={agent}")).into_response(),
-        Err(error) => errors::problem(&answer_problem(error)),
+async fn finish(
+    state: &AppState,
+    viewer: Viewer,
+    agent: Uuid,
+    (place, form, done): (Place, AnswerForm, Result<(), AnswerError>),
+) -> Response {
+    match done {
+        Ok(()) => {}
+        Err(error @ (AnswerError::Gone | AnswerError::Store(_))) => {
+            return errors::problem(&answer_problem(error));
+        }
+        Err(why) => return refused(state, viewer, agent, (place, form, why)).await,
+    }
+    let back = match (form.back.as_str(), form.chosen) {
+        ("today", Some(chosen)) => format!("/?agent={chosen}"),
+        ("today", None) => "/".to_owned(),
+        _ => format!("/knowledge?agent={agent}"),
+    };
+    Redirect::to(&back).into_response()
+}
+
+/// The page once more, with what was written, where it can be saved again.
+async fn refused(
+    state: &AppState,
+    viewer: Viewer,
+    agent: Uuid,
+    (place, form, why): (Place, AnswerForm, AnswerError),
+) -> Response {
+    let (status, place, question) = match &why {
+        // Whoever saves again has seen theirs.
+        AnswerError::Changed(theirs) => {
+            let question = match place {
+                Place::Answer(_) => form.question,
+                _ => theirs.question.reveal().clone(),
+            };
+            (StatusCode::CONFLICT, Place::Answer(theirs.id), question)
+        }
+        AnswerError::Duplicate => (StatusCode::CONFLICT, place, form.question),
+        _ => (StatusCode::UNPROCESSABLE_ENTITY, place, form.question),
+    };
+    let draft = Draft { place, question, answer: form.answer, why };
+    match show(state, viewer, Some(agent), Some(&draft)).await {
+        Ok(page) => (status, page).into_response(),
+        Err(refused) => errors::refused(&refused),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    /// Its name and its address; of the agent that is chosen, where it is one agent's page.
+    /// Its name and its address; of this agent, where it is one agent's page.
     fn link(self, agent: Option<Uuid>) -> (&'static str, String) {
         let of_agent = |rest: &str| match agent {
             Some(id) => format!("/agents/{id}{rest}"),
@@ -55,6 +55,16 @@ impl Section {
             Self::Setup => ("Set up another agent", "/setup?new=1".to_owned()),
         }
     }
+
+    /// Whether its address takes `?agent=`.
+    fn takes_agent(self) -> bool {
+        !matches!(self, Self::Agent | Self::Account | Self::Health | Self::Setup)
+    }
+
+    /// Whether its pages are about one agent, the first where none is chosen.
+    fn is_of_one(self) -> bool {
+        matches!(self, Self::Agent | Self::Knowledge | Self::People)
+    }
 }
 
 /// What a page is framed with: who looks, which agents they see, and which one is chosen.
@@ -66,6 +76,8 @@ pub(crate) struct Shell {
     pub(crate) agents: VisibleAgents,
     /// The agent that `?agent=` names, if they see it.
     pub(crate) chosen: Option<Uuid>,
+    /// The agent that a page of one agent is about where none is chosen, if it is not the first.
+    first: Option<Uuid>,
     /// Now, in the zone of the chosen or the first agent's business.
     pub(crate) now: Zoned,
 }
@@ -85,12 +97,36 @@ impl Shell {
         let first = chosen.and_then(|id| agents.find(id)).or(agents.list().first());
         let zone = time::zone(first.and_then(|agent| agent.zone.as_deref()));
         let now = time::at(i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX), &zone);
-        Ok(Self { viewer, agents, chosen, now })
+        Ok(Self { viewer, agents, chosen, first: None, now })
+    }
+
+    /// The same for a page of one agent that needs this role: where none is chosen, it is about the
+    /// first for which the viewer has that.
+    pub(crate) fn for_role(mut self, role: Role) -> Self {
+        let first = self.agents.list().iter().find(|agent| agent.role >= role);
+        if let (None, Some(first)) = (self.chosen, first) {
+            self.now = self.now.with_time_zone(time::zone(first.zone.as_deref()));
+            self.first = Some(first.id);
+        }
+        self
+    }
+
+    /// The chosen agent as the query of an address: `?agent=…`, or nothing.
+    pub(crate) fn query(&self) -> String {
+        self.chosen.map(|id| format!("?agent={id}")).unwrap_or_default()
+    }
+
+    /// The business that something in a list is of, where the list is about several.
+    pub(crate) fn business(&self, agent: Uuid) -> Markup {
+        let is_told = self.chosen.is_none() && self.agents.list().len() > 1;
+        let agent = self.agents.find(agent).filter(|_| is_told);
+        html! { @if let Some(agent) = agent { span .badge { bdi { (agent.business) } } } }
     }
 
     /// The agent that a page of one agent is about: the chosen one, else the first.
     pub(crate) fn agent(&self) -> Option<&VisibleAgent> {
-        self.chosen.and_then(|id| self.agents.find(id)).or(self.agents.list().first())
+        let wanted = self.chosen.or(self.first).and_then(|id| self.agents.find(id));
+        wanted.or(self.agents.list().first())
     }
 
     /// The agents that a list is about: the chosen one, else all.
@@ -130,8 +166,8 @@ impl Shell {
         document(&format!("{title} · {name}"), head, &html! {
             a .skip href="#main" { "Skip to the page" }
             header .top {
-                a .brand href="/" { (name) }
-                (self.switch())
+                a .brand href={ "/" (self.query()) } { (name) }
+                (self.switch(section))
                 form method="post" action="/sign-out" { button .plain type="submit" { "Sign out" } }
             }
             nav .menu aria-label="Pages" { (self.menu(section)) }
@@ -141,15 +177,23 @@ impl Shell {
     }
 
     /// The choice of agents, for those who see several.
-    fn switch(&self) -> Markup {
+    fn switch(&self, section: Option<Section>) -> Markup {
+        // A page of one thing, such as a call, is left for the list of the other agent's things.
+        let action = match section {
+            Some(Section::Agent) => "/agents".to_owned(),
+            Some(section) if section.takes_agent() => section.link(None).1,
+            _ => "/".to_owned(),
+        };
+        let is_of_one = section.is_some_and(Section::is_of_one);
+        let shown = if is_of_one { self.agent().map(|agent| agent.id) } else { self.chosen };
         html! {
             @if self.agents.list().len() > 1 {
-                form .switch method="get" {
+                form .switch method="get" action=(action) {
                     label for="agent" .hidden { "Agent" }
                     select #agent name="agent" {
-                        option value="" { "All agents" }
+                        @if !is_of_one { option value="" { "All agents" } }
                         @for agent in self.agents.list() {
-                            option value=(agent.id) selected[self.chosen == Some(agent.id)] { (agent.business) }
+                            option value=(agent.id) selected[shown == Some(agent.id)] { (agent.business) }
                         }
                     }
                     button type="submit" { "Show" }
@@ -182,7 +226,10 @@ impl Shell {
         let first = [Today, Calls, Bookings, Agent];
         let agent = self.agent().map(|agent| agent.id);
         let item = |section: Section| {
-            let (name, address) = section.link(agent);
+            let (name, mut address) = section.link(agent);
+            if section.takes_agent() {
+                address.push_str(&self.query());
+            }
             html! { li { a href=(address) aria-current=[(here == Some(section)).then_some("page")] { (name) } } }
         };
         html! {

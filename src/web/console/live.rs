@@ -16,11 +16,11 @@ use uuid::Uuid;
 use super::layout::{Section, Shell};
 use super::overview::OfAgent;
 use super::{assets, errors, time};
-use crate::agent::phone_number::is_withheld;
-use crate::store::access::{AgentAccess, Object, Read, Role};
+use crate::agent::phone_number::{is_withheld, readable};
+use crate::store::access::{AgentAccess, Object, Read};
 use crate::store::{EventRow, LiveCall};
 use crate::web::AppState;
-use crate::web::live::take_over::{WORDS_MAX, offers};
+use crate::web::live::take_over::{Offers, OwnPhone, WORDS_MAX, offers};
 use crate::web::live::words::{LiveLine, Who, fold};
 use crate::web::session::PageViewer;
 
@@ -213,7 +213,8 @@ async fn one(
             Some("transfer") => p .note.good role="status" { "The agent tells the caller, and puts them through." },
             _ => {}
         }
-        @if let Some((targets, role)) = offers.filter(|_| !call.is_out) { (actions(id, &targets, role)) }
+        // The agent is not in a call that was put through.
+        div #act { @if let Some(offers) = offers.filter(|_| !call.is_out) { (actions(id, &offers)) } }
         h2 #words { "What is said" }
         div role="log" aria-live="polite" aria-labelledby="words" tabindex="0" {
             ol .list #live data-stream={ "/api/v1/live?call=" (id) } data-one=(id) {
@@ -225,31 +226,30 @@ async fn one(
 }
 
 /// What may be done with the call.
-fn actions(id: Uuid, targets: &[String], role: Role) -> Markup {
-    let may_name = role >= Role::Maintainer;
+fn actions(id: Uuid, offers: &Offers) -> Markup {
+    let address = format!("/live/{id}/transfer");
     html! {
         section .card aria-label="Take over" {
-            @if may_name || !targets.is_empty() {
-                form method="post" action={ "/live/" (id) "/transfer" } {
-                    div .form-row {
-                        @if !targets.is_empty() {
-                            div {
-                                label for="to" { "Put through to" }
-                                select #to name="to" {
-                                    @for target in targets { option { (target) } }
-                                    @if may_name { option value="" { "the number beside" } }
-                                }
-                            }
+            @if offers.may_name() { (to_me(&address, &offers.own_phone)) }
+            @if !offers.targets.is_empty() {
+                form method="post" action=(address) {
+                    label for="to" { "Put through to" }
+                    div .actions {
+                        select #to name="to" {
+                            @for target in &offers.targets { option { (target) } }
                         }
-                        @if may_name {
-                            div {
-                                label for="number" { "Your number" }
-                                input #number name="number" type="tel" autocomplete="tel"
-                                    required[targets.is_empty()];
-                            }
-                        }
+                        button type="submit" { "Put through" }
                     }
-                    p { button .main type="submit" { "Put through" } }
+                }
+            }
+            @if offers.may_name() {
+                details {
+                    summary { "Another number" }
+                    form method="post" action=(address) {
+                        label for="number" { "Telephone number" }
+                        input #number name="number" type="tel" autocomplete="off" required;
+                        p { button type="submit" { "Put through to this number" } }
+                    }
                 }
             }
             form method="post" action={ "/live/" (id) "/end" } {
@@ -258,6 +258,24 @@ fn actions(id: Uuid, targets: &[String], role: Role) -> Markup {
                 p .hint #sentence-hint { "The agent says it as it stands. Empty: it says goodbye." }
                 p { button .bad type="submit" { "End call" } }
             }
+        }
+    }
+}
+
+/// Whoever watches takes the call on their own telephone.
+fn to_me(address: &str, phone: &OwnPhone) -> Markup {
+    html! {
+        @match phone {
+            OwnPhone::Known(number) => form method="post" action=(address) {
+                input type="hidden" name="me" value="yes";
+                p { button .main type="submit" { "Put through to me (" (readable(number.reveal())) ")" } }
+            },
+            OwnPhone::Missing => p .hint {
+                "Write your number under " a href="/account" { "Account" } ", and one tap here brings the call to you."
+            },
+            OwnPhone::Useless => p .hint {
+                "Your number under " a href="/account" { "Account" } " can't take this call: it is not complete, or its calls come to this agent."
+            },
         }
     }
 }
@@ -282,12 +300,15 @@ async fn end(
 }
 
 /// The form that puts a caller through.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct TransferForm {
-    #[serde(default)]
+    /// One whom the agent may put callers through to.
     to: String,
-    #[serde(default)]
+    /// Another number.
     number: String,
+    /// Their own number.
+    me: String,
 }
 
 async fn transfer(
@@ -297,9 +318,12 @@ async fn transfer(
     Form(form): Form<TransferForm>,
 ) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
-    // A number that was written counts, whatever was chosen beside it.
-    let to = if form.number.trim().is_empty() { &form.to } else { &form.number };
-    match state.transfer_call(&viewer, id, to).await {
+    let done = match (form.me.is_empty(), form.number.is_empty()) {
+        (false, _) => state.transfer_to_self(&viewer, id).await,
+        (true, false) => state.transfer_call(&viewer, id, &form.number).await,
+        (true, true) => state.transfer_call(&viewer, id, &form.to).await,
+    };
+    match done {
         Ok(()) => Redirect::to(&format!("/live/{id}?told=transfer")).into_response(),
         Err(problem) => errors::problem(&problem),
     }

@@ -21,6 +21,7 @@ mod numbers;
 mod overview;
 mod people;
 mod setup;
+mod tasks;
 mod time;
 mod try_it;
 mod unfinished;
@@ -49,6 +50,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .merge(numbers::router())
         .merge(overview::router())
         .merge(setup::router())
+        .merge(tasks::router())
         .merge(try_it::router())
         .merge(usage::router())
         .merge(webhooks::router())

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::Router;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
-use axum::{Form, Router};
+use axum::routing::get;
 use jiff::ToSpan as _;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::layout::{Section, Shell};
-use super::{errors, time, unfinished};
+use super::tasks::{self, Shown};
+use super::{errors, time, unfinished, words};
 use crate::agent::phone_number::readable;
 use crate::private::Private;
-use crate::store::access::{Object, VisibleAgents};
+use crate::store::access::{Role, VisibleAgents};
 use crate::store::overview::{Booking, DayCounts, LiveCall};
-use crate::store::{OpenTasks, Store, TaskChange, TaskKind, TaskRow};
+use crate::store::{OpenTasks, Store, TaskKind, TaskRow};
 use crate::web::AppState;
-use crate::web::guard::may;
 use crate::web::session::PageViewer;
 
 /// How long what was ticked stays on the page, to be taken back.
@@ -30,7 +30,22 @@ const DONE_MAX: i64 = 20;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/", get(page)).route("/tasks/{id}", post(mark))
+    Router::new().route("/", get(page)).route("/agents", get(to_agent))
+}
+
+/// To the page of the agent that is chosen above it.
+async fn to_agent(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Query(wanted): Query<OfAgent>,
+) -> Response {
+    match Shell::of(&state.owners.store, viewer, wanted.agent).await {
+        Ok(shell) => match shell.agent() {
+            Some(agent) => Redirect::to(&format!("/agents/{}", agent.id)).into_response(),
+            None => Redirect::to("/setup").into_response(),
+        },
+        Err(error) => errors::store(&error),
+    }
 }
 
 /// What lists are asked with.
@@ -95,7 +110,7 @@ fn body(shell: &Shell, today: &Today) -> Markup {
         h1 { "Today" }
         p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
         (unfinished::go_on(shell, None))
-        @if !today.live.is_empty() { (live(&today.live)) }
+        @if !today.live.is_empty() { (live(shell, &today.live)) }
         h2 { "To do" @if open > 0 { " (" (open) @if today.open.more { "+" } ")" } }
         @if today.open.callers.is_empty() {
             p .empty {
@@ -116,7 +131,7 @@ fn body(shell: &Shell, today: &Today) -> Markup {
     }
 }
 
-fn live(calls: &[LiveCall]) -> Markup {
+fn live(shell: &Shell, calls: &[LiveCall]) -> Markup {
     html! {
         div .note .good .row {
             span .grow {
@@ -125,7 +140,7 @@ fn live(calls: &[LiveCall]) -> Markup {
                     " “" (words.reveal()) "”"
                 }
             }
-            a .button href="/live" { "Watch" }
+            a .button href={ "/live" (shell.query()) } { "Watch" }
         }
     }
 }
@@ -148,6 +163,7 @@ fn of_caller(shell: &Shell, caller: &crate::store::CallerTasks) -> Markup {
     html! {
         div .row {
             strong .grow { (who(caller.name.as_ref(), caller.caller.as_ref())) }
+            (shell.business(caller.agent_id))
             @if let Some(number) = &caller.caller {
                 a .button href={ "tel:" (number.reveal()) } { "Call" span .hidden { " " (number.reveal()) } }
             }
@@ -170,23 +186,28 @@ fn who(name: Option<&Private<String>>, number: Option<&Private<String>>) -> Mark
 fn task_row(shell: &Shell, task: &TaskRow) -> Markup {
     let (class, word) = badge(task.kind);
     let at = time::when(&time::at(task.at_us, &shell.zone()), &shell.now);
+    let query = shell.query();
+    let shown = Shown { call: None, query: &query };
+    let role = shell.agents.find(task.agent_id).map_or(Role::Support, |agent| agent.role);
+    let which = format!("{word} {at}");
     html! {
         div .row .task {
             span .grow {
                 span class={ "badge " (class) } { (word) } " "
                 @if task.text.reveal().is_empty() { span .quiet { "The words were removed." } } @else { (task.text.reveal()) }
-                @if let Some(note) = &task.note { br; span .quiet { "Note: " (note.reveal()) } }
+                @if let Some(note) = &task.note { br; span .quiet { "Note: " bdi { (note.reveal()) } } }
             }
-            a href={ "/calls/" (task.call_log_id) } { time { (at) } }
+            a href={ "/calls/" (task.call_log_id) (query) } { time { (at) } }
             div .actions {
                 @if task.kind == TaskKind::BookingCheck {
                     a .button href={ "/calls/" (task.call_log_id) "#spoken-of" } { "Check" }
                 }
-                @if task.kind == TaskKind::Gap { a .button href={ "/knowledge?agent=" (task.agent_id) } { "Answer" } }
-                form method="post" action={ "/tasks/" (task.id) } {
-                    input type="hidden" name="done" value="yes";
-                    button type="submit" { "Done" span .hidden { ": " (word) " " (at) } }
-                }
+                (tasks::tick(task, &which, shown))
+            }
+            div .parts {
+                (tasks::message(task))
+                @if role >= Role::Maintainer { (tasks::answer(task, shell.chosen)) }
+                (tasks::note(task, &which, shown))
             }
         }
     }
@@ -196,15 +217,19 @@ fn bookings(shell: &Shell, bookings: &[Booking]) -> Markup {
     html! {
         h2 { "Bookings today" }
         @if bookings.is_empty() {
-            p .quiet { "None. " a href="/bookings" { "See the coming days" } "." }
+            p .quiet { "None. " a href={ "/bookings" (shell.query()) } { "See the coming days" } "." }
         } @else {
             ul .list {
                 @for booking in bookings {
                     li .row {
                         strong { (time::at(booking.starts_us, &shell.zone()).strftime("%H:%M").to_string()) }
-                        span .grow { bdi { (booking.name.reveal()) } " · " (booking.service.reveal()) }
+                        span .grow {
+                            a href={ "/bookings/" (booking.id) } { bdi { (booking.name.reveal()) } }
+                            @if !booking.service.reveal().is_empty() { " · " bdi { (booking.service.reveal()) } }
+                        }
+                        (shell.business(booking.agent_id))
                         @if booking.is_extracted { span .badge .warn { "please check" } }
-                        @if booking.status != "pending" { span .badge { (booking.status) } }
+                        (words::booking(&booking.status))
                     }
                 }
             }
@@ -223,54 +248,22 @@ fn yesterday(counts: &DayCounts) -> Markup {
     }
 }
 
-fn done(shell: &Shell, tasks: &[TaskRow]) -> Markup {
+fn done(shell: &Shell, done: &[TaskRow]) -> Markup {
+    let query = shell.query();
     html! {
-        details {
-            summary { "Done in the last day (" (tasks.len()) ")" }
+        details #done {
+            summary { "Done in the last day (" (done.len()) ")" }
             ul .list {
-                @for task in tasks {
+                @for task in done {
                     @let (_, word) = badge(task.kind);
                     li .row {
                         span .grow { (who(task.name.as_ref(), task.caller.as_ref())) ": " del { (word) " " (task.text.reveal()) } }
+                        (shell.business(task.agent_id))
                         @if let Some(at) = task.done_us { time .quiet { (time::when(&time::at(at, &shell.zone()), &shell.now)) } }
-                        form method="post" action={ "/tasks/" (task.id) } {
-                            input type="hidden" name="done" value="no";
-                            button type="submit" { "Not done" span .hidden { ": " (word) } }
-                        }
+                        (tasks::tick(task, word, Shown { call: None, query: &query }))
                     }
                 }
             }
         }
-    }
-}
-
-/// What ticking a task sends.
-#[derive(Debug, Deserialize)]
-struct Mark {
-    done: String,
-    /// The call on whose page it is ticked.
-    #[serde(default)]
-    call: Option<Uuid>,
-}
-
-async fn mark(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Path(id): Path<i64>,
-    Form(form): Form<Mark>,
-) -> Response {
-    let store = &state.owners.store;
-    let access = match may(&state, &viewer, Object::Task(id), "task.change").await {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
-    let change = TaskChange { done: Some(form.done == "yes"), note: None };
-    match store.mark_task(&access, &viewer, id, &change).await {
-        Ok(Some(_)) => {
-            let back = form.call.map_or("/".to_owned(), |call| format!("/calls/{call}"));
-            Redirect::to(&back).into_response()
-        }
-        Ok(None) => errors::not_found(),
-        Err(error) => errors::store(&error),
     }
 }

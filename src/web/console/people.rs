@@ -70,7 +70,7 @@ async fn page(
     Query(wanted): Query<Wanted>,
 ) -> Shown {
     let store = &state.owners.store;
-    let shell = Shell::of(store, viewer, wanted.agent).await?;
+    let shell = Shell::of(store, viewer, wanted.agent).await?.for_role(Role::Owner);
     let Some(agent) = shell.agent().map(|agent| agent.id) else {
         return Ok(shell.page(
             Some(Section::People),

@@ -2,28 +2,37 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::layout::{Section, Shell};
 use super::{errors, time};
+use crate::post_call::webhook::COMPLETED;
+use crate::store::Result;
 use crate::store::access::{Object, Role};
+use crate::store::people::Viewer;
 use crate::store::wirings::DeliveryRow;
 use crate::web::AppState;
 use crate::web::guard::may;
 use crate::web::session::PageViewer;
+use crate::web::webhooks::try_webhook;
 
 /// Rows of a page.
 const ROWS: usize = 50;
+/// Agents whose webhook may be tested from the page.
+const AGENTS: usize = 50;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/webhooks", get(page)).route("/webhooks/{id}/redeliver", post(redeliver))
+    Router::new()
+        .route("/webhooks", get(page))
+        .route("/webhooks/test", post(test))
+        .route("/webhooks/{id}/redeliver", post(redeliver))
 }
 
 /// What the page is asked with.
@@ -40,36 +49,79 @@ async fn page(
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    let store = &state.owners.store;
-    let shell = match Shell::of(store, viewer, wanted.agent).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
-    let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    match store.deliveries(&shell.listed(), wanted.after, limit).await {
-        Ok(rows) => shell.page(Some(Section::Webhooks), "Webhooks", &body(&shell, &rows)),
+    match show(&state, viewer, &wanted, &html! {}).await {
+        Ok(page) => page,
         Err(error) => errors::store(&error),
     }
 }
 
-fn body(shell: &Shell, rows: &[DeliveryRow]) -> Markup {
+/// The page, with what was just done.
+async fn show(
+    state: &AppState,
+    viewer: Viewer,
+    wanted: &Wanted,
+    told: &Markup,
+) -> Result<Response> {
+    let store = &state.owners.store;
+    let shell = Shell::of(store, viewer, wanted.agent).await?;
+    let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
+    let rows = store.deliveries(&shell.listed(), wanted.after, limit).await?;
+    let mut told_to = Vec::new();
+    for agent in shell.listed().at_least(Role::Maintainer).list().iter().take(AGENTS) {
+        let known = state.directory.by_id(agent.id).await;
+        if known.is_some_and(|agent| agent.settings.webhook.is_some()) {
+            told_to.push((agent.id, agent.business.clone()));
+        }
+    }
+    let body = html! {
+        h1 { "Webhooks" }
+        p .zone { "What your server was told when a call ended. Times in " (shell.zone_name()) "." }
+        (told)
+        (testing(&shell, &told_to))
+        (deliveries(&shell, &rows))
+    };
+    Ok(shell.page(Some(Section::Webhooks), "Webhooks", &body))
+}
+
+/// The form that posts a test.
+fn testing(shell: &Shell, told_to: &[(Uuid, String)]) -> Markup {
+    html! {
+        @if !told_to.is_empty() {
+            form .filters method="post" action="/webhooks/test" {
+                @if let Some(chosen) = shell.chosen { input type="hidden" name="chosen" value=(chosen); }
+                @if let [(only, _)] = told_to {
+                    input type="hidden" name="agent" value=(only);
+                } @else {
+                    div {
+                        label for="of" { "Whose server" }
+                        select #of name="agent" {
+                            @for (id, business) in told_to { option value=(id) { (business) } }
+                        }
+                    }
+                }
+                button type="submit" { "Send a test" }
+            }
+        }
+    }
+}
+
+fn deliveries(shell: &Shell, rows: &[DeliveryRow]) -> Markup {
     let zone = shell.zone();
     let said = |us: i64| time::when(&time::at(us, &zone), &shell.now);
     let older = rows.get(ROWS - 1).filter(|_| rows.len() > ROWS).map(|row| row.id);
     html! {
-        h1 { "Webhooks" }
-        p .zone { "What your server was told when a call ended. Times in " (shell.zone_name()) "." }
         @if rows.is_empty() {
-            p .empty { "Nothing was told yet. Give the agent a webhook address, and each call that ends is posted to it, with its summary." }
+            p .empty { "Nothing was told yet. Give the agent a webhook address on the page Agent, and each call that ends is posted to it, with its summary." }
         } @else {
-            div .scroll {
+            div .scroll tabindex="0" role="region" aria-label="What was told" {
                 table {
-                    thead { tr { th scope="col" { "When" } th scope="col" { "Call" } th scope="col" { "Try" } th scope="col" { "Answer" } th scope="col" { "Took" } th scope="col" { "Next" } th scope="col" { span .hidden { "Actions" } } } }
+                    thead { tr { th scope="col" { "When" } th scope="col" { "Event" } th scope="col" { "Call" } th scope="col" { "Try" } th scope="col" { "Answer" } th scope="col" { "Took" } th scope="col" { "Next" } th scope="col" { span .hidden { "Actions" } } } }
                     tbody {
                         @for row in rows.iter().take(ROWS) {
                             @let may = shell.agents.find(row.agent_id).is_some_and(|agent| agent.role >= Role::Maintainer);
                             tr {
                                 td { time { (said(row.at_us)) } }
+                                td { code { (COMPLETED) } " " (shell.business(row.agent_id)) }
                                 td { a href={ "/calls/" (row.call_id) } { "Call" span .hidden { " of " (said(row.at_us)) } } }
                                 td .number { (row.attempt) }
                                 td { (answer(row)) }
@@ -77,7 +129,7 @@ fn body(shell: &Shell, rows: &[DeliveryRow]) -> Markup {
                                 td { @if let Some(next) = row.next_us { time { (said(next)) } } }
                                 td {
                                     @if may {
-                                        form method="post" action={ "/webhooks/" (row.id) "/redeliver" } { button type="submit" { "Send again" } }
+                                        form method="post" action={ "/webhooks/" (row.id) "/redeliver" (shell.query()) } { button type="submit" { "Send again" } }
                                     }
                                 }
                             }
@@ -86,9 +138,19 @@ fn body(shell: &Shell, rows: &[DeliveryRow]) -> Markup {
                 }
             }
             @if let Some(older) = older {
-                nav .pager aria-label="More deliveries" { a href={ "/webhooks?after=" (older) @if let Some(agent) = shell.chosen { "&agent=" (agent) } } { "Older" } }
+                nav .pager aria-label="More deliveries" { a href=(address(shell.chosen, Some(older))) { "Older" } }
             }
         }
+    }
+}
+
+/// The page's address, with the agent that is chosen.
+fn address(agent: Option<Uuid>, after: Option<i64>) -> String {
+    match (agent, after) {
+        (None, None) => "/webhooks".to_owned(),
+        (Some(agent), None) => format!("/webhooks?agent={agent}"),
+        (None, Some(after)) => format!("/webhooks?after={after}"),
+        (Some(agent), Some(after)) => format!("/webhooks?agent={agent}&after={after}"),
     }
 }
 
@@ -107,6 +169,7 @@ async fn redeliver(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path(id): Path<i64>,
+    Query(wanted): Query<Wanted>,
 ) -> Response {
     let store = &state.owners.store;
     let access = match may(&state, &viewer, Object::Delivery(id), "webhook.redeliver").await {
@@ -114,8 +177,43 @@ async fn redeliver(
         Err(refused) => return errors::refused(&refused),
     };
     match store.redeliver(&access, &viewer, id).await {
-        Ok(true) => Redirect::to("/webhooks").into_response(),
+        Ok(true) => Redirect::to(&address(wanted.agent, None)).into_response(),
         Ok(false) => errors::not_found(),
+        Err(error) => errors::store(&error),
+    }
+}
+
+/// What the form of a test sends.
+#[derive(Debug, Deserialize)]
+struct Tested {
+    agent: Uuid,
+    /// The agent that is chosen above the page.
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    chosen: Option<Uuid>,
+}
+
+async fn test(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Form(sent): Form<Tested>,
+) -> Response {
+    let trial = match try_webhook(&state, &viewer, sent.agent).await {
+        Ok(trial) => trial,
+        Err(problem) => return errors::problem(&problem),
+    };
+    let took = format!("after {} ms", trial.ms);
+    let told = html! {
+        @match (&trial.error, trial.status) {
+            (None, _) => p .note.good role="status" { "Your server took the test " (took) "." },
+            (Some(_), Some(status)) => p .note.bad role="alert" {
+                "Your server answered with status " (status) " " (took)
+                ". It counts as told only with a status from 200 to 299."
+            },
+            (Some(error), None) => p .note.bad role="alert" { "Your server was not reached: " (error) "." },
+        }
+    };
+    match show(&state, viewer, &Wanted { agent: sent.chosen, after: None }, &told).await {
+        Ok(page) => page,
         Err(error) => errors::store(&error),
     }
 }

@@ -34,6 +34,19 @@ pub(crate) fn choice(outcome: CallOutcome) -> &'static str {
     }
 }
 
+/// What came of a booking, as a badge; nothing of one that is still to come.
+pub(crate) fn booking(status: &str) -> Markup {
+    html! {
+        @match status {
+            "pending" | "" => {},
+            "completed" => span .badge.good { "came" },
+            "missed" => span .badge.bad { "did not come" },
+            "cancelled" => span .badge { "cancelled" },
+            other => span .badge { (other) },
+        }
+    }
+}
+
 /// Who calls: their name where they said it, else their number. A stranger gave both.
 pub(crate) fn who(name: &str, number: &str) -> Markup {
     html! {

@@ -19,7 +19,7 @@ use crate::private::Private;
 use crate::store::access::{AgentAccess, Attend, Object, Refused, Role};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
-use crate::store::{AttendedCall, CallCommand, Store};
+use crate::store::{AttendedCall, CallCommand, Store, StoreError};
 use crate::web::AppState;
 use crate::web::guard::{may, note_refusal};
 use crate::web::problem::Problem;
@@ -107,6 +107,32 @@ impl AppState {
             return Err(Problem::invalid("to", why));
         }
         let deed = AuditEntry::of(viewer, "call.transfer").change(change);
+        self.act(attended, call, deed, CallCommand::Transfer { target }).await
+    }
+
+    /// Puts the caller of a live call through to whoever asks, on the telephone of their account.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn transfer_to_self(&self, viewer: &Viewer, call: Uuid) -> Result<(), Problem> {
+        let attended = self.attended(viewer, call, "call.transfer").await?;
+        let has = attended.access.role();
+        if has < Role::Maintainer {
+            return Err(Refused::Forbidden { needs: Role::Maintainer, has }.into());
+        }
+        let number = match OwnPhone::of(&self.owners.store, viewer, &attended.agent).await? {
+            OwnPhone::Known(number) => number,
+            OwnPhone::Missing => {
+                return Err(Problem::invalid("to", "there is no number of yours under Account"));
+            }
+            OwnPhone::Useless => {
+                let why =
+                    "the number under Account cannot be called, or its calls come to this agent";
+                return Err(Problem::invalid("to", why));
+            }
+        };
+        let target = TransferTarget { name: named_as(viewer), number };
+        let deed = AuditEntry::of(viewer, "call.transfer").change(json!({"to": "themselves"}));
         self.act(attended, call, deed, CallCommand::Transfer { target }).await
     }
 
@@ -233,21 +259,76 @@ fn numbered(attended: &Attended, viewer: &Viewer, to: &str) -> Result<TransferTa
     if has < Role::Maintainer {
         return Err(Refused::Forbidden { needs: Role::Maintainer, has }.into());
     }
-    let name = Some(viewer.name().reveal().trim()).filter(|name| !name.is_empty());
-    let name = name.unwrap_or(SOMEBODY).to_owned();
-    Ok(TransferTarget { name, number: Private::new(number) })
+    Ok(TransferTarget { name: named_as(viewer), number: Private::new(number) })
 }
 
-/// What may be shown of an agent's targets to somebody who looks at its live call, and whether they may
-/// act at all.
+/// What callers are told of who takes the call.
+fn named_as(viewer: &Viewer) -> String {
+    let name = Some(viewer.name().reveal().trim()).filter(|name| !name.is_empty());
+    name.unwrap_or(SOMEBODY).to_owned()
+}
+
+/// What somebody may do with a live call of an agent.
+#[derive(Debug, Clone)]
+pub struct Offers {
+    /// Whom the agent may put callers through to, by name.
+    pub targets: Vec<String>,
+    /// What they are to the agent.
+    pub role: Role,
+    /// Their own telephone.
+    pub own_phone: OwnPhone,
+}
+
+impl Offers {
+    /// Whether they may name a number.
+    pub fn may_name(&self) -> bool {
+        self.role >= Role::Maintainer
+    }
+}
+
+/// The telephone that somebody has written under Account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnPhone {
+    /// E.164.
+    Known(Private<String>),
+    /// None is written there.
+    Missing,
+    /// It cannot be called, or it leads back to this agent.
+    Useless,
+}
+
+impl OwnPhone {
+    /// Of this person, for calls of this agent.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn of(store: &Store, viewer: &Viewer, agent: &Agent) -> Result<Self, StoreError> {
+        let phone = store.profile(viewer).await?.phone;
+        let phone = phone.reveal().trim();
+        if phone.is_empty() {
+            return Ok(Self::Missing);
+        }
+        let number = normalise_local(phone, agent.region).map(Private::new);
+        let leads_out = |number: &Private<String>| {
+            !agent.is_forwarded_by(number) && agent.number.as_ref() != Some(number.reveal())
+        };
+        Ok(number.filter(leads_out).map_or(Self::Useless, Self::Known))
+    }
+}
+
+/// What somebody who looks at a live call of an agent may do with it; none: nothing.
 pub async fn offers(
     state: &AppState,
     store: &Store,
     viewer: &Viewer,
     agent_id: Uuid,
-) -> Option<(Vec<String>, Role)> {
+) -> Option<Offers> {
     let access = store.access::<Attend>(viewer, Object::Agent(agent_id)).await.ok()?;
     let agent = state.directory.by_id(agent_id).await?;
-    (access.role() >= needs(&agent))
-        .then(|| (agent.settings.transfer_targets.keys().cloned().collect(), access.role()))
+    if access.role() < needs(&agent) {
+        return None;
+    }
+    let own_phone = OwnPhone::of(store, viewer, &agent).await.unwrap_or(OwnPhone::Missing);
+    let targets = agent.settings.transfer_targets.keys().cloned().collect();
+    Some(Offers { targets, role: access.role(), own_phone })
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::call::LogEvent;
 use crate::store::{EndedLive, EventRow, LiveCall};
+use crate::web::deeds;
 
 /// Who a line is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -173,16 +174,24 @@ fn doing(event: &LogEvent) -> Option<String> {
                 false => "Speaking".to_owned(),
             }
         }
-        LogEvent::FunctionCalled { name, .. } => format!("Using {name}"),
+        LogEvent::FunctionCalled { name, .. } => using(name),
         LogEvent::FunctionFinished { .. } => "Thinking".to_owned(),
         LogEvent::TransferStarted { target } => format!("Put through to {}", target.name),
         LogEvent::TransferEnded { answered: false } => "Nobody answered there".to_owned(),
-        LogEvent::MovedToFallback { .. } => "The caller is at the fallback".to_owned(),
+        LogEvent::MovedToFallback { .. } => WITHOUT_AGENT.to_owned(),
         LogEvent::Ended(_) => "The call is over".to_owned(),
         _ => return None,
     };
     Some(words)
 }
+
+/// What an agent does that uses a function.
+fn using(name: &str) -> String {
+    deeds::doing(name).map_or_else(|| format!("Using “{name}”"), str::to_owned)
+}
+
+/// That the agent could not go on, and the caller gets what is set for that.
+const WITHOUT_AGENT: &str = "Went on without the agent, as you have set";
 
 fn line(at_ms: i64, event: LogEvent) -> Option<LiveLine> {
     let whole = |id: String, who, at_ms, text| LiveLine {
@@ -212,7 +221,7 @@ fn line(at_ms: i64, event: LogEvent) -> Option<LiveLine> {
             whole(format!("k{at_ms}"), Who::Caller, at_ms, format!("(pressed {keys})"))
         }
         LogEvent::FunctionCalled { run, name, .. } => {
-            whole(format!("f{run}"), Who::Function, at_ms, name)
+            whole(format!("f{run}"), Who::Function, at_ms, using(&name))
         }
         LogEvent::FunctionFinished { run, ok, .. } => {
             let text = if ok { "done" } else { "did not work" };
@@ -229,8 +238,7 @@ fn line(at_ms: i64, event: LogEvent) -> Option<LiveLine> {
             whole(format!("t{at_ms}"), Who::Event, at_ms, text.to_owned())
         }
         LogEvent::MovedToFallback { .. } => {
-            let text = "The caller went on to the fallback".to_owned();
-            whole(format!("b{at_ms}"), Who::Event, at_ms, text)
+            whole(format!("b{at_ms}"), Who::Event, at_ms, WITHOUT_AGENT.to_owned())
         }
         _ => return None,
     })
@@ -261,6 +269,22 @@ mod tests {
         assert_eq!((lines[0].cut, doing.as_deref()), (false, Some("Speaking")));
         let (lines, doing) = fold(&[said(1, "Good", false), said(2, "Good day,", true)]);
         assert_eq!((lines[0].cut, doing.as_deref()), (true, Some("Listening")));
+    }
+
+    #[test]
+    fn what_is_done_is_told_in_an_owners_words() {
+        for (name, words) in
+            [("check_availability", "Looking for free times"), ("prices", "Using “prices”")]
+        {
+            let called = json!({"run": 1, "turn": 1, "name": name, "arguments": {}});
+            let event = EventRow {
+                kind: "function_called".to_owned(),
+                data: called.into(),
+                ..said(1, "", false)
+            };
+            let told = words_of(&event).expect("it is known");
+            assert_eq!(told.doing.as_deref(), Some(words));
+        }
     }
 
     #[test]

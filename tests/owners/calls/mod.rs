@@ -5,6 +5,7 @@ mod export;
 mod list;
 mod page;
 mod recording;
+mod voicemail;
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -3,6 +3,7 @@
 mod events;
 mod export;
 mod recording;
+mod voicemail;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
         .merge(events::routes())
         .merge(export::routes())
         .merge(recording::routes())
+        .merge(voicemail::routes())
 }
 
 /// A call in a list.

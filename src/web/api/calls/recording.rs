@@ -24,7 +24,7 @@ use crate::audio::recording::wav::{WavFile, WavPart};
 use crate::store::access::{Object, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
-use crate::web::listening::DECODED_MAX_MB;
+use crate::web::listening::{DECODED_MAX_MB, Sound};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::range::Asked;
@@ -213,5 +213,8 @@ fn path(metadata: &Value, agent_id: Uuid, part: usize) -> Result<String, Problem
 
 async fn note(state: &AppState, viewer: &Viewer, found: &Found) -> Result<(), Problem> {
     let owners = &state.owners;
-    Ok(owners.listening.note(&owners.store, viewer, found.agent_id, found.call).await?)
+    Ok(owners
+        .listening
+        .note(&owners.store, viewer, (found.agent_id, found.call), Sound::Recording)
+        .await?)
 }

@@ -229,6 +229,25 @@ struct Wanted {
     agent: Option<Uuid>,
     #[serde(default)]
     day: String,
+    /// Whom it is for, where that is known.
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    phone: String,
+}
+
+impl Wanted {
+    /// The address of the same with this agent.
+    fn address(&self, agent: Uuid) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("agent", &agent.to_string());
+        for (name, value) in [("day", &self.day), ("name", &self.name), ("phone", &self.phone)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        format!("/bookings/new?{}", query.finish())
+    }
 }
 
 async fn new_page(
@@ -245,14 +264,18 @@ async fn new_page(
         (None, [only]) => only.id,
         (None, _) => {
             let shell = Shell::of(store, viewer, None).await?;
-            return Ok(shell.page(Some(Section::Bookings), "New booking", &html! {
-                h1 { "New booking" }
-                @if mine.is_empty() { p .empty { "You may not book with any agent." } }
-                @else { p { "With which business?" } }
-                ul .list { @for agent in mine { li {
-                    a href={ "/bookings/new?agent=" (agent.id) "&day=" (wanted.day) } { bdi { (agent.business) } }
-                } } }
-            }));
+            return Ok(shell.page(
+                Some(Section::Bookings),
+                "New booking",
+                &html! {
+                    h1 { "New booking" }
+                    @if mine.is_empty() { p .empty { "You may not book with any agent." } }
+                    @else { p { "With which business?" } }
+                    ul .list { @for agent in mine { li {
+                        a href=(wanted.address(agent.id)) { bdi { (agent.business) } }
+                    } } }
+                },
+            ));
         }
     };
     let access = store.access::<Maintain>(&viewer, Object::Agent(agent)).await?;
@@ -265,6 +288,8 @@ async fn new_page(
             Err(_) => shell.now.date().to_string(),
         },
         minutes: place.usual_minutes.to_string(),
+        name: wanted.name,
+        phone: wanted.phone,
         ..BookingForm::default()
     };
     Ok(show_new(&shell, &place, &empty, &Again::default()))

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::proposal::{self, Spoken};
+use crate::retention::recording_sids;
 use crate::store::call_page::CallPage;
 use crate::web::console::words;
 
@@ -100,7 +101,7 @@ pub(super) fn notes(call: &CallPage, spoken: &Spoken<'_>) -> Markup {
             (proposal::note(call, (place, told), spoken))
         }
         @for message in list(metadata, "messages") { (self::message(message)) }
-        (voicemail(&metadata["voicemail"]))
+        (voicemail(call))
         (items("Questions without an answer", metadata, "gaps"))
     }
 }
@@ -134,19 +135,24 @@ fn message(message: &Value) -> Markup {
     }
 }
 
-fn voicemail(voicemail: &Value) -> Markup {
+fn voicemail(call: &CallPage) -> Markup {
+    let voicemail = &call.metadata.reveal()["voicemail"];
     if voicemail.is_null() {
         return html! {};
     }
-    // Whatever the row says: only the web is linked to.
-    let url = Some(text(voicemail, "recording_url")).filter(|url| url.starts_with("https://"));
+    let is_kept = recording_sids(text(voicemail, "recording_url")).is_some();
     html! {
-        p .note {
-            b { "The caller left a recorded message" }
-            @if let Some(seconds) = voicemail["seconds"].as_u64() { " of " (seconds) " seconds" }
-            "."
-            @if let Some(url) = url { " " a href=(url) rel="noreferrer noopener" { "Listen to it at Twilio" } "." }
-            @else { " It is not kept any more." }
+        div .note #message {
+            p {
+                b { "The caller left a recorded message" }
+                @if let Some(seconds) = voicemail["seconds"].as_u64() { " of " (seconds) " seconds" }
+                "." @if !is_kept { " It is not kept any more." }
+            }
+            @if is_kept {
+                audio controls preload="none" aria-label="The caller's message"
+                    src={ "/api/v1/calls/" (call.id) "/voicemail" } {}
+                p .hint { "It is kept at Twilio. Who listens is written down." }
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ use self::proposal::Spoken;
 use self::talk::Around;
 use self::timeline::{Entry, What};
 use super::layout::{Section, Shell};
+use super::tasks::Shown;
 use super::{errors, time, words};
 use crate::store::TaskRow;
 use crate::store::access::{Object, Read, Refused, Role};
@@ -173,7 +174,7 @@ impl Seen {
                 h1 { (words::who(name, call.caller.reveal())) }
                 (self.head(name))
                 (about::summary(call, &self.zone))
-                (todo::list(&self.tasks, call.id))
+                (todo::list(&self.tasks, Shown { call: Some(call.id), query: &self.wanted.query(&[]) }))
                 (about::notes(call, &spoken))
                 h2 { "What was said" }
                 (sound.player(call, &self.zone))

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::timeline::{Entry, Run, Said, What};
 use crate::store::call_page::Passage;
+use crate::web::deeds;
 
 /// The most that is shown of what a function was given or gave, in characters.
 const VALUE_CHARACTERS: usize = 2_000;
@@ -147,19 +148,9 @@ fn function(run: &Run, around: &Around<'_>) -> Markup {
 
 /// What a built-in function does, in an owner's words; others have their own names.
 fn deed(name: &str) -> Markup {
-    let words = match name {
-        "check_availability" => "Looked for free times",
-        "book_appointment" => "Booked an appointment",
-        "reschedule_appointment" => "Moved an appointment",
-        "cancel_appointment" => "Cancelled an appointment",
-        "transfer_call" => "Put the caller through",
-        "take_message" => "Took a message",
-        "send_sms" => "Sent a text",
-        "search_knowledge" => "Looked up what it knows",
-        "end_call" => "Ended the call",
-        other => return html! { "Used " bdi { "“" (other) "”" } },
-    };
-    html! { (words) }
+    html! {
+        @match deeds::done(name) { Some(words) => (words), None => { "Used " bdi { "“" (name) "”" } } }
+    }
 }
 
 /// A value as text, shortened.

@@ -232,7 +232,8 @@ fn of_turns(metadata: &Value) -> Vec<Entry> {
         }
         for name in turn["functions"].as_array().into_iter().flatten() {
             let place = runs.iter().position(|run| run["name"] == *name);
-            let named = || Run { name: name.as_str().unwrap_or_default().to_owned(), ..Run::default() };
+            let named =
+                || Run { name: name.as_str().unwrap_or_default().to_owned(), ..Run::default() };
             add(None, What::Function(place.map_or_else(named, |at| run(runs.remove(at)))));
         }
         let mut said = said(turn);

@@ -47,7 +47,7 @@ pub(super) fn chart(metadata: &Value) -> Markup {
         h2 { "Answer times" }
         p { "How long the caller waited for an answer: " (words) "." }
         @if turns.len() > 1 {
-            div .scroll {
+            div .scroll tabindex="0" role="region" aria-label="Answer times, turn by turn" {
                 svg .chart role="img" width=(width) height=(HEIGHT) viewBox={ "0 0 " (width) " " (HEIGHT) }
                     aria-label={ "Time to answer of " (turns.len()) " turns: " (words) } {
                     @for (n, turn) in turns.iter().enumerate() {

@@ -1,12 +1,12 @@
 //! What there is to do because of a call.
 
 use maud::{Markup, html};
-use uuid::Uuid;
 
 use crate::store::{TaskKind, TaskRow};
+use crate::web::console::tasks::{self, Shown};
 
 /// The tasks, to be ticked.
-pub(super) fn list(tasks: &[TaskRow], call: Uuid) -> Markup {
+pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>) -> Markup {
     html! {
         @if !tasks.is_empty() {
             h2 { "To do" }
@@ -16,17 +16,11 @@ pub(super) fn list(tasks: &[TaskRow], call: Uuid) -> Markup {
                     li .row {
                         div .grow {
                             span class=(class(task)) { (word(task.kind)) } " " bdi { (task.text.reveal()) }
-                            @if let Some(note) = &task.note { div .quiet { bdi { (note.reveal()) } } }
+                            @if let Some(note) = &task.note { div .quiet { "Note: " bdi { (note.reveal()) } } }
                         }
                         @if is_done { span .badge.good { "done" } }
-                        form method="post" action={ "/tasks/" (task.id) } {
-                            input type="hidden" name="done" value=(if is_done { "no" } else { "yes" });
-                            input type="hidden" name="call" value=(call);
-                            button type="submit" {
-                                (if is_done { "Not done" } else { "Done" })
-                                span .hidden { ": " (word(task.kind)) }
-                            }
-                        }
+                        (tasks::tick(task, word(task.kind), shown))
+                        div .parts { (tasks::note(task, word(task.kind), shown)) }
                     }
                 }
             }

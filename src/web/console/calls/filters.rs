@@ -8,9 +8,15 @@ use super::super::layout::Shell;
 use super::super::words;
 use crate::store::call_list::CallOutcome;
 use crate::web::call_filter::{Invalid, WantedCalls};
+use crate::web::deeds;
 
-/// The form, with what was wrong in it.
-pub(super) fn form(shell: &Shell, wanted: &WantedCalls, wrong: Option<&Invalid>) -> Markup {
+/// The form, with what was wrong in it; `functions` are those that owners have made.
+pub(super) fn form(
+    shell: &Shell,
+    wanted: &WantedCalls,
+    functions: &[String],
+    wrong: Option<&Invalid>,
+) -> Markup {
     let value = |field: &Option<String>| field.clone().unwrap_or_default();
     let has_more = [&wanted.from, &wanted.to, &wanted.function, &wanted.todo, &wanted.tests]
         .into_iter()
@@ -44,7 +50,7 @@ pub(super) fn form(shell: &Shell, wanted: &WantedCalls, wrong: Option<&Invalid>)
                 div .filters {
                     (field("from", "From", "date", &value(&wanted.from), wrong))
                     (field("to", "To", "date", &value(&wanted.to), wrong))
-                    (field("function", "Used the function", "text", &value(&wanted.function), wrong))
+                    (function_choice(&value(&wanted.function), functions, wrong))
                 }
                 label .check {
                     input type="checkbox" name="todo" value="true" checked[wanted.todo.as_deref() == Some("true")];
@@ -58,6 +64,33 @@ pub(super) fn form(shell: &Shell, wanted: &WantedCalls, wrong: Option<&Invalid>)
         }
         @if let Some(wrong) = wrong {
             p .error #wrong role="alert" { (name_of(wrong.field)) ": " (wrong.detail) "." }
+        }
+    }
+}
+
+/// What the agent did in the call.
+fn function_choice(chosen: &str, functions: &[String], wrong: Option<&Invalid>) -> Markup {
+    let is_wrong = wrong.is_some_and(|wrong| wrong.field == "function");
+    let chosen = chosen.trim();
+    let own = functions.iter().map(String::as_str).filter(|name| deeds::done(name).is_none());
+    // One of a bookmark may be gone since.
+    let is_known = chosen.is_empty()
+        || deeds::done(chosen).is_some()
+        || functions.iter().any(|name| name == chosen);
+    html! {
+        div {
+            label for="function" { "What the agent did" }
+            select #function name="function"
+                aria-invalid=[is_wrong.then_some("true")] aria-describedby=[is_wrong.then_some("wrong")] {
+                option value="" { "Anything" }
+                @for (name, words) in deeds::all() {
+                    option value=(name) selected[name == chosen] { (words) }
+                }
+                @for name in own {
+                    option value=(name) selected[name == chosen] { "Used “" (name) "”" }
+                }
+                @if !is_known { option value=(chosen) selected { "Used “" (chosen) "”" } }
+            }
         }
     }
 }
@@ -98,7 +131,7 @@ fn name_of(field: &str) -> &str {
         "from" => "From",
         "to" => "To",
         "words" => "Words",
-        "function" => "Used the function",
+        "function" => "What the agent did",
         "outcome" => "How it came out",
         "todo" => "With something to do",
         "tests" => "Show test calls",
@@ -128,6 +161,10 @@ fn said(name: &str, value: &str) -> String {
         ("outcome", Some(outcome)) => format!("“{}”", words::choice(outcome)),
         ("todo", _) => "“with something to do”".to_owned(),
         ("tests", _) => "“test calls”".to_owned(),
+        ("function", _) => match deeds::done(value) {
+            Some(words) => format!("“{words}”"),
+            None => format!("“used {value}”"),
+        },
         _ => format!("{} “{value}”", name_of(name).to_lowercase()),
     }
 }

@@ -48,48 +48,61 @@ async fn page(
         Ok(shell) => shell,
         Err(error) => return errors::store(&error),
     };
+    let functions = match state.owners.store.function_names(&shell.listed()).await {
+        Ok(functions) => functions,
+        Err(error) => return errors::store(&error),
+    };
     let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
+    let around = Around { shell: &shell, wanted: &wanted, functions: &functions };
     let asked = wanted.filter(&here).and_then(|filter| Ok((filter, wanted.after()?)));
     let (filter, after) = match asked {
         Ok(asked) => asked,
-        Err(wrong) => return refused(&shell, &wanted, &wrong),
+        Err(wrong) => return refused(&around, &wrong),
     };
     let toward = after.map_or(Toward::Newest, Toward::Older);
     match state.owners.store.calls(&shell.listed(), &filter, toward, PAGE + 1).await {
         Ok(calls) => {
             let is_deleted = told.is_ok_and(|Query(told)| told.deleted.is_some());
-            found(&shell, &wanted, calls, is_deleted)
+            found(&around, calls, is_deleted)
         }
         // A word or a function that few calls have, among very many calls.
         Err(StoreError::Slow(_)) if filter.words.is_some() || filter.function.is_some() => {
-            too_many(&shell, &wanted)
+            too_many(&around)
         }
         Err(error) => errors::store(&error),
     }
 }
 
-fn frame(shell: &Shell, wanted: &WantedCalls, wrong: Option<&Invalid>, list: &Markup) -> Response {
+/// What every state of the page shows.
+struct Around<'a> {
+    shell: &'a Shell,
+    wanted: &'a WantedCalls,
+    /// The functions that owners have made.
+    functions: &'a [String],
+}
+
+fn frame(around: &Around<'_>, wrong: Option<&Invalid>, list: &Markup) -> Response {
+    let Around { shell, wanted, functions } = *around;
     shell.page(
         Some(Section::Calls),
         "Calls",
         &html! {
             h1 { "Calls" }
             p .zone { "Times are in " (shell.zone_name()) "." }
-            (filters::form(shell, wanted, wrong))
+            (filters::form(shell, wanted, functions, wrong))
             (list)
         },
     )
 }
 
-fn refused(shell: &Shell, wanted: &WantedCalls, wrong: &Invalid) -> Response {
-    let page = frame(shell, wanted, Some(wrong), &html! {});
+fn refused(around: &Around<'_>, wrong: &Invalid) -> Response {
+    let page = frame(around, Some(wrong), &html! {});
     (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
 }
 
-fn too_many(shell: &Shell, wanted: &WantedCalls) -> Response {
+fn too_many(around: &Around<'_>) -> Response {
     let page = frame(
-        shell,
-        wanted,
+        around,
         None,
         &html! {
             p .note.warn role="alert" {
@@ -101,19 +114,14 @@ fn too_many(shell: &Shell, wanted: &WantedCalls) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, page).into_response()
 }
 
-fn found(
-    shell: &Shell,
-    wanted: &WantedCalls,
-    mut calls: Vec<CallItem>,
-    is_deleted: bool,
-) -> Response {
+fn found(around: &Around<'_>, mut calls: Vec<CallItem>, is_deleted: bool) -> Response {
+    let Around { shell, wanted, .. } = *around;
     let page = usize::try_from(PAGE).unwrap_or_default();
     let has_more = calls.len() > page;
     calls.truncate(page);
     let is_first = wanted.after.is_none();
     frame(
-        shell,
-        wanted,
+        around,
         None,
         &html! {
             @if is_deleted { p .note.good role="status" { "The call was deleted." } }
@@ -155,7 +163,6 @@ pub(super) fn row(shell: &Shell, wanted: &WantedCalls, call: &CallItem) -> Marku
         true => format!("/live/{id}"),
         false => format!("/calls/{id}{}", wanted.query(&[])),
     };
-    let business = shell.agents.find(call.agent_id).filter(|_| shell.listed().list().len() > 1);
     html! {
         li .row {
             div .grow {
@@ -163,7 +170,7 @@ pub(super) fn row(shell: &Shell, wanted: &WantedCalls, call: &CallItem) -> Marku
                 @if !name.is_empty() { " " span .quiet { (words::number(number)) } }
                 @if !about.is_empty() { div { (about) } }
             }
-            div { (badges(call)) @if let Some(agent) = business { " " span .badge { (agent.business) } } }
+            div { (badges(call)) " " (shell.business(call.agent_id)) }
             div .quiet {
                 time datetime=(iso::time(call.place.started_us, &shell.zone())) { (time::when(&at, &shell.now)) }
                 @if !call.is_live { " · " (time::length((call.duration_ms + 500) / 1000)) }

@@ -1,5 +1,6 @@
 //! `/agents/{id}/functions`: what an agent can do.
 
+mod collected;
 mod fields;
 mod form;
 mod list;
@@ -39,6 +40,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/agents/{id}/functions/{function}", get(edit).post(save))
         .route("/agents/{id}/functions/{function}/switch", post(switch))
         .route("/agents/{id}/functions/{function}/delete", post(delete))
+        .route("/agents/{id}/functions/{function}/collected", get(collected::show))
         .route("/agents/{id}/functions/{function}/try", post(tried::try_it))
         .route("/agents/{id}/secrets", post(set_secret))
 }
@@ -160,6 +162,9 @@ async fn edit(
     let body = html! {
         (form.markup())
         (tried::form(&action, &document, &Sent::new(), html! {}))
+        @if document["save_data"] == true || kind == "form" {
+            p { a href={ (action) "/collected" } { "What it collected" } }
+        }
         (list::delete(&action))
     };
     Ok(inspected.page(StatusCode::OK, &title(&document), &body))

@@ -1,0 +1,187 @@
+//! What people do with a task where they meet it: tick it, write beside it, answer it, hear it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::post;
+use axum::{Form, Router};
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::errors;
+use crate::knowledge::answers::ANSWER_BYTES;
+use crate::private::Private;
+use crate::store::access::Object;
+use crate::store::{TASK_NOTE_CHARACTERS, TaskChange, TaskKind, TaskRow};
+use crate::web::AppState;
+use crate::web::call_filter::WantedCalls;
+use crate::web::guard::may;
+use crate::web::problem::Problem;
+use crate::web::query::Asking;
+use crate::web::session::PageViewer;
+
+/// Its route.
+pub(super) fn router() -> Router<Arc<AppState>> {
+    Router::new().route("/tasks/{id}", post(mark))
+}
+
+/// Where a task is shown: Today, or a call's page; with the query that it was asked with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) call: Option<Uuid>,
+    pub(super) query: &'a str,
+}
+
+impl Shown<'_> {
+    /// Where the forms of a task go.
+    fn action(self, task: &TaskRow) -> String {
+        format!("/tasks/{}{}", task.id, self.query)
+    }
+}
+
+/// The button that ticks a task, or takes that back; `word` says which one to who cannot see it.
+pub(super) fn tick(task: &TaskRow, word: &str, shown: Shown<'_>) -> Markup {
+    let is_done = task.done_us.is_some();
+    html! {
+        form method="post" action=(shown.action(task)) {
+            input type="hidden" name="done" value=(if is_done { "no" } else { "yes" });
+            @if let Some(call) = shown.call { input type="hidden" name="call" value=(call); }
+            button type="submit" {
+                (if is_done { "Not done" } else { "Done" }) span .hidden { ": " (word) }
+            }
+        }
+    }
+}
+
+/// The note of a task, folded.
+pub(super) fn note(task: &TaskRow, word: &str, shown: Shown<'_>) -> Markup {
+    let note = task.note.as_ref().map(|note| note.reveal().as_str());
+    let id = format!("note-{}", task.id);
+    html! {
+        details .part {
+            summary { @if note.is_some() { "Change the note" } @else { "Write a note" } span .hidden { ": " (word) } }
+            form method="post" action=(shown.action(task)) {
+                @if let Some(call) = shown.call { input type="hidden" name="call" value=(call); }
+                label for=(id) { "Note, for all who work here" }
+                textarea id=(id) name="note" maxlength=(TASK_NOTE_CHARACTERS) { (note.unwrap_or_default()) }
+                p { button type="submit" { "Save the note" } }
+            }
+        }
+    }
+}
+
+/// The answer to a question without one, written where the question is met.
+pub(super) fn answer(task: &TaskRow, chosen: Option<Uuid>) -> Markup {
+    let Some(gap) = task.gap else {
+        // One whose question cannot be told apart from others' is answered among them.
+        return html! {
+            @if task.kind == TaskKind::Gap { a href={ "/knowledge?agent=" (task.agent_id) } { "Answer it" } }
+        };
+    };
+    let id = format!("answer-{}", task.id);
+    html! {
+        details .part {
+            summary { "Answer it" }
+            form method="post" action={ "/knowledge/" (task.agent_id) "/answers" } {
+                input type="hidden" name="gap" value=(gap);
+                input type="hidden" name="back" value="today";
+                @if let Some(chosen) = chosen { input type="hidden" name="chosen" value=(chosen); }
+                label for=(id) { "What the agent is to say" }
+                textarea id=(id) name="answer" required maxlength=(ANSWER_BYTES) {}
+                p .hint { "The next call knows it." }
+                p { button .main type="submit" { "Save the answer" } }
+            }
+        }
+    }
+}
+
+/// The message that the caller left, to be heard here.
+pub(super) fn message(task: &TaskRow) -> Markup {
+    html! {
+        @if task.has_voicemail {
+            details .part {
+                summary { "Listen" }
+                audio controls preload="none" aria-label="The caller's message"
+                    src={ "/api/v1/calls/" (task.call_log_id) "/voicemail" } {}
+            }
+        }
+    }
+}
+
+/// What is done with a task.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Mark {
+    done: Option<String>,
+    note: Option<String>,
+    /// The call on whose page it is done.
+    call: Option<Uuid>,
+}
+
+async fn mark(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<i64>,
+    wanted: Result<Asking<WantedCalls>, Problem>,
+    Form(form): Form<Mark>,
+) -> Response {
+    let store = &state.owners.store;
+    let action = match form.done.as_deref() {
+        Some("yes") => "task.done",
+        Some(_) => "task.reopen",
+        None => "task.note",
+    };
+    let access = match may(&state, &viewer, Object::Task(id), action).await {
+        Ok(access) => access,
+        Err(refused) => return errors::refused(&refused),
+    };
+    let note = form.note.as_deref().map(str::trim);
+    if note.is_some_and(|note| note.chars().count() > TASK_NOTE_CHARACTERS) {
+        let why = format!("a note has at most {TASK_NOTE_CHARACTERS} characters");
+        return errors::problem(&Problem::invalid("note", why));
+    }
+    let done = form.done.as_deref().map(|done| done == "yes");
+    let note = note.map(|note| Private::new(note.to_owned()));
+    let change = TaskChange { done, note };
+    match store.mark_task(&access, &viewer, id, &change).await {
+        Ok(Some(_)) => Redirect::to(&back(form.call, wanted.ok())).into_response(),
+        Ok(None) => errors::not_found(),
+        Err(error) => errors::store(&error),
+    }
+}
+
+/// Where somebody was, as they had it: the agent that is chosen, and what calls were looked for by.
+fn back(call: Option<Uuid>, wanted: Option<Asking<WantedCalls>>) -> String {
+    let wanted = wanted.map(|Asking(wanted)| wanted).unwrap_or_default();
+    match call {
+        Some(call) => format!("/calls/{call}{}", wanted.query(&[])),
+        None => {
+            let agent = wanted.agent().ok().flatten();
+            agent.map_or("/".to_owned(), |agent| format!("/?agent={agent}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_comes_back_to_where_one_was() {
+        let some = |text: &str| Some(text.to_owned());
+        let call = Uuid::from_u128(1);
+        let agent = "00000000-0000-0000-0000-000000000007";
+        let wanted = || {
+            let (agent, words) = (some(agent), some("//evil.example & more"));
+            Some(Asking(WantedCalls { agent, words, ..WantedCalls::default() }))
+        };
+        assert_eq!(back(None, None), "/");
+        assert_eq!(back(None, wanted()), format!("/?agent={agent}"));
+        let expected = format!("/calls/{call}?agent={agent}&words=%2F%2Fevil.example+%26+more");
+        assert_eq!(back(Some(call), wanted()), expected);
+        let odd = Asking(WantedCalls { agent: some("//evil.example"), ..WantedCalls::default() });
+        assert_eq!(back(None, Some(odd)), "/");
+    }
+}

@@ -1,0 +1,105 @@
+//! Listening to the message that a caller left with Twilio.
+
+use frontdesk::rehearsal::phone::api::Api;
+use http::{Method, StatusCode};
+use serde_json::json;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use super::add_call;
+use crate::desk::{Body, Desk, TOKEN};
+
+const ACCOUNT: &str = "AC00000000000000000000000000000001";
+const MESSAGE: &str = "RE00000000000000000000000000000007";
+
+/// A desk with a Twilio that keeps one message.
+async fn with_message() -> (Desk, Api) {
+    let twilio = Api::new(Some(ACCOUNT.to_owned()), Some(TOKEN.to_owned().into()));
+    twilio.keep(ACCOUNT, MESSAGE);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    twilio.serve(listener);
+    let account = [("TWILIO_API_URL", url), ("TWILIO_ACCOUNT_SID", ACCOUNT.to_owned())];
+    (Desk::open_with(&account).await, twilio)
+}
+
+async fn left(desk: &Desk, agent: Uuid, account: &str, sid: &str) -> Uuid {
+    let url = format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{sid}");
+    let metadata = json!({"voicemail": {"recording_url": url, "seconds": 3}});
+    add_call(desk, agent, json!({"metadata": metadata, "status": "voicemail"})).await
+}
+
+async fn listens(desk: &Desk) -> i64 {
+    let count = "select count(*) from audit_log where action = 'voicemail.listen'";
+    sqlx::query_scalar(count).fetch_one(&desk.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_message_is_heard_here_in_parts_and_listening_is_written_down_once() {
+    let (desk, twilio) = with_message().await;
+    let support = desk.sign_in("support@example.com").await;
+    let id = left(&desk, desk.agent, ACCOUNT, MESSAGE).await;
+    let path = format!("/api/v1/calls/{id}/voicemail");
+    let head = support.send(Method::HEAD, &path, Body::None).await;
+    assert_eq!(head.status, StatusCode::OK, "{}", head.text);
+    assert_eq!(listens(&desk).await, 0, "nothing was heard");
+
+    let (whole, sound) = support.get_with(&path, "accept-encoding", "gzip").await;
+    assert_eq!((whole.status, whole.header("content-type")), (StatusCode::OK, "audio/mpeg"));
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    assert_eq!(head.header("content-length"), sound.len().to_string());
+    assert_eq!(sound[..2], [0xff, 0xfb]);
+    // What follows comes from here: a player goes to and fro.
+    assert_eq!(twilio.recordings().len(), 1);
+    let (part, bytes) = support.get_with(&path, "range", "bytes=104-207").await;
+    assert_eq!((part.status, &bytes[..]), (StatusCode::PARTIAL_CONTENT, &sound[104..208]));
+    let (beyond, _) = support.get_with(&path, "range", "bytes=9999999-").await;
+    assert_eq!(beyond.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(listens(&desk).await, 1, "once, however many parts were asked for");
+    let object = "select object from audit_log where action = 'voicemail.listen'";
+    assert_eq!(desk.made(object).await, format!("call {id}"));
+
+    let page = support.get(&format!("/calls/{id}")).await.text;
+    assert!(page.contains(&format!("src=\"{path}\"")), "{page}");
+    assert!(!page.contains("api.twilio.com"), "nothing leads out of the console");
+    let other = desk.sign_in("other@example.com").await;
+    assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn why_a_message_is_not_heard_is_said() {
+    let (desk, _twilio) = with_message().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let agent = desk.agent;
+    let gone = left(&desk, agent, ACCOUNT, "RE00000000000000000000000000000008").await;
+    let foreign = left(&desk, agent, "AC00000000000000000000000000000002", MESSAGE).await;
+    let elsewhere = json!({"voicemail": {"recording_url": "https://elsewhere.example/1.mp3"}});
+    let elsewhere = add_call(&desk, agent, json!({"metadata": elsewhere})).await;
+    let removed = json!({"voicemail": {"recording_url": null, "seconds": 3}});
+    let removed = add_call(&desk, agent, json!({"metadata": removed})).await;
+    let none = add_call(&desk, agent, json!({})).await;
+    for (id, status, why) in [
+        (gone, 404, "Twilio does not have the message"),
+        (foreign, 502, "does not give the message"),
+        (elsewhere, 404, "not kept any more"),
+        (removed, 404, "not kept any more"),
+        (none, 404, "no message was left"),
+    ] {
+        let answered = owner.get(&format!("/api/v1/calls/{id}/voicemail")).await;
+        assert_eq!(answered.status.as_u16(), status, "{}", answered.text);
+        assert!(answered.text.contains(why), "{}", answered.text);
+    }
+    let page = owner.get(&format!("/calls/{removed}")).await.text;
+    assert!(page.contains("not kept any more") && !page.contains("<audio"), "{page}");
+    assert_eq!(listens(&desk).await, 0);
+}
+
+#[tokio::test]
+async fn without_an_account_nobody_is_asked() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let id = left(&desk, desk.agent, ACCOUNT, MESSAGE).await;
+    let answered = owner.get(&format!("/api/v1/calls/{id}/voicemail")).await;
+    assert_eq!(answered.status, StatusCode::BAD_GATEWAY, "{}", answered.text);
+    assert!(answered.text.contains("no Twilio account"), "{}", answered.text);
+}

@@ -1,0 +1,111 @@
+//! What functions collected in calls, for whoever may see it.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::calls::add_call;
+use crate::desk::Desk;
+
+/// A form of the first business's that asks for an e-mail address.
+async fn add_form(desk: &Desk) -> Uuid {
+    desk.made(&format!(
+        "insert into functions (assistant_id, type, name, data, variables, save_data)
+        values ('{}', 'form', 'newsletter', '{{}}', '[{{\"name\": \"email\", \"type\": \"email\"}}]', true)
+        returning id::text",
+        desk.agent
+    ))
+    .await
+    .parse()
+    .unwrap()
+}
+
+async fn collect(desk: &Desk, agent: Uuid, function: Uuid, call: &str, arguments: Value) {
+    let data = json!({"kind": "function", "function_id": function, "call_log_id": call,
+        "arguments": arguments, "result": {"ok": true}});
+    sqlx::query("insert into scrapping_data (data, voice_agent_id) values ($1::jsonb, $2)")
+        .bind(data.to_string())
+        .bind(agent)
+        .execute(&desk.pool)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_a_form_collected_is_a_table_and_can_be_taken_away() {
+    let desk = Desk::open().await;
+    let form = add_form(&desk).await;
+    let call = add_call(&desk, desk.agent, json!({})).await.to_string();
+    let email = "<script>x</script>@example.com";
+    collect(&desk, desk.agent, form, &call, json!({"email": email, "extra": "=1+1"})).await;
+    collect(&desk, desk.agent, form, "gone", json!({"email": "b@example.com"})).await;
+    // Another agent's row that names this function.
+    collect(&desk, desk.other_agent, form, &call, json!({"email": "theirs@example.com"})).await;
+
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let address = format!("/agents/{}/functions/{form}", desk.agent);
+    assert!(maintainer.get(&address).await.text.contains(&format!("{address}/collected")));
+    let page = maintainer.get(&format!("{address}/collected")).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    for shown in ["&lt;script&gt;x", "b@example.com", "=1+1", &format!("/calls/{call}")] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
+    assert!(!page.text.contains("theirs@") && !page.text.contains("<script>x"), "{}", page.text);
+    assert!(!page.text.contains("collected.csv"), "a list is the owner's to take away");
+    let api = format!("/api/v1/functions/{form}/collected");
+    let items = maintainer.get(&api).await.json();
+    assert_eq!(items["items"].as_array().map(Vec::len), Some(2), "{items}");
+    assert_eq!(items["items"][1]["call_id"], call);
+    let odd = maintainer.get(&format!("{api}?after=x")).await;
+    assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", odd.text);
+
+    let owner = desk.sign_in("owner@example.com").await;
+    let table = owner.get(&format!("{api}.csv")).await;
+    assert_eq!(table.header("content-type"), "text/csv; charset=utf-8", "{}", table.text);
+    let lines: Vec<&str> = table.text.lines().collect();
+    assert_eq!(lines[0], "collected_at,call_id,email,other,result");
+    assert_eq!(lines.len(), 3, "{}", table.text);
+    assert!(lines[2].contains(&format!("{call},{email}")), "{}", table.text);
+    assert!(lines[2].contains(r#""{""extra"":""=1+1""}""#), "{}", table.text);
+    let noted = desk.made("select object from audit_log where action = 'collected.export'").await;
+    assert_eq!(noted, format!("function {form}"));
+
+    // Not to be shown: nobody sees it.
+    desk.sql(&format!("update functions set is_shownable = false where id = '{form}'")).await;
+    let page = owner.get(&format!("{address}/collected")).await;
+    assert!(page.text.contains("is not shown") && !page.text.contains("b@"), "{}", page.text);
+    for path in [api.clone(), format!("{api}.csv")] {
+        let hidden = owner.get(&path).await;
+        assert_eq!(hidden.status, StatusCode::NOT_FOUND, "{}", hidden.text);
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_has_pages() {
+    let desk = Desk::open().await;
+    let form = add_form(&desk).await;
+    desk.sql(&format!(
+        "insert into scrapping_data (data, voice_agent_id, created_at)
+        select jsonb_build_object('kind', 'function', 'function_id', '{form}', 'arguments',
+            jsonb_build_object('email', n || '@example.com')), '{}', now() - n * interval '1 minute'
+        from generate_series(1, 120) n",
+        desk.agent
+    ))
+    .await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let api = format!("/api/v1/functions/{form}/collected");
+    let (mut after, mut seen) = (String::new(), Vec::new());
+    loop {
+        let page = owner.get(&format!("{api}{after}")).await.json();
+        for item in page["items"].as_array().unwrap() {
+            seen.push(item["arguments"]["email"].as_str().unwrap().to_owned());
+        }
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("?after={next}");
+    }
+    let expected: Vec<String> = (1..=120).map(|n| format!("{n}@example.com")).collect();
+    assert_eq!(seen, expected);
+    let first = owner.get(&format!("/agents/{}/functions/{form}/collected", desk.agent)).await.text;
+    assert_eq!(first.matches("@example.com").count(), 50);
+    assert!(first.contains("rel=\"next\""), "{first}");
+}

@@ -1,0 +1,195 @@
+//! Today, with several businesses: whose is whose, and what people do with tasks where they meet them.
+
+use frontdesk::store::access::Read;
+use http::StatusCode;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::calls::{CALLER, add_call};
+use crate::desk::{Desk, add_agent, give_access};
+use crate::viewer::{access, owner_of};
+
+/// A desk whose owner has a second business, Lime Street Salon.
+async fn two_businesses() -> (Desk, Uuid) {
+    let desk = Desk::open().await;
+    let owner: String =
+        desk.made("select uuid::text from customer where email like 'owner@%'").await;
+    let salon =
+        add_agent(&desk.pool, owner.parse().unwrap(), "Lime Street Salon", "+15559870002").await;
+    (desk, salon)
+}
+
+async fn add_task(desk: &Desk, agent: Uuid, kind: &str, key: Option<&str>) -> (i64, Uuid) {
+    let call = add_call(desk, agent, json!({})).await;
+    let id = sqlx::query_scalar(
+        "insert into call_tasks (voice_agent_id, call_log_id, kind, ordinal, text, urgency, at,
+            caller_number, question_key)
+        values ($1, $2, $3, 1, 'Call <i>back</i>', 1, now(), $4, $5) returning id",
+    )
+    .bind(agent)
+    .bind(call)
+    .bind(kind)
+    .bind(CALLER)
+    .bind(key)
+    .fetch_one(&desk.pool)
+    .await
+    .unwrap();
+    (id, call)
+}
+
+#[tokio::test]
+async fn each_thing_says_which_business_it_is_of() {
+    let (desk, salon) = two_businesses().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    add_task(&desk, desk.agent, "message", None).await;
+    add_task(&desk, salon, "message", None).await;
+    desk.sql(&format!(
+        "insert into appointments (voice_agent_id, name, phone_number, service, schedule_time, status)
+        values ('{salon}', 'Ann', '', 'Cut', current_date + time '12:00', 'missed')"
+    ))
+    .await;
+    let page = owner.get("/").await.text;
+    assert_eq!(page.matches("+447700900123\">Call<").count(), 2, "nobody's are merged: {page}");
+    let badge = |name: &str| format!("<span class=\"badge\"><bdi>{name}</bdi></span>");
+    assert_eq!(page.matches(&badge("Bright Smile")).count(), 1, "{page}");
+    assert_eq!(page.matches(&badge("Lime Street Salon")).count(), 2, "a task and a booking");
+    assert!(page.contains("did not come") && page.contains("href=\"/bookings/"), "{page}");
+    assert!(page.contains("Call &lt;i&gt;back"), "{page}");
+    // One that is chosen is not named again, and goes with one.
+    let page = owner.get(&format!("/?agent={salon}")).await.text;
+    assert!(!page.contains(&badge("Lime Street Salon")), "{page}");
+    for address in ["/calls", "/live", "/bookings", "/knowledge", "/usage", "/webhooks", "/"] {
+        let link = format!("href=\"{address}?agent={salon}\"");
+        assert!(page.contains(&link), "{link}: {page}");
+    }
+    assert!(page.contains("action=\"/tasks/") && page.contains(&format!("?agent={salon}")));
+}
+
+#[tokio::test]
+async fn the_choice_of_an_agent_leads_somewhere() {
+    let (desk, salon) = two_businesses().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let agent = desk.agent;
+    let booking = desk
+        .made(&format!(
+            "insert into appointments (voice_agent_id, name, phone_number, service, schedule_time)
+            values ('{agent}', 'Ann', '', '', now()) returning id::text"
+        ))
+        .await;
+    for (page, action) in [
+        (format!("/agents/{agent}"), "/agents"),
+        (format!("/agents/{agent}/functions"), "/agents"),
+        (format!("/bookings/{booking}"), "/bookings"),
+        ("/account".to_owned(), "/"),
+        ("/usage?days=7".to_owned(), "/usage"),
+    ] {
+        let text = owner.get(&page).await.text;
+        let form = format!("class=\"switch\" method=\"get\" action=\"{action}\"");
+        assert!(text.contains(&form), "{page}: {text}");
+    }
+    let to = owner.get(&format!("/agents?agent={salon}")).await;
+    assert_eq!(to.header("location"), format!("/agents/{salon}"));
+    let theirs = owner.get(&format!("/agents?agent={}", desk.other_agent)).await;
+    assert_eq!(theirs.header("location"), format!("/agents/{agent}"), "one's own first one");
+}
+
+#[tokio::test]
+async fn people_is_about_an_agent_of_ones_own() {
+    let (desk, salon) = two_businesses().await;
+    // The older agent is one that they only support.
+    let other: String =
+        desk.made("select uuid::text from customer where email like 'other@%'").await;
+    give_access(&desk.pool, desk.agent, other.parse().unwrap(), "support").await;
+    desk.sql(&format!(
+        "update voice_agents set created_at = now() - interval '9 days' where id = '{}'",
+        desk.agent
+    ))
+    .await;
+    let other = desk.sign_in("other@example.com").await;
+    let page = other.get("/people").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.text.contains("Who may do what at <bdi>Iron Pipes</bdi>"), "{}", page.text);
+    assert!(!page.text.contains("Olivia"));
+    let theirs = other.get(&format!("/people?agent={}", desk.agent)).await;
+    assert_eq!(theirs.status, StatusCode::FORBIDDEN);
+    let nobodys = other.get(&format!("/people?agent={salon}")).await;
+    assert!(nobodys.text.contains("Iron Pipes"), "what one does not see is not chosen");
+}
+
+#[tokio::test]
+async fn a_task_is_ticked_and_noted_where_it_is_met() {
+    let (desk, salon) = two_businesses().await;
+    let support = desk.sign_in("support@example.com").await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let (task, call) = add_task(&desk, desk.agent, "message", None).await;
+    let path = format!("/tasks/{task}");
+    let noted = support.form(&path, &[("note", " <b>She</b> rings back. ")]).await;
+    assert_eq!((noted.status, noted.header("location")), (StatusCode::SEE_OTHER, "/"));
+    for page in ["/".to_owned(), format!("/calls/{call}"), format!("/callers/{CALLER}")] {
+        let text = owner.get(&page).await.text;
+        assert!(text.contains("&lt;b&gt;She&lt;/b&gt; rings back."), "{page}: {text}");
+    }
+    assert_eq!(
+        desk.made("select note || ' ' || (done_at is null)::text from call_tasks").await,
+        "<b>She</b> rings back. true",
+        "it is still open"
+    );
+    let (id, query) = (call.to_string(), format!("?agent={}&words=filling", desk.agent));
+    let ticked = owner.form(&format!("{path}{query}"), &[("done", "yes"), ("call", &id)]).await;
+    assert_eq!(ticked.header("location"), format!("/calls/{id}{query}"));
+    let ticked = owner.form(&format!("{path}?agent={salon}"), &[("done", "no")]).await;
+    assert_eq!(ticked.header("location"), format!("/?agent={salon}"));
+    let page = owner.get(&format!("/calls/{id}{query}")).await.text;
+    let action = format!("action=\"{path}?agent={}&amp;words=filling\"", desk.agent);
+    assert!(page.contains(&action), "{page}");
+    let long = "x".repeat(2_001);
+    let refused = support.form(&path, &[("note", &long)]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    let gone = support.form(&path, &[("note", "")]).await;
+    assert_eq!(gone.status, StatusCode::SEE_OTHER);
+    assert_eq!(desk.made("select (note is null)::text from call_tasks").await, "true");
+    let other = desk.sign_in("other@example.com").await;
+    let theirs = other.form(&path, &[("note", "mine")]).await;
+    assert_eq!(theirs.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_question_is_answered_where_it_is_met() {
+    let (desk, salon) = two_businesses().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let now: String = desk.made("select now()::text").await;
+    let columns =
+        json!({"metadata": {"gaps": ["Is there parking?"]}, "call_start": now, "call_end": now});
+    add_call(&desk, salon, columns).await;
+    let (_, call) = add_task(&desk, salon, "gap", Some("is there parking")).await;
+    let page = owner.get(&format!("/?agent={salon}")).await.text;
+    assert!(page.contains("Answer it") && page.contains(&format!("/calls/{call}")), "{page}");
+    let viewer = owner_of(&desk.pool, salon).await;
+    let read = access::<Read>(&desk.pool, &viewer, salon).await;
+    let gap = desk.app.store.gaps(&read).await.unwrap()[0].id.to_string();
+    assert!(page.contains(&format!("name=\"gap\" value=\"{gap}\"")), "{page}");
+    let support = desk.sign_in("support@example.com").await;
+    assert!(!support.get("/").await.text.contains("Answer it"), "support only reads");
+    let chosen = salon.to_string();
+    let form = [("gap", &*gap), ("answer", "Behind."), ("back", "today"), ("chosen", &*chosen)];
+    let done = owner.form(&format!("/knowledge/{salon}/answers"), &form).await;
+    assert_eq!(done.header("location"), format!("/?agent={salon}"), "{}", done.text);
+    let page = owner.get(&format!("/?agent={salon}")).await.text;
+    assert!(!page.contains("Answer it") && page.contains("Done in the last day"), "{page}");
+}
+
+#[tokio::test]
+async fn a_message_is_heard_where_it_is_met() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let (_, call) = add_task(&desk, desk.agent, "voicemail", None).await;
+    let player = format!("src=\"/api/v1/calls/{call}/voicemail\"");
+    assert!(!owner.get("/").await.text.contains(&player), "it is not kept any more");
+    desk.sql(
+        "update call_logs set metadata = '{\"voicemail\": {\"recording_url\": \
+         \"https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1\"}}'",
+    )
+    .await;
+    let page = owner.get("/").await.text;
+    assert!(page.contains(&player) && page.contains("Listen"), "{page}");
+}

@@ -1,0 +1,100 @@
+//! What owners' servers are told: a test of it, and the list.
+
+use http::StatusCode;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::calls::add_call;
+use crate::desk::Desk;
+
+/// A server that answers each request with this status, and gives what it was sent.
+async fn receiver(status: u16) -> (String, tokio::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (told, heard) = tokio::sync::mpsc::channel(16);
+    frontdesk::clock::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut text = String::new();
+            let mut piece = [0; 4096];
+            // The body ends with the object.
+            while !text.ends_with('}') {
+                let read = stream.read(&mut piece).await.unwrap();
+                assert!(read > 0, "it breaks off: {text}");
+                text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+            }
+            let answer =
+                format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            told.send(text).await.unwrap();
+        }
+    });
+    (address, heard)
+}
+
+#[tokio::test]
+async fn a_test_is_posted_and_what_came_of_it_is_said() {
+    let (address, mut heard) = receiver(204).await;
+    let (refusing, _refused) = receiver(500).await;
+    let allowed = format!("{address},{refusing}");
+    let desk = Desk::open_with(&[("ALLOW_PRIVATE_TOOL_URLS", allowed)]).await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    assert!(!maintainer.get("/webhooks").await.text.contains("Send a test"), "there is no webhook");
+    let set = async |address: &str| {
+        let webhook = json!({"webhook": {"url": format!("http://{address}/told"),
+            "secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}});
+        desk.sql(&format!(
+            "update voice_agents set private_settings = private_settings || '{webhook}' where id = '{}'",
+            desk.agent
+        ))
+        .await;
+        desk.app.directory.refresh(Some(desk.agent), None).await;
+    };
+    set(&address).await;
+    assert!(maintainer.get("/webhooks").await.text.contains("Send a test"));
+    let agent = desk.agent.to_string();
+    let page = maintainer.form("/webhooks/test", &[("agent", &agent)]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("Your server took the test"), "{}", page.text);
+    let text = heard.recv().await.unwrap();
+    for part in ["webhook-signature: v1,", "webhook-id: test_", "\"type\":\"test\"", &agent] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    set(&refusing).await;
+    let page = maintainer.form("/webhooks/test", &[("agent", &agent)]).await;
+    assert!(page.text.contains("answered with status 500"), "{}", page.text);
+    let path = format!("/api/v1/agents/{agent}/webhook/test");
+    let answer = maintainer.post(&path, json!({})).await.json();
+    assert_eq!((&answer["taken"], &answer["status"]), (&json!(false), &json!(500)), "{answer}");
+    let noted = "select string_agg(change ->> 'status', ' ' order by id) from audit_log
+        where action = 'webhook.test'";
+    assert_eq!(desk.made(noted).await, "204 500 500");
+    let support = desk.sign_in("support@example.com").await;
+    let refused = support.form("/webhooks/test", &[("agent", &agent)]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn the_list_keeps_the_agent_that_is_chosen() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let call = add_call(&desk, desk.agent, json!({})).await;
+    desk.sql(&format!(
+        "insert into webhook_deliveries (call_log_id, message_id, attempt, ms)
+        select '{call}', 'msg_1', 1, 1 from generate_series(1, 60)"
+    ))
+    .await;
+    desk.sql(&format!(
+        "insert into aftercall_jobs (call_log_id, kind) values ('{call}', 'webhook')
+        on conflict do nothing"
+    ))
+    .await;
+    let page = owner.get(&format!("/webhooks?agent={}", desk.agent)).await.text;
+    assert!(page.contains("call.completed"), "{page}");
+    assert!(page.contains(&format!("/webhooks?agent={}&amp;after=", desk.agent)), "{page}");
+    let again = format!("/webhooks/60/redeliver?agent={}", desk.agent);
+    assert!(page.contains(&again), "{page}");
+    let done = owner.form(&again, &[]).await;
+    assert_eq!(done.header("location"), format!("/webhooks?agent={}", desk.agent), "{}", done.text);
+}
