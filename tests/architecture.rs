@@ -182,7 +182,7 @@ fn no_file_is_too_long_and_every_module_says_what_it_is() {
 /// Where tasks are started that no supervisor starts, how many, and why that is well. What runs as
 /// long as the server does belongs to `tasks.spawn`, or is given to `tasks.watch` and named in
 /// `tests/whole_call/supervision.rs`.
-const SPAWNS: [(&str, usize, &str); 23] = [
+const SPAWNS: [(&str, usize, &str); 24] = [
     ("post_call/job_worker.rs", 1, "watched: work after calls"),
     ("app.rs", 1, "ends when the agents are read"),
     ("app/database.rs", 1, "ends when the migration is finished"),
