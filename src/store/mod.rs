@@ -63,6 +63,7 @@ pub mod trust;
 pub mod usage;
 pub mod vault;
 pub mod versions;
+mod visible;
 pub mod wirings;
 
 pub use aftercall::{Job, JobKind, Settled};
