@@ -87,13 +87,18 @@ async fn a_number_of_the_servers_account_is_nobodys_by_being_typed() {
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     assert_eq!(answers(&desk, HOTLINE).await, None);
     desk.sql(&format!(
-        "update voice_agents set setup_step = 'number' where id = '{}'",
+        "update voice_agents set setup_step = 'number', status = 'inactive' where id = '{}'",
         desk.other_agent
     ))
     .await;
     let finish = format!("/setup/{}/finish", desk.other_agent);
     let finished = other.form(&finish, &[("sid", sid)]).await;
     assert_eq!(finished.status, StatusCode::NOT_FOUND, "{}", finished.text);
+    desk.sql(&format!(
+        "update voice_agents set setup_step = null, status = 'active' where id = '{}'",
+        desk.other_agent
+    ))
+    .await;
     assert_eq!(answers(&desk, HOTLINE).await, None);
     assert_eq!(twilio.numbers(), before, "Twilio was told nothing");
 

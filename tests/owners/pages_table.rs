@@ -120,6 +120,8 @@ fn of_everybody() -> Vec<Row> {
         get("/usage", Anybody),
         // It is of the whole server.
         get("/health", Admin).denied(404),
+        post("/health", Admin, &[]).denied(404),
+        get("/agents", Anybody),
         get("/setup", Anybody),
         post("/setup", Anybody, &[("name", ""), ("trade", "other"), ("zone", "Europe/London")]),
     ]
@@ -141,6 +143,7 @@ fn of_calls() -> Vec<Row> {
         post("/callers/{number}/delete", Owner, &[("confirm", "{number}")]),
         get("/webhooks", Anybody),
         post("/webhooks/{id}/redeliver", Maintainer, &[]),
+        post("/webhooks/test", Maintainer, OF_AGENT),
         get("/knowledge", Anybody),
         post("/knowledge/{agent}/answers", Maintainer, ANSWER),
         post("/knowledge/{agent}/answers/{id}", Maintainer, ANSWER),
@@ -176,6 +179,12 @@ fn of_agents() -> Vec<Row> {
         post("/agents/{id}/try", Maintainer, &[("section", "greeting")]),
         // It is no test call.
         post("/agents/{id}/try/{call}/after", Maintainer, &[]).gives(404),
+        post("/agents/{id}/try/{call}/say", Maintainer, &[]).gives(404),
+        get("/agents/{id}/functions/{function}/collected", Maintainer),
+        get("/setup/{id}/call", Maintainer),
+        post("/setup/{id}/business", Maintainer, &[("name", "A"), ("zone", "Europe/London")]),
+        post("/setup/{id}/answers", Maintainer, &[]),
+        post("/setup/{id}/account", Owner, credentials),
         post("/setup/{id}/hours", Maintainer, &[("hours", "unknown"), ("team", "")]),
         post("/setup/{id}/voice", Maintainer, &[("greeting", ""), ("voice", "")]),
         post("/setup/{id}/tried", Maintainer, &[]),
@@ -264,6 +273,7 @@ impl Named {
             "GET" => client.get(&path).await,
             // What a script asks.
             _ if row.path.ends_with("/after") => client.post(&path, json!({})).await,
+            _ if row.path.ends_with("/say") => client.post(&path, json!({"text": "Hello"})).await,
             _ => client.send(Method::POST, &path, Body::Form(&form)).await,
         }
     }
@@ -308,7 +318,9 @@ impl Faults {
             Row { needs: Nothing, .. } => {
                 !answered.status.is_server_error() && !location.starts_with("/sign-in?")
             }
-            row if row.path.ends_with("/after") => answered.status == StatusCode::UNAUTHORIZED,
+            row if row.path.ends_with("/after") || row.path.ends_with("/say") => {
+                answered.status == StatusCode::UNAUTHORIZED
+            }
             _ => answered.status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
         };
         self.check(is_so, "nobody", row, answered);

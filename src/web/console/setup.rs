@@ -28,12 +28,13 @@ use super::errors;
 use super::layout::Shell;
 use crate::agent::Agent;
 use crate::store::AgentRow;
-use crate::store::access::{AgentAccess, Inspect, Object, Refused};
+use crate::store::access::{AgentAccess, Inspect, Maintain, Object, Refused};
 use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::editing::agent::set_up;
 use crate::web::editing::document::document;
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
@@ -137,6 +138,13 @@ async fn opened(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Res
         shell,
         row,
     })
+}
+
+/// The same for those who may change it, which is asked first.
+async fn opened_to_change(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Response> {
+    let access = may::<Maintain>(state, &viewer, Object::Agent(id), "agent.change").await;
+    access.map_err(|refused| errors::refused(&refused))?;
+    opened(state, viewer, id).await
 }
 
 /// What the page is asked with.

@@ -30,6 +30,7 @@ use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
 use crate::web::editing;
 use crate::web::extract::ApiJson;
+use crate::web::guard::may;
 use crate::web::phone::test_call::{WantedTest, opening};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
@@ -101,18 +102,7 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
                 "length and hears that you speak, but understands nothing. Set " code { "OPENAI_API_KEY" }
                 " to talk to the real agent." }
         }
-        @if let Some(draft) = draft {
-            div .note {
-                p { "You try what is not saved yet. Callers have what is saved." }
-                form method="post" action={ "/agents/" (id) } {
-                    @for (name, value) in &draft.sent { input type="hidden" name=(name) value=(value); }
-                    p .actions {
-                        button type="submit" { "Save it" }
-                        a .button href={ "/agents/" (id) } { "Leave it as it is saved" }
-                    }
-                }
-            }
-        }
+        @if let Some(draft) = draft { (unsaved(id, draft)) }
         form #try data-path={ "/agents/" (id) "/try" } data-phone=(assets::PHONE.path) {
             div .form-row {
                 div {
@@ -145,6 +135,31 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
         div role="log" aria-live="polite" aria-labelledby="words" tabindex="0" {
             ol .list #live data-one="test" data-stay="yes" {}
         }
+        (typing())
+        p .hint { "“Change” at a line goes back to it: say it in other words and see what the agent "
+            "answers then. What was booked after it is undone; the agent only remembers what was said." }
+    }
+}
+
+/// That something is tried which is not saved, and how it is.
+fn unsaved(id: Uuid, draft: &Draft) -> Markup {
+    html! {
+        div .note {
+            p { "You try what is not saved yet. Callers have what is saved." }
+            form method="post" action={ "/agents/" (id) } {
+                @for (name, value) in &draft.sent { input type="hidden" name=(name) value=(value); }
+                p .actions {
+                    button type="submit" { "Save it" }
+                    a .button href={ "/agents/" (id) } { "Leave it as it is saved" }
+                }
+            }
+        }
+    }
+}
+
+/// Where a caller's words are typed.
+fn typing() -> Markup {
+    html! {
         form #say hidden {
             label for="text" { "What the caller says" }
             div .form-row {
@@ -155,8 +170,6 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
                 button #keep .plain type="button" hidden { "Keep it as it was" }
             }
         }
-        p .hint { "“Change” at a line goes back to it: say it in other words and see what the agent "
-            "answers then. What was booked after it is undone; the agent only remembers what was said." }
     }
 }
 
@@ -263,7 +276,7 @@ async fn begin(
     let viewer = session::viewer(state, parts).await?;
     let id: Uuid = id.parse().map_err(|_| Problem::not_found())?;
     let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = store.access(&viewer, Object::Agent(id)).await?;
+    let access: AgentAccess<Maintain> = may(state, &viewer, Object::Agent(id), "agent.try").await?;
     let ApiJson(wanted) = ApiJson::<TestAsked>::from_request(request, &()).await?;
     let mut agent = tried(state, &viewer, &access, wanted.draft).await?;
     let earlier = match wanted.from {
@@ -287,16 +300,7 @@ async fn begin(
     };
     let engines = voice::engines(state).await?;
     let is_stand_in = engines.is_some();
-    let is_heard = !wanted.typed && earlier.is_empty();
-    let notice = Some(&agent.settings.recording).filter(|recording| recording.enabled && is_heard);
-    let mut says = match is_stand_in {
-        true => "A stand-in answers: no speech service is set up.".to_owned(),
-        false if wanted.typed => "The agent reads what you type.".to_owned(),
-        false => "You are on the phone with the agent.".to_owned(),
-    };
-    if let Some(recording) = notice {
-        says.push_str(&format!(" A caller hears first: “{}”", recording.notice));
-    }
+    let says = told(&agent, (is_stand_in, wanted.typed, earlier.is_empty()));
     let test = opening(wanted.reaches_out, engines, earlier);
     let (agent, caller, is_typed) = (Arc::new(agent), Private::new(caller), wanted.typed);
     let wanted = WantedTest { agent, caller, test, is_typed };
@@ -315,6 +319,21 @@ async fn begin(
         says,
     };
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// What whoever makes a test is told at its beginning.
+fn told(agent: &Agent, (is_stand_in, is_typed, is_new): (bool, bool, bool)) -> String {
+    let is_heard = !is_typed && is_new;
+    let notice = Some(&agent.settings.recording).filter(|recording| recording.enabled && is_heard);
+    let mut says = match is_stand_in {
+        true => "A stand-in answers: no speech service is set up.".to_owned(),
+        false if is_typed => "The agent reads what you type.".to_owned(),
+        false => "You are on the phone with the agent.".to_owned(),
+    };
+    if let Some(recording) = notice {
+        says.push_str(&format!(" A caller hears first: “{}”", recording.notice));
+    }
+    says
 }
 
 /// What a test goes on from.

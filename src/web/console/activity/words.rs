@@ -61,7 +61,7 @@ const WORDS: &[(&str, &str)] = &[
     ("sign_in.refused", "tried to sign in and was refused"),
     ("task.change", "changed a task"),
     ("task.done", "ticked a task off"),
-    ("task.note", "wrote a note beside a task"),
+    ("task.note", "wrote a note to a task"),
     ("task.reopen", "opened a task again"),
     ("task.undo", "opened a task again"),
     ("token.make", "made a key for a program"),

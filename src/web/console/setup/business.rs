@@ -15,13 +15,13 @@ use uuid::Uuid;
 use super::forms::{described, error, progress};
 use super::presets::{self, TRADES};
 use super::{Setup, Step, Wrong, go_on, is_unknown, opened, refused, to_step};
-use crate::store::access::{Inspect, Object};
+use crate::store::access::{Inspect, Maintain, Object};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::console::errors;
 use crate::web::console::layout::{Section, Shell};
 use crate::web::editing::agent::begin_setup;
-use crate::web::guard::may_change_own;
+use crate::web::guard::{may, may_change_own};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
@@ -288,6 +288,10 @@ pub(super) async fn change(
     Path(id): Path<Uuid>,
     Form(business): Form<Business>,
 ) -> Response {
+    let access = may::<Maintain>(&state, &viewer, Object::Agent(id), "agent.change").await;
+    if let Err(refused) = access {
+        return errors::refused(&refused);
+    }
     changed(&state, viewer, id, business.trimmed()).await.unwrap_or_else(|response| response)
 }
 

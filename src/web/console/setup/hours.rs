@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::forms::{back, described, error, progress};
 use super::presets::{HOURS, schedule};
-use super::{Setup, Step, Wrong, go_on, opened, refused};
+use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::agent::hours::Hours;
 use crate::agent::phone_number::normalise_local;
 use crate::agent::{Agent, AgentSource, BusinessSource};
@@ -117,7 +117,7 @@ pub(super) async fn send(
     Path(id): Path<Uuid>,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Response {
-    let setup = match opened(&state, viewer, id).await {
+    let setup = match opened_to_change(&state, viewer, id).await {
         Ok(setup) => setup,
         Err(response) => return response,
     };

@@ -11,7 +11,7 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::forms::{back, error, progress};
-use super::{Setup, Step, Wrong, go_on, opened, refused, to_step};
+use super::{Setup, Step, Wrong, go_on, opened, opened_to_change, refused, to_step};
 use crate::call::question_key;
 use crate::knowledge::answers::{ANSWER_BYTES, AnswerError};
 use crate::store::AnswerRow;
@@ -153,7 +153,7 @@ pub(super) async fn tried(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
 ) -> Response {
-    let setup = match opened(&state, viewer, id).await {
+    let setup = match opened_to_change(&state, viewer, id).await {
         Ok(setup) => setup,
         Err(response) => return response,
     };

@@ -12,7 +12,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::forms::{back, described, error, progress};
-use super::{Setup, Step, Wrong, go_on, opened, refused};
+use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::web::AppState;
 use crate::web::console::errors;
 use crate::web::session::PageViewer;
@@ -91,7 +91,7 @@ pub(super) async fn send(
     Path(id): Path<Uuid>,
     Form(sent): Form<VoiceForm>,
 ) -> Response {
-    let setup = match opened(&state, viewer, id).await {
+    let setup = match opened_to_change(&state, viewer, id).await {
         Ok(setup) => setup,
         Err(response) => return response,
     };
