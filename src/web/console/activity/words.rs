@@ -63,7 +63,6 @@ const WORDS: &[(&str, &str)] = &[
     ("task.done", "ticked a task off"),
     ("task.note", "wrote a note to a task"),
     ("task.reopen", "opened a task again"),
-    ("task.undo", "opened a task again"),
     ("token.make", "made a key for a program"),
     ("token.revoke", "revoked a key of a program"),
     ("voicemail.listen", "listened to a message that a caller left"),
