@@ -25,6 +25,7 @@ use crate::config::{Config, ConfigError};
 use crate::database::{DatabaseError, OwnDatabase, Place};
 use crate::line::directory::LookUp;
 use crate::rehearsal::phone::{self, CallOptions, Sample, Step};
+use crate::rehearsal::speech::script::Script;
 use crate::rehearsal::speech::{SAMPLES, SpeechOptions, serve};
 use crate::store::StoreError;
 use crate::store::sample::SAMPLE_NUMBER;
@@ -32,13 +33,16 @@ use crate::store::sample_week::add_week;
 
 /// Signs the rehearsal's webhooks; good for nothing else.
 const AUTH_TOKEN: &str = "rehearsal-auth-token";
+/// What the stand-in for the speech service says to what is not in its script.
+const STAND_IN: &str = "This is the stand-in of the demo. It plays one script and understands nothing \
+    else. With a key for the speech service, the real agent answers you here.";
 /// How long the row may take to be complete and summed up after the call.
 const ROW_LIMIT: Duration = Duration::from_secs(15);
 
 /// What `demo` can be told.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Leave the server running afterwards, and print the webhook's address
+    /// Go on afterwards, and print a link to the owner's console and the webhook's address
     #[arg(long)]
     keep: bool,
 }
@@ -99,6 +103,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
         say!("Ctrl-C ends it.");
         // However it is told, the rehearsal was held.
         let _ = told_to_end.await;
+    } else if done.is_ok() && !is_told {
+        say!(
+            "\nWith --keep it goes on: a link leads to the owner's console, with a week of calls."
+        );
     }
     app.shut_down(std::future::ready(())).await;
     done.map(|()| ExitCode::SUCCESS)
@@ -128,7 +136,10 @@ fn told_to_end() -> impl Future<Output = Result<(), DemoError>> {
 async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     let progress = Progress::new();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let speech = serve(listener, SpeechOptions::default(), std::future::pending::<()>())?;
+    // What is said to whoever talks to the agent themselves.
+    let script = Script { otherwise: STAND_IN.to_owned(), ..Script::default() };
+    let options = SpeechOptions { script, ..SpeechOptions::default() };
+    let speech = serve(listener, options, std::future::pending::<()>())?;
     let config = config(folder, &speech.base_url(), keep)?;
     start_log(&config, "error");
     let place = Place {

@@ -49,7 +49,7 @@ const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
 /// What a run of [`migrate`] did. All zero: the database was up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// How many migrations this run applied.
+    /// How many migrations were applied while this ran; another process's among them, if two ran at once.
     pub migrations: usize,
     /// Embeddings tables made or brought up to date now.
     pub embeddings_tables: usize,

@@ -41,7 +41,7 @@ async fn the_sample_week_is_worth_looking_at() {
     page.goto(&address(&desk, &format!("/agents/{}/try", desk.agent))).await;
     page.click("#type:enabled").await;
     page.wait_for_text("#live", "Good day.").await;
-    page.fill("#text", "Do you have anything on Monday?").await;
+    page.fill("#text", "Thank you, that is all I wanted to know.").await;
     page.click("#send").await;
     page.wait_for("#live [data-line^=c] ~ [data-line^=a]").await;
     picture(&page, "try", "#caller").await;

@@ -17,7 +17,7 @@ use super::tasks::{self, Shown};
 use super::{errors, time, unfinished, words};
 use crate::agent::phone_number::readable;
 use crate::private::Private;
-use crate::store::access::{Role, VisibleAgents};
+use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::overview::{Booking, DayCounts, LiveCall};
 use crate::store::{OpenTasks, Store, TaskKind, TaskRow};
 use crate::web::AppState;
@@ -110,6 +110,7 @@ fn body(shell: &Shell, today: &Today) -> Markup {
         h1 { "Today" }
         p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
         (unfinished::go_on(shell, None))
+        (without_number(shell))
         @if !today.live.is_empty() { (live(shell, &today.live)) }
         h2 { "To do" @if open > 0 { " (" (open) @if today.open.more { "+" } ")" } }
         @if today.open.callers.is_empty() {
@@ -128,6 +129,22 @@ fn body(shell: &Shell, today: &Today) -> Markup {
         (bookings(shell, &today.bookings))
         (yesterday(&today.yesterday))
         @if !today.done.is_empty() { (done(shell, &today.done)) }
+    }
+}
+
+/// Agents that answer and that nobody can call.
+fn without_number(shell: &Shell) -> Markup {
+    let listed = shell.listed();
+    let is_one = |agent: &&VisibleAgent| {
+        agent.status == "active" && agent.number.is_none() && agent.role >= Role::Maintainer
+    };
+    html! {
+        @for agent in listed.list().iter().filter(is_one) {
+            p .note.warn {
+                "Nobody can call " bdi { (agent.business) } " yet: it has no number. "
+                a href={ "/numbers?agent=" (agent.id) } { "Connect one" } "."
+            }
+        }
     }
 }
 

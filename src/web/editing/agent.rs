@@ -264,7 +264,9 @@ fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
 fn own_value(name: &str, value: Value, before: &Value, viewer: &Viewer) -> Result<Value, Problem> {
     let refused = |accepted: &str| Err(Problem::invalid(name, format!("accepted is {accepted}")));
     match name {
-        "name" => match value.as_str().map(str::trim) {
+        // What the database cannot hold is no part of it.
+        "name" => match value.as_str().map(|text| text.replace('\0', "")).as_deref().map(str::trim)
+        {
             Some(text) if !text.is_empty() && text.chars().count() <= NAME_MAX => Ok(text.into()),
             _ => refused("a text of 1 to 200 characters"),
         },

@@ -187,7 +187,10 @@ fn is_ours(state: &AppState, url: &Url) -> bool {
 /// Twilio's own account of why something was not done, in an owner's words.
 pub(super) fn words(error: &RestError) -> String {
     match error {
-        RestError::NoAccount => "There is no Twilio account to ask with.".to_owned(),
+        RestError::NoAccount => {
+            "No Twilio account is set up. Enter your own, or ask whoever runs this server."
+                .to_owned()
+        }
         RestError::Refused { status: 401 | 403, .. } => {
             "Twilio does not accept the account and its token. Enter them again.".to_owned()
         }

@@ -256,7 +256,8 @@ async fn delete(
     let store = &state.owners.store;
     let agents = store.visible_agents(&viewer).await?;
     let name = agents.find(id).map(|agent| agent.name.trim().to_owned());
-    if name.as_deref() != Some(confirmed.name.trim()) {
+    let typed = confirmed.name.trim();
+    if typed.is_empty() || name.as_deref() != Some(typed) {
         let why = "the name that you typed is another one; nothing was deleted";
         return Err(Problem::invalid("name", why).into());
     }

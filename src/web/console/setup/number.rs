@@ -111,7 +111,7 @@ pub(super) async fn form(
                 }
                 p .hint { "What Twilio did with a number before is kept, and can be put back on the page Numbers." }
             }
-            p .hint { "You keep the number that you have? Choose one here all the same; the next page says how to forward yours to it." }
+            @if !takes_calls.is_empty() { p .hint { "You keep the number that you have? Choose one here all the same; the next page says how to forward yours to it." } }
             p .actions { button .main type="submit" { "Finish" } }
         }
         @if may_own { (account::form(id, numbers.is_own)) }
