@@ -7,8 +7,8 @@ mod story;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -266,10 +266,50 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // A thousand files take seconds where each is erased on the disk too, and nobody needs to
         // wait for that.
-        let removing = Command::new("rm").arg("-rf").arg(&self.0).process_group(0).spawn();
-        if removing.is_err() {
+        if removing(&self.0).spawn().is_err() {
             // If this fails, the folder stays in the system's temporary folder.
             let _ = std::fs::remove_dir_all(&self.0);
         }
+    }
+}
+
+/// Removes a folder, in a process that outlives this one. A database that is being made when the
+/// demo ends is ended too, but writes for a moment longer: a folder that is not empty yet is not
+/// worth a word, and is tried again for five seconds.
+fn removing(folder: &Path) -> Command {
+    let tries = r#"for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" && exit; sleep 0.5; done"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", tries, "sh"]).arg(folder).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// An `rm` to which a folder is not empty the first time.
+    const RM: &str = r#"#!/bin/sh
+[ -e "$0.tried" ] && exec /bin/rm "$@"
+touch "$0.tried"
+echo "rm: cannot remove: Directory not empty" >&2
+exit 1
+"#;
+
+    #[test]
+    fn a_folder_that_is_still_written_to_is_gone_in_the_end() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("demo");
+        std::fs::create_dir_all(folder.join("postgres")).unwrap();
+        let rm = place.path().join("rm");
+        std::fs::write(&rm, RM).unwrap();
+        std::fs::set_permissions(&rm, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
+        let status = removing(&folder).env("PATH", path).status().unwrap();
+        assert!(status.success());
+        assert!(!folder.exists());
+        assert!(place.path().join("rm.tried").exists());
     }
 }
