@@ -18,3 +18,4 @@ mod pictures;
 mod setup;
 mod site;
 mod softphone;
+mod speed;
