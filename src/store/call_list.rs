@@ -1,11 +1,12 @@
 //! Lists of calls, newest first, by what people look for. A page goes on where the one before ended
 //! (keyset), and of several agents each one's newest are merged: both read an index and sort nothing.
 
-use sqlx::postgres::{PgRow, Postgres};
+use sqlx::postgres::PgRow;
 use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::access::VisibleAgents;
+use super::call_query::{Order, push_page};
 use super::numbers::SOME;
 use super::{Result, Store};
 use crate::private::Private;
@@ -143,10 +144,6 @@ pub struct CallMarks {
     pub has_task: bool,
 }
 
-/// The earliest and the latest time that a list shows: what others wrote may be beyond any calendar.
-const EARLIEST: &str = "timestamptz '1900-01-01 00:00:00+00'";
-const LATEST: &str = "timestamptz '9990-01-01 00:00:00+00'";
-
 /// The most rows that one statement gives.
 pub const PAGE_MAX: i64 = 201;
 
@@ -205,111 +202,6 @@ impl Store {
         // A plan for any filter would be a plan for none: each is made for its values.
         let rows = sql.build().persistent(false).fetch_all(&self.pool).await?;
         rows.iter().map(item).collect()
-    }
-}
-
-/// The order of a list and what its place is compared by.
-struct Order {
-    by: String,
-    place: String,
-    than: &'static str,
-    from: Option<CallPlace>,
-}
-
-impl Order {
-    fn of(toward: Toward, start: &str, id: &str) -> Self {
-        let (direction, than, from) = match toward {
-            Toward::Newest => ("desc", "<", None),
-            Toward::Older(place) => ("desc", "<", Some(place)),
-            Toward::Newer(place) => ("asc", ">", Some(place)),
-        };
-        Self {
-            by: format!(" order by {start} {direction}, {id} {direction} "),
-            place: format!("({start}, {id})"),
-            than,
-            from,
-        }
-    }
-}
-
-/// The ids of a page: of each agent its own, merged.
-pub(super) fn push_page(
-    sql: &mut QueryBuilder<Postgres>,
-    agents: &[Uuid],
-    filter: &CallFilter,
-    toward: Toward,
-    limit: i64,
-) {
-    let limit = limit.clamp(1, PAGE_MAX);
-    sql.push("select f.id from unnest(").push_bind(agents.to_vec());
-    sql.push("::uuid[]) as a (id) cross join lateral (select c.id, c.call_start from ");
-    let (order, start) = match &filter.words {
-        Some(words) => {
-            sql.push(
-                "public.call_words w join public.call_logs c on c.id = w.call_log_id
-                where w.voice_agent_id = a.id and w.words @@ public.words_query(",
-            );
-            sql.push_bind(words.reveal().clone()).push(") and c.voice_agent_id = a.id");
-            (Order::of(toward, "w.call_start", "w.call_log_id"), "w.call_start")
-        }
-        None => {
-            sql.push("public.call_logs c where c.voice_agent_id = a.id");
-            (Order::of(toward, "c.call_start", "c.id"), "c.call_start")
-        }
-    };
-    if let Some(place) = order.from {
-        sql.push(" and ").push(&order.place).push(format!(" {} (", order.than));
-        push_time(sql, place.started_us);
-        sql.push(", ").push_bind(place.id).push(")");
-    }
-    push_filter(sql, filter, start);
-    sql.push(&order.by).push("limit ").push_bind(limit);
-    sql.push(") f").push(Order::of(toward, "f.call_start", "f.id").by);
-    sql.push("limit ").push_bind(limit);
-}
-
-fn push_time(sql: &mut QueryBuilder<Postgres>, us: i64) {
-    sql.push("timestamptz 'epoch' + ").push_bind(us).push("::bigint * interval '1 microsecond'");
-}
-
-/// `start` is the column by which the list is read: bounds on another one would be looked at only behind
-/// all that is newer.
-fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &CallFilter, start: &str) {
-    for (bound, than, open) in [(filter.from_us, ">=", EARLIEST), (filter.until_us, "<", LATEST)] {
-        sql.push(format!(" and {start} {than} "));
-        match bound {
-            Some(us) => push_time(sql, us),
-            None => {
-                sql.push(open);
-            }
-        }
-    }
-    match filter.outcome {
-        None => {}
-        Some(CallOutcome::Live) => {
-            sql.push(" and c.call_end is null");
-        }
-        Some(outcome) => {
-            sql.push(" and c.call_end is not null and c.status = ").push_bind(outcome.word());
-        }
-    }
-    if let Some(number) = &filter.number {
-        sql.push(" and coalesce(c.caller_e164, c.caller_number) = ");
-        sql.push_bind(number.reveal().clone());
-    }
-    if let Some(function) = &filter.function {
-        sql.push(" and jsonb_path_query_array(c.metadata, '$.functions[*].name') @> ");
-        sql.push_bind(serde_json::json!([function]));
-    }
-    if filter.with_tasks {
-        // By the agent's open tasks, which are few beside its calls.
-        sql.push(
-            " and c.id in (select t.call_log_id from public.call_tasks t
-                where t.voice_agent_id = a.id and t.done_at is null)",
-        );
-    }
-    if !filter.with_tests {
-        sql.push(" and (c.call_sid is null or c.call_sid not like 'FT%')");
     }
 }
 

@@ -6,7 +6,8 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Level, VisibleAgents};
-use super::call_list::{CallFilter, Toward, push_page};
+use super::call_list::{CallFilter, Toward};
+use super::call_query::push_page;
 use super::{EventRow, Result, Store, lenient_json};
 use crate::private::Private;
 

@@ -18,6 +18,7 @@ pub mod booking_edits;
 pub mod bookings;
 pub mod call_list;
 pub mod call_page;
+mod call_query;
 pub mod callers;
 mod calls;
 mod changes;

@@ -1,11 +1,15 @@
 //! The indexes of call lists: built while others work, and used.
 
+use frontdesk::private::Private;
+use frontdesk::store::Store;
+use frontdesk::store::call_list::{CallFilter, CallOutcome, Toward};
 use frontdesk::store::finish::{Finished, finish, unfinished};
 use frontdesk::store::migrate::{SchemaState, is_current};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 
 use super::common::{fresh_database, run};
+use super::viewer::{agents, owner_of};
 use super::{agent, execute, migrated};
 
 /// What is read of 20,000 calls of two agents, and which index serves it: as in docs/rows.md.
@@ -134,6 +138,74 @@ async fn each_list_reads_its_index_and_sorts_nothing() {
         if !["lateral", "rare", "call_tasks"].iter().any(|word| sql.contains(word)) {
             assert!(!plan.contains("Sort"), "{plan}");
         }
+    }
+}
+
+/// Rows of calls and of their words that this connection's server process has read until now.
+async fn rows_read(pool: &PgPool) -> i64 {
+    let mut connection = pool.acquire().await.expect("a connection");
+    run(&mut connection, "select pg_stat_force_next_flush()").await;
+    run(&mut connection, "select pg_stat_clear_snapshot()").await;
+    sqlx::query_scalar(
+        "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_user_tables
+        where relname in ('call_logs', 'call_words')",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .expect("a count")
+}
+
+#[tokio::test]
+async fn a_page_of_a_business_with_a_third_of_all_calls_reads_hardly_more_than_it_shows() {
+    let database = fresh_database().await;
+    let pool = database.pool(1).await;
+    frontdesk::store::migrate::migrate(&pool).await.expect("it migrates");
+    let large = agent(&pool).await;
+    let rows = format!(
+        "set session_replication_role = replica;
+        create temp table others as
+            select other, gen_random_uuid() as id from generate_series(0, 199) other;
+        insert into public.voice_agents (id, name, created_by)
+            select id, 'x', gen_random_uuid() from others;
+        insert into public.call_logs (voice_agent_id, call_start, call_end, status, transcript, metadata)
+            select case when n % 3 = 0 then '{large}'::uuid else o.id end,
+                timestamptz '2026-11-30' - n * interval '1 minute', now(),
+                case when n % 20 = 0 then 'failed' else 'completed' end,
+                'tooth insurance rare' || n / 3, '{{}}'
+            from generate_series(0, 59999) n join others o on o.other = n % 200;
+        insert into public.call_words (call_log_id, voice_agent_id, call_start, words)
+            select id, voice_agent_id, call_start, strip(to_tsvector('simple', transcript))
+            from public.call_logs;
+        set session_replication_role = origin; analyze; select 1"
+    );
+    run(&mut pool.acquire().await.expect("a connection"), &rows).await;
+    finish(&pool).await.expect("it finishes");
+    // What autovacuum does soon: an index of words that has still a list of new ones is a slow one.
+    run(&mut pool.acquire().await.expect("a connection"), "vacuum analyze public.call_words").await;
+    run(&mut pool.acquire().await.expect("a connection"), "vacuum analyze public.call_logs").await;
+    let seen = agents(&pool, &owner_of(&pool, large).await).await;
+    let words = |words: &str| CallFilter {
+        words: Some(Private::new(words.to_owned())),
+        ..CallFilter::default()
+    };
+    let came_out = |outcome, filter| CallFilter { outcome: Some(outcome), ..filter };
+    for (shown, what, filter) in [
+        (51, "all", CallFilter::default()),
+        (51, "an outcome", came_out(CallOutcome::Failed, CallFilter::default())),
+        (51, "a common word", words("insurance")),
+        (51, "two common words", words("tooth insurance")),
+        (1, "a rare word", words("rare19998")),
+        (0, "a word of none", words("zebra")),
+        (51, "a common word and an outcome", came_out(CallOutcome::Failed, words("insurance"))),
+        (0, "a common word and no outcome", came_out(CallOutcome::Voicemail, words("insurance"))),
+        (1, "a rare word and an outcome", came_out(CallOutcome::Completed, words("rare19998"))),
+    ] {
+        let before = rows_read(&pool).await;
+        let store = Store::new(pool.clone());
+        let calls = store.calls(&seen, &filter, Toward::Newest, 51).await.expect("a page");
+        let read = rows_read(&pool).await - before;
+        assert_eq!(calls.len(), shown, "{what}");
+        assert!(read < 6_000, "{read} rows are read for {what}");
     }
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "../common/database.rs"]
 mod common;
+#[path = "../common/viewer.rs"]
+mod viewer;
 
 mod admission;
 mod adoption;
