@@ -19,7 +19,6 @@ use crate::call::is_test;
 use crate::clock::{Stopwatch, pause, within};
 use crate::config::TwilioAccount;
 
-pub use numbers::NumberSetup;
 pub use wiring::{AccountState, OwnedNumber, Wiring};
 
 /// The longest document that an update takes, in characters.
