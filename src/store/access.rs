@@ -17,7 +17,10 @@ use super::{Store, StoreError};
 pub use super::visible::{VisibleAgent, VisibleAgents};
 
 /// What somebody is to an agent, the least first (`voice_agent_access_type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumString,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Reads calls and bookings, ticks tasks off.
     Support,
@@ -32,19 +35,12 @@ pub enum Role {
 impl Role {
     /// The word in the database and the API.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Support => "support",
-            Self::Maintainer => "maintainer",
-            Self::Owner => "owner",
-            Self::Admin => "admin",
-        }
+        self.into()
     }
 
     /// From that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Support, Self::Maintainer, Self::Owner, Self::Admin]
-            .into_iter()
-            .find(|role| role.word() == word)
+        word.parse().ok()
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::claims::{LogPosition, position};
-use super::{Result, Store, StoreError, storable_json, storable_text};
+use super::{Result, Store, StoreError, outcome, storable_json, storable_text};
 use crate::private::Private;
 
 /// A call that has just been announced.
@@ -56,7 +56,8 @@ pub struct InsertedCall {
 }
 
 /// Whether an agent takes a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum AdmissionOutcome {
     /// It does, and holds one of the agent's lines.
     Admitted,
@@ -165,15 +166,7 @@ impl Store {
         .bind(call.started_us)
         .fetch_one(&self.pool)
         .await?;
-        let outcome = match row.try_get::<&str, _>("outcome")? {
-            "admitted" => AdmissionOutcome::Admitted,
-            "over_limit" => AdmissionOutcome::OverLimit,
-            "repeated" => AdmissionOutcome::Repeated,
-            "ended" => AdmissionOutcome::Ended,
-            "no_agent" => AdmissionOutcome::NoAgent,
-            "foreign" => AdmissionOutcome::Foreign,
-            _ => return Err(StoreError::Unreadable("outcome".to_owned())),
-        };
+        let outcome = outcome(row.try_get("outcome")?)?;
         let call_log_id = row.try_get::<Option<Uuid>, _>("call_log_id")?.unwrap_or(call.id);
         let position = match outcome {
             AdmissionOutcome::NoAgent | AdmissionOutcome::Foreign => LogPosition::FIRST,

@@ -98,6 +98,7 @@ pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskPla
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -188,6 +189,11 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Away("protocol".to_owned()),
         }
     }
+}
+
+/// What a function of the database says that came of it, by its word for that.
+fn outcome<T: FromStr>(word: String) -> Result<T> {
+    word.parse().map_err(|_| StoreError::Unreadable("outcome".to_owned()))
 }
 
 /// The database. What calls wait for and what nobody waits for have connections of their own: a
