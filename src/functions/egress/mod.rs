@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::config::HostPort;
+use crate::tls::body_of;
 use address::{is_dns_name, is_public};
 
 /// The largest body that is sent unless a client is told otherwise, bytes.
@@ -329,14 +330,9 @@ async fn read(mut response: reqwest::Response) -> Result<Response, EgressError> 
     let status = response.status();
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
-    let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|_| EgressError::Broken)? {
-        if body.len() + piece.len() > most {
-            return Err(EgressError::ResponseTooLarge);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(Response { status, content_type, body: body.freeze() })
+    let body = body_of(&mut response, most).await.map_err(|_| EgressError::Broken)?;
+    let body = body.ok_or(EgressError::ResponseTooLarge)?.into();
+    Ok(Response { status, content_type, body })
 }
 
 /// Whether it may be otherwise in a moment.
