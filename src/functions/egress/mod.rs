@@ -13,11 +13,12 @@ mod tests;
 use std::collections::HashMap;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::{Host, Url};
@@ -233,7 +234,7 @@ impl Client {
     }
 
     fn places_of(&self, agent: Uuid) -> Arc<Semaphore> {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = self.agents.lock();
         agents.retain(|_, places| Arc::strong_count(places) > 1);
         let places = agents.entry(agent).or_insert_with(|| Semaphore::new(PLACES_PER_AGENT).into());
         Arc::clone(places)
