@@ -9,7 +9,7 @@ use super::people::{Credential, Viewer};
 use super::{Result, Store};
 
 /// Something that somebody did. It names no number, no name and no word of a caller.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AuditEntry<'a> {
     /// Who, if they are known.
     pub viewer: Option<&'a Viewer>,
@@ -30,28 +30,12 @@ pub struct AuditEntry<'a> {
 impl<'a> AuditEntry<'a> {
     /// Something that somebody did to an agent or what belongs to it.
     pub fn of(viewer: &'a Viewer, action: &'static str) -> Self {
-        Self {
-            viewer: Some(viewer),
-            actor: None,
-            agent_id: None,
-            action,
-            object: None,
-            change: None,
-            ip: None,
-        }
+        Self { viewer: Some(viewer), action, ..Self::default() }
     }
 
     /// Something that nobody who is known did.
     pub fn of_nobody(action: &'static str) -> Self {
-        Self {
-            viewer: None,
-            actor: None,
-            agent_id: None,
-            action,
-            object: None,
-            change: None,
-            ip: None,
-        }
+        Self { action, ..Self::default() }
     }
 
     /// About this agent.
