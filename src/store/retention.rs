@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::{Result, Store, lenient_json};
@@ -156,26 +156,35 @@ impl Store {
         after: Uuid,
         limit: i64,
     ) -> Result<Vec<OldRecording>> {
-        let rows = sqlx::query(
-            "select id, (metadata->'recording')::text as recording from call_logs
+        const RECORDING: &str = "(metadata->'recording')::text";
+        const IS_KEPT: &str = "metadata->'recording'->>'path' is not null";
+        let rows = self.old(RECORDING, IS_KEPT, (agent_id, days), after, limit).await?;
+        let read = |(call_log_id, text)| OldRecording {
+            call_log_id,
+            recording: lenient_json(Some(text)).unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// What is kept of an agent's old calls: their ids, and this of each of which that holds.
+    async fn old(
+        &self,
+        what: &str,
+        is_kept: &str,
+        (agent_id, days): (Uuid, u32),
+        after: Uuid,
+        limit: i64,
+    ) -> Result<Vec<(Uuid, String)>> {
+        let query = format!(
+            "select id, {what} from call_logs
             where voice_agent_id = $1 and call_end is not null
                 and call_start < now() - $2::bigint * interval '1 day'
-                and metadata->'recording'->>'path' is not null
-                and id > $4
-            order by id limit $3",
-        )
-        .bind(agent_id)
-        .bind(i64::from(days))
-        .bind(limit)
-        .bind(after)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let recording = lenient_json(row.try_get("recording")?).unwrap_or_default();
-                Ok(OldRecording { call_log_id: row.try_get("id")?, recording })
-            })
-            .collect()
+                and {is_kept} and id > $4
+            order by id limit $3"
+        );
+        // The text is put together from constants.
+        let query = sqlx::query_as(AssertSqlSafe(query)).bind(agent_id).bind(i64::from(days));
+        Ok(query.bind(limit).bind(after).fetch_all(&self.pool).await?)
     }
 
     /// Writes that a recording was removed, if its row still says that it is there.
@@ -230,24 +239,11 @@ impl Store {
         after: Uuid,
         limit: i64,
     ) -> Result<Vec<OldVoicemail>> {
-        let rows = sqlx::query(
-            "select id, metadata->'voicemail'->>'recording_url' as url from call_logs
-            where voice_agent_id = $1 and call_end is not null
-                and call_start < now() - $2::bigint * interval '1 day'
-                and metadata->'voicemail'->>'recording_url' is not null
-                and id > $4
-            order by id limit $3",
-        )
-        .bind(agent_id)
-        .bind(i64::from(days))
-        .bind(limit)
-        .bind(after)
-        .fetch_all(&self.pool)
-        .await?;
-        let read = |row: &sqlx::postgres::PgRow| {
-            Ok(OldVoicemail { call_log_id: row.try_get("id")?, recording_url: row.try_get("url")? })
-        };
-        rows.iter().map(read).collect()
+        const URL: &str = "metadata->'voicemail'->>'recording_url'";
+        const IS_KEPT: &str = "metadata->'voicemail'->>'recording_url' is not null";
+        let rows = self.old(URL, IS_KEPT, (agent_id, days), after, limit).await?;
+        let read = |(call_log_id, recording_url)| OldVoicemail { call_log_id, recording_url };
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Writes that a voicemail was removed, if its row still says where it is.

@@ -1,6 +1,7 @@
 //! What was written, as it is shown to people.
 
 use serde_json::Value;
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -27,6 +28,20 @@ pub struct AppointmentRow {
     pub starts_us: i64,
     /// `duration_minutes`; none where somebody else wrote the row.
     pub minutes: Option<i32>,
+}
+
+impl AppointmentRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            name: Private::new(row.try_get("name")?),
+            phone: Private::new(row.try_get("phone_number")?),
+            service: Private::new(row.try_get("service")?),
+            status: row.try_get("status")?,
+            starts_us: row.try_get("starts_us")?,
+            minutes: row.try_get("duration_minutes")?,
+        })
+    }
 }
 
 /// A row of `call_logs` as it is shown.
@@ -88,18 +103,7 @@ impl Store {
         .bind(ROWS_MAX)
         .fetch_all(&self.pool)
         .await?;
-        let rows = rows.iter().map(|row| {
-            Ok(AppointmentRow {
-                id: row.try_get("id")?,
-                name: Private::new(row.try_get("name")?),
-                phone: Private::new(row.try_get("phone_number")?),
-                service: Private::new(row.try_get("service")?),
-                status: row.try_get("status")?,
-                starts_us: row.try_get("starts_us")?,
-                minutes: row.try_get("duration_minutes")?,
-            })
-        });
-        Ok(rows.collect::<sqlx::Result<_>>()?)
+        rows.iter().map(AppointmentRow::read).collect()
     }
 
     /// What passages of an agent say, by id. Those that are gone are left out.
