@@ -119,16 +119,6 @@ impl<L: Level> AgentAccess<L> {
         self.person
     }
 
-    /// The same for reading.
-    pub fn reading(&self) -> AgentAccess<Read> {
-        AgentAccess {
-            agent_id: self.agent_id,
-            role: self.role,
-            person: self.person,
-            level: PhantomData,
-        }
-    }
-
     /// The same for more, if the role suffices.
     pub fn raised<M: Level>(&self, viewer: &Viewer) -> Option<AgentAccess<M>> {
         let may = self.role >= M::NEEDS && (viewer.may_write() || !M::WRITES);
@@ -158,8 +148,6 @@ pub enum Object {
     Access(i64),
     /// `webhook_deliveries.id`.
     Delivery(i64),
-    /// `sources.id`.
-    Source(Uuid),
 }
 
 impl Object {
@@ -178,18 +166,15 @@ impl Object {
                 "select c.voice_agent_id from public.webhook_deliveries d
                 join public.call_logs c on c.id = d.call_log_id where d.id = $1"
             }
-            Self::Source(_) => "select voice_agent_id from public.sources where id = $1",
         }
     }
 
     /// Its id, for that statement.
     fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
         match self {
-            Self::Agent(id)
-            | Self::Call(id)
-            | Self::Function(id)
-            | Self::Appointment(id)
-            | Self::Source(id) => query.bind(id),
+            Self::Agent(id) | Self::Call(id) | Self::Function(id) | Self::Appointment(id) => {
+                query.bind(id)
+            }
             Self::Task(id) | Self::Access(id) | Self::Delivery(id) => query.bind(id),
         }
     }
@@ -204,7 +189,6 @@ impl Object {
             Self::Task(id) => ("task", id.to_string()),
             Self::Access(id) => ("access", id.to_string()),
             Self::Delivery(id) => ("delivery", id.to_string()),
-            Self::Source(id) => ("source", id.to_string()),
         }
     }
 }

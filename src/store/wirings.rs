@@ -13,14 +13,10 @@ use crate::private::Private;
 /// A connection that can be undone.
 #[derive(Debug, Clone)]
 pub struct WiringRow {
-    /// `number_wirings.id`.
-    pub id: i64,
     /// Twilio's name for the number.
     pub number_sid: String,
     /// What Twilio did with it before.
     pub before: Value,
-    /// When it was connected, microseconds since the Unix epoch.
-    pub connected_us: i64,
 }
 
 /// An agent's number as its row has it.
@@ -120,8 +116,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn wirings<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<WiringRow>> {
         let rows = sqlx::query(
-            "select distinct on (number_sid) id, number_sid, before::text as before,
-                (extract(epoch from connected_at) * 1000000)::bigint as connected_us
+            "select distinct on (number_sid) number_sid, before::text as before
             from public.number_wirings
             where voice_agent_id = $1 and restored_at is null
             order by number_sid, id desc limit 200",
@@ -132,10 +127,8 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(WiringRow {
-                    id: row.try_get("id")?,
                     number_sid: row.try_get("number_sid")?,
                     before: lenient_json(row.try_get("before")?).unwrap_or_default(),
-                    connected_us: row.try_get("connected_us")?,
                 })
             })
             .collect()
