@@ -87,9 +87,6 @@ impl Store {
     /// When the agent has pending appointments, from `from_us` to `until_us` and in order: those
     /// that meet or overlap are one stretch. One without a length takes `usual_minutes`. `except`
     /// is left out.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn busy(
         &self,
         agent_id: Uuid,

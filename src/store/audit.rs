@@ -56,9 +56,6 @@ impl<'a> AuditEntry<'a> {
 
 impl Store {
     /// Writes down what somebody did.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn note_deed(&self, deed: &AuditEntry<'_>) -> Result<()> {
         let mut connection = self.pool.acquire().await?;
         Ok(note(&mut connection, deed).await?)
@@ -66,9 +63,6 @@ impl Store {
 
     /// Writes down that somebody wanted to do something that they may not, such as `booking.make`; with
     /// the agent of what they wanted to do it to, so that its owner sees it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn note_refusal(
         &self,
         viewer: &Viewer,

@@ -146,9 +146,6 @@ pub enum Completes {
 impl Store {
     /// Writes the row of a call, or finds the one that is there, and counts the agent's calls, in
     /// one statement.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn admit(&self, call: &NewCall) -> Result<Admission> {
         let row = sqlx::query(
             "select call_log_id, outcome, epoch, next_seq, returns
@@ -211,9 +208,6 @@ impl Store {
 
     /// Whose call this is; none if there is no row of it. Only to find out which agent's token a
     /// webhook must be signed with: all else is asked with the agent.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn agent_of_call(&self, call_sid: &str) -> Result<Option<Uuid>> {
         let agent_id =
             sqlx::query_scalar("select voice_agent_id from call_logs where call_sid = $1")
@@ -224,9 +218,6 @@ impl Store {
     }
 
     /// The row of an agent's call.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn call_by_sid(&self, agent_id: Uuid, call_sid: &str) -> Result<Option<CallRow>> {
         let row = sqlx::query(
             "select id, voice_agent_id, caller_number, instance_id, epoch,
@@ -255,9 +246,6 @@ impl Store {
     /// Completes a call's row; whether one was written. What is known of an epoch that is over is not:
     /// the call goes on elsewhere, or was completed there. No row is no error: the agent, and with it
     /// the row, may be deleted while the call is held.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn complete(&self, call: &CompletedCall, when: Completes) -> Result<bool> {
         let (if_live, if_owner, from_outing) = match when {
             Completes::ByOwner => (false, true, false),

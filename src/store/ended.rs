@@ -87,9 +87,6 @@ pub struct Delivery {
 
 impl Store {
     /// A call that is over; none if it is not, or is gone.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn ended_call(&self, id: Uuid) -> Result<Option<EndedCall>> {
         let row = sqlx::query(
             "select voice_agent_id, caller_number, coalesce(status, '') as status,
@@ -141,9 +138,6 @@ impl Store {
 
     /// A call as its owner is told of it; none if it is gone. A summary of what the row said before
     /// it was put right is left out.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn told_call(&self, id: Uuid) -> Result<Option<ToldCall>> {
         let row = sqlx::query(
             "select l.voice_agent_id, a.private_settings::text as settings, s.has_summary,
@@ -178,9 +172,6 @@ impl Store {
     }
 
     /// Keeps an attempt to tell an owner, for the owner to see.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn note_delivery(&self, delivery: &Delivery) -> Result<()> {
         sqlx::query(
             "insert into webhook_deliveries (call_log_id, message_id, attempt, status, error, ms)

@@ -2,7 +2,8 @@
 //!
 //! Every statement is one round trip and runs by itself; where two things must be true together
 //! they are in one statement. Times cross this border as microseconds since the Unix epoch
-//! (`…_us`), so that no date type is chosen for the rest of the program.
+//! (`…_us`), so that no date type is chosen for the rest of the program. Where a method says nothing of
+//! errors, it has a [`StoreError`] like any other.
 
 pub mod access;
 pub mod account;

@@ -107,9 +107,6 @@ const REMOVE_TRANSCRIPTS: &str = "with old as (
 
 impl Store {
     /// Takes the lease of this name for so long, unless somebody has it; whether it was taken.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn take_lease(&self, name: &str, time: Duration) -> Result<bool> {
         let done = sqlx::query(
             "insert into frontdesk_leases as l (name, until)
@@ -124,9 +121,6 @@ impl Store {
     }
 
     /// Up to `limit` agents behind `after` whose settings say anything of retention, by their ids.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn retaining_agents(&self, after: Uuid, limit: i64) -> Result<Vec<RetainingAgent>> {
         let rows = sqlx::query(
             "select id, private_settings::text as settings from voice_agents
@@ -146,9 +140,6 @@ impl Store {
 
     /// Up to `limit` recordings of an agent's calls that began more than `days` ago, of calls
     /// behind `after`, by their ids.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn old_recordings(
         &self,
         agent_id: Uuid,
@@ -188,9 +179,6 @@ impl Store {
     }
 
     /// Writes that a recording was removed, if its row still says that it is there.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn recording_removed(&self, old: &OldRecording) -> Result<bool> {
         let done = sqlx::query(
             "update call_logs set metadata = metadata || jsonb_build_object('recording', null,
@@ -207,9 +195,6 @@ impl Store {
     }
 
     /// Up to `limit` recordings whose calls were deleted, behind `after`, by their paths.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn left_recordings(&self, after: &str, limit: i64) -> Result<Vec<String>> {
         let paths = sqlx::query_scalar(
             "select path from left_recordings where path > $1 order by path limit $2",
@@ -218,9 +203,6 @@ impl Store {
     }
 
     /// Forgets a recording whose call was deleted.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn left_recording_removed(&self, path: &str) -> Result<()> {
         let forget = sqlx::query("delete from left_recordings where path = $1").bind(path);
         forget.execute(&self.pool).await?;
@@ -229,9 +211,6 @@ impl Store {
 
     /// Up to `limit` messages that an agent's callers left with Twilio more than `days` ago, of
     /// calls behind `after`, by their ids.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn old_voicemails(
         &self,
         agent_id: Uuid,
@@ -247,9 +226,6 @@ impl Store {
     }
 
     /// Writes that a voicemail was removed, if its row still says where it is.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn voicemail_removed(&self, old: &OldVoicemail) -> Result<bool> {
         let done = sqlx::query(
             "update call_logs set metadata = metadata || jsonb_build_object(
@@ -269,9 +245,6 @@ impl Store {
     /// Removes the words of up to `limit` of an agent's calls that began more than `days` ago, and
     /// gives how many those were. What stays is what happened when: lists of what is kept, so that
     /// what is not known here goes.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn remove_transcripts(&self, agent_id: Uuid, days: u32, limit: i64) -> Result<u64> {
         let done = sqlx::query(REMOVE_TRANSCRIPTS)
             .bind(agent_id)
@@ -285,9 +258,6 @@ impl Store {
 
     /// Removes up to `limit` quotations of appointments whose calls have no words any more, and gives
     /// how many those were: what removed the words may not have known of them.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn remove_left_quotations(&self, limit: i64) -> Result<u64> {
         let done = sqlx::query(
             "update appointments set quotation = null,

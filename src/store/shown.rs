@@ -63,9 +63,6 @@ pub struct CallSummary {
 
 impl Store {
     /// A call as it is shown.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn call_summary(&self, id: Uuid) -> Result<Option<CallSummary>> {
         let row = sqlx::query(
             "select call_end is not null as ended, coalesce(status, '') as status,
@@ -89,9 +86,6 @@ impl Store {
     }
 
     /// An agent's appointments, the latest to be written first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn appointments(&self, agent_id: Uuid) -> Result<Vec<AppointmentRow>> {
         let rows = sqlx::query(
             "select id, name, phone_number, service, status::text as status, duration_minutes,
@@ -107,9 +101,6 @@ impl Store {
     }
 
     /// What passages of an agent say, by id. Those that are gone are left out.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn passage_texts(&self, agent_id: Uuid, ids: &[i64]) -> Result<Vec<(i64, String)>> {
         // An id has hyphens and nothing that would end a quoted name.
         let select = format!(

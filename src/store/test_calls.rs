@@ -34,9 +34,6 @@ pub struct TestLimits {
 
 impl Store {
     /// Writes the row of a test call, which takes none of the agent's lines.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn open_test(
         &self,
         access: &AgentAccess<Maintain>,
@@ -68,9 +65,6 @@ impl Store {
     }
 
     /// The CallSid of a test call of the agent's.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn test_call(
         &self,
         access: &AgentAccess<Maintain>,
@@ -84,9 +78,6 @@ impl Store {
 
     /// A key that this installation has for itself, by what it is for; `fresh` is kept as the key if
     /// there is none yet.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn installation_key(&self, name: &str, fresh: &[u8; 32]) -> Result<Private<Vec<u8>>> {
         sqlx::query(
             "insert into public.installation_keys (name, key) values ($1, $2) on conflict do nothing",
