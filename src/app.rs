@@ -234,9 +234,6 @@ impl App {
     }
 
     /// A sign-in link for whoever looks after the installation, as long as nobody has ever signed in.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn first_sign_in_link(&self) -> Result<Option<String>, StoreError> {
         let person = match self.store.first_person().await? {
             FirstPerson::Known(person) => Some(person),

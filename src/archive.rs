@@ -118,9 +118,6 @@ pub struct Archive {
 
 impl Archive {
     /// Opens the place; a folder is made if it is not there. A bucket is not asked anything yet.
-    ///
-    /// # Errors
-    /// [`BadPlace`].
     pub fn open(place: &Place) -> Result<Self, BadPlace> {
         match place {
             Place::Folder(path) => {
@@ -207,9 +204,6 @@ impl Archive {
     }
 
     /// Removes what is under `name`, if there is anything.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
     pub async fn remove(&self, name: &str) -> Result<(), ArchiveError> {
         let key = Key::from(name);
         match clock::within(REMOVE_LIMIT, self.store.delete(&key)).await {
@@ -220,9 +214,6 @@ impl Archive {
     }
 
     /// Stores something small and removes it again.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
     pub async fn try_out(&self) -> Result<(), ArchiveError> {
         let key = Key::from(format!("frontdesk-doctor-{}", std::process::id()));
         let trying = async {
@@ -236,9 +227,6 @@ impl Archive {
     }
 
     /// How long what is under `name` is, in bytes; none if nothing is.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
     pub async fn size(&self, name: &str) -> Result<Option<u64>, ArchiveError> {
         match clock::within(ASK_LIMIT, self.store.head(&Key::from(name))).await {
             Some(Ok(found)) => Ok(Some(found.size)),
@@ -269,9 +257,6 @@ impl Archive {
     }
 
     /// What is under `name`; for tests and for joining two parts of one call.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
     pub async fn get(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
         let getting = async {
             let object = self.store.get(&Key::from(name)).await?;

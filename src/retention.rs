@@ -65,12 +65,6 @@ pub struct Sweeper {
     agents: FindAgent,
 }
 
-impl std::fmt::Debug for Sweeper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sweeper").finish_non_exhaustive()
-    }
-}
-
 impl Sweeper {
     /// Of this database and object store, and what Twilio keeps for its calls.
     pub fn new(store: Store, archive: Archive, twilio: TwilioRest, agents: FindAgent) -> Self {

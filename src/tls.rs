@@ -31,6 +31,24 @@ pub fn http_client() -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
+/// The body of an answer; none if it is longer than so many bytes.
+///
+/// # Errors
+/// The connection was lost.
+pub async fn body_of(
+    response: &mut reqwest::Response,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await? {
+        if body.len() + part.len() > bytes_max {
+            return Ok(None);
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Some(body))
+}
+
 /// What TLS connections are opened with. The trust store is read once.
 pub fn client_config() -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use strum::VariantArray;
 use uuid::Uuid;
 
 use super::arguments::Parameters;
@@ -77,7 +78,19 @@ pub enum Work {
 }
 
 /// A function that comes with the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Builtin {
     /// Lists the times that can be booked.
     CheckAvailability,
@@ -101,36 +114,18 @@ pub enum Builtin {
 
 impl Builtin {
     /// All built-in functions.
-    pub const ALL: [Self; 9] = [
-        Self::CheckAvailability,
-        Self::BookAppointment,
-        Self::RescheduleAppointment,
-        Self::CancelAppointment,
-        Self::TransferCall,
-        Self::TakeMessage,
-        Self::SendSms,
-        Self::SearchKnowledge,
-        Self::EndCall,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 
     /// Its name, also for the model if no row gives it another.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::CheckAvailability => "check_availability",
-            Self::BookAppointment => "book_appointment",
-            Self::RescheduleAppointment => "reschedule_appointment",
-            Self::CancelAppointment => "cancel_appointment",
-            Self::TransferCall => "transfer_call",
-            Self::TakeMessage => "take_message",
-            Self::SendSms => "send_sms",
-            Self::SearchKnowledge => "search_knowledge",
-            Self::EndCall => "end_call",
-        }
+        self.into()
     }
 
     /// The one with this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|builtin| builtin.name() == name)
+        name.parse().ok()
     }
 }
 
@@ -258,8 +253,7 @@ impl Functions {
     /// Leaves out flows that call what is not there, or another form or flow: two dialogues at
     /// once cannot be held.
     fn drop_flows_that_call_nothing(&mut self, faults: &mut Faults) {
-        let mut callable: BTreeSet<String> = Builtin::ALL
-            .into_iter()
+        let mut callable: BTreeSet<String> = Builtin::all()
             .filter(|builtin| !self.removed.contains(builtin))
             .map(|builtin| builtin.name().to_owned())
             .collect();
@@ -303,7 +297,7 @@ fn unwrapped(value: Value) -> Value {
 }
 
 fn read_builtin(data: &Fields<'_>, faults: &mut Faults) -> Option<Builtin> {
-    let accepted = Builtin::ALL.map(Builtin::name).join(", ");
+    let accepted = Builtin::all().map(Builtin::name).collect::<Vec<_>>().join(", ");
     if data.get("builtin").is_none() {
         faults.add(data.path_of("builtin"), "nothing", accepted);
         return None;

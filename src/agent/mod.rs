@@ -81,8 +81,6 @@ pub struct Agent {
     pub hours: Hours,
     /// What its owner lets it do.
     pub functions: Functions,
-    /// When the agent was made, as its row says, in microseconds since 1970.
-    pub created_at_us: i64,
 }
 
 /// `voice_agents.status`.
@@ -164,8 +162,6 @@ pub struct AgentSource {
     pub private_settings: Private<Value>,
     /// `voice_agents."takeOverTimeout"`.
     pub take_over_timeout: Option<String>,
-    /// `voice_agents.created_at`, microseconds since 1970.
-    pub created_at_us: i64,
     /// The row of `business_details`, if there is one.
     pub business: Option<BusinessSource>,
     /// The rows of `functions`, the oldest first.
@@ -277,7 +273,6 @@ impl Agent {
             },
             hours,
             functions,
-            created_at_us: source.created_at_us,
         }
     }
 

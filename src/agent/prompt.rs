@@ -211,11 +211,13 @@ fn sample_values() -> Value {
         }],
         appointments: 1,
     };
+    let functions: Vec<_> =
+        Builtin::all().map(|builtin| (builtin.name(), "Does what it says.")).collect();
     let briefing = Briefing {
         agent: &Agent::new(AgentSource::default()),
         caller: &Private::new("+15551230001".to_owned()),
         history: &history,
-        functions: &Builtin::ALL.map(|builtin| (builtin.name(), "Does what it says.")),
+        functions: &functions,
         now: &Zoned::default(),
     };
     let passage = Passage { id: 1, similarity: 1.0, text: "We are open.".to_owned() };

@@ -79,7 +79,6 @@ impl Made {
             knowledge: Arc::new(Knowledge::new(store, openai, &models.embedding)?),
             services: egress::Client::new(config.private_tool_urls.clone())?,
             twilio: TwilioRest::new(config.twilio_api_url.clone(), config.twilio.clone())?,
-            clock,
         });
         let exchange = Arc::new(CallServices {
             clock,

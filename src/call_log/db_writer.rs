@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -75,7 +75,7 @@ impl Ledger {
                 refused.push(place);
             }
             if let Record::Completion(call) = record {
-                self.aliases().remove(&call.call_log_id);
+                self.aliases.lock().remove(&call.call_log_id);
             }
         }
         if !refused.is_empty() {
@@ -157,14 +157,14 @@ impl Ledger {
     }
 
     fn remember(&self, proposed: Uuid, row: InsertedCall) {
-        let mut aliases = self.aliases();
+        let mut aliases = self.aliases.lock();
         if aliases.len() < ALIASES {
             aliases.insert(proposed, row);
         }
     }
 
     fn rename(&self, records: &mut [Record]) {
-        let aliases = self.aliases();
+        let aliases = self.aliases.lock();
         if aliases.is_empty() {
             return;
         }
@@ -186,10 +186,6 @@ impl Ledger {
                 Record::Call(_) => {}
             }
         }
-    }
-
-    fn aliases(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, InsertedCall>> {
-        self.aliases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,9 +2,10 @@
 //! floods the log costs no other call its events.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -57,10 +58,6 @@ pub(super) fn queue() -> (Inlet, Outlet) {
     )
 }
 
-fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<Uuid, u32>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Inlet {
     /// Takes an event if there is room for it. Never waits.
     ///
@@ -69,7 +66,7 @@ impl Inlet {
     pub(super) fn try_event(&self, event: EventRow) -> Result<(), NotTaken> {
         let call = event.call_log_id;
         {
-            let mut waiting = lock(&self.waiting);
+            let mut waiting = self.waiting.lock();
             let count = waiting.entry(call).or_default();
             if *count >= EVENTS_OF_A_CALL_MAX {
                 return Err(NotTaken::Full);
@@ -77,7 +74,7 @@ impl Inlet {
             *count += 1;
         }
         let Err(error) = self.records.try_send(Record::Event(event)) else { return Ok(()) };
-        forget(&mut lock(&self.waiting), call);
+        forget(&mut self.waiting.lock(), call);
         match error {
             mpsc::error::TrySendError::Closed(Record::Event(event)) => Err(NotTaken::Closed(event)),
             _ => Err(NotTaken::Full),
@@ -139,7 +136,7 @@ struct Gathering<'a> {
 
 impl Drop for Gathering<'_> {
     fn drop(&mut self) {
-        let mut waiting = lock(self.waiting);
+        let mut waiting = self.waiting.lock();
         for record in &*self.batch {
             if let Record::Event(event) = record {
                 forget(&mut waiting, event.call_log_id);
@@ -192,6 +189,6 @@ mod tests {
             batch.clear();
             outlet.gather(&mut batch, &mut stopped).await;
         }
-        assert!(lock(&inlet.waiting).is_empty(), "calls are remembered");
+        assert!(inlet.waiting.lock().is_empty(), "calls are remembered");
     }
 }

@@ -141,7 +141,7 @@ async fn tell_next_orphan(shared: &Shared, orphans: &mut Vec<(Uuid, SpoolFile)>)
         }
         Ok(Told::All) => {
             tracing::info!(%instance, "the spool of a dead process is told");
-            shared.proven_dead().push(instance);
+            shared.proven_dead.lock().push(instance);
             true
         }
         // Let go, it is found again.

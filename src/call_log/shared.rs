@@ -3,10 +3,11 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ pub(super) struct Shared {
     /// Rung when there is something for `replay` to see to.
     pub(super) trouble: Notify,
     dropped: AtomicU64,
-    proven_dead: Mutex<Vec<Uuid>>,
+    pub(super) proven_dead: Mutex<Vec<Uuid>>,
     completed: Arc<Notify>,
 }
 
@@ -90,7 +91,7 @@ impl Shared {
 
     /// Keeps an event that came when the queue was closed, until [`late`](Self::late) is asked.
     pub(super) fn keep_late(&self, event: EventRow) {
-        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut late = self.late.lock();
         if late.len() < LATE_MAX {
             late.push(Record::Event(event));
         } else {
@@ -101,7 +102,7 @@ impl Shared {
 
     /// Takes the events that came when the queue was closed.
     pub(super) fn late(&self) -> Vec<Record> {
-        std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.late.lock())
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -149,10 +150,6 @@ impl Shared {
         }
     }
 
-    pub(super) fn proven_dead(&self) -> MutexGuard<'_, Vec<Uuid>> {
-        self.proven_dead.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Does something with the spool, on a thread that may block.
     pub(super) async fn on_spool<T: Send + 'static>(
         &self,
@@ -160,7 +157,7 @@ impl Shared {
     ) -> io::Result<T> {
         let (spool, pending) = (Arc::clone(&self.spool), Arc::clone(&self.pending_bytes));
         let working = tokio::task::spawn_blocking(move || {
-            let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut spool = spool.lock();
             let done = work(&mut spool);
             let bytes = spool.pending_bytes();
             pending.store(bytes, Ordering::Release);

@@ -193,7 +193,7 @@ impl LogWriter {
     /// The processes that were proven dead since this was last asked: their spool's lock could be
     /// had, and their spool has been told.
     pub fn take_proven_dead(&self) -> Vec<Uuid> {
-        std::mem::take(&mut *self.shared.proven_dead())
+        std::mem::take(&mut *self.shared.proven_dead.lock())
     }
 }
 

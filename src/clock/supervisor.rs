@@ -5,10 +5,11 @@
 //! nothing of them is written. Such a process says so, and goes down.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::{AbortHandle, JoinHandle};
 
 /// How often is looked whether all tasks run.
@@ -37,12 +38,12 @@ impl Supervisor {
 
     /// The same with a task that somebody else has started.
     pub fn watch(&self, name: &'static str, task: AbortHandle) {
-        self.lock().push((name, task));
+        self.0.tasks.lock().push((name, task));
     }
 
     /// The tasks, by their names.
     pub fn tasks(&self) -> Vec<(&'static str, AbortHandle)> {
-        self.lock().clone()
+        self.0.tasks.lock().clone()
     }
 
     /// A task that has ended and should not have.
@@ -50,7 +51,7 @@ impl Supervisor {
         if self.0.is_stopping.load(Ordering::Acquire) {
             return None;
         }
-        self.lock().iter().find(|(_, task)| task.is_finished()).map(|(name, _)| *name)
+        self.0.tasks.lock().iter().find(|(_, task)| task.is_finished()).map(|(name, _)| *name)
     }
 
     /// Waits until a task has ended that should not have, and gives its name.
@@ -66,10 +67,6 @@ impl Supervisor {
     /// From now on tasks end because they are to.
     pub fn stop(&self) {
         self.0.is_stopping.store(true, Ordering::Release);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(&'static str, AbortHandle)>> {
-        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

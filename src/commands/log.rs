@@ -1,15 +1,17 @@
 //! What is logged, and what is not.
 
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::{self, MakeWriter};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, registry};
 
 /// A log in lines, of what the words of a filter ask for.
+///
+/// The filters are for all layers: a filter of a single layer keeps its answer about a line until the
+/// line comes, and where it is only asked whether one would be logged, as for each line of the `log`
+/// crate, the next line of the thread is taken for that one and left out.
 pub fn subscriber<W>(
     words: &str,
     is_coloured: bool,
@@ -19,63 +21,15 @@ where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let lines = fmt::layer().with_writer(writer).with_ansi(is_coloured).with_target(false);
-    registry().with(LogFilter { words: EnvFilter::new(words) }).with(lines)
+    registry().with(EnvFilter::new(words)).with(filter_fn(is_public)).with(lines)
 }
 
-/// What the words of a filter ask for. Below `info` libraries print what goes over the wire, which
-/// is what callers say; and what a database raises as a notice may hold rows.
-///
-/// It is one for all: a filter of a single layer keeps its answer about a line until the line comes,
-/// and where it is only asked whether one would be logged, as for each line of the `log` crate, the
-/// next line of the thread is taken for that one and left out.
-struct LogFilter {
-    words: EnvFilter,
-}
-
+/// Below `info` libraries print what goes over the wire, which is what callers say; and what a database
+/// raises as a notice may hold rows.
 fn is_public(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     let is_own = target == "frontdesk" || target.starts_with("frontdesk::");
     is_own || (*metadata.level() <= Level::INFO && target != "sqlx::postgres::notice")
-}
-
-impl<S: Subscriber> Layer<S> for LogFilter {
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        match is_public(metadata) {
-            true => Layer::<S>::register_callsite(&self.words, metadata),
-            false => Interest::never(),
-        }
-    }
-
-    fn enabled(&self, metadata: &Metadata<'_>, context: Context<'_, S>) -> bool {
-        is_public(metadata) && self.words.enabled(metadata, context)
-    }
-
-    // Without this nobody could say which levels nobody wants, and each frame of each call would be
-    // asked about, several times.
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Layer::<S>::max_level_hint(&self.words)
-    }
-
-    // The words may ask for what happens in some spans.
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        self.words.on_new_span(attributes, id, context);
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        Layer::on_record(&self.words, id, values, context);
-    }
-
-    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        Layer::on_enter(&self.words, id, context);
-    }
-
-    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        Layer::on_exit(&self.words, id, context);
-    }
-
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        Layer::on_close(&self.words, id, context);
-    }
 }
 
 #[cfg(test)]
@@ -84,6 +38,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use tracing::dispatcher;
+    use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
 

@@ -18,9 +18,12 @@ pub mod token;
 use std::future::Future;
 use std::io::IsTerminal;
 
+use secrecy::ExposeSecret;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Config;
+use crate::database;
+use crate::store::{BadAddress, Store};
 
 /// Done when the process is told to end, by SIGTERM or SIGINT. It listens from this call on, not
 /// only once it is awaited; the call must be within the runtime.
@@ -51,6 +54,31 @@ fn start_log(config: &Config, default: &str) {
     let is_coloured = std::io::stderr().is_terminal();
     // A test may have started one.
     let _ = log::subscriber(words, is_coloured, std::io::stderr).try_init();
+}
+
+/// Why a command cannot open the database.
+#[derive(Debug, thiserror::Error)]
+pub enum NoDatabase {
+    /// Its address cannot be used.
+    #[error("DATABASE_URL: {0}")]
+    DatabaseUrl(#[from] BadAddress),
+    /// The program's own database does not run.
+    #[error(
+        "no server runs on the database in DATA_DIR ({0}): start `frontdesk serve` first, or set \
+         DATABASE_URL"
+    )]
+    NotRunning(String),
+}
+
+/// The database that is configured, or that a server on the same data folder runs.
+async fn open_database(config: &Config) -> Result<Store, NoDatabase> {
+    if let Some(url) = &config.database_url {
+        return Ok(Store::at(url.expose_secret(), 1)?);
+    }
+    match database::running(&config.data_dir).await {
+        Some(address) => Ok(Store::in_folder(address.folder(), 1)),
+        None => Err(NoDatabase::NotRunning(config.data_dir.display().to_string())),
+    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,12 @@
 
 use std::process::ExitCode;
 
-use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::say::say;
-use super::start_log;
+use super::{NoDatabase, open_database, start_log};
 use crate::config::{Config, ConfigError};
-use crate::database;
-use crate::store::{BadAddress, Store, StoreError};
+use crate::store::StoreError;
 
 /// Which agents.
 #[derive(Debug, clap::Args)]
@@ -24,15 +22,9 @@ pub enum RecountError {
     /// A variable cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The database's address cannot be used.
-    #[error("DATABASE_URL: {0}")]
-    DatabaseUrl(#[from] BadAddress),
-    /// The program's own database does not run.
-    #[error(
-        "no server runs on the database in DATA_DIR ({0}): start `frontdesk serve` first, or set \
-         DATABASE_URL"
-    )]
-    NotRunning(String),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    NoDatabase(#[from] NoDatabase),
     /// There is no such agent.
     #[error("{0}: no agent has this id; accepted is an id of voice_agents")]
     NoAgent(Uuid),
@@ -48,13 +40,7 @@ pub enum RecountError {
 pub async fn run(arguments: Arguments) -> Result<ExitCode, RecountError> {
     let config = Config::from_environment()?;
     start_log(&config, "warn");
-    let store = match &config.database_url {
-        Some(url) => Store::at(url.expose_secret(), 1)?,
-        None => match database::running(&config.data_dir).await {
-            Some(address) => Store::in_folder(address.folder(), 1),
-            None => return Err(RecountError::NotRunning(config.data_dir.display().to_string())),
-        },
-    };
+    let store = open_database(&config).await?;
     let all = store.all_agents().await?;
     if let Some(unknown) = arguments.agents.iter().find(|id| !all.contains(id)) {
         return Err(RecountError::NoAgent(*unknown));

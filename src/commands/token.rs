@@ -3,14 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use secrecy::ExposeSecret;
 
 use super::say::say;
-use super::start_log;
+use super::{NoDatabase, open_database, start_log};
 use crate::config::{Config, ConfigError, PublicUrl};
-use crate::database;
+use crate::store::StoreError;
 use crate::store::people::MadePerson;
-use crate::store::{BadAddress, Store, StoreError};
 use crate::web::owners::sign_in_link;
 
 /// What it is called with.
@@ -30,15 +28,9 @@ pub enum TokenError {
     /// A variable cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The database's address cannot be used.
-    #[error("DATABASE_URL: {0}")]
-    DatabaseUrl(#[from] BadAddress),
-    /// The program's own database does not run.
-    #[error(
-        "no server runs on the database in DATA_DIR ({0}): start `frontdesk serve` first, or set \
-         DATABASE_URL"
-    )]
-    NotRunning(String),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    NoDatabase(#[from] NoDatabase),
     /// The address is none.
     #[error("--email: {0:?} is not an e-mail address; accepted: somebody@example.com")]
     Email(String),
@@ -64,13 +56,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, TokenError> {
     if !is_email(email) {
         return Err(TokenError::Email(email.to_owned()));
     }
-    let store = match &config.database_url {
-        Some(url) => Store::at(url.expose_secret(), 1)?,
-        None => match database::running(&config.data_dir).await {
-            Some(address) => Store::in_folder(address.folder(), 1),
-            None => return Err(TokenError::NotRunning(config.data_dir.display().to_string())),
-        },
-    };
+    let store = open_database(&config).await?;
     let name = arguments.name.as_deref().or_else(|| email.split('@').next()).unwrap_or(email);
     let person = match store.make_person(email, name).await? {
         MadePerson::Ready(person) => person,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::clock::within;
 use crate::config::OpenAi;
 use crate::service_json;
+use crate::tls::body_of;
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -115,14 +116,8 @@ impl ModelList {
         let answering = async {
             let mut response = request.send().await.map_err(|_| ModelError::Unreachable)?;
             let status = response.status();
-            let mut body = Vec::new();
-            while let Ok(Some(part)) = response.chunk().await {
-                if body.len() + part.len() > ANSWER_MAX_BYTES {
-                    return Ok((status, Vec::new()));
-                }
-                body.extend_from_slice(&part);
-            }
-            Ok((status, body))
+            let body = body_of(&mut response, ANSWER_MAX_BYTES).await.ok().flatten();
+            Ok((status, body.unwrap_or_default()))
         };
         let (status, body) = within(ANSWER_LIMIT, answering).await.ok_or(ModelError::Late)??;
         match status {

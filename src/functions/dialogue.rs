@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tracing::warn;
 use uuid::Uuid;
@@ -76,7 +76,7 @@ struct Taken<'p, P> {
 impl<P: Default> Places<P> {
     /// Takes a dialogue out; a new one if there is none yet. `None` if somebody has it.
     fn take(&self, id: Uuid) -> Option<Taken<'_, P>> {
-        let mut places = self.lock();
+        let mut places = self.0.lock();
         let progress = match places.get_mut(&id) {
             Some(place) => place.take()?,
             None => {
@@ -85,13 +85,6 @@ impl<P: Default> Places<P> {
             }
         };
         Some(Taken { places: self, id, progress: Some(progress) })
-    }
-}
-
-impl<P> Places<P> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Option<P>>> {
-        // A dialogue is whole whenever it is in its place.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,7 +104,7 @@ impl<P> DerefMut for Taken<'_, P> {
 
 impl<P> Drop for Taken<'_, P> {
     fn drop(&mut self) {
-        self.places.lock().insert(self.id, self.progress.take());
+        self.places.0.lock().insert(self.id, self.progress.take());
     }
 }
 

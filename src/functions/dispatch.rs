@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tracing::warn;
 
+use super::appointments::{self, BookingContext};
 use super::offers::{Offer, find};
 use super::{
-    CallContext, FunctionRequest, FunctionServices, Outcome, appointments, dialogue, json_api,
-    knowledge, messages, transfer,
+    CallContext, FunctionRequest, FunctionServices, Outcome, dialogue, json_api, knowledge,
+    messages, transfer,
 };
 use crate::agent::function::{AgentFunction, Builtin, Work};
 use crate::call::AfterFunction;
@@ -99,19 +100,14 @@ async fn carry_out_builtin(
     arguments: Map<String, Value>,
 ) -> Outcome {
     let arguments = Value::Object(arguments);
+    let desk = || BookingContext::new(toolbox, caller, request);
     match builtin {
-        Builtin::CheckAvailability => {
-            appointments::check_availability(toolbox, caller, request, &arguments).await
-        }
-        Builtin::BookAppointment => {
-            appointments::book_appointment(toolbox, caller, request, &arguments).await
-        }
+        Builtin::CheckAvailability => appointments::check_availability(&desk(), &arguments).await,
+        Builtin::BookAppointment => appointments::book_appointment(&desk(), &arguments).await,
         Builtin::RescheduleAppointment => {
-            appointments::reschedule_appointment(toolbox, caller, request, &arguments).await
+            appointments::reschedule_appointment(&desk(), &arguments).await
         }
-        Builtin::CancelAppointment => {
-            appointments::cancel_appointment(toolbox, caller, request, &arguments).await
-        }
+        Builtin::CancelAppointment => appointments::cancel_appointment(&desk(), &arguments).await,
         Builtin::TransferCall => transfer::transfer_call(caller, &arguments),
         Builtin::TakeMessage => messages::take_message(toolbox, caller, request, &arguments).await,
         Builtin::SendSms => messages::send_sms(toolbox, caller, request, &arguments).await,

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::{CallContext, Dialogues, FunctionRequest, FunctionServices, Texts, egress};
 use crate::agent::Agent;
 use crate::call::FunctionRun;
-use crate::clock::Clock;
 use crate::config::{HostPort, OpenAi, TwilioAccount};
 use crate::knowledge::Knowledge;
 use crate::store::Store;
@@ -25,7 +24,6 @@ pub(super) fn toolbox(services: Vec<HostPort>) -> FunctionServices {
         store,
         services: egress::Client::new(services).expect("a client"),
         twilio: TwilioRest::new(nowhere(), account).expect("a client"),
-        clock: Clock::real(),
     }
 }
 

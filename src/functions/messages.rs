@@ -1,7 +1,6 @@
 //! Words that stay after the call: a message for the business, a text to the caller's own phone.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -185,7 +184,7 @@ impl Texts {
 
     /// Takes a place for a text before it is sent. For one that is not to be sent, says why.
     fn begin(&self, engine_call_id: &str, body: &str) -> Option<Outcome> {
-        let mut texts = self.all();
+        let mut texts = self.0.lock();
         let same =
             |text: &&Text| text.engine_call_id == engine_call_id || text.body.reveal() == body;
         if let Some(text) = texts.iter().find(same) {
@@ -209,7 +208,7 @@ impl Texts {
 
     /// What came of a text. One that was certainly not sent gives its place back.
     fn settle(&self, engine_call_id: &str, sent: &Result<(), RestError>) {
-        let mut texts = self.all();
+        let mut texts = self.0.lock();
         let Some(at) = texts.iter().position(|text| text.engine_call_id == engine_call_id) else {
             return;
         };
@@ -218,10 +217,6 @@ impl Texts {
             Err(RestError::Unknown) => {}
             Err(_) => drop(texts.remove(at)),
         }
-    }
-
-    fn all(&self) -> MutexGuard<'_, Vec<Text>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -34,7 +34,7 @@ use crate::agent::function::Builtin;
 use crate::agent::phone_number::caller_number;
 use crate::agent::template::Facts;
 use crate::call::{AfterFunction, Event, FunctionRun, LogEvent};
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::knowledge::Knowledge;
 use crate::private::Private;
 use crate::store::Store;
@@ -64,8 +64,6 @@ pub struct FunctionServices {
     pub services: egress::Client,
     /// Twilio's REST interface, for text messages.
     pub twilio: TwilioRest,
-    /// The time that calls live in.
-    pub clock: Clock,
 }
 
 /// The call that functions are carried out for: one for each call.

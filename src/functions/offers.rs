@@ -29,7 +29,7 @@ pub(super) enum Offer<'a> {
 pub fn signatures(toolbox: &FunctionServices, agent: &Agent) -> Vec<FunctionSignature> {
     let functions = &agent.functions;
     let rows = functions.rows.iter().filter_map(|row| row_signature(toolbox, agent, row));
-    let defaults = Builtin::ALL.into_iter().filter(|builtin| stands(agent, *builtin));
+    let defaults = Builtin::all().filter(|builtin| stands(agent, *builtin));
     let defaults = defaults.filter_map(|builtin| builtin_signature(toolbox, agent, builtin));
     rows.chain(defaults).collect()
 }

@@ -6,9 +6,10 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -83,7 +84,7 @@ impl Rendering {
     }
 
     fn places_of(&self, agent: Uuid) -> Arc<Semaphore> {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = self.agents.lock();
         agents.retain(|_, places| Arc::strong_count(places) > 1);
         let places = agents.entry(agent).or_insert_with(|| Semaphore::new(PLACES_PER_AGENT).into());
         Arc::clone(places)

@@ -176,9 +176,6 @@ impl Answers {
     }
 
     /// Removes an answer of an agent; whether it was there.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn forget(
         &self,
         access: &AgentAccess<Maintain>,

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::OpenAi;
 use crate::private::Private;
 use crate::service_json;
+use crate::tls::body_of;
 
 /// Dimensions of the agents' tables.
 pub(super) const DIMENSIONS: usize = 1536;
@@ -195,13 +196,8 @@ impl Embedder {
         }
         let mut response = post.send().await?;
         let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(part) = response.chunk().await? {
-            if answer.len() + part.len() > ANSWER_MAX_BYTES {
-                return Err(EmbedError::Unreadable);
-            }
-            answer.extend_from_slice(&part);
-        }
+        let answer = body_of(&mut response, ANSWER_MAX_BYTES).await?;
+        let answer = answer.ok_or(EmbedError::Unreadable)?;
         if !status.is_success() {
             return Err(EmbedError::Refused { status: status.as_u16(), code: error_code(&answer) });
         }

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
-use std::sync::{PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use uuid::Uuid;
 
 /// The most agents that are listed. One beyond is served as one that nothing is known of.
@@ -27,12 +27,12 @@ impl Listed {
             known.insert(self.hasher.hash_one(id));
             known.extend(number.as_deref().map(|number| self.hasher.hash_one(number)));
         }
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        *self.known.write() = known;
     }
 
     /// Whether this number, E.164, or this id is listed.
     pub(super) fn has(&self, whose: impl Hash) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         known.contains(&self.hasher.hash_one(whose))
     }
 }

@@ -1,9 +1,10 @@
 //! Who is on the line: the calls that this process holds, each in one slot, exactly counted.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use metrics::gauge;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -78,7 +79,7 @@ pub struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut calls = self.registry.lock();
+        let mut calls = self.registry.calls.lock();
         calls.remove(&self.key);
         self.registry.count(calls.len());
     }
@@ -132,11 +133,6 @@ impl Registry {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<CallKey, Entry>> {
-        // Nothing that holds the lock can leave the map half changed.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn count(&self, calls: usize) {
         gauge!("frontdesk_calls_live").set(calls as f64);
         self.live.send_replace(calls);
@@ -175,7 +171,7 @@ impl Registry {
         nonce: &str,
     ) -> Begin {
         let key = key(agent.id, call_sid);
-        let mut calls = self.lock();
+        let mut calls = self.calls.lock();
         if let Some(entry) = calls.get(&key) {
             return Begin::Live(entry.handle.clone());
         }
@@ -220,7 +216,7 @@ impl Registry {
         is_in_database: bool,
     ) {
         self.known.note(agent_id, call_sid);
-        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
+        if let Some(entry) = self.calls.lock().get_mut(&key(agent_id, call_sid)) {
             (entry.handle.call_log_id, entry.handle.epoch) = (call_log_id, epoch);
             // Once memory alone decides, it goes on to.
             entry.is_row_in_database.get_or_insert(is_in_database);
@@ -230,14 +226,14 @@ impl Registry {
 
     /// The row could not be told of the present token: memory alone decides about it.
     pub fn forget_row(&self, agent_id: Uuid, call_sid: &str) {
-        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
+        if let Some(entry) = self.calls.lock().get_mut(&key(agent_id, call_sid)) {
             entry.is_row_in_database = Some(false);
         }
     }
 
     /// The call, if it is here.
     pub fn find(&self, agent_id: Uuid, call_sid: &str) -> Option<CallHandle> {
-        self.lock().get(&key(agent_id, call_sid)).map(|entry| entry.handle.clone())
+        self.calls.lock().get(&key(agent_id, call_sid)).map(|entry| entry.handle.clone())
     }
 
     /// Whether the call was here and is over.
@@ -263,7 +259,7 @@ impl Registry {
 
     /// Spends a stream token, if it is the call's present one.
     pub fn claim(&self, agent_id: Uuid, call_sid: &str, nonce: &str) -> Claim {
-        match self.lock().get_mut(&key(agent_id, call_sid)) {
+        match self.calls.lock().get_mut(&key(agent_id, call_sid)) {
             None => Claim::Elsewhere,
             Some(entry) => match entry.nonce.take_if(|present| present == nonce) {
                 Some(_) => {
@@ -280,21 +276,21 @@ impl Registry {
 
     /// Makes `nonce` the call's one good stream token.
     pub fn renew(&self, agent_id: Uuid, call_sid: &str, nonce: &str) {
-        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
+        if let Some(entry) = self.calls.lock().get_mut(&key(agent_id, call_sid)) {
             entry.nonce = Some(nonce.to_owned());
         }
     }
 
     /// Notes how far a call is on its way elsewhere.
     pub(super) fn note_parted(&self, agent_id: Uuid, call_sid: &str, parted: Parted) {
-        if let Some(entry) = self.lock().get_mut(&key(agent_id, call_sid)) {
+        if let Some(entry) = self.calls.lock().get_mut(&key(agent_id, call_sid)) {
             entry.parted = parted;
         }
     }
 
     /// How far a call is on its way elsewhere.
     pub(super) fn parted(&self, agent_id: Uuid, call_sid: &str) -> Parted {
-        self.lock().get(&key(agent_id, call_sid)).map_or(Parted::No, |entry| entry.parted)
+        self.calls.lock().get(&key(agent_id, call_sid)).map_or(Parted::No, |entry| entry.parted)
     }
 
     /// Whether the call has let go of its line here, to go on elsewhere.
@@ -305,7 +301,7 @@ impl Registry {
     /// The agents that have a call of this CallSid here, or sent its caller to another party. It is
     /// one; more only if a tenant named the CallSid of another's call as its own.
     pub fn agents_of(&self, call_sid: &str) -> Vec<Arc<Agent>> {
-        let calls = self.lock();
+        let calls = self.calls.lock();
         let of_sid = calls.range(key(Uuid::nil(), call_sid)..=key(Uuid::max(), call_sid));
         let mut agents: Vec<_> = of_sid.map(|(_, entry)| Arc::clone(&entry.handle.agent)).collect();
         drop(calls);
@@ -321,12 +317,16 @@ impl Registry {
 
     /// All calls that are here, by their CallSids.
     pub(super) fn calls(&self) -> Vec<(String, CallHandle)> {
-        self.lock().iter().map(|((sid, _), entry)| (sid.clone(), entry.handle.clone())).collect()
+        self.calls
+            .lock()
+            .iter()
+            .map(|((sid, _), entry)| (sid.clone(), entry.handle.clone()))
+            .collect()
     }
 
     /// How many calls are here.
     pub fn live(&self) -> usize {
-        self.lock().len()
+        self.calls.lock().len()
     }
 
     /// Whether a slot is free.
@@ -353,7 +353,8 @@ impl Registry {
 
     /// Tells every call the same.
     pub async fn tell_all(&self, command: fn() -> Command) {
-        let handles: Vec<_> = self.lock().values().map(|entry| entry.handle.clone()).collect();
+        let handles: Vec<_> =
+            self.calls.lock().values().map(|entry| entry.handle.clone()).collect();
         for handle in handles {
             // A task that is gone needs no telling.
             let _ = handle.commands.send(command()).await;

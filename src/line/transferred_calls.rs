@@ -2,9 +2,10 @@
 //! there while the database is away.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::exit::TALK_LIMIT;
@@ -50,7 +51,7 @@ pub struct TransferredCalls(Mutex<VecDeque<(String, Stopwatch, TransferredCall)>
 impl TransferredCalls {
     /// Remembers a call whose caller leaves for another party.
     pub(super) fn keep(&self, call_sid: &str, kept: TransferredCall) {
-        let mut calls = self.lock();
+        let mut calls = self.0.lock();
         calls.retain(|(sid, _, other)| sid != call_sid || other.agent.id != kept.agent.id);
         if calls.len() == KEPT_MAX {
             calls.pop_front();
@@ -60,7 +61,7 @@ impl TransferredCalls {
 
     /// Removes and returns what is remembered of this agent's call.
     pub fn take(&self, agent_id: Uuid, call_sid: &str) -> Option<TransferredCall> {
-        let mut calls = self.lock();
+        let mut calls = self.0.lock();
         let at =
             calls.iter().position(|(sid, _, kept)| sid == call_sid && kept.agent.id == agent_id)?;
         calls.remove(at).map(|(_, _, kept)| kept)
@@ -68,17 +69,13 @@ impl TransferredCalls {
 
     /// The agents of which a call with this CallSid is remembered.
     pub(super) fn agents_of(&self, call_sid: &str) -> Vec<Arc<Agent>> {
-        let calls = self.lock();
+        let calls = self.0.lock();
         let of_sid = calls.iter().filter(|(sid, ..)| sid == call_sid);
         of_sid.map(|(_, _, kept)| Arc::clone(&kept.agent)).collect()
     }
 
     /// Forgets calls that are too old.
     pub fn expire(&self) {
-        self.lock().retain(|(_, since, _)| since.elapsed() < KEPT_TIME);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(String, Stopwatch, TransferredCall)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().retain(|(_, since, _)| since.elapsed() < KEPT_TIME);
     }
 }

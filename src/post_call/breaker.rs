@@ -1,10 +1,10 @@
 //! One breaker for each service that work after calls asks: while it fails, it is asked by one at a
 //! time, and less and less often. Work waits untouched meanwhile.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::gauge;
+use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 
@@ -43,7 +43,7 @@ impl Breaker {
 
     /// How many may ask now.
     pub(super) fn room(&self) -> usize {
-        let state = self.lock();
+        let state = self.state.lock();
         if state.failures < FAILURES {
             return usize::MAX;
         }
@@ -53,7 +53,7 @@ impl Breaker {
 
     /// The service answered, whatever it said.
     pub(super) fn answered(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.failures >= FAILURES {
             tracing::info!(service = self.service, "the service answers again");
             gauge!("frontdesk_aftercall_breaker_open", "service" => self.service).set(0.0);
@@ -63,17 +63,13 @@ impl Breaker {
 
     /// The service is away, or will not for now.
     pub(super) fn failed(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         state.since = Some(Stopwatch::start());
         if state.failures == FAILURES {
             tracing::warn!(service = self.service, "the service fails: it is asked less often");
             gauge!("frontdesk_aftercall_breaker_open", "service" => self.service).set(1.0);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,13 +86,13 @@ mod tests {
         assert_eq!(breaker.room(), 0, "its pause has only begun");
         let pauses: Vec<u64> = (0..10)
             .map(|_| {
-                let pause = breaker.lock().pause().as_secs();
+                let pause = breaker.state.lock().pause().as_secs();
                 breaker.failed();
                 pause
             })
             .collect();
         assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        breaker.lock().since = None;
+        breaker.state.lock().since = None;
         assert_eq!(breaker.room(), 1, "one tries whether it is back");
         breaker.answered();
         assert_eq!(breaker.room(), usize::MAX);

@@ -27,9 +27,6 @@ pub(super) struct Made {
 
 /// Makes a recording of a tape, beside other work unless `is_hurried`. Gives the tape back, and
 /// nothing else if there is nothing on it.
-///
-/// # Errors
-/// [`EncodeError`].
 pub(super) async fn make(
     tape: File,
     path: PathBuf,

@@ -62,9 +62,6 @@ impl CameTo {
 /// Completes the row of the agent's call `call_sid` if it is live, or was completed by a guess while its
 /// caller was out and more is known now. `at_us`: when that became known, microseconds since the Unix
 /// epoch. Gives whether a row was completed.
-///
-/// # Errors
-/// [`StoreError`](crate::store::StoreError).
 pub async fn complete_live(
     store: &Store,
     agent_id: Uuid,
@@ -124,9 +121,6 @@ async fn complete_row(
 
 /// Writes down what happened in a call that no task of this process has, as far as there is room for
 /// it. A call that was taken over since it was read is left alone.
-///
-/// # Errors
-/// [`StoreError`](crate::store::StoreError).
 pub async fn write(store: &Store, row: &CallRow, happened: &[LogEvent], at_us: i64) -> Result<()> {
     let before = store.events(row.id).await?;
     write_behind(store, row, &before, happened.iter().cloned(), at_us).await.map(drop)

@@ -1,9 +1,10 @@
 //! The other processes on the same database, as they were at the last reading.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::clock::Stopwatch;
@@ -26,7 +27,7 @@ impl Peers {
     /// Replaces the known peers: these take calls now.
     pub fn seen(&self, taking: BTreeSet<Uuid>) {
         let seen = Seen { since: Stopwatch::start(), taking };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        *self.0.lock() = Some(seen);
     }
 
     /// Whether this peer takes calls; none if that is not known.
@@ -40,7 +41,7 @@ impl Peers {
     }
 
     fn look<T>(&self, at: impl FnOnce(&BTreeSet<Uuid>) -> T) -> Option<T> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.0.lock();
         let Seen { since, taking } = seen.as_ref()?;
         (since.elapsed() < COUNTS_FOR).then(|| at(taking))
     }

@@ -201,9 +201,6 @@ impl Reconciler {
 
     /// Completes the rows of this process that no call of it has now or had in the last such
     /// round: one that is being taken over or written down is not seen twice. Gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn own_round(&mut self, is_live: impl Fn(&Abandoned) -> bool) -> Result<usize> {
         let own = self.store.old_calls_of(self.instance_id, OWN_AGE_SECONDS).await?;
         let strays: Vec<_> = own.into_iter().filter(|call| !is_live(call)).collect();
@@ -275,9 +272,6 @@ fn report(store: &Store, round: Option<Result<usize>>) -> bool {
 
 /// Completes a call that its process left, because of what this question comes to. `seconds`: how long
 /// it was, if that is known better than by what was written last of it.
-///
-/// # Errors
-/// [`StoreError`].
 pub(super) async fn complete_left(
     store: &Store,
     call: &Abandoned,

@@ -79,12 +79,6 @@ pub struct StatusPoller {
     back: String,
 }
 
-impl std::fmt::Debug for StatusPoller {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asker").finish_non_exhaustive()
-    }
-}
-
 impl StatusPoller {
     /// A poller that asks `twilio`, and sends callers who go back to the agent to `after_url`.
     pub fn new(store: Store, twilio: TwilioRest, agents: FindAgent, after_url: &str) -> Self {

@@ -17,7 +17,10 @@ use super::{Store, StoreError};
 pub use super::visible::{VisibleAgent, VisibleAgents};
 
 /// What somebody is to an agent, the least first (`voice_agent_access_type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumString,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Reads calls and bookings, ticks tasks off.
     Support,
@@ -32,19 +35,12 @@ pub enum Role {
 impl Role {
     /// The word in the database and the API.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Support => "support",
-            Self::Maintainer => "maintainer",
-            Self::Owner => "owner",
-            Self::Admin => "admin",
-        }
+        self.into()
     }
 
     /// From that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Support, Self::Maintainer, Self::Owner, Self::Admin]
-            .into_iter()
-            .find(|role| role.word() == word)
+        word.parse().ok()
     }
 }
 
@@ -123,16 +119,6 @@ impl<L: Level> AgentAccess<L> {
         self.person
     }
 
-    /// The same for reading.
-    pub fn reading(&self) -> AgentAccess<Read> {
-        AgentAccess {
-            agent_id: self.agent_id,
-            role: self.role,
-            person: self.person,
-            level: PhantomData,
-        }
-    }
-
     /// The same for more, if the role suffices.
     pub fn raised<M: Level>(&self, viewer: &Viewer) -> Option<AgentAccess<M>> {
         let may = self.role >= M::NEEDS && (viewer.may_write() || !M::WRITES);
@@ -162,8 +148,6 @@ pub enum Object {
     Access(i64),
     /// `webhook_deliveries.id`.
     Delivery(i64),
-    /// `sources.id`.
-    Source(Uuid),
 }
 
 impl Object {
@@ -182,18 +166,15 @@ impl Object {
                 "select c.voice_agent_id from public.webhook_deliveries d
                 join public.call_logs c on c.id = d.call_log_id where d.id = $1"
             }
-            Self::Source(_) => "select voice_agent_id from public.sources where id = $1",
         }
     }
 
     /// Its id, for that statement.
     fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
         match self {
-            Self::Agent(id)
-            | Self::Call(id)
-            | Self::Function(id)
-            | Self::Appointment(id)
-            | Self::Source(id) => query.bind(id),
+            Self::Agent(id) | Self::Call(id) | Self::Function(id) | Self::Appointment(id) => {
+                query.bind(id)
+            }
             Self::Task(id) | Self::Access(id) | Self::Delivery(id) => query.bind(id),
         }
     }
@@ -208,7 +189,6 @@ impl Object {
             Self::Task(id) => ("task", id.to_string()),
             Self::Access(id) => ("access", id.to_string()),
             Self::Delivery(id) => ("delivery", id.to_string()),
-            Self::Source(id) => ("source", id.to_string()),
         }
     }
 }

@@ -58,9 +58,6 @@ pub struct NewToken<'a> {
 
 impl Store {
     /// What a person says of themselves.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn profile(&self, viewer: &Viewer) -> Result<Profile> {
         let row = sqlx::query(
             "select username, coalesce(phone, '') as phone, coalesce(company, '') as company,
@@ -79,9 +76,6 @@ impl Store {
     }
 
     /// Changes that, and nothing else of the row: not the plan, not what they may do.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn change_profile(&self, viewer: &Viewer, profile: &Profile) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(
@@ -100,9 +94,6 @@ impl Store {
     }
 
     /// Somebody's tokens that were not revoked, the newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn tokens(&self, viewer: &Viewer) -> Result<Vec<TokenRow>> {
         let rows = sqlx::query(
             "select id, name, scope = 'write' as may_write,
@@ -131,9 +122,6 @@ impl Store {
     }
 
     /// Makes a token; none where the person has too many.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn make_token(
         &self,
         viewer: &Viewer,
@@ -166,9 +154,6 @@ impl Store {
     }
 
     /// Ends one of somebody's tokens at once; whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn revoke_token(&self, viewer: &Viewer, id: Uuid) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         let revoked = sqlx::query(

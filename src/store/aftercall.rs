@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::{Result, Store};
 
 /// What is done once a call is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum JobKind {
     /// It is summed up.
     Summary,
@@ -23,12 +24,8 @@ pub enum JobKind {
 
 impl JobKind {
     /// As `aftercall_jobs.kind` and numbers have it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Summary => "summary",
-            Self::Tasks => "tasks",
-            Self::Webhook => "webhook",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

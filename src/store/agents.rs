@@ -36,8 +36,6 @@ pub struct AgentRow {
     pub private_settings: Private<Value>,
     /// `"takeOverTimeout"`.
     pub take_over_timeout: Option<String>,
-    /// `created_at`, microseconds since the Unix epoch; 0 when it is unknown.
-    pub created_at_us: i64,
     /// Its row of `business_details`.
     pub business: Option<BusinessRow>,
     /// Its rows of `functions`, the oldest first.
@@ -93,7 +91,7 @@ pub struct BusinessRow {
 }
 
 /// The columns of an [`AgentRow`], for a `where` to follow. `->>` gives null, not an error, where
-/// the credentials are no object; `infinity` has no microseconds.
+/// the credentials are no object.
 ///
 /// Each has a bound, since an owner may write as much as a row holds. A text is cut, one character
 /// behind what the agent takes of it; JSON that is larger than 512 KiB, or 256 KiB in a function, is
@@ -113,8 +111,6 @@ macro_rules! agent_query {
                     then '"(too large to be read)"' else a.private_settings::text end
                     as private_settings,
                 left(a."takeOverTimeout", 500) as "takeOverTimeout",
-                case when isfinite(a.created_at)
-                    then (extract(epoch from a.created_at) * 1000000)::bigint end as created_at_us,
                 b.id is not null as has_business, left(b.business_name, 65537) as business_name,
                 left(b.business_phone, 500) as business_phone,
                 left(b.type_of_business, 65537) as type_of_business,
@@ -265,7 +261,6 @@ pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
         auth_token: open("auth_token")?,
         private_settings: settings.into(),
         take_over_timeout: row.try_get("takeOverTimeout")?,
-        created_at_us: row.try_get::<Option<i64>, _>("created_at_us")?.unwrap_or_default(),
         business: if row.try_get("has_business")? { Some(business(row)?) } else { None },
         functions: functions(row)?,
     })
@@ -322,7 +317,6 @@ impl From<AgentRow> for AgentSource {
             auth_token: row.auth_token,
             private_settings: row.private_settings,
             take_over_timeout: row.take_over_timeout,
-            created_at_us: row.created_at_us,
             business: row.business.map(|business| BusinessSource {
                 name: business.name.map(Private::into_inner),
                 phone: business.phone.map(Private::into_inner),

@@ -76,9 +76,6 @@ impl Store {
     /// Keeps an answer: instead of the one to the same question if there is one, or instead of the one
     /// with the id `instead_of`. Not if that is another one than was seen. The tasks to answer that
     /// question are done then. Who does it is written down.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn keep_answer(
         &self,
         access: &AgentAccess<Maintain>,
@@ -128,9 +125,6 @@ impl Store {
     }
 
     /// Removes an answer of an agent; whether it was there. Who does it is written down.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn forget_answer(
         &self,
         access: &AgentAccess<Maintain>,
@@ -150,17 +144,11 @@ impl Store {
     }
 
     /// An agent's answers, the one that was given last first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn answers<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<AnswerRow>> {
         self.answers_of(access.agent_id()).await
     }
 
     /// The same for the server's own work, which nobody asked for.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn answers_of(&self, agent_id: Uuid) -> Result<Vec<AnswerRow>> {
         let mut answers = match read(&self.pool, agent_id).await {
             Err(sqlx::Error::Database(error))
@@ -210,9 +198,6 @@ impl Store {
     }
 
     /// Up to `limit` agents with answers that calls do not find yet, those that wait longest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn agents_with_waiting_answers(&self, limit: i64) -> Result<Vec<Uuid>> {
         let agents = sqlx::query_scalar(
             "select voice_agent_id from sources

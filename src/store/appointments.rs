@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::numbers::ALL;
-use super::{Result, Store, StoreError, storable_text};
+use super::{Result, Store, outcome, storable_text};
 use crate::agent::APPOINTMENT_MAX_MINUTES;
 use crate::calendar::slots::Busy;
 use crate::private::Private;
@@ -65,9 +65,11 @@ pub struct Appointment {
 }
 
 /// What became of a wish to be there at a certain time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Placement {
     /// The appointment is there.
+    #[strum(serialize = "booked", serialize = "moved")]
     Placed,
     /// Something else is booked in that time.
     Taken,
@@ -85,9 +87,6 @@ impl Store {
     /// When the agent has pending appointments, from `from_us` to `until_us` and in order: those
     /// that meet or overlap are one stretch. One without a length takes `usual_minutes`. `except`
     /// is left out.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn busy(
         &self,
         agent_id: Uuid,
@@ -128,9 +127,9 @@ impl Store {
     /// call, books no second one.
     ///
     /// # Errors
-    /// [`StoreError`]; if it is [`StoreError::Away`], it may have been booked all the same.
+    /// [`StoreError`](super::StoreError); if it is [`StoreError::Away`](super::StoreError::Away), it may have been booked all the same.
     pub async fn book_appointment(&self, new: &NewAppointment) -> Result<Placement> {
-        let outcome = sqlx::query_scalar(
+        let placed = sqlx::query_scalar(
             "select appointment_book($1, $2, $3,
                 timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5, $6, $7, $8, $9)",
         )
@@ -145,14 +144,14 @@ impl Store {
         .bind(new.notes.as_ref().map(|notes| storable_text(notes.reveal())))
         .fetch_one(&self.pool)
         .await?;
-        placement(outcome)
+        outcome(placed)
     }
 
     /// The pending appointments, still to come at `now_us`, that were made from or for this number,
     /// the next first; and what `deed` has moved or cancelled already.
     ///
     /// # Errors
-    /// [`StoreError`], also when none is found while some of the numbers could not be read.
+    /// [`StoreError`](super::StoreError), also when none is found while some of the numbers could not be read.
     pub async fn callers_appointments(
         &self,
         agent_id: Uuid,
@@ -190,7 +189,7 @@ impl Store {
     /// this returns; the same deed again moves nothing.
     ///
     /// # Errors
-    /// [`StoreError`]; if it is [`StoreError::Away`], it may have been moved all the same.
+    /// [`StoreError`](super::StoreError); if it is [`StoreError::Away`](super::StoreError::Away), it may have been moved all the same.
     pub async fn move_appointment(
         &self,
         deed: &IdempotencyKey,
@@ -199,7 +198,7 @@ impl Store {
         start_us: i64,
         usual_minutes: u32,
     ) -> Result<Placement> {
-        let outcome = sqlx::query_scalar(
+        let placed = sqlx::query_scalar(
             "select appointment_move($1, $2, $3,
                 timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5)",
         )
@@ -210,14 +209,14 @@ impl Store {
         .bind(bindable(usual_minutes))
         .fetch_one(&self.pool)
         .await?;
-        placement(outcome)
+        outcome(placed)
     }
 
     /// Cancels a pending appointment, and says whether it is cancelled, now or by the same deed
     /// before.
     ///
     /// # Errors
-    /// [`StoreError`]; if it is [`StoreError::Away`], it may have been cancelled all the same.
+    /// [`StoreError`](super::StoreError); if it is [`StoreError::Away`](super::StoreError::Away), it may have been cancelled all the same.
     pub async fn cancel_appointment(
         &self,
         deed: &IdempotencyKey,
@@ -249,15 +248,6 @@ fn appointment(row: &PgRow) -> Result<Appointment> {
             .filter(|minutes| (1..=APPOINTMENT_MAX_MINUTES).contains(minutes)),
         is_changed: row.try_get("is_changed")?,
     })
-}
-
-fn placement(outcome: String) -> Result<Placement> {
-    match outcome.as_str() {
-        "booked" | "moved" => Ok(Placement::Placed),
-        "taken" => Ok(Placement::Taken),
-        "gone" => Ok(Placement::Gone),
-        _ => Err(StoreError::Unreadable("outcome".to_owned())),
-    }
 }
 
 /// PostgreSQL's int has a sign. No appointment is as long as that.

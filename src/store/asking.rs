@@ -20,9 +20,6 @@ pub struct Asking {
 impl Store {
     /// Makes a call that `call.instance_id` left this process's to ask about, for `seconds`. None:
     /// somebody else does, has taken the call over, or has completed it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn ask_about(&self, call: &Abandoned, seconds: i32) -> Result<Option<Asking>> {
         let row = sqlx::query(
             "update call_logs set asks = asks + 1, ask_at = now() + make_interval(secs => $3)
@@ -44,9 +41,6 @@ impl Store {
     }
 
     /// Whether the call is still live and the process's that left it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn is_left(&self, call: &Abandoned) -> Result<bool> {
         let is_left = sqlx::query_scalar(
             "select exists (select from call_logs where id = $1 and call_end is null
@@ -62,9 +56,6 @@ impl Store {
 
     /// Up to `limit` calls whose caller is out and about which it is time to ask. They are this
     /// process's to ask about until it is time again: after one minute, two, four, and so on.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn outings_to_ask_about(&self, limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
             "with due as (

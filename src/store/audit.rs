@@ -9,7 +9,7 @@ use super::people::{Credential, Viewer};
 use super::{Result, Store};
 
 /// Something that somebody did. It names no number, no name and no word of a caller.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AuditEntry<'a> {
     /// Who, if they are known.
     pub viewer: Option<&'a Viewer>,
@@ -30,28 +30,12 @@ pub struct AuditEntry<'a> {
 impl<'a> AuditEntry<'a> {
     /// Something that somebody did to an agent or what belongs to it.
     pub fn of(viewer: &'a Viewer, action: &'static str) -> Self {
-        Self {
-            viewer: Some(viewer),
-            actor: None,
-            agent_id: None,
-            action,
-            object: None,
-            change: None,
-            ip: None,
-        }
+        Self { viewer: Some(viewer), action, ..Self::default() }
     }
 
     /// Something that nobody who is known did.
     pub fn of_nobody(action: &'static str) -> Self {
-        Self {
-            viewer: None,
-            actor: None,
-            agent_id: None,
-            action,
-            object: None,
-            change: None,
-            ip: None,
-        }
+        Self { action, ..Self::default() }
     }
 
     /// About this agent.
@@ -72,9 +56,6 @@ impl<'a> AuditEntry<'a> {
 
 impl Store {
     /// Writes down what somebody did.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn note_deed(&self, deed: &AuditEntry<'_>) -> Result<()> {
         let mut connection = self.pool.acquire().await?;
         Ok(note(&mut connection, deed).await?)
@@ -82,9 +63,6 @@ impl Store {
 
     /// Writes down that somebody wanted to do something that they may not, such as `booking.make`; with
     /// the agent of what they wanted to do it to, so that its owner sees it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn note_refusal(
         &self,
         viewer: &Viewer,

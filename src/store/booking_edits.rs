@@ -99,9 +99,6 @@ impl Store {
     /// Writes a booking, a new one where `known` is none. `may_overlap` says that others may be
     /// booked in its time. One that is `of` a proposal is written once: [`Kept::Gone`] where it has
     /// been. Committed, with its line in the audit log, when this returns.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn keep_booking(
         &self,
         access: &AgentAccess<Maintain>,

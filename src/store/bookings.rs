@@ -13,7 +13,8 @@ use crate::private::Private;
 pub const BOOKINGS_MAX: i64 = 1001;
 
 /// `appointments.status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum BookingState {
     /// Still to come, or not said yet what came of it. Only this takes up time.
     Pending,
@@ -26,27 +27,20 @@ pub enum BookingState {
 }
 
 impl BookingState {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Completed, Self::Missed, Self::Cancelled];
-
     /// The word in the database and the API.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Completed => "completed",
-            Self::Missed => "missed",
-            Self::Cancelled => "cancelled",
-        }
+        self.into()
     }
 
     /// From that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
+        word.parse().ok()
     }
 }
 
 /// Who booked it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum BookingSource {
     /// The agent, in a call.
     Agent,
@@ -61,12 +55,7 @@ pub enum BookingSource {
 impl BookingSource {
     /// The word in the API.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Agent => "agent",
-            Self::Extracted => "extracted",
-            Self::Person => "person",
-            Self::Other => "other",
-        }
+        self.into()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::{QueryBuilder, Row};
+use strum::VariantArray;
 use uuid::Uuid;
 
 use super::access::VisibleAgents;
@@ -12,9 +13,13 @@ use super::{Result, Store};
 use crate::private::Private;
 
 /// How a call came out, or that it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CallOutcome {
     /// The caller is on the phone.
+    #[strum(serialize = "in-progress")]
     Live,
     /// The agent and the caller spoke to each other.
     Completed,
@@ -30,30 +35,18 @@ pub enum CallOutcome {
 
 impl CallOutcome {
     /// All, in the order in which they are offered.
-    pub const ALL: [Self; 6] = [
-        Self::Live,
-        Self::Completed,
-        Self::Transferred,
-        Self::Voicemail,
-        Self::NoAnswer,
-        Self::Failed,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied()
+    }
 
     /// The word in `call_logs.status` and the API.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Live => "in-progress",
-            Self::Completed => "completed",
-            Self::Transferred => "transferred",
-            Self::Voicemail => "voicemail",
-            Self::NoAnswer => "no-answer",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 
     /// From that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
+        word.parse().ok()
     }
 }
 

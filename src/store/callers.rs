@@ -12,7 +12,6 @@ use super::numbers::{ALL, SOME};
 use super::people::Viewer;
 use super::shown::AppointmentRow;
 use super::{Result, Store, lenient_json};
-use crate::private::Private;
 
 /// The most rows of a kind that are read at once.
 const ROWS_MAX: i64 = 500;
@@ -111,18 +110,7 @@ impl Store {
         .persistent(false)
         .fetch_all(&self.pool)
         .await?;
-        let row = |row: &PgRow| {
-            Ok(AppointmentRow {
-                id: row.try_get("id")?,
-                name: Private::new(row.try_get("name")?),
-                phone: Private::new(row.try_get("phone_number")?),
-                service: Private::new(row.try_get("service")?),
-                status: row.try_get("status")?,
-                starts_us: row.try_get("starts_us")?,
-                minutes: row.try_get("duration_minutes")?,
-            })
-        };
-        rows.iter().map(row).collect()
+        rows.iter().map(AppointmentRow::read).collect()
     }
 
     /// What is kept of a caller beside their calls, as it is in its rows: appointments, what there is

@@ -6,7 +6,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::claims::{LogPosition, position};
-use super::{Result, Store, StoreError, storable_json, storable_text};
+use super::{Result, Store, StoreError, outcome, storable_json, storable_text};
 use crate::private::Private;
 
 /// A call that has just been announced.
@@ -56,7 +56,8 @@ pub struct InsertedCall {
 }
 
 /// Whether an agent takes a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum AdmissionOutcome {
     /// It does, and holds one of the agent's lines.
     Admitted,
@@ -145,9 +146,6 @@ pub enum Completes {
 impl Store {
     /// Writes the row of a call, or finds the one that is there, and counts the agent's calls, in
     /// one statement.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn admit(&self, call: &NewCall) -> Result<Admission> {
         let row = sqlx::query(
             "select call_log_id, outcome, epoch, next_seq, returns
@@ -165,15 +163,7 @@ impl Store {
         .bind(call.started_us)
         .fetch_one(&self.pool)
         .await?;
-        let outcome = match row.try_get::<&str, _>("outcome")? {
-            "admitted" => AdmissionOutcome::Admitted,
-            "over_limit" => AdmissionOutcome::OverLimit,
-            "repeated" => AdmissionOutcome::Repeated,
-            "ended" => AdmissionOutcome::Ended,
-            "no_agent" => AdmissionOutcome::NoAgent,
-            "foreign" => AdmissionOutcome::Foreign,
-            _ => return Err(StoreError::Unreadable("outcome".to_owned())),
-        };
+        let outcome = outcome(row.try_get("outcome")?)?;
         let call_log_id = row.try_get::<Option<Uuid>, _>("call_log_id")?.unwrap_or(call.id);
         let position = match outcome {
             AdmissionOutcome::NoAgent | AdmissionOutcome::Foreign => LogPosition::FIRST,
@@ -218,9 +208,6 @@ impl Store {
 
     /// Whose call this is; none if there is no row of it. Only to find out which agent's token a
     /// webhook must be signed with: all else is asked with the agent.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn agent_of_call(&self, call_sid: &str) -> Result<Option<Uuid>> {
         let agent_id =
             sqlx::query_scalar("select voice_agent_id from call_logs where call_sid = $1")
@@ -231,9 +218,6 @@ impl Store {
     }
 
     /// The row of an agent's call.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn call_by_sid(&self, agent_id: Uuid, call_sid: &str) -> Result<Option<CallRow>> {
         let row = sqlx::query(
             "select id, voice_agent_id, caller_number, instance_id, epoch,
@@ -262,9 +246,6 @@ impl Store {
     /// Completes a call's row; whether one was written. What is known of an epoch that is over is not:
     /// the call goes on elsewhere, or was completed there. No row is no error: the agent, and with it
     /// the row, may be deleted while the call is held.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn complete(&self, call: &CompletedCall, when: Completes) -> Result<bool> {
         let (if_live, if_owner, from_outing) = match when {
             Completes::ByOwner => (false, true, false),

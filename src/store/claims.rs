@@ -78,9 +78,6 @@ pub struct Returned {
 impl Store {
     /// Spends the nonce and makes the call this process's, in the epoch that its task holds, else in
     /// the next one. Of any number of claims with one nonce one succeeds.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn claim_stream(&self, who: Claimant<'_>, nonce: &str) -> Result<StreamClaim> {
         let row = sqlx::query(
             "with claimed as (
@@ -120,9 +117,6 @@ impl Store {
 
     /// Gives a live call that this process holds a new nonce. It stays in its epoch: the task that has
     /// it goes on, and what it has written may still be on its way.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn renew_nonce(&self, who: Claimant<'_>, nonce: &str) -> Result<Renewal> {
         let is_renewed = sqlx::query_scalar(
             "with renewed as (
@@ -154,9 +148,6 @@ impl Store {
     ///
     /// A process to which its own caller comes back keeps its epoch: what it wrote before may still be
     /// on its way, in the queue that what it writes now goes behind.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn count_return(
         &self,
         who: Claimant<'_>,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::numbers::ALL;
 use super::tasks::{NewTask, tasks_json};
-use super::{Job, Result, Store, StoreError, lenient_json, storable_json, storable_text};
+use super::{Job, Result, Store, lenient_json, outcome, storable_json, storable_text};
 use crate::private::Private;
 
 /// A call that is over, as far as it is needed to sum it up.
@@ -44,7 +44,8 @@ pub struct Findings {
 }
 
 /// What became of [`Findings`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Stored {
     /// They are there, and the job is done.
     Stored,
@@ -86,9 +87,6 @@ pub struct Delivery {
 
 impl Store {
     /// A call that is over; none if it is not, or is gone.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn ended_call(&self, id: Uuid) -> Result<Option<EndedCall>> {
         let row = sqlx::query(
             "select voice_agent_id, caller_number, coalesce(status, '') as status,
@@ -116,14 +114,14 @@ impl Store {
     /// Writes what a call comes to, settles the job and has the owner told, in one transaction.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing was written then, as far as is known.
+    /// [`StoreError`](super::StoreError); nothing was written then, as far as is known.
     pub async fn store_findings(&self, job: &Job, findings: &Findings) -> Result<Stored> {
         let agent = sqlx::query_scalar("select voice_agent_id from call_logs where id = $1");
         if let Some(agent) = agent.bind(job.call_log_id).fetch_optional(&self.pool).await? {
             // The numbers of booked appointments are needed to compare them with the agreed ones.
             self.read_appointments_numbers(agent, ALL).await.all()?;
         }
-        let outcome =
+        let stored =
             sqlx::query_scalar("select aftercall_store_summary($1, $2, $3, $4, $5, $6, $7, $8)")
                 .bind(job.id)
                 .bind(job.worker)
@@ -135,14 +133,11 @@ impl Store {
                 .bind(storable_json(&tasks_json(&findings.tasks)).as_ref())
                 .fetch_one(&self.pool)
                 .await?;
-        stored(outcome)
+        outcome(stored)
     }
 
     /// A call as its owner is told of it; none if it is gone. A summary of what the row said before
     /// it was put right is left out.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn told_call(&self, id: Uuid) -> Result<Option<ToldCall>> {
         let row = sqlx::query(
             "select l.voice_agent_id, a.private_settings::text as settings, s.has_summary,
@@ -177,9 +172,6 @@ impl Store {
     }
 
     /// Keeps an attempt to tell an owner, for the owner to see.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn note_delivery(&self, delivery: &Delivery) -> Result<()> {
         sqlx::query(
             "insert into webhook_deliveries (call_log_id, message_id, attempt, status, error, ms)
@@ -194,15 +186,5 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
-    }
-}
-
-/// What a function that stores the work after a call says.
-pub(super) fn stored(outcome: String) -> Result<Stored> {
-    match outcome.as_str() {
-        "stored" => Ok(Stored::Stored),
-        "outdated" => Ok(Stored::Outdated),
-        "lost" => Ok(Stored::Lost),
-        _ => Err(StoreError::Unreadable("outcome".to_owned())),
     }
 }

@@ -108,9 +108,6 @@ impl Store {
     /// Appends something that a callback says to a call of which this process has no task, behind
     /// what its owner of `epoch` wrote, and gives the row. None: the call is another owner's by now,
     /// or gone.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn append_note(
         &self,
         call_log_id: Uuid,
@@ -151,9 +148,6 @@ impl Store {
     }
 
     /// Whether the event with this number is there that the call has in this epoch, or had before it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn has_event(&self, call_log_id: Uuid, epoch: i32, seq: i64) -> Result<bool> {
         let is_there = sqlx::query_scalar(
             "select exists (select from call_events
@@ -169,9 +163,6 @@ impl Store {
 
     /// Removes what an ended call's later events say again: while somebody speaks, all that was said
     /// so far is written every second, and the last one counts. Gives how many those were.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn compact_events(&self, call_log_id: Uuid) -> Result<u64> {
         let done = sqlx::query(
             "delete from call_events e using (
@@ -193,9 +184,6 @@ impl Store {
     }
 
     /// The events of a call, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn events(&self, call_log_id: Uuid) -> Result<Vec<EventRow>> {
         let rows = sqlx::query(
             "select epoch, seq, at_ms, kind, data::text as data from call_events

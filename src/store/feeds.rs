@@ -59,9 +59,6 @@ const NEAREST_SQL: &str = "select n.* from (
 
 impl Store {
     /// The agent's feed, if there is one.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn feed<L: Level>(&self, access: &AgentAccess<L>) -> Result<Option<FeedState>> {
         let row = sqlx::query(
             "select (extract(epoch from f.created_at) * 1000000)::bigint as created_us,
@@ -84,9 +81,6 @@ impl Store {
     }
 
     /// Makes a feed with this secret. An older one stops.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn make_feed(
         &self,
         access: &AgentAccess<Maintain>,
@@ -114,9 +108,6 @@ impl Store {
     }
 
     /// Stops the agent's feed; whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn revoke_feed(
         &self,
         access: &AgentAccess<Maintain>,
@@ -140,9 +131,6 @@ impl Store {
 
     /// What the feed with this secret gives; none if there is no such feed any more. Whoever has the
     /// secret reads: it is the access check. Notes that it was read.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn read_feed(&self, secret: &SecretHash) -> Result<Option<FeedContent>> {
         let found = sqlx::query(
             "with alive as (

@@ -29,9 +29,6 @@ pub struct FunctionUse {
 impl Store {
     /// How often an agent's functions were called in the last 30 days, in its newest calls; test calls
     /// do not count.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn function_uses(&self, access: &AgentAccess<Inspect>) -> Result<Vec<FunctionUse>> {
         let rows = sqlx::query(
             "select case when f ->> 'id' ~ '^[0-9a-f-]{36}$' then (f ->> 'id')::uuid end as id,
@@ -61,9 +58,6 @@ impl Store {
     }
 
     /// The names of the functions that owners have made for these agents, each once.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn function_names(&self, agents: &VisibleAgents) -> Result<Vec<String>> {
         let names = sqlx::query_scalar(
             "select distinct trim(name) from public.functions

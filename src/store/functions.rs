@@ -48,9 +48,6 @@ pub struct CollectedPlace {
 
 impl Store {
     /// Up to `limit` of what this function of the agent's collected, behind a place of the list.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn collected(
         &self,
         access: &AgentAccess<Inspect>,

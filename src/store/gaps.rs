@@ -43,9 +43,6 @@ pub struct Gap {
 impl Store {
     /// What an agent was asked in the last 90 days and had no answer to, most asked first. Test calls
     /// do not count, nor what was asked before it was answered.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn gaps<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<Gap>> {
         self.gaps_of(access.agent_id()).await
     }
@@ -74,9 +71,6 @@ impl Store {
     }
 
     /// One of the gaps of these agents by its id.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn gap(&self, agents: &VisibleAgents, id: Uuid) -> Result<Option<Gap>> {
         for agent in agents.list() {
             let found = self.gaps_of(agent.id).await?.into_iter().find(|gap| gap.id == id);
@@ -88,9 +82,6 @@ impl Store {
     }
 
     /// The question of this agent's with an id, if it still has no answer that is found.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn gap_of<L: Level>(&self, access: &AgentAccess<L>, id: Uuid) -> Result<Option<Gap>> {
         Ok(self.gaps_of(access.agent_id()).await?.into_iter().find(|gap| gap.id == id))
     }

@@ -36,9 +36,6 @@ const QUERY: &str = "
 impl Store {
     /// What is known of the caller with this number, E.164: the last three calls to this agent
     /// that have ended, newest first, and how many appointments with it are to come.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn caller_history(&self, agent_id: Uuid, caller: &str) -> Result<History> {
         // Numbers that cannot be read now are left out of the history this time.
         let _ = self.read_callers_numbers(agent_id, SOME).await;

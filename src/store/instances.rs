@@ -52,9 +52,6 @@ const FRESH_SECONDS: i32 = 12;
 
 impl Store {
     /// Says that this process is alive. That it takes no more calls stays said.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn beat(&self, instance_id: Uuid) -> Result<()> {
         sqlx::query(
             "insert into frontdesk_instances (id) values ($1)
@@ -67,9 +64,6 @@ impl Store {
     }
 
     /// Says that this process takes no more calls.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn note_draining(&self, instance_id: Uuid) -> Result<()> {
         sqlx::query(
             "insert into frontdesk_instances (id, draining) values ($1, true)
@@ -82,9 +76,6 @@ impl Store {
     }
 
     /// What is known of another process that could take calls.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn heir(&self, instance_id: Uuid) -> Result<PeerStatus> {
         let is_alive: Option<bool> = sqlx::query_scalar(
             "select bool_or(beat_at > clock_timestamp() - make_interval(secs => $2))
@@ -102,9 +93,6 @@ impl Store {
     }
 
     /// All processes that gave a sign of life or have live calls.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn instances(&self) -> Result<Vec<InstanceBeat>> {
         let rows = sqlx::query(
             "select id, (extract(epoch from beat_at) * 1000000)::bigint as beat_us,
@@ -133,9 +121,6 @@ impl Store {
 
     /// Up to `limit` live calls of these processes, the oldest first. Those that somebody asks
     /// Twilio about at present are not among them, here and below.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn live_calls_of(&self, instances: &[Uuid], limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
             "select id, call_sid, voice_agent_id, instance_id, epoch,
@@ -154,9 +139,6 @@ impl Store {
 
     /// Up to `limit` live calls that no process has and of which nothing was written for
     /// `quiet_seconds`, the oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn ownerless_calls(&self, quiet_seconds: i32, limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
             "select id, call_sid, voice_agent_id, instance_id, epoch,
@@ -177,9 +159,6 @@ impl Store {
     }
 
     /// All live calls of a process whose row is at least `age_seconds` old.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn old_calls_of(&self, instance: Uuid, age_seconds: i32) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
             "select id, call_sid, voice_agent_id, instance_id, epoch,
@@ -197,9 +176,6 @@ impl Store {
     }
 
     /// Forgets these processes: they are dead and their calls completed.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn remove_instances(&self, instances: &[Uuid]) -> Result<()> {
         sqlx::query("delete from frontdesk_instances where id = any($1)")
             .bind(instances)
@@ -212,9 +188,6 @@ impl Store {
 impl Store {
     /// Forgets those of these dead processes whose calls are all completed or taken over, and gives
     /// which these are.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn forget_dead(&self, dead: &[Uuid]) -> Result<Vec<Uuid>> {
         let gone = sqlx::query_scalar(
             "with gone as (

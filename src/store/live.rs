@@ -87,9 +87,6 @@ const LIVE_SQL: &str = "c.id, c.voice_agent_id, c.call_sid, c.caller_number, c.i
 
 impl Store {
     /// The live calls of these agents: of each its newest.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn live_calls(&self, agents: &VisibleAgents) -> Result<LiveNow> {
         let query = format!(
             "select {NOW_SQL}, l.* from (select clock_timestamp() as at) t
@@ -104,9 +101,6 @@ impl Store {
     }
 
     /// Those of these calls of theirs that are live, however many others are newer.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn live_among(&self, agents: &VisibleAgents, calls: &[Uuid]) -> Result<LiveNow> {
         let query = format!(
             "select {NOW_SQL}, l.* from (select clock_timestamp() as at) t
@@ -118,9 +112,6 @@ impl Store {
     }
 
     /// The position of the last event of each of these agents' calls, 0 where there is none.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn last_events(
         &self,
         agents: &VisibleAgents,
@@ -136,9 +127,6 @@ impl Store {
     }
 
     /// What was written of these agents' calls, of each behind the position beside it, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn events_after(
         &self,
         agents: &VisibleAgents,
@@ -166,9 +154,6 @@ impl Store {
 
     /// What was written last of these agents' calls, at most `each` of a call, in order; since a time by
     /// the database's clock, if there is one.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn latest_events(
         &self,
         agents: &VisibleAgents,
@@ -197,9 +182,6 @@ impl Store {
     }
 
     /// Those of these calls that are over.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn ended_of(&self, agents: &VisibleAgents, calls: &[Uuid]) -> Result<Vec<EndedLive>> {
         let rows = sqlx::query(
             "select l.id, l.voice_agent_id, coalesce(l.status, '') as status, l.call_sid,
@@ -215,9 +197,6 @@ impl Store {
     }
 
     /// The calls of these agents that ended since a time, microseconds since the Unix epoch.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn ended_since(
         &self,
         agents: &VisibleAgents,

@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, SqlStr};
 
@@ -49,7 +49,7 @@ const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
 /// What a run of [`migrate`] did. All zero: the database was up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// How many migrations were applied while this ran; another process's among them, if two ran at once.
+    /// Migrations applied now.
     pub migrations: usize,
     /// Embeddings tables made or brought up to date now.
     pub embeddings_tables: usize,
@@ -174,7 +174,6 @@ impl MigrateError {
 /// processes at once.
 ///
 /// # Errors
-///
 /// [`MigrateError`]; what was done up to then is kept, and the next run goes on from there.
 pub async fn migrate(pool: &PgPool) -> Result<Report, MigrateError> {
     let mut report = Report { migrations: 0, embeddings_tables: 0 };
@@ -210,11 +209,14 @@ async fn migrate_on(
     check_schema_right(connection).await?;
     create_extension(connection).await?;
     event_key::prepare(connection).await?;
+    // The migrator takes this lock too; taken before, no other process's migrations are counted here.
+    connection.lock().await?;
     let before = applied(connection).await?.len();
     let run = MIGRATIONS.run(&mut *connection).await;
     // Where the run failed because the connection is lost, the second reading fails too.
     report.migrations += applied(connection).await.map_or(0, |after| after.len() - before);
     run?;
+    connection.unlock().await?;
     embeddings_tables::update(connection, &mut report.embeddings_tables).await?;
     lay_policies(connection).await?;
     Ok(())
@@ -269,7 +271,6 @@ async fn check_owners(connection: &mut PgConnection) -> Result<(), MigrateError>
 /// in one line; `None`: nothing.
 ///
 /// # Errors
-///
 /// The database failed or cannot be reached.
 pub async fn strangers_code(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
     // Rolled back at the end, and the search path with it.
@@ -302,7 +303,6 @@ const HIDDEN: &str =
 /// What [`finish`](super::finish) does need not be done for that.
 ///
 /// # Errors
-///
 /// The database failed or cannot be reached.
 pub async fn is_current(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
     // Rolled back at the end, and the search path with it.

@@ -2,7 +2,8 @@
 //!
 //! Every statement is one round trip and runs by itself; where two things must be true together
 //! they are in one statement. Times cross this border as microseconds since the Unix epoch
-//! (`…_us`), so that no date type is chosen for the rest of the program.
+//! (`…_us`), so that no date type is chosen for the rest of the program. Where a method says nothing of
+//! errors, it has a [`StoreError`] like any other.
 
 pub mod access;
 pub mod account;
@@ -99,6 +100,7 @@ pub use todo::{CallerTasks, OpenTasks, TASK_NOTE_CHARACTERS, TaskChange, TaskPla
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,6 +191,11 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Away("protocol".to_owned()),
         }
     }
+}
+
+/// What a function of the database says that came of it, by its word for that.
+fn outcome<T: FromStr>(word: String) -> Result<T> {
+    word.parse().map_err(|_| StoreError::Unreadable("outcome".to_owned()))
 }
 
 /// The database. What calls wait for and what nobody waits for have connections of their own: a

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
@@ -109,12 +109,6 @@ pub(super) fn io_words(error: &io::Error) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Outage(Mutex<Option<Trouble>>);
 
-impl Outage {
-    fn said(&self) -> MutexGuard<'_, Option<Trouble>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Store {
     /// Connects once, beside all other connections, and gives why that fails, if it does.
     pub async fn trouble(&self) -> Option<Trouble> {
@@ -136,7 +130,7 @@ impl Store {
     pub async fn tell_outage(&self) -> bool {
         let trouble = self.trouble().await;
         let Some(trouble) = trouble else { return false };
-        let before = self.outage.said().replace(trouble.clone());
+        let before = self.outage.0.lock().replace(trouble.clone());
         if before.is_none_or(|before| before != trouble) {
             tracing::error!("the database is away, and /readyz fails until it answers: {trouble}");
         }
@@ -145,12 +139,12 @@ impl Store {
 
     /// The database answers: why it was away is said anew the next time.
     pub fn end_outage(&self) {
-        *self.outage.said() = None;
+        *self.outage.0.lock() = None;
     }
 
     /// Whether the log says that the database is away, so that nobody has to say it again.
     pub fn is_out(&self) -> bool {
-        self.outage.said().is_some()
+        self.outage.0.lock().is_some()
     }
 }
 

@@ -44,9 +44,6 @@ const ASK_AFTER_SECONDS: i32 = 60;
 impl Store {
     /// Writes that a caller has left, and frees the agent's line. A call that is over, that another
     /// process has taken over, or whose caller is back already, stays as it is.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn go_out(&self, outing: &OffStream) -> Result<()> {
         sqlx::query(
             "update call_logs set
@@ -77,9 +74,6 @@ impl Store {
     }
 
     /// Up to `limit` live calls that were out for longer than they may be, the oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn overdue_outings(&self, limit: i64) -> Result<Vec<Abandoned>> {
         let rows = sqlx::query(
             "select id, call_sid, voice_agent_id, instance_id, epoch,

@@ -55,9 +55,6 @@ const ROWS_MAX: i64 = 50;
 
 impl Store {
     /// The calls of these agents that go on, the oldest first. Tests do not count.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn calls_on_the_phone(&self, agents: &VisibleAgents) -> Result<Vec<LiveCall>> {
         let rows = sqlx::query(
             "select c.id, (select left(e.data ->> 'text', 80) from public.call_events e
@@ -83,9 +80,6 @@ impl Store {
 
     /// The appointments of these agents that begin between two times, in microseconds since the Unix
     /// epoch.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn bookings_between(
         &self,
         agents: &VisibleAgents,
@@ -124,9 +118,6 @@ impl Store {
     }
 
     /// What came in for these agents between two times. Tests do not count.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn counts_between(
         &self,
         agents: &VisibleAgents,

@@ -19,9 +19,6 @@ pub struct TapedCall {
 
 impl Store {
     /// Those of `ids` that have a row.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn taped_calls(&self, ids: &[Uuid]) -> Result<Vec<TapedCall>> {
         let rows = sqlx::query(
             "select id, call_end is not null as ended, (metadata->'recording')::text as recording
@@ -43,9 +40,6 @@ impl Store {
 
     /// Writes where a call's recording is, if it still is where `before` says; whether it was
     /// written.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn set_recording(&self, id: Uuid, before: &Value, recording: &Value) -> Result<bool> {
         let done = sqlx::query(
             "update call_logs set metadata = case when jsonb_typeof(metadata) = 'object'

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::{Result, Store, lenient_json};
@@ -107,9 +107,6 @@ const REMOVE_TRANSCRIPTS: &str = "with old as (
 
 impl Store {
     /// Takes the lease of this name for so long, unless somebody has it; whether it was taken.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn take_lease(&self, name: &str, time: Duration) -> Result<bool> {
         let done = sqlx::query(
             "insert into frontdesk_leases as l (name, until)
@@ -124,9 +121,6 @@ impl Store {
     }
 
     /// Up to `limit` agents behind `after` whose settings say anything of retention, by their ids.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn retaining_agents(&self, after: Uuid, limit: i64) -> Result<Vec<RetainingAgent>> {
         let rows = sqlx::query(
             "select id, private_settings::text as settings from voice_agents
@@ -146,9 +140,6 @@ impl Store {
 
     /// Up to `limit` recordings of an agent's calls that began more than `days` ago, of calls
     /// behind `after`, by their ids.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn old_recordings(
         &self,
         agent_id: Uuid,
@@ -156,32 +147,38 @@ impl Store {
         after: Uuid,
         limit: i64,
     ) -> Result<Vec<OldRecording>> {
-        let rows = sqlx::query(
-            "select id, (metadata->'recording')::text as recording from call_logs
+        const RECORDING: &str = "(metadata->'recording')::text";
+        const IS_KEPT: &str = "metadata->'recording'->>'path' is not null";
+        let rows = self.old(RECORDING, IS_KEPT, (agent_id, days), after, limit).await?;
+        let read = |(call_log_id, text)| OldRecording {
+            call_log_id,
+            recording: lenient_json(Some(text)).unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// What is kept of an agent's old calls: their ids, and this of each of which that holds.
+    async fn old(
+        &self,
+        what: &str,
+        is_kept: &str,
+        (agent_id, days): (Uuid, u32),
+        after: Uuid,
+        limit: i64,
+    ) -> Result<Vec<(Uuid, String)>> {
+        let query = format!(
+            "select id, {what} from call_logs
             where voice_agent_id = $1 and call_end is not null
                 and call_start < now() - $2::bigint * interval '1 day'
-                and metadata->'recording'->>'path' is not null
-                and id > $4
-            order by id limit $3",
-        )
-        .bind(agent_id)
-        .bind(i64::from(days))
-        .bind(limit)
-        .bind(after)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let recording = lenient_json(row.try_get("recording")?).unwrap_or_default();
-                Ok(OldRecording { call_log_id: row.try_get("id")?, recording })
-            })
-            .collect()
+                and {is_kept} and id > $4
+            order by id limit $3"
+        );
+        // The text is put together from constants.
+        let query = sqlx::query_as(AssertSqlSafe(query)).bind(agent_id).bind(i64::from(days));
+        Ok(query.bind(limit).bind(after).fetch_all(&self.pool).await?)
     }
 
     /// Writes that a recording was removed, if its row still says that it is there.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn recording_removed(&self, old: &OldRecording) -> Result<bool> {
         let done = sqlx::query(
             "update call_logs set metadata = metadata || jsonb_build_object('recording', null,
@@ -198,9 +195,6 @@ impl Store {
     }
 
     /// Up to `limit` recordings whose calls were deleted, behind `after`, by their paths.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn left_recordings(&self, after: &str, limit: i64) -> Result<Vec<String>> {
         let paths = sqlx::query_scalar(
             "select path from left_recordings where path > $1 order by path limit $2",
@@ -209,9 +203,6 @@ impl Store {
     }
 
     /// Forgets a recording whose call was deleted.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn left_recording_removed(&self, path: &str) -> Result<()> {
         let forget = sqlx::query("delete from left_recordings where path = $1").bind(path);
         forget.execute(&self.pool).await?;
@@ -220,9 +211,6 @@ impl Store {
 
     /// Up to `limit` messages that an agent's callers left with Twilio more than `days` ago, of
     /// calls behind `after`, by their ids.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn old_voicemails(
         &self,
         agent_id: Uuid,
@@ -230,30 +218,14 @@ impl Store {
         after: Uuid,
         limit: i64,
     ) -> Result<Vec<OldVoicemail>> {
-        let rows = sqlx::query(
-            "select id, metadata->'voicemail'->>'recording_url' as url from call_logs
-            where voice_agent_id = $1 and call_end is not null
-                and call_start < now() - $2::bigint * interval '1 day'
-                and metadata->'voicemail'->>'recording_url' is not null
-                and id > $4
-            order by id limit $3",
-        )
-        .bind(agent_id)
-        .bind(i64::from(days))
-        .bind(limit)
-        .bind(after)
-        .fetch_all(&self.pool)
-        .await?;
-        let read = |row: &sqlx::postgres::PgRow| {
-            Ok(OldVoicemail { call_log_id: row.try_get("id")?, recording_url: row.try_get("url")? })
-        };
-        rows.iter().map(read).collect()
+        const URL: &str = "metadata->'voicemail'->>'recording_url'";
+        const IS_KEPT: &str = "metadata->'voicemail'->>'recording_url' is not null";
+        let rows = self.old(URL, IS_KEPT, (agent_id, days), after, limit).await?;
+        let read = |(call_log_id, recording_url)| OldVoicemail { call_log_id, recording_url };
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Writes that a voicemail was removed, if its row still says where it is.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn voicemail_removed(&self, old: &OldVoicemail) -> Result<bool> {
         let done = sqlx::query(
             "update call_logs set metadata = metadata || jsonb_build_object(
@@ -273,9 +245,6 @@ impl Store {
     /// Removes the words of up to `limit` of an agent's calls that began more than `days` ago, and
     /// gives how many those were. What stays is what happened when: lists of what is kept, so that
     /// what is not known here goes.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn remove_transcripts(&self, agent_id: Uuid, days: u32, limit: i64) -> Result<u64> {
         let done = sqlx::query(REMOVE_TRANSCRIPTS)
             .bind(agent_id)
@@ -289,9 +258,6 @@ impl Store {
 
     /// Removes up to `limit` quotations of appointments whose calls have no words any more, and gives
     /// how many those were: what removed the words may not have known of them.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn remove_left_quotations(&self, limit: i64) -> Result<u64> {
         let done = sqlx::query(
             "update appointments set quotation = null,

@@ -20,9 +20,6 @@ pub struct SessionRow {
 
 impl Store {
     /// Ends one session of somebody; whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn end_session(&self, user_id: Uuid, session: Uuid) -> Result<bool> {
         let ended = sqlx::query(
             "update public.frontdesk_sessions set ended_at = now()
@@ -36,9 +33,6 @@ impl Store {
     }
 
     /// Ends all sessions of somebody but this one; how many there were.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn end_other_sessions(&self, user_id: Uuid, but: Uuid) -> Result<u64> {
         let ended = sqlx::query(
             "update public.frontdesk_sessions set ended_at = now()
@@ -52,9 +46,6 @@ impl Store {
     }
 
     /// Somebody's sessions that have not ended, the last used first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn sessions(&self, user_id: Uuid) -> Result<Vec<SessionRow>> {
         let rows = sqlx::query(
             "select id, (extract(epoch from created_at) * 1000000)::bigint as created_us,
@@ -82,9 +73,6 @@ impl Store {
     /// That the operator knows who this is: an account that an invitation made is theirs alone from now
     /// on. Whoever invited them may have used it, so all that was given out before ends: sessions, keys,
     /// links. Whether that was so.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn vouch_for(&self, user_id: Uuid) -> Result<bool> {
         let row = sqlx::query(
             "with vouched as (

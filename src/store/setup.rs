@@ -83,9 +83,6 @@ impl Store {
     }
 
     /// How far the set-up of an agent has come.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn setup(&self, access: &AgentAccess<Inspect>) -> Result<SetupRow> {
         let row = sqlx::query(
             "select setup_step, status::text as status from public.voice_agents where id = $1",
@@ -97,9 +94,6 @@ impl Store {
     }
 
     /// The agent that somebody began to set up last and has not finished.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn unfinished_setup(&self, viewer: &Viewer) -> Result<Option<Uuid>> {
         let row = sqlx::query(
             "select id from public.voice_agents
@@ -114,9 +108,6 @@ impl Store {
 
     /// The newest call that reached an agent since a time, microseconds since the Unix epoch. Test calls
     /// do not count.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn call_since(
         &self,
         access: &AgentAccess<Inspect>,

@@ -1,6 +1,7 @@
 //! What was written, as it is shown to people.
 
 use serde_json::Value;
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -29,6 +30,20 @@ pub struct AppointmentRow {
     pub minutes: Option<i32>,
 }
 
+impl AppointmentRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            name: Private::new(row.try_get("name")?),
+            phone: Private::new(row.try_get("phone_number")?),
+            service: Private::new(row.try_get("service")?),
+            status: row.try_get("status")?,
+            starts_us: row.try_get("starts_us")?,
+            minutes: row.try_get("duration_minutes")?,
+        })
+    }
+}
+
 /// A row of `call_logs` as it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallSummary {
@@ -48,9 +63,6 @@ pub struct CallSummary {
 
 impl Store {
     /// A call as it is shown.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn call_summary(&self, id: Uuid) -> Result<Option<CallSummary>> {
         let row = sqlx::query(
             "select call_end is not null as ended, coalesce(status, '') as status,
@@ -74,9 +86,6 @@ impl Store {
     }
 
     /// An agent's appointments, the latest to be written first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn appointments(&self, agent_id: Uuid) -> Result<Vec<AppointmentRow>> {
         let rows = sqlx::query(
             "select id, name, phone_number, service, status::text as status, duration_minutes,
@@ -88,24 +97,10 @@ impl Store {
         .bind(ROWS_MAX)
         .fetch_all(&self.pool)
         .await?;
-        let rows = rows.iter().map(|row| {
-            Ok(AppointmentRow {
-                id: row.try_get("id")?,
-                name: Private::new(row.try_get("name")?),
-                phone: Private::new(row.try_get("phone_number")?),
-                service: Private::new(row.try_get("service")?),
-                status: row.try_get("status")?,
-                starts_us: row.try_get("starts_us")?,
-                minutes: row.try_get("duration_minutes")?,
-            })
-        });
-        Ok(rows.collect::<sqlx::Result<_>>()?)
+        rows.iter().map(AppointmentRow::read).collect()
     }
 
     /// What passages of an agent say, by id. Those that are gone are left out.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn passage_texts(&self, agent_id: Uuid, ids: &[i64]) -> Result<Vec<(i64, String)>> {
         // An id has hyphens and nothing that would end a quoted name.
         let select = format!(

@@ -61,9 +61,6 @@ impl Store {
 
     /// The customer's row of somebody who has signed in at Supabase; made at the first time. The address
     /// is the one that they have there now: people are invited by it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn person_of_supabase(&self, user_id: Uuid) -> Result<Option<Viewer>> {
         let row = sqlx::query(
             "select c.uuid, c.email, c.username, coalesce(c.isadmin, false) as isadmin

@@ -55,9 +55,6 @@ pub struct GivenCommand {
 
 impl Store {
     /// A call of the agent's.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn attended_call(
         &self,
         access: &AgentAccess<Attend>,
@@ -86,9 +83,6 @@ impl Store {
 
     /// Tells the process that has a call of the agent's what to do with it. None: that process has it no
     /// more.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn give_command(
         &self,
         access: &AgentAccess<Attend>,
@@ -112,18 +106,12 @@ impl Store {
     }
 
     /// Whether a command that was given has been taken.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn is_command_taken(&self, id: i64) -> Result<bool> {
         let query = "select not exists (select from public.call_commands where id = $1)";
         Ok(sqlx::query_scalar(query).bind(id).fetch_one(&self.pool).await?)
     }
 
     /// Takes a command back. `false`: it was taken.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn withdraw_command(&self, id: i64) -> Result<bool> {
         let done = sqlx::query("delete from public.call_commands where id = $1")
             .bind(id)
@@ -133,9 +121,6 @@ impl Store {
     }
 
     /// Takes the commands that were given to this process.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn take_commands(&self, instance: Uuid) -> Result<Vec<GivenCommand>> {
         let rows = sqlx::query(
             "with taken as (

@@ -3,12 +3,23 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ended::stored;
-use super::{Job, Result, Store, Stored, storable_json};
+use super::{Job, Result, Store, Stored, outcome, storable_json};
 use crate::private::Private;
 
 /// What kind of thing there is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// It cannot wait.
@@ -34,39 +45,14 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Urgent,
-        Self::Message,
-        Self::Voicemail,
-        Self::Missed,
-        Self::TransferUnanswered,
-        Self::Claim,
-        Self::BookingCheck,
-        Self::Gap,
-        Self::CallFailed,
-        Self::FunctionFailed,
-    ];
-
     /// As `call_tasks.kind` has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Urgent => "urgent",
-            Self::Message => "message",
-            Self::Voicemail => "voicemail",
-            Self::Missed => "missed",
-            Self::TransferUnanswered => "transfer_unanswered",
-            Self::Claim => "claim",
-            Self::BookingCheck => "booking_check",
-            Self::Gap => "gap",
-            Self::CallFailed => "call_failed",
-            Self::FunctionFailed => "function_failed",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// One by its name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        name.parse().ok()
     }
 }
 
@@ -116,7 +102,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError); nothing was written then, as far as is known.
     pub async fn store_tasks(&self, job: &Job, tasks: &[NewTask]) -> Result<Stored> {
-        let outcome = sqlx::query_scalar("select aftercall_store_tasks($1, $2, $3, $4, $5)")
+        let stored = sqlx::query_scalar("select aftercall_store_tasks($1, $2, $3, $4, $5)")
             .bind(job.id)
             .bind(job.worker)
             .bind(job.claim)
@@ -124,7 +110,7 @@ impl Store {
             .bind(storable_json(&tasks_json(tasks)).as_ref())
             .fetch_one(&self.pool)
             .await?;
-        stored(outcome)
+        outcome(stored)
     }
 }
 

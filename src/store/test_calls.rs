@@ -4,11 +4,12 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Maintain};
-use super::{NewCall, Result, Store, StoreError, storable_json, storable_text};
+use super::{NewCall, Result, Store, outcome, storable_json, storable_text};
 use crate::private::Private;
 
 /// What became of a test call that was to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum TestOpened {
     /// Its row is there.
     Opened,
@@ -33,16 +34,13 @@ pub struct TestLimits {
 
 impl Store {
     /// Writes the row of a test call, which takes none of the agent's lines.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn open_test(
         &self,
         access: &AgentAccess<Maintain>,
         call: &NewCall,
         limits: TestLimits,
     ) -> Result<TestOpened> {
-        let outcome: String = sqlx::query_scalar(
+        let opened = sqlx::query_scalar(
             "select case when exists (select from public.voice_agents a, public.customer c
                     where a.id = $2 and a.status = 'suspended'
                         and c.uuid = $11 and not coalesce(c.isadmin, false))
@@ -63,20 +61,10 @@ impl Store {
         .bind(access.person())
         .fetch_one(&self.pool)
         .await?;
-        match outcome.as_str() {
-            "opened" => Ok(TestOpened::Opened),
-            "at_once" => Ok(TestOpened::AtOnce),
-            "in_a_day" => Ok(TestOpened::InADay),
-            "no_agent" => Ok(TestOpened::NoAgent),
-            "suspended" => Ok(TestOpened::Suspended),
-            _ => Err(StoreError::Unreadable("outcome".to_owned())),
-        }
+        outcome(opened)
     }
 
     /// The CallSid of a test call of the agent's.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn test_call(
         &self,
         access: &AgentAccess<Maintain>,
@@ -90,9 +78,6 @@ impl Store {
 
     /// A key that this installation has for itself, by what it is for; `fresh` is kept as the key if
     /// there is none yet.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn installation_key(&self, name: &str, fresh: &[u8; 32]) -> Result<Private<Vec<u8>>> {
         sqlx::query(
             "insert into public.installation_keys (name, key) values ($1, $2) on conflict do nothing",

@@ -137,9 +137,6 @@ const COLUMNS: &str = "t.id, t.voice_agent_id, t.call_log_id, t.kind, t.text, t.
 
 impl Store {
     /// The open tasks of these agents, merged by who called.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn open_tasks(&self, agents: &VisibleAgents) -> Result<OpenTasks> {
         let query = format!(
             "select {COLUMNS} from (
@@ -161,9 +158,6 @@ impl Store {
     }
 
     /// Up to `limit` open tasks of these agents behind a place, the most urgent first, then the newest.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn tasks_to_do(
         &self,
         agents: &VisibleAgents,
@@ -191,9 +185,6 @@ impl Store {
 
     /// Up to `limit` tasks of these agents behind a place that were ticked within so long, the last one
     /// first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn done_tasks(
         &self,
         agents: &VisibleAgents,
@@ -221,9 +212,6 @@ impl Store {
     }
 
     /// The tasks of one of the agent's calls, done or not, the most urgent first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn tasks_of_call<L: Level>(
         &self,
         access: &AgentAccess<L>,
@@ -241,9 +229,6 @@ impl Store {
     }
 
     /// The tasks because of one caller, E.164, of these agents: what is open first, then the newest.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn tasks_of_caller(
         &self,
         agents: &VisibleAgents,

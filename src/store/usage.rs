@@ -81,9 +81,6 @@ const DAY_SQL: &str =
 impl Store {
     /// Sums up to `limit` counted calls up into their days, and gives how many those were; none if
     /// somebody else does it just now. What is read of the days is exact before as after.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn fold_usage(&self, limit: i32) -> Result<u64> {
         let folded: i64 = sqlx::query_scalar("select public.usage_fold($1)")
             .bind(limit)
@@ -157,9 +154,6 @@ impl Store {
 
     /// Counts all calls of an agent anew, and gives how many days there are; such as after its business's
     /// time zone changed. For whoever runs the server.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn recount(&self, agent_id: Uuid) -> Result<u64> {
         let days: i64 = sqlx::query_scalar("select public.usage_rebuild($1)")
             .bind(agent_id)
@@ -169,9 +163,6 @@ impl Store {
     }
 
     /// The ids of all agents that are there, the oldest first. For whoever runs the server.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn all_agents(&self) -> Result<Vec<Uuid>> {
         let agents =
             sqlx::query_scalar("select id from public.voice_agents order by created_at, id");
@@ -179,9 +170,6 @@ impl Store {
     }
 
     /// What a person's plan says.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn plan(&self, viewer: &Viewer) -> Result<Plan> {
         let row = sqlx::query(
             "select nullif(plan_mode, '') as plan_mode, coalesce(voiceagents_allowed, 0) as agents_allowed,

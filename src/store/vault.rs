@@ -69,9 +69,6 @@ impl Vault {
     }
 
     /// The text that was sealed; one that is not sealed is given back as it is.
-    ///
-    /// # Errors
-    /// [`Unopened`].
     pub fn open(&self, agent: Uuid, field: &str, text: &str) -> Result<String, Unopened> {
         let Some(sealed) = text.strip_prefix(MARK) else { return Ok(text.to_owned()) };
         let key = self.0.as_ref().ok_or(Unopened::NoKey)?;

@@ -32,9 +32,6 @@ pub struct AgentVersion {
 
 impl Store {
     /// The versions of an agent before `before`, the newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn agent_versions(
         &self,
         access: &AgentAccess<Inspect>,
@@ -57,9 +54,6 @@ impl Store {
     }
 
     /// One version of an agent.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn agent_version(
         &self,
         access: &AgentAccess<Inspect>,

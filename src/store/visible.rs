@@ -93,9 +93,6 @@ impl VisibleAgents {
 
 impl Store {
     /// The agents that the viewer sees.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn visible_agents(&self, viewer: &Viewer) -> super::Result<VisibleAgents> {
         let sql = format!(
             "select * from (

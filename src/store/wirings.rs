@@ -13,14 +13,10 @@ use crate::private::Private;
 /// A connection that can be undone.
 #[derive(Debug, Clone)]
 pub struct WiringRow {
-    /// `number_wirings.id`.
-    pub id: i64,
     /// Twilio's name for the number.
     pub number_sid: String,
     /// What Twilio did with it before.
     pub before: Value,
-    /// When it was connected, microseconds since the Unix epoch.
-    pub connected_us: i64,
 }
 
 /// An agent's number as its row has it.
@@ -62,9 +58,6 @@ const ROWS_MAX: i64 = 101;
 
 impl Store {
     /// Keeps what Twilio did with a number, before that is changed: its `number_wirings.id`.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn keep_wiring(
         &self,
         access: &AgentAccess<Maintain>,
@@ -88,9 +81,6 @@ impl Store {
     }
 
     /// Forgets what was kept for a change that was not made.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn forget_wiring(&self, access: &AgentAccess<Maintain>, id: i64) -> Result<()> {
         sqlx::query("delete from public.number_wirings where id = $1 and voice_agent_id = $2")
             .bind(id)
@@ -101,9 +91,6 @@ impl Store {
     }
 
     /// Which numbers of these agents can be put back: the agents with Twilio's names.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn restorable(&self, agents: &VisibleAgents) -> Result<Vec<(Uuid, String)>> {
         Ok(sqlx::query_as(
             "select distinct voice_agent_id, number_sid from public.number_wirings
@@ -115,13 +102,9 @@ impl Store {
     }
 
     /// What of this agent's can be put back, the last connection of each number.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn wirings<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<WiringRow>> {
         let rows = sqlx::query(
-            "select distinct on (number_sid) id, number_sid, before::text as before,
-                (extract(epoch from connected_at) * 1000000)::bigint as connected_us
+            "select distinct on (number_sid) number_sid, before::text as before
             from public.number_wirings
             where voice_agent_id = $1 and restored_at is null
             order by number_sid, id desc limit 200",
@@ -132,19 +115,14 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(WiringRow {
-                    id: row.try_get("id")?,
                     number_sid: row.try_get("number_sid")?,
                     before: lenient_json(row.try_get("before")?).unwrap_or_default(),
-                    connected_us: row.try_get("connected_us")?,
                 })
             })
             .collect()
     }
 
     /// Says that a number was put back.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn note_restored(
         &self,
         access: &AgentAccess<Maintain>,
@@ -188,9 +166,6 @@ impl Store {
     }
 
     /// Takes an agent's own Twilio account away: it uses the server's again.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn drop_twilio_account(&self, access: &AgentAccess<Own>) -> Result<()> {
         sqlx::query("update public.voice_agents set twilio_credentials = '{}' where id = $1")
             .bind(access.agent_id())
@@ -237,9 +212,6 @@ impl Store {
     }
 
     /// What owners were told of calls of these agents, newest first, before the row `before`.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn deliveries(
         &self,
         agents: &VisibleAgents,
@@ -287,9 +259,6 @@ impl Store {
 
     /// Has an owner told of a delivery's call once more, at once; whether there is such a delivery. Who
     /// does it is written down.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
     pub async fn redeliver(
         &self,
         access: &AgentAccess<Maintain>,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::clock;
 use crate::config::SupabaseProject;
+use crate::tls::body_of;
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -111,12 +112,6 @@ async fn read(mut response: Response, bytes_max: usize) -> Result<Answer, NoAnsw
     let retry_after_seconds =
         retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await? {
-        if body.len() + part.len() > bytes_max {
-            return Err(NoAnswer::TooLong);
-        }
-        body.extend_from_slice(&part);
-    }
+    let body = body_of(&mut response, bytes_max).await?.ok_or(NoAnswer::TooLong)?;
     Ok(Answer { status, retry_after_seconds, body })
 }

@@ -125,9 +125,6 @@ impl SignIn {
     }
 
     /// Signs in with a password.
-    ///
-    /// # Errors
-    /// [`SignInError`].
     pub async fn password(
         &self,
         email: &Private<String>,
@@ -145,9 +142,6 @@ impl SignIn {
 
     /// Has a code mailed to this address, if somebody has it: nobody is signed up by this. The answer
     /// is the same at the same time in either case, and an error says nothing of the address.
-    ///
-    /// # Errors
-    /// [`SignInError`].
     pub async fn send_code(&self, email: &Private<String>) -> Result<(), SignInError> {
         let body = json!({"email": address(email)?, "create_user": false});
         let this = self.clone();
@@ -166,9 +160,6 @@ impl SignIn {
 
     /// Signs in with a code that [`send_code`](Self::send_code) had mailed. How often somebody may
     /// try is the caller's to bound.
-    ///
-    /// # Errors
-    /// [`SignInError`].
     pub async fn verify_code(
         &self,
         email: &Private<String>,

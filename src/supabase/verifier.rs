@@ -39,9 +39,6 @@ impl Verifier {
     ///
     /// Whether the session behind it has been ended is not in the token, but in Supabase's tables:
     /// `Store::supabase_session_is_alive` looks.
-    ///
-    /// # Errors
-    /// [`TokenRefused`].
     pub async fn verify(&self, token: &str, now: Duration) -> Result<Claims, TokenRefused> {
         let token = Token::read(token)?;
         let key = self.key(&token, now).await?;

@@ -8,7 +8,7 @@ mod wiring;
 use std::time::Duration;
 
 use rand::Rng;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
@@ -18,8 +18,8 @@ use crate::agent::Agent;
 use crate::call::is_test;
 use crate::clock::{Stopwatch, pause, within};
 use crate::config::TwilioAccount;
+use crate::tls::body_of;
 
-pub use numbers::NumberSetup;
 pub use wiring::{AccountState, OwnedNumber, Wiring};
 
 /// The longest document that an update takes, in characters.
@@ -321,7 +321,7 @@ impl TwilioRest {
 
 /// One request: the body of its good answer, or what went wrong and how long Twilio asks to wait.
 async fn attempt_once(request: RequestBuilder) -> Result<Vec<u8>, (RestError, Option<Duration>)> {
-    let response = match within(ANSWER_LIMIT, request.send()).await {
+    let mut response = match within(ANSWER_LIMIT, request.send()).await {
         Some(Ok(response)) => response,
         // Without a connection Twilio received nothing, so the request was not carried out.
         Some(Err(error)) if error.is_connect() => return Err((RestError::Unreachable, None)),
@@ -330,7 +330,9 @@ async fn attempt_once(request: RequestBuilder) -> Result<Vec<u8>, (RestError, Op
     let status = response.status();
     let retry_after = response.headers().get("retry-after");
     let retry_after = retry_after.and_then(|value| asked_to_wait(value.to_str().ok()?));
-    let body = within(BODY_LIMIT, read(response)).await.unwrap_or_default();
+    // Of a body that breaks or is too large, nothing: the status has said already what was done.
+    let body = within(BODY_LIMIT, body_of(&mut response, ANSWER_BYTES)).await;
+    let body = body.and_then(Result::ok).flatten().unwrap_or_default();
     if status.is_success() {
         return Ok(body);
     }
@@ -347,19 +349,6 @@ async fn attempt_once(request: RequestBuilder) -> Result<Vec<u8>, (RestError, Op
 pub fn asked_to_wait(retry_after: &str) -> Option<Duration> {
     let seconds: u32 = retry_after.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.into()))
-}
-
-/// An answer's body; of one that breaks or is too large, nothing. The status has said already
-/// what was done.
-async fn read(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(piece)) = response.chunk().await {
-        if body.len() + piece.len() > ANSWER_BYTES {
-            return Vec::new();
-        }
-        body.extend_from_slice(&piece);
-    }
-    body
 }
 
 /// What Twilio says about a call that is over: 21220, and 20404 once it has forgotten it. Another

@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn every_function_that_all_agents_have_has_its_words() {
-        for builtin in Builtin::ALL {
+        for builtin in Builtin::all() {
             assert!(done(builtin.name()).is_some() && doing(builtin.name()).is_some());
         }
         assert_eq!((done("prices"), doing("prices"), all().count()), (None, None, DEEDS.len()));

@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::clock::{self, Stopwatch};
@@ -90,15 +91,11 @@ impl Doctor {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Looks> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What is known; none where nobody can look. Begins a look where nothing is known, or too long
     /// ago, or, `again`, not a moment ago.
     pub fn known(self: &Arc<Self>, again: bool) -> Option<Known> {
         let examine = self.examine.get()?;
-        let mut looks = self.lock();
+        let mut looks = self.looks.lock();
         let age = looks.last.as_ref().map(|last| last.since.elapsed());
         let is_due = age.is_none_or(|age| age >= if again { AGAIN_AFTER } else { KEPT });
         if is_due && !looks.is_looking {
@@ -125,7 +122,7 @@ impl Doctor {
         };
         let found = clock::within(LOOK_LIMIT, examining).await.unwrap_or_else(late);
         let last = Last { found: found.into(), since: Stopwatch::start() };
-        self.lock().last = Some(last);
+        self.looks.lock().last = Some(last);
         drop(over);
     }
 }
@@ -135,7 +132,7 @@ struct Over<'a>(&'a Doctor);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
-        self.0.lock().is_looking = false;
+        self.0.looks.lock().is_looking = false;
     }
 }
 

@@ -1,8 +1,9 @@
 //! One list at a time is taken away by each person.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 /// Who takes a list away now.
@@ -19,14 +20,14 @@ pub(super) struct Turn {
 impl Exports {
     /// This person's turn, unless they have one.
     pub(super) fn turn(self: &Arc<Self>, person: Uuid) -> Option<Turn> {
-        let mut people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut people = self.0.lock();
         people.insert(person).then(|| Turn { exports: Arc::clone(self), person })
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut people = self.exports.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut people = self.exports.0.lock();
         people.remove(&self.person);
     }
 }

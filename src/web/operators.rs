@@ -1,6 +1,6 @@
 //! What operators ask: alive, ready, numbers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics::gauge;
+use parking_lot::Mutex;
 
 use super::AppState;
 use crate::clock::Stopwatch;
@@ -70,7 +71,7 @@ pub struct Rendered(Mutex<Option<(Stopwatch, Bytes)>>);
 impl Rendered {
     fn text(&self, render: impl FnOnce() -> String) -> Bytes {
         {
-            let mut last = self.lock();
+            let mut last = self.0.lock();
             // Whoever finds the text too old writes it anew; the others do not wait for that.
             if let Some((since, text)) = &mut *last {
                 if since.elapsed() < RENDER_PAUSE {
@@ -80,11 +81,7 @@ impl Rendered {
             }
         }
         let text = Bytes::from(render());
-        *self.lock() = Some((Stopwatch::start(), text.clone()));
+        *self.0.lock() = Some((Stopwatch::start(), text.clone()));
         text
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<(Stopwatch, Bytes)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

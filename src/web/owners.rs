@@ -78,9 +78,6 @@ impl Owners {
     }
 
     /// Who has the session with this secret. One that was ended at Supabase is ended here.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub(super) async fn session_viewer(&self, secret: &SecretHash) -> Result<Option<Viewer>> {
         let Some(found) = self.store.viewer_of_session(secret).await? else { return Ok(None) };
         if let Some(session) = found.supabase_session
@@ -92,9 +89,6 @@ impl Owners {
     }
 
     /// Who has this access token of Supabase's.
-    ///
-    /// # Errors
-    /// [`SignedOut`].
     pub(super) async fn supabase_viewer(
         &self,
         token: &str,
@@ -148,9 +142,6 @@ impl Owners {
 pub const LINK_SECONDS: i32 = 3600;
 
 /// Makes a one-time sign-in link for somebody.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn sign_in_link(store: &Store, public_url: &PublicUrl, person: Uuid) -> Result<String> {
     let secret = Secret::new("");
     store.make_link(&secret.hash(), person, LINK_SECONDS).await?;

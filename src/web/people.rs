@@ -82,9 +82,6 @@ fn is_email(text: &str) -> bool {
 
 /// A one-time sign-in link for a member, where an owner may hand it to them: never for somebody whose
 /// account may lead to anything else, and nowhere that Supabase signs people in.
-///
-/// # Errors
-/// [`StoreError`](crate::store::StoreError).
 pub(super) async fn link_for(state: &AppState, member: &Member) -> Result<Option<String>> {
     if !member.may_have_link || !member.is_active || state.owners.supabase.is_some() {
         return Ok(None);

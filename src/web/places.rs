@@ -9,10 +9,11 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::Stopwatch;
@@ -65,7 +66,7 @@ impl Places {
     /// Gets a place, somebody else's if need be; none: all of them work.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
-        let mut table = self.lock();
+        let mut table = self.table.lock();
         if table.held.len() >= self.max && !table.dismiss(self.at_once(), |_| true) {
             return None;
         }
@@ -91,7 +92,7 @@ impl Places {
 
     /// Makes one that waits leave, because the process is out of something.
     pub(super) fn make_room(&self) {
-        self.lock().dismiss(self.at_once(), |_| true);
+        self.table.lock().dismiss(self.at_once(), |_| true);
     }
 
     /// How many are made to leave together: looking through all takes time in a flood.
@@ -103,15 +104,11 @@ impl Places {
     pub(super) async fn empty(&self) {
         loop {
             let freed = self.freed.notified();
-            if self.lock().held.is_empty() {
+            if self.table.lock().held.is_empty() {
                 return;
             }
             freed.await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,7 +147,7 @@ impl Place {
 
     /// The connection waits for its client, or works.
     pub(super) fn waits(&self, waits: bool) {
-        let mut table = self.places.lock();
+        let mut table = self.places.table.lock();
         let turn = table.next;
         table.next += 1;
         let Some(held) = table.held.get_mut(&self.number) else { return };
@@ -166,7 +163,7 @@ impl Place {
     /// So much more of a body has come. Where there is too much of unfinished bodies, another one
     /// leaves, or this one.
     pub(super) fn body(&self, bytes: usize) {
-        let mut table = self.places.lock();
+        let mut table = self.places.table.lock();
         let Some(held) = table.held.get_mut(&self.number) else { return };
         held.body += bytes;
         table.bodies += bytes;
@@ -179,7 +176,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut table = self.places.lock();
+        let mut table = self.places.table.lock();
         if let Some(held) = table.held.remove(&self.number) {
             table.bodies -= held.body;
         }
@@ -240,10 +237,10 @@ mod tests {
         let places = Places::new(100, 1_000);
         let held: Vec<_> = (0..20).map(|_| places.take(address(1)).unwrap()).collect();
         held.iter().for_each(|place| place.body(100));
-        assert!(places.lock().bodies <= 1_000);
+        assert!(places.table.lock().bodies <= 1_000);
         assert_eq!(held.iter().filter(|place| has_left(place)).count(), 10);
         drop(held);
-        assert_eq!(places.lock().bodies, 0);
+        assert_eq!(places.table.lock().bodies, 0);
     }
 
     #[test]

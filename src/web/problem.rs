@@ -54,12 +54,6 @@ impl Problem {
         Self { is_unchanged: true, ..self }
     }
 
-    /// The same, where something was done before it.
-    #[must_use]
-    pub fn partly_done(self) -> Self {
-        Self { is_unchanged: false, ..self }
-    }
-
     /// Whether everything is as it was.
     pub fn is_unchanged(&self) -> bool {
         self.is_unchanged

@@ -178,9 +178,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Who asks.
-///
-/// # Errors
-/// [`SignedOut`].
 pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut> {
     let owners = &state.owners;
     let Some(viewer) = sender(state, parts).await? else {
@@ -195,9 +192,6 @@ pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut
 
 /// Whose the credentials are that a request was sent with; none: they are not in force, or not any more.
 /// Not counted: an answer that goes on for long asks again and again.
-///
-/// # Errors
-/// [`SignedOut`].
 pub async fn sender(state: &AppState, parts: &Parts) -> Result<Option<Viewer>, SignedOut> {
     let owners = &state.owners;
     if parts.headers.contains_key(AUTHORIZATION) {
@@ -215,9 +209,6 @@ pub async fn sender(state: &AppState, parts: &Parts) -> Result<Option<Viewer>, S
 }
 
 /// Begins a session of this person: the cookie to set.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn begin(
     state: &AppState,
     parts: &Parts,

@@ -112,7 +112,6 @@ async fn an_index_that_was_not_finished_is_built_anew() {
     let (one, other) = tokio::join!(migrate(&pool), migrate(&pool));
     let applied =
         one.expect("it migrates").migrations + other.expect("so does the other").migrations;
-    // Each counts what was applied while it ran.
-    assert!((1..=2).contains(&applied), "{applied}");
+    assert_eq!(applied, 1);
     assert_eq!(key(&pool).await, ["call_log_id", "epoch", "seq"]);
 }

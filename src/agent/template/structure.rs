@@ -40,9 +40,10 @@ const FILLERS: [&str; 3] = ["batch", "slice", "map"];
 const OPERATORS: [&str; 7] = ["not", "and", "or", "if", "else", "in", "is"];
 
 /// What is checked, and where it comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Source {
     /// A template of a row.
+    #[default]
     Row,
     /// An expression of a row, without braces.
     Expression,
@@ -112,6 +113,7 @@ enum Kind {
     Filler,
 }
 
+#[derive(Default)]
 struct Structure<'t> {
     source: Source,
     /// The word or bracket before is the end of a value: a bracket after it selects or calls.
@@ -142,23 +144,7 @@ struct Structure<'t> {
 
 impl<'t> Structure<'t> {
     fn new(source: Source) -> Self {
-        Self {
-            source,
-            is_after_value: false,
-            last_word: None,
-            is_after_dot: false,
-            targets: Vec::new(),
-            has_targets: false,
-            made: BTreeSet::new(),
-            levels: vec![Level::default()],
-            brackets: 0,
-            filters: 0,
-            has_assignment: false,
-            statement: None,
-            is_statement: false,
-            blocks: Vec::new(),
-            bound: 0,
-        }
+        Self { source, levels: vec![Level::default()], ..Self::default() }
     }
 
     fn take(&mut self, token: &Token<'t>) -> Result<(), TemplateError> {

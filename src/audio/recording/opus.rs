@@ -54,9 +54,6 @@ impl<W: Write> std::fmt::Debug for OggOpusWriter<W> {
 impl<W: Write> OggOpusWriter<W> {
     /// Begins a file. `serial` tells its stream from others; `comments` are written into it, each
     /// `NAME=value`.
-    ///
-    /// # Errors
-    /// [`EncodeError`].
     pub fn new(file: W, serial: u32, comments: &[String]) -> Result<Self, EncodeError> {
         let encoder = Encoder::builder(8_000, Channels::Stereo, Application::Audio)
             .bitrate(Bitrate::Bits(BITRATE))
@@ -73,9 +70,6 @@ impl<W: Write> OggOpusWriter<W> {
     }
 
     /// Adds 20 ms.
-    ///
-    /// # Errors
-    /// [`EncodeError`].
     pub fn write(&mut self, frame: &StereoFrame) -> Result<(), EncodeError> {
         let mut packet = vec![0; PACKET_MAX];
         let length = self.encoder.encode(frame, &mut packet).map_err(|_| EncodeError::Opus)?;
@@ -92,9 +86,6 @@ impl<W: Write> OggOpusWriter<W> {
     }
 
     /// Ends the file, of which the first `samples` are to be heard. Gives what it was written to.
-    ///
-    /// # Errors
-    /// [`EncodeError`].
     pub fn finish(mut self, samples: u64) -> Result<W, EncodeError> {
         // A decoder gives the audio later, by the samples that it skips at the start.
         let end = samples * RATIO + self.pre_skip;

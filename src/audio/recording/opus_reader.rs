@@ -31,9 +31,6 @@ pub struct Decoded {
 }
 
 /// Decodes a file.
-///
-/// # Errors
-/// [`ReadError`].
 pub fn read(file: impl Read + Seek) -> Result<Decoded, ReadError> {
     let mut packets = PacketReader::new(file);
     let head = packets.read_packet()?.ok_or(ReadError::NotOpus)?.data;

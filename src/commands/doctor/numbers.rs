@@ -11,7 +11,7 @@ use super::finding::Finding;
 use crate::agent::{Agent, AgentSource};
 use crate::clock::within;
 use crate::config::{Config, PublicUrl};
-use crate::twilio::rest::{AccountState, NumberSetup, RestError, TwilioRest};
+use crate::twilio::rest::{AccountState, OwnedNumber, RestError, TwilioRest};
 
 /// Numbers that are asked about at once. Twilio answers too many with 429.
 const AT_ONCE: usize = 4;
@@ -127,9 +127,9 @@ async fn one(
         None => "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN",
     };
     let late = || Err(RestError::Unknown);
-    let asking = within(ANSWER_LIMIT, twilio.number_setup(agent, number));
+    let asking = within(ANSWER_LIMIT, twilio.number(agent, number));
     match asking.await.unwrap_or_else(late) {
-        Ok(Some(setup)) => judge(&check, &setup, voice_url),
+        Ok(Some(owned)) => judge(&check, &owned, voice_url),
         Ok(None) => {
             let remedy = "buy or port the number, or give the agent the credentials of the \
                           account that has it";
@@ -139,13 +139,14 @@ async fn one(
     }
 }
 
-fn judge(check: &str, setup: &NumberSetup, voice_url: Option<&str>) -> Vec<Finding> {
+fn judge(check: &str, owned: &OwnedNumber, voice_url: Option<&str>) -> Vec<Finding> {
+    let wiring = &owned.wiring;
     let mut findings = Vec::new();
     let mut fail = |found: String, remedy: String| {
         findings.push(Finding::fail(check, found, remedy));
     };
     let shadowed =
-        [(&setup.voice_application_sid, "VoiceApplicationSid"), (&setup.trunk_sid, "TrunkSid")];
+        [(&wiring.voice_application_sid, "VoiceApplicationSid"), (&wiring.trunk_sid, "TrunkSid")];
     for (by, name) in shadowed {
         if by.is_some() {
             fail(
@@ -154,24 +155,24 @@ fn judge(check: &str, setup: &NumberSetup, voice_url: Option<&str>) -> Vec<Findi
             );
         }
     }
-    if !setup.takes_calls {
+    if !owned.takes_calls {
         fail("it takes no calls, only messages".into(), "use a number that can be called".into());
     }
     if let Some(wanted) = voice_url {
         let remedy = format!("set VoiceUrl to POST {wanted}");
-        match setup.voice_url.as_deref() {
+        match wiring.voice_url.as_deref() {
             None => fail("VoiceUrl is empty: calls go nowhere".into(), remedy),
             Some(url) if !is_same(url, wanted) => {
                 fail(format!("VoiceUrl is another one: {}", without_secrets(url)), remedy);
             }
             // Twilio posts unless it is told otherwise.
-            Some(_) if setup.voice_method.as_deref().is_some_and(|method| method != "POST") => {
+            Some(_) if wiring.voice_method.as_deref().is_some_and(|method| method != "POST") => {
                 fail("VoiceUrl is not asked with POST".into(), remedy);
             }
             Some(_) => {}
         }
     }
-    match (setup.voice_fallback_url.as_deref(), voice_url) {
+    match (wiring.voice_fallback_url.as_deref(), voice_url) {
         (None, _) => fail(
             "VoiceFallbackUrl is empty: with this server down callers hear an error and are cut \
              off"
@@ -222,46 +223,50 @@ fn without_secrets(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twilio::rest::Wiring;
 
     const HERE: &str = "https://calls.example.com/twilio/voice";
 
-    fn healthy() -> NumberSetup {
-        NumberSetup {
+    fn healthy() -> OwnedNumber {
+        let wiring = Wiring {
             voice_url: Some(HERE.to_owned()),
             voice_method: Some("POST".to_owned()),
             voice_fallback_url: Some("https://elsewhere.example/sorry.xml".to_owned()),
-            takes_calls: true,
-            ..NumberSetup::default()
-        }
+            ..Wiring::default()
+        };
+        OwnedNumber { wiring, takes_calls: true, ..OwnedNumber::default() }
     }
 
-    fn lines(setup: &NumberSetup) -> Vec<String> {
+    fn lines(setup: &OwnedNumber) -> Vec<String> {
         judge("number +1", setup, Some(HERE)).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn each_fault_of_a_number_has_its_line() {
         assert_eq!(lines(&healthy()), ["ok    number +1: its calls come here"]);
-        type Change = fn(&mut NumberSetup);
+        type Change = fn(&mut OwnedNumber);
         let faults: [(Change, &str); 8] = [
             (
-                |s| s.voice_application_sid = Some("AP1".into()),
+                |s| s.wiring.voice_application_sid = Some("AP1".into()),
                 "FAIL  number +1: its VoiceApplicationSid",
             ),
-            (|s| s.trunk_sid = Some("TK1".into()), "FAIL  number +1: its TrunkSid"),
+            (|s| s.wiring.trunk_sid = Some("TK1".into()), "FAIL  number +1: its TrunkSid"),
             (|s| s.takes_calls = false, "FAIL  number +1: it takes no calls"),
-            (|s| s.voice_url = None, "FAIL  number +1: VoiceUrl is empty"),
+            (|s| s.wiring.voice_url = None, "FAIL  number +1: VoiceUrl is empty"),
             (
-                |s| s.voice_url = Some("https://u:hunter2@old.example/voice?key=hunter2".into()),
+                |s| {
+                    s.wiring.voice_url =
+                        Some("https://u:hunter2@old.example/voice?key=hunter2".into())
+                },
                 "FAIL  number +1: VoiceUrl is another one: https://old.example/voice; set VoiceUrl",
             ),
             (
-                |s| s.voice_method = Some("GET".into()),
+                |s| s.wiring.voice_method = Some("GET".into()),
                 "FAIL  number +1: VoiceUrl is not asked with",
             ),
-            (|s| s.voice_fallback_url = None, "FAIL  number +1: VoiceFallbackUrl is empty"),
+            (|s| s.wiring.voice_fallback_url = None, "FAIL  number +1: VoiceFallbackUrl is empty"),
             (
-                |s| s.voice_fallback_url = Some("https://CALLS.example.com/sorry".into()),
+                |s| s.wiring.voice_fallback_url = Some("https://CALLS.example.com/sorry".into()),
                 "warn  number +1: VoiceFallbackUrl is on this server's own host",
             ),
         ];

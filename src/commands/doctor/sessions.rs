@@ -12,7 +12,7 @@ use super::finding::Finding;
 use crate::agent::history::History;
 use crate::agent::prompt::Prompts;
 use crate::agent::{Agent, Status};
-use crate::clock::{Clock, within};
+use crate::clock::within;
 use crate::config::Config;
 use crate::engine::realtime::{RefusedSetting, probe};
 use crate::functions::{self, FunctionServices, egress};
@@ -87,7 +87,6 @@ impl Bench {
                 knowledge: Arc::new(knowledge.ok()?),
                 services: egress::Client::new(config.private_tool_urls.clone()).ok()?,
                 twilio: twilio.ok()?,
-                clock: Clock::real(),
             },
         })
     }

@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome};
+use super::super::Outcome;
 use super::arguments;
 use super::desk::{BookingContext, CANNOT_LOOK, NO_ZONE};
 use crate::agent::hours::DayHours;
@@ -26,25 +26,22 @@ const HOURS_UNKNOWN: &str = "the opening hours of these days are not known: say 
 
 /// `check_availability`.
 pub(in crate::functions) async fn check_availability(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    desk: &BookingContext<'_>,
     arguments: &Value,
 ) -> Outcome {
-    let desk = BookingContext::new(toolbox, caller, request);
     if !desk.agent.hours.has_zone() {
         return Outcome::refused(format!("{NO_ZONE}: name no times; offer to take a message"));
     }
-    let asked = match Asked::read(&desk, arguments) {
+    let asked = match Asked::read(desk, arguments) {
         Ok(asked) => asked,
         Err(error) => return Outcome::refused(error),
     };
     let wanted = desk.near(asked.wanted());
     let (around_from, around_until) = desk.around(wanted);
-    let span = (around_from, around_until.max(asked.span(&desk).1));
+    let span = (around_from, around_until.max(asked.span(desk).1));
     let minutes = desk.usual_minutes();
     match desk.busy(span, minutes, None).await {
-        Ok(busy) => Outcome::done(asked.answer(&desk, span, &busy)),
+        Ok(busy) => Outcome::done(asked.answer(desk, span, &busy)),
         Err(error) => {
             warn!(%error, call = %desk.deed.call_log_id, "free times could not be looked up");
             Outcome::refused(CANNOT_LOOK)

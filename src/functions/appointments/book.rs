@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome};
+use super::super::Outcome;
 use super::arguments::{
     NAME_CHARACTERS, NOTES_CHARACTERS, SERVICE_CHARACTERS, required_text, text,
 };
@@ -22,16 +22,10 @@ const NUMBER_NOT_TAKEN: &str = "it is booked with the number that the caller cal
 
 /// `book_appointment`.
 pub(in crate::functions) async fn book_appointment(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    desk: &BookingContext<'_>,
     arguments: &Value,
 ) -> Outcome {
-    let desk = BookingContext::new(toolbox, caller, request);
-    match book(&desk, arguments).await {
-        Ok(outcome) => outcome,
-        Err(error) => Outcome::refused(error),
-    }
+    book(desk, arguments).await.unwrap_or_else(Outcome::refused)
 }
 
 async fn book(desk: &BookingContext<'_>, arguments: &Value) -> Result<Outcome, String> {

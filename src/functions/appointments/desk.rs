@@ -38,7 +38,7 @@ pub(super) const NO_ZONE: &str = "the business's time zone is not known, so no a
     booked or moved by telephone";
 
 /// What one call of an appointment function works with.
-pub(super) struct BookingContext<'a> {
+pub(in crate::functions) struct BookingContext<'a> {
     pub(super) store: &'a Store,
     pub(super) agent: &'a Agent,
     pub(super) deed: IdempotencyKey,
@@ -50,7 +50,7 @@ pub(super) struct BookingContext<'a> {
 }
 
 impl<'a> BookingContext<'a> {
-    pub(super) fn new(
+    pub(in crate::functions) fn new(
         toolbox: &'a FunctionServices,
         caller: &'a CallContext,
         request: &FunctionRequest,

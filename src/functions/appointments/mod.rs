@@ -17,6 +17,7 @@ use crate::engine::FunctionSignature;
 
 pub(super) use availability::check_availability;
 pub(super) use book::book_appointment;
+pub(super) use desk::BookingContext;
 pub(super) use own::{cancel_appointment, reschedule_appointment};
 
 const DATE: &str = "YYYY-MM-DD, by the calendar where the business is";

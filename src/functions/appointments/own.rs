@@ -5,7 +5,7 @@ use jiff::civil::{Date, Time};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome, PRETENDED};
+use super::super::{Outcome, PRETENDED};
 use super::arguments::{self, NAME_CHARACTERS, required_text};
 use super::desk::{BookingContext, CANNOT_LOOK, answered, settle};
 use super::names::{Fit, fit};
@@ -23,27 +23,21 @@ const WITHHELD: &str = "the caller's number is withheld, so it cannot be known w
 
 /// `cancel_appointment`.
 pub(in crate::functions) async fn cancel_appointment(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    desk: &BookingContext<'_>,
     arguments: &Value,
 ) -> Outcome {
-    let desk = BookingContext::new(toolbox, caller, request);
-    match find(&desk, arguments).await {
-        Ok(appointment) => cancel(&desk, &appointment).await,
+    match find(desk, arguments).await {
+        Ok(appointment) => cancel(desk, &appointment).await,
         Err(refused) => refused,
     }
 }
 
 /// `reschedule_appointment`.
 pub(in crate::functions) async fn reschedule_appointment(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    desk: &BookingContext<'_>,
     arguments: &Value,
 ) -> Outcome {
-    let desk = BookingContext::new(toolbox, caller, request);
-    match reschedule(&desk, arguments).await {
+    match reschedule(desk, arguments).await {
         Ok(outcome) | Err(outcome) => outcome,
     }
 }

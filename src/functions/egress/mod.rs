@@ -13,11 +13,12 @@ mod tests;
 use std::collections::HashMap;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::{Host, Url};
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::config::HostPort;
+use crate::tls::body_of;
 use address::{is_dns_name, is_public};
 
 /// The largest body that is sent unless a client is told otherwise, bytes.
@@ -232,7 +234,7 @@ impl Client {
     }
 
     fn places_of(&self, agent: Uuid) -> Arc<Semaphore> {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = self.agents.lock();
         agents.retain(|_, places| Arc::strong_count(places) > 1);
         let places = agents.entry(agent).or_insert_with(|| Semaphore::new(PLACES_PER_AGENT).into());
         Arc::clone(places)
@@ -329,14 +331,9 @@ async fn read(mut response: reqwest::Response) -> Result<Response, EgressError> 
     let status = response.status();
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
-    let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|_| EgressError::Broken)? {
-        if body.len() + piece.len() > most {
-            return Err(EgressError::ResponseTooLarge);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(Response { status, content_type, body: body.freeze() })
+    let body = body_of(&mut response, most).await.map_err(|_| EgressError::Broken)?;
+    let body = body.ok_or(EgressError::ResponseTooLarge)?.into();
+    Ok(Response { status, content_type, body })
 }
 
 /// Whether it may be otherwise in a moment.

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::OpenAi;
 use crate::knowledge::error_code;
 use crate::service_json;
+use crate::tls::body_of;
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -178,14 +179,8 @@ impl Chat {
         }
         let mut response = post.send().await?;
         let status = response.status().as_u16();
-        let mut answer = Vec::new();
-        while let Some(part) = response.chunk().await? {
-            if answer.len() + part.len() > ANSWER_MAX_BYTES {
-                return Err(AskError::Unreadable);
-            }
-            answer.extend_from_slice(&part);
-        }
-        Ok((status, answer))
+        let answer = body_of(&mut response, ANSWER_MAX_BYTES).await?;
+        Ok((status, answer.ok_or(AskError::Unreadable)?))
     }
 }
 

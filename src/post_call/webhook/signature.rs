@@ -14,9 +14,6 @@ use crate::agent::signing_key::signing_key;
 pub(super) struct BadSecret;
 
 /// The value of `webhook-signature`.
-///
-/// # Errors
-/// [`BadSecret`].
 pub(super) fn sign(
     secret: &str,
     id: &str,

@@ -30,7 +30,8 @@ impl Default for FarEnd {
 }
 
 /// How a call to another party ended, in Twilio's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "kebab-case")]
 pub enum DialStatus {
     /// It was answered, and is over.
@@ -48,13 +49,7 @@ pub enum DialStatus {
 impl DialStatus {
     /// The status as Twilio writes it.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Busy => "busy",
-            Self::NoAnswer => "no-answer",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-        }
+        self.into()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::rehearsal::stamp::Histogram;
 const KEPT: usize = 4_096;
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// The caller hung up.
@@ -25,6 +25,7 @@ pub enum Ended {
     /// The script tore the socket down for good.
     Dropped,
     /// The server gave nothing that a call can go on with.
+    #[default]
     Failed,
 }
 
@@ -121,7 +122,7 @@ pub struct MarkTime {
 }
 
 /// One call, told afterwards. Times are call time.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct CallReport {
     /// The call's CallSid.
     pub call_sid: String,
@@ -194,32 +195,7 @@ impl Journal {
         clock: Clock,
         events: Option<mpsc::Sender<PhoneEvent>>,
     ) -> Self {
-        let report = CallReport {
-            call_sid,
-            answered: false,
-            ended: Ended::Failed,
-            duration_ms: 0,
-            webhook_status: None,
-            webhook_us: None,
-            first_audio_ms: None,
-            turns_ms: Vec::new(),
-            replies: 0,
-            underruns: 0,
-            clears: 0,
-            agent_bytes: 0,
-            failed: false,
-            held: false,
-            fell_back: false,
-            said: Vec::new(),
-            dialled: Vec::new(),
-            recorded_s: Vec::new(),
-            errors: Vec::new(),
-            documents: Vec::new(),
-            marks: Vec::new(),
-            clears_ms: Vec::new(),
-            agent_audio: Vec::new(),
-            stamps: None,
-        };
+        let report = CallReport { call_sid, ..CallReport::default() };
         Self { report, clock, began_at: clock.now(), answered_at: None, events }
     }
 

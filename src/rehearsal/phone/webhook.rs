@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::CallOptions;
 use crate::clock::{unix_now, within};
+use crate::tls::body_of;
 use crate::twilio::signature::{self, Algorithm};
 
 /// How long an answer may take.
@@ -73,13 +74,7 @@ async fn post_once(
     let exchange = async {
         let mut response = request.send().await?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await? {
-            if body.len() + piece.len() > DOCUMENT_BYTES {
-                return Err(WebhookError::TooLarge);
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = body_of(&mut response, DOCUMENT_BYTES).await?.ok_or(WebhookError::TooLarge)?;
         let body = String::from_utf8(body).map_err(|_| WebhookError::NotText)?;
         Ok(Answer { status, body })
     };

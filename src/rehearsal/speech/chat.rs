@@ -1,12 +1,13 @@
 //! Chat completions (protocols 6.4): as the script says, else made up from what was asked.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,15 +35,15 @@ impl Chats {
     }
 
     pub(super) fn set_refusing(&self, status: Option<StatusCode>) {
-        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        *self.refusing.lock() = status;
     }
 
     fn next(&self) -> Chat {
-        let refusing = *self.refusing.lock().unwrap_or_else(PoisonError::into_inner);
+        let refusing = *self.refusing.lock();
         if let Some(status) = refusing {
             return Chat::Error { status: status.as_u16(), error: None };
         }
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock();
         next.pop_front().unwrap_or_default()
     }
 }

@@ -1,8 +1,8 @@
 //! The service's HTTP side: who may come in, the upgrade to a session, and the rehearsal's own
 //! routes for numbers and faults.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -19,7 +20,7 @@ use super::chat::Chats;
 use super::fault::{Failing, Fault, RefusedField};
 use super::observer::{Counts, SpeechObserver};
 use super::script::ErrorBody;
-use super::session::{Failures, Manner};
+use super::session::Manner;
 use super::voice::Voice;
 use super::{Record, SpeechOptions, language, models, socket};
 use crate::clock::spawn;
@@ -79,14 +80,14 @@ impl Service {
 
     pub(super) fn command(&self, fault: Fault) {
         match fault {
-            Fault::RefuseConnects { status } => self.set_refusing(Some(refusal(status))),
+            Fault::RefuseConnects { status } => *self.refusing.lock() = Some(refusal(status)),
             Fault::RefuseChats { status } => self.chats.set_refusing(Some(refusal(status))),
             Fault::AcceptChats => self.chats.set_refusing(None),
             Fault::HangConnects => {
                 self.hanging.send_replace(true);
             }
             Fault::AcceptConnects => {
-                self.set_refusing(None);
+                *self.refusing.lock() = None;
                 self.hanging.send_replace(false);
             }
             Fault::Stall => {
@@ -96,12 +97,12 @@ impl Service {
                 self.stalled.send_replace(false);
             }
             Fault::FailResponse { error } => {
-                self.failures().next.push_back(Failing::Error(error));
+                self.manner.failures.lock().next.push_back(Failing::Error(error));
             }
-            Fault::MuteResponse => self.failures().next.push_back(Failing::Mute),
-            Fault::FailResponses { error } => self.failures().all = error,
+            Fault::MuteResponse => self.manner.failures.lock().next.push_back(Failing::Mute),
+            Fault::FailResponses { error } => self.manner.failures.lock().all = error,
             Fault::RefuseSetting { field, unnamed } => {
-                self.failures().refused.push(RefusedField { field, unnamed });
+                self.manner.failures.lock().refused.push(RefusedField { field, unnamed });
             }
             // An error means that no session is there to hear it.
             fault @ (Fault::DropSockets
@@ -112,10 +113,6 @@ impl Service {
                 let _ = self.faults.send(fault);
             }
         }
-    }
-
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.manner.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn faults(&self) -> broadcast::Receiver<Fault> {
@@ -153,14 +150,6 @@ impl Service {
         if self.options.record == Record::Events {
             self.observer.record_chat(request.clone());
         }
-    }
-
-    fn set_refusing(&self, status: Option<StatusCode>) {
-        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner) = status;
-    }
-
-    fn refusing(&self) -> Option<StatusCode> {
-        *self.refusing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn accepts(&self, headers: &HeaderMap) -> bool {
@@ -264,7 +253,8 @@ async fn realtime(
     Query(query): Query<RealtimeQuery>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    if let Some(status) = service.refusing() {
+    let refusing = *service.refusing.lock();
+    if let Some(status) = refusing {
         service.observer.count(|counts| counts.refused += 1);
         let code = match status.as_u16() {
             401 => "invalid_api_key",

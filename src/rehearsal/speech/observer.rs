@@ -1,9 +1,9 @@
 //! What the stand-in speech service has seen, for tests and for the load test's numbers.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -68,33 +68,33 @@ impl SpeechObserver {
 
     /// How often what happened.
     pub fn counts(&self) -> Counts {
-        self.lock().counts.clone()
+        self.seen.lock().counts.clone()
     }
 
     /// The events of a type that clients sent, oldest first. Audio is only counted.
     pub fn received(&self, kind: &str) -> Vec<Received> {
         let is_wanted = |received: &&Received| received.event["type"] == kind;
-        self.lock().received.iter().filter(is_wanted).cloned().collect()
+        self.seen.lock().received.iter().filter(is_wanted).cloned().collect()
     }
 
     /// Every event that clients sent but audio, oldest first.
     pub fn all_received(&self) -> Vec<Received> {
-        self.lock().received.iter().cloned().collect()
+        self.seen.lock().received.iter().cloned().collect()
     }
 
     /// What was asked of the chat, as it was sent, oldest first.
     pub fn chats(&self) -> Vec<Value> {
-        self.lock().chats.iter().cloned().collect()
+        self.seen.lock().chats.iter().cloned().collect()
     }
 
     /// How long stamped audio took from the phone to here.
     pub fn latency(&self) -> Summary {
-        self.lock().latency.summary()
+        self.seen.lock().latency.summary()
     }
 
     /// Forgets how long stamped audio has taken so far.
     pub fn forget_latency(&self) {
-        self.lock().latency = Histogram::default();
+        self.seen.lock().latency = Histogram::default();
     }
 
     /// Waits until `is_so` gives something, at most `limit` of wall time.
@@ -115,24 +115,13 @@ impl SpeechObserver {
         .await?
     }
 
-    /// Waits for `count` events of a type, at most `limit` of wall time.
-    pub async fn wait_for_received(
-        &self,
-        kind: &str,
-        count: usize,
-        limit: Duration,
-    ) -> Option<Vec<Received>> {
-        self.wait_for(limit, |seen| Some(seen.received(kind)).filter(|all| all.len() >= count))
-            .await
-    }
-
     pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.lock().counts);
+        change(&mut self.seen.lock().counts);
         self.changed.send_replace(());
     }
 
     pub(super) fn record_event(&self, session: u64, event: Value) {
-        let mut seen = self.lock();
+        let mut seen = self.seen.lock();
         if seen.received.len() == EVENTS_MAX {
             seen.received.pop_front();
         }
@@ -142,7 +131,7 @@ impl SpeechObserver {
     }
 
     pub(super) fn record_chat(&self, request: Value) {
-        let mut seen = self.lock();
+        let mut seen = self.seen.lock();
         if seen.chats.len() == CHATS_MAX {
             seen.chats.pop_front();
         }
@@ -152,10 +141,6 @@ impl SpeechObserver {
     }
 
     pub(super) fn record_latency(&self, latency_us: u64) {
-        self.lock().latency.record(Duration::from_micros(latency_us));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().latency.record(Duration::from_micros(latency_us));
     }
 }

@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -57,21 +58,21 @@ pub(super) struct Failures {
 impl Manner {
     /// How the response now asked for fails.
     pub(super) fn take_failure(&self) -> Option<Failing> {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock();
         let next = failures.next.pop_front();
         next.or_else(|| failures.all.clone().map(Failing::Error))
     }
 
     /// Why an update is refused although its shape is good.
     fn refused_setting(&self, change: &Value) -> Option<Refusal> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self.failures.lock();
         failures.refused.iter().find_map(|refused| refused.refusal(change))
     }
 
     /// What goes wrong with the reply to a turn, once.
     pub(super) fn take_fault(&self, turn: usize) -> Option<TurnFault> {
         let fault = self.script.turns.get(turn)?.fault?;
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock();
         failures.given.insert(turn).then_some(fault)
     }
 }

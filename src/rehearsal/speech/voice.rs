@@ -1,7 +1,9 @@
 //! Texts spoken once and kept: a thousand calls of one script say the same few sentences.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::babble::{Spoken, speak};
 
@@ -19,7 +21,7 @@ pub(super) struct Voice {
 impl Voice {
     /// The text as audio. The first two minutes of it.
     pub(super) fn speak(&self, text: &str) -> Arc<Spoken> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if let Some(spoken) = known.get(text) {
             return spoken.clone();
         }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::wiring::OwnedNumber;
+use super::wiring::{OwnedNumber, Wiring};
 use super::{Account, Repeatable, RestError, TwilioRest};
 use crate::agent::Agent;
 
@@ -10,25 +10,6 @@ use crate::agent::Agent;
 const PAGE_SIZE: &str = "20";
 /// Pages that are read. The list is asked for one number, so that there is one page.
 const PAGES_MAX: usize = 10;
-
-/// Where the calls to a number go (protocols 4). Empty texts are `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NumberSetup {
-    /// `voice_url`: the address that Twilio asks about a call.
-    pub voice_url: Option<String>,
-    /// `voice_method`: the HTTP method of that request.
-    pub voice_method: Option<String>,
-    /// `voice_fallback_url`: the address that Twilio asks where that fails.
-    pub voice_fallback_url: Option<String>,
-    /// `status_callback`: the address that is told of a call's end.
-    pub status_callback: Option<String>,
-    /// `voice_application_sid`: an application that is asked in the place of `voice_url`.
-    pub voice_application_sid: Option<String>,
-    /// `trunk_sid`: a trunk that takes the calls in the place of `voice_url`.
-    pub trunk_sid: Option<String>,
-    /// `capabilities.voice`: whether it can be called at all.
-    pub takes_calls: bool,
-}
 
 #[derive(Deserialize)]
 pub(super) struct Page {
@@ -42,18 +23,8 @@ pub(super) struct Number {
     #[serde(default)]
     sid: String,
     phone_number: String,
-    #[serde(default)]
-    voice_url: Option<String>,
-    #[serde(default)]
-    voice_method: Option<String>,
-    #[serde(default)]
-    voice_fallback_url: Option<String>,
-    #[serde(default)]
-    status_callback: Option<String>,
-    #[serde(default)]
-    voice_application_sid: Option<String>,
-    #[serde(default)]
-    trunk_sid: Option<String>,
+    #[serde(flatten)]
+    wiring: Wiring,
     #[serde(default)]
     capabilities: Option<Capabilities>,
 }
@@ -68,41 +39,28 @@ fn yes() -> bool {
     true
 }
 
-impl From<Number> for NumberSetup {
+impl From<Number> for OwnedNumber {
     fn from(number: Number) -> Self {
-        let filled = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Self {
-            voice_url: filled(number.voice_url),
-            voice_method: filled(number.voice_method),
-            voice_fallback_url: filled(number.voice_fallback_url),
-            status_callback: filled(number.status_callback),
-            voice_application_sid: filled(number.voice_application_sid),
-            trunk_sid: filled(number.trunk_sid),
+            sid: number.sid,
+            number: number.phone_number,
+            wiring: number.wiring.filled(),
             takes_calls: number.capabilities.is_none_or(|can| can.voice),
         }
     }
 }
 
-impl From<Number> for OwnedNumber {
-    fn from(number: Number) -> Self {
-        let (sid, phone_number) = (number.sid.clone(), number.phone_number.clone());
-        let setup = NumberSetup::from(number);
-        let takes_calls = setup.takes_calls;
-        Self { sid, number: phone_number, wiring: setup.into(), takes_calls }
-    }
-}
-
 impl TwilioRest {
-    /// Where the calls to a number (E.164) of the agent's account go; none if the account has no
+    /// A number (E.164) of the agent's account, and where its calls go; none if the account has no
     /// such number.
     ///
     /// # Errors
     /// If Twilio does not say.
-    pub async fn number_setup(
+    pub async fn number(
         &self,
         agent: &Agent,
         number: &str,
-    ) -> Result<Option<NumberSetup>, RestError> {
+    ) -> Result<Option<OwnedNumber>, RestError> {
         let account = self.account(agent)?;
         let mut url = self.numbers_url(&account, Some(number));
         for _ in 0..PAGES_MAX {

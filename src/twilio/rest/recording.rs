@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::Response;
-
 use super::{Account, RestError, TwilioRest};
 use crate::agent::Agent;
 use crate::clock::within;
+use crate::tls::body_of;
 
 /// How long all of it may take: whoever asked waits, and a request ends after ten seconds.
 const SOUND_LIMIT: Duration = Duration::from_secs(8);
@@ -30,28 +29,21 @@ impl TwilioRest {
         let url = self.url(&owner, &["Recordings", &format!("{sid}.mp3")]);
         let request = self.http.get(url).basic_auth(account.sid, Some(account.token));
         let reading = async {
-            let response = match request.send().await {
+            let mut response = match request.send().await {
                 Ok(response) => response,
                 Err(error) if error.is_connect() => return Err(RestError::Unreachable),
                 Err(_) => return Err(RestError::Unknown),
             };
             match response.status().as_u16() {
-                200 => whole(response, most).await,
+                200 => {
+                    let sound =
+                        body_of(&mut response, most).await.map_err(|_| RestError::Unknown)?;
+                    sound.ok_or(RestError::TooLarge { most })
+                }
                 500.. => Err(RestError::Unknown),
                 status => Err(RestError::Refused { status, code: 0 }),
             }
         };
         within(SOUND_LIMIT, reading).await.unwrap_or(Err(RestError::Unknown))
     }
-}
-
-async fn whole(mut response: Response, most: usize) -> Result<Vec<u8>, RestError> {
-    let mut sound = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|_| RestError::Unknown)? {
-        if sound.len() + piece.len() > most {
-            return Err(RestError::TooLarge { most });
-        }
-        sound.extend_from_slice(&piece);
-    }
-    Ok(sound)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::numbers::{NumberSetup, Page};
+use super::numbers::Number;
 use super::{Account, Repeatable, RestError, TwilioRest};
 use crate::agent::Agent;
 
@@ -10,7 +10,7 @@ use crate::agent::Agent;
 const PAGES_MAX: usize = 10;
 
 /// A number that an account has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnedNumber {
     /// Twilio's name for it, `PN` and 32 hex digits.
     pub sid: String,
@@ -22,16 +22,16 @@ pub struct OwnedNumber {
     pub takes_calls: bool,
 }
 
-/// Where Twilio sends a number's calls: what a connection changes, and what puts it back.
+/// Where Twilio sends a number's calls (protocols 4): what a connection changes, and what puts it back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wiring {
-    /// `VoiceUrl`.
+    /// `VoiceUrl`: the address that Twilio asks about a call.
     pub voice_url: Option<String>,
-    /// `VoiceMethod`.
+    /// `VoiceMethod`: the HTTP method of that request.
     pub voice_method: Option<String>,
-    /// `VoiceFallbackUrl`.
+    /// `VoiceFallbackUrl`: the address that Twilio asks where that fails.
     pub voice_fallback_url: Option<String>,
-    /// `StatusCallback`.
+    /// `StatusCallback`: the address that is told of a call's end.
     pub status_callback: Option<String>,
     /// `VoiceApplicationSid`: an application that wins over `VoiceUrl`.
     pub voice_application_sid: Option<String>,
@@ -39,20 +39,20 @@ pub struct Wiring {
     pub trunk_sid: Option<String>,
 }
 
-impl From<NumberSetup> for Wiring {
-    fn from(setup: NumberSetup) -> Self {
+impl Wiring {
+    /// The same, where what is empty is none.
+    pub(super) fn filled(self) -> Self {
+        let filled = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Self {
-            voice_url: setup.voice_url,
-            voice_method: setup.voice_method,
-            voice_fallback_url: setup.voice_fallback_url,
-            status_callback: setup.status_callback,
-            voice_application_sid: setup.voice_application_sid,
-            trunk_sid: setup.trunk_sid,
+            voice_url: filled(self.voice_url),
+            voice_method: filled(self.voice_method),
+            voice_fallback_url: filled(self.voice_fallback_url),
+            status_callback: filled(self.status_callback),
+            voice_application_sid: filled(self.voice_application_sid),
+            trunk_sid: filled(self.trunk_sid),
         }
     }
-}
 
-impl Wiring {
     /// The form that sets all of it; what is none is emptied.
     fn form(&self) -> Vec<(&'static str, &str)> {
         [
@@ -110,7 +110,7 @@ impl TwilioRest {
             let Some(url) = page.take() else { break };
             let read = self.page(&account, url).await?;
             page = self.next_page(&read)?;
-            all.extend(read.into_numbers());
+            all.extend(read.incoming_phone_numbers.into_iter().map(OwnedNumber::from));
         }
         Ok(all)
     }
@@ -153,13 +153,6 @@ impl TwilioRest {
 }
 
 fn read_number(body: &[u8]) -> Result<OwnedNumber, RestError> {
-    let number: super::numbers::Number =
-        serde_json::from_slice(body).map_err(|_| RestError::Unknown)?;
+    let number: Number = serde_json::from_slice(body).map_err(|_| RestError::Unknown)?;
     Ok(number.into())
-}
-
-impl Page {
-    fn into_numbers(self) -> impl Iterator<Item = OwnedNumber> {
-        self.incoming_phone_numbers.into_iter().map(Into::into)
-    }
 }

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::paging::Paging;
+use super::refusals::Refusals;
 use super::{Answer, Page};
 use crate::agent::Agent;
 use crate::store::AgentRow;
@@ -124,11 +125,7 @@ const NOT_IN_SERVICE: &str = "callers of its number hear that it is not in servi
     path = "/agents",
     tag = "agents",
     params(Paging),
-    responses(
-        (status = 200, body = Page<AgentItem>),
-        (status = 401, body = Problem),
-        (status = 422, body = Problem)
-    )
+    responses((status = 200, body = Page<AgentItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
@@ -154,11 +151,8 @@ async fn list(
     request_body = AgentChange,
     responses(
         (status = 201, body = AgentBody),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 409, body = Problem, description = "the number is taken, or the plan allows no more"),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
+        Refusals,
+        (status = 409, body = Problem, description = "the number is taken, or the plan allows no more")
     )
 )]
 async fn make(
@@ -176,12 +170,7 @@ async fn make(
     path = "/agents/{id}",
     tag = "agents",
     params(("id" = Uuid, Path)),
-    responses(
-        (status = 200, body = AgentBody),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = AgentBody), Refusals)
 )]
 async fn read(
     State(state): State<Arc<AppState>>,
@@ -200,12 +189,8 @@ async fn read(
     request_body = AgentChange,
     responses(
         (status = 200, body = AgentBody),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "changed meanwhile, or the number is taken"),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
+        Refusals,
+        (status = 409, body = Problem, description = "changed meanwhile, or the number is taken")
     )
 )]
 async fn change(
@@ -227,13 +212,7 @@ async fn change(
     path = "/agents/{id}",
     tag = "agents",
     params(("id" = Uuid, Path)),
-    responses(
-        (status = 200, body = AgentDeleted),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = AgentDeleted), Refusals)
 )]
 async fn delete(
     State(state): State<Arc<AppState>>,

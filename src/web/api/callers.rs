@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::Answer;
 use super::calls::{Call, zone_of};
+use super::refusals::Refusals;
 use crate::agent::phone_number::normalise_e164;
 use crate::private::Private;
 use crate::store::access::{Object, Oversee, VisibleAgents};
@@ -102,12 +103,9 @@ async fn asked(
     params(("number" = String, Path, description = "E.164"), OfAgent),
     responses(
         (status = 200, body = Caller),
-        (status = 401, body = Problem),
+        Refusals,
         (status = 403, description = "The agents that know them are not your own", body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem),
-        (status = 503, body = Problem)
+        (status = 429, description = "You take a list away already", body = Problem)
     )
 )]
 async fn export(
@@ -196,11 +194,8 @@ impl Caller {
     params(("number" = String, Path, description = "E.164"), OfAgent),
     responses(
         (status = 200, description = "Where `left` is not 0, ask again later", body = Erased),
-        (status = 401, body = Problem),
-        (status = 403, description = "The agents that know them are not your own", body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
+        Refusals,
+        (status = 403, description = "The agents that know them are not your own", body = Problem)
     )
 )]
 async fn remove(

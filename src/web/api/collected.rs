@@ -18,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::refusals::Refusals;
 use super::{Answer, Page};
 use crate::store::access::{AgentAccess, Inspect, Object, Own};
 use crate::store::audit::AuditEntry;
@@ -72,11 +73,8 @@ struct Wanted {
     params(("id" = Uuid, Path, description = "The function"), Wanted),
     responses(
         (status = 200, body = Page<Collected>),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, description = "`detail` says why there is none", body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
+        Refusals,
+        (status = 404, description = "`detail` says why there is none", body = Problem)
     )
 )]
 async fn list(
@@ -116,11 +114,9 @@ fn hidden() -> Problem {
     params(("id" = Uuid, Path, description = "The function")),
     responses(
         (status = 200, content_type = "text/csv"),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
+        Refusals,
         (status = 404, description = "`detail` says why there is none", body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem),
-        (status = 503, body = Problem)
+        (status = 429, description = "You take a list away already", body = Problem)
     )
 )]
 async fn table(

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::refusals::Refusals;
 use super::{Answer, Page};
 use crate::post_call::webhook::COMPLETED;
 use crate::store::access::Object;
@@ -69,11 +70,7 @@ struct Wanted {
     path = "/webhook-deliveries",
     tag = "webhooks",
     params(Wanted),
-    responses(
-        (status = 200, body = Page<DeliveryItem>),
-        (status = 401, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<DeliveryItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
@@ -109,12 +106,7 @@ async fn list(
     path = "/webhook-deliveries/{id}/redeliver",
     tag = "webhooks",
     params(("id" = i64, Path, description = "The delivery")),
-    responses(
-        (status = 202),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem)
-    )
+    responses((status = 202), Refusals)
 )]
 async fn redeliver(
     State(state): State<Arc<AppState>>,
@@ -149,11 +141,8 @@ struct TestAnswer {
     params(("id" = Uuid, Path, description = "The agent")),
     responses(
         (status = 200, body = TestAnswer),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, description = "The agent has no webhook", body = Problem),
-        (status = 429, body = Problem)
+        Refusals,
+        (status = 409, description = "The agent has no webhook", body = Problem)
     )
 )]
 async fn test(

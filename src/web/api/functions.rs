@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::agents::seen;
 use super::paging::Paging;
+use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::functions::{CameBack, SentRequest};
 use crate::store::access::{Inspect, Object};
@@ -143,14 +144,7 @@ struct AnswerBody {
     path = "/agents/{id}/functions",
     tag = "functions",
     params(("id" = Uuid, Path), Paging),
-    responses(
-        (status = 200, body = Page<FunctionBody>),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<FunctionBody>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
@@ -174,15 +168,7 @@ async fn list(
     tag = "functions",
     params(("id" = Uuid, Path)),
     request_body = FunctionChange,
-    responses(
-        (status = 201, body = FunctionBody),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 201, body = FunctionBody), Conflict, Refusals)
 )]
 async fn make(
     State(state): State<Arc<AppState>>,
@@ -200,13 +186,7 @@ async fn make(
     path = "/functions/{id}",
     tag = "functions",
     params(("id" = Uuid, Path)),
-    responses(
-        (status = 200, body = FunctionBody),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = FunctionBody), Refusals)
 )]
 async fn read(
     State(state): State<Arc<AppState>>,
@@ -225,12 +205,8 @@ async fn read(
     request_body = FunctionChange,
     responses(
         (status = 200, body = FunctionBody),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "changed meanwhile, or steps call it"),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
+        Refusals,
+        (status = 409, body = Problem, description = "changed meanwhile, or steps call it")
     )
 )]
 async fn change(
@@ -254,11 +230,8 @@ async fn change(
     params(("id" = Uuid, Path)),
     responses(
         (status = 204),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "steps call it"),
-        (status = 503, body = Problem)
+        Refusals,
+        (status = 409, body = Problem, description = "steps call it")
     )
 )]
 async fn delete(
@@ -277,15 +250,7 @@ async fn delete(
     tag = "functions",
     params(("id" = Uuid, Path)),
     request_body = DryRunAsked,
-    responses(
-        (status = 200, body = DryRunBody),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 429, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = DryRunBody), Refusals)
 )]
 async fn dry_run(
     State(state): State<Arc<AppState>>,

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::refusals::Refusals;
 use crate::store::access::{Object, Read};
 use crate::web::AppState;
 use crate::web::extract::ApiQuery;
@@ -63,14 +64,7 @@ fn yes() -> bool {
     path = "/live",
     tag = "live calls",
     params(Asked),
-    responses(
-        (status = 200, content_type = "text/event-stream", body = LiveMessage),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 429, body = Problem),
-        (status = 503, body = Problem),
-    )
+    responses((status = 200, content_type = "text/event-stream", body = LiveMessage), Refusals)
 )]
 async fn live(
     State(state): State<Arc<AppState>>,

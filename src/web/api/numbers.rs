@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::store::access::{Maintain, Object};
 use crate::web::AppState;
@@ -40,12 +41,7 @@ struct Wanted {
     path = "/numbers",
     tag = "numbers",
     params(Wanted),
-    responses(
-        (status = 200, body = Page<NumberItem>),
-        (status = 401, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<NumberItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
@@ -75,11 +71,8 @@ struct OfAgent {
     request_body = OfAgent,
     responses(
         (status = 204),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem),
-        (status = 422, body = Problem),
+        Conflict,
+        Refusals,
         (status = 502, body = Problem)
     )
 )]
@@ -104,10 +97,7 @@ async fn connect(
     request_body = OfAgent,
     responses(
         (status = 204),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
+        Refusals,
         (status = 502, body = Problem)
     )
 )]

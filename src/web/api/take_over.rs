@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::refusals::Refusals;
 use crate::web::AppState;
 use crate::web::extract::{ApiJson, ApiPath};
 use crate::web::problem::Problem;
@@ -49,13 +50,8 @@ struct TransferCall {
     request_body(content = Option<EndCall>),
     responses(
         (status = 204, description = "The call has been told."),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "It is over, or the agent is not in it."),
-        (status = 422, body = Problem),
-        (status = 429, body = Problem),
-        (status = 503, body = Problem),
+        Refusals,
+        (status = 409, body = Problem, description = "It is over, or the agent is not in it.")
     )
 )]
 async fn end(
@@ -83,13 +79,8 @@ async fn end(
     request_body(content = TransferCall),
     responses(
         (status = 204, description = "The call has been told."),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "It is over, or the agent is not in it."),
-        (status = 422, body = Problem),
-        (status = 429, body = Problem),
-        (status = 503, body = Problem),
+        Refusals,
+        (status = 409, body = Problem, description = "It is over, or the agent is not in it.")
     )
 )]
 async fn transfer(

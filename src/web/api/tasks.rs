@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::paging::Paging;
+use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::knowledge::answers::{Answered, GivenAnswer};
 use crate::private::Private;
@@ -96,12 +97,7 @@ struct Wanted {
     path = "/tasks",
     tag = "tasks",
     params(Wanted, Paging),
-    responses(
-        (status = 200, body = Page<TaskItem>),
-        (status = 401, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<TaskItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
@@ -151,13 +147,7 @@ struct Change {
     tag = "tasks",
     params(("id" = i64, Path, description = "The task")),
     request_body = Change,
-    responses(
-        (status = 200, body = TaskItem),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem)
-    )
+    responses((status = 200, body = TaskItem), Refusals)
 )]
 async fn mark(
     State(state): State<Arc<AppState>>,
@@ -197,13 +187,7 @@ struct GapItem {
     path = "/agents/{id}/gaps",
     tag = "knowledge",
     params(("id" = Uuid, Path, description = "The agent"), Paging),
-    responses(
-        (status = 200, body = Page<GapItem>),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<GapItem>), Refusals)
 )]
 async fn gaps(
     State(state): State<Arc<AppState>>,
@@ -248,14 +232,7 @@ struct Kept {
     tag = "knowledge",
     params(("id" = Uuid, Path, description = "The question")),
     request_body = Text,
-    responses(
-        (status = 200, body = Kept),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem),
-        (status = 422, body = Problem)
-    )
+    responses((status = 200, body = Kept), Conflict, Refusals)
 )]
 async fn answer(
     State(state): State<Arc<AppState>>,

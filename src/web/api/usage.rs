@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::paging::Paging;
+use super::refusals::Refusals;
 use super::{Answer, Page};
 use crate::clock;
 use crate::store::usage::{AgentDay, DayPlace};
@@ -93,12 +94,7 @@ impl From<AgentDay> for DayItem {
     path = "/usage",
     tag = "usage",
     params(Wanted, Paging),
-    responses(
-        (status = 200, body = Page<DayItem>),
-        (status = 401, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<DayItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,

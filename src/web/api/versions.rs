@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::store::access::{Inspect, Object};
 use crate::web::AppState;
@@ -18,7 +19,6 @@ use crate::web::editing::diff::{FieldChange, changes};
 use crate::web::editing::restore::restore;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::guard::may;
-use crate::web::problem::Problem;
 use crate::web::query::empty_is_none;
 use crate::web::session::ApiViewer;
 
@@ -73,14 +73,7 @@ struct Asked {
     path = "/agents/{id}/versions",
     tag = "agents",
     params(("id" = Uuid, Path), Asked),
-    responses(
-        (status = 200, body = Page<VersionItem>),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<VersionItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
@@ -114,15 +107,7 @@ async fn list(
     path = "/agents/{id}/versions/{n}/restore",
     tag = "agents",
     params(("id" = Uuid, Path), ("n" = i32, Path)),
-    responses(
-        (status = 200, body = RestoredBody),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = RestoredBody), Conflict, Refusals)
 )]
 async fn back(
     State(state): State<Arc<AppState>>,

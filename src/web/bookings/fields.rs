@@ -56,9 +56,6 @@ impl Wrong {
 
 impl Fields {
     /// The booking that is wanted, of one that is there or a new one.
-    ///
-    /// # Errors
-    /// [`Wrong`].
     pub(crate) fn draft(
         &self,
         place: &BookingPlace,

@@ -30,9 +30,6 @@ pub(crate) fn router() -> Router<Arc<AppState>> {
 }
 
 /// Makes the agent's feed: the address, which is known only now.
-///
-/// # Errors
-/// [`StoreError`](crate::store::StoreError).
 pub(crate) async fn make(
     store: &Store,
     public_url: &PublicUrl,

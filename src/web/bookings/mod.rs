@@ -26,9 +26,6 @@ pub(super) fn end_us(start_us: i64, minutes: u32) -> i64 {
 }
 
 /// Sets what came of a booking. What is so already is not written again.
-///
-/// # Errors
-/// [`StoreError`](crate::store::StoreError).
 pub(super) async fn settle(
     store: &Store,
     access: &AgentAccess<Maintain>,

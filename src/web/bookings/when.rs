@@ -59,9 +59,6 @@ impl WrongTime {
 }
 
 /// The instant of a time with an offset, or of one by the clock on the wall in this zone.
-///
-/// # Errors
-/// [`WrongTime`].
 pub(crate) fn instant(
     text: &str,
     zone: &TimeZone,

@@ -28,7 +28,7 @@ use super::errors;
 use super::layout::Shell;
 use crate::agent::Agent;
 use crate::store::AgentRow;
-use crate::store::access::{AgentAccess, Inspect, Maintain, Object, Refused};
+use crate::store::access::{AgentAccess, Inspect, Level, Maintain, Object, Refused};
 use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
@@ -140,11 +140,21 @@ async fn opened(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Res
     })
 }
 
-/// The same for those who may change it, which is asked first.
+/// The same for those who may change it.
 async fn opened_to_change(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Response> {
-    let access = may::<Maintain>(state, &viewer, Object::Agent(id), "agent.change").await;
-    access.map_err(|refused| errors::refused(&refused))?;
-    opened(state, viewer, id).await
+    Ok(opened_with::<Maintain>(state, viewer, id, "agent.change").await?.0)
+}
+
+/// The same for those who may do what is called so in the audit log, which is asked first.
+async fn opened_with<L: Level>(
+    state: &AppState,
+    viewer: Viewer,
+    id: Uuid,
+    action: &'static str,
+) -> Result<(Setup, AgentAccess<L>), Response> {
+    let access = may::<L>(state, &viewer, Object::Agent(id), action).await;
+    let access = access.map_err(|refused| errors::refused(&refused))?;
+    Ok((opened(state, viewer, id).await?, access))
 }
 
 /// What the page is asked with.

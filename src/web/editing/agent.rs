@@ -182,7 +182,6 @@ fn empty_row() -> AgentRow {
         auth_token: None,
         private_settings: json!({}).into(),
         take_over_timeout: None,
-        created_at_us: 0,
         business: None,
         functions: Vec::new(),
     }

@@ -3,9 +3,10 @@
 //! once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 use tracing::debug;
 use uuid::Uuid;
@@ -107,7 +108,7 @@ impl LiveHub {
         agents: VisibleAgents,
     ) -> Option<(Watching, broadcast::Receiver<Arc<Told>>)> {
         let told = self.told.subscribe();
-        let mut watched = self.lock();
+        let mut watched = self.watched.lock();
         let streams = watched.streams.get(&person).copied().unwrap_or_default();
         if streams >= STREAMS_EACH_MAX || watched.by.len() >= STREAMS_MAX {
             return None;
@@ -122,26 +123,22 @@ impl LiveHub {
         Some((Watching { hub: Arc::clone(self), number, change, person }, told))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The agents that anybody watches, and the last change of that.
     fn agents(&self) -> (VisibleAgents, u64) {
-        let watched = self.lock();
+        let watched = self.watched.lock();
         (VisibleAgents::united(watched.by.values()), watched.change)
     }
 
     /// Looks for as long as the process runs, whenever somebody watches.
     pub async fn run(self: Arc<Self>) {
         loop {
-            if self.lock().by.is_empty() {
+            if self.watched.lock().by.is_empty() {
                 self.rung.notified().await;
                 continue;
             }
             let mut own = self.log.listen();
             let mut known = Known::default();
-            while !self.lock().by.is_empty() {
+            while !self.watched.lock().by.is_empty() {
                 let (agents, change) = self.agents();
                 match clock::within(LOOK_LIMIT, self.look(&mut known, &agents)).await {
                     Some(Ok(())) => {
@@ -304,7 +301,7 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        let mut watched = self.hub.lock();
+        let mut watched = self.hub.watched.lock();
         watched.by.remove(&self.number);
         watched.change += 1;
         if let Some(streams) = watched.streams.get_mut(&self.person) {

@@ -55,9 +55,6 @@ pub fn needs(agent: &Agent) -> Role {
 
 impl AppState {
     /// Ends a live call, with these words or a goodbye.
-    ///
-    /// # Errors
-    /// [`Problem`].
     pub async fn end_call(
         &self,
         viewer: &Viewer,
@@ -77,9 +74,6 @@ impl AppState {
 
     /// Puts the caller of a live call through: to one whom the agent may put through to, by name, or to
     /// a number, which is the owner's or the maintainer's to give.
-    ///
-    /// # Errors
-    /// [`Problem`].
     pub async fn transfer_call(
         &self,
         viewer: &Viewer,
@@ -111,9 +105,6 @@ impl AppState {
     }
 
     /// Puts the caller of a live call through to whoever asks, on the telephone of their account.
-    ///
-    /// # Errors
-    /// [`Problem`].
     pub async fn transfer_to_self(&self, viewer: &Viewer, call: Uuid) -> Result<(), Problem> {
         let attended = self.attended(viewer, call, "call.transfer").await?;
         let has = attended.access.role();
@@ -299,9 +290,6 @@ pub enum OwnPhone {
 
 impl OwnPhone {
     /// Of this person, for calls of this agent.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn of(store: &Store, viewer: &Viewer, agent: &Agent) -> Result<Self, StoreError> {
         let phone = store.profile(viewer).await?.phone;
         let phone = phone.reveal().trim();

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::access::{AgentAccess, Own};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
-use crate::twilio::rest::{AccountState, NumberSetup, RestError};
+use crate::twilio::rest::{AccountState, OwnedNumber, RestError};
 use crate::web::AppState;
 use crate::web::problem::Problem;
 
@@ -145,8 +145,8 @@ async fn lacks(
     gives_it_up: bool,
 ) -> Result<bool, Problem> {
     let twilio = &state.exchange.toolbox.twilio;
-    let has = async |of: &Agent| -> Result<Option<NumberSetup>, RestError> {
-        within(ASK_LIMIT, twilio.number_setup(of, number)).await.unwrap_or(Err(RestError::Unknown))
+    let has = async |of: &Agent| -> Result<Option<OwnedNumber>, RestError> {
+        within(ASK_LIMIT, twilio.number(of, number)).await.unwrap_or(Err(RestError::Unknown))
     };
     if !matches!(has(wished).await, Ok(None)) {
         return Ok(false);

@@ -2,11 +2,12 @@
 //! what is beyond a bound is dropped and counted, and the log has it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::counter;
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 /// How many are written at once, and how many of one agent's calls: no tenant keeps the others from
@@ -48,7 +49,7 @@ impl Noting {
             dropped("call full");
             return None;
         }
-        let mut under_way = self.lock();
+        let mut under_way = self.under_way.lock();
         let of_agent = under_way.get(&agent_id).copied().unwrap_or_default();
         if of_agent >= AT_ONCE_EACH || under_way.values().sum::<usize>() >= AT_ONCE {
             drop(under_way);
@@ -60,15 +61,11 @@ impl Noting {
         of_call.fetch_add(1, Ordering::Relaxed);
         Some(Leave { noting: self.clone(), agent_id })
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        let mut under_way = self.noting.lock();
+        let mut under_way = self.noting.under_way.lock();
         if let Some(of_agent) = under_way.get_mut(&self.agent_id) {
             *of_agent = of_agent.saturating_sub(1);
             if *of_agent == 0 {
@@ -99,7 +96,7 @@ mod tests {
         let others: Vec<_> = (2..100).flat_map(|agent| leaves(agent, 1)).collect();
         assert_eq!(others.len(), AT_ONCE - AT_ONCE_EACH);
         drop((flood, others));
-        assert!(noting.lock().is_empty(), "agents are remembered");
+        assert!(noting.under_way.lock().is_empty(), "agents are remembered");
         // One after the other: a call has its own bound, which is no other call's.
         let (agent, sid) = (Uuid::from_u128(200), "CA1");
         let taken = (0..1_000).filter(|_| noting.leave(agent, sid).is_some()).count();

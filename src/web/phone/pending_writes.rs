@@ -7,11 +7,12 @@
 //! unknown and forgotten.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use metrics::counter;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 use uuid::Uuid;
@@ -122,7 +123,7 @@ struct Inner {
 impl Unwritten {
     /// Takes one in.
     pub(super) fn put(&self, callback: Callback) {
-        let mut waiting = self.lock();
+        let mut waiting = self.0.waiting.lock();
         if let Some(reason) = no_room(&waiting, &callback) {
             return dropped(reason);
         }
@@ -150,7 +151,7 @@ impl Unwritten {
 
     /// Waits until there is nothing more. Calls without a row are not waited for.
     pub async fn none(&self) {
-        self.lock().retain(|callback| {
+        self.0.waiting.lock().retain(|callback| {
             if callback.is_unknown {
                 self.forget("unknown");
             }
@@ -160,12 +161,8 @@ impl Unwritten {
         let _ = self.0.count.subscribe().wait_for(|count| *count == 0).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Callback>> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take_due(&self) -> Vec<Callback> {
-        let mut waiting = self.lock();
+        let mut waiting = self.0.waiting.lock();
         let (due, later) = waiting.drain(..).partition(Callback::is_due);
         *waiting = later;
         due.into()
@@ -234,7 +231,7 @@ impl AppState {
             Attempt::Away => (PATIENCE, PAUSE),
         };
         if callback.age.elapsed() < patience {
-            self.unwritten.lock().push_back(callback.waiting_for(pause));
+            self.unwritten.0.waiting.lock().push_back(callback.waiting_for(pause));
         } else if attempt == Attempt::Unknown {
             self.unwritten.forget("unknown");
         } else {
@@ -259,12 +256,12 @@ mod tests {
     async fn what_waits_is_bounded_and_unknown_calls_make_way() {
         let unwritten = Unwritten::default();
         (0..10_000).for_each(|n| unwritten.put_unknown(callback(n)));
-        assert_eq!(unwritten.lock().len(), UNKNOWN_MAX);
+        assert_eq!(unwritten.0.waiting.lock().len(), UNKNOWN_MAX);
         assert_eq!(*unwritten.0.count.borrow(), UNKNOWN_MAX);
         (0..10_000).for_each(|n| unwritten.put(callback(n)));
-        assert_eq!(unwritten.lock().len(), WAITING_MAX);
+        assert_eq!(unwritten.0.waiting.lock().len(), WAITING_MAX);
         // A process that goes down does not wait for calls that nobody knows.
-        unwritten.lock().retain(|callback| callback.is_unknown);
+        unwritten.0.waiting.lock().retain(|callback| callback.is_unknown);
         unwritten.0.count.send_replace(UNKNOWN_MAX);
         let limit = Duration::from_secs(10);
         clock::within(limit, unwritten.none()).await.expect("nothing is waited for");
@@ -278,13 +275,13 @@ mod tests {
             Callback::new(Uuid::nil(), sid, came_to, 0)
         };
         (0..10_000).for_each(|_| unwritten.put(of("CA1".to_owned(), 1)));
-        assert_eq!(unwritten.lock().len(), 1, "the same again");
+        assert_eq!(unwritten.0.waiting.lock().len(), 1, "the same again");
         (0..10_000).for_each(|n| unwritten.put(of("CA1".to_owned(), n)));
-        assert_eq!(unwritten.lock().len(), OF_A_CALL_MAX);
+        assert_eq!(unwritten.0.waiting.lock().len(), OF_A_CALL_MAX);
         (0..10_000).for_each(|n| unwritten.put(of(format!("CB{n}"), n)));
-        assert_eq!(unwritten.lock().len(), OF_AN_AGENT_MAX);
+        assert_eq!(unwritten.0.waiting.lock().len(), OF_AN_AGENT_MAX);
         unwritten.put(callback(1_000));
-        assert_eq!(unwritten.lock().len(), OF_AN_AGENT_MAX + 1);
+        assert_eq!(unwritten.0.waiting.lock().len(), OF_AN_AGENT_MAX + 1);
         assert_eq!(*unwritten.0.count.borrow(), OF_AN_AGENT_MAX + 1);
     }
 }

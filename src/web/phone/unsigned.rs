@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::counter;
+use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::clock::Stopwatch;
@@ -103,7 +103,7 @@ impl Unsigned {
     pub(super) fn refused(&self, path: &str) {
         counter!("frontdesk_webhooks_refused_total", "reason" => "signature").increment(1);
         let count = {
-            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut refusals = self.refusals.lock();
             refusals.refused += 1;
             if refusals.logged.as_ref().is_some_and(|logged| logged.elapsed() < LOG_PAUSE) {
                 return;
@@ -123,7 +123,7 @@ impl Unsigned {
     /// agent.
     pub(super) fn may_read(&self, asks: Asks, whose: impl Hash) -> bool {
         let whose = self.hasher.hash_one(whose);
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reads = self.reads.lock();
         reads.may_read(self.since.elapsed(), asks, whose)
     }
 }
@@ -136,7 +136,7 @@ mod tests {
     fn a_flood_is_logged_once() {
         let unsigned = Unsigned::default();
         (0..10_000).for_each(|_| unsigned.refused("/twilio/voice"));
-        let refusals = unsigned.refusals.lock().unwrap();
+        let refusals = unsigned.refusals.lock();
         assert_eq!(refusals.refused, 9_999, "one line was logged, for the first");
     }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::store::access::{Object, Read};
 use crate::web::AppState;
+use crate::web::api::refusals::Refusals;
 use crate::web::api::{Answer, Page};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
@@ -59,13 +60,7 @@ struct EventItem {
     path = "/calls/{id}/events",
     tag = "calls",
     params(("id" = Uuid, Path), WantedEvents),
-    responses(
-        (status = 200, body = Page<EventItem>),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<EventItem>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,

@@ -24,6 +24,7 @@ use crate::store::audit::AuditEntry;
 use crate::store::call_list::{CallFilter, CallItem, CallPlace, Toward};
 use crate::store::people::Viewer;
 use crate::web::AppState;
+use crate::web::api::refusals::Refusals;
 use crate::web::call_filter::{Here, WantedCalls};
 use crate::web::exports::Turn;
 use crate::web::guard::note_refusal;
@@ -72,12 +73,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
     params(WantedCalls),
     responses(
         (status = 200, content_type = "text/csv", body = String),
-        (status = 401, body = Problem),
+        Refusals,
         (status = 403, description = "You own none of the agents", body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem),
-        (status = 503, body = Problem)
+        (status = 429, description = "You take a list away already", body = Problem)
     )
 )]
 async fn table(
@@ -98,12 +96,9 @@ async fn table(
     params(WantedCalls),
     responses(
         (status = 200, body = Vec<Call>),
-        (status = 401, body = Problem),
+        Refusals,
         (status = 403, description = "You own none of the agents", body = Problem),
-        (status = 404, body = Problem),
-        (status = 422, body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem),
-        (status = 503, body = Problem)
+        (status = 429, description = "You take a list away already", body = Problem)
     )
 )]
 async fn whole(

@@ -18,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::refusals::Refusals;
 use super::{Answer, Page};
 use crate::store::access::{Object, Read, VisibleAgents};
 use crate::store::call_list::{CallItem, Toward};
@@ -132,13 +133,7 @@ pub(super) fn asked_agents(
     path = "/calls",
     tag = "calls",
     params(WantedCalls),
-    responses(
-        (status = 200, body = Page<CallRow>),
-        (status = 401, body = Problem),
-        (status = 404, description = "The agent is not yours to see", body = Problem),
-        (status = 422, description = "A value is not accepted; `field` names it", body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Page<CallRow>), Refusals)
 )]
 async fn list(
     State(state): State<Arc<AppState>>,
@@ -221,12 +216,7 @@ impl Call {
     path = "/calls/{id}",
     tag = "calls",
     params(("id" = Uuid, Path)),
-    responses(
-        (status = 200, body = Call),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
-        (status = 503, body = Problem)
-    )
+    responses((status = 200, body = Call), Refusals)
 )]
 async fn one(
     State(state): State<Arc<AppState>>,
@@ -250,11 +240,8 @@ async fn one(
     params(("id" = Uuid, Path)),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, body = Problem),
-        (status = 403, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, description = "The caller is still on the phone", body = Problem),
-        (status = 503, body = Problem)
+        Refusals,
+        (status = 409, description = "The caller is still on the phone", body = Problem)
     )
 )]
 async fn remove(

@@ -24,6 +24,7 @@ use crate::audio::recording::wav::{WavFile, WavPart};
 use crate::store::access::{Object, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
+use crate::web::api::refusals::Refusals;
 use crate::web::listening::{DECODED_MAX_MB, Sound};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
@@ -67,11 +68,9 @@ struct Found {
     responses(
         (status = 200, content_type = "audio/ogg"),
         (status = 206, content_type = "audio/ogg"),
-        (status = 401, body = Problem),
+        Refusals,
         (status = 404, description = "`detail` says why there is none", body = Problem),
-        (status = 416, description = "It has no such part"),
-        (status = 422, body = Problem),
-        (status = 503, body = Problem)
+        (status = 416, description = "It has no such part")
     )
 )]
 async fn ogg(
@@ -104,12 +103,10 @@ async fn ogg(
     responses(
         (status = 200, content_type = "audio/wav"),
         (status = 206, content_type = "audio/wav"),
-        (status = 401, body = Problem),
+        Refusals,
         (status = 404, description = "`detail` says why there is none", body = Problem),
         (status = 416, description = "It has no such part"),
-        (status = 422, body = Problem),
-        (status = 429, description = "Too many are decoded already", body = Problem),
-        (status = 503, body = Problem)
+        (status = 429, description = "Too many are decoded already", body = Problem)
     )
 )]
 async fn wav(

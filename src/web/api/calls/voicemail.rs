@@ -18,6 +18,7 @@ use crate::retention::recording_sids;
 use crate::store::access::{Object, Read};
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
+use crate::web::api::refusals::Refusals;
 use crate::web::listening::{MESSAGE_MAX, Sound};
 use crate::web::problem::Problem;
 use crate::web::range::Asked;
@@ -40,12 +41,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
     responses(
         (status = 200, content_type = "audio/mpeg"),
         (status = 206, content_type = "audio/mpeg"),
-        (status = 401, body = Problem),
+        Refusals,
         (status = 404, description = "`detail` says why there is none", body = Problem),
         (status = 416, description = "It has no such part"),
         (status = 429, description = "Too many are fetched already", body = Problem),
-        (status = 502, description = "Twilio refuses it", body = Problem),
-        (status = 503, body = Problem)
+        (status = 502, description = "Twilio refuses it", body = Problem)
     )
 )]
 async fn voicemail(

@@ -31,7 +31,7 @@ pub(super) fn form(
                     label for="outcome" { "How it came out" }
                     select #outcome name="outcome" {
                         option value="" { "Any" }
-                        @for outcome in CallOutcome::ALL {
+                        @for outcome in CallOutcome::all() {
                             option value=(outcome.word()) selected[wanted.outcome.as_deref() == Some(outcome.word())] {
                                 (words::choice(outcome))
                             }

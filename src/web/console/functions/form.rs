@@ -176,7 +176,7 @@ impl FunctionForm<'_> {
             h2 { "What it is" }
             label for="builtin" { "Which" }
             select #builtin name="data.builtin" {
-                @for builtin in Builtin::ALL {
+                @for builtin in Builtin::all() {
                     option value=(builtin.name()) selected[chosen == builtin.name()] { (built_in(builtin)) }
                 }
             }

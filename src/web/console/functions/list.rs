@@ -95,7 +95,7 @@ fn built_ins(agent: &Agent, uses: &[FunctionUse]) -> Markup {
     html! {
         h2 { "What every agent can" }
         ul .list {
-            @for builtin in Builtin::ALL {
+            @for builtin in Builtin::all() {
                 li .row {
                     span .grow { (built_in(builtin)) }
                     @if is_removed(&builtin) { span .badge.warn { "off" } }

@@ -10,13 +10,12 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::number::{self, Told};
-use super::{opened, shown};
+use super::{opened_with, shown};
 use crate::private::Private;
-use crate::store::access::{AgentAccess, Object, Own};
-use crate::web::console::errors;
+use crate::store::access::Own;
+use crate::web::AppState;
 use crate::web::numbers::account::{NewAccount, use_own};
 use crate::web::session::PageViewer;
-use crate::web::{AppState, editing};
 
 pub(super) fn form(id: Uuid, is_own: bool) -> Markup {
     html! {
@@ -51,14 +50,9 @@ pub(super) async fn send(
     Path(id): Path<Uuid>,
     Form(sent): Form<AccountForm>,
 ) -> Response {
-    let access: Result<AgentAccess<Own>, _> =
-        editing::access(&state, &viewer, Object::Agent(id), "credentials.change").await;
-    let access = match access {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
-    let setup = match opened(&state, viewer, id).await {
-        Ok(setup) => setup,
+    let opened = opened_with::<Own>(&state, viewer, id, "credentials.change").await;
+    let (setup, access) = match opened {
+        Ok(opened) => opened,
         Err(response) => return response,
     };
     let wanted = NewAccount {

@@ -13,14 +13,14 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::forms::{back, progress};
-use super::{Setup, Step, account, call, opened, shown};
+use super::{Setup, Step, account, call, opened_with, shown};
 use crate::agent::phone_number::readable;
 use crate::clock::within;
-use crate::store::access::{AgentAccess, Maintain, Object, Role};
+use crate::store::access::{AgentAccess, Maintain, Role};
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::console::errors;
-use crate::web::editing::{self, agent::set_up};
+use crate::web::editing::agent::set_up;
 use crate::web::numbers::{NumberItem, connect, of_agents, words};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
@@ -178,14 +178,9 @@ pub(super) async fn finish(
     Path(id): Path<Uuid>,
     Form(form): Form<FinishForm>,
 ) -> Response {
-    let access =
-        editing::access::<Maintain>(&state, &viewer, Object::Agent(id), "agent.activate").await;
-    let access = match access {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
-    let setup = match opened(&state, viewer, id).await {
-        Ok(setup) => setup,
+    let opened = opened_with::<Maintain>(&state, viewer, id, "agent.activate").await;
+    let (setup, access) = match opened {
+        Ok(opened) => opened,
         Err(response) => return response,
     };
     if let Err(problem) = finished(&state, &setup, &access, &form).await {

@@ -11,16 +11,16 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::forms::{back, error, progress};
-use super::{Setup, Step, Wrong, go_on, opened, opened_to_change, refused, to_step};
+use super::{Setup, Step, Wrong, go_on, opened_to_change, opened_with, refused, to_step};
 use crate::call::question_key;
 use crate::knowledge::answers::{ANSWER_BYTES, AnswerError};
 use crate::store::AnswerRow;
 use crate::store::access::{AgentAccess, Inspect, Maintain, Object};
+use crate::web::AppState;
 use crate::web::console::agent::Sent;
 use crate::web::console::errors;
 use crate::web::console::knowledge::answer_problem;
 use crate::web::session::PageViewer;
-use crate::web::{AppState, editing};
 
 /// The names of the answers' fields: as many as a trade has questions.
 const FIELDS: [&str; 6] = ["answer-0", "answer-1", "answer-2", "answer-3", "answer-4", "answer-5"];
@@ -92,14 +92,9 @@ pub(super) async fn answer(
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
 ) -> Response {
-    let access =
-        editing::access::<Maintain>(&state, &viewer, Object::Agent(id), "answer.give").await;
-    let access = match access {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
-    let setup = match opened(&state, viewer, id).await {
-        Ok(setup) => setup,
+    let opened = opened_with::<Maintain>(&state, viewer, id, "answer.give").await;
+    let (setup, access) = match opened {
+        Ok(opened) => opened,
         Err(response) => return response,
     };
     match keep(&state, &setup, &access, &sent).await {
