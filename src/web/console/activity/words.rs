@@ -35,6 +35,7 @@ const WORDS: &[(&str, &str)] = &[
     ("booking.missed", "noted that somebody did not come"),
     ("booking.move", "moved a booking"),
     ("booking.reopen", "put a booking back"),
+    ("booking.text", "told somebody by a text that their booking is cancelled"),
     ("call.delete", "deleted a call"),
     ("call.end", "ended a call"),
     ("call.transfer", "had a call put through"),
