@@ -179,3 +179,27 @@ async fn documents_are_listed_and_their_passages_shown_to_those_who_may() {
     let theirs = document.replace(&desk.agent.to_string(), &desk.other_agent.to_string());
     assert!(!other.get(&theirs).await.text.contains("crown"));
 }
+
+#[tokio::test]
+async fn what_an_agent_would_find_is_shown_before_somebody_calls() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let ask = format!("/knowledge/{}/ask", desk.agent);
+    assert!(owner.get("/knowledge").await.text.contains(&format!("action=\"{ask}\"")));
+    let question = [("question", "Do you <b>park</b> cars?")];
+    let nothing = owner.form(&ask, &question).await;
+    assert_eq!(nothing.status, StatusCode::OK, "{}", nothing.text);
+    assert!(nothing.text.contains("Nothing fits."), "{}", nothing.text);
+    assert!(nothing.text.contains("&lt;b&gt;park"), "{}", nothing.text);
+    let answer = [("question", "Do you park cars?"), ("answer", "Yes, <i>behind</i> the house.")];
+    owner.form(&format!("/knowledge/{}/answers", desk.agent), &answer).await;
+    let found = owner.form(&ask, &question).await.text;
+    assert!(found.contains("Yes, &lt;i&gt;behind&lt;/i&gt; the house."), "{found}");
+    let support = desk.sign_in("support@example.com").await;
+    assert!(!support.get("/knowledge").await.text.contains(&ask), "it costs something");
+    let mut last = StatusCode::OK;
+    for _ in 0..20 {
+        last = owner.form(&ask, &question).await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}

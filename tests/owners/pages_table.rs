@@ -146,6 +146,7 @@ fn of_calls() -> Vec<Row> {
         post("/webhooks/test", Maintainer, OF_AGENT),
         get("/knowledge", Anybody),
         get("/knowledge/{agent}/document", Support).asked("?of="),
+        post("/knowledge/{agent}/ask", Maintainer, &[("question", "Do you park cars?")]),
         post("/knowledge/{agent}/answers", Maintainer, ANSWER),
         post("/knowledge/{agent}/answers/{id}", Maintainer, ANSWER),
     ]

@@ -1,5 +1,6 @@
 //! `/knowledge`: questions that the agent had no answer to, and the answers that it was given.
 
+mod ask;
 mod documents;
 mod page;
 
@@ -34,6 +35,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/knowledge", get(page))
         .route("/knowledge/{agent}/answers", post(answer))
+        .route("/knowledge/{agent}/ask", post(ask::send))
         .route("/knowledge/{agent}/document", get(documents::page))
         .route("/knowledge/{agent}/answers/{id}", post(change))
 }

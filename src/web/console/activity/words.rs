@@ -53,6 +53,7 @@ const WORDS: &[(&str, &str)] = &[
     ("function.inspect", "looked at the agent's functions"),
     ("function.make", "made a function"),
     ("function.try", "tried a function"),
+    ("knowledge.ask", "asked what an agent would find"),
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
     ("recording.listen", "listened to a recording"),

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::documents;
+use super::{ask, documents};
 use crate::knowledge::answers::{ANSWER_BYTES, AnswerError, QUESTION_BYTES, shortened};
 use crate::store::access::{Role, VisibleAgent};
 use crate::store::documents::DocumentRow;
@@ -81,6 +81,7 @@ impl Known<'_> {
                 ul .list { @for answer in answers { li { (self.known(answer, may)) } } }
             }
             (documents::list(shell, self.agent.id, self.documents))
+            @if may { (ask::form(self.agent.id, "")) }
         }
     }
 
