@@ -17,6 +17,8 @@ use crate::clock::{self, Stopwatch};
 use crate::store::sample::SAMPLE_ZONE;
 use crate::store::{AppointmentRow, CallRow, CallSummary, Store};
 
+/// How long a line of text is, in bytes.
+const LINE_BYTES: usize = 96;
 /// How much of a passage is shown, in characters.
 const PASSAGE_SHOWN: usize = 90;
 
@@ -62,7 +64,9 @@ impl Remains {
         let seconds = self.call.duration_ms / 1000;
         say!("\nWhat the owner reads of this call:\n");
         say!("  {}", word(&summary["title"]));
-        say!("  {}", word(&summary["summary"]));
+        for line in lines(word(&summary["summary"])) {
+            say!("  {line}");
+        }
         let to_do = items(&summary["action_items"]).iter().filter_map(Value::as_str);
         let to_do: Vec<&str> = to_do.collect();
         match &to_do[..] {
@@ -128,6 +132,20 @@ impl Remains {
             self.appointments.len()
         );
     }
+}
+
+/// A text in lines of some words.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().filter(|line| line.len() + word.len() < LINE_BYTES);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => line.extend([" ", word]),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// What a built-in function does, in an owner's words.

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-/// Each with what the service says of it. It says no more than this, and describes none.
+/// Each with what the service says of it: two are recommended for the best sound, and none is described.
 const VOICES: [(&str, &str); 10] = [
-    ("marin", "recommended for the best sound"),
-    ("cedar", "recommended for the best sound"),
+    ("marin", "recommended"),
+    ("cedar", "recommended"),
     ("alloy", ""),
     ("ash", ""),
     ("ballad", ""),
@@ -31,7 +31,7 @@ pub(super) fn options(chosen: &str) -> Markup {
         @if !is_known(chosen) { option value=(chosen) selected { (chosen) } }
         @for (voice, said) in VOICES {
             option value=(voice) selected[voice == chosen] {
-                (capital(voice)) @if !said.is_empty() { ": " (said) }
+                (capital(voice)) @if !said.is_empty() { " (" (said) ")" }
             }
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn wrong(name: &str) -> Option<String> {
 }
 
 /// The zone whose name, or whose place, is nearest to this.
-fn close_to(name: &str) -> Option<&'static str> {
+pub(super) fn close_to(name: &str) -> Option<&'static str> {
     let letters = |text: &str| -> String {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };

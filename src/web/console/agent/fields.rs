@@ -75,7 +75,7 @@ const GREETING: &[Field] = &[
     field(
         "settings.voice",
         "Voice",
-        "How one sounds is best heard: choose it, and press Try before saving.",
+        "How one sounds is best heard: choose it, and press “Try before saving”.",
         Kind::Voice,
     ),
     field("settings.interruptions.allow", "Callers may interrupt the agent", "", Kind::Check(true)),

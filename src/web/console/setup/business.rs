@@ -129,9 +129,12 @@ impl Business {
 }
 
 fn form(business: &Business, wrong: &[Wrong], action: &str) -> Markup {
-    // What is no zone is named beside the field, and cannot be chosen again.
+    // What is no zone is named beside the field, where the one that is likely meant is chosen.
     let zone = business.zone.as_str();
-    let zone = if zones::wrong(zone).is_some() { "" } else { zone };
+    let zone = match zones::wrong(zone) {
+        Some(_) => zones::close_to(zone).unwrap_or_default(),
+        None => zone,
+    };
     html! {
         h1 { "Set up an agent" }
         (progress(Step::Business))

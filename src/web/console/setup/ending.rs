@@ -149,7 +149,7 @@ impl Given<'_> {
             count => Item {
                 state: State::Works,
                 words: html! {
-                    b { "Answers. " } "It knows " (count) " that you gave it."
+                    b { "Answers. " } "It knows " (count) " of yours."
                 },
                 link: Some((address, "Add more")),
             },

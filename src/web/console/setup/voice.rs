@@ -69,7 +69,7 @@ pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Mark
             (error(wrong, "greeting"))
             label for="voice" { "Voice" }
             select #voice name="voice" aria-describedby="voice-hint" { (voices::options(&form.voice)) }
-            p .hint #voice-hint { "Each speaks the language of the caller. You hear it on the next screen, and can come back." }
+            p .hint #voice-hint { "OpenAI recommends two of them for the best sound. You hear yours on the next screen, and can come back." }
             (error(wrong, "voice"))
             label .check { input type="checkbox" name="recording" value="yes" checked[form.recording.is_some()]; " Record calls, after saying so" }
             p .hint { "In many places callers have to agree to a recording. The agent says “This call is recorded.” before anything else." }
