@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+pub(crate) use advice::distance;
 pub use advice::{Misspelt, misspelt};
 pub use host_port::HostPort;
 pub use object_store::ObjectStore;

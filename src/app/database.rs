@@ -10,10 +10,8 @@ use super::StartError;
 use crate::clock;
 use crate::config::Config;
 use crate::database::{CONNECTIONS_MAX, OwnDatabase, Place};
-use crate::knowledge::feature_hash::embed;
 use crate::store::finish::{Finished, finish};
 use crate::store::migrate::{SchemaState, is_current, migrate, strangers_code};
-use crate::store::sample::seed_sample;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError};
 
@@ -61,15 +59,12 @@ impl Database {
         Ok(Self { store: opened.store.with_vault(vault.unwrap_or_default()), ..opened })
     }
 
-    /// Brings the program's own database up to date; a new one gets a sample business.
+    /// Brings the program's own database up to date. A new one is empty: the console leads to the
+    /// set-up.
     async fn own(own: OwnDatabase, connections: u32) -> Result<Self, StartError> {
         let connections = connections.min(CONNECTIONS_MAX);
         let store = Store::in_folder(own.address().folder(), connections);
         migrate(store.pool()).await?;
-        let sample = seed_sample(store.pool(), embed).await.map_err(StoreError::from)?;
-        if let Some(sample) = sample.filter(|sample| sample.created) {
-            info!(number = sample.number, "a sample business answers");
-        }
         Ok(Self { store, is_up: true, own: Some(own) })
     }
 

@@ -23,13 +23,16 @@ use crate::app::{App, StartError};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::database::{DatabaseError, OwnDatabase, Place};
+use crate::knowledge::feature_hash::embed;
 use crate::line::directory::LookUp;
 use crate::rehearsal::phone::{self, CallOptions, Sample, Step};
 use crate::rehearsal::speech::script::Script;
 use crate::rehearsal::speech::{SAMPLES, SpeechOptions, serve};
-use crate::store::StoreError;
-use crate::store::sample::SAMPLE_NUMBER;
+use crate::store::migrate::migrate;
+use crate::store::sample::{SAMPLE_NUMBER, seed_sample};
 use crate::store::sample_week::add_week;
+use crate::store::{Store, StoreError};
+use crate::web::doctor::{Examining, Verdict};
 
 /// Signs the rehearsal's webhooks; good for nothing else.
 const AUTH_TOKEN: &str = "rehearsal-auth-token";
@@ -92,20 +95,23 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
         told = &mut told_to_end => (told, true),
     };
     if let (Ok(()), false, true) = (&done, is_told, arguments.keep) {
-        say!("\nThe server goes on. Webhook: {}", app.public_url.join("/twilio/voice"));
+        if let Some(link) = console(&app).await? {
+            say!(
+                "\nNow look at it as its owner does, with a week of sample calls. Open this in a browser"
+            );
+            say!("(it signs you in once, within an hour):\n\n  {link}\n");
+        }
+        say!("The demo goes on until Ctrl-C, and keeps nothing.");
         say!(
-            "Call it again: frontdesk dial --url {} --to {SAMPLE_NUMBER} --auth-token {AUTH_TOKEN}",
+            "To have the sample caller ring once more, from another terminal:\n\n  frontdesk dial --url {} \
+             --to {SAMPLE_NUMBER} --auth-token {AUTH_TOKEN}\n",
             app.public_url.join("/twilio/voice")
         );
-        if let Some(link) = console(&app).await? {
-            say!("The console, with a week of calls; sign in once, within an hour: {link}");
-        }
-        say!("Ctrl-C ends it.");
         // However it is told, the rehearsal was held.
         let _ = told_to_end.await;
     } else if done.is_ok() && !is_told {
         say!(
-            "\nWith --keep it goes on: a link leads to the owner's console, with a week of calls."
+            "\nTo look at it as its owner does, with a week of sample calls: frontdesk demo --keep"
         );
     }
     app.shut_down(std::future::ready(())).await;
@@ -150,13 +156,42 @@ async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     let own_database =
         OwnDatabase::start(&place, &|stage| progress.tell(&stage.to_string())).await?;
     progress.tell("filling in a sample business");
-    let examiner = examiner(config.clone());
+    fill(&own_database).await?;
+    let examiner = without_a_real_number(examiner(config.clone()));
     let app = App::start_on(Some(own_database), config, Clock::real()).await?;
     app.examine_with(examiner);
     progress.end();
-    say!("Bright Smiles Dental answers {SAMPLE_NUMBER}, on a PostgreSQL of its own.");
-    say!("Frontdesk listens on {}.", app.address);
+    say!("Bright Smiles Dental, a sample business, answers {SAMPLE_NUMBER}.");
+    say!("Everything runs on this machine ({}); nobody is called.", app.address);
     Ok(app)
+}
+
+/// What is found of the demo, without what it neither has nor needs: an address for Twilio, an account
+/// there, and a number.
+fn without_a_real_number(
+    examine: impl Fn() -> Examining + Send + Sync + 'static,
+) -> impl Fn() -> Examining + Send + Sync + 'static {
+    let is_real = |what: &str| {
+        what == "PUBLIC_URL"
+            || what.to_ascii_lowercase().starts_with("twilio")
+            || what.starts_with("number ")
+    };
+    move || {
+        let examining = examine();
+        Box::pin(async move {
+            let found = examining.await.into_iter();
+            found.filter(|found| found.verdict == Verdict::Well || !is_real(&found.what)).collect()
+        })
+    }
+}
+
+/// Gives a new database its tables and the sample business.
+async fn fill(own: &OwnDatabase) -> Result<(), DemoError> {
+    let store = Store::in_folder(own.address().folder(), 1);
+    migrate(store.pool()).await.map_err(StartError::from)?;
+    seed_sample(store.pool(), embed).await.map_err(StoreError::from)?;
+    store.pool().close().await;
+    Ok(())
 }
 
 /// What is being done, and for how long: a line that moves on a terminal, lines elsewhere.

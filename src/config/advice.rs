@@ -105,8 +105,8 @@ fn likeness(name: &str, known: &str) -> Option<usize> {
     Some(distance(&upper, known)).filter(|distance| *distance <= mistakes)
 }
 
-/// How many letters are to be put in, left out or exchanged.
-fn distance(one: &str, other: &str) -> usize {
+/// How many bytes are to be put in, left out or exchanged.
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
         let mut before = std::mem::replace(&mut row[0], i + 1);

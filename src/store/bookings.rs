@@ -160,6 +160,8 @@ pub(super) const JOINS_SQL: &str =
 
 /// The most appointments of a call that were spoken of.
 const SPOKEN_OF_MAX: usize = 10;
+/// The most bookings of a call that are shown.
+const OF_CALL_MAX: usize = 20;
 
 impl Store {
     /// Bookings of these agents, the earliest first.
@@ -252,6 +254,26 @@ impl Store {
             Ok((usize::try_from(place).unwrap_or_default(), booking(row)?))
         };
         rows.iter().map(read).collect()
+    }
+
+    /// The bookings that a call made or changed, the earliest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bookings_of_call<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        call: Uuid,
+    ) -> Result<Vec<Booking>> {
+        let sql = format!(
+            "select {BOOKING_SQL} from public.appointments a {JOINS_SQL}
+            where a.voice_agent_id = $1 and isfinite(a.schedule_time)
+                and (starts_with(a.booking_key, $2) or starts_with(a.change_key, $2))
+            order by a.schedule_time, a.id limit {OF_CALL_MAX}"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(access.agent_id());
+        let rows = query.bind(format!("{call}:")).fetch_all(&self.pool).await?;
+        rows.iter().map(booking).collect()
     }
 
     /// What one books with.

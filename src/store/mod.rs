@@ -24,6 +24,7 @@ pub mod callers;
 mod calls;
 mod changes;
 mod claims;
+pub mod documents;
 mod embeddings_tables;
 mod ended;
 mod event_key;

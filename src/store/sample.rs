@@ -1,4 +1,5 @@
-//! A sample business for a database that has none: what `demo` and a first start show.
+//! A sample business for a database that has none: what `demo` shows. A server of one's own begins
+//! without it.
 
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnection, PgPool};
@@ -192,7 +193,7 @@ async fn insert_passage(
     );
     sqlx::query(sqlx::AssertSqlSafe(insert))
         .bind(content)
-        .bind(json!({"source": "sample", "topic": topic}))
+        .bind(json!({"source": "Practice handbook", "topic": topic}))
         .bind(embedding)
         .execute(connection)
         .await?;

@@ -1,11 +1,16 @@
 //! A week of calls for the sample business, so that a newcomer finds a console with something on it.
 
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::sample::SAMPLE_ZONE;
 use crate::call::question_key;
+use crate::clock::unix_now;
 
 /// The week, one object a call.
 const WEEK: &str = include_str!("sample_week.json");
@@ -38,10 +43,52 @@ struct SampleCall {
 /// An appointment that a call made.
 #[derive(Deserialize)]
 struct SampleBooking {
-    days_from_now: i32,
+    /// The first day on which one may come then, from so many days on.
+    days_from_now: i64,
     time: String,
     name: String,
     service: String,
+}
+
+impl SampleBooking {
+    fn time(&self) -> Time {
+        self.time.parse().expect("the week is tested")
+    }
+
+    /// Its day: one on which the sample business is open then.
+    fn day(&self, today: Date) -> Date {
+        let first = today.saturating_add(self.days_from_now.days());
+        let days = std::iter::successors(Some(first), |day| day.tomorrow().ok()).take(7);
+        let is_open = |day: &Date| match day.weekday() {
+            Weekday::Sunday => false,
+            Weekday::Saturday => self.time() <= SATURDAY_LAST,
+            _ => true,
+        };
+        days.into_iter().find(is_open).unwrap_or(first)
+    }
+}
+
+/// The last time on a Saturday for which the sample business takes an appointment.
+const SATURDAY_LAST: Time = Time::constant(12, 15, 0, 0);
+/// Stands in what was said for the day of the call's booking.
+const DAY: &str = "{day}";
+
+/// The day that it is at the sample business.
+fn today() -> Date {
+    let zone = TimeZoneDatabase::bundled().get(SAMPLE_ZONE).unwrap_or(TimeZone::UTC);
+    let seconds = i64::try_from(unix_now().as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or_default().to_zoned(zone).date()
+}
+
+/// Puts the day of the call's booking where it is spoken of.
+fn name_day(turns: &mut [Value], day: &str) {
+    for words in
+        turns.iter_mut().filter_map(Value::as_object_mut).flat_map(|turn| turn.values_mut())
+    {
+        if let Value::String(words) = words {
+            *words = words.replace(DAY, day);
+        }
+    }
 }
 
 /// `[mm:ss] Caller: …` and so on, as calls have it.
@@ -68,14 +115,20 @@ fn transcript(call: &SampleCall) -> String {
 /// # Errors
 /// If the database refuses it.
 pub async fn add_week(pool: &PgPool, agent: Uuid) -> Result<(), sqlx::Error> {
-    let calls: Vec<SampleCall> = serde_json::from_str(WEEK).expect("the week is tested");
+    let mut calls: Vec<SampleCall> = serde_json::from_str(WEEK).expect("the week is tested");
+    let today = today();
     let mut transaction = pool.begin().await?;
-    for (n, call) in (0_u64..).zip(&calls) {
+    for (n, call) in (0_u64..).zip(&mut calls) {
+        let day = call.booking.as_ref().map(|booking| booking.day(today));
+        if let Some(day) = day {
+            name_day(&mut call.turns, &day.strftime("%A").to_string());
+        }
         let sid = format!("CA{:032x}", 0x5a3b_0000 + n);
         let id = add_call(&mut transaction, agent, &sid, call).await?;
         add_tasks(&mut transaction, id, call).await?;
-        if let Some(booking) = &call.booking {
-            add_booking(&mut transaction, agent, id, &call.number, booking).await?;
+        if let (Some(booking), Some(day)) = (&call.booking, day) {
+            let at = day.to_datetime(booking.time()).to_string();
+            add_booking(&mut transaction, (agent, id), &call.number, (booking, &at)).await?;
         }
     }
     transaction.commit().await
@@ -151,23 +204,21 @@ async fn add_tasks(
 
 async fn add_booking(
     connection: &mut PgConnection,
-    agent: Uuid,
-    call: Uuid,
+    (agent, call): (Uuid, Uuid),
     number: &str,
-    booking: &SampleBooking,
+    (booking, at): (&SampleBooking, &str),
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into public.appointments (voice_agent_id, name, phone_number, service,
             schedule_time, duration_minutes, booking_key)
-        values ($1, $2, $3, $4, (((now() at time zone 'America/New_York')::date + $5)::timestamp
-            + $6::text::time) at time zone 'America/New_York', 45, $7 || ':sample')",
+        values ($1, $2, $3, $4, $5::text::timestamp at time zone 'America/New_York', 45,
+            $6 || ':sample')",
     )
     .bind(agent)
     .bind(&booking.name)
     .bind(number)
     .bind(&booking.service)
-    .bind(booking.days_from_now)
-    .bind(&booking.time)
+    .bind(at)
     .bind(call.to_string())
     .execute(connection)
     .await?;
@@ -185,5 +236,26 @@ mod tests {
         let first = transcript(&calls[0]);
         assert!(first.contains("[00:05] Caller: I've got terrible pain"), "{first}");
         assert!(!first.contains("put you through"), "what was not heard is not in it");
+    }
+
+    #[test]
+    fn nobody_is_booked_while_the_business_is_closed_and_the_day_is_the_one_that_was_said() {
+        let mut calls: Vec<SampleCall> = serde_json::from_str(WEEK).unwrap();
+        for weekday in 23..30 {
+            let today = jiff::civil::date(2026, 11, weekday);
+            for call in &mut calls {
+                let Some(booking) = &call.booking else {
+                    assert!(!transcript(call).contains(DAY), "only a booking has a day");
+                    continue;
+                };
+                let day = booking.day(today);
+                assert_ne!(day.weekday(), Weekday::Sunday, "{today}");
+                let is_late = day.weekday() == Weekday::Saturday && booking.time() > SATURDAY_LAST;
+                assert!(!is_late && day >= today, "{today}");
+            }
+        }
+        let moved = calls.iter_mut().find(|call| transcript(call).contains(DAY)).unwrap();
+        name_day(&mut moved.turns, "Tuesday");
+        assert!(transcript(moved).contains("I have moved it to Tuesday at 10:00."));
     }
 }

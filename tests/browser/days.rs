@@ -111,6 +111,57 @@ async fn what_is_met_every_day_is_fit_for_everybody() {
 }
 
 #[tokio::test]
+async fn what_came_of_calls_and_what_is_known_is_fit_for_everybody() {
+    let Some(browser) = Browser::shared().await else { return };
+    let desk = Desk::open().await;
+    let agent = desk.agent;
+    let page = browser.page().await;
+    sign_in(&desk, &page, "owner@example.com").await;
+    fill(&desk).await;
+    let call = format!(
+        "select id::text from call_logs where voice_agent_id = '{agent}' order by call_start desc limit 1"
+    );
+    let call = desk.made(&call).await;
+    desk.sql(&format!(
+        "insert into appointments (voice_agent_id, name, phone_number, service, schedule_time, booking_key)
+        values ('{agent}', 'Mrs Okafor-Fitzgerald', '{CALLER}', 'Filling', '2099-12-01T10:00Z', '{call}:fc')"
+    ))
+    .await;
+    desk.sql(&format!(
+        "insert into call_tasks (voice_agent_id, call_log_id, kind, ordinal, text, urgency, caller_number, at)
+        values ('{agent}', '{call}', 'claim', 1,
+            'Agent said “You are booked for Tuesday.”, but no booking was made.', 2, '{CALLER}', now())"
+    ))
+    .await;
+    desk.sql(&format!(
+        "insert into \"zz_{agent}\" (content, metadata, embedding)
+        select 'A crown is 950 dollars, and a filling is 180 dollars or more.',
+            '{{\"source\": \"Prices of the practice for patients without insurance\", \"topic\": \"Crowns\"}}',
+            case when n > 1 then array_fill(0.1::real, array[1536]) end from generate_series(1, 60) n"
+    ))
+    .await;
+    look(&desk, &page, "/", "today-claim").await;
+    look(&desk, &page, &format!("/calls/{call}"), "call-booked").await;
+    page.click("form:has(input[value='The agent did not say so.']) button").await;
+    page.wait_for_text("main", "The agent did not say so.").await;
+    look(&desk, &page, &format!("/knowledge?agent={agent}"), "knowledge-documents").await;
+    page.click_text("Prices of the practice for patients without insurance").await;
+    page.wait_for_text("h1", "Prices of the practice").await;
+    check_page(&page, "document").await;
+    page.click_text("More passages").await;
+    page.wait_until_gone("a[rel=next]").await;
+    page.goto(&address(&desk, &format!("/knowledge?agent={agent}"))).await;
+    page.fill("#asked", "What does a crown cost?").await;
+    page.click_text("Look it up").await;
+    page.wait_for_text("h1", "What it would find").await;
+    check_page(&page, "knowledge-asked").await;
+    page.goto(&address(&desk, &format!("/bookings?agent={agent}&day=2099-12-02"))).await;
+    page.click("a.free[href*='day=2099-12-02&time=11:00']").await;
+    page.wait_for_text("h1", "New booking").await;
+    assert_eq!(page.eval("document.querySelector('#time').value").await, "11:00");
+}
+
+#[tokio::test]
 async fn a_live_call_is_taken_over_from_a_page_fit_for_everybody() {
     let Some(browser) = Browser::shared().await else { return };
     let desk = Desk::open().await;

@@ -312,6 +312,12 @@ async fn a_call_is_served_on_it_and_its_row_is_there_after_a_restart() {
     let options = SpeechOptions { clock, ..SpeechOptions::default() };
     let speech = serve(listener, options, std::future::pending::<()>()).expect("it speaks");
     let app = serve_in(directory.path(), &speech.base_url(), clock).await;
+    let agents: i64 = sqlx::query_scalar("select count(*) from voice_agents")
+        .fetch_one(app.store.pool())
+        .await
+        .expect("a count");
+    assert_eq!(agents, 0, "a server of one's own begins empty");
+    seed_sample(app.store.pool(), embed).await.expect("it is seeded");
     let url = app.public_url.join("/twilio/voice");
     let mut call = CallOptions::new(url, SAMPLE_NUMBER, clock);
     call.auth_token = Some("token".to_owned().into());

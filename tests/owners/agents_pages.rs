@@ -212,9 +212,12 @@ async fn the_switch_says_what_callers_get() {
     }
     let shown = owner.get(&page(&desk)).await.text;
     assert!(
-        shown.contains("Callers do not reach the agent.") && shown.contains("leave a message"),
+        shown.contains("What callers get while it does not answer") && shown.contains("a message"),
         "{shown}"
     );
+    assert!(shown.contains("badge good\">It answers calls."), "{shown}");
+    let place = |words: &str| shown.find(words).unwrap_or_else(|| panic!("{words}: {shown}"));
+    assert!(place("id=\"greeting\"") < place("id=\"status\""), "what is changed often comes first");
 }
 
 #[tokio::test]

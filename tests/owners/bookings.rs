@@ -1,7 +1,10 @@
 //! Bookings: over the API, on their pages, and in other calendars.
 
+use frontdesk::private::Private;
+use frontdesk::rehearsal::phone::api::Api;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::desk::{Body, Client, Desk};
 
@@ -421,4 +424,74 @@ async fn a_calendar_that_asks_all_the_time_has_to_wait() {
     for odd in ["/feeds/x.ics", "/feeds/..%2F..%2Fetc", "/feeds/.ics"] {
         assert_eq!(calendar.get(odd).await.status, StatusCode::NOT_FOUND, "{odd}");
     }
+}
+
+#[tokio::test]
+async fn a_free_hour_of_the_week_begins_a_booking() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let support = desk.sign_in("support@example.com").await;
+    book(&desk, &maintainer, "2099-12-03T10:30", "Ann").await;
+    let week = format!("/bookings?day=2099-12-03&agent={}", desk.agent);
+    let page = maintainer.get(&week).await.text;
+    let hour = |hour: &str| {
+        format!("/bookings/new?day=2099-12-03&amp;time={hour}&amp;agent={}", desk.agent)
+    };
+    assert!(page.contains(&hour("11:00")), "it is free from 11:00: {page}");
+    assert!(!page.contains(&hour("10:00")), "{page}");
+    assert!(!support.get(&week).await.text.contains("/bookings/new"), "they book nothing");
+    let past = maintainer.get("/bookings?day=2026-01-05").await.text;
+    assert!(!past.contains("&amp;time="), "{past}");
+    let form = maintainer.get(&hour("11:00").replace("&amp;", "&")).await.text;
+    assert!(form.contains("value=\"2099-12-03\"") && form.contains("value=\"11:00\""), "{form}");
+    let odd = maintainer.get(&hour("soon").replace("&amp;", "&")).await;
+    assert_eq!(odd.status, StatusCode::OK, "{}", odd.text);
+}
+
+#[tokio::test]
+async fn who_cancels_may_have_a_text_sent() {
+    const ACCOUNT: &str = "AC00000000000000000000000000000001";
+    let token = Private::new("the-operators-auth-token".to_owned());
+    let twilio = Api::new(Some(ACCOUNT.to_owned()), Some(token));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    twilio.serve(listener);
+    let account = ("TWILIO_ACCOUNT_SID", ACCOUNT.to_owned());
+    let desk = Desk::open_with(&[("TWILIO_API_URL", url), account]).await;
+    let client = desk.sign_in("maintainer@example.com").await;
+    let booked = async |phone: &str, hour: u8| {
+        let body = json!({"agent": desk.agent, "start": format!("2099-12-01T{hour}:00"),
+            "name": "Ann", "phone": phone});
+        let made = client.post("/api/v1/appointments", body).await;
+        format!("/bookings/{}", made.json()["id"].as_str().unwrap())
+    };
+    let page = booked("020 7946 0000", 10).await;
+    let shown = client.get(&page).await.text;
+    assert!(shown.contains("Tell them by a text to <bdi>+442079460000"), "{shown}");
+    let support = desk.sign_in("support@example.com").await;
+    assert!(!support.get(&page).await.text.contains("Tell them"), "they cancel nothing");
+    let text = [("revision", "0"), ("tell", "yes"), ("text", "We are <b>closed</b> then.")];
+    let cancel = format!("{page}/cancel");
+    let done = client.form(&cancel, &text).await;
+    assert_eq!(
+        done.header("location"),
+        format!("{page}?done=cancelled&told=sent"),
+        "{}",
+        done.text
+    );
+    assert!(client.get(done.header("location")).await.text.contains("They are told by a text."));
+    // Once more, and nobody is told twice.
+    client.form(&cancel, &text).await;
+    let sent = twilio.messages();
+    let sent: Vec<_> = sent.iter().map(|sent| (&*sent.to, sent.body.as_str())).collect();
+    assert_eq!(sent, [("+442079460000", "We are <b>closed</b> then.")]);
+    assert_eq!(actions(&desk).await.iter().filter(|deed| *deed == "booking.text").count(), 1);
+    // Nobody is told who is not to be, or cannot be.
+    let page = booked("020 7946 0001", 12).await;
+    client.form(&format!("{page}/cancel"), &[("revision", "0"), ("text", "Gone.")]).await;
+    let page = booked("", 14).await;
+    assert!(client.get(&page).await.text.contains("No text is sent: call them"));
+    let done = client.form(&format!("{page}/cancel"), &text).await;
+    assert!(done.header("location").ends_with("&told=not"), "{}", done.text);
+    assert_eq!(twilio.messages().len(), 1);
 }

@@ -132,3 +132,74 @@ async fn nobody_overwrites_another_answer_without_seeing_it() {
     let gone = owner.post(&format!("/api/v1/gaps/{gap}/answer"), refused).await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND, "{}", gone.text);
 }
+
+#[tokio::test]
+async fn documents_are_listed_and_their_passages_shown_to_those_who_may() {
+    let desk = Desk::open().await;
+    let support = desk.sign_in("support@example.com").await;
+    let listed = "/knowledge";
+    assert!(support.get(listed).await.text.contains("Whoever looks after the server"));
+    let source = desk
+        .made(&format!(
+            "insert into sources (voice_agent_id, name, source_type, size, url)
+            values ('{}', 'Price <i>list</i>', 'pdf', 10, 'https://a.example/p') returning id::text",
+            desk.agent
+        ))
+        .await;
+    for (metadata, embedding) in [
+        (json!({"source_id": source, "title": "Crowns"}), "array_fill(0.1::real, array[1536])"),
+        (json!({"source_id": source}), "null"),
+        (json!({"file_name": "a & b.txt"}), "null"),
+        (json!(["odd"]), "null"),
+    ] {
+        desk.sql(&format!(
+            "insert into \"zz_{}\" (content, metadata, embedding)
+            values ('A <u>crown</u> is 950.', '{metadata}', {embedding})",
+            desk.agent
+        ))
+        .await;
+    }
+    let answer = [("question", "Do you park?"), ("answer", "Yes.")];
+    let owner = desk.sign_in("owner@example.com").await;
+    owner.form(&format!("/knowledge/{}/answers", desk.agent), &answer).await;
+    let page = support.get(listed).await.text;
+    assert!(page.contains("Documents (3)"), "answers are none: {page}");
+    assert!(page.contains("Price &lt;i&gt;list") && page.contains("2 passages"), "{page}");
+    assert!(page.contains("1 not searched yet") && page.contains("Without a name"), "{page}");
+    let document = format!("/knowledge/{}/document?of={source}", desk.agent);
+    assert!(page.contains(&format!("href=\"{document}\"")), "{document}: {page}");
+    let shown = support.get(&document).await.text;
+    assert!(shown.contains("A &lt;u&gt;crown") && shown.contains("Crowns"), "{shown}");
+    assert_eq!(shown.matches("A &lt;u&gt;crown").count(), 2, "{shown}");
+    let named = format!("/knowledge/{}/document?of=a+%26+b.txt", desk.agent);
+    assert_eq!(support.get(&named).await.text.matches("A &lt;u&gt;crown").count(), 1);
+    let other = desk.sign_in("other@example.com").await;
+    assert_eq!(other.get(&document).await.status, StatusCode::NOT_FOUND);
+    // The same source asked of another agent shows nothing of this one.
+    let theirs = document.replace(&desk.agent.to_string(), &desk.other_agent.to_string());
+    assert!(!other.get(&theirs).await.text.contains("crown"));
+}
+
+#[tokio::test]
+async fn what_an_agent_would_find_is_shown_before_somebody_calls() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let ask = format!("/knowledge/{}/ask", desk.agent);
+    assert!(owner.get("/knowledge").await.text.contains(&format!("action=\"{ask}\"")));
+    let question = [("question", "Do you <b>park</b> cars?")];
+    let nothing = owner.form(&ask, &question).await;
+    assert_eq!(nothing.status, StatusCode::OK, "{}", nothing.text);
+    assert!(nothing.text.contains("Nothing fits."), "{}", nothing.text);
+    assert!(nothing.text.contains("&lt;b&gt;park"), "{}", nothing.text);
+    let answer = [("question", "Do you park cars?"), ("answer", "Yes, <i>behind</i> the house.")];
+    owner.form(&format!("/knowledge/{}/answers", desk.agent), &answer).await;
+    let found = owner.form(&ask, &question).await.text;
+    assert!(found.contains("Yes, &lt;i&gt;behind&lt;/i&gt; the house."), "{found}");
+    let support = desk.sign_in("support@example.com").await;
+    assert!(!support.get("/knowledge").await.text.contains(&ask), "it costs something");
+    let mut last = StatusCode::OK;
+    for _ in 0..20 {
+        last = owner.form(&ask, &question).await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}

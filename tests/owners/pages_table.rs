@@ -145,6 +145,8 @@ fn of_calls() -> Vec<Row> {
         post("/webhooks/{id}/redeliver", Maintainer, &[]),
         post("/webhooks/test", Maintainer, OF_AGENT),
         get("/knowledge", Anybody),
+        get("/knowledge/{agent}/document", Support).asked("?of="),
+        post("/knowledge/{agent}/ask", Maintainer, &[("question", "Do you park cars?")]),
         post("/knowledge/{agent}/answers", Maintainer, ANSWER),
         post("/knowledge/{agent}/answers/{id}", Maintainer, ANSWER),
     ]

@@ -100,7 +100,9 @@ async fn the_screens_lead_from_nothing_to_an_agent_that_answers() {
     let wrong = browser.form("/setup", &[("name", " "), ("zone", "Mars/Olympus")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text.contains("error-name") && wrong.text.contains("error-zone"));
-    assert!(wrong.text.contains("Mars/Olympus"), "what was typed is still there");
+    assert!(wrong.text.contains("“Mars/Olympus” is no time zone"), "what was sent is named");
+    let close = browser.form("/setup", &[("name", "A"), ("zone", "berlin")]).await;
+    assert!(close.text.contains("Is Europe/Berlin meant?"), "{}", close.text);
 
     let named =
         [("name", "<script>alert(1)</script> & Co"), ("trade", "salon"), ("zone", "Europe/London")];
@@ -125,7 +127,17 @@ async fn the_screens_lead_from_nothing_to_an_agent_that_answers() {
         "the server's account is not this owner's to look into"
     );
     let finished = browser.form(&at("finish"), &[("sid", "")]).await;
-    assert_eq!(finished.header("location"), format!("/?agent={agent}"), "{}", finished.text);
+    let ending = finished.header("location").to_owned();
+    assert!(ending.starts_with(&format!("/setup/{agent}/call?since=")), "{}", finished.text);
+    let ending = browser.get(&ending).await.text;
+    assert!(ending.contains("&amp; Co</bdi> is set up"), "{ending}");
+    let links = ["numbers?agent", "people?agent", "knowledge?agent"];
+    for link in links.map(|page| format!("href=\"/{page}={agent}\"")) {
+        assert!(ending.contains(&link), "{link}: {ending}");
+    }
+    assert!(ending.contains("nobody can call it yet"), "{ending}");
+    assert!(ending.contains("The speech service answers."), "{ending}");
+    assert!(!ending.contains("Waiting for your call"), "there is nothing to call: {ending}");
 
     let rows = rows(&desk, agent).await;
     assert_eq!((&rows["status"], &rows["step"]), (&json!("active"), &json!(null)));
@@ -419,4 +431,31 @@ async fn a_number_of_ones_own_account_is_connected_and_its_first_call_is_waited_
     assert!(shown.contains("It works.") && shown.contains("+44 7700 900124"), "{shown}");
     assert!(shown.contains("The line <bdi>+44 20 7946 0000</bdi> forwarded it."), "{shown}");
     assert!(!shown.contains("Waiting for your call") && !shown.contains("http-equiv"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_is_away_is_said_where_the_agent_is_tried() {
+    let desk = Desk::open_with(&[("OPENAI_BASE_URL", "http://127.0.0.1:1/v1".to_owned())]).await;
+    let browser = newcomer(&desk).await;
+    let agent = begun(&browser, "tried").await;
+    let shown = browser.get("/setup").await.text;
+    assert!(shown.contains("The speech service does not answer just now"), "{shown}");
+    assert!(shown.contains("You can go on with the set-up all the same."), "{shown}");
+    browser.form(&format!("/setup/{agent}/answers"), &[("answer-0", "40 pounds.")]).await;
+    let shown = browser.get("/setup").await.text;
+    assert!(shown.contains("saved, not in use yet") && shown.contains("One answer is"), "{shown}");
+    assert!(!shown.contains(">answered<"), "nobody is told it yet: {shown}");
+    let ending = browser.get(&format!("/setup/{agent}/call?since=0")).await.text;
+    assert!(ending.contains("The speech service does not answer just now"), "{ending}");
+    assert!(ending.contains("It is not switched on."), "{ending}");
+
+    let desk = Desk::open_with(&[("OPENAI_API_KEY", String::new())]).await;
+    let browser = newcomer(&desk).await;
+    begun(&browser, "tried").await;
+    let shown = browser.get("/setup").await.text;
+    assert!(shown.contains("no key of a speech service"), "{shown}");
+    assert!(
+        shown.contains("sets OPENAI_API_KEY") && shown.contains("a stand-in speaks"),
+        "{shown}"
+    );
 }

@@ -193,3 +193,32 @@ async fn a_message_is_heard_where_it_is_met() {
     let page = owner.get("/").await.text;
     assert!(page.contains(&player) && page.contains("Listen"), "{page}");
 }
+
+#[tokio::test]
+async fn what_the_agent_claimed_is_settled_with_one_tap() {
+    let (desk, _) = two_businesses().await;
+    let claim = |said: &str| format!("update call_tasks set text = '{said}' where id = ");
+    let (booked, call) = add_task(&desk, desk.agent, "claim", None).await;
+    let said = claim("Agent said “You are booked.”, but no booking was made.");
+    desk.sql(&format!("{said}{booked}")).await;
+    let (sent, _) = add_task(&desk, desk.agent, "claim", None).await;
+    let said = claim("Agent said “I sent a text.”, but no text was sent.");
+    desk.sql(&format!("{said}{sent}")).await;
+    let support = desk.sign_in("support@example.com").await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let book = format!("/bookings/new?agent={}&amp;phone=%2B447700900123", desk.agent);
+    for page in ["/".to_owned(), format!("/calls/{call}")] {
+        let shown = owner.get(&page).await.text;
+        assert!(shown.contains("It is booked") && shown.contains("Not so"), "{page}: {shown}");
+        assert!(shown.contains(&book), "{page}: {shown}");
+        let shown = support.get(&page).await.text;
+        assert!(shown.contains("Not so") && !shown.contains(&book), "{page}: {shown}");
+    }
+    assert!(owner.get("/").await.text.contains("It is done"), "a text is not booked");
+    let not_so = [("done", "yes"), ("note", "The agent did not say so.")];
+    let done = support.form(&format!("/tasks/{booked}"), &not_so).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+    let page = owner.get(&format!("/calls/{call}")).await.text;
+    assert!(page.contains("The agent did not say so.") && page.contains("Not done"), "{page}");
+    assert!(!page.contains("It is booked"), "{page}");
+}

@@ -17,8 +17,10 @@ use crate::clock::{self, Stopwatch};
 use crate::store::sample::SAMPLE_ZONE;
 use crate::store::{AppointmentRow, CallRow, CallSummary, Store};
 
+/// How long a line of text is, in bytes.
+const LINE_BYTES: usize = 96;
 /// How much of a passage is shown, in characters.
-const PASSAGE_SHOWN: usize = 64;
+const PASSAGE_SHOWN: usize = 90;
 
 /// What is left of a call.
 pub(super) struct Remains {
@@ -47,91 +49,70 @@ impl Remains {
         })
     }
 
-    /// Prints what the call left in the database.
+    /// Prints what the call came to. Its words were printed while they were spoken.
     pub(super) fn print(&self) {
-        self.print_grounds();
-        self.print_functions();
-        self.print_call();
         self.print_summary();
         self.print_appointments();
-        self.print_latencies();
-    }
-
-    fn print_grounds(&self) {
-        say!("\nWhat each turn was given of the business's knowledge:\n");
-        for turn in turns(&self.call) {
-            say!("  {:>4}  {}", turn["n"].to_string(), word(&turn["caller"]));
-            for chunk in items(&turn["chunks"]) {
-                let text = chunk["id"].as_i64().and_then(|id| self.passages.get(&id));
-                let similarity = chunk["similarity"].as_f64().unwrap_or_default();
-                say!("        {similarity:.2}  {}", shortened(text.map_or("-", String::as_str)));
-            }
-        }
-    }
-
-    fn print_functions(&self) {
-        say!("\nWhat was done:\n");
-        for function in items(&self.call.metadata.reveal()["functions"]) {
-            let how = if function["ok"] == true { "done" } else { "refused" };
-            let (name, ms) = (word(&function["name"]), &function["ms"]);
-            say!("  {name} {}: {how} in {ms} ms", function["arguments"]);
-        }
-    }
-
-    fn print_call(&self) {
-        let metadata = self.call.metadata.reveal();
-        say!("\nThe call's row in call_logs:\n");
-        say!("  call_sid    {}", word(&metadata["call_sid"]));
-        say!("  status      {} (ended by {})", self.call.status, word(&metadata["ended_by"]));
-        say!("  duration    {:.1} s", self.call.duration_ms as f64 / 1000.0);
-        say!("  engine      {} ({})", word(&metadata["engine"]), word(&metadata["model"]));
-        say!("  usage       {}", metadata["usage"]);
-        say!("  gaps        {}", metadata["gaps"]);
-        say!("  transcript");
-        for line in self.call.transcript.reveal().lines() {
-            say!("    {line}");
-        }
+        self.print_deeds();
+        self.print_grounds();
+        self.print_waits();
+        self.print_row();
     }
 
     fn print_summary(&self) {
         let summary = self.call.summary.reveal();
-        say!("\nThe call's summary, written after it:\n");
-        say!("  title       {}", word(&summary["title"]));
-        say!("  summary     {}", word(&summary["summary"]));
-        say!("  intent      {}", word(&summary["intent"]));
-        say!(
-            "  outcome     {} (the caller's mood: {})",
-            word(&summary["outcome"]),
-            word(&summary["sentiment"])
-        );
-        for name in
-            ["urgent", "action_items", "unanswered_questions", "data_collected", "unbacked_claims"]
-        {
-            say!("  {name}: {}", summary[name]);
+        let seconds = self.call.duration_ms / 1000;
+        say!("\nWhat the owner reads of this call:\n");
+        say!("  {}", word(&summary["title"]));
+        for line in lines(word(&summary["summary"])) {
+            say!("  {line}");
+        }
+        let to_do = items(&summary["action_items"]).iter().filter_map(Value::as_str);
+        let to_do: Vec<&str> = to_do.collect();
+        match &to_do[..] {
+            [] => say!("  Answered by the agent, {seconds} s. Nothing is left to do."),
+            to_do => {
+                say!("  Answered by the agent, {seconds} s. To do: {}", to_do.join("; "));
+            }
         }
     }
 
     fn print_appointments(&self) {
         for row in &self.appointments {
-            say!("\nThe appointment's row in appointments:\n");
-            say!("  id               {}", row.id);
-            say!("  name             {}", row.name.reveal());
-            say!("  phone_number     {}", row.phone.reveal());
-            say!("  service          {}", row.service.reveal());
-            let local = local(row).strftime("%A %Y-%m-%d %H:%M");
-            say!("  schedule_time    {local} in {SAMPLE_ZONE}");
-            say!("  duration_minutes {}", row.minutes.unwrap_or_default());
-            say!("  status           {}", row.status);
+            let minutes = row.minutes.unwrap_or_default();
+            let local = local(row).strftime("%A %-d %B, %H:%M");
+            say!("\nWhat stands in the calendar:\n");
+            say!("  {local} ({SAMPLE_ZONE}), {minutes} min: {}", row.service.reveal());
+            say!("  for {}, {}", row.name.reveal(), row.phone.reveal());
         }
     }
 
-    fn print_latencies(&self) {
-        say!("\nLatency of each turn, in milliseconds (speech stopped to first audio sent):\n");
-        say!("  turn  first audio  of which ours  knowledge  interrupted");
+    fn print_deeds(&self) {
+        say!("\nWhat the agent did:\n");
+        for function in items(&self.call.metadata.reveal()["functions"]) {
+            let refused = if function["ok"] == true { "" } else { ": this was refused" };
+            say!("  {}{refused}", deed(word(&function["name"])));
+        }
+    }
+
+    fn print_grounds(&self) {
+        say!("\nWhat it knew for its answers, from the texts of the business:\n");
+        for turn in turns(&self.call) {
+            // The best one is enough to see it; the console shows all.
+            let Some(chunk) = items(&turn["chunks"]).first() else { continue };
+            let text = chunk["id"].as_i64().and_then(|id| self.passages.get(&id));
+            say!("  Asked: {}", word(&turn["caller"]));
+            say!("  Found: {}", shortened(text.map_or("-", String::as_str)));
+        }
+    }
+
+    fn print_waits(&self) {
+        say!("\nHow long the caller waited for each answer, in milliseconds:\n");
+        say!("  answer  waited  of which this server  looking up texts  caller cut in");
         for turn in turns(&self.call) {
             let latency = &turn["latency_ms"];
             say!(
-                "  {:>4}  {:>11}  {:>13}  {:>9}  {:>11}",
+                "  {:>6}  {:>6}  {:>20}  {:>16}  {:>13}",
                 turn["n"].to_string(),
                 latency["first_audio"].to_string(),
                 latency["server"].to_string(),
@@ -139,6 +120,43 @@ impl Remains {
                 if turn["interrupted"] == true { "yes" } else { "no" },
             );
         }
+    }
+
+    /// Where a developer finds it.
+    fn print_row(&self) {
+        let metadata = self.call.metadata.reveal();
+        say!(
+            "\nIn the database: the row of the call in call_logs ({}, {}) and {} in appointments.",
+            word(&metadata["call_sid"]),
+            self.call.status,
+            self.appointments.len()
+        );
+    }
+}
+
+/// A text in lines of some words.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().filter(|line| line.len() + word.len() < LINE_BYTES);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => line.extend([" ", word]),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// What a built-in function does, in an owner's words.
+fn deed(name: &str) -> &str {
+    match name {
+        "check_availability" => "It looked for free times.",
+        "book_appointment" => "It booked an appointment.",
+        "reschedule_appointment" => "It moved the appointment.",
+        "cancel_appointment" => "It cancelled the appointment.",
+        "end_call" => "It hung up after the goodbye.",
+        other => other,
     }
 }
 

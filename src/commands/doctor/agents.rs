@@ -46,7 +46,7 @@ pub(super) async fn read(store: &Store, findings: &mut Vec<Finding>) -> Known {
         findings.push(Finding::warn(AGENTS, found, "look at the others' settings in the log"));
     }
     if rows.is_empty() {
-        let remedy = "add a row to voice_agents";
+        let remedy = "set one up in the console, or add a row to voice_agents";
         findings.push(Finding::warn(AGENTS, "there are none: no call is answered", remedy));
     }
     let agents: Vec<Agent> = rows.into_iter().map(|row| one(row, findings)).collect();

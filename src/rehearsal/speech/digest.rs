@@ -23,6 +23,8 @@ const CLAIMS: [(&str, &str); 9] = [
 const URGENT: [&str; 4] = ["terrible pain", "through the ceiling", "smell gas", "knocked out"];
 /// How an answer begins that agrees.
 const AGREED: [&str; 5] = ["yes", "great", "perfect", "okay", "sure"];
+/// So many of a caller's questions are told.
+const QUESTIONS: usize = 4;
 /// The longest title, in words.
 const TITLE_WORDS: usize = 8;
 
@@ -35,8 +37,6 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
     };
     let (caller, agent) = (of("caller"), of("agent"));
     let wanted = caller.first().copied().unwrap_or_default();
-    let title: Vec<&str> = wanted.split_whitespace().take(TITLE_WORDS).collect();
-    let answered = agent.get(1).or(agent.first()).copied().unwrap_or_default();
     let is_friendly = caller.iter().any(|said| said.to_lowercase().contains("thank"));
     let open: Vec<&str> = lines
         .windows(2)
@@ -49,12 +49,13 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
     };
     let urgent = caller.iter().find(is_urgent).copied();
     let name = caller.iter().find_map(|said| name(said));
+    let claims: Vec<Value> = lines.iter().filter_map(|line| claim(line)).collect();
     let data: Vec<Value> =
         name.iter().map(|name| json!({"name": "full_name", "value": name})).collect();
     let actions: Vec<String> = open.iter().map(|said| format!("Answer: {said}")).collect();
     let fields = [
-        ("title", json!(title.join(" "))),
-        ("summary", json!(format!("The caller said: {wanted} The agent said: {answered}"))),
+        ("title", json!(title(wanted, &claims))),
+        ("summary", json!(in_short((&caller, &agent), name.as_deref(), &claims))),
         ("intent", json!(wanted)),
         ("outcome", json!(if open.is_empty() { "resolved" } else { "partly_resolved" })),
         ("sentiment", json!(if is_friendly { "positive" } else { "neutral" })),
@@ -65,10 +66,53 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
         ("urgent", json!(urgent.is_some())),
         ("urgent_reason", json!(urgent.unwrap_or_default())),
         ("appointments", json!(appointments(&lines, name.as_deref()))),
-        ("claims", json!(lines.iter().filter_map(|line| claim(line)).collect::<Vec<_>>())),
+        ("claims", json!(claims)),
         ("settled", json!(settled(&lines, &record["appointment"]))),
     ];
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What came of it in some words, else how the caller began.
+fn title(wanted: &str, claims: &[Value]) -> String {
+    let has = |kind: &str| claims.iter().any(|claim| claim["kind"] == kind);
+    match (has("booked"), has("rescheduled"), has("cancelled")) {
+        (true, true, _) => "Booked an appointment and moved it".to_owned(),
+        (true, false, _) => "Booked an appointment".to_owned(),
+        (false, true, _) => "Moved an appointment".to_owned(),
+        (false, false, true) => "Cancelled an appointment".to_owned(),
+        _ => wanted.split_whitespace().take(TITLE_WORDS).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// What was asked, and what the agent did about it in the end.
+fn in_short((caller, agent): (&[&str], &[&str]), name: Option<&str>, claims: &[Value]) -> String {
+    let who = name.unwrap_or("The caller");
+    let questions: Vec<String> = caller
+        .iter()
+        .filter_map(|said| question(said))
+        .take(QUESTIONS)
+        .map(|question| format!("“{question}”"))
+        .collect();
+    let begun = match (&questions[..], caller.first()) {
+        ([], None) => return String::new(),
+        ([], Some(first)) => format!("{who} said: “{first}”"),
+        (questions, _) => format!("{who} asked: {}", questions.join(" ")),
+    };
+    let done = claims.last().and_then(|claim| claim["quote"].as_str());
+    let answered = done.map(|quote| format!("In the end the agent said: “{quote}”"));
+    // The first words of an agent are its greeting.
+    let answer = || agent.get(1).or(agent.first()).map(|said| format!("The agent said: “{said}”"));
+    match answered.or_else(answer) {
+        Some(answered) => format!("{begun} {answered}"),
+        None => begun,
+    }
+}
+
+/// The sentence of these words that asks, from its beginning.
+fn question(said: &str) -> Option<&str> {
+    let end = said.find('?')?;
+    let begin = said[..end].rfind(['.', '!']).map_or(0, |at| at + 1);
+    Some(said[begin..=end].trim())
 }
 
 fn said(line: &Value) -> &str {
@@ -153,7 +197,12 @@ mod tests {
             .collect();
         let mut record = json!({"transcript": lines});
         let digest = super::digest(&record);
-        assert_eq!(digest["title"], "Do you have parking?");
+        assert_eq!(digest["title"], "Booked an appointment");
+        assert_eq!(
+            digest["summary"],
+            "Maria Lopez asked: “Do you have parking?” In the end the agent said: “You are booked for \
+             Tuesday.”"
+        );
         assert_eq!(digest["sentiment"], "positive");
         assert_eq!(digest["unanswered_questions"], json!(["Do you have parking?"]));
         assert_eq!(digest["data_collected"][0]["value"], "Maria Lopez");
@@ -181,7 +230,22 @@ mod tests {
     fn nothing_said_gives_nothing() {
         let digest = digest(&json!({"transcript": []}));
         assert_eq!((&digest["title"], &digest["appointments"]), (&json!(""), &json!([])));
+        assert_eq!(digest["summary"], "");
         assert_eq!((&digest["urgent"], &digest["urgent_reason"]), (&json!(false), &json!("")));
+    }
+
+    #[test]
+    fn who_asked_nothing_is_told_by_what_they_said() {
+        let said = |words: &[&str]| -> Value {
+            let speakers = ["agent", "caller"].into_iter().cycle();
+            let lines =
+                speakers.zip(words).map(|(who, said)| json!({"speaker": who, "said": said}));
+            digest(&json!({"transcript": lines.collect::<Vec<_>>()}))["summary"].clone()
+        };
+        let told = said(&["Hello.", "I am in pain. Can I come?", "Come at once."]);
+        assert_eq!(told, "The caller asked: “Can I come?” The agent said: “Come at once.”");
+        let told = said(&["Hello.", "Goodbye."]);
+        assert_eq!(told, "The caller said: “Goodbye.” The agent said: “Hello.”");
     }
 
     #[test]

@@ -57,6 +57,17 @@ struct Finding {
     words: String,
 }
 
+/// Whether only this machine reaches the server: it is being tried.
+fn is_local(state: &AppState) -> bool {
+    let Ok(url) = url::Url::parse(state.public_url.as_str()) else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 fn findings(state: &AppState) -> Vec<Finding> {
     let registry = &state.exchange.registry;
     let health = state.exchange.log.health();
@@ -94,24 +105,32 @@ fn findings(state: &AppState) -> Vec<Finding> {
                 None => "All of it runs.".to_owned(),
             },
         ),
-        finding(
-            "Credentials at rest",
-            state.owners.store.vault().has_key(),
-            if state.owners.store.vault().has_key() {
-                "They are encrypted.".to_owned()
-            } else {
-                "They are kept as they are. Set SECRETS_KEY to encrypt them.".to_owned()
-            },
-        ),
-        finding(
-            "Public address",
-            state.public_url.as_str().starts_with("https:"),
-            format!("{} is what Twilio and browsers use.", state.public_url.as_str()),
-        ),
+    ]
+}
+
+/// The same of what matters once others than this machine reach the server.
+fn of_a_real_server(state: &AppState, is_local: bool) -> Vec<Finding> {
+    let has_key = state.owners.store.vault().has_key();
+    let credentials = match has_key {
+        true => "They are encrypted.",
+        false => "They are kept as they are. Set SECRETS_KEY to encrypt them.",
+    };
+    let address = state.public_url.as_str();
+    let words = match is_local {
+        true => {
+            format!("{address}: only this machine reaches it. Set PUBLIC_URL before Twilio is to.")
+        }
+        false => format!("{address} is what Twilio and browsers use."),
+    };
+    let is_secure = address.starts_with("https:");
+    vec![
+        Finding { what: "Credentials at rest", is_well: has_key, words: credentials.to_owned() },
+        Finding { what: "Public address", is_well: is_secure, words },
     ]
 }
 
 fn body(state: &AppState, known: Option<&Known>) -> Markup {
+    let is_local = is_local(state);
     html! {
         h1 { "Health" }
         p .zone { "Version " (env!("CARGO_PKG_VERSION")) "." }
@@ -121,6 +140,16 @@ fn body(state: &AppState, known: Option<&Known>) -> Markup {
                 li .row {
                     span .grow { b { (finding.what) } br; (finding.words) }
                     @if finding.is_well { span .badge .good { "well" } } @else { span .badge .warn { "look at this" } }
+                }
+            }
+            @for finding in of_a_real_server(state, is_local) {
+                li .row {
+                    span .grow { b { (finding.what) } br; (finding.words) }
+                    @match (finding.is_well, is_local) {
+                        (true, _) => span .badge .good { "well" },
+                        (false, true) => span .badge { "enough for trying" },
+                        (false, false) => span .badge .warn { "look at this" },
+                    }
                 }
             }
         }
@@ -175,7 +204,7 @@ fn line(found: &Found) -> Markup {
     };
     html! {
         span .grow {
-            b { (name(&found.what)) } " " @if name(&found.what) != found.what { code .quiet { (found.what) } }
+            b { (name(&found.what)) } @if is_setting(&found.what) { " " code .quiet { (found.what) } }
             br;
             (sentence(&found.found))
             @if let Some(remedy) = &found.remedy { br; b { "What to do: " } (sentence(remedy)) }
@@ -206,6 +235,11 @@ fn name(what: &str) -> String {
         other => return capital(other),
     };
     known.to_owned()
+}
+
+/// Whether it is the name of a variable, which one needs in order to set it.
+fn is_setting(what: &str) -> bool {
+    what.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// `agent Bright Smile` as `Agent Bright Smile`.
@@ -244,5 +278,7 @@ mod tests {
         let odd = line(&found("agent <b>x", "a\nb\u{1b}", None)).into_string();
         assert_eq!(sentence("api.example.com refuses it"), "api.example.com refuses it.");
         assert!(odd.contains("Agent &lt;b&gt;x") && odd.contains("A b."), "{odd}");
+        assert!(!odd.contains("<code"), "it is said once: {odd}");
+        assert!(key.contains("OPENAI_API_KEY</code>"), "{key}");
     }
 }

@@ -1,5 +1,7 @@
 //! `/knowledge`: questions that the agent had no answer to, and the answers that it was given.
 
+mod ask;
+mod documents;
 mod page;
 
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/knowledge", get(page))
         .route("/knowledge/{agent}/answers", post(answer))
+        .route("/knowledge/{agent}/ask", post(ask::send))
+        .route("/knowledge/{agent}/document", get(documents::page))
         .route("/knowledge/{agent}/answers/{id}", post(change))
 }
 
@@ -68,7 +72,8 @@ async fn show(
     };
     let access = store.access::<Read>(&shell.viewer, Object::Agent(agent.id)).await?;
     let (gaps, answers) = (store.gaps(&access).await?, store.answers(&access).await?);
-    let known = Known { agent, gaps: &gaps, answers: &answers, draft };
+    let documents = store.documents(&access).await?;
+    let known = Known { agent, gaps: &gaps, answers: &answers, documents: &documents, draft };
     Ok(shell.page(Some(Section::Knowledge), "Knowledge", &known.body(&shell)))
 }
 

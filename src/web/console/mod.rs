@@ -21,14 +21,17 @@ mod numbers;
 mod overview;
 mod people;
 mod setup;
+mod speech;
 mod tasks;
 mod time;
 mod try_it;
 mod unfinished;
 mod usage;
 mod versions;
+mod voices;
 mod webhooks;
 mod words;
+mod zones;
 
 use std::sync::Arc;
 

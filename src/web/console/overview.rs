@@ -219,7 +219,7 @@ fn task_row(shell: &Shell, task: &TaskRow) -> Markup {
                 @if task.kind == TaskKind::BookingCheck {
                     a .button href={ "/calls/" (task.call_log_id) "#spoken-of" } { "Check" }
                 }
-                (tasks::tick(task, &which, shown))
+                (tasks::settle(task, &which, shown, role >= Role::Maintainer))
             }
             div .parts {
                 (tasks::message(task))

@@ -5,6 +5,7 @@
 mod account;
 mod business;
 mod call;
+mod ending;
 mod forms;
 mod hours;
 mod number;

@@ -55,6 +55,58 @@ pub(super) fn tick(task: &TaskRow, word: &str, shown: Shown<'_>) -> Markup {
     }
 }
 
+/// What is done with a task: it is ticked; of something that the agent said and nothing shows, with what
+/// came of it.
+pub(super) fn settle(task: &TaskRow, word: &str, shown: Shown<'_>, may_book: bool) -> Markup {
+    if task.kind != TaskKind::Claim || task.done_us.is_some() {
+        return tick(task, word, shown);
+    }
+    let is_booking = task.text.reveal().ends_with(NO_BOOKING);
+    let (done, noted) = match is_booking {
+        true => ("It is booked", "It is booked."),
+        false => ("It is done", "It is done."),
+    };
+    html! {
+        @if is_booking && may_book {
+            a .button href=(new_booking(task)) { "Book it" span .hidden { ": " (word) } }
+        }
+        (ends_with(task, (done, noted), word, shown))
+        (ends_with(task, ("Not so", "The agent did not say so."), word, shown))
+    }
+}
+
+/// How the words of a task end whose caller was told of a booking that there is not.
+const NO_BOOKING: &str = "but no booking was made.";
+
+/// A button that ticks a task and writes why. A note that somebody wrote stays.
+fn ends_with(
+    task: &TaskRow,
+    (button, noted): (&str, &str),
+    word: &str,
+    shown: Shown<'_>,
+) -> Markup {
+    html! {
+        form method="post" action=(shown.action(task)) {
+            input type="hidden" name="done" value="yes";
+            @if let Some(call) = shown.call { input type="hidden" name="call" value=(call); }
+            @if task.note.is_none() { input type="hidden" name="note" value=(noted); }
+            button type="submit" { (button) span .hidden { ": " (word) } }
+        }
+    }
+}
+
+/// The form of a new booking for the caller of a task.
+fn new_booking(task: &TaskRow) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("agent", &task.agent_id.to_string());
+    for (name, value) in [("name", &task.name), ("phone", &task.caller)] {
+        if let Some(value) = value {
+            query.append_pair(name, value.reveal());
+        }
+    }
+    format!("/bookings/new?{}", query.finish())
+}
+
 /// The note of a task, folded.
 pub(super) fn note(task: &TaskRow, word: &str, shown: Shown<'_>) -> Markup {
     let note = task.note.as_ref().map(|note| note.reveal().as_str());

@@ -94,29 +94,29 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
 fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
     html! {
         h1 { "Try the agent" }
-        p { "You are the caller. Talk, and it is how it sounds on the phone: headphones keep the agent from "
-            "hearing itself. Or type what a caller would say, and read the answers." }
-        p .hint { "The call is recorded as a test: it is in no figures, and what it books is undone when you hang up." }
+        p { "You are the caller. Press “Call the agent” and talk: so it sounds on the phone. With headphones "
+            "the agent does not hear itself. Or press “Type instead”, and read its answers." }
+        p .hint { "Nobody is called. The test counts nowhere, and what it books is undone when you hang up." }
         @if !has_voice {
-            p .note.warn { "No speech service is set up, so a stand-in answers: it speaks the greeting's "
-                "length and hears that you speak, but understands nothing. Set " code { "OPENAI_API_KEY" }
-                " to talk to the real agent." }
+            p .note.warn { "No speech service is set up on this server, so a stand-in answers: it says the "
+                "greeting, and understands nothing. Whoever runs the server sets " code { "OPENAI_API_KEY" }
+                ", and the real agent answers." }
         }
         @if let Some(draft) = draft { (unsaved(id, draft)) }
         form #try data-path={ "/agents/" (id) "/try" } data-phone=(assets::PHONE.path) {
             div .form-row {
                 div {
-                    label for="caller" { "Call as" }
+                    label for="caller" { "Number that you call from" }
                     input #caller name="caller" type="tel" value=(FICTIONAL) aria-describedby="caller-hint";
-                    p .hint #caller-hint { "A number. Empty: withheld." }
+                    p .hint #caller-hint { "The agent knows callers by it. Empty: the number is withheld." }
                 }
             }
             label .check {
                 input type="checkbox" name="reaches_out" value="yes";
-                " Really send texts and ask other services"
+                " Really send texts and ask other services. Otherwise the page says what would be sent."
             }
             @if let Some(draft) = draft { textarea name="draft" hidden { (draft.change) } }
-            p #needs .note.warn { "A test needs JavaScript; to talk, a microphone too." }
+            p #needs .note.warn { "This page needs JavaScript, and talking needs a microphone." }
             p .actions {
                 button #call .main type="submit" disabled { "Call the agent" }
                 button #type type="button" disabled { "Type instead" }
@@ -136,8 +136,8 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
             ol .list #live data-one="test" data-stay="yes" {}
         }
         (typing())
-        p .hint { "“Change” at a line goes back to it: say it in other words and see what the agent "
-            "answers then. What was booked after it is undone; the agent only remembers what was said." }
+        p .hint { "“Change” beside what you typed goes back to it: say it in other words, and see what the "
+            "agent answers then. What was booked after it is undone." }
     }
 }
 
@@ -326,7 +326,7 @@ fn told(agent: &Agent, (is_stand_in, is_typed, is_new): (bool, bool, bool)) -> S
     let is_heard = !is_typed && is_new;
     let notice = Some(&agent.settings.recording).filter(|recording| recording.enabled && is_heard);
     let mut says = match is_stand_in {
-        true => "A stand-in answers: no speech service is set up.".to_owned(),
+        true => "A stand-in answers, because no speech service is set up.".to_owned(),
         false if is_typed => "The agent reads what you type.".to_owned(),
         false => "You are on the phone with the agent.".to_owned(),
     };

@@ -55,6 +55,11 @@ impl Page {
         self.scripts.store(on, Ordering::Relaxed);
     }
 
+    /// Puts the browser into a time zone.
+    pub(crate) async fn set_zone(&self, zone: &str) {
+        self.call("Emulation.setTimezoneOverride", json!({"timezoneId": zone})).await;
+    }
+
     /// Slows the line and the processor: at least `rtt_ms` from a request to its answer, `kbps`
     /// kilobits a second both ways, and scripts that take `cpu` times as long.
     pub(crate) async fn throttle(&self, rtt_ms: u32, kbps: u32, cpu: u32) {

@@ -355,3 +355,34 @@ async fn values_are_shown_where_the_owner_says_so_and_not_any_more_when_the_row_
         assert!(!page.contains("of-no-row"), "it did not end: nobody knows whose it is");
     }
 }
+
+#[tokio::test]
+async fn what_a_call_booked_and_changed_stands_under_its_head() {
+    let desk = Desk::open().await;
+    let support = desk.sign_in("support@example.com").await;
+    let id = add_call(&desk, desk.agent, json!({})).await;
+    let path = format!("/calls/{id}");
+    assert!(!support.get(&path).await.text.contains("in this call: "), "nothing came of it yet");
+    let add = |name: &str, key: &str, state: &str, of: &str| {
+        format!(
+            "insert into appointments (voice_agent_id, name, phone_number, service, schedule_time,
+                status, {key}) values ('{}', '{name}', '', 'Check-up', '2026-12-01T10:00Z', '{state}',
+                '{of}:fc_1') returning id::text",
+            desk.agent
+        )
+    };
+    let booked = desk.made(&add("Ann <b>", "booking_key", "pending", &id.to_string())).await;
+    let moved = desk.made(&add("Bob", "change_key", "cancelled", &id.to_string())).await;
+    let other = Uuid::new_v4().to_string();
+    let others = desk.made(&add("Cyd", "booking_key", "completed", &other)).await;
+    let page = support.get(&path).await.text;
+    for shown in [
+        &*format!("Booked in this call: </b><a href=\"/bookings/{booked}\">Tue 1 Dec 10:00, "),
+        &format!("Changed in this call: </b><a href=\"/bookings/{moved}\">"),
+        "<bdi>Ann &lt;b&gt;</bdi>",
+        "cancelled",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    assert!(!page.contains(&others), "{page}");
+}

@@ -19,6 +19,10 @@ pub(super) enum Kind {
     Numbers,
     /// The first words, with the choice of none.
     Greeting,
+    /// A time zone.
+    Zone,
+    /// A voice of the speech service, or another one by its name.
+    Voice,
 }
 
 /// A field.
@@ -71,8 +75,8 @@ const GREETING: &[Field] = &[
     field(
         "settings.voice",
         "Voice",
-        "Such as marin, cedar, alloy, coral, sage or verse.",
-        Kind::Line,
+        "How one sounds is best heard: choose it, and press “Try before saving”.",
+        Kind::Voice,
     ),
     field("settings.interruptions.allow", "Callers may interrupt the agent", "", Kind::Check(true)),
     field("settings.interruptions.greeting", "Also its first words", "", Kind::Check(false)),
@@ -94,8 +98,8 @@ const HOURS: &[Field] = &[
     field(
         "business.business_timezone",
         "Time zone",
-        "Such as Europe/London or America/New_York.",
-        Kind::Line,
+        "Hours, bookings and the times on these pages are in it.",
+        Kind::Zone,
     ),
     field(
         "settings.hours.closed",
@@ -229,7 +233,7 @@ pub(super) fn part(id: &str) -> Option<&'static Part> {
 impl Field {
     /// Whether it stands beside others.
     pub(super) fn is_short(&self) -> bool {
-        matches!(self.kind, Kind::Line | Kind::Number(_))
+        matches!(self.kind, Kind::Line | Kind::Number(_) | Kind::Zone | Kind::Voice)
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{Field, Kind, Part, pointer};
 use crate::agent::edit::mask::MASK;
+use crate::web::console::{voices, zones};
 
 /// What a form sent, by the names of its fields; of several with one name the last.
 pub(in crate::web::console) type Sent = BTreeMap<String, String>;
@@ -107,6 +108,16 @@ impl Input<'_> {
                     label for=(id) { (label) }
                     input id=(id) name=(path) value=(text) placeholder=(default) inputmode="numeric"
                         type="text" aria-invalid=[invalid] aria-describedby=[described];
+                }
+                Kind::Zone => {
+                    label for=(id) { (label) }
+                    select id=(id) name=(path) aria-invalid=[invalid] aria-describedby=[described] { (zones::options(text)) }
+                }
+                Kind::Voice => {
+                    label for=(id) { (label) }
+                    select id=(id) name=(path) aria-invalid=[invalid] aria-describedby=[described] {
+                        (voices::options(if text.is_empty() { voices::FIRST } else { text }))
+                    }
                 }
                 Kind::Line => {
                     label for=(id) { (label) }
@@ -220,8 +231,12 @@ fn changed(field: &Field, sent: &Sent, stored: &Value) -> Option<Value> {
             }
         }
         _ if is_as_shown => return None,
-        Kind::Line | Kind::Area | Kind::Choice(_) if text.is_empty() => Value::Null,
-        Kind::Line | Kind::Area | Kind::Choice(_) => json!(text),
+        // What is shown where nothing is stored is no change.
+        Kind::Voice if stored.is_null() && text == voices::FIRST => return None,
+        Kind::Line | Kind::Area | Kind::Choice(_) | Kind::Zone | Kind::Voice if text.is_empty() => {
+            Value::Null
+        }
+        Kind::Line | Kind::Area | Kind::Choice(_) | Kind::Zone | Kind::Voice => json!(text),
         Kind::Check(_) => json!(text == "yes"),
         Kind::Number(_) if text.is_empty() => Value::Null,
         Kind::Number(_) => serde_json::from_str::<serde_json::Number>(text)

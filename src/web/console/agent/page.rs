@@ -52,6 +52,10 @@ impl Page<'_> {
         let base = format!("/agents/{id}");
         html! {
             (head(self.shell, &agent))
+            p {
+                span class={ "badge " (if is_on(&agent) { "good" } else { "warn" }) } { (in_service(&agent)) }
+                " " a href="#status" { "Change" span .hidden { " whether it answers" } }
+            }
             (unfinished::go_on(self.shell, Some(id)))
             (self.flash)
             p .actions {
@@ -60,10 +64,10 @@ impl Page<'_> {
                 a .button href={ (base) "/versions" } { "Earlier versions" }
             }
             (faults(&base, &agent))
-            (status(&base, &agent, self.shell.viewer.is_admin()))
-            (preview::preview(&agent, &self.shell.now))
             @for part in &PARTS { (self.part(part, &base, &agent, &document)) }
+            (preview::preview(&agent, &self.shell.now))
             (told(self.state, &agent))
+            (status(&base, &agent, self.shell.viewer.is_admin()))
             @if self.role >= Role::Owner { (delete(&base, &self.row)) }
         }
     }
@@ -166,6 +170,10 @@ fn head(shell: &Shell, agent: &Agent) -> Markup {
     }
 }
 
+fn is_on(agent: &Agent) -> bool {
+    agent.status == Status::Active && !agent.unavailable
+}
+
 fn in_service(agent: &Agent) -> &'static str {
     match (agent.status, agent.unavailable) {
         (Status::Active, false) => "It answers calls.",
@@ -183,15 +191,9 @@ fn status(base: &str, agent: &Agent, is_admin: bool) -> Markup {
     };
     let fallback = preview::fallback(agent);
     let choices = [
-        ("on", "It answers", html! { "Callers speak with the agent." }),
-        ("away", "Unavailable for now", html! { "Callers do not reach the agent. " (fallback) }),
-        (
-            "off",
-            "Switched off",
-            html! {
-                "The same for callers; and another agent may take the number. " (fallback)
-            },
-        ),
+        ("on", "It answers", "callers speak with the agent."),
+        ("away", "Unavailable for now", "a pause, after which it answers the same number again."),
+        ("off", "Switched off", "it has ended, and another agent may have its number."),
     ];
     html! {
         section .card aria-labelledby="status" {
@@ -206,6 +208,7 @@ fn status(base: &str, agent: &Agent, is_admin: bool) -> Markup {
                             span { b { (name) } ": " (meaning) }
                         }
                     }
+                    p .hint { "What callers get while it does not answer: " (fallback) }
                     p { button type="submit" { "Change" } }
                 }
             }

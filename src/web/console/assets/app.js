@@ -25,8 +25,9 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
 });
 // The business is likely where its owner is.
-for (const field of document.querySelectorAll("[data-zone]")) {
-  if (!field.value) field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+for (const field of document.querySelectorAll("select[data-zone]")) {
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if ([...field.options].some((option) => here && option.value === here)) field.value = here;
 }
 // What is written below a choice chooses it.
 document.addEventListener("input", (event) => {

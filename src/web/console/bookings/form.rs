@@ -229,6 +229,9 @@ struct Wanted {
     agent: Option<Uuid>,
     #[serde(default)]
     day: String,
+    /// `10:00`, where a time is chosen already.
+    #[serde(default)]
+    time: String,
     /// Whom it is for, where that is known.
     #[serde(default)]
     name: String,
@@ -241,7 +244,13 @@ impl Wanted {
     fn address(&self, agent: Uuid) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("agent", &agent.to_string());
-        for (name, value) in [("day", &self.day), ("name", &self.name), ("phone", &self.phone)] {
+        let known = [
+            ("day", &self.day),
+            ("time", &self.time),
+            ("name", &self.name),
+            ("phone", &self.phone),
+        ];
+        for (name, value) in known {
             if !value.is_empty() {
                 query.append_pair(name, value);
             }
@@ -286,6 +295,10 @@ async fn new_page(
         date: match wanted.day.parse::<jiff::civil::Date>() {
             Ok(day) => day.to_string(),
             Err(_) => shell.now.date().to_string(),
+        },
+        time: match wanted.time.parse::<jiff::civil::Time>() {
+            Ok(time) => time.strftime("%H:%M").to_string(),
+            Err(_) => String::new(),
         },
         minutes: place.usual_minutes.to_string(),
         name: wanted.name,

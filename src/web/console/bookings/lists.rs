@@ -1,9 +1,10 @@
 //! The bookings of a day as a list, and of a week as a table.
 
-use jiff::Zoned;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{ToSpan as _, Zoned};
 use maud::{Markup, html};
+use uuid::Uuid;
 
 use super::week::Week;
 use super::{clock, local};
@@ -85,12 +86,51 @@ pub(super) fn day_list(
     }
 }
 
+/// For whom the table of a week is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who<'a> {
+    /// The businesses, where there are several.
+    pub(super) names: Option<&'a VisibleAgents>,
+    /// How a free hour is booked, by those who may.
+    pub(super) free: Option<Free<'a>>,
+}
+
+/// What an hour is booked with in which nothing begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Free<'a> {
+    pub(super) now: &'a Zoned,
+    /// The agent that is chosen.
+    pub(super) agent: Option<Uuid>,
+}
+
+impl Free<'_> {
+    /// The way to a new booking in an hour that is to come, where nothing is booked.
+    fn hour(self, day: Date, hour: i8, column: &[(Zoned, &Booking)]) -> Option<Markup> {
+        let start = day.at(hour, 0, 0, 0);
+        let is_taken = column.iter().any(|(at, booking)| {
+            let from = at.datetime();
+            let until = from.saturating_add(i64::from(booking.minutes).minutes());
+            let is_kept = booking.state != BookingState::Cancelled;
+            is_kept && from < start.saturating_add(1.hour()) && until > start
+        });
+        if is_taken || start < self.now.datetime() {
+            return None;
+        }
+        let agent = self.agent.map(|agent| format!("&agent={agent}")).unwrap_or_default();
+        Some(html! {
+            a .free href={ "/bookings/new?day=" (day) "&time=" (format!("{hour:02}:00")) (agent) } {
+                "+" span .hidden { " Book " (start.strftime("%A %-d %B %H:%M")) }
+            }
+        })
+    }
+}
+
 /// The whole week: a column a day, a row an hour.
 pub(super) fn week_table(
     week: &Week,
     bookings: &[Booking],
     zone: &TimeZone,
-    names: Option<&VisibleAgents>,
+    who: Who<'_>,
 ) -> Markup {
     let days = week.days();
     let columns = days.map(|day| of_day(bookings, zone, day).collect::<Vec<_>>());
@@ -116,7 +156,12 @@ pub(super) fn week_table(
                     @for hour in first..=last {
                         tr {
                             th scope="row" { (format!("{hour:02}:00")) }
-                            @for column in &columns { td { (cell(column, hour, names)) } }
+                            @for (day, column) in days.iter().zip(&columns) {
+                                td {
+                                    (cell(column, hour, who.names))
+                                    @if let Some(link) = who.free.and_then(|free| free.hour(*day, hour, column)) { (link) }
+                                }
+                            }
                         }
                     }
                 }

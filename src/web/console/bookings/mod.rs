@@ -3,6 +3,7 @@
 mod form;
 mod lists;
 mod one;
+mod telling;
 mod week;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::web::AppState;
 use crate::web::bookings::ics;
 use crate::web::guard::may;
 use crate::web::session::PageViewer;
-use lists::{day_list, week_table};
+use lists::{Free, Who, day_list, week_table};
 use week::Week;
 
 /// The most bookings of a week that are shown.
@@ -127,7 +128,9 @@ async fn page(
         (pager(&week, shell.chosen))
         @if is_full { p .note.warn { "There are more bookings in this week than this page shows." } }
         section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, names)) }
-        section .wide aria-label="The week" { (week_table(&week, &bookings, &zone, names)) }
+        section .wide aria-label="The week" {
+            (week_table(&week, &bookings, &zone, Who { names, free: may_book.then_some(Free { now: &shell.now, agent: shell.chosen }) }))
+        }
         (feed_card(&agent, feed.as_ref(), &shell.now))
     }))
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::form::{Again, BookingForm, form, span};
 use super::lists::badge;
+use super::telling::{self, Told, Way};
 use super::{clock, local};
 use crate::store::access::{AgentAccess, Maintain, Object, Read, Role};
 use crate::store::booking_edits::{BookingDraft, Kept};
@@ -47,6 +48,9 @@ struct Done {
     /// When it was before, microseconds since the Unix epoch.
     #[serde(default)]
     was: String,
+    /// What became of the text about it.
+    #[serde(default)]
+    told: String,
 }
 
 async fn page(
@@ -62,7 +66,9 @@ async fn page(
     let form = BookingForm::of(&booking, &zone(booking.zone.as_deref()));
     let notice = notice(&booking, &done);
     let may_change = access.role() >= Role::Maintainer;
-    Ok(show(&shell, &booking, &form, (may_change, &notice, &Again::default())))
+    let way = telling::way(&state, &booking, &zone(booking.zone.as_deref())).await;
+    let seen = Seen { booking: &booking, way: way.as_ref().filter(|_| may_change) };
+    Ok(show(&shell, seen, &form, (may_change, &notice, &Again::default())))
 }
 
 fn notice(booking: &Booking, done: &Done) -> Markup {
@@ -76,7 +82,7 @@ fn notice(booking: &Booking, done: &Done) -> Markup {
             let was = was.map_or(String::new(), |was| format!(" from {}", words(&was)));
             format!("Moved{was} to {}.", words(&local(booking.start_us, &zone)))
         }
-        "cancelled" => "Cancelled. The time is free again.".to_owned(),
+        "cancelled" => format!("Cancelled. The time is free again.{}", Told::words(&done.told)),
         "completed" => "Noted: they came.".to_owned(),
         "missed" => "Noted: they did not come.".to_owned(),
         "pending" => "Booked again.".to_owned(),
@@ -86,9 +92,16 @@ fn notice(booking: &Booking, done: &Done) -> Markup {
     html! { p .note.good role="status" { (words) } }
 }
 
+/// A booking, and how those whom it is for can be told of it.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    booking: &'a Booking,
+    way: Option<&'a Way>,
+}
+
 fn show(
     shell: &Shell,
-    booking: &Booking,
+    Seen { booking, way }: Seen<'_>,
     sent: &BookingForm,
     (may_change, notice, again): (bool, &Markup, &Again),
 ) -> Response {
@@ -114,7 +127,7 @@ fn show(
                     summary { "Move or change" }
                     (form(sent, again, (&address, "Save"), &zone))
                 }
-                (cancelling(booking, &address))
+                (cancelling(booking, way, &address))
             }
         }
         details .card {
@@ -198,7 +211,7 @@ fn deeds(booking: &Booking, address: &str, shell: &Shell) -> Markup {
     }
 }
 
-fn cancelling(booking: &Booking, address: &str) -> Markup {
+fn cancelling(booking: &Booking, way: Option<&Way>, address: &str) -> Markup {
     html! {
         details .card {
             summary { "Cancel" }
@@ -206,7 +219,7 @@ fn cancelling(booking: &Booking, address: &str) -> Markup {
                 input type="hidden" name="revision" value=(booking.revision);
                 label for="reason" { "Why (only you and your people read it)" }
                 input type="text" id="reason" name="reason" maxlength="500";
-                p .hint { "The agent does not tell the caller. Call them if they should know." }
+                (telling::field(way))
                 p { button .bad type="submit" { "Cancel this booking" } }
             }
         }
@@ -255,7 +268,9 @@ async fn change(
     };
     let sent = BookingForm { revision: shown.revision.to_string(), ..sent };
     let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
-    Ok(show(&shell, &shown, &sent, (true, &html! {}, &again)))
+    let way = telling::way(&state, &shown, &zone(shown.zone.as_deref())).await;
+    let seen = Seen { booking: &shown, way: way.as_ref() };
+    Ok(show(&shell, seen, &sent, (true, &html! {}, &again)))
 }
 
 fn changed(known: &Booking, now: &Booking) -> Response {
@@ -272,6 +287,9 @@ fn changed(known: &Booking, now: &Booking) -> Response {
 struct Settling {
     revision: String,
     reason: String,
+    /// `yes`: they are told by a text.
+    tell: String,
+    text: String,
 }
 
 async fn settle(
@@ -293,7 +311,13 @@ async fn settle(
     let (shown, again) = match kept {
         Kept::Kept(now) => {
             let done = if action == "booking.check" { "checked" } else { now.state.word() };
-            let to = format!("/bookings/{id}?done={done}");
+            // Cancelled before, they were told then, or not.
+            let tells = !is_so && to == BookingState::Cancelled && sent.tell == "yes";
+            let told = match tells {
+                true => tell(state, &viewer, &known, &sent.text).await,
+                false => String::new(),
+            };
+            let to = format!("/bookings/{id}?done={done}{told}");
             return Ok(Redirect::to(&to).into_response());
         }
         Kept::Gone => return Err(Fault::NotFound),
@@ -316,7 +340,18 @@ async fn settle(
         }
     };
     let form = BookingForm::of(&shown, &zone);
-    Ok(show(&shell, &shown, &form, (true, &notice, &again)))
+    let way = telling::way(state, &shown, &zone).await;
+    let seen = Seen { booking: &shown, way: way.as_ref() };
+    Ok(show(&shell, seen, &form, (true, &notice, &again)))
+}
+
+/// Tells whom it was for, and gives what became of that for an address.
+async fn tell(state: &AppState, viewer: &Viewer, booking: &Booking, text: &str) -> String {
+    let told = match telling::way(state, booking, &zone(booking.zone.as_deref())).await {
+        Some(way) => telling::tell(state, viewer, booking, &way, text).await,
+        None => Told::Not,
+    };
+    format!("&told={}", told.word())
 }
 
 macro_rules! settling {

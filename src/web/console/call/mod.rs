@@ -1,6 +1,7 @@
 //! `/calls/{id}`: what happened in a call.
 
 mod about;
+mod booked;
 mod proposal;
 mod removal;
 mod sound;
@@ -74,6 +75,8 @@ struct Seen {
     tasks: Vec<TaskRow>,
     /// What appointments that were spoken of became by themselves.
     bookings: Vec<(usize, Booking)>,
+    /// What functions of the call booked or changed.
+    booked: Vec<Booking>,
     newer: Option<Uuid>,
     older: Option<Uuid>,
 }
@@ -101,6 +104,7 @@ async fn read(
         0 => Vec::new(),
         places => store.bookings_spoken_of(&access, id, places).await?,
     };
+    let booked = store.bookings_of_call(&access, id).await?;
     let shell = Shell::of(store, viewer, wanted.agent().ok().flatten()).await?;
     let zone = Here::of(shell.agents.find(call.agent_id)).zone;
     let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
@@ -108,7 +112,20 @@ async fn read(
     let place = CallPlace { started_us: call.started_us, id };
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
-    Ok(Seen { shell, wanted, call, zone, entries, passages, hidden, tasks, bookings, newer, older })
+    Ok(Seen {
+        shell,
+        wanted,
+        call,
+        zone,
+        entries,
+        passages,
+        hidden,
+        tasks,
+        bookings,
+        booked,
+        newer,
+        older,
+    })
 }
 
 /// Takes away what functions were given that did not end: only their end says which row they are of, and
@@ -173,8 +190,9 @@ impl Seen {
                 (self.pager())
                 h1 { (words::who(name, call.caller.reveal())) }
                 (self.head(name))
+                (booked::list(call.id, &self.booked, &self.zone))
                 (about::summary(call, &self.zone))
-                (todo::list(&self.tasks, Shown { call: Some(call.id), query: &self.wanted.query(&[]) }))
+                (todo::list(&self.tasks, Shown { call: Some(call.id), query: &self.wanted.query(&[]) }, self.may_book()))
                 (about::notes(call, &spoken))
                 h2 { "What was said" }
                 (sound.player(call, &self.zone))

@@ -6,7 +6,7 @@ use crate::store::{TaskKind, TaskRow};
 use crate::web::console::tasks::{self, Shown};
 
 /// The tasks, to be ticked.
-pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>) -> Markup {
+pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>, may_book: bool) -> Markup {
     html! {
         @if !tasks.is_empty() {
             h2 { "To do" }
@@ -19,7 +19,7 @@ pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>) -> Markup {
                             @if let Some(note) = &task.note { div .quiet { "Note: " bdi { (note.reveal()) } } }
                         }
                         @if is_done { span .badge.good { "done" } }
-                        (tasks::tick(task, word(task.kind), shown))
+                        (tasks::settle(task, word(task.kind), shown, may_book))
                         div .parts { (tasks::note(task, word(task.kind), shown)) }
                     }
                 }

@@ -3,8 +3,10 @@
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::{ask, documents};
 use crate::knowledge::answers::{ANSWER_BYTES, AnswerError, QUESTION_BYTES, shortened};
 use crate::store::access::{Role, VisibleAgent};
+use crate::store::documents::DocumentRow;
 use crate::store::{AnswerRow, Gap};
 use crate::web::console::layout::Shell;
 use crate::web::console::time;
@@ -46,6 +48,7 @@ pub(super) struct Known<'a> {
     pub(super) agent: &'a VisibleAgent,
     pub(super) gaps: &'a [Gap],
     pub(super) answers: &'a [AnswerRow],
+    pub(super) documents: &'a [DocumentRow],
     pub(super) draft: Option<&'a Draft>,
 }
 
@@ -77,6 +80,8 @@ impl Known<'_> {
             } @else {
                 ul .list { @for answer in answers { li { (self.known(answer, may)) } } }
             }
+            (documents::list(shell, self.agent.id, self.documents))
+            @if may { (ask::form(self.agent.id, "")) }
         }
     }
 
@@ -132,8 +137,9 @@ impl Known<'_> {
         let texts = Texts { question, answer: said, draft };
         html! {
             strong { (question) }
-            @if !answer.is_known { " " span .badge .warn { "waits for the language service" } }
+            @if !answer.is_known { " " span .badge .warn { "saved, not in use yet" } }
             p { (said) }
+            @if !answer.is_known { p .hint { "The service that makes texts searchable did not answer. It is tried again by itself." } }
             @if may {
                 details open[draft.is_some()] {
                     summary { "Change" span .hidden { " the answer to " (question) } }

@@ -20,34 +20,12 @@ use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::console::errors;
 use crate::web::console::layout::{Section, Shell};
+use crate::web::console::zones;
 use crate::web::editing::agent::begin_setup;
 use crate::web::guard::{may, may_change_own};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
-/// Zones that are offered; any other name of the IANA database can be typed.
-const ZONES: [&str; 20] = [
-    "Europe/London",
-    "Europe/Dublin",
-    "Europe/Berlin",
-    "Europe/Paris",
-    "Europe/Madrid",
-    "Europe/Rome",
-    "Europe/Amsterdam",
-    "Europe/Warsaw",
-    "Europe/Zurich",
-    "America/New_York",
-    "America/Chicago",
-    "America/Denver",
-    "America/Los_Angeles",
-    "America/Toronto",
-    "America/Mexico_City",
-    "America/Sao_Paulo",
-    "Australia/Sydney",
-    "Asia/Singapore",
-    "Asia/Kolkata",
-    "Africa/Johannesburg",
-];
 /// The longest name and address, in characters.
 const NAME_MAX: usize = 200;
 const WEBSITE_MAX: usize = 500;
@@ -68,6 +46,9 @@ pub(super) struct Business {
     /// Made anew for each form: however often it is sent, it makes one agent.
     #[serde(default)]
     key: String,
+    /// Whether nobody has written anything yet: what stands in it is suggested.
+    #[serde(skip)]
+    is_new: bool,
 }
 
 impl Business {
@@ -80,6 +61,7 @@ impl Business {
             zone: setup.text("/business/business_timezone").to_owned(),
             website: website.unwrap_or_default().to_owned(),
             key: String::new(),
+            is_new: false,
         }
     }
 
@@ -94,9 +76,7 @@ impl Business {
         if self.name.is_empty() || self.name.chars().count() > NAME_MAX {
             wrong.push(("name", "Enter the business's name, as callers know it.".to_owned()));
         }
-        if jiff::tz::TimeZone::get(&self.zone).is_err() {
-            wrong.push(("zone", "Choose the time zone, such as Europe/London.".to_owned()));
-        }
+        wrong.extend(zones::wrong(&self.zone).map(|why| ("zone", why)));
         if self.website.chars().count() > WEBSITE_MAX {
             wrong.push(("website", "This is too long for an address.".to_owned()));
         }
@@ -149,6 +129,12 @@ impl Business {
 }
 
 fn form(business: &Business, wrong: &[Wrong], action: &str) -> Markup {
+    // What is no zone is named beside the field, where the one that is likely meant is chosen.
+    let zone = business.zone.as_str();
+    let zone = match zones::wrong(zone) {
+        Some(_) => zones::close_to(zone).unwrap_or_default(),
+        None => zone,
+    };
     html! {
         h1 { "Set up an agent" }
         (progress(Step::Business))
@@ -162,8 +148,7 @@ fn form(business: &Business, wrong: &[Wrong], action: &str) -> Markup {
             }
             p .hint { "It decides what the set-up suggests. You can change all of it." }
             label for="zone" { "Time zone" }
-            input #zone name="zone" required list="zones" value=(business.zone) data-zone="" aria-describedby=[described(wrong, "zone")];
-            datalist #zones { @for zone in ZONES { option value=(zone) {} } }
+            select #zone name="zone" required data-zone=[business.is_new.then_some("")] aria-describedby=[described(wrong, "zone")] { (zones::options(zone)) }
             (error(wrong, "zone"))
             label for="website" { "Website (if there is one)" }
             input #website type="text" inputmode="url" name="website" maxlength=(WEBSITE_MAX) value=(business.website) autocomplete="url" aria-describedby=[described(wrong, "website")];
@@ -184,8 +169,14 @@ pub(super) async fn blank(
     viewer: Viewer,
     key: Uuid,
 ) -> Result<Response, Response> {
-    let business = Business { key: key.to_string(), ..Business::default() };
-    again(state, viewer, &business, &[], StatusCode::OK).await
+    let shell = Shell::of(&state.owners.store, viewer, None).await;
+    let shell = shell.map_err(|error| errors::store(&error))?;
+    // Another business of theirs is likely near the one that they have, and the server near both.
+    let known = shell.agent().and_then(|agent| agent.zone.clone());
+    let known = known.filter(|zone| zones::wrong(zone).is_none());
+    let zone = known.or_else(zones::of_this_machine).unwrap_or_default();
+    let business = Business { zone, key: key.to_string(), is_new: true, ..Business::default() };
+    Ok(first(&shell, &business, &[], StatusCode::OK))
 }
 
 async fn again(
@@ -197,8 +188,12 @@ async fn again(
 ) -> Result<Response, Response> {
     let shell = Shell::of(&state.owners.store, viewer, None).await;
     let shell = shell.map_err(|error| errors::store(&error))?;
+    Ok(first(&shell, business, wrong, status))
+}
+
+fn first(shell: &Shell, business: &Business, wrong: &[Wrong], status: StatusCode) -> Response {
     let body = form(business, wrong, "/setup");
-    Ok((status, shell.page(Some(Section::Setup), "Set up", &body)).into_response())
+    (status, shell.page(Some(Section::Setup), "Set up", &body)).into_response()
 }
 
 /// The first screen of another agent. Its key stands in the address, so that whoever comes back to it

@@ -1,5 +1,6 @@
-//! `/setup/{id}/call`: the agent waits for a first call, and the page says when it came. Somebody who
-//! keeps their own number reads here how it is forwarded.
+//! `/setup/{id}/call`: the end of the set-up. What works now and what is missing; the agent waits for a
+//! first call, and the page says when it came. Somebody who keeps their own number reads here how it is
+//! forwarded.
 
 use std::sync::Arc;
 
@@ -9,13 +10,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::ending::Given;
 use crate::agent::phone_number::{is_withheld, readable};
+use crate::agent::{Agent, Status};
 use crate::clock;
 use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::setup::ArrivedCall;
 use crate::web::AppState;
 use crate::web::console::layout::Shell;
-use crate::web::console::{assets, errors, time};
+use crate::web::console::{assets, errors, speech, time};
 use crate::web::session::PageViewer;
 
 /// How often the page is loaded again that has no script, in seconds.
@@ -28,7 +31,7 @@ pub(super) struct Since {
     since: Option<i64>,
 }
 
-/// To the page that waits for a call from now on.
+/// To the end of the set-up, where a call is waited for from now on.
 pub(super) fn from_now(agent: Uuid) -> Response {
     let now = clock::unix_now().as_secs();
     Redirect::to(&format!("/setup/{agent}/call?since={now}")).into_response()
@@ -48,34 +51,44 @@ pub(super) async fn page(
     let Some(since) = wanted.since else { return from_now(id) };
     let read = async {
         let call = store.call_since(&access, since.saturating_mul(1_000_000)).await?;
-        Ok((call, Shell::of(store, viewer, Some(id)).await?))
+        let answers = store.answers(&access).await?.len();
+        let row = store.agent_to_inspect(&access).await?;
+        Ok((call, answers, row, Shell::of(store, viewer, Some(id)).await?))
     };
-    let (call, shell) = match read.await {
+    let (call, answers, row, shell) = match read.await {
         Ok(read) => read,
         Err(error) => return errors::store(&error),
     };
-    let number = shell.agents.find(id).and_then(|agent| agent.number.clone());
-    let Some(number) = number.filter(|number| !number.trim().is_empty()) else {
-        return Redirect::to(&format!("/numbers?agent={id}")).into_response();
-    };
+    let Some(row) = row else { return errors::not_found() };
+    let agent = Agent::new(row.into());
+    let seen = shell.agents.find(id);
+    let number = seen.and_then(|agent| agent.number.as_deref()).map(str::trim);
+    let number = number.filter(|number| !number.is_empty());
+    let speech = speech::trouble(&state).await;
+    let given = Given { agent: &agent, number, speech, answers };
+    let waits = number.filter(|_| agent.status == Status::Active);
     let head = html! {
-        @if call.is_none() { noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); } }
-        script src=(assets::WAIT.path) defer {}
+        @if waits.is_some() {
+            @if call.is_none() { noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); } }
+            script src=(assets::WAIT.path) defer {}
+        }
     };
     let body = html! {
-        h1 { "Call it" }
-        p .zone { "The agent answers " bdi { (readable(&number)) } " from now on." }
-        div #waiting role="status" {
-            @match &call {
-                Some(call) => (arrived(&shell, call)),
-                None => (waiting(&number)),
+        h1 { bdi { (seen.map_or("The agent", |agent| agent.business.as_str())) } " is set up" }
+        p .zone { "What works now, and what would be good to have." }
+        @if let Some(number) = waits {
+            div #waiting role="status" {
+                @match &call {
+                    Some(call) => (arrived(&shell, call)),
+                    None => (waiting(number)),
+                }
             }
+            p #lost .note .warn role="status" hidden { "The connection is lost. Calls are still being answered; this page tries again." }
         }
-        p #lost .note .warn role="status" hidden { "The connection is lost. Calls are still being answered; this page tries again." }
-        (forwarding(&number))
-        p .actions { a .button href={ "/?agent=" (id) } { "Go to Today" } }
+        (given.list(&shell, id))
+        @if let Some(number) = waits { (forwarding(number)) }
     };
-    shell.page_with(None, "Call it", &head, &body)
+    shell.page_with(None, "Set up", &head, &body)
 }
 
 fn waiting(number: &str) -> Markup {

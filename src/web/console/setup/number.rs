@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -185,9 +185,6 @@ pub(super) async fn finish(
     };
     if let Err(problem) = finished(&state, &setup, &access, &form).await {
         return not_finished(&state, &setup, &problem).await;
-    }
-    if form.sid.is_empty() && setup.number().is_empty() {
-        return Redirect::to(&format!("/?agent={id}")).into_response();
     }
     call::from_now(id)
 }

@@ -20,6 +20,7 @@ use crate::web::AppState;
 use crate::web::console::agent::Sent;
 use crate::web::console::errors;
 use crate::web::console::knowledge::answer_problem;
+use crate::web::console::speech;
 use crate::web::session::PageViewer;
 
 /// The names of the answers' fields: as many as a trade has questions.
@@ -54,12 +55,21 @@ pub(super) async fn form(
     let id = setup.row.id;
     let wrong = again.map_or(&[][..], |(_, wrong)| wrong);
     let given = answers.iter().flatten().count();
+    let waiting = answers.iter().flatten().filter(|answer| !answer.is_known).count();
+    let speech = speech::trouble(state).await;
     Ok(html! {
         h1 { "Talk to it" }
         (progress(Step::Try))
         div .card {
             p { "The agent is ready to be tried. Nobody can call it yet." }
-            p .actions { a .button .main href={ "/agents/" (id) "/try" } { "Talk to it now" } }
+            @if let Some(trouble) = speech {
+                p .note .warn {
+                    (trouble.what) " " (trouble.remedy)
+                    @if trouble.is_missing { " Until then a stand-in speaks in a test: it says the greeting, and understands nothing." }
+                    " You can go on with the set-up all the same."
+                }
+            }
+            p .actions { a .button .main[speech.is_none()] href={ "/agents/" (id) "/try" } { @if speech.is_some_and(|trouble| trouble.is_missing) { "Try the stand-in" } @else { "Talk to it now" } } }
         }
         form .card method="post" action={ "/setup/" (id) "/answers" } {
             h2 { "What callers will ask" }
@@ -67,7 +77,7 @@ pub(super) async fn form(
             @for ((field, question), answer) in FIELDS.iter().zip(setup.trade().questions).zip(&answers) {
                 @let is_wrong = wrong.iter().any(|(name, _)| name == field);
                 details open[is_wrong] {
-                    summary { (question) @if answer.is_some() { " " span .badge .good { "answered" } } }
+                    summary { (question) @if let Some(answer) = answer { " " (badge(answer)) } }
                     label .hidden for=(field) { (question) }
                     textarea id=(field) name=(field) maxlength=(ANSWER_BYTES) {
                         @match again.and_then(|(sent, _)| sent.get(*field)) {
@@ -78,11 +88,26 @@ pub(super) async fn form(
                     (error(wrong, field))
                 }
             }
+            @if waiting > 0 {
+                p .note .warn {
+                    @if waiting == 1 { "One answer is" } @else { (waiting) " answers are" }
+                    " saved, and callers do not get " @if waiting == 1 { "it" } @else { "them" } " yet: the service that \
+                    makes texts searchable does not answer just now. It is tried again by itself, and you can go on."
+                }
+            }
             p .actions { button type="submit" { "Save the answers" } @if given > 0 { span .quiet { (given) " of " (FIELDS.len()) " answered" } } }
         }
         form method="post" action={ "/setup/" (id) "/tried" } { p .actions { button .main type="submit" { "Go on to the number" } } }
         (back(id, Step::Voice))
     })
+}
+
+/// Whether callers get an answer yet.
+fn badge(answer: &AnswerRow) -> Markup {
+    html! {
+        @if answer.is_known { span .badge .good { "answered" } }
+        @else { span .badge .warn { "saved, not in use yet" } }
+    }
 }
 
 /// Answers were sent. What is emptied is removed.

@@ -14,12 +14,9 @@ use uuid::Uuid;
 use super::forms::{back, described, error, progress};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::web::AppState;
-use crate::web::console::errors;
+use crate::web::console::{errors, voices};
 use crate::web::session::PageViewer;
 
-/// Voices of the speech service that an owner chooses from (protocols 2).
-const VOICES: [&str; 10] =
-    ["marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"];
 /// The longest greeting, in characters.
 const GREETING_MAX: usize = 1000;
 
@@ -39,7 +36,7 @@ impl VoiceForm {
         Self {
             greeting: setup.text("/settings/greeting").to_owned(),
             voice: match setup.text("/settings/voice") {
-                "" => VOICES[0].to_owned(),
+                "" => voices::FIRST.to_owned(),
                 voice => voice.to_owned(),
             },
             recording: records.then(|| "yes".to_owned()),
@@ -53,7 +50,7 @@ impl VoiceForm {
             let why = "Write a sentence or two, at most 1,000 characters.";
             wrong.push(("greeting", why.to_owned()));
         }
-        if !VOICES.contains(&self.voice.as_str()) {
+        if !voices::is_known(&self.voice) {
             wrong.push(("voice", "Choose one of the voices.".to_owned()));
         }
         wrong
@@ -71,10 +68,8 @@ pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Mark
             textarea #greeting name="greeting" required maxlength=(GREETING_MAX) aria-describedby=[described(wrong, "greeting")] { (form.greeting) }
             (error(wrong, "greeting"))
             label for="voice" { "Voice" }
-            select #voice name="voice" aria-describedby="voice-hint" {
-                @for voice in VOICES { option value=(voice) selected[voice == form.voice] { (voice) } }
-            }
-            p .hint #voice-hint { "You hear it on the next screen, and can come back." }
+            select #voice name="voice" aria-describedby="voice-hint" { (voices::options(&form.voice)) }
+            p .hint #voice-hint { "OpenAI recommends two of them for the best sound. You hear yours on the next screen, and can come back." }
             (error(wrong, "voice"))
             label .check { input type="checkbox" name="recording" value="yes" checked[form.recording.is_some()]; " Record calls, after saying so" }
             p .hint { "In many places callers have to agree to a recording. The agent says “This call is recorded.” before anything else." }

@@ -1,0 +1,120 @@
+//! The text that tells somebody of their cancelled booking: offered where the agent has a number and a
+//! Twilio account to send it with, and the booking a number that it can go to.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use tracing::warn;
+
+use super::{clock, local};
+use crate::agent::Agent;
+use crate::agent::phone_number::normalise_local;
+use crate::store::audit::AuditEntry;
+use crate::store::bookings::Booking;
+use crate::store::people::Viewer;
+use crate::twilio::rest::RestError;
+use crate::web::AppState;
+
+/// The longest text, in characters: two parts of a long message.
+const TEXT_MAX: usize = 300;
+
+/// How somebody is told.
+pub(super) struct Way {
+    agent: Arc<Agent>,
+    from: String,
+    to: String,
+    /// What is suggested.
+    words: String,
+}
+
+/// How whoever a booking is for can be told of it; none: by no text.
+pub(super) async fn way(state: &AppState, booking: &Booking, zone: &TimeZone) -> Option<Way> {
+    let agent = state.directory.by_id(booking.agent_id).await?;
+    let from = agent.number.clone()?;
+    let to = normalise_local(booking.phone.reveal(), agent.region)?;
+    if !state.exchange.toolbox.twilio.has_account(&agent) {
+        return None;
+    }
+    let at = local(booking.start_us, zone);
+    let business = agent.business.name.as_deref().unwrap_or(&agent.name);
+    let day = at.strftime("%A %-d %B");
+    let words = format!("{business}: your appointment on {day}, {} is cancelled.", clock(&at));
+    Some(Way { agent, from, to, words })
+}
+
+/// What the form that cancels asks about it.
+pub(super) fn field(way: Option<&Way>) -> Markup {
+    html! {
+        @match way {
+            Some(way) => {
+                label .check {
+                    input type="checkbox" name="tell" value="yes";
+                    span { "Tell them by a text to " bdi { (way.to) } }
+                }
+                label for="text" { "The text" }
+                textarea id="text" name="text" maxlength=(TEXT_MAX) { (way.words) }
+            }
+            None => p .hint { "No text is sent: call them if they should know." }
+        }
+    }
+}
+
+/// What became of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Sent,
+    /// It may have been sent.
+    Perhaps,
+    Not,
+}
+
+impl Told {
+    /// Its word in addresses.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Perhaps => "perhaps",
+            Self::Not => "not",
+        }
+    }
+
+    /// What is said of it; nothing of what is no word for it.
+    pub(super) fn words(word: &str) -> &'static str {
+        match word {
+            "sent" => " They are told by a text.",
+            "perhaps" => " Twilio did not say whether the text was sent: ask them.",
+            "not" => " The text was not sent: call them.",
+            _ => "",
+        }
+    }
+}
+
+/// Sends it, once: nobody knows a second one for the same.
+pub(super) async fn tell(
+    state: &AppState,
+    viewer: &Viewer,
+    booking: &Booking,
+    way: &Way,
+    text: &str,
+) -> Told {
+    let text: String = text.trim().chars().take(TEXT_MAX).collect();
+    let text = if text.is_empty() { way.words.clone() } else { text };
+    let twilio = &state.exchange.toolbox.twilio;
+    let told = match twilio.send_message(&way.agent, &way.to, &way.from, &text).await {
+        Ok(()) => Told::Sent,
+        Err(RestError::Unknown) => Told::Perhaps,
+        Err(error) => {
+            warn!(%error, "a text about a cancelled booking was not sent");
+            Told::Not
+        }
+    };
+    if told != Told::Not {
+        let deed = AuditEntry::of(viewer, "booking.text").agent(booking.agent_id);
+        let deed = deed.object("appointment", booking.id);
+        if let Err(error) = state.owners.store.note_deed(&deed).await {
+            warn!(%error, "that a text was sent is not written down");
+        }
+    }
+    told
+}
