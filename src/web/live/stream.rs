@@ -204,9 +204,13 @@ fn words_of_call(call: Uuid, events: &[EventRow]) -> impl Iterator<Item = LiveMe
     let of_call: Vec<EventRow> =
         events.iter().filter(|event| event.call_log_id == call).cloned().collect();
     let (lines, doing) = fold(&of_call);
-    let last = doing.map(|doing| CallWords { call, doing: Some(doing), line: None });
-    let lines =
-        lines.into_iter().map(move |line| CallWords { call, doing: None, line: Some(line) });
+    let last = doing.map(|doing| CallWords { call, at_ms: None, doing: Some(doing), line: None });
+    let lines = lines.into_iter().map(move |line| CallWords {
+        call,
+        at_ms: None,
+        doing: None,
+        line: Some(line),
+    });
     lines.chain(last).map(LiveMessage::Words)
 }
 

@@ -46,6 +46,8 @@ pub struct LiveLine {
 pub struct CallWords {
     /// The call.
     pub call: Uuid,
+    /// When it happened, milliseconds since the answer; null: before somebody began to watch.
+    pub at_ms: Option<i64>,
     /// What the agent is doing now, in a few words; null: nothing is known.
     pub doing: Option<String>,
     /// The line; null where nothing was said.
@@ -139,6 +141,7 @@ pub fn words_of(event: &EventRow) -> Option<CallWords> {
     let line = line(event.at_ms, known);
     (doing.is_some() || line.is_some()).then_some(CallWords {
         call: event.call_log_id,
+        at_ms: Some(event.at_ms),
         doing,
         line,
     })
