@@ -198,6 +198,7 @@ pub(super) fn answered(api: &JsonApi, secrets: &Secrets, response: Response) -> 
     let unclear = |what: &str| {
         Outcome::refused(if api.is_idempotent() {
             what.to_owned()
+    let error = error.told();
         } else {
             format!("{what}; whether it was done is not known, so do not say that it was")
         })
