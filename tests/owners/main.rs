@@ -23,6 +23,8 @@ mod pages_table;
 mod people;
 mod setting_up;
 mod setup;
+mod rejections;
+mod secrets_kept;
 mod sign_in;
 mod spoken_of;
 mod suspended;

@@ -259,11 +259,11 @@ async fn draft(
 ) -> Result<String, Problem> {
     let id: Uuid = id.parse().map_err(|_| Problem::not_found())?;
     let store = &state.owners.store;
-    store.access::<Maintain>(viewer, Object::Agent(id)).await?;
+    let access = may::<Maintain>(state, viewer, Object::Agent(id), "agent.try").await?;
     let row = store.agent_by_id(id).await?.ok_or_else(Problem::not_found)?;
     let change = agent::draft(sent, &row)?;
     // What would not be saved cannot be tried.
-    editing::agent::drafted(&row, change.clone(), viewer)?;
+    editing::agent::drafted(&row, change.clone(), (viewer, access.role())).await?;
     Ok(Value::Object(change).to_string())
 }
 
@@ -361,7 +361,7 @@ async fn tried(
     let row = state.owners.store.agent_by_id(access.agent_id()).await?;
     let row = row.ok_or_else(Problem::not_found)?;
     match draft {
-        Some(change) => editing::agent::drafted(&row, change, viewer),
+        Some(change) => editing::agent::drafted(&row, change, (viewer, access.role())).await,
         None => Ok(Agent::new(row.into())),
     }
 }

@@ -3,6 +3,7 @@
 //! known to the next call.
 
 pub(super) mod agent;
+mod destinations;
 pub(super) mod diff;
 pub(super) mod document;
 pub(super) mod function;
