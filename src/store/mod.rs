@@ -32,6 +32,7 @@ pub mod finish;
 mod function_edits;
 mod functions;
 mod gaps;
+mod hidden_values;
 mod history;
 mod instances;
 mod knock;

@@ -15,6 +15,8 @@ mod common_database;
 mod desk;
 mod functions;
 mod health;
+mod hidden_values;
+mod invitations;
 mod knowledge;
 mod lists;
 mod live;

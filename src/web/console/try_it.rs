@@ -345,8 +345,9 @@ async fn earlier(
 ) -> Result<Vec<(u64, LogEvent)>, Problem> {
     line::named(state, viewer, agent, from.call).await?;
     let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = store.access(viewer, Object::Call(from.call)).await?;
-    let events = store.call_events(&access, from.call, i64::MIN, EARLIER_MAX).await?;
+    let access: AgentAccess<Maintain> =
+        may(state, viewer, Object::Call(from.call), "agent.try").await?;
+    let events = store.events_to_go_on_from(&access, from.call, EARLIER_MAX).await?;
     let said = from.line.strip_prefix('c').and_then(|line| rewind::before(&events, line));
     said.ok_or_else(|| Problem::invalid("from.line", "the call has no such line of the caller's"))
 }
