@@ -35,6 +35,7 @@ mod gaps;
 mod hidden_values;
 mod history;
 mod instances;
+pub mod invitations;
 mod knock;
 mod live;
 pub mod members;

@@ -126,7 +126,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::NotFound => Self::not_found(),
-            Refused::Forbidden { .. } | Refused::ReadOnly => {
+            Refused::Forbidden { .. } | Refused::ReadOnly | Refused::InPerson => {
                 Self::new(StatusCode::FORBIDDEN, refused.to_string())
             }
             Refused::Store(error) => error.into(),

@@ -77,7 +77,7 @@ pub(crate) fn refused(refused: &Refused) -> Response {
     match refused {
         Refused::NotFound => not_found(),
         Refused::Store(error) => store(error),
-        Refused::Forbidden { .. } | Refused::ReadOnly => {
+        Refused::Forbidden { .. } | Refused::ReadOnly | Refused::InPerson => {
             let page = layout::outside(
                 "Not allowed",
                 &html! {

@@ -17,7 +17,7 @@ use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::field::{choice, input};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::console::time;
-use crate::web::guard::{PageId, may_change_own};
+use crate::web::guard::{PageId, in_person};
 use crate::web::invalid::Invalid;
 use crate::web::secret::Secret;
 use crate::web::session::PageViewer;
@@ -114,7 +114,7 @@ async fn make(
     PageViewer(viewer): PageViewer,
     Form(sent): Form<TokenForm>,
 ) -> Shown {
-    may_change_own(&state, &viewer, "token.make").await?;
+    in_person(&state, &viewer, None, "token.make").await?;
     if let Credential::Token(_) = viewer.credential() {
         // A key makes no keys.
         return Err(Fault::NotFound);
@@ -152,7 +152,7 @@ async fn revoke(
     PageViewer(viewer): PageViewer,
     PageId(id): PageId<Uuid>,
 ) -> Shown {
-    may_change_own(&state, &viewer, "token.revoke").await?;
+    in_person(&state, &viewer, None, "token.revoke").await?;
     match state.owners.store.revoke_token(&viewer, id).await? {
         true => Ok(done("revoked")),
         false => Err(Fault::NotFound),
