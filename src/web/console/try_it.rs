@@ -69,7 +69,7 @@ struct Draft {
 async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Draft>) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
     let store = &state.owners.store;
-    let access = store.access::<Maintain>(&viewer, Object::Agent(id)).await;
+    let access = may::<Maintain>(state, &viewer, Object::Agent(id), "agent.try").await;
     if let Err(refused) = access {
         return errors::refused(&refused);
     }

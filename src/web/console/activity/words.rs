@@ -55,6 +55,7 @@ const WORDS: &[(&str, &str)] = &[
     ("function.inspect", "looked at the agent's functions"),
     ("function.make", "made a function"),
     ("function.try", "tried a function"),
+    ("live.watch", "watched the live calls"),
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
     ("recording.listen", "listened to a recording"),
