@@ -28,6 +28,9 @@ pub(super) struct Since {
     since: Option<i64>,
 }
 
+/// The latest second that one may wait from: of the year 9999.
+const LATEST: i64 = 253_402_207_200;
+
 /// To the page that waits for a call from now on.
 pub(super) fn from_now(agent: Uuid) -> Response {
     let now = clock::unix_now().as_secs();
@@ -47,7 +50,7 @@ pub(super) async fn page(
     };
     let Some(since) = wanted.since else { return from_now(id) };
     let read = async {
-        let call = store.call_since(&access, since.saturating_mul(1_000_000)).await?;
+        let call = store.call_since(&access, since.clamp(0, LATEST) * 1_000_000).await?;
         Ok((call, Shell::of(store, viewer, Some(id)).await?))
     };
     let (call, shell) = match read.await {
