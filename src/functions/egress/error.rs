@@ -27,7 +27,7 @@ pub enum Refusal {
     #[error("redirected to what is not an address")]
     Location,
     /// A redirect to a host that gives no connection.
-    #[error("redirected to a host that cannot be reached")]
+    #[error("to no public address that can be reached")]
     Absent,
     /// A redirect too many.
     #[error("redirected more than {REDIRECTS_MAX} times")]
@@ -70,7 +70,9 @@ impl EgressError {
     pub fn told(self) -> Self {
         match self {
             Self::Refused(Refusal::NotPublic | Refusal::Host) => Self::Unreachable,
-            Self::Redirected(Refusal::NotPublic | Refusal::Host | Refusal::Absent) => Self::Broken,
+            Self::Redirected(Refusal::NotPublic | Refusal::Host) => {
+                Self::Redirected(Refusal::Absent)
+            }
             other => other,
         }
     }

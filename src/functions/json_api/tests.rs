@@ -227,7 +227,7 @@ async fn no_answer_is_told_without_a_word_about_the_network() {
         (drip, 300, "the service did not answer in time"),
         (Reply::Close, 20_000, "the service broke off"),
         (large, 20_000, "the answer of the service is too large"),
-        (private, 20_000, "the service broke off"),
+        (private, 20_000, "the service cannot be reached"),
     ] {
         for (method, rest) in [("GET", ""), ("POST", unknown)] {
             let data = json!({"method": method, "timeout_ms": time_limit_ms});
