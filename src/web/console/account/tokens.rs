@@ -68,7 +68,7 @@ pub(super) fn section(
     html! {
         section aria-labelledby="keys" {
             h2 #keys { "Keys for programs" }
-            p .hint { "A program that has a key may do with the API what you may. The API describes itself at "
+            p .hint { "A program that has a key may do with the API what you may, but not manage people, keys or this account. The API describes itself at "
                 a href="/api/v1/openapi.json" { "/api/v1/openapi.json" } "." }
             @if keys.is_empty() {
                 p .empty { "No program has a key. Make one below for each program that asks for one." }
