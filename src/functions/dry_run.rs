@@ -48,7 +48,7 @@ pub struct CameBack {
 /// What came of trying a function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DryRun {
-    /// What was sent; none if it could not be put together.
+    /// What was sent; none if it could not be put together, or not without its secrets.
     pub request: Option<SentRequest>,
     /// What came back; none if nothing did.
     pub answer: Option<CameBack>,
@@ -103,7 +103,8 @@ pub async fn dry_run(
             return Ok(Some(DryRun { request: None, answer: None, ms: ms(), output }));
         }
     };
-    let request = sent(&filled, &secrets);
+    let shown = json_api::fill_to_show(&caller, api, names, &arguments).await;
+    let request = shown.map(|shown| sent(&shown, &secrets));
     let time_limit = api.time_limit.min(TIME_LIMIT);
     let sending = json_api::send(client, agent.id, time_limit, filled).await;
     let (answer, outcome) = match sending {
@@ -112,7 +113,7 @@ pub async fn dry_run(
         }
         Err(error) => (None, json_api::unanswered(error, api)),
     };
-    Ok(Some(DryRun { request: Some(request), answer, ms: ms(), output: outcome.output }))
+    Ok(Some(DryRun { request, answer, ms: ms(), output: outcome.output }))
 }
 
 /// The agent's secrets, and those that stand in the row itself: whole, and without the word before
@@ -135,7 +136,7 @@ fn sent(request: &ApiRequest, secrets: &Secrets) -> SentRequest {
     });
     SentRequest {
         method: request.method.to_string(),
-        url: secrets.hide(request.url.as_str()),
+        url: secrets.hide_in_url(request.url.as_str()),
         headers: headers.collect(),
         body: request.body.as_ref().map(|body| shown(&secrets.hide(body))),
     }

@@ -44,6 +44,7 @@ pub use dialogue::Dialogues;
 pub use dry_run::{CameBack, DryRun, Pretended, SentRequest, dry_run};
 pub use messages::Texts;
 pub use offers::{builtin, signatures};
+pub use rendering::{RenderError, rendered};
 
 /// A function at work; it ends with `Event::FunctionDone`.
 pub type Running = Pin<Box<dyn Future<Output = Event> + Send>>;

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use crate::private::Private;
 
 /// What stands in place of a secret.
-const HIDDEN: &str = "[secret]";
+pub(super) const HIDDEN: &str = "[secret]";
+/// The same where an address is encoded.
+const HIDDEN_ENCODED: &str = "%5Bsecret%5D";
 /// A shorter one would hide half of what is said, and is no secret.
 const BYTES_MIN: usize = 4;
 
@@ -33,6 +35,11 @@ impl Secrets {
     /// A text without them.
     pub(super) fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+    }
+
+    /// An address without them, which was filled in without them too.
+    pub(super) fn hide_in_url(&self, url: &str) -> String {
+        self.hide(url).replace(HIDDEN_ENCODED, HIDDEN)
     }
 
     /// A value without them, names of fields included.

@@ -27,7 +27,7 @@ static RENDERING: LazyLock<Rendering> = LazyLock::new(Rendering::default);
 
 /// Nothing came of it within the limit, or it panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RenderError {
+pub enum RenderError {
     /// It took too long, or those before it did.
     #[error("filling in took too long")]
     Late,
@@ -40,7 +40,7 @@ pub(super) enum RenderError {
 ///
 /// # Errors
 /// If it does not end in time.
-pub(super) async fn rendered<T: Send + 'static>(
+pub async fn rendered<T: Send + 'static>(
     agent: Uuid,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, RenderError> {

@@ -210,6 +210,9 @@ pub enum Refused {
     /// The token is for reading only.
     #[error("this token is for reading only; make one with the scope \"write\"")]
     ReadOnly,
+    /// A key asks for what only its person does.
+    #[error("keys do not manage people, keys, sessions and accounts; sign in for that")]
+    InPerson,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

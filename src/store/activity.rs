@@ -135,7 +135,8 @@ impl Store {
             "select c.uuid, c.username from public.customer c where c.uuid in (
                 select a.created_by from public.voice_agents a where a.id = any($1)
                 union
-                select x.user_id from public.voice_agents_access x where x.voice_agent_id = any($1))
+                select x.user_id from public.voice_agents_access x
+                where x.voice_agent_id = any($1) and x.invited_at is null)
             order by lower(c.username), c.uuid limit 200",
         )
         .bind(ids)

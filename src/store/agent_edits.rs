@@ -223,6 +223,20 @@ impl Store {
 }
 
 impl Editing {
+    /// Who typed this secret of the settings last, as far as versions are kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn typed_by(&mut self, name: &str) -> Result<Option<Uuid>> {
+        let row = sqlx::query_scalar(
+            "select changed_by from public.agent_versions
+            where voice_agent_id = $1 and part = 'agent' and after -> 'changed_secrets' ? $2
+            order by n desc limit 1",
+        );
+        let row = row.bind(self.agent.id).bind(format!("secrets.{name}"));
+        Ok(row.fetch_optional(&mut *self.transaction).await?.flatten())
+    }
+
     /// Writes a change and ends the transaction: its versions. `action` is what the audit log calls it.
     ///
     /// # Errors

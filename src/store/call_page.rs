@@ -1,5 +1,7 @@
 //! One call as its owner reads it: the row, what happened, and the passages behind its answers.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row};
@@ -8,6 +10,7 @@ use uuid::Uuid;
 use super::access::{AgentAccess, Level, VisibleAgents};
 use super::call_list::{CallFilter, Toward};
 use super::call_query::push_page;
+use super::hidden_values::{FINISHED, IS_HIDDEN, hide, hide_in_metadata, rows_of};
 use super::{EventRow, Result, Store, lenient_json};
 use crate::private::Private;
 
@@ -100,7 +103,25 @@ impl Store {
                 and c.call_start between '1900-01-01' and '9990-01-01'"
         );
         let row = sqlx::query(AssertSqlSafe(query)).bind(id).bind(access.agent_id());
-        row.fetch_optional(&self.pool).await?.as_ref().map(read).transpose()
+        let row = row.fetch_optional(&self.pool).await?;
+        let mut calls = row.iter().map(read).collect::<Result<Vec<_>>>()?;
+        self.hide_values(&[access.agent_id()], &mut calls).await?;
+        Ok(calls.pop())
+    }
+
+    /// Takes away what functions were given and gave where it is not shown.
+    async fn hide_values(&self, agents: &[Uuid], calls: &mut [CallPage]) -> Result<()> {
+        let has_rows = |call: &CallPage| rows_of(call.metadata.reveal()).next().is_some();
+        let shown = match calls.iter().any(has_rows) {
+            true => self.shown_rows(agents).await?,
+            false => HashSet::new(),
+        };
+        for call in calls {
+            let mut metadata = std::mem::take(&mut call.metadata).into_inner();
+            hide_in_metadata(&mut metadata, &shown);
+            call.metadata = metadata.into();
+        }
+        Ok(())
     }
 
     /// Up to `limit` calls of these agents with all that is kept of them.
@@ -120,10 +141,13 @@ impl Store {
         sql.push(" from page join public.call_logs c on c.id = page.id");
         sql.push(" order by c.call_start desc, c.id desc");
         let rows = sql.build().persistent(false).fetch_all(&self.pool).await?;
-        rows.iter().map(read).collect()
+        let mut calls = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+        self.hide_values(&agents.ids(), &mut calls).await?;
+        Ok(calls)
     }
 
-    /// Up to `limit` of a call's events behind the position `after`, in their order.
+    /// Up to `limit` of a call's events behind the position `after`, in their order, without what is not
+    /// shown.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -134,41 +158,61 @@ impl Store {
         after: i64,
         limit: i64,
     ) -> Result<Vec<EventRow>> {
-        let rows = sqlx::query(
-            "select e.epoch, e.seq, e.at_ms, e.kind, e.data::text as data
+        self.events_of(access, id, (after, limit), IS_HIDDEN).await
+    }
+
+    /// The same with everything, for a test that goes on behind them: what is shown of them is asked
+    /// again there.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn events_to_go_on_from<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        id: Uuid,
+        limit: i64,
+    ) -> Result<Vec<EventRow>> {
+        self.events_of(access, id, (i64::MIN, limit), "false").await
+    }
+
+    async fn events_of<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        id: Uuid,
+        (after, limit): (i64, i64),
+        is_hidden: &'static str,
+    ) -> Result<Vec<EventRow>> {
+        let query = format!(
+            "with finished as ({FINISHED})
+            select e.epoch, e.seq, e.at_ms, e.kind, e.data::text as data, {is_hidden} as is_hidden
             from public.call_events e join public.call_logs l on l.id = e.call_log_id
+            left join finished f on f.run = e.data ->> 'run'
             where l.id = $1 and l.voice_agent_id = $2 and (e.epoch, e.seq) > (($3 >> 32)::int, $3 & 4294967295)
-            order by e.epoch, e.seq limit $4",
-        )
-        .bind(id)
-        .bind(access.agent_id())
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+            order by e.epoch, e.seq limit $4"
+        );
+        // The text is put together from constants.
+        let rows = sqlx::query(AssertSqlSafe(query))
+            .bind(id)
+            .bind(access.agent_id())
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
         let event = |row: &PgRow| {
+            let mut data = lenient_json(row.try_get("data")?).unwrap_or_default();
+            if row.try_get("is_hidden")? {
+                hide(&mut data);
+            }
             Ok(EventRow {
                 call_log_id: id,
                 epoch: row.try_get("epoch")?,
                 seq: row.try_get("seq")?,
                 at_ms: row.try_get("at_ms")?,
                 kind: row.try_get("kind")?,
-                data: lenient_json(row.try_get("data")?).unwrap_or_default().into(),
+                data: data.into(),
             })
         };
         rows.iter().map(event).collect()
-    }
-
-    /// The ids of this agent's functions whose values its owner wants shown. Those of one whose row is
-    /// gone are not: nobody can say so any more.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn shown_functions<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<String>> {
-        let shown = sqlx::query_scalar(
-            "select id::text from public.functions where assistant_id = $1 and is_shownable",
-        );
-        Ok(shown.bind(access.agent_id()).fetch_all(&self.pool).await?)
     }
 
     /// What passages of this agent say. Those that are gone are left out, as are all where the agent

@@ -130,7 +130,11 @@ impl Store {
             (select 'tasks', to_jsonb(t)::text from public.call_tasks t
                 where t.voice_agent_id = $1 and t.caller_number = $2 limit $3)
             union all
-            (select 'saved', to_jsonb(s)::text from public.call_logs c
+            (select 'saved', case when exists (select from public.functions f
+                    where f.assistant_id = $1 and f.id::text = s.data ->> 'function_id' and f.is_shownable)
+                then to_jsonb(s) else to_jsonb(s) || jsonb_build_object('data', s.data
+                    || '{\"arguments\": null, \"result\": null, \"hidden\": true}') end::text
+                from public.call_logs c
                 join public.scrapping_data s on s.voice_agent_id = $1
                     and s.data ->> 'call_log_id' = c.id::text and s.data ->> 'kind' = 'function'
                 where c.voice_agent_id = $1 and coalesce(c.caller_e164, c.caller_number) = $2 limit $3)",

@@ -29,6 +29,9 @@ pub struct Member {
     pub role: Role,
     /// Whether it is switched on.
     pub is_active: bool,
+    /// Whether they were invited and have not answered yet. Until then nothing is known of them but their
+    /// address, which also stands for their name.
+    pub is_invited: bool,
     /// Since when, microseconds since the Unix epoch.
     pub since_us: Option<i64>,
     /// When they last used the console, microseconds since the Unix epoch.
@@ -41,9 +44,9 @@ pub struct Member {
 /// What became of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invited {
-    /// They have access.
+    /// They have access, or, if they had an account before, an invitation.
     Made(Member),
-    /// They had it before, or it is switched off.
+    /// They had it before, or it is switched off, or they have not answered yet.
     Known(Member),
     /// Supabase keeps the users here, and has none with this address.
     NotInSupabase,
@@ -75,23 +78,28 @@ pub enum AccessChange {
     Own,
     /// They are, or would be, above whoever changes it.
     Above,
+    /// They were invited, and it is theirs to accept.
+    Unanswered,
     /// There is no such access.
     Gone,
 }
 
-const MEMBERS_SQL: &str = "select r.*, c.username, c.email,
+const MEMBERS_SQL: &str = "select r.*,
+        case when r.is_invited then lower(c.email) else c.username end as username,
+        case when r.is_invited then lower(c.email) else c.email end as email,
         (extract(epoch from r.since) * 1000000)::bigint as since_us,
-        (extract(epoch from seen.at) * 1000000)::bigint as seen_us,
+        case when not r.is_invited then (extract(epoch from seen.at) * 1000000)::bigint end as seen_us,
         coalesce(c.invited_to = $1, false) and not coalesce(c.isadmin, false) and seen.at is null
             and not exists (select from public.voice_agents o where o.created_by = c.uuid)
             and not exists (select from public.voice_agents_access o
                 where o.user_id = c.uuid and o.voice_agent_id <> $1) as may_have_link
     from (
         select null::bigint as access_id, a.created_by as person, 'owner' as role,
-            true as is_active, a.created_at as since
+            true as is_active, false as is_invited, a.created_at as since
         from public.voice_agents a where a.id = $1
         union all
-        select x.id, x.user_id, x.access::text, coalesce(x.status, false), x.created_at
+        select x.id, x.user_id, x.access::text, coalesce(x.status, false),
+            x.invited_at is not null, x.created_at
         from public.voice_agents_access x where x.voice_agent_id = $1
     ) r
     join public.customer c on c.uuid = r.person
@@ -132,8 +140,8 @@ impl Store {
         rows.iter().map(member).collect()
     }
 
-    /// Gives the person with this address access; makes their account if there is none. Nobody gives a
-    /// role above their own.
+    /// Gives the person with this address access; makes their account if there is none. Whoever had one
+    /// is invited, and has nothing until they accept. Nobody gives a role above their own.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -154,24 +162,32 @@ impl Store {
             .bind(agent)
             .execute(&mut *transaction)
             .await?;
-        let person = match add_person(&mut transaction, email, name, Some(agent)).await? {
-            Added::Known(person) | Added::Made(person) => person,
+        let (person, is_new) = match add_person(&mut transaction, email, name, Some(agent)).await? {
+            Added::Known(person) => (person, false),
+            Added::Made(person) => (person, true),
             Added::NotInSupabase => return Ok(Invited::NotInSupabase),
         };
         if is_anothers(&mut transaction, person, access).await? {
             return Ok(Invited::Unproven);
         }
+        // An account that this agent's invitation made and nobody has used is as good as new.
         let row = sqlx::query(
-            "insert into public.voice_agents_access (voice_agent_id, user_id, access, status)
-            select a.id, $2, $3::public.voice_agent_access_type, true from public.voice_agents a
+            "insert into public.voice_agents_access
+                (voice_agent_id, user_id, access, status, invited_at)
+            select a.id, $2, $3::public.voice_agent_access_type, joins.at_once,
+                case when not joins.at_once then now() end
+            from public.voice_agents a cross join (select $4 or exists (
+                select from public.customer c where c.uuid = $2 and c.invited_to = $1 and not exists (
+                    select from public.frontdesk_sessions s where s.user_id = c.uuid)) as at_once) joins
             where a.id = $1 and a.created_by <> $2 and not exists (
                 select from public.voice_agents_access x
                 where x.voice_agent_id = $1 and x.user_id = $2)
-            returning id",
+            returning id, invited_at is not null as is_invited",
         )
         .bind(agent)
         .bind(person)
         .bind(role.word())
+        .bind(is_new)
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(row) = row else {
@@ -180,10 +196,12 @@ impl Store {
             let known = known.into_iter().find(|member| member.person == person);
             return known.map(Invited::Known).ok_or_else(gone);
         };
-        let deed = AuditEntry::of(viewer, "access.invite").agent(agent).object("person", person);
+        let id: i64 = row.try_get("id")?;
+        let deed = AuditEntry::of(viewer, "access.invite").agent(agent);
+        let deed = object(deed, row.try_get("is_invited")?, id, person);
         audit::note(&mut transaction, &deed.change(json!({"role": role.word()}))).await?;
         transaction.commit().await?;
-        let made = self.member(access, row.try_get("id")?).await?;
+        let made = self.member(access, id).await?;
         made.map(Invited::Made).ok_or_else(gone)
     }
 
@@ -203,7 +221,8 @@ impl Store {
         let agent = access.agent_id();
         let mut transaction = self.pool.begin().await?;
         let row = sqlx::query(
-            "select user_id, access::text as role, coalesce(status, false) as is_active
+            "select user_id, access::text as role, coalesce(status, false) as is_active,
+                invited_at is not null as is_invited
             from public.voice_agents_access where id = $1 and voice_agent_id = $2 for update",
         )
         .bind(id)
@@ -219,6 +238,10 @@ impl Store {
         if person == access.person() {
             return Ok(AccessChange::Own);
         }
+        let is_invited: bool = row.try_get("is_invited")?;
+        if is_invited && wish.is_active == Some(true) {
+            return Ok(AccessChange::Unanswered);
+        }
         if was > access.role() || role > access.role() {
             return Ok(AccessChange::Above);
         }
@@ -233,7 +256,7 @@ impl Store {
             (_, false, true) => "access.on",
             _ => "access.change",
         };
-        let deed = AuditEntry::of(viewer, action).agent(agent).object("person", person);
+        let deed = object(AuditEntry::of(viewer, action).agent(agent), is_invited, id, person);
         audit::note(&mut transaction, &deed.change(change)).await?;
         let is_stopped = stop_feed_of(&mut transaction, agent, person).await?;
         if is_stopped {
@@ -243,6 +266,11 @@ impl Store {
         transaction.commit().await?;
         Ok(AccessChange::Done(self.member(access, id).await?, is_stopped))
     }
+}
+
+/// Whom a deed was done to. Who has not answered an invitation is not named.
+fn object<'a>(deed: AuditEntry<'a>, is_invited: bool, id: i64, person: Uuid) -> AuditEntry<'a> {
+    if is_invited { deed.object("access", id) } else { deed.object("person", person) }
 }
 
 /// Whether somebody's account was made by an invitation to an agent that whoever invites now does not
@@ -297,7 +325,7 @@ async fn write_access(
 }
 
 /// Stops the agent's calendar feed if this person made it and may not make one any more; whether it did.
-async fn stop_feed_of(
+pub(super) async fn stop_feed_of(
     connection: &mut PgConnection,
     agent: Uuid,
     person: Uuid,
@@ -329,6 +357,7 @@ fn member(row: &PgRow) -> Result<Member> {
         email: Private::new(row.try_get("email")?),
         role: Role::from_word(&role).unwrap_or(Role::Support),
         is_active: row.try_get("is_active")?,
+        is_invited: row.try_get("is_invited")?,
         since_us: row.try_get("since_us")?,
         seen_us: row.try_get("seen_us")?,
         may_have_link: row.try_get("may_have_link")?,

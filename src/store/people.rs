@@ -305,9 +305,9 @@ pub enum FirstPerson {
 /// What became of adding a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Added {
-    /// The row was there: `customer.uuid`.
+    /// They had an account: `customer.uuid`.
     Known(Uuid),
-    /// The row was made.
+    /// An invitation made it.
     Made(Uuid),
     /// Supabase keeps the users here, and has none with this address.
     NotInSupabase,
@@ -346,7 +346,7 @@ pub(super) async fn add_person(
             case when exists (select from made) then $3::uuid end
         from (select * from known union all select * from made) person
         on conflict do nothing
-        returning uuid",
+        returning uuid, invited_to is not null as is_new",
     )
     .bind(email)
     .bind(name)
@@ -354,7 +354,8 @@ pub(super) async fn add_person(
     .fetch_optional(connection)
     .await?;
     Ok(match made {
-        Some(row) => Added::Made(row.try_get("uuid")?),
+        Some(row) if row.try_get("is_new")? => Added::Made(row.try_get("uuid")?),
+        Some(row) => Added::Known(row.try_get("uuid")?),
         None => Added::NotInSupabase,
     })
 }

@@ -18,9 +18,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::JsonDataError(error)) => {
-                Err(invalid(&error.body_text(), "the body"))
-            }
+            Err(JsonRejection::JsonDataError(error)) => Err(unread(&error.body_text(), "the body")),
             Err(error) => Err(Problem::new(error.status(), error.body_text())),
         }
     }
@@ -35,8 +33,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let read = Query::<T>::from_request_parts(parts, state).await;
-        let invalid = |error: QueryRejection| invalid(&error.body_text(), "the query");
-        read.map(|Query(query)| Self(query)).map_err(invalid)
+        let why = |error: QueryRejection| unread(&error.body_text(), "the query");
+        read.map(|Query(query)| Self(query)).map_err(why)
     }
 }
 
@@ -55,18 +53,39 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ApiPath
 
 /// serde's words, `Failed to …: field: what was wrong at line 1 column 7`, as a problem with the
 /// field's name.
-fn invalid(words: &str, whole: &str) -> Problem {
+pub(super) fn unread(words: &str, whole: &str) -> Problem {
     let words = words.split_once(": ").map_or(words, |(_, rest)| rest);
     let words = words.split(" at line ").next().unwrap_or(words);
     let named = |what: &str| words.strip_prefix(what).and_then(|rest| rest.split('`').next());
     if let Some(field) = named("unknown field `") {
         return Problem::invalid(field.chars().take(60).collect::<String>(), words);
     }
+    if let Some(field) = named("duplicate field `") {
+        return Problem::invalid(field, "it is there twice; accepted is each field once");
+    }
     match (named("missing field `"), words.split_once(": ")) {
         (Some(field), _) => Problem::invalid(field, "it is missing"),
-        (None, Some((field, why))) if !field.contains(' ') => Problem::invalid(field, why),
+        (None, Some((field, why))) if !field.contains(' ') => {
+            Problem::invalid(field.chars().take(60).collect::<String>(), with_accepted(why))
+        }
         _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{whole}: {words}")),
     }
+}
+
+/// What was wrong with a value, and what is accepted, which the words of parsers leave out.
+fn with_accepted(why: &str) -> String {
+    let is = |parts: &[&str]| parts.iter().any(|part| why.contains(part));
+    let accepted = if is(&["invalid digit", "number too", "cannot parse integer"]) {
+        "a whole number"
+    } else if is(&["UUID parsing failed", "invalid character:", "invalid length:", "invalid group"])
+    {
+        "an id, as lists give it"
+    } else if is(&["was not `true` or `false`"]) {
+        "true or false"
+    } else {
+        return why.to_owned();
+    };
+    format!("{why}; accepted is {accepted}")
 }
 
 #[cfg(test)]
@@ -84,12 +103,12 @@ mod tests {
             (
                 "Failed to deserialize the JSON body into the target type: agent: UUID parsing failed at line 1 column 9",
                 Some("agent"),
-                "UUID parsing failed",
+                "UUID parsing failed; accepted is an id, as lists give it",
             ),
             (
                 "Failed to deserialize query string: limit: invalid digit found in string",
                 Some("limit"),
-                "invalid digit found in string",
+                "invalid digit found in string; accepted is a whole number",
             ),
             ("Failed to deserialize query string: odd", None, "the body: odd"),
             (
@@ -99,7 +118,7 @@ mod tests {
             ),
         ];
         for (words, field, detail) in cases {
-            let problem = invalid(words, "the body");
+            let problem = unread(words, "the body");
             assert_eq!(problem.field.as_deref(), field, "{words}");
             assert_eq!(problem.detail.as_deref(), Some(detail), "{words}");
         }

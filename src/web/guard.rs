@@ -10,7 +10,7 @@ use tracing::warn;
 use super::AppState;
 use super::console::errors::Fault;
 use crate::store::access::{AgentAccess, Level, Object, Refused};
-use crate::store::people::Viewer;
+use crate::store::people::{Credential, Viewer};
 
 /// Access for what is called so in the audit log, such as `booking.make`.
 ///
@@ -43,6 +43,39 @@ pub(super) async fn may_change_own(
     }
     note_refusal(state, viewer, None, action).await;
     Err(Refused::ReadOnly)
+}
+
+/// Access for what a key never does, and only its person, such as giving others access.
+///
+/// # Errors
+/// [`Refused`].
+pub(super) async fn may_in_person<L: Level>(
+    state: &AppState,
+    viewer: &Viewer,
+    object: Object,
+    action: &'static str,
+) -> Result<AgentAccess<L>, Refused> {
+    let access = may::<L>(state, viewer, object, action).await?;
+    in_person(state, viewer, Some(object), action).await?;
+    Ok(access)
+}
+
+/// Whether somebody is there in person, and no program with a key of theirs: keys do not touch the
+/// account that they are of.
+///
+/// # Errors
+/// [`Refused::InPerson`].
+pub(super) async fn in_person(
+    state: &AppState,
+    viewer: &Viewer,
+    object: Option<Object>,
+    action: &'static str,
+) -> Result<(), Refused> {
+    if !matches!(viewer.credential(), Credential::Token(_)) {
+        return Ok(());
+    }
+    note_refusal(state, viewer, object, action).await;
+    Err(Refused::InPerson)
 }
 
 /// Writes down that somebody wanted to do something that they may not.

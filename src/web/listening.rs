@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::archive::Archive;
+use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
 use crate::store::{LiveCall, Result, Store};
@@ -106,7 +107,7 @@ impl Listening {
         (agent_id, call): (Uuid, Uuid),
         sound: Sound,
     ) -> Result<()> {
-        self.once(store, viewer, (agent_id, call), sound.action()).await
+        self.once(store, viewer, agent_id, ("call", call), sound.action()).await
     }
 
     /// Writes down that somebody watches these calls while they go on: once, however often their page is
@@ -121,24 +122,62 @@ impl Listening {
         calls: &[LiveCall],
     ) -> Result<()> {
         for call in calls.iter().filter(|call| !call.is_test()) {
-            self.once(store, viewer, (call.agent_id, call.id), "call.watch").await?;
+            let object = ("call", call.id);
+            self.once(store, viewer, call.agent_id, object, "call.watch").await?;
         }
         Ok(())
+    }
+
+    /// The same for all agents of which calls are listed.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError): then nothing is to be seen.
+    pub(super) async fn note_lists(
+        &self,
+        store: &Store,
+        viewer: &Viewer,
+        agents: &VisibleAgents,
+        calls: &[LiveCall],
+    ) -> Result<()> {
+        for call in calls.iter().filter(|call| !call.is_test()) {
+            if let Some(agent) = agents.find(call.agent_id) {
+                self.note_list(store, viewer, agent).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down that somebody watches the list of an agent's live calls, in which the last words of
+    /// each stand: once, as above. The owner's own calls concern nobody else.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError): then nothing is to be seen.
+    pub(super) async fn note_list(
+        &self,
+        store: &Store,
+        viewer: &Viewer,
+        agent: &VisibleAgent,
+    ) -> Result<()> {
+        if agent.role == Role::Owner {
+            return Ok(());
+        }
+        self.once(store, viewer, agent.id, ("agent", agent.id), "live.watch").await
     }
 
     async fn once(
         &self,
         store: &Store,
         viewer: &Viewer,
-        (agent_id, call): (Uuid, Uuid),
+        agent_id: Uuid,
+        (kind, id): (&str, Uuid),
         action: &'static str,
     ) -> Result<()> {
-        let who = (viewer.id(), call, action);
+        let who = (viewer.id(), id, action);
         if self.heard.get(&who).is_some() {
             return Ok(());
         }
         let deed = AuditEntry::of(viewer, action);
-        store.note_deed(&deed.agent(agent_id).object("call", call)).await?;
+        store.note_deed(&deed.agent(agent_id).object(kind, id)).await?;
         self.heard.insert(who, ());
         Ok(())
     }

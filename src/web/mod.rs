@@ -31,6 +31,7 @@ pub mod problem;
 mod query;
 mod range;
 mod rate_limit;
+mod rejections;
 pub mod secret;
 pub mod serve;
 pub mod session;
@@ -45,8 +46,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use http::{HeaderName, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::compression::CompressionLayer;
@@ -148,15 +149,17 @@ fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
         .merge(console::router())
         .fallback(async || console::errors::not_found())
         .merge(bookings::ics::router())
+        .layer(from_fn(rejections::explain))
         .layer(zipped)
         .layer(from_fn_with_state(Arc::clone(front), headers::protect))
 }
 
 /// Answers 408 when a request takes too long, so that clients that send no body keep no place.
 async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
     match clock::within(limit, next.run(request)).await {
         Some(response) => response,
-        None => StatusCode::REQUEST_TIMEOUT.into_response(),
+        None => rejections::of_body(&path, StatusCode::REQUEST_TIMEOUT),
     }
 }
 

@@ -5,7 +5,9 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
+use tracing::warn;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::store::StoreError;
 use crate::store::access::Refused;
@@ -52,6 +54,12 @@ impl Problem {
     #[must_use]
     pub fn unchanged(self) -> Self {
         Self { is_unchanged: true, ..self }
+    }
+
+    /// The same, where something was done before it.
+    #[must_use]
+    pub fn partly_done(self) -> Self {
+        Self { is_unchanged: false, ..self }
     }
 
     /// Whether everything is as it was.
@@ -103,10 +111,14 @@ impl From<StoreError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the database does not answer now; calls are still being answered",
             ),
-            StoreError::Refused(code) => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                format!("the database refused the values (SQLSTATE {code})"),
-            ),
+            StoreError::Refused(code) => {
+                // The number ties what somebody reports to a line of the log.
+                let number = Uuid::new_v4().simple().to_string()[..8].to_owned();
+                warn!(%code, number, "the database refused what was sent");
+                let why = "the database does not take what was sent, and this server did not see why; \
+                           tell whoever runs it the number";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{why} {number}"))
+            }
             StoreError::NotAllowed(rule) => Self::new(StatusCode::CONFLICT, rule.to_string()),
             StoreError::Unreadable(column) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -120,7 +132,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::NotFound => Self::not_found(),
-            Refused::Forbidden { .. } | Refused::ReadOnly => {
+            Refused::Forbidden { .. } | Refused::ReadOnly | Refused::InPerson => {
                 Self::new(StatusCode::FORBIDDEN, refused.to_string())
             }
             Refused::Store(error) => error.into(),
@@ -145,6 +157,14 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
     use crate::store::Rule;
+
+    #[test]
+    fn no_client_reads_a_code_of_the_database() {
+        let problem = Problem::from(StoreError::Refused("22008".to_owned()));
+        let said = serde_json::to_string(&problem).unwrap();
+        assert!(!said.contains("22008") && !said.contains("SQLSTATE"), "{said}");
+        assert!(said.contains("the number "), "{said}");
+    }
 
     #[test]
     fn what_a_rule_does_not_allow_is_a_conflict_in_words() {

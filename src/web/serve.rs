@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt};
 use http::{Request, StatusCode};
@@ -24,6 +24,7 @@ use tracing::{debug, warn};
 
 use super::connection::Connection;
 use super::places::{Place, Places};
+use super::rejections;
 use super::session::PeerAddress;
 use crate::clock;
 
@@ -181,8 +182,8 @@ async fn answer(
     let reading = read(body, limits.body_bytes, place);
     let body = match clock::within(limits.body_time, reading).await {
         Some(Ok(body)) => body,
-        Some(Err(status)) => return status.into_response(),
-        None => return StatusCode::REQUEST_TIMEOUT.into_response(),
+        Some(Err(status)) => return rejections::of_body(head.uri.path(), status),
+        None => return rejections::of_body(head.uri.path(), StatusCode::REQUEST_TIMEOUT),
     };
     place.waits(false);
     let answered = router.call(Request::from_parts(head, Body::from(body))).await;

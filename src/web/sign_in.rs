@@ -166,7 +166,13 @@ pub(super) async fn signed_in(
         Err(error) => Err(error),
     };
     match noted {
-        Ok(cookie) => ([(SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
+        Ok(cookie) => {
+            // Whoever wanted no page in particular is shown first what waits for an answer.
+            let is_invited =
+                next == "/" && state.owners.store.is_invited(person).await.unwrap_or_default();
+            let next = if is_invited { "/account" } else { next };
+            ([(SET_COOKIE, cookie)], Redirect::to(next)).into_response()
+        }
         Err(error) => errors::store(&error),
     }
 }

@@ -131,3 +131,27 @@ async fn somebody_is_invited_and_removed_in_a_browser() {
     theirs.wait_for_text("main", "You have no agent yet").await;
     check_page(&theirs, "bookings-no-agent").await;
 }
+
+#[tokio::test]
+async fn whoever_has_an_account_accepts_and_leaves_in_a_browser() {
+    let Some(browser) = Browser::shared().await else { return };
+    let desk = Desk::open().await;
+    let page = browser.page().await;
+    sign_in(&desk, &page, "owner@example.com").await;
+    page.goto(&address(&desk, "/people")).await;
+    page.fill("#email", "other@example.com").await;
+    page.submit("#invite + form").await;
+    page.wait_for_text("main [role=status]", "Invited.").await;
+    check_page(&page, "people-invited").await;
+    let theirs = browser.page().await;
+    sign_in(&desk, &theirs, "other@example.com").await;
+    theirs.goto(&address(&desk, "/account")).await;
+    theirs.wait_for_text("main", "An invitation from Bright Smile").await;
+    check_page(&theirs, "account-invitation").await;
+    theirs.submit("main section.card form").await;
+    theirs.wait_for_text("main [role=status]", "You belong to that business now.").await;
+    check_page(&theirs, "account-businesses").await;
+    theirs.click("main details summary").await;
+    theirs.submit("main details form").await;
+    theirs.wait_for_text("main [role=status]", "You left").await;
+}

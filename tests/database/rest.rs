@@ -339,7 +339,13 @@ async fn nobody_promotes_themself() {
     }
     // An owner makes owners, of others, and no administrators.
     let owner = town.owner;
-    assert_eq!(comes_to(&town, owner, &insert(town.stranger, "owner")).await, Ok(1));
+    // By an invitation, which is theirs to accept.
+    let made = insert(town.stranger, "owner");
+    let invites = format!(
+        "with made as ({made} returning status, invited_at) \
+         select 1 from made where not status and invited_at is not null"
+    );
+    assert_eq!(comes_to(&town, owner, &invites).await, Ok(1));
     for (person, access) in [(town.stranger, "admin"), (owner, "admin"), (owner, "owner")] {
         let came = comes_to(&town, owner, &insert(person, access)).await;
         assert_eq!(came, Err(NOT_ALLOWED.into()), "{access}");

@@ -501,7 +501,7 @@ async fn a_private_address_is_not_told_and_a_service_that_is_gone_not_again() {
     guarded.stop().await;
     assert_eq!(receiver.messages(0).await.len(), 0);
     let error = fixture.text("select max(error) from webhook_deliveries").await;
-    assert_eq!(error.as_deref(), Some("webhook: the host has an address that is not public"));
+    assert_eq!(error.as_deref(), Some("webhook: no connection to a public address of that host"));
     let allowed = fixture.aftercall(&speech, &wake, &format!("127.0.0.1:{}", receiver.port));
     let gone = || async {
         fixture.hurry("webhook").await;

@@ -285,10 +285,45 @@ async fn a_version_is_restored() {
 async fn an_agent_is_made_and_deleted() {
     let desk = Desk::open().await;
     let owner = desk.sign_in("owner@example.com").await;
-    let taken = json!({"name": "New", "twilio_phone_number": OTHER_NUMBER});
-    let refused = owner.post("/api/v1/agents", taken).await;
-    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
-    assert_eq!(refused.json()["field"], "twilio_phone_number");
+    // Of a number that somebody else's agent has nothing else is said than of one that nobody has.
+    let mut told = Vec::new();
+    for number in [OTHER_NUMBER, "+15559870555"] {
+        let typed = json!({"name": "New", "twilio_phone_number": number});
+        let made = owner.post("/api/v1/agents", typed).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        let made = made.json();
+        let path = format!("/api/v1/agents/{}", made["id"].as_str().unwrap());
+        assert_eq!(owner.patch(&path, json!({"status": "inactive"})).await.status, StatusCode::OK);
+        let on = owner.patch(&path, json!({"status": "active"})).await;
+        told.push((on.status, on.json()["faults"].clone()));
+        desk.sql(&format!(
+            "delete from voice_agents where id = '{}'",
+            made["id"].as_str().unwrap()
+        ))
+        .await;
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0].1[0]["field"], "twilio_phone_number", "{told:?}");
+    let found = desk.app.directory.look_up(OTHER_NUMBER).await;
+    assert!(
+        matches!(found, frontdesk::line::directory::LookUp::Found(agent) if agent.id == desk.other_agent)
+    );
+    // With an account of its own the number would be the agent's: there it is refused, without a word of
+    // whose it is.
+    desk.sql(&format!(
+        "update voice_agents set twilio_credentials = '{{\"account_sid\": \"AC1\", \"auth_token\": \"x\"}}'
+        where id = '{}'",
+        desk.agent
+    ))
+    .await;
+    let taken = owner.patch(&path(&desk), json!({"twilio_phone_number": OTHER_NUMBER})).await;
+    assert_eq!(field(&taken), "twilio_phone_number");
+    assert!(taken.text.contains("cannot be used here"), "{}", taken.text);
+    desk.sql(&format!(
+        "update voice_agents set twilio_credentials = null where id = '{}'",
+        desk.agent
+    ))
+    .await;
     assert_eq!(field(&owner.post("/api/v1/agents", json!({})).await), "name");
     let new = json!({"name": "New", "twilio_phone_number": "020 7946 0958",
         "business": {"business_timezone": "Europe/London"}, "settings": {"greeting": "Hi."}});

@@ -275,8 +275,16 @@ async fn secrets_are_not_shown_and_are_kept() {
     let owner = desk.sign_in("owner@example.com").await;
     let shown = owner.get(&page(&desk)).await.text;
     assert!(!shown.contains("hush-hush") && shown.contains("One is set."));
-    let kept = [
+    let moved = [
         ("settings.webhook.url", "https://y.example/"),
+        ("settings.webhook.secret", ""),
+        ("settings.fallback.kind", "voicemail"),
+    ];
+    let refused = send(&desk, &owner, "messages", &moved).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("type the secret again"), "{}", refused.text);
+    let kept = [
+        ("settings.webhook.url", "https://x.example/told"),
         ("settings.webhook.secret", ""),
         ("settings.fallback.kind", "voicemail"),
     ];

@@ -114,6 +114,9 @@ fn of_everybody() -> Vec<Row> {
         post("/account", Anybody, profile),
         // What is somebody else's is not there.
         post("/account/sessions/{id}/end", Anybody, &[]).gives(404),
+        post("/account/businesses/{id}/accept", Anybody, &[]).gives(404),
+        post("/account/businesses/{id}/decline", Anybody, &[]).gives(404),
+        post("/account/businesses/{id}/leave", Anybody, &[]).gives(404),
         post("/account/tokens", Anybody, &[("name", ""), ("scope", "read"), ("days", "")]),
         post("/account/tokens/{id}/revoke", Anybody, &[]).gives(404),
         get("/activity", Anybody),
@@ -248,6 +251,7 @@ impl Named {
             path if path.starts_with("/calls/") || path.starts_with("/live/") => &objects.call,
             path if path.starts_with("/bookings/") => &objects.appointment,
             path if path.starts_with("/people/") => &objects.access,
+            path if path.starts_with("/account/businesses/") => &objects.access,
             path if path.starts_with("/webhooks/") => &objects.delivery,
             path if path.starts_with("/account/tokens/") => &objects.token,
             path if path.starts_with("/account/sessions/") => &session,

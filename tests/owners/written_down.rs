@@ -163,3 +163,28 @@ async fn who_watches_a_call_is_written_down_once() {
     let shown = owner.get("/activity").await.text;
     assert!(shown.contains("watched a call while it went on"), "{shown}");
 }
+
+#[tokio::test]
+async fn who_watches_all_calls_is_written_down_once_for_each_agent() {
+    let desk = Desk::open().await;
+    for (agent, sid) in [(desk.agent, "CA1"), (desk.agent, "CA2"), (desk.other_agent, "FT1")] {
+        let live = json!({"call_sid": sid, "call_start": "2026-11-29T10:00:00Z",
+            "call_end": Value::Null, "status": "in-progress"});
+        add_call(&desk, agent, live).await;
+    }
+    for email in ["support@example.com", "admin@example.com", "owner@example.com"] {
+        let client = desk.sign_in(email).await;
+        for path in ["/live", "/api/v1/live?follow=false", "/api/v1/live?follow=false&tests=true"] {
+            assert_eq!(client.get(path).await.status, StatusCode::OK, "{path}");
+        }
+    }
+    let deeds: Vec<(Option<Uuid>, String, String)> = sqlx::query_as(
+        "select l.voice_agent_id, l.object, c.email from audit_log l join customer c on c.uuid = l.actor
+        where action = 'live.watch' order by l.id",
+    )
+    .fetch_all(&desk.pool)
+    .await
+    .unwrap();
+    let of = |email: &str| (Some(desk.agent), format!("agent {}", desk.agent), email.to_owned());
+    assert_eq!(deeds, [of("support@example.com"), of("admin@example.com")]);
+}

@@ -98,6 +98,17 @@ impl SecretPlaces {
         }
     }
 
+    /// The paths of the secrets.
+    pub fn paths(self, value: &Value) -> Vec<String> {
+        self.secrets(value).into_iter().map(|(path, _)| path).collect()
+    }
+
+    /// The paths of what was sent as a mask, and so is to be kept.
+    pub fn masks(self, sent: &Value) -> Vec<String> {
+        let masks = self.secrets(sent).into_iter().filter(|(_, value)| *value == MASK);
+        masks.map(|(path, _)| path).collect()
+    }
+
     /// The paths of the secrets that differ.
     pub fn changed(self, before: &Value, after: &Value) -> Vec<String> {
         let (before, after) = (self.secrets(before), self.secrets(after));

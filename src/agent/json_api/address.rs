@@ -63,14 +63,26 @@ impl Address {
         Ok(Self { origin, path: part(&text[path_at..query_at], known)?, query: query.transpose()? })
     }
 
-    /// Fills the address in with these values.
-    pub(super) fn url(&self, values: &Context) -> Result<Url, RequestError> {
+    /// The scheme, the host and the port, with these values.
+    pub(super) fn origin(&self, values: &Context) -> Result<String, RequestError> {
+        Ok(self.base(values)?.1.origin().ascii_serialization())
+    }
+
+    /// What comes before the path of the row.
+    fn base(&self, values: &Context) -> Result<(String, Url), RequestError> {
         let in_url = |error: TemplateError| error.below("url");
         let origin = self.origin.render(values).map_err(in_url)?;
         // A base address in the settings may end in a slash, and may have a path.
         let origin = origin.trim().trim_end_matches('/');
-        let path = self.path.render_for(Place::Path, values).map_err(in_url)?;
         let base = Url::parse(origin).ok().filter(is_plain).ok_or(RequestError::Address)?;
+        Ok((origin.to_owned(), base))
+    }
+
+    /// Fills the address in: `origins` say where it goes, `values` with what.
+    pub(super) fn url(&self, origins: &Context, values: &Context) -> Result<Url, RequestError> {
+        let in_url = |error: TemplateError| error.below("url");
+        let (origin, base) = self.base(origins)?;
+        let path = self.path.render_for(Place::Path, values).map_err(in_url)?;
         let mut url = Url::parse(&format!("{origin}{path}")).map_err(|_| RequestError::Address)?;
         // Follows from where the parts are cut, and is what everything here rests on.
         if url.origin() != base.origin() || !is_plain(&url) {

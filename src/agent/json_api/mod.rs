@@ -108,7 +108,19 @@ impl JsonApi {
     /// # Errors
     /// What cannot be filled in.
     pub fn request(&self, values: &Context) -> Result<ApiRequest, RequestError> {
-        let mut url = self.address.url(values)?;
+        self.request_at(values, values)
+    }
+
+    /// Fills it in with `values`, for where it goes with `origins`.
+    ///
+    /// # Errors
+    /// What cannot be filled in.
+    pub fn request_at(
+        &self,
+        origins: &Context,
+        values: &Context,
+    ) -> Result<ApiRequest, RequestError> {
+        let mut url = self.address.url(origins, values)?;
         let mut budget = Budget::default();
         budget.take(url.as_str().len())?;
         for (name, value) in &self.query {
@@ -128,6 +140,14 @@ impl JsonApi {
         };
         let body = encode_body(body, &mut headers);
         Ok(ApiRequest { method: self.method.clone(), url, headers, body })
+    }
+
+    /// The scheme, the host and the port that it goes to.
+    ///
+    /// # Errors
+    /// They come to no address with these values.
+    pub fn origin(&self, values: &Context) -> Result<String, RequestError> {
+        self.address.origin(values)
     }
 
     /// Whether asking twice does what asking once does.

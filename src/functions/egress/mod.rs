@@ -6,6 +6,7 @@
 //! time gains nothing. Each request connects anew, and each redirect is a request.
 
 mod address;
+mod error;
 mod redirect;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::clock;
 use crate::config::HostPort;
 use crate::tls::body_of;
 use address::{is_dns_name, is_public};
+pub use error::{EgressError, Refusal};
 
 /// The largest body that is sent unless a client is told otherwise, bytes.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
@@ -72,74 +74,6 @@ pub struct Response {
     pub content_type: Option<String>,
     /// The body, read to its end.
     pub body: Bytes,
-}
-
-/// Why a request was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is another kind of address.
-    #[error("only http and https addresses are allowed")]
-    Scheme,
-    /// A user or a password stands in it.
-    #[error("an address with credentials in it is not allowed")]
-    Credentials,
-    /// Its host is not a name that could be in the DNS.
-    #[error("the host is not a name or a public address")]
-    Host,
-    /// It leads into a private network.
-    #[error("the host has an address that is not public")]
-    NotPublic,
-    /// A redirect from `https` to `http`.
-    #[error("redirected from https to http")]
-    Downgrade,
-    /// A redirect that would hand a body or a deed to another host.
-    #[error("redirected to another host with what was meant for this one")]
-    OtherHost,
-    /// A redirect to nowhere.
-    #[error("redirected to what is not an address")]
-    Location,
-    /// A redirect too many.
-    #[error("redirected more than {REDIRECTS_MAX} times")]
-    Redirects,
-}
-
-/// Why there is no answer. Names no address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EgressError {
-    /// The request is not allowed.
-    #[error("{0}")]
-    Refused(Refusal),
-    /// The service answered with a redirect that leads nowhere.
-    #[error("redirected: {0}")]
-    Redirected(Refusal),
-    /// The body is too large.
-    #[error("the request is too large")]
-    RequestTooLarge,
-    /// The answer is too large.
-    #[error("an answer of more than {RESPONSE_BYTES_MAX} bytes")]
-    ResponseTooLarge,
-    /// Too many requests are on their way.
-    #[error("too many requests at once")]
-    Busy,
-    /// No connection was made.
-    #[error("no connection")]
-    Unreachable,
-    /// The connection broke, or what came was not HTTP.
-    #[error("the connection broke")]
-    Broken,
-    /// The time was up.
-    #[error("no answer in time")]
-    TimedOut,
-}
-
-impl EgressError {
-    /// Whether the service may have done what it was asked, although there is no answer.
-    pub fn may_be_done(self) -> bool {
-        match self {
-            Self::Refused(_) | Self::RequestTooLarge | Self::Busy | Self::Unreachable => false,
-            Self::Redirected(_) | Self::ResponseTooLarge | Self::Broken | Self::TimedOut => true,
-        }
-    }
 }
 
 /// Makes requests. One for the process.
@@ -251,8 +185,8 @@ impl Client {
             request = next;
             response = self.ask(&request).await.map_err(|error| match error {
                 EgressError::Refused(refusal) => EgressError::Redirected(refusal),
-                // The first host was reached.
-                EgressError::Unreachable => EgressError::Broken,
+                // The first host was reached. It is not asked again, or it could tell this apart.
+                EgressError::Unreachable => EgressError::Redirected(Refusal::Absent),
                 other => other,
             })?;
         }
@@ -340,6 +274,8 @@ async fn read(mut response: reqwest::Response) -> Result<Response, EgressError> 
 fn may_pass(result: &Result<Response, EgressError>) -> bool {
     match result {
         Ok(response) => matches!(response.status.as_u16(), 502..=504),
+        // What is not public is tried again like what is not there: it takes as long.
+        Err(EgressError::Refused(Refusal::NotPublic | Refusal::Host)) => true,
         Err(error) => matches!(error, EgressError::Unreachable | EgressError::Broken),
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::egress::{Client, EgressError, Request, Response};
-use super::redact::Secrets;
+use super::redact::{HIDDEN, Secrets};
 use super::rendering::{RenderError, rendered};
 use super::truncate::shorten;
 use super::{CallContext, FunctionRequest, Outcome, PRETENDED};
@@ -49,7 +49,9 @@ pub(super) async fn json_api(
     let Row { id, api, names } = row;
     let secrets = Secrets::of(&caller.agent.settings.secrets);
     let outcome = match fill(caller, api, names, arguments).await {
-        Ok(filled) if caller.pretends() => pretended(&secrets, &filled),
+        Ok(_) if caller.pretends() => {
+            pretended(&secrets, fill_to_show(caller, api, names, arguments).await)
+        }
         Ok(filled) => {
             let filled = with_key(filled, &key(caller, request, id, arguments));
             match send(client, caller.agent.id, api.time_limit, filled).await {
@@ -83,6 +85,21 @@ pub(super) async fn fill(
     Ok(filled.map_err(NotMade::Render)??)
 }
 
+/// The same to be shown: a secret is a word in it before a template can make anything else of it. None:
+/// without its secrets it cannot be made.
+pub(super) async fn fill_to_show(
+    caller: &CallContext,
+    api: &JsonApi,
+    names: &[String],
+    arguments: &Value,
+) -> Option<ApiRequest> {
+    let template = api.clone();
+    let origins = values(caller, names, arguments);
+    let shown = values_with(caller, names, arguments, |_| HIDDEN);
+    let filled = rendered(caller.agent.id, move || template.request_at(&origins, &shown)).await;
+    filled.ok()?.ok()
+}
+
 /// Sends it.
 ///
 /// # Errors
@@ -99,12 +116,15 @@ pub(super) async fn send(
 }
 
 /// What would have been asked in another call than a test, without secrets.
-fn pretended(secrets: &Secrets, filled: &ApiRequest) -> Outcome {
-    let would = json!({
-        "method": filled.method.as_str(),
-        "url": filled.url.as_str(),
-        "body": filled.body,
+fn pretended(secrets: &Secrets, filled: Option<ApiRequest>) -> Outcome {
+    let would = filled.map(|filled| {
+        json!({
+            "method": filled.method.as_str(),
+            "url": secrets.hide_in_url(filled.url.as_str()),
+            "body": filled.body,
+        })
     });
+    let would = would.unwrap_or(Value::Null);
     let would = secrets.hide_in(would);
     let (would, _) = shorten(would, RESULT_BYTES_MAX);
     Outcome::done(json!({"result": null, "would_have_sent": would, "test": PRETENDED}))
@@ -112,10 +132,20 @@ fn pretended(secrets: &Secrets, filled: &ApiRequest) -> Outcome {
 
 /// What templates are filled in with. What is optional and was not given is there, and empty.
 fn values(caller: &CallContext, names: &[String], arguments: &Value) -> minijinja::Value {
+    values_with(caller, names, arguments, |secret| secret)
+}
+
+/// The same, with what is made of each secret.
+fn values_with(
+    caller: &CallContext,
+    names: &[String],
+    arguments: &Value,
+    shown: for<'s> fn(&'s str) -> &'s str,
+) -> minijinja::Value {
     let mut args: Map<_, _> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
     args.extend(arguments.as_object().cloned().unwrap_or_default());
     let secrets = caller.agent.settings.secrets.iter();
-    let secrets = secrets.map(|(name, secret)| (name.as_str(), secret.reveal().as_str()));
+    let secrets = secrets.map(|(name, secret)| (name.as_str(), shown(secret.reveal())));
     let mut values = caller.facts().values();
     values.insert("args".to_owned(), value_of(&args.into()));
     values.insert("secrets".to_owned(), minijinja::Value::from_pairs(secrets));
@@ -168,6 +198,7 @@ pub(super) const NOT_SET_UP: &str = "this function is not set up rightly; do not
 
 /// What the model is told when there is no answer. It learns nothing of the network.
 pub(super) fn no_answer(error: EgressError, is_idempotent: bool) -> String {
+    let error = error.told();
     let what = match error {
         EgressError::Refused(_) | EgressError::Redirected(_) => "the service cannot be reached",
         EgressError::Unreachable => "the service cannot be reached now",

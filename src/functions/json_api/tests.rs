@@ -243,7 +243,7 @@ async fn a_private_service_is_not_reached_unless_it_is_allowed() {
     let api = JsonApi::read(&json!({"method": "POST", "url": service.url("/").as_str()})).unwrap();
     let client = Client::new(Vec::new()).unwrap();
     let outcome = json_api(&client, &caller(), &request(), row(&api), &json!({})).await;
-    let expected = json!({"ok": false, "error": "the service cannot be reached"});
+    let expected = json!({"ok": false, "error": "the service cannot be reached now"});
     assert_eq!(outcome.output, expected);
     assert_eq!(service.connections(), 0);
 }

@@ -165,7 +165,13 @@ async fn post(
         headers,
         body: Some(body.into()),
     };
-    let status = client.send(request).await?.status;
+    let status = match client.send(request).await {
+        Ok(answer) => answer.status,
+        Err(error) => {
+            tracing::debug!(agent = %agent_id, reason = ?error, "a webhook gave no answer");
+            return Err(error.told().into());
+        }
+    };
     if status.is_success() { Ok(status) } else { Err(TellError::Answered(status.as_u16())) }
 }
 

@@ -20,7 +20,7 @@ use crate::store::access::{Object, Oversee, Own};
 use crate::store::members::{AccessChange, AccessWish, Invited, Member};
 use crate::web::AppState;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
-use crate::web::guard::may;
+use crate::web::guard::{may, may_in_person};
 use crate::web::iso;
 use crate::web::people::{Invitation, link_for, role};
 use crate::web::problem::Problem;
@@ -36,13 +36,16 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
 pub(super) struct AccessItem {
     /// What `/access/{id}` takes; null of whoever made the agent, who stays its owner.
     id: Option<i64>,
-    person: Uuid,
+    /// Null of somebody who has not answered an invitation yet.
+    person: Option<Uuid>,
     name: String,
     email: String,
     /// support, maintainer, owner or admin.
     role: &'static str,
     /// Whether it is switched on.
     active: bool,
+    /// Whether they were invited and have not answered yet: nothing is told of them but the address.
+    invited: bool,
     since: Option<String>,
     /// When they last used the console.
     last_seen: Option<String>,
@@ -53,11 +56,12 @@ impl AccessItem {
         let time = |us: i64| iso::time(us, &TimeZone::UTC);
         Self {
             id: member.access_id,
-            person: member.person,
+            person: (!member.is_invited).then_some(member.person),
             name: member.name.reveal().clone(),
             email: member.email.reveal().clone(),
             role: member.role.word(),
             active: member.is_active,
+            invited: member.is_invited,
             since: member.since_us.map(time),
             last_seen: member.seen_us.map(time),
         }
@@ -65,7 +69,7 @@ impl AccessItem {
 
     /// What the list goes on behind.
     fn place(&self) -> String {
-        self.id.map_or_else(|| self.person.to_string(), |id| id.to_string())
+        self.id.map_or_else(|| "maker".to_owned(), |id| id.to_string())
     }
 }
 
@@ -108,7 +112,8 @@ struct MadeAccess {
     sign_in_link: Option<String>,
 }
 
-/// Gives somebody access to the agent; makes their account if there is none.
+/// Gives somebody access to the agent; makes their account if there is none. Whoever has one is invited:
+/// the access is theirs when they accept it, signed in. Keys do not manage people: sign in for that.
 #[utoipa::path(
     post,
     path = "/agents/{id}/access",
@@ -123,7 +128,8 @@ async fn invite(
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(new): ApiJson<NewAccess>,
 ) -> Result<(StatusCode, Json<MadeAccess>), Problem> {
-    let access = may::<Own>(&state, &viewer, Object::Agent(id), "access.invite").await?;
+    let object = Object::Agent(id);
+    let access = may_in_person::<Own>(&state, &viewer, object, "access.invite").await?;
     let name = new.name.as_deref().unwrap_or_default();
     let invitation = Invitation::read(&new.email, name, &new.role).map_err(|invalid| {
         let first = invalid.into_iter().next();
@@ -169,6 +175,10 @@ fn changed(change: AccessChange) -> Result<Option<Member>, Problem> {
             Err(Problem::new(StatusCode::FORBIDDEN, detail))
         }
         AccessChange::Above => Err(above()),
+        AccessChange::Unanswered => {
+            let detail = "they were invited, and have not accepted yet: that is theirs to do";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
         AccessChange::Gone => Err(Problem::not_found()),
     }
 }
@@ -198,7 +208,8 @@ async fn change(
     ApiPath(id): ApiPath<i64>,
     ApiJson(sent): ApiJson<NewRole>,
 ) -> Answer<AccessItem> {
-    let access = may::<Own>(&state, &viewer, Object::Access(id), "access.change").await?;
+    let object = Object::Access(id);
+    let access = may_in_person::<Own>(&state, &viewer, object, "access.change").await?;
     let role = sent.role.as_deref().map(role).transpose()?;
     let wish = AccessWish { role, is_active: sent.active, is_removed: false };
     let change = state.owners.store.change_access(&access, &viewer, id, wish).await?;
@@ -219,7 +230,8 @@ async fn remove(
     ApiViewer(viewer): ApiViewer,
     ApiPath(id): ApiPath<i64>,
 ) -> Result<StatusCode, Problem> {
-    let access = may::<Own>(&state, &viewer, Object::Access(id), "access.remove").await?;
+    let object = Object::Access(id);
+    let access = may_in_person::<Own>(&state, &viewer, object, "access.remove").await?;
     let wish = AccessWish { is_removed: true, ..AccessWish::default() };
     changed(state.owners.store.change_access(&access, &viewer, id, wish).await?)?;
     Ok(StatusCode::NO_CONTENT)

@@ -25,6 +25,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
     OpenApiRouter::new().routes(routes!(live))
 }
 
+/// What an `id` may be: microseconds since the Unix epoch that the database has a time for.
+const POSITIONS: std::ops::RangeInclusive<i64> = 0..=253_402_207_200_000_000;
+
 /// What the stream is asked with.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -83,12 +86,20 @@ async fn live(
     if let Some(agent) = asked.agent {
         store.access::<Read>(&viewer, Object::Agent(agent)).await?;
     }
+    if let Some(after) = asked.after.filter(|after| !POSITIONS.contains(after)) {
+        let why = format!("{after} is no `id` of this stream; accepted is one that was told");
+        return Err(Problem::invalid("after", why));
+    }
     let header = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let wanted = Wanted {
         agent: asked.agent,
         call,
         tests: asked.tests,
-        position: header.and_then(|id| id.trim().parse().ok()).or(asked.after),
+        // What cannot be one begins anew: whoever sends it cannot choose.
+        position: header
+            .and_then(|id| id.trim().parse().ok())
+            .filter(|id| POSITIONS.contains(id))
+            .or(asked.after),
         follow: asked.follow,
     };
     answer(Arc::clone(&state), &viewer, parts, wanted).await

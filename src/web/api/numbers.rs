@@ -16,6 +16,7 @@ use super::{Answer, Page};
 use crate::store::access::{Maintain, Object};
 use crate::web::AppState;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::web::guard::may;
 use crate::web::numbers::{self, NumberItem};
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
@@ -82,8 +83,8 @@ async fn connect(
     ApiPath(sid): ApiPath<String>,
     ApiJson(wanted): ApiJson<OfAgent>,
 ) -> Result<StatusCode, Problem> {
-    let access =
-        state.owners.store.access::<Maintain>(&viewer, Object::Agent(wanted.agent)).await?;
+    let object = Object::Agent(wanted.agent);
+    let access = may::<Maintain>(&state, &viewer, object, "number.connect").await?;
     numbers::connect(&state, &viewer, &access, &sid).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -107,8 +108,8 @@ async fn restore(
     ApiPath(sid): ApiPath<String>,
     ApiJson(wanted): ApiJson<OfAgent>,
 ) -> Result<StatusCode, Problem> {
-    let access =
-        state.owners.store.access::<Maintain>(&viewer, Object::Agent(wanted.agent)).await?;
+    let object = Object::Agent(wanted.agent);
+    let access = may::<Maintain>(&state, &viewer, object, "number.restore").await?;
     numbers::restore(&state, &viewer, &access, &sid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

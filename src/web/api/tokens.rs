@@ -17,10 +17,9 @@ use super::paging::Paging;
 use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::store::account::{NewToken, TOKENS_MAX, TokenRow};
-use crate::store::people::Credential;
 use crate::web::AppState;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
-use crate::web::guard::may_change_own;
+use crate::web::guard::in_person;
 use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::secret::Secret;
@@ -113,11 +112,7 @@ async fn make(
     ApiViewer(viewer): ApiViewer,
     ApiJson(wanted): ApiJson<WantedToken>,
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
-    may_change_own(&state, &viewer, "token.make").await?;
-    if let Credential::Token(_) = viewer.credential() {
-        let detail = "a key makes no keys; sign in for that";
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-    }
+    in_person(&state, &viewer, None, "token.make").await?;
     let (name, may_write, days) =
         checked(&wanted.name, &wanted.scope, wanted.days).map_err(|invalid| {
             let first = invalid.into_iter().next();
@@ -138,7 +133,7 @@ async fn make(
     }
 }
 
-/// Revokes a key of yours, at once.
+/// Revokes a key of yours, at once. A key revokes none: sign in for that.
 #[utoipa::path(
     delete,
     path = "/tokens/{id}",
@@ -151,7 +146,7 @@ async fn revoke(
     ApiViewer(viewer): ApiViewer,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    may_change_own(&state, &viewer, "token.revoke").await?;
+    in_person(&state, &viewer, None, "token.revoke").await?;
     match state.owners.store.revoke_token(&viewer, id).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found()),

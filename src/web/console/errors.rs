@@ -65,7 +65,12 @@ pub(crate) fn problem(problem: &Problem) -> Response {
         &problem.title,
         &html! {
             h1 { (problem.title) }
-            p { (problem.detail.as_deref().unwrap_or_default()) }
+            p {
+                @if let Some(field) = problem.field.as_deref().filter(|field| !field.is_empty()) {
+                    code { (field) } ": "
+                }
+                (problem.detail.as_deref().unwrap_or_default())
+            }
             p .quiet { @if problem.is_unchanged() { "Nothing was changed. " } "Calls are still being answered. Go back with your browser, or to " a href="/" { "Today" } "." }
         },
     );
@@ -77,7 +82,7 @@ pub(crate) fn refused(refused: &Refused) -> Response {
     match refused {
         Refused::NotFound => not_found(),
         Refused::Store(error) => store(error),
-        Refused::Forbidden { .. } | Refused::ReadOnly => {
+        Refused::Forbidden { .. } | Refused::ReadOnly | Refused::InPerson => {
             let page = layout::outside(
                 "Not allowed",
                 &html! {
@@ -99,6 +104,14 @@ pub(crate) enum Fault {
     Refused(Refused),
     /// Too many requests: again in so many seconds.
     TooMany(u64),
+    /// What was sent is not accepted.
+    Problem(Problem),
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
 }
 
 impl From<StoreError> for Fault {
@@ -119,6 +132,7 @@ impl IntoResponse for Fault {
             Self::NotFound => not_found(),
             Self::Refused(refused) => self::refused(&refused),
             Self::TooMany(seconds) => too_many(seconds),
+            Self::Problem(problem) => self::problem(&problem),
         }
     }
 }

@@ -87,6 +87,10 @@ async fn list(
         Err(error) => return errors::store(&error),
     };
     let calls: Vec<_> = now.calls.iter().filter(|call| !call.is_test()).collect();
+    let listening = &state.owners.listening;
+    if let Err(error) = listening.note_lists(store, &shell.viewer, &agents, &now.calls).await {
+        return errors::store(&error);
+    }
     let ids: Vec<Uuid> = calls.iter().map(|call| call.id).collect();
     let events = match store.latest_events(&agents, &ids, STRIP_EVENTS, None).await {
         Ok(events) => events,

@@ -15,6 +15,7 @@ use super::layout::{Section, Shell};
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Level, Maintain, Object, Own, Role};
 use crate::web::AppState;
+use crate::web::guard::may;
 use crate::web::numbers::account::{AccountNotes, NewAccount, use_own, use_servers};
 use crate::web::numbers::{self, AccountNumbers, Listed, NumberItem};
 use crate::web::problem::Problem;
@@ -230,11 +231,11 @@ async fn connect(
     Path(sid): Path<String>,
     Form(form): Form<Wired>,
 ) -> Response {
-    let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = match access(store, &viewer, form.agent).await {
-        Ok(access) => access,
-        Err(response) => return response,
-    };
+    let access: AgentAccess<Maintain> =
+        match access(&state, &viewer, form.agent, "number.connect").await {
+            Ok(access) => access,
+            Err(response) => return response,
+        };
     done(numbers::connect(&state, &viewer, &access, &sid).await, "connected")
 }
 
@@ -244,20 +245,22 @@ async fn restore(
     Path(sid): Path<String>,
     Form(form): Form<Wired>,
 ) -> Response {
-    let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = match access(store, &viewer, form.agent).await {
-        Ok(access) => access,
-        Err(response) => return response,
-    };
+    let access: AgentAccess<Maintain> =
+        match access(&state, &viewer, form.agent, "number.restore").await {
+            Ok(access) => access,
+            Err(response) => return response,
+        };
     done(numbers::restore(&state, &viewer, &access, &sid).await, "restored")
 }
 
 async fn access<L: Level>(
-    store: &crate::store::Store,
+    state: &AppState,
     viewer: &crate::store::people::Viewer,
     agent: Uuid,
+    action: &'static str,
 ) -> Result<AgentAccess<L>, Response> {
-    store.access(viewer, Object::Agent(agent)).await.map_err(|refused| errors::refused(&refused))
+    let access = may(state, viewer, Object::Agent(agent), action).await;
+    access.map_err(|refused| errors::refused(&refused))
 }
 
 fn done(result: Result<(), Problem>, what: &str) -> Response {
@@ -281,7 +284,8 @@ async fn account(
     Path(agent): Path<Uuid>,
     Form(form): Form<Credentials>,
 ) -> Response {
-    let access: AgentAccess<Own> = match access(&state.owners.store, &viewer, agent).await {
+    let access: AgentAccess<Own> = match access(&state, &viewer, agent, "credentials.change").await
+    {
         Ok(access) => access,
         Err(response) => return response,
     };
@@ -304,7 +308,8 @@ async fn servers_account(
     PageViewer(viewer): PageViewer,
     Path(agent): Path<Uuid>,
 ) -> Response {
-    let access: AgentAccess<Own> = match access(&state.owners.store, &viewer, agent).await {
+    let access: AgentAccess<Own> = match access(&state, &viewer, agent, "credentials.remove").await
+    {
         Ok(access) => access,
         Err(response) => return response,
     };

@@ -1,5 +1,7 @@
 //! `/people`: who may do what.
 
+mod list;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,13 +16,12 @@ use uuid::Uuid;
 use super::errors::{Fault, Shown};
 use super::field::{choice, input};
 use super::layout::{Section, Shell};
-use super::time;
 use crate::store::access::{AgentAccess, Object, Oversee, Own, Role};
 use crate::store::audit::AuditEntry;
 use crate::store::members::{AccessChange, AccessWish, Invited, Member};
 use crate::store::people::Viewer;
 use crate::web::AppState;
-use crate::web::guard::{PageId, may};
+use crate::web::guard::{PageId, may, may_in_person};
 use crate::web::invalid::Invalid;
 use crate::web::people::{Invitation, link_for};
 use crate::web::session::PageViewer;
@@ -86,7 +87,10 @@ async fn page(
     let access = may::<Oversee>(&state, &shell.viewer, object, "access.read").await?;
     let empty = InvitationForm { agent: agent.to_string(), ..InvitationForm::default() };
     let words = match wanted.done.as_str() {
-        "invited" => "They have access now. They sign in as they always do.",
+        "invited" => {
+            "Invited. They have an account already: when they sign in next, they see the invitation on \
+             their page Account, and have access once they accept."
+        }
         "changed" => "Changed.",
         "off" => "Switched off: they see nothing any more.",
         "off-feed" | "changed-feed" | "removed-feed" => {
@@ -114,7 +118,7 @@ async fn show(
         h1 { "People" }
         p .zone { "Who may do what at " bdi { (business) } ". Times are those in " (shell.zone_name()) "." }
         (notice)
-        ul .list { @for member in &members { li { (shown(member, shell, access.role())) } } }
+        ul .list { @for member in &members { li { (list::shown(member, shell, access.role())) } } }
         @if members.len() == 1 {
             p .hint { "Nobody else has access. Whoever you invite is listed here." }
         }
@@ -150,79 +154,6 @@ fn roles(most: Role) -> Vec<(&'static str, &'static str)> {
     given.map(|(role, words)| (role.word(), *words)).collect()
 }
 
-fn shown(member: &Member, shell: &Shell, mine: Role) -> Markup {
-    let when = |us: i64| time::when(&time::at(us, &shell.zone()), &shell.now);
-    let is_me = member.person == shell.viewer.id();
-    html! {
-        div .row {
-            span .grow {
-                strong { bdi { (member.name.reveal()) } }
-                @if is_me { " (you)" }
-                br;
-                span .quiet {
-                    bdi { (member.email.reveal()) }
-                    @if let Some(since) = member.since_us { " · since " (when(since)) }
-                    " · "
-                    @match member.seen_us {
-                        Some(seen) => { "last here " (when(seen)) }
-                        None => "never signed in",
-                    }
-                }
-            }
-            span .badge { (member.role.word()) }
-            @if !member.is_active { span .badge.warn { "switched off" } }
-            @if member.access_id.is_none() { span .badge { "made the agent" } }
-        }
-        @if let Some(id) = member.access_id {
-            @if !is_me && member.role <= mine && shell.viewer.may_write() {
-                (changing(member, id, mine))
-            }
-        }
-    }
-}
-
-fn changing(member: &Member, id: i64, mine: Role) -> Markup {
-    let address = format!("/people/{id}");
-    let field = format!("role-{id}");
-    html! {
-        details {
-            summary { "Change " bdi { (member.name.reveal()) } }
-            form method="post" action=(address) {
-                label for=(field) { "Role" }
-                select id=(field) name="role" {
-                    @for (value, words) in roles(mine) {
-                        option value=(value) selected[value == member.role.word()] { (words) }
-                    }
-                }
-                " " button type="submit" { "Save" }
-            }
-            div .actions {
-                @if member.may_have_link && member.is_active {
-                    form method="post" action={ (address) "/link" } {
-                        button type="submit" { "New sign-in link" }
-                    }
-                }
-                @if member.is_active {
-                    form method="post" action={ (address) "/off" } {
-                        button type="submit" { "Switch off" }
-                    }
-                } @else {
-                    form method="post" action={ (address) "/on" } {
-                        button type="submit" { "Switch on" }
-                    }
-                }
-            }
-            details {
-                summary { "Remove" }
-                p { "They see nothing any more, at once. Their account stays; what they did stays in Activity." }
-                form method="post" action={ (address) "/remove" } {
-                    button .bad type="submit" { "Remove " bdi { (member.name.reveal()) } }
-                }
-            }
-        }
-    }
-}
-
 async fn invite(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
@@ -230,7 +161,7 @@ async fn invite(
 ) -> Shown {
     let agent = sent.agent.parse().map_err(|_| Fault::NotFound)?;
     let access: AgentAccess<Own> =
-        may(&state, &viewer, Object::Agent(agent), "access.invite").await?;
+        may_in_person(&state, &viewer, Object::Agent(agent), "access.invite").await?;
     let invalid = match Invitation::read(&sent.email, &sent.name, &sent.role) {
         Err(invalid) => invalid,
         Ok(invitation) => match invited(&state, &viewer, &access, &invitation).await? {
@@ -259,6 +190,10 @@ async fn invited(
             Some(link) => Ok(show_link(state, viewer, access, (&member, &link)).await?),
             None => Ok(done(access, "invited")),
         },
+        Invited::Known(member) if member.is_invited => Err(Invalid::new(
+            "email",
+            "is that of somebody who was invited and has not answered yet",
+        )),
         Invited::Known(member) if !member.is_active => Err(Invalid::new(
             "email",
             "is that of somebody whose access is switched off: switch it on",
@@ -318,13 +253,16 @@ async fn carry_out(
     id: i64,
     (action, words, wish): (&'static str, &str, AccessWish),
 ) -> Shown {
-    let access: AgentAccess<Own> = may(state, viewer, Object::Access(id), action).await?;
+    let access: AgentAccess<Own> = may_in_person(state, viewer, Object::Access(id), action).await?;
     let store = &state.owners.store;
     let why = match store.change_access(&access, viewer, id, wish).await? {
         AccessChange::Done(_, false) => return Ok(done(&access, words)),
         AccessChange::Done(_, true) => return Ok(done(&access, &format!("{words}-feed"))),
         AccessChange::Gone => return Err(Fault::NotFound),
         AccessChange::Own => "Nobody changes or ends their own access. Another owner can.",
+        AccessChange::Unanswered => {
+            "They were invited, and have not accepted yet: that is theirs to do."
+        }
         AccessChange::Above => "Nobody gives, changes or ends a role above their own.",
     };
     let oversee = store.access::<Oversee>(viewer, Object::Agent(access.agent_id())).await?;
@@ -381,7 +319,8 @@ async fn link(
     PageViewer(viewer): PageViewer,
     PageId(id): PageId<i64>,
 ) -> Shown {
-    let access: AgentAccess<Own> = may(&state, &viewer, Object::Access(id), "access.link").await?;
+    let access: AgentAccess<Own> =
+        may_in_person(&state, &viewer, Object::Access(id), "access.link").await?;
     let limit = &state.owners.limits.invitations;
     limit.take(&viewer.id().to_string()).map_err(Fault::TooMany)?;
     let store = &state.owners.store;

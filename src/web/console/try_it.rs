@@ -69,7 +69,7 @@ struct Draft {
 async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Draft>) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
     let store = &state.owners.store;
-    let access = store.access::<Maintain>(&viewer, Object::Agent(id)).await;
+    let access = may::<Maintain>(state, &viewer, Object::Agent(id), "agent.try").await;
     if let Err(refused) = access {
         return errors::refused(&refused);
     }
@@ -259,11 +259,11 @@ async fn draft(
 ) -> Result<String, Problem> {
     let id: Uuid = id.parse().map_err(|_| Problem::not_found())?;
     let store = &state.owners.store;
-    store.access::<Maintain>(viewer, Object::Agent(id)).await?;
+    let access = may::<Maintain>(state, viewer, Object::Agent(id), "agent.try").await?;
     let row = store.agent_by_id(id).await?.ok_or_else(Problem::not_found)?;
     let change = agent::draft(sent, &row)?;
     // What would not be saved cannot be tried.
-    editing::agent::drafted(&row, change.clone(), viewer)?;
+    editing::agent::drafted(&row, change.clone(), (viewer, access.role())).await?;
     Ok(Value::Object(change).to_string())
 }
 
@@ -345,8 +345,9 @@ async fn earlier(
 ) -> Result<Vec<(u64, LogEvent)>, Problem> {
     line::named(state, viewer, agent, from.call).await?;
     let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = store.access(viewer, Object::Call(from.call)).await?;
-    let events = store.call_events(&access, from.call, i64::MIN, EARLIER_MAX).await?;
+    let access: AgentAccess<Maintain> =
+        may(state, viewer, Object::Call(from.call), "agent.try").await?;
+    let events = store.events_to_go_on_from(&access, from.call, EARLIER_MAX).await?;
     let said = from.line.strip_prefix('c').and_then(|line| rewind::before(&events, line));
     said.ok_or_else(|| Problem::invalid("from.line", "the call has no such line of the caller's"))
 }
@@ -361,7 +362,7 @@ async fn tried(
     let row = state.owners.store.agent_by_id(access.agent_id()).await?;
     let row = row.ok_or_else(Problem::not_found)?;
     match draft {
-        Some(change) => editing::agent::drafted(&row, change, viewer),
+        Some(change) => editing::agent::drafted(&row, change, (viewer, access.role())).await,
         None => Ok(Agent::new(row.into())),
     }
 }

@@ -3,15 +3,16 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::destinations::{Typed, check_agent, check_draft};
 use super::diff::{FieldChange, changes};
-use super::document::{BUSINESS_FIELDS, FIELDS, document, masked, source};
+use super::document::{BUSINESS_FIELDS, FIELDS, document, empty_row, masked, source};
 use super::{Seen, access, make_known, number, refused_value};
 use crate::agent::edit::faults_of_edit;
 use crate::agent::edit::mask::{SecretPlaces, merged};
 use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, AgentSource, TOO_LARGE};
 use crate::store::AgentRow;
-use crate::store::access::{Maintain, Object};
-use crate::store::agent_edits::{AgentWrite, PartChange};
+use crate::store::access::{Maintain, Object, Role};
+use crate::store::agent_edits::{AgentWrite, Editing, PartChange};
 use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
@@ -34,6 +35,17 @@ pub(in crate::web) struct Changed {
     pub(in crate::web) versions: Vec<i32>,
 }
 
+async fn begin(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    action: &'static str,
+) -> Result<(Editing, Role), Problem> {
+    let access = access::<Maintain>(state, viewer, Object::Agent(id), action).await?;
+    let editing = state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    Ok((editing, access.role()))
+}
+
 /// Changes an agent: `change` has the fields that are to be other, `settings` merged into what is
 /// there (null removes), each of `business` replaced.
 ///
@@ -46,22 +58,23 @@ pub(in crate::web) async fn change(
     change: Map<String, Value>,
     seen: Option<&Seen>,
 ) -> Result<Changed, Problem> {
-    let access = access::<Maintain>(state, viewer, Object::Agent(id), "agent.change").await?;
-    let editing = state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    let (mut editing, role) = begin(state, viewer, id, "agent.change").await?;
     let row = editing.agent.clone();
     let before = document(&row);
+    let sent = Typed::in_settings(change.get("settings"));
     let (after, touched) = apply(&before, change, viewer)?;
     if seen.is_some_and(|seen| !seen.still_holds(&before)) {
         return Err(conflict(&before, &after));
     }
     let (mut write, after) = plan(&row, &before, after, &touched)?;
+    check_agent(&mut editing, (viewer, role), sent, (&before, &after)).await?;
     let typed = number::typed(&row, (&before, &after), &touched, viewer);
     number::mark(&mut write, &row, &after, typed.as_deref());
-    let mut versions = Vec::new();
-    if write.agent.is_some() || !write.parts.is_empty() {
-        versions = editing.write(viewer, "agent.change", &write).await?;
-        make_known(state, id, after["twilio_phone_number"].as_str()).await;
+    if write.agent.is_none() && write.parts.is_empty() {
+        return Ok(Changed { versions: Vec::new() });
     }
+    let versions = editing.write(viewer, "agent.change", &write).await?;
+    make_known(state, id, after["twilio_phone_number"].as_str()).await;
     Ok(Changed { versions })
 }
 
@@ -84,12 +97,13 @@ pub(in crate::web) async fn set_up(
     if to == SetupMove::End {
         change.insert("status".to_owned(), "active".into());
     }
-    let access = access::<Maintain>(state, viewer, Object::Agent(id), action).await?;
-    let editing = state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    let (mut editing, role) = begin(state, viewer, id, action).await?;
     let row = editing.agent.clone();
     let before = document(&row);
+    let sent = Typed::in_settings(change.get("settings"));
     let (after, touched) = apply(&before, change, viewer)?;
     let (mut write, after) = plan(&row, &before, after, &touched)?;
+    check_agent(&mut editing, (viewer, role), sent, (&before, &after)).await?;
     let typed = number::typed(&row, (&before, &after), &touched, viewer);
     number::mark(&mut write, &row, &after, typed.as_deref());
     write.setup = Some(to);
@@ -122,14 +136,16 @@ pub(in crate::web) async fn begin_setup(
 ///
 /// # Errors
 /// [`Problem`], as of a change.
-pub(in crate::web) fn drafted(
+pub(in crate::web) async fn drafted(
     row: &AgentRow,
     change: Map<String, Value>,
-    viewer: &Viewer,
+    (viewer, role): (&Viewer, Role),
 ) -> Result<Agent, Problem> {
     let before = document(row);
+    let sent = Typed::in_settings(change.get("settings"));
     let (after, touched) = apply(&before, change, viewer)?;
     let (_, after) = plan(row, &before, after, &touched)?;
+    check_draft(row, role, sent, (&before, &after)).await?;
     let typed = number::typed(row, (&before, &after), &touched, viewer);
     let source = AgentSource { is_number_typed: typed.is_some(), ..source(row, &after) };
     Ok(Agent::new(source))
@@ -168,23 +184,6 @@ fn first(viewer: &Viewer, given: Map<String, Value>) -> Result<AgentWrite, Probl
     let typed = number::typed(&nothing, (&before, &after), &touched, viewer);
     number::mark(&mut write, &nothing, &after, typed.as_deref());
     Ok(write)
-}
-
-fn empty_row() -> AgentRow {
-    AgentRow {
-        id: Uuid::nil(),
-        name: String::new().into(),
-        number: None,
-        is_number_typed: false,
-        status: "active".to_owned(),
-        unavailable: false,
-        account_sid: None,
-        auth_token: None,
-        private_settings: json!({}).into(),
-        take_over_timeout: None,
-        business: None,
-        functions: Vec::new(),
-    }
 }
 
 fn conflict(before: &Value, after: &Value) -> Problem {

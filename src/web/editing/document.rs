@@ -1,6 +1,7 @@
 //! An agent as its owner writes it: a document whose parts are columns of two tables.
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::agent::edit::mask::SecretPlaces;
 use crate::agent::edit::unpacked;
@@ -82,5 +83,23 @@ pub(super) fn source(row: &AgentRow, document: &Value) -> AgentSource {
             timezone: text(&business["business_timezone"]),
         }),
         ..row.clone().into()
+    }
+}
+
+/// The row of an agent that is not there yet.
+pub(super) fn empty_row() -> AgentRow {
+    AgentRow {
+        id: Uuid::nil(),
+        name: String::new().into(),
+        number: None,
+        is_number_typed: false,
+        status: "active".to_owned(),
+        unavailable: false,
+        account_sid: None,
+        auth_token: None,
+        private_settings: json!({}).into(),
+        take_over_timeout: None,
+        business: None,
+        functions: Vec::new(),
     }
 }

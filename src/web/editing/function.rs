@@ -3,13 +3,14 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::destinations::check_function;
 use super::diff::{FieldChange, changes};
 use super::{Seen, access, make_known};
 use crate::agent::edit::faults_of_functions;
 use crate::agent::edit::mask::SecretPlaces;
 use crate::agent::function::FunctionSource;
 use crate::agent::{Agent, AgentSource};
-use crate::store::access::{Maintain, Object};
+use crate::store::access::{Maintain, Object, Role};
 use crate::store::agent_edits::{AgentWrite, Editing, FunctionWrite, PartChange};
 use crate::store::people::Viewer;
 use crate::store::{AgentRow, FunctionRow};
@@ -87,9 +88,23 @@ async fn begin(
     viewer: &Viewer,
     object: Object,
     action: &'static str,
-) -> Result<Editing, Problem> {
+) -> Result<(Editing, Role), Problem> {
     let access = access::<Maintain>(state, viewer, object, action).await?;
-    state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)
+    let editing = state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    Ok((editing, access.role()))
+}
+
+/// A function's document that is to be written.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// `functions.id`.
+    pub(super) id: Uuid,
+    /// What is stored; none if it is new.
+    pub(super) before: Option<Value>,
+    /// What is to be stored.
+    pub(super) after: Value,
+    /// The secrets in `data` that nobody typed, and that are as they were stored.
+    pub(super) kept: Vec<String>,
 }
 
 /// Makes a function of this agent's.
@@ -102,7 +117,7 @@ pub(in crate::web) async fn make(
     agent: Uuid,
     given: Map<String, Value>,
 ) -> Result<Changed, Problem> {
-    let editing = begin(state, viewer, Object::Agent(agent), "function.make").await?;
+    let (editing, role) = begin(state, viewer, Object::Agent(agent), "function.make").await?;
     if editing.agent.functions.len() >= ROWS_MAX {
         let why = format!("an agent has at most {ROWS_MAX} functions; delete one first");
         return Err(Problem::new(http::StatusCode::CONFLICT, why));
@@ -114,7 +129,8 @@ pub(in crate::web) async fn make(
     let id = Uuid::new_v4();
     let nothing = json!({"is_active": true, "save_data": false, "is_shownable": false});
     let after = apply(&nothing, given)?;
-    put(state, viewer, editing, "function.make", (id, None, after)).await
+    let wanted = Wanted { id, before: None, after, kept: Vec::new() };
+    put(state, (viewer, role), editing, "function.make", wanted).await
 }
 
 /// Changes a function: what is given is replaced, what is not stays.
@@ -128,9 +144,13 @@ pub(in crate::web) async fn change(
     change: Map<String, Value>,
     seen: Option<&Seen>,
 ) -> Result<Changed, Problem> {
-    let editing = begin(state, viewer, Object::Function(id), "function.change").await?;
+    let (editing, role) = begin(state, viewer, Object::Function(id), "function.change").await?;
     let row = find(&editing.agent, id).ok_or_else(Problem::not_found)?;
     let before = document(row);
+    let kept = match change.get("data") {
+        Some(sent) => SecretPlaces::FunctionData.masks(sent),
+        None => SecretPlaces::FunctionData.paths(&before["data"]),
+    };
     let after = apply(&before, change)?;
     if seen.is_some_and(|seen| !seen.still_holds(&before)) {
         let (stored, yours) = (masked(&before), masked(&after));
@@ -140,19 +160,20 @@ pub(in crate::web) async fn change(
                    with the new version";
         return Err(Problem::conflict(why, conflict));
     }
-    put(state, viewer, editing, "function.change", (id, Some(before), after)).await
+    let wanted = Wanted { id, before: Some(before), after, kept };
+    put(state, (viewer, role), editing, "function.change", wanted).await
 }
 
-/// Writes a function's document, checked beside the agent's others. Without `before` it is new.
+/// Writes a function's document, checked beside the agent's others.
 ///
 /// # Errors
 /// [`Problem`]: the field that is not accepted, or what stands in the way.
 pub(super) async fn put(
     state: &AppState,
-    viewer: &Viewer,
-    editing: Editing,
+    (viewer, role): (&Viewer, Role),
+    mut editing: Editing,
     action: &'static str,
-    (id, before, after): (Uuid, Option<Value>, Value),
+    Wanted { id, before, after, kept }: Wanted,
 ) -> Result<Changed, Problem> {
     let agent = editing.agent.id;
     let changes = changes(&before.as_ref().map_or(Value::Null, masked), &masked(&after));
@@ -164,6 +185,7 @@ pub(super) async fn put(
         return Ok(Changed { id, changes, versions: Vec::new() });
     }
     check(&editing.agent, id, Some(&after))?;
+    check_function(&mut editing, (viewer, role), (id, &after), kept).await?;
     let columns = |document: &Value| {
         let is_other = |name: &&&str| before.as_ref().is_none_or(|b| b[**name] != document[**name]);
         let columns = FIELDS.iter().filter(is_other);
@@ -201,7 +223,7 @@ pub(in crate::web) async fn delete(
     viewer: &Viewer,
     id: Uuid,
 ) -> Result<Vec<i32>, Problem> {
-    let editing = begin(state, viewer, Object::Function(id), "function.delete").await?;
+    let (editing, _) = begin(state, viewer, Object::Function(id), "function.delete").await?;
     let row = find(&editing.agent, id).ok_or_else(Problem::not_found)?;
     let (agent, before) = (editing.agent.id, document(row));
     check(&editing.agent, id, None)?;

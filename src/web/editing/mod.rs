@@ -3,6 +3,7 @@
 //! known to the next call.
 
 pub(super) mod agent;
+mod destinations;
 pub(super) mod diff;
 pub(super) mod document;
 pub(super) mod function;
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::AppState;
+use super::numbers::UNUSABLE;
 use super::problem::Problem;
 use crate::agent::SettingFault;
 use crate::store::agent_edits::WriteError;
@@ -61,6 +63,10 @@ pub(super) async fn make_known(state: &AppState, agent: Uuid, number: Option<&st
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         match error {
+            // The same as of a number that nobody could use: whose it is, is theirs to tell.
+            WriteError::Conflict { column: Some(column), .. } if column == number::NUMBER => {
+                Self::invalid(column, UNUSABLE)
+            }
             WriteError::Conflict { column, message } => {
                 let mut problem = Self::new(http::StatusCode::CONFLICT, message);
                 problem.field = column;

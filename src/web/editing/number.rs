@@ -15,7 +15,7 @@ use crate::web::AppState;
 use crate::web::problem::Problem;
 
 /// The path of the number among those of a change.
-const NUMBER: &str = "twilio_phone_number";
+pub(super) const NUMBER: &str = "twilio_phone_number";
 
 /// The number that an agent would have by a change, where that is only what somebody typed. Another
 /// spelling of the same number is no other number.

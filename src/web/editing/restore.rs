@@ -3,11 +3,13 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::destinations::{Typed, check_agent};
 use super::diff::{FieldChange, changes};
 use super::document::{BUSINESS_FIELDS, document, masked};
+use super::function::Wanted;
 use super::{access, agent, function, make_known};
 use crate::agent::edit::mask::{MASK, SecretPlaces};
-use crate::store::access::{Maintain, Object};
+use crate::store::access::{Maintain, Object, Role};
 use crate::store::agent_edits::Editing;
 use crate::store::people::Viewer;
 use crate::store::versions::AgentVersion;
@@ -41,17 +43,18 @@ pub(in crate::web) async fn restore(
     let inspecting = access.raised(viewer).ok_or_else(Problem::not_found)?;
     let version = store.agent_version(&inspecting, n).await?.ok_or_else(Problem::not_found)?;
     let editing = store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
+    let who = (viewer, access.role());
     let function = version.part.strip_prefix("function ").and_then(|id| id.parse::<Uuid>().ok());
     match function {
-        Some(function) => restore_function(state, viewer, editing, (function, version)).await,
-        None => restore_agent(state, viewer, editing, version).await,
+        Some(function) => restore_function(state, who, editing, (function, version)).await,
+        None => restore_agent(state, who, editing, version).await,
     }
 }
 
 async fn restore_agent(
     state: &AppState,
-    viewer: &Viewer,
-    editing: Editing,
+    who: (&Viewer, Role),
+    mut editing: Editing,
     version: AgentVersion,
 ) -> Result<Restored, Problem> {
     let (row, then) = (editing.agent.clone(), version.after.unwrap_or_default());
@@ -64,9 +67,16 @@ async fn restore_agent(
         }
     } else {
         let mut settings = then["settings"].clone();
-        missing = without_lost(SecretPlaces::Settings, &mut settings, &before["settings"]);
+        let mut stored = before["settings"].clone();
+        if origin(&settings["webhook"]["url"]) != origin(&stored["webhook"]["url"])
+            && let Some(webhook) = stored["webhook"].as_object_mut()
+        {
+            // It signs for another server now.
+            webhook.remove("secret");
+        }
+        missing = without_lost(SecretPlaces::Settings, &mut settings, &stored);
         after["settings"] = SecretPlaces::Settings
-            .unmasked(settings, &before["settings"])
+            .unmasked(settings, &stored)
             .map_err(|path| Problem::invalid(path, "a secret that is not stored any more"))?;
         after["name"] = then["name"].clone();
     }
@@ -79,10 +89,11 @@ async fn restore_agent(
         })
         .collect();
     let (write, after) = agent::plan(&row, &before, after, &touched)?;
+    check_agent(&mut editing, who, Typed::default(), (&before, &after)).await?;
     let changes = changes(&masked(&before), &masked(&after));
     let mut versions = Vec::new();
     if !write.parts.is_empty() {
-        versions = editing.write(viewer, "agent.restore", &write).await?;
+        versions = editing.write(who.0, "agent.restore", &write).await?;
         make_known(state, row.id, after["twilio_phone_number"].as_str()).await;
     }
     Ok(Restored { changes, missing, versions })
@@ -90,7 +101,7 @@ async fn restore_agent(
 
 async fn restore_function(
     state: &AppState,
-    viewer: &Viewer,
+    who: (&Viewer, Role),
     editing: Editing,
     (id, version): (Uuid, AgentVersion),
 ) -> Result<Restored, Problem> {
@@ -101,14 +112,31 @@ async fn restore_function(
     then.remove("changed_secrets");
     let before = function::find(&editing.agent, id).map(function::document);
     let mut after = Value::Object(then);
-    let stored = before.as_ref().map_or(Value::Null, |before| before["data"].clone());
+    let mut stored = before.as_ref().map_or(Value::Null, |before| before["data"].clone());
+    if origin(&stored["url"]) != origin(&after["data"]["url"]) {
+        // They are for another service now.
+        stored = Value::Null;
+    }
     let places = SecretPlaces::FunctionData;
     let missing = without_lost(places, &mut after["data"], &stored);
+    let kept = places.masks(&after["data"]);
     after["data"] = places
         .unmasked(after["data"].take(), &stored)
         .map_err(|path| Problem::invalid(path, "a secret that is not stored any more"))?;
-    let put = function::put(state, viewer, editing, "agent.restore", (id, before, after)).await?;
+    let wanted = Wanted { id, before, after, kept };
+    let put = function::put(state, who, editing, "agent.restore", wanted).await?;
     Ok(Restored { changes: put.changes, missing, versions: put.versions })
+}
+
+/// The scheme, host and port of an address as it is written, or all of it where that is a template.
+fn origin(url: &Value) -> String {
+    let url = url.as_str().unwrap_or_default().trim();
+    match url::Url::parse(url) {
+        Ok(parsed) if parsed.has_host() && parsed.origin().is_tuple() => {
+            parsed.origin().ascii_serialization()
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// Takes away the masks of secrets that are not stored any more: their paths.

@@ -78,6 +78,7 @@ impl Wanted {
 /// A stream.
 struct LiveStream {
     state: Arc<AppState>,
+    viewer: Viewer,
     parts: Parts,
     wanted: Wanted,
     /// What the person saw when it was asked last.
@@ -121,6 +122,7 @@ pub async fn answer(
     let now = Stopwatch::start();
     let stream = LiveStream {
         state,
+        viewer: viewer.clone(),
         parts,
         wanted,
         agents,
@@ -160,8 +162,11 @@ async fn first(
         Some((_, call)) => store.live_among(agents, &[call]).await?,
         None => store.live_calls(agents).await?,
     };
+    let listening = &state.owners.listening;
     if wanted.call.is_some() {
-        state.owners.listening.note_watching(store, viewer, &now.calls).await?;
+        listening.note_watching(store, viewer, &now.calls).await?;
+    } else {
+        listening.note_lists(store, viewer, agents, &now.calls).await?;
     }
     let calls: Vec<_> =
         now.calls.iter().filter(|call| wanted.includes(call.id, call.is_test())).collect();
@@ -242,7 +247,7 @@ impl LiveStream {
             }
             tokio::select! {
                 told = self.told.recv() => match told {
-                    Ok(told) => self.take(&told),
+                    Ok(told) => self.take(&told).await?,
                     // Too slow: it comes back with its position, and has lost nothing.
                     Err(_) => return None,
                 },
@@ -252,11 +257,19 @@ impl LiveStream {
         }
     }
 
-    fn take(&mut self, told: &Told) {
-        let is_seen = self.agents.find(told.agent_id).is_some();
-        if is_seen && self.wanted.includes(told.message.call(), told.is_test) {
-            self.queue.push_back(written(&told.message, told.position));
+    /// None: it cannot be written down that they see it.
+    async fn take(&mut self, told: &Told) -> Option<()> {
+        let Some(agent) = self.agents.find(told.agent_id) else { return Some(()) };
+        if !self.wanted.includes(told.message.call(), told.is_test) {
+            return Some(());
         }
+        if self.wanted.call.is_none() && !told.is_test {
+            let owners = &self.state.owners;
+            let noted = owners.listening.note_list(&owners.store, &self.viewer, agent).await;
+            noted.ok()?;
+        }
+        self.queue.push_back(written(&told.message, told.position));
+        Some(())
     }
 
     /// Asks again who it is and what they see. None: not the same any more, or not known.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use serde_json::json;
 
+use super::UNUSABLE;
 use crate::agent::{Agent, Credentials};
 use crate::clock::within;
 use crate::private::Private;
@@ -165,9 +165,8 @@ async fn lacks(
 fn taken(error: StoreError) -> Problem {
     match error {
         StoreError::Refused(_) => {
-            let why = "Another agent that is live has this agent's number. Take the number from one \
-                       of the two first.";
-            Problem::conflict(why, json!({}))
+            let why = format!("With that account the agent keeps its number, and {UNUSABLE}.");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why)
         }
         error => error.into(),
     }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::json;
 
-use super::{may_see, numbers_of, refused, words};
+use super::{UNUSABLE, may_see, numbers_of, refused, words};
 use crate::agent::Agent;
 use crate::clock;
 use crate::store::StoreError;
@@ -110,10 +109,7 @@ impl Deed {
         };
         let had = self.state.owners.store.set_number(&self.access, &taken, None).await;
         let had = had.map_err(|error| match error {
-            StoreError::Refused(_) => {
-                let why = "another agent that is live has this number";
-                Problem::conflict(why, json!({"number": self.number.number}))
-            }
+            StoreError::Refused(_) => Problem::invalid("sid", UNUSABLE),
             error => error.into(),
         })?;
         let number = Some(self.number.number.as_str());

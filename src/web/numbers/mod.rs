@@ -24,6 +24,10 @@ use crate::twilio::rest::{OwnedNumber, RestError};
 
 pub(super) use connect::{connect, restore};
 
+/// What is said of a number that an agent cannot have, whether another one has it or not.
+pub(super) const UNUSABLE: &str = "this number cannot be used here; if one of your own agents has it, \
+                                   take it from that one first, else ask whoever runs this server";
+
 /// Agents of one page.
 const AGENTS_MAX: usize = 20;
 /// How long Twilio may take to list numbers. A request as a whole has ten seconds.

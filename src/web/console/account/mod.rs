@@ -1,5 +1,6 @@
 //! `/account`: one's own details, browsers and keys for programs.
 
+mod businesses;
 mod device;
 mod tokens;
 
@@ -23,7 +24,7 @@ use crate::store::audit::AuditEntry;
 use crate::store::people::{Credential, Viewer};
 use crate::store::sessions::SessionRow;
 use crate::web::AppState;
-use crate::web::guard::{PageId, may_change_own};
+use crate::web::guard::{PageId, in_person};
 use crate::web::invalid::{Invalid, one_line};
 use crate::web::session::PageViewer;
 use device::device;
@@ -40,6 +41,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/account/sessions/{id}/end", post(end))
         .route("/account/sessions/end-others", post(end_others))
         .merge(tokens::router())
+        .merge(businesses::router())
 }
 
 /// What the page is asked with.
@@ -67,6 +69,9 @@ async fn page(
         "ended" => "That browser is signed out.",
         "others-ended" => "All other browsers are signed out.",
         "revoked" => "That key does not work any more.",
+        "accepted" => "You belong to that business now.",
+        "declined" => "You declined. The business sees nothing of you but that.",
+        "left" => "You left: you see nothing of that business any more.",
         _ => "",
     };
     let notice = html! { @if !words.is_empty() { p .note.good role="status" { (words) } } };
@@ -84,11 +89,13 @@ async fn show(state: &AppState, viewer: Viewer, notice: &Markup, again: &Again) 
     };
     let sessions = store.sessions(viewer.id()).await?;
     let keys = store.tokens(viewer).await?;
+    let belongings = store.belongings(viewer).await?;
     let is_wrong = !invalid.is_empty() || !again.token.1.is_empty();
     let mut page = shell.page(Some(Section::Account), "Account", &html! {
         h1 { "Account" }
         p .zone { bdi { (viewer.email().reveal()) } " · times are those in " (shell.zone_name()) }
         (notice)
+        (businesses::invitations(&belongings))
         section .card aria-labelledby="you" {
             h2 #you { "You" }
             form method="post" action="/account" {
@@ -103,6 +110,7 @@ async fn show(state: &AppState, viewer: Viewer, notice: &Markup, again: &Again) 
                 p { button .main type="submit" { "Save" } }
             }
         }
+        (businesses::section(&belongings, &shell))
         (browsers(&sessions, &shell))
         (tokens::section(&keys, &again.token, &shell))
     });
@@ -190,7 +198,7 @@ async fn change(
     PageViewer(viewer): PageViewer,
     Form(sent): Form<ProfileForm>,
 ) -> Shown {
-    may_change_own(&state, &viewer, "account.change").await?;
+    in_person(&state, &viewer, None, "account.change").await?;
     match sent.read() {
         Ok(profile) => {
             state.owners.store.change_profile(&viewer, &profile).await?;
@@ -208,7 +216,7 @@ async fn end(
     PageViewer(viewer): PageViewer,
     PageId(id): PageId<Uuid>,
 ) -> Shown {
-    may_change_own(&state, &viewer, "session.end").await?;
+    in_person(&state, &viewer, None, "session.end").await?;
     let store = &state.owners.store;
     if !store.end_session(viewer.id(), id).await? {
         return Err(Fault::NotFound);
@@ -218,9 +226,9 @@ async fn end(
 }
 
 async fn end_others(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Shown {
-    may_change_own(&state, &viewer, "session.end_others").await?;
+    in_person(&state, &viewer, None, "session.end_others").await?;
     let store = &state.owners.store;
-    // Of a program that asks with a token every browser is another.
+    // Of somebody who asks with a token of Supabase's every browser is another.
     let this = match viewer.credential() {
         Credential::Session(id) => id,
         _ => Uuid::nil(),

@@ -17,7 +17,7 @@ use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::field::{choice, input};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::console::time;
-use crate::web::guard::{PageId, may_change_own};
+use crate::web::guard::{PageId, in_person};
 use crate::web::invalid::Invalid;
 use crate::web::secret::Secret;
 use crate::web::session::PageViewer;
@@ -68,7 +68,7 @@ pub(super) fn section(
     html! {
         section aria-labelledby="keys" {
             h2 #keys { "Keys for programs" }
-            p .hint { "A program that has a key may do with the API what you may. The API describes itself at "
+            p .hint { "A program that has a key may do with the API what you may, but not manage people, keys or this account. The API describes itself at "
                 a href="/api/v1/openapi.json" { "/api/v1/openapi.json" } "." }
             @if keys.is_empty() {
                 p .empty { "No program has a key. Make one below for each program that asks for one." }
@@ -114,7 +114,7 @@ async fn make(
     PageViewer(viewer): PageViewer,
     Form(sent): Form<TokenForm>,
 ) -> Shown {
-    may_change_own(&state, &viewer, "token.make").await?;
+    in_person(&state, &viewer, None, "token.make").await?;
     if let Credential::Token(_) = viewer.credential() {
         // A key makes no keys.
         return Err(Fault::NotFound);
@@ -152,7 +152,7 @@ async fn revoke(
     PageViewer(viewer): PageViewer,
     PageId(id): PageId<Uuid>,
 ) -> Shown {
-    may_change_own(&state, &viewer, "token.revoke").await?;
+    in_person(&state, &viewer, None, "token.revoke").await?;
     match state.owners.store.revoke_token(&viewer, id).await? {
         true => Ok(done("revoked")),
         false => Err(Fault::NotFound),

@@ -7,8 +7,11 @@ use crate::web::console::time;
 
 /// Each action and its words, which come after a name.
 const WORDS: &[(&str, &str)] = &[
+    ("access.accept", "accepted an invitation"),
     ("access.change", "changed the role of"),
+    ("access.decline", "declined an invitation"),
     ("access.invite", "gave access to"),
+    ("access.leave", "left the business"),
     ("access.link", "made a sign-in link for"),
     ("access.off", "switched off the access of"),
     ("access.on", "switched on the access of"),
@@ -54,6 +57,7 @@ const WORDS: &[(&str, &str)] = &[
     ("function.make", "made a function"),
     ("function.try", "tried a function"),
     ("knowledge.ask", "asked what an agent would find"),
+    ("live.watch", "watched the live calls"),
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
     ("recording.listen", "listened to a recording"),

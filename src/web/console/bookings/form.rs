@@ -24,6 +24,7 @@ use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::field::{area, input};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::guard::may;
+use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
 /// Its routes.
@@ -98,8 +99,16 @@ impl BookingForm {
     }
 
     /// What was spoken of in a call, if that is what is booked.
-    fn proposal(&self) -> Option<Proposal> {
-        Some(Proposal { call: self.call.parse().ok()?, place: self.place.parse().ok()? })
+    fn proposal(&self) -> Result<Option<Proposal>, Problem> {
+        if self.call.is_empty() && self.place.is_empty() {
+            return Ok(None);
+        }
+        let call = self.call.parse();
+        let call = call.map_err(|_| Problem::invalid("call", "accepted is the id of a call"))?;
+        let place = self.place.parse().map_err(|_| {
+            Problem::invalid("place", "accepted is the place in the call's list, from 0")
+        })?;
+        Ok(Some(Proposal { call, place }))
     }
 
     /// Whether others may be booked in the same time.
@@ -333,12 +342,13 @@ async fn make(
     let agent = sent.agent.parse().map_err(|_| Fault::NotFound)?;
     let access: AgentAccess<Maintain> =
         may(&state, &viewer, Object::Agent(agent), "booking.make").await?;
+    let proposal = sent.proposal()?;
     let place = store.booking_place(&access).await?;
     let again = match sent.fields().draft(&place, None) {
         Err(wrong) => Again { wrong, ..Again::default() },
         Ok(draft) => {
-            let (overlap, proposal) = (sent.may_overlap(), sent.proposal());
-            match store.keep_booking(&access, &viewer, None, &draft, (overlap, proposal)).await? {
+            let how = (sent.may_overlap(), proposal);
+            match store.keep_booking(&access, &viewer, None, &draft, how).await? {
                 Kept::Kept(booking) => {
                     let to = format!("/bookings/{}?done=made", booking.id);
                     return Ok(Redirect::to(&to).into_response());

@@ -70,8 +70,6 @@ struct Seen {
     zone: TimeZone,
     entries: Vec<Entry>,
     passages: Vec<Passage>,
-    /// Functions whose values are not shown.
-    hidden: Vec<String>,
     tasks: Vec<TaskRow>,
     /// What appointments that were spoken of became by themselves.
     bookings: Vec<(usize, Booking)>,
@@ -91,14 +89,8 @@ async fn read(
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let call = store.call(&access, id).await?.ok_or(Refused::NotFound)?;
     let events = store.call_events(&access, id, i64::MIN, EVENTS_MAX).await?;
-    let mut entries = timeline::entries(&call, &events);
-    forget_unknown(&mut entries);
+    let entries = timeline::entries(&call, &events);
     let passages = store.passages(&access, &passage_ids(&entries)).await?;
-    let mut hidden = used_rows(&entries);
-    if !hidden.is_empty() {
-        let shown = store.shown_functions(&access).await?;
-        hidden.retain(|row| !shown.contains(row));
-    }
     let tasks = store.tasks_of_call(&access, id).await?;
     let bookings = match about::list(call.metadata.reveal(), "extracted_appointments").count() {
         0 => Vec::new(),
@@ -112,41 +104,7 @@ async fn read(
     let place = CallPlace { started_us: call.started_us, id };
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
-    Ok(Seen {
-        shell,
-        wanted,
-        call,
-        zone,
-        entries,
-        passages,
-        hidden,
-        tasks,
-        bookings,
-        booked,
-        newer,
-        older,
-    })
-}
-
-/// Takes away what functions were given that did not end: only their end says which row they are of, and
-/// so whether it may be shown.
-fn forget_unknown(entries: &mut [Entry]) {
-    for entry in entries {
-        if let What::Function(run) = &mut entry.what
-            && run.is_ok.is_none()
-        {
-            run.arguments = serde_json::Value::Null;
-        }
-    }
-}
-
-/// The rows of the functions that were used, which may be gone.
-fn used_rows(entries: &[Entry]) -> Vec<String> {
-    let rows = entries.iter().filter_map(|entry| match &entry.what {
-        What::Function(run) => run.row.clone(),
-        _ => None,
-    });
-    rows.collect()
+    Ok(Seen { shell, wanted, call, zone, entries, passages, tasks, bookings, booked, newer, older })
 }
 
 /// The next call of the list that one comes from. Without it the page is as good.
@@ -179,7 +137,6 @@ impl Seen {
         let around = Around {
             recording: sound.address.as_deref(),
             passages: &self.passages,
-            hidden: &self.hidden,
             is_test: call.is_test(),
         };
         let spoken = Spoken { bookings: &self.bookings, may_book: self.may_book() };

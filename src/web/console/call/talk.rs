@@ -18,8 +18,6 @@ pub(super) struct Around<'a> {
     pub(super) recording: Option<&'a str>,
     /// The passages that answers were given, as far as they are still kept.
     pub(super) passages: &'a [Passage],
-    /// The rows of functions whose values owners do not want to see here.
-    pub(super) hidden: &'a [String],
     /// Whether it is a test: the page that it is made on finds the lines by their names.
     pub(super) is_test: bool,
 }
@@ -72,7 +70,7 @@ fn line(what: &What, around: &Around<'_>) -> Markup {
         What::Caller(words) => html! { div .grow { b { "Caller" } " " bdi { (words) } } },
         What::Keys(keys) => html! { div .grow { b { "Caller" } " pressed " (keys) } },
         What::Agent(said) => agent(said, around),
-        What::Function(run) => function(run, around),
+        What::Function(run) => function(run),
         What::Note(text) => html! { div .grow.quiet { (text) } },
     }
 }
@@ -121,13 +119,12 @@ pub(super) fn tenths(ms: u64) -> String {
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
-fn function(run: &Run, around: &Around<'_>) -> Markup {
+fn function(run: &Run) -> Markup {
     let outcome = match run.is_ok {
         Some(true) => "done",
         Some(false) => "failed",
         None => "did not end",
     };
-    let is_hidden = run.row.as_ref().is_some_and(|row| around.hidden.contains(row));
     let has_values = !run.arguments.is_null() || !run.result.is_null();
     let head = html! {
         (deed(&run.name)) " " span class=(if run.is_ok == Some(true) { "badge" } else { "badge warn" }) { (outcome) }
@@ -135,7 +132,7 @@ fn function(run: &Run, around: &Around<'_>) -> Markup {
     };
     html! {
         div .grow {
-            @if has_values && !is_hidden {
+            @if has_values {
                 details data-behind {
                     summary { (head) }
                     pre { (value(&run.arguments)) }

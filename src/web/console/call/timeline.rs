@@ -84,8 +84,6 @@ pub(super) struct Run {
     pub(super) took_ms: Option<u64>,
     /// What came of it.
     pub(super) result: Value,
-    /// `functions.id` of the row that it came from.
-    pub(super) row: Option<String>,
 }
 
 /// All of a call, in order.
@@ -150,10 +148,10 @@ impl Folded {
             LogEvent::FunctionCalled { run, name, arguments, .. } => {
                 self.runs.insert(run, (at_ms, Run { name, arguments, ..Run::default() }));
             }
-            LogEvent::FunctionFinished { run, ok, took_ms, result, row } => {
+            LogEvent::FunctionFinished { run, ok, took_ms, result, .. } => {
                 if let Some((_, known)) = self.runs.get_mut(&run) {
                     (known.is_ok, known.took_ms) = (Some(ok), Some(took_ms));
-                    (known.result, known.row) = (result, row);
+                    known.result = result;
                 }
             }
             LogEvent::Grounded { turn, chunks, .. } => drop(self.grounds.insert(turn, chunks)),
@@ -264,7 +262,6 @@ fn run(of: &Value) -> Run {
         is_ok: of["ok"].as_bool(),
         took_ms: of["ms"].as_u64(),
         result: of["result"].clone(),
-        row: of["id"].as_str().map(str::to_owned),
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) struct Since {
     since: Option<i64>,
 }
 
+/// The latest second that one may wait from: of the year 9999.
+const LATEST: i64 = 253_402_207_200;
+
 /// To the end of the set-up, where a call is waited for from now on.
 pub(super) fn from_now(agent: Uuid) -> Response {
     let now = clock::unix_now().as_secs();
@@ -50,7 +53,7 @@ pub(super) async fn page(
     };
     let Some(since) = wanted.since else { return from_now(id) };
     let read = async {
-        let call = store.call_since(&access, since.saturating_mul(1_000_000)).await?;
+        let call = store.call_since(&access, since.clamp(0, LATEST) * 1_000_000).await?;
         let answers = store.answers(&access).await?.len();
         let row = store.agent_to_inspect(&access).await?;
         Ok((call, answers, row, Shell::of(store, viewer, Some(id)).await?))

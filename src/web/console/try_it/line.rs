@@ -14,6 +14,7 @@ use crate::private::Private;
 use crate::store::access::{AgentAccess, Maintain, Object};
 use crate::store::people::Viewer;
 use crate::web::extract::ApiJson;
+use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 use crate::web::{AppState, csrf};
@@ -44,7 +45,7 @@ pub(super) async fn named(
     call: Uuid,
 ) -> Result<String, Problem> {
     let store = &state.owners.store;
-    let access: AgentAccess<Maintain> = store.access(viewer, Object::Call(call)).await?;
+    let access: AgentAccess<Maintain> = may(state, viewer, Object::Call(call), "agent.try").await?;
     let sid = store.test_call(&access, call).await?.filter(|_| access.agent_id() == agent);
     sid.ok_or_else(Problem::not_found)
 }

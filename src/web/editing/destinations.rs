@@ -1,0 +1,195 @@
+//! A change must not send a secret to where it has not gone so far: who changes an agent need not know
+//! its secrets, and would read them there. Who has typed a secret knows it, and an owner answers for it.
+
+use std::collections::BTreeSet;
+
+use http::StatusCode;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{document, function};
+use crate::agent::Agent;
+use crate::agent::edit::destinations::{Destinations, Held, destinations};
+use crate::functions::rendered;
+use crate::store::AgentRow;
+use crate::store::access::Role;
+use crate::store::agent_edits::Editing;
+use crate::store::people::Viewer;
+use crate::web::problem::Problem;
+
+/// Refuses a function that would send a secret to another place than before; the secrets `kept` in its
+/// row were not typed.
+///
+/// # Errors
+/// [`Problem`]: 422 with the field where the secret belongs.
+pub(super) async fn check_function(
+    editing: &mut Editing,
+    who: (&Viewer, Role),
+    (id, after): (Uuid, &Value),
+    kept: Vec<String>,
+) -> Result<(), Problem> {
+    let row = editing.agent.clone();
+    let agent = document::document(&row);
+    let mut functions = functions(&row);
+    let before = of(&row, &agent, functions.clone()).await?;
+    functions.retain(|(other, _)| *other != id);
+    functions.push((id, after.clone()));
+    let after = of(&row, &agent, functions).await?;
+    let changing = Changing::Function { id, kept: kept.into_iter().collect() };
+    check(editing, who, &changing, (&before, &after)).await
+}
+
+/// Refuses a change of an agent by which a secret would go to another place than before.
+///
+/// # Errors
+/// [`Problem`]: 422 with the field where the secret belongs.
+pub(super) async fn check_agent(
+    editing: &mut Editing,
+    who: (&Viewer, Role),
+    typed: Typed,
+    (before, after): (&Value, &Value),
+) -> Result<(), Problem> {
+    let row = editing.agent.clone();
+    let functions = functions(&row);
+    let before = of(&row, before, functions.clone()).await?;
+    let after = of(&row, after, functions).await?;
+    check(editing, who, &Changing::Agent(typed), (&before, &after)).await
+}
+
+/// What is changed, and what of its secrets was typed with it.
+#[derive(Debug)]
+enum Changing {
+    /// A function; these secrets of its row are kept.
+    Function { id: Uuid, kept: BTreeSet<String> },
+    /// The agent; these of its settings were typed.
+    Agent(Typed),
+}
+
+/// Secrets in the settings that were typed.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    named: BTreeSet<String>,
+    signing: bool,
+}
+
+impl Typed {
+    /// Those that stand in what was sent: `settings`, before what is stored is put in the place of masks.
+    pub(super) fn in_settings(sent: Option<&Value>) -> Self {
+        use crate::agent::edit::mask::MASK;
+        let Some(sent) = sent else { return Self::default() };
+        let named = sent["secrets"].as_object().into_iter().flatten();
+        Self {
+            named: named.filter(|(_, it)| *it != MASK).map(|(name, _)| name.clone()).collect(),
+            signing: sent["webhook"].get("secret").is_some_and(|secret| secret != MASK),
+        }
+    }
+}
+
+impl Changing {
+    /// The secrets that would go where they have not gone, and for which neither the change nor the role
+    /// of who makes it answers.
+    fn sent_anew<'d>(
+        &self,
+        before: &'d Destinations,
+        after: &'d Destinations,
+        role: Role,
+    ) -> impl Iterator<Item = &'d Held> {
+        let answers = move |held: &Held| match (held, self) {
+            (Held::Signing, _) => false,
+            (Held::InRow { function, .. }, Self::Function { id, .. }) if function == id => false,
+            (Held::InRow { .. } | Held::Named(_), _) => role >= Role::Owner,
+        };
+        let anew = after.difference(before).map(|(held, _)| held);
+        anew.filter(move |held| !self.is_typed(held) && !answers(held))
+    }
+
+    fn is_typed(&self, held: &Held) -> bool {
+        match (self, held) {
+            (Self::Function { id, kept }, Held::InRow { function, path }) => {
+                id == function && !kept.contains(path)
+            }
+            (Self::Agent(typed), Held::Named(name)) => typed.named.contains(name),
+            (Self::Agent(typed), Held::Signing) => typed.signing,
+            _ => false,
+        }
+    }
+}
+
+/// Where an agent sends its secrets if its document is this and its functions are these.
+async fn of(
+    row: &AgentRow,
+    document: &Value,
+    functions: Vec<(Uuid, Value)>,
+) -> Result<Destinations, Problem> {
+    let agent = Agent::new(document::source(row, document));
+    let rows: Vec<_> = functions
+        .into_iter()
+        .map(|(id, mut function)| (id, function["type"].take(), function["data"].take()))
+        .collect();
+    let found = rendered(agent.id, move || destinations(&agent, &rows)).await;
+    found.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string()).unchanged())
+}
+
+/// The documents of an agent's functions.
+fn functions(row: &AgentRow) -> Vec<(Uuid, Value)> {
+    row.functions.iter().map(|row| (row.id, function::document(row))).collect()
+}
+
+async fn check(
+    editing: &mut Editing,
+    (viewer, role): (&Viewer, Role),
+    changing: &Changing,
+    (before, after): (&Destinations, &Destinations),
+) -> Result<(), Problem> {
+    for held in changing.sent_anew(before, after, role) {
+        let is_known = match held {
+            Held::Named(name) => editing.typed_by(name).await? == Some(viewer.id()),
+            Held::InRow { .. } | Held::Signing => false,
+        };
+        if !is_known {
+            return Err(refused(held, changing));
+        }
+    }
+    Ok(())
+}
+
+/// The same for a draft that is tried and not written.
+///
+/// # Errors
+/// [`Problem`]: 422 with the field where the secret belongs.
+pub(super) async fn check_draft(
+    row: &AgentRow,
+    role: Role,
+    typed: Typed,
+    (before, after): (&Value, &Value),
+) -> Result<(), Problem> {
+    let functions = functions(row);
+    let before = of(row, before, functions.clone()).await?;
+    let after = of(row, after, functions).await?;
+    let changing = Changing::Agent(typed);
+    let anew = changing.sent_anew(&before, &after, role).next();
+    anew.map_or(Ok(()), |held| Err(refused(held, &changing)))
+}
+
+fn refused(held: &Held, changing: &Changing) -> Problem {
+    const AGAIN: &str = "a mask keeps a secret only for the scheme, host and port that it has gone to \
+                         so far, and these are other ones now; type the secret again, or leave it out";
+    match (held, changing) {
+        (Held::Signing, _) => Problem::invalid("settings.webhook.secret", AGAIN),
+        (Held::InRow { path, .. }, Changing::Function { .. }) => {
+            Problem::invalid(format!("data.{path}"), AGAIN)
+        }
+        (Held::Named(name), Changing::Function { .. }) => Problem::invalid(
+            "data.url",
+            format!(
+                "the secret {name} has not gone to this scheme, host and port so far; type it again \
+                 under the secrets first, or have an owner make this change"
+            ),
+        ),
+        (Held::InRow { .. } | Held::Named(_), Changing::Agent(_)) => Problem::invalid(
+            "settings",
+            "a function would send its secrets to another scheme, host or port by this; have an \
+             owner make this change",
+        ),
+    }
+}
