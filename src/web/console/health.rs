@@ -220,7 +220,8 @@ fn name(what: &str) -> String {
         "DATA_DIR" => "The disk",
         "PROMPTS_DIR" => "The templates of what agents are told",
         "OBJECT_STORE_URL" => "Where recordings are kept",
-        "DATABASE_URL" | "database" => "The database",
+        "DATABASE_URL" => "Where the database is",
+        "database" => "The database",
         "database schema" => "The tables",
         "database role" => "What the server may do in the database",
         "database connection" => "The way to the database",
@@ -230,7 +231,8 @@ fn name(what: &str) -> String {
         "REALTIME_MODEL" => "The model that speaks",
         "TRANSCRIPTION_MODEL" => "The model that writes down what callers say",
         "CHAT_MODEL" => "The model that writes summaries",
-        "EMBEDDING_MODEL" | "embeddings" => "The model that finds what an agent knows",
+        "EMBEDDING_MODEL" => "The model that finds what an agent knows",
+        "embeddings" => "Making texts searchable",
         "sessions" => "Trying the agents",
         other => return capital(other),
     };
@@ -262,6 +264,32 @@ fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_things_have_one_name() {
+        let all = [
+            "PUBLIC_URL",
+            "DATA_DIR",
+            "PROMPTS_DIR",
+            "OBJECT_STORE_URL",
+            "DATABASE_URL",
+            "database",
+            "database schema",
+            "database role",
+            "database connection",
+            "pgvector",
+            "OPENAI_BASE_URL",
+            "OPENAI_API_KEY",
+            "REALTIME_MODEL",
+            "TRANSCRIPTION_MODEL",
+            "CHAT_MODEL",
+            "EMBEDDING_MODEL",
+            "embeddings",
+            "sessions",
+        ];
+        let names: std::collections::BTreeSet<String> = all.into_iter().map(name).collect();
+        assert_eq!(names.len(), all.len(), "{names:?}");
+    }
 
     #[test]
     fn what_is_found_is_told_in_an_owners_words() {
