@@ -2,11 +2,13 @@
 
 use frontdesk::private::Private;
 use frontdesk::store::Store;
-use frontdesk::store::call_list::{CallFilter, CallOutcome, Toward};
+use frontdesk::store::access::VisibleAgents;
+use frontdesk::store::call_list::{CallFilter, CallOutcome, CallPlace, Toward};
 use frontdesk::store::finish::{Finished, finish, unfinished};
 use frontdesk::store::migrate::{SchemaState, is_current};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
+use uuid::Uuid;
 
 use super::common::{fresh_database, run};
 use super::viewer::{agents, owner_of};
@@ -141,6 +143,105 @@ async fn each_list_reads_its_index_and_sorts_nothing() {
     }
 }
 
+fn words(words: &str) -> CallFilter {
+    CallFilter { words: Some(Private::new(words.to_owned())), ..CallFilter::default() }
+}
+
+/// Walks through all pages, down and up again.
+async fn walked(store: &Store, seen: &VisibleAgents, filter: &CallFilter, limit: i64) -> Vec<Uuid> {
+    let page = async |toward| -> Vec<CallPlace> {
+        let calls = store.calls(seen, filter, toward, limit).await.expect("a page");
+        calls.iter().map(|call| call.place).collect()
+    };
+    let (mut down, mut toward) = (Vec::new(), Toward::Newest);
+    loop {
+        let places = page(toward).await;
+        let Some(last) = places.last() else { break };
+        toward = Toward::Older(*last);
+        down.extend(places);
+    }
+    let Some(mut place) = down.last().copied() else { return Vec::new() };
+    let mut up = vec![place.id];
+    loop {
+        let places = page(Toward::Newer(place)).await;
+        let Some(last) = places.last() else { break };
+        place = *last;
+        up.extend(places.iter().map(|place| place.id));
+    }
+    let down: Vec<Uuid> = down.iter().map(|place| place.id).collect();
+    up.reverse();
+    assert_eq!(up, down, "up is not as down");
+    down
+}
+
+#[tokio::test]
+async fn pages_lose_and_repeat_no_call_wherever_its_words_are_found() {
+    let (_database, pool) = migrated().await;
+    let large = agent(&pool).await;
+    let owner = owner_of(&pool, large).await;
+    // One agent has most calls; a word of its last season is in none of its newest 2,000.
+    let rows = format!(
+        "create temp table them as select n, case when n = 0 then '{large}'::uuid
+            else gen_random_uuid() end as id from generate_series(0, 19) n;
+        set session_replication_role = replica;
+        insert into public.voice_agents (id, name, created_by)
+            select id, 'x', (select created_by from public.voice_agents where id = '{large}')
+            from them where n > 0;
+        insert into public.call_logs (voice_agent_id, call_start, call_end, status, transcript, metadata)
+            select t.id, timestamptz '2026-11-30' - c / 2 * interval '1 minute', now(),
+                case when c % 70 = 0 then 'failed' else 'completed' end,
+                'tooth' || case when c % 3 = 0 then ' insurance' else '' end
+                    || case when c > 2600 then ' season' else '' end
+                    || case when c % 900 = 0 then ' rare' else '' end, '{{}}'
+            from generate_series(1, 3000) c join them t on t.n = case when c % 10 = 1 then c / 10 % 20 else 0 end;
+        insert into public.call_words (call_log_id, voice_agent_id, call_start, words)
+            select id, voice_agent_id, call_start, strip(to_tsvector('simple', transcript))
+            from public.call_logs;
+        set session_replication_role = origin; drop table them; select 1"
+    );
+    run(&mut pool.acquire().await.expect("a connection"), &rows).await;
+    finish(&pool).await.expect("it finishes");
+    run(&mut pool.acquire().await.expect("a connection"), "analyze").await;
+    let all = agents(&pool, &owner).await;
+    assert_eq!(all.ids().len(), 20);
+    let some_go = "set session_replication_role = replica;
+        update public.voice_agents set created_by = gen_random_uuid() where id in
+            (select id from public.voice_agents where name = 'x' order by id limit 8);
+        set session_replication_role = origin";
+    run(&mut pool.acquire().await.expect("a connection"), some_go).await;
+    let few = agents(&pool, &owner).await;
+    assert_eq!(few.ids().len(), 12);
+    let store = Store::new(pool.clone());
+    for seen in [&all, &few, &all.only(Some(large))] {
+        for said in ["insurance", "season", "rare", "tooth season", "zebra"] {
+            for outcome in [None, Some(CallOutcome::Failed)] {
+                let expected: Vec<Uuid> = sqlx::query_scalar(
+                    "select id from public.call_logs where voice_agent_id = any($1)
+                        and to_tsvector('simple', transcript) @@ plainto_tsquery('simple', $2)
+                        and ($3 is null or status = $3) order by call_start desc, id desc",
+                )
+                .bind(seen.ids())
+                .bind(said)
+                .bind(outcome.map(CallOutcome::word))
+                .fetch_all(&pool)
+                .await
+                .expect("the calls");
+                let filter = CallFilter { outcome, ..words(said) };
+                let found = walked(&store, seen, &filter, 51).await;
+                assert!(
+                    found == expected,
+                    "{said}, {outcome:?}: {} of {}",
+                    found.len(),
+                    expected.len()
+                );
+                if expected.len() < 60 {
+                    assert_eq!(walked(&store, seen, &filter, 1).await, expected);
+                }
+            }
+        }
+    }
+}
+
 /// Rows of calls and of their words that this connection's server process has read until now.
 async fn rows_read(pool: &PgPool) -> i64 {
     let mut connection = pool.acquire().await.expect("a connection");
@@ -184,10 +285,6 @@ async fn a_page_of_a_business_with_a_third_of_all_calls_reads_hardly_more_than_i
     run(&mut pool.acquire().await.expect("a connection"), "vacuum analyze public.call_words").await;
     run(&mut pool.acquire().await.expect("a connection"), "vacuum analyze public.call_logs").await;
     let seen = agents(&pool, &owner_of(&pool, large).await).await;
-    let words = |words: &str| CallFilter {
-        words: Some(Private::new(words.to_owned())),
-        ..CallFilter::default()
-    };
     let came_out = |outcome, filter| CallFilter { outcome: Some(outcome), ..filter };
     for (shown, what, filter) in [
         (51, "all", CallFilter::default()),
