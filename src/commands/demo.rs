@@ -242,6 +242,7 @@ async fn rehearse(app: &App) -> Result<(), DemoError> {
     let row = row.ok_or_else(|| DemoError::Row("there is none".into()))?;
     let remains = Remains::read(&app.store, &row, ROW_LIMIT).await?;
     remains.print();
+    say!("\nThe webhook that answered the call: POST {}", app.public_url.join("/twilio/voice"));
     remains.check().map_err(DemoError::Row)
 }
 

@@ -59,13 +59,30 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn documents<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<DocumentRow>> {
-        let agent = access.agent_id();
+        self.documents_of(access.agent_id(), None).await
+    }
+
+    /// The document of this key.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn document<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        key: &str,
+    ) -> Result<Option<DocumentRow>> {
+        Ok(self.documents_of(access.agent_id(), Some(key)).await?.pop())
+    }
+
+    /// All documents of an agent, or the one of this key.
+    async fn documents_of(&self, agent: Uuid, key: Option<&str>) -> Result<Vec<DocumentRow>> {
         let query = format!(
             "with passages as (
                 select {KEY_SQL} as key, length(p.content) as characters, p.created_at,
                     p.embedding is null as is_waiting
                 from public.\"zz_{agent}\" p
                 where not coalesce(p.metadata @> jsonb_build_object('source_id', answers_source($1)), false)
+                    and ($2::text is null or {KEY_SQL} = $2)
                 order by p.id desc limit {COUNTED_MAX}
             ), documents as (
                 select key, count(*) as passages, coalesce(sum(characters), 0)::bigint as characters,
@@ -79,7 +96,9 @@ impl Store {
             left join public.sources s on s.voice_agent_id = $1 and s.id::text = d.key
             order by name, d.key limit {DOCUMENTS_MAX}"
         );
-        let rows = sqlx::query(AssertSqlSafe(query)).bind(agent).fetch_all(&self.pool).await;
+        let rows =
+            sqlx::query(AssertSqlSafe(query)).bind(agent).bind(key.map(super::storable_text));
+        let rows = rows.fetch_all(&self.pool).await;
         let document = |row: &PgRow| {
             Ok(DocumentRow {
                 key: row.try_get("key")?,

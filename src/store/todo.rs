@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::access::{AgentAccess, Attend, Level, VisibleAgents};
 use super::audit::{self, AuditEntry};
 use super::people::Viewer;
+use super::task_notes::NoteChange;
 use super::tasks::TaskKind;
 use super::{Result, Store, StoreError, gap_id, storable_text};
 use crate::private::Private;
@@ -87,8 +88,8 @@ pub struct OpenTasks {
 pub struct TaskChange {
     /// Ticked, or not any more; none: as it is.
     pub done: Option<bool>,
-    /// Its note from now on, at most [`TASK_NOTE_CHARACTERS`], empty for none; none: as it is.
-    pub note: Option<Private<String>>,
+    /// What becomes of its note; none: it is as it is.
+    pub note: Option<NoteChange>,
 }
 
 impl TaskChange {
@@ -263,18 +264,26 @@ impl Store {
                         when not $3 then null else done_at end,
                     done_by = case when $3 and done_at is null then $4
                         when not $3 then null else done_by end,
-                    note = nullif(coalesce($5, note), '')
+                    note = case when $6 then nullif($5, '') else note end
                 where voice_agent_id = $1 and id = $2 returning *
             )
             select {COLUMNS} from t"
         );
         let mut transaction = self.pool.begin().await?;
+        // Locked: what a colleague writes meanwhile is not lost to a tap.
+        let note = sqlx::query_scalar::<_, Option<String>>(
+            "select note from call_tasks where voice_agent_id = $1 and id = $2 for update",
+        );
+        let note = note.bind(access.agent_id()).bind(task_id).fetch_optional(&mut *transaction);
+        let Some(note) = note.await? else { return Ok(None) };
+        let note = change.note.as_ref().map(|to| to.applied(&note.unwrap_or_default()));
         let row = sqlx::query(AssertSqlSafe(query))
             .bind(access.agent_id())
             .bind(task_id)
             .bind(change.done)
             .bind(viewer.id())
-            .bind(change.note.as_ref().map(|note| storable_text(note.reveal())))
+            .bind(note.as_deref().map(storable_text))
+            .bind(note.is_some())
             .fetch_optional(&mut *transaction)
             .await?;
         let Some(row) = row else { return Ok(None) };

@@ -36,6 +36,7 @@ pub mod secret;
 pub mod serve;
 pub mod session;
 mod sign_in;
+mod speech;
 mod supabase_sign_in;
 mod tokens;
 pub mod upgrade;

@@ -11,6 +11,7 @@ use super::exports::Exports;
 use super::listening::Listening;
 use super::secret::Secret;
 use super::session::{Limits, SignedOut};
+use super::speech::Speech;
 use crate::archive::Archive;
 use crate::clock;
 use crate::config::{PublicUrl, SupabaseProject};
@@ -46,6 +47,8 @@ pub struct Owners {
     pub(super) listening: Listening,
     /// Who takes a list away.
     pub(super) exports: Arc<Exports>,
+    /// What the speech service said lately.
+    pub(super) speech: Speech,
     /// What is to be said of the installation.
     pub doctor: Arc<Doctor>,
 }
@@ -70,6 +73,7 @@ impl Owners {
         Ok(Arc::new(Self {
             store,
             limits: Limits::default(),
+            speech: Speech::default(),
             supabase: supabase.transpose()?,
             listening: Listening::new(archive),
             exports: Arc::default(),

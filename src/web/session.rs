@@ -49,6 +49,8 @@ pub struct Limits {
     pub invitations: RateLimit,
     /// Functions that somebody tries: each asks somebody else's service.
     pub dry_runs: RateLimit,
+    /// Texts that one person has sent to those who booked: the operator may pay for them.
+    pub texts: RateLimit,
 }
 
 impl Default for Limits {
@@ -64,6 +66,7 @@ impl Default for Limits {
             feed: limit(60, 3600),
             invitations: limit(30, 3600),
             dry_runs: limit(20, 600),
+            texts: limit(20, 600),
         }
     }
 }

@@ -142,7 +142,7 @@ async fn what_came_of_calls_and_what_is_known_is_fit_for_everybody() {
     .await;
     look(&desk, &page, "/", "today-claim").await;
     look(&desk, &page, &format!("/calls/{call}"), "call-booked").await;
-    page.click("form:has(input[value='The agent did not say so.']) button").await;
+    page.click("form:has(input[value='not_so']) button").await;
     page.wait_for_text("main", "The agent did not say so.").await;
     look(&desk, &page, &format!("/knowledge?agent={agent}"), "knowledge-documents").await;
     page.click_text("Prices of the practice for patients without insurance").await;

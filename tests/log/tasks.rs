@@ -5,8 +5,8 @@ use std::time::Duration;
 use frontdesk::store::access::Read;
 use frontdesk::store::people::Viewer;
 use frontdesk::store::{
-    Completes, Findings, Job, JobKind, NewCall, NewTask, OnlyIf, OpenTasks, Settled, Stored,
-    TaskChange, TaskKind, TaskRow,
+    Completes, Findings, Job, JobKind, NewCall, NewTask, NoteChange, OnlyIf, OpenTasks, Settled,
+    Stored, TaskChange, TaskKind, TaskRow,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -276,7 +276,7 @@ async fn people_share_the_list() {
     assert_eq!((ticked.done_by, ticked.done_us.is_some()), (Some(ann.id()), true));
     let change = |done: Option<bool>, note: Option<&str>| TaskChange {
         done,
-        note: note.map(|note| note.to_owned().into()),
+        note: note.map(|note| NoteChange::Now(note.to_owned().into())),
     };
     let bobs = access(&fixture.pool, &bob, fixture.agent).await;
     let mark =

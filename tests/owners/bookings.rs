@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::desk::{Body, Client, Desk};
+use crate::desk::{Body, Client, Desk, add_agent};
 
 async fn patch(client: &Client, id: &str, body: Value) -> crate::desk::Answered {
     client.send(Method::PATCH, &format!("/api/v1/appointments/{id}"), Body::Json(body)).await
@@ -273,6 +273,14 @@ async fn pages_show_a_day_and_a_week_and_change_bookings() {
     let shown = client.get(moved.header("location")).await;
     let words = "Moved from Sunday 25 October, 01:30 GMT to Monday 26 October, 09:00.";
     assert!(shown.text.contains(words), "{}", shown.text);
+    // Somebody was quicker: what was typed stays, where it is sent again.
+    let stale = [("revision", "0"), ("reason", "Ann & Bob are ill")];
+    let stale = client.form(&format!("{page}/cancel"), &stale).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT);
+    let typed = stale.text.split("<summary>Cancel</summary>").collect::<Vec<_>>();
+    let [before, cancel] = typed[..] else { panic!("{}", stale.text) };
+    assert!(before.ends_with("<details class=\"card\" open>"), "{before}");
+    assert!(cancel.contains("value=\"Ann &amp; Bob are ill\""), "{cancel}");
     let cancel = [("revision", "1"), ("reason", "ill")];
     let cancelled = client.form(&format!("{page}/cancel"), &cancel).await;
     assert_eq!(cancelled.status, StatusCode::SEE_OTHER, "{}", cancelled.text);
@@ -440,12 +448,36 @@ async fn a_free_hour_of_the_week_begins_a_booking() {
     assert!(page.contains(&hour("11:00")), "it is free from 11:00: {page}");
     assert!(!page.contains(&hour("10:00")), "{page}");
     assert!(!support.get(&week).await.text.contains("/bookings/new"), "they book nothing");
+    let one = maintainer.get("/bookings?day=2099-12-03").await.text;
+    assert!(one.contains(&hour("11:00")), "of the only business: {one}");
+    // What goes on from the day before takes the hours after midnight.
+    let night =
+        json!({"agent": desk.agent, "start": "2099-12-02T22:00", "minutes": 720, "name": "Eve"});
+    let made = maintainer.post("/api/v1/appointments", night).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let page = maintainer.get(&week).await.text;
+    assert!(!page.contains(&hour("09:00")) && page.contains(&hour("11:00")), "{page}");
     let past = maintainer.get("/bookings?day=2026-01-05").await.text;
     assert!(!past.contains("&amp;time="), "{past}");
     let form = maintainer.get(&hour("11:00").replace("&amp;", "&")).await.text;
     assert!(form.contains("value=\"2099-12-03\"") && form.contains("value=\"11:00\""), "{form}");
     let odd = maintainer.get(&hour("soon").replace("&amp;", "&")).await;
     assert_eq!(odd.status, StatusCode::OK, "{}", odd.text);
+}
+
+#[tokio::test]
+async fn an_hour_of_several_businesses_begins_no_booking() {
+    let desk = Desk::open().await;
+    let owner = desk.made("select uuid::text from customer where email like 'owner@%'").await;
+    let salon =
+        add_agent(&desk.pool, owner.parse().unwrap(), "Lime Street Salon", "+15559870002").await;
+    let owner = desk.sign_in("owner@example.com").await;
+    // The other business may be in another zone, and has a calendar of its own.
+    let both = owner.get("/bookings?day=2099-12-03").await.text;
+    assert!(both.contains("<table class=\"week\"") && !both.contains("&amp;time="), "{both}");
+    let one = owner.get(&format!("/bookings?day=2099-12-03&agent={salon}")).await.text;
+    let hour = format!("/bookings/new?day=2099-12-03&amp;time=11:00&amp;agent={salon}");
+    assert!(one.contains(&hour), "{one}");
 }
 
 #[tokio::test]
@@ -494,4 +526,20 @@ async fn who_cancels_may_have_a_text_sent() {
     let done = client.form(&format!("{page}/cancel"), &text).await;
     assert!(done.header("location").ends_with("&told=not"), "{}", done.text);
     assert_eq!(twilio.messages().len(), 1);
+    // The operator may pay for them.
+    let page = booked("020 7946 0002", 15).await;
+    let mut told = Vec::new();
+    for revision in (0..40).step_by(2).map(|revision: u32| revision.to_string()) {
+        let form = [("revision", revision.as_str()), ("tell", "yes")];
+        let done = client.form(&format!("{page}/cancel"), &form).await;
+        told.push(done.header("location").to_owned());
+        let again = revision.parse::<u32>().unwrap() + 1;
+        client.form(&format!("{page}/reopen"), &[("revision", &again.to_string())]).await;
+    }
+    let often = told.pop().unwrap();
+    assert!(told.iter().all(|told| told.ends_with("&told=sent")), "{told:?}");
+    assert_eq!(often, format!("{page}?done=cancelled&told=often"));
+    assert_eq!(twilio.messages().len(), 20);
+    let shown = client.get(&often).await.text;
+    assert!(shown.contains("No text was sent: you have had many sent"), "{shown}");
 }

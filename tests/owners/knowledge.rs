@@ -175,6 +175,19 @@ async fn documents_are_listed_and_their_passages_shown_to_those_who_may() {
     assert_eq!(support.get(&named).await.text.matches("A &lt;u&gt;crown").count(), 1);
     let other = desk.sign_in("other@example.com").await;
     assert_eq!(other.get(&document).await.status, StatusCode::NOT_FOUND);
+    // One that has no place in the list, which ends somewhere, is there all the same.
+    desk.sql(&format!(
+        "insert into \"zz_{}\" (content, metadata)
+        select 'Text.', jsonb_build_object('name', 'document ' || n) from generate_series(100, 310) n",
+        desk.agent
+    ))
+    .await;
+    let far = |n: u32| format!("document+{n}\"");
+    let page = support.get(listed).await.text;
+    assert!(page.contains(&far(110)) && !page.contains(&far(310)), "{page}");
+    let last = format!("/knowledge/{}/document?of=document+310", desk.agent);
+    let last = support.get(&last).await.text;
+    assert!(last.contains("<h1><bdi>document 310</bdi></h1>"), "{last}");
     // The same source asked of another agent shows nothing of this one.
     let theirs = document.replace(&desk.agent.to_string(), &desk.other_agent.to_string());
     assert!(!other.get(&theirs).await.text.contains("crown"));

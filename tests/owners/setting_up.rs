@@ -118,6 +118,15 @@ async fn the_screens_lead_from_nothing_to_an_agent_that_answers() {
     assert_eq!(browser.form(&at("hours"), &hours).await.status, StatusCode::SEE_OTHER);
     let odd = browser.form(&at("voice"), &[("greeting", ""), ("voice", "bass")]).await;
     assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // The voice of another service, which somebody gave it, may stay.
+    desk.sql(&format!(
+        "update voice_agents set private_settings = private_settings || '{{\"voice\": \"voice_1234\"}}'
+        where id = '{agent}'"
+    ))
+    .await;
+    let theirs =
+        browser.form(&at("voice"), &[("greeting", "Hello."), ("voice", "voice_1234")]).await;
+    assert_eq!(theirs.status, StatusCode::SEE_OTHER, "{}", theirs.text);
     let voice = [("greeting", "Hello from us."), ("voice", "coral"), ("recording", "yes")];
     assert_eq!(browser.form(&at("voice"), &voice).await.status, StatusCode::SEE_OTHER);
     assert_eq!(browser.form(&at("tried"), &[]).await.status, StatusCode::SEE_OTHER);
@@ -149,7 +158,8 @@ async fn the_screens_lead_from_nothing_to_an_agent_that_answers() {
     );
     assert_eq!(rows["business"]["operating_schedule"]["monday"], json!([]));
     assert_eq!(twilio.numbers()[0].voice_url, "https://old.example/voice", "nothing was rewired");
-    let expected = ["agent.create", "agent.change", "agent.change", "agent.activate"];
+    let expected =
+        ["agent.create", "agent.change", "agent.change", "agent.change", "agent.activate"];
     assert_eq!(deeds(&desk, agent).await, expected);
     let versions = browser.get(&format!("/agents/{agent}/versions")).await.text;
     assert!(versions.contains("Hello from us."), "each change can be gone back to");
@@ -415,6 +425,21 @@ async fn a_number_of_ones_own_account_is_connected_and_its_first_call_is_waited_
         now() - interval '{ago}', 'in-progress')"
         )
     };
+    assert!(shown.contains("It answers") && !shown.contains("not known yet"), "{shown}");
+    // Whoever typed a number has not shown that it leads here.
+    let unwired = "update number_wirings set restored_at = ";
+    desk.sql(&format!("{unwired} now()")).await;
+    let typed = browser.get(&waits).await.text;
+    assert!(typed.contains("not known yet") && !typed.contains("It answers"), "{typed}");
+    desk.sql(&format!("{unwired} null")).await;
+    let pause = |is_away: bool| {
+        format!("update voice_agents set \"unAvailable\" = {is_away} where id = '{agent}'")
+    };
+    desk.sql(&pause(true)).await;
+    let away = browser.get(&waits).await.text;
+    assert!(away.contains("It is unavailable for now") && !away.contains("It answers"), "{away}");
+    assert!(!away.contains("Waiting for your call"), "{away}");
+    desk.sql(&pause(false)).await;
     desk.sql(&call("FT00000000000000000000000000000001", "0 s")).await;
     desk.sql(&call("CA00000000000000000000000000000001", "1 hour")).await;
     assert!(browser.get(&waits).await.text.contains("Waiting for your call"));

@@ -71,6 +71,7 @@ mod tests {
                 done("book_appointment", json!({})), done("reschedule_appointment", moved)],
         });
         Remains {
+            id: Uuid::nil(),
             caller: "+15551230001".to_owned(),
             call: CallSummary {
                 ended: true,

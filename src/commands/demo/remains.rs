@@ -24,6 +24,8 @@ const PASSAGE_SHOWN: usize = 90;
 
 /// What is left of a call.
 pub(super) struct Remains {
+    /// `call_logs.id`.
+    pub(super) id: Uuid,
     pub(super) caller: String,
     pub(super) call: CallSummary,
     pub(super) appointments: Vec<AppointmentRow>,
@@ -42,6 +44,7 @@ impl Remains {
         let chunks = turns(&call).iter().flat_map(|turn| items(&turn["chunks"]));
         let ids: Vec<i64> = chunks.filter_map(|chunk| chunk["id"].as_i64()).collect();
         Ok(Self {
+            id: row.id,
             caller: row.caller.reveal().clone(),
             appointments: store.appointments(row.agent_id).await?,
             passages: store.passage_texts(row.agent_id, &ids).await?.into_iter().collect(),
@@ -56,7 +59,7 @@ impl Remains {
         self.print_deeds();
         self.print_grounds();
         self.print_waits();
-        self.print_row();
+        self.print_rows();
     }
 
     fn print_summary(&self) {
@@ -122,15 +125,36 @@ impl Remains {
         }
     }
 
-    /// Where a developer finds it.
-    fn print_row(&self) {
-        let metadata = self.call.metadata.reveal();
+    /// The rows as a developer finds them, by the names of their columns.
+    fn print_rows(&self) {
+        let (metadata, summary) = (self.call.metadata.reveal(), self.call.summary.reveal());
+        say!("\nIn the database, the row of the call and of the appointment:\n");
+        say!("  call_logs     id={} call_sid={}", self.id, word(&metadata["call_sid"]));
         say!(
-            "\nIn the database: the row of the call in call_logs ({}, {}) and {} in appointments.",
-            word(&metadata["call_sid"]),
+            "                status={} caller_number={} duration={} s",
             self.call.status,
-            self.appointments.len()
+            self.caller,
+            self.call.duration_ms / 1000
         );
+        say!(
+            "                transcript={} lines metadata={} turns, {} functions summary.title={}",
+            self.call.transcript.reveal().lines().count(),
+            turns(&self.call).len(),
+            items(&metadata["functions"]).len(),
+            summary["title"]
+        );
+        for row in &self.appointments {
+            let start = Timestamp::from_microsecond(row.starts_us).unwrap_or(Timestamp::UNIX_EPOCH);
+            let minutes = row.minutes.unwrap_or_default();
+            say!("  appointments  id={} status={}", row.id, row.status);
+            say!("                schedule_time={start} duration_minutes={minutes}");
+            say!(
+                "                name={:?} phone_number={:?} service={:?}",
+                row.name.reveal(),
+                row.phone.reveal(),
+                row.service.reveal()
+            );
+        }
     }
 }
 

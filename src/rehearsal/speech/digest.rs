@@ -54,7 +54,7 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
         name.iter().map(|name| json!({"name": "full_name", "value": name})).collect();
     let actions: Vec<String> = open.iter().map(|said| format!("Answer: {said}")).collect();
     let fields = [
-        ("title", json!(title(wanted, &claims))),
+        ("title", json!(title(wanted, record))),
         ("summary", json!(in_short((&caller, &agent), name.as_deref(), &claims))),
         ("intent", json!(wanted)),
         ("outcome", json!(if open.is_empty() { "resolved" } else { "partly_resolved" })),
@@ -72,10 +72,16 @@ pub(super) fn digest(record: &Value) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What came of it in some words, else how the caller began.
-fn title(wanted: &str, claims: &[Value]) -> String {
-    let has = |kind: &str| claims.iter().any(|claim| claim["kind"] == kind);
-    match (has("booked"), has("rescheduled"), has("cancelled")) {
+/// What came of it in some words, else how the caller began. What the agent only says that it did came of
+/// nothing.
+fn title(wanted: &str, record: &Value) -> String {
+    let did = |name: &str| {
+        let mut runs = record["functions"].as_array().into_iter().flatten();
+        runs.any(|run| run["name"] == name && run["ok"] == true)
+    };
+    let (booked, moved, cancelled) =
+        (did("book_appointment"), did("reschedule_appointment"), did("cancel_appointment"));
+    match (booked, moved, cancelled) {
         (true, true, _) => "Booked an appointment and moved it".to_owned(),
         (true, false, _) => "Booked an appointment".to_owned(),
         (false, true, _) => "Moved an appointment".to_owned(),
@@ -196,8 +202,13 @@ mod tests {
             .map(|(line, (speaker, said))| json!({"line": line, "speaker": speaker, "said": said}))
             .collect();
         let mut record = json!({"transcript": lines});
+        let mut title = |ok: bool| {
+            record["functions"] = json!([{"name": "book_appointment", "ok": ok}]);
+            super::digest(&record)["title"].clone()
+        };
+        assert_eq!(title(true), "Booked an appointment");
+        assert_eq!(title(false), "Do you have parking?", "it is only said");
         let digest = super::digest(&record);
-        assert_eq!(digest["title"], "Booked an appointment");
         assert_eq!(
             digest["summary"],
             "Maria Lopez asked: “Do you have parking?” In the end the agent said: “You are booked for \

@@ -17,7 +17,7 @@ use super::{Answer, Page};
 use crate::knowledge::answers::{Answered, GivenAnswer};
 use crate::private::Private;
 use crate::store::access::{Object, Read};
-use crate::store::{SeenAnswer, TASK_NOTE_CHARACTERS, TaskChange, TaskPlace, TaskRow};
+use crate::store::{NoteChange, SeenAnswer, TASK_NOTE_CHARACTERS, TaskChange, TaskPlace, TaskRow};
 use crate::web::AppState;
 use crate::web::console::knowledge::answer_problem;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
@@ -161,7 +161,8 @@ async fn mark(
         let why = format!("it is longer than {TASK_NOTE_CHARACTERS} characters");
         return Err(Problem::invalid("note", why));
     }
-    let marked = TaskChange { done: change.done, note: change.note.map(Private::new) };
+    let note = change.note.map(|note| NoteChange::Now(note.into()));
+    let marked = TaskChange { done: change.done, note };
     let row = store.mark_task(&access, &viewer, id, &marked).await?;
     Ok(Json(row.ok_or_else(Problem::not_found)?.into()))
 }

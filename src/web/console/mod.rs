@@ -21,7 +21,6 @@ mod numbers;
 mod overview;
 mod people;
 mod setup;
-mod speech;
 mod tasks;
 mod time;
 mod try_it;

@@ -12,9 +12,8 @@ use uuid::Uuid;
 
 use super::errors;
 use crate::knowledge::answers::ANSWER_BYTES;
-use crate::private::Private;
 use crate::store::access::Object;
-use crate::store::{TASK_NOTE_CHARACTERS, TaskChange, TaskKind, TaskRow};
+use crate::store::{NoteChange, TASK_NOTE_CHARACTERS, TaskChange, TaskKind, TaskRow, TaskVerdict};
 use crate::web::AppState;
 use crate::web::call_filter::WantedCalls;
 use crate::web::guard::may;
@@ -62,26 +61,26 @@ pub(super) fn settle(task: &TaskRow, word: &str, shown: Shown<'_>, may_book: boo
         return tick(task, word, shown);
     }
     let is_booking = task.text.reveal().ends_with(NO_BOOKING);
-    let (done, noted) = match is_booking {
-        true => ("It is booked", "It is booked."),
-        false => ("It is done", "It is done."),
+    let (done, verdict) = match is_booking {
+        true => ("It is booked", TaskVerdict::Booked),
+        false => ("It is done", TaskVerdict::Done),
     };
     html! {
         @if is_booking && may_book {
             a .button href=(new_booking(task)) { "Book it" span .hidden { ": " (word) } }
         }
-        (ends_with(task, (done, noted), word, shown))
-        (ends_with(task, ("Not so", "The agent did not say so."), word, shown))
+        (ends_with(task, (done, verdict), word, shown))
+        (ends_with(task, ("Not so", TaskVerdict::NotSo), word, shown))
     }
 }
 
 /// How the words of a task end whose caller was told of a booking that there is not.
 const NO_BOOKING: &str = "but no booking was made.";
 
-/// A button that ticks a task and writes why. A note that somebody wrote stays.
+/// A button that ticks a task and writes why.
 fn ends_with(
     task: &TaskRow,
-    (button, noted): (&str, &str),
+    (button, verdict): (&str, TaskVerdict),
     word: &str,
     shown: Shown<'_>,
 ) -> Markup {
@@ -89,7 +88,7 @@ fn ends_with(
         form method="post" action=(shown.action(task)) {
             input type="hidden" name="done" value="yes";
             @if let Some(call) = shown.call { input type="hidden" name="call" value=(call); }
-            @if task.note.is_none() { input type="hidden" name="note" value=(noted); }
+            input type="hidden" name="verdict" value=(verdict.word());
             button type="submit" { (button) span .hidden { ": " (word) } }
         }
     }
@@ -168,6 +167,8 @@ pub(super) fn message(task: &TaskRow) -> Markup {
 struct Mark {
     done: Option<String>,
     note: Option<String>,
+    /// Instead of a note: what is said of the task.
+    verdict: String,
     /// The call on whose page it is done.
     call: Option<Uuid>,
 }
@@ -195,7 +196,8 @@ async fn mark(
         return errors::problem(&Problem::invalid("note", why));
     }
     let done = form.done.as_deref().map(|done| done == "yes");
-    let note = note.map(|note| Private::new(note.to_owned()));
+    let verdict = TaskVerdict::from_word(&form.verdict).map(NoteChange::Verdict);
+    let note = verdict.or(note.map(|note| NoteChange::Now(note.to_owned().into())));
     let change = TaskChange { done, note };
     match store.mark_task(&access, &viewer, id, &change).await {
         Ok(Some(_)) => Redirect::to(&back(form.call, wanted.ok())).into_response(),

@@ -34,6 +34,7 @@ use crate::web::guard::may;
 use crate::web::phone::test_call::{WantedTest, opening};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
+use crate::web::speech::HAS_STAND_IN;
 use crate::web::{AppState, session};
 
 /// Whom a test calls as, unless something else is wanted: a number that is nobody's (kept for fiction).
@@ -98,9 +99,10 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
             "the agent does not hear itself. Or press “Type instead”, and read its answers." }
         p .hint { "Nobody is called. The test counts nowhere, and what it books is undone when you hang up." }
         @if !has_voice {
-            p .note.warn { "No speech service is set up on this server, so a stand-in answers: it says the "
-                "greeting, and understands nothing. Whoever runs the server sets " code { "OPENAI_API_KEY" }
-                ", and the real agent answers." }
+            p .note.warn { "No speech service is set up on this server, so "
+                @if HAS_STAND_IN { "a stand-in answers: it says the greeting, and understands nothing." }
+                @else { "nobody answers here." }
+                " Whoever runs the server sets " code { "OPENAI_API_KEY" } ", and the real agent answers." }
         }
         @if let Some(draft) = draft { (unsaved(id, draft)) }
         form #try data-path={ "/agents/" (id) "/try" } data-phone=(assets::PHONE.path) {

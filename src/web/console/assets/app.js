@@ -27,7 +27,9 @@ document.addEventListener("click", async (event) => {
 // The business is likely where its owner is.
 for (const field of document.querySelectorAll("select[data-zone]")) {
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if ([...field.options].some((option) => here && option.value === here)) field.value = here;
+  // What somebody chose before, and the browser brings back, stays.
+  const isTheirs = field.selectedOptions[0]?.defaultSelected === false;
+  if (!isTheirs && [...field.options].some((option) => here && option.value === here)) field.value = here;
 }
 // What is written below a choice chooses it.
 document.addEventListener("input", (event) => {

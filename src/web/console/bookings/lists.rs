@@ -1,8 +1,8 @@
 //! The bookings of a day as a list, and of a week as a table.
 
+use jiff::Zoned;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{ToSpan as _, Zoned};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use super::week::Week;
 use super::{clock, local};
 use crate::store::access::VisibleAgents;
 use crate::store::bookings::{Booking, BookingState};
+use crate::web::bookings::end_us;
 
 /// The hours that a table has at least.
 const HOURS: std::ops::RangeInclusive<i8> = 9..=17;
@@ -99,26 +100,29 @@ pub(super) struct Who<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Free<'a> {
     pub(super) now: &'a Zoned,
-    /// The agent that is chosen.
-    pub(super) agent: Option<Uuid>,
+    /// The one agent that the table is about, whose zone the hours are in.
+    pub(super) agent: Uuid,
 }
 
 impl Free<'_> {
-    /// The way to a new booking in an hour that is to come, where nothing is booked.
-    fn hour(self, day: Date, hour: i8, column: &[(Zoned, &Booking)]) -> Option<Markup> {
+    /// The way to a new booking in an hour that is to come, where nothing is booked. An hour that the
+    /// clock skips or shows twice has none: the form asks which is meant.
+    fn hour(self, day: Date, hour: i8, bookings: &[Booking]) -> Option<Markup> {
         let start = day.at(hour, 0, 0, 0);
-        let is_taken = column.iter().any(|(at, booking)| {
-            let from = at.datetime();
-            let until = from.saturating_add(i64::from(booking.minutes).minutes());
-            let is_kept = booking.state != BookingState::Cancelled;
-            is_kept && from < start.saturating_add(1.hour()) && until > start
+        let zone = self.now.time_zone();
+        let from = zone.to_ambiguous_timestamp(start).unambiguous().ok()?;
+        let from_us = from.as_microsecond();
+        // Also one that began the day before.
+        let is_taken = bookings.iter().any(|booking| {
+            booking.state != BookingState::Cancelled
+                && booking.start_us < end_us(from_us, 60)
+                && end_us(booking.start_us, booking.minutes) > from_us
         });
-        if is_taken || start < self.now.datetime() {
+        if is_taken || from < self.now.timestamp() {
             return None;
         }
-        let agent = self.agent.map(|agent| format!("&agent={agent}")).unwrap_or_default();
         Some(html! {
-            a .free href={ "/bookings/new?day=" (day) "&time=" (format!("{hour:02}:00")) (agent) } {
+            a .free href={ "/bookings/new?day=" (day) "&time=" (format!("{hour:02}:00")) "&agent=" (self.agent) } {
                 "+" span .hidden { " Book " (start.strftime("%A %-d %B %H:%M")) }
             }
         })
@@ -159,7 +163,7 @@ pub(super) fn week_table(
                             @for (day, column) in days.iter().zip(&columns) {
                                 td {
                                     (cell(column, hour, who.names))
-                                    @if let Some(link) = who.free.and_then(|free| free.hour(*day, hour, column)) { (link) }
+                                    @if let Some(link) = who.free.and_then(|free| free.hour(*day, hour, bookings)) { (link) }
                                 }
                             }
                         }

@@ -67,7 +67,8 @@ async fn page(
     let notice = notice(&booking, &done);
     let may_change = access.role() >= Role::Maintainer;
     let way = telling::way(&state, &booking, &zone(booking.zone.as_deref())).await;
-    let seen = Seen { booking: &booking, way: way.as_ref().filter(|_| may_change) };
+    let way = way.as_ref().filter(|_| may_change);
+    let seen = Seen { booking: &booking, way, cancel: None };
     Ok(show(&shell, seen, &form, (may_change, &notice, &Again::default())))
 }
 
@@ -92,16 +93,18 @@ fn notice(booking: &Booking, done: &Done) -> Markup {
     html! { p .note.good role="status" { (words) } }
 }
 
-/// A booking, and how those whom it is for can be told of it.
+/// A booking, how those whom it is for can be told of it, and what was typed to cancel it, if that was
+/// not done.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
     booking: &'a Booking,
     way: Option<&'a Way>,
+    cancel: Option<&'a Settling>,
 }
 
 fn show(
     shell: &Shell,
-    Seen { booking, way }: Seen<'_>,
+    seen @ Seen { booking, .. }: Seen<'_>,
     sent: &BookingForm,
     (may_change, notice, again): (bool, &Markup, &Again),
 ) -> Response {
@@ -123,11 +126,11 @@ fn show(
         @if may_change {
             (deeds(booking, &address, shell))
             @if booking.state == BookingState::Pending {
-                details .card open[again.status() != StatusCode::OK] {
+                details .card open[again.status() != StatusCode::OK && seen.cancel.is_none()] {
                     summary { "Move or change" }
                     (form(sent, again, (&address, "Save"), &zone))
                 }
-                (cancelling(booking, way, &address))
+                (cancelling(seen, &address))
             }
         }
         details .card {
@@ -211,15 +214,16 @@ fn deeds(booking: &Booking, address: &str, shell: &Shell) -> Markup {
     }
 }
 
-fn cancelling(booking: &Booking, way: Option<&Way>, address: &str) -> Markup {
+fn cancelling(Seen { booking, way, cancel }: Seen<'_>, address: &str) -> Markup {
     html! {
-        details .card {
+        details .card open[cancel.is_some()] {
             summary { "Cancel" }
             form method="post" action={ (address) "/cancel" } {
                 input type="hidden" name="revision" value=(booking.revision);
                 label for="reason" { "Why (only you and your people read it)" }
-                input type="text" id="reason" name="reason" maxlength="500";
-                (telling::field(way))
+                input type="text" id="reason" name="reason" maxlength="500"
+                    value=[cancel.map(|sent| sent.reason.as_str())];
+                (telling::field(way, cancel.map(|sent| (sent.tell == "yes", sent.text.as_str()))))
                 p { button .bad type="submit" { "Cancel this booking" } }
             }
         }
@@ -269,7 +273,7 @@ async fn change(
     let sent = BookingForm { revision: shown.revision.to_string(), ..sent };
     let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
     let way = telling::way(&state, &shown, &zone(shown.zone.as_deref())).await;
-    let seen = Seen { booking: &shown, way: way.as_ref() };
+    let seen = Seen { booking: &shown, way: way.as_ref(), cancel: None };
     Ok(show(&shell, seen, &sent, (true, &html! {}, &again)))
 }
 
@@ -341,7 +345,8 @@ async fn settle(
     };
     let form = BookingForm::of(&shown, &zone);
     let way = telling::way(state, &shown, &zone).await;
-    let seen = Seen { booking: &shown, way: way.as_ref() };
+    let cancel = Some(&sent).filter(|_| to == BookingState::Cancelled);
+    let seen = Seen { booking: &shown, way: way.as_ref(), cancel };
     Ok(show(&shell, seen, &form, (true, &notice, &again)))
 }
 

@@ -43,17 +43,20 @@ pub(super) async fn way(state: &AppState, booking: &Booking, zone: &TimeZone) ->
     Some(Way { agent, from, to, words })
 }
 
-/// What the form that cancels asks about it.
-pub(super) fn field(way: Option<&Way>) -> Markup {
+/// What the form that cancels asks about it; where it is shown again, whether they were to be told and
+/// what was typed.
+pub(super) fn field(way: Option<&Way>, typed: Option<(bool, &str)>) -> Markup {
     html! {
         @match way {
             Some(way) => {
                 label .check {
-                    input type="checkbox" name="tell" value="yes";
+                    input type="checkbox" name="tell" value="yes" checked[typed.is_some_and(|(tells, _)| tells)];
                     span { "Tell them by a text to " bdi { (way.to) } }
                 }
                 label for="text" { "The text" }
-                textarea id="text" name="text" maxlength=(TEXT_MAX) { (way.words) }
+                textarea id="text" name="text" maxlength=(TEXT_MAX) {
+                    (typed.map_or(way.words.as_str(), |(_, text)| text))
+                }
             }
             None => p .hint { "No text is sent: call them if they should know." }
         }
@@ -66,6 +69,8 @@ pub(super) enum Told {
     Sent,
     /// It may have been sent.
     Perhaps,
+    /// Whoever cancels had too many sent.
+    Often,
     Not,
 }
 
@@ -75,6 +80,7 @@ impl Told {
         match self {
             Self::Sent => "sent",
             Self::Perhaps => "perhaps",
+            Self::Often => "often",
             Self::Not => "not",
         }
     }
@@ -84,6 +90,7 @@ impl Told {
         match word {
             "sent" => " They are told by a text.",
             "perhaps" => " Twilio did not say whether the text was sent: ask them.",
+            "often" => " No text was sent: you have had many sent in the last minutes. Call them.",
             "not" => " The text was not sent: call them.",
             _ => "",
         }
@@ -100,21 +107,23 @@ pub(super) async fn tell(
 ) -> Told {
     let text: String = text.trim().chars().take(TEXT_MAX).collect();
     let text = if text.is_empty() { way.words.clone() } else { text };
+    if state.owners.limits.texts.take(&viewer.id().to_string()).is_err() {
+        return Told::Often;
+    }
+    // Before it is sent: nobody is to have a text of which nothing is written down.
+    let deed = AuditEntry::of(viewer, "booking.text").agent(booking.agent_id);
+    let deed = deed.object("appointment", booking.id);
+    if let Err(error) = state.owners.store.note_deed(&deed).await {
+        warn!(%error, "a text about a cancelled booking is not sent: it cannot be written down");
+        return Told::Not;
+    }
     let twilio = &state.exchange.toolbox.twilio;
-    let told = match twilio.send_message(&way.agent, &way.to, &way.from, &text).await {
+    match twilio.send_message(&way.agent, &way.to, &way.from, &text).await {
         Ok(()) => Told::Sent,
         Err(RestError::Unknown) => Told::Perhaps,
         Err(error) => {
             warn!(%error, "a text about a cancelled booking was not sent");
             Told::Not
         }
-    };
-    if told != Told::Not {
-        let deed = AuditEntry::of(viewer, "booking.text").agent(booking.agent_id);
-        let deed = deed.object("appointment", booking.id);
-        if let Err(error) = state.owners.store.note_deed(&deed).await {
-            warn!(%error, "that a text was sent is not written down");
-        }
     }
-    told
 }

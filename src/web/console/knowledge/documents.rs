@@ -108,13 +108,12 @@ async fn show(
     let access: AgentAccess<Read> = store.access(&viewer, Object::Agent(agent)).await?;
     let from = (wanted.after.unwrap_or(i64::MIN), PAGE + 1);
     let mut passages = store.document_passages(&access, &wanted.of, from).await?;
-    let documents = store.documents(&access).await?;
-    let document = documents.iter().find(|document| document.key == wanted.of);
+    let document = store.document(&access, &wanted.of).await?;
     let more = passages.len() > usize::try_from(PAGE).unwrap_or_default();
     passages.truncate(usize::try_from(PAGE).unwrap_or_default());
     let shell = Shell::of(store, viewer, Some(agent)).await?;
     let body = html! {
-        h1 { bdi { (document.map_or("A document that is gone", name)) } }
+        h1 { bdi { (document.as_ref().map_or("A document that is gone", name)) } }
         p .zone { a href={ "/knowledge?agent=" (agent) "#documents" } { "All that the agent knows" } }
         @if passages.is_empty() {
             p .empty { "There are no passages of it here." }

@@ -18,7 +18,7 @@ use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::setup::ArrivedCall;
 use crate::web::AppState;
 use crate::web::console::layout::Shell;
-use crate::web::console::{assets, errors, speech, time};
+use crate::web::console::{assets, errors, time};
 use crate::web::session::PageViewer;
 
 /// How often the page is loaded again that has no script, in seconds.
@@ -56,9 +56,12 @@ pub(super) async fn page(
         let call = store.call_since(&access, since.clamp(0, LATEST) * 1_000_000).await?;
         let answers = store.answers(&access).await?.len();
         let row = store.agent_to_inspect(&access).await?;
-        Ok((call, answers, row, Shell::of(store, viewer, Some(id)).await?))
+        let is_reached = call.is_some()
+            || store.call_since(&access, 0).await?.is_some()
+            || !store.wirings(&access).await?.is_empty();
+        Ok(((call, is_reached), answers, row, Shell::of(store, viewer, Some(id)).await?))
     };
-    let (call, answers, row, shell) = match read.await {
+    let ((call, is_reached), answers, row, shell) = match read.await {
         Ok(read) => read,
         Err(error) => return errors::store(&error),
     };
@@ -67,9 +70,10 @@ pub(super) async fn page(
     let seen = shell.agents.find(id);
     let number = seen.and_then(|agent| agent.number.as_deref()).map(str::trim);
     let number = number.filter(|number| !number.is_empty());
-    let speech = speech::trouble(&state).await;
-    let given = Given { agent: &agent, number, speech, answers };
-    let waits = number.filter(|_| agent.status == Status::Active);
+    let speech = state.owners.speech.trouble(&state.exchange.engines).await;
+    let given = Given { agent: &agent, number, is_reached, speech, answers };
+    let takes_calls = agent.status == Status::Active && !agent.unavailable;
+    let waits = number.filter(|_| takes_calls);
     let head = html! {
         @if waits.is_some() {
             @if call.is_none() { noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); } }

@@ -7,13 +7,15 @@ use crate::agent::phone_number::readable;
 use crate::agent::{Agent, Status};
 use crate::store::access::Role;
 use crate::web::console::layout::Shell;
-use crate::web::console::speech::Trouble;
+use crate::web::speech::Trouble;
 
 /// What an agent was given.
 pub(super) struct Given<'a> {
     pub(super) agent: &'a Agent,
     /// The number that calls reach it at.
     pub(super) number: Option<&'a str>,
+    /// Whether it is known that its number leads here: a call came, or the number was connected here.
+    pub(super) is_reached: bool,
     /// What is wrong with the speech service.
     pub(super) speech: Option<Trouble>,
     /// How many answers it was given.
@@ -31,6 +33,8 @@ struct Item {
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Works,
+    /// Nothing has shown yet that it does.
+    Unknown,
     /// Callers do without.
     Better,
     /// Without it nobody is helped.
@@ -44,8 +48,9 @@ impl Given<'_> {
             [self.calls(id), self.voice(), self.hours(id), self.people(id), self.known(id)];
         items.sort_by_key(|item| match item.state {
             State::Missing => 0,
-            State::Better => 1,
-            State::Works => 2,
+            State::Unknown => 1,
+            State::Better => 2,
+            State::Works => 3,
         });
         let role = shell.agents.find(id).map_or(Role::Support, |agent| agent.role);
         html! {
@@ -58,6 +63,7 @@ impl Given<'_> {
                         }
                         @match item.state {
                             State::Works => span .badge .good { "works" },
+                            State::Unknown => span .badge .warn { "not known yet" },
                             State::Better => span .badge { "can be better" },
                             State::Missing => span .badge .warn { "missing" },
                         }
@@ -74,6 +80,19 @@ impl Given<'_> {
 
     fn calls(&self, id: Uuid) -> Item {
         match (self.agent.status, self.number) {
+            (Status::Active, _) if self.agent.unavailable => Item {
+                state: State::Missing,
+                words: html! { b { "Calls. " } "It is unavailable for now, and takes none." },
+                link: Some((format!("/agents/{id}#status"), "Change that")),
+            },
+            (Status::Active, Some(number)) if !self.is_reached => Item {
+                state: State::Unknown,
+                words: html! {
+                    b { "Calls. " } "It is ready for calls to " bdi { (readable(number)) }
+                    ". None has come yet, so nobody knows whether that number leads here: call it."
+                },
+                link: Some((format!("/numbers?agent={id}"), "Look at the number")),
+            },
             (Status::Active, Some(number)) => Item {
                 state: State::Works,
                 words: html! { b { "Calls. " } "It answers " bdi { (readable(number)) } "." },

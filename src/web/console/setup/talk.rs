@@ -20,8 +20,8 @@ use crate::web::AppState;
 use crate::web::console::agent::Sent;
 use crate::web::console::errors;
 use crate::web::console::knowledge::answer_problem;
-use crate::web::console::speech;
 use crate::web::session::PageViewer;
+use crate::web::speech::Trouble;
 
 /// The names of the answers' fields: as many as a trade has questions.
 const FIELDS: [&str; 6] = ["answer-0", "answer-1", "answer-2", "answer-3", "answer-4", "answer-5"];
@@ -56,7 +56,7 @@ pub(super) async fn form(
     let wrong = again.map_or(&[][..], |(_, wrong)| wrong);
     let given = answers.iter().flatten().count();
     let waiting = answers.iter().flatten().filter(|answer| !answer.is_known).count();
-    let speech = speech::trouble(state).await;
+    let speech = state.owners.speech.trouble(&state.exchange.engines).await;
     Ok(html! {
         h1 { "Talk to it" }
         (progress(Step::Try))
@@ -65,11 +65,13 @@ pub(super) async fn form(
             @if let Some(trouble) = speech {
                 p .note .warn {
                     (trouble.what) " " (trouble.remedy)
-                    @if trouble.is_missing { " Until then a stand-in speaks in a test: it says the greeting, and understands nothing." }
+                    @if trouble.has_stand_in() { " Until then a stand-in speaks in a test: it says the greeting, and understands nothing." }
                     " You can go on with the set-up all the same."
                 }
             }
-            p .actions { a .button .main[speech.is_none()] href={ "/agents/" (id) "/try" } { @if speech.is_some_and(|trouble| trouble.is_missing) { "Try the stand-in" } @else { "Talk to it now" } } }
+            @if speech.is_none_or(|trouble| !trouble.is_missing || trouble.has_stand_in()) {
+                p .actions { a .button .main[speech.is_none()] href={ "/agents/" (id) "/try" } { @if speech.is_some_and(Trouble::has_stand_in) { "Try the stand-in" } @else { "Talk to it now" } } }
+            }
         }
         form .card method="post" action={ "/setup/" (id) "/answers" } {
             h2 { "What callers will ask" }

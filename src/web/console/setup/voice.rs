@@ -43,14 +43,15 @@ impl VoiceForm {
         }
     }
 
-    fn wrong(&self) -> Vec<Wrong> {
+    fn wrong(&self, stored: &str) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         let greeting = self.greeting.trim();
         if greeting.is_empty() || greeting.chars().count() > GREETING_MAX {
             let why = "Write a sentence or two, at most 1,000 characters.";
             wrong.push(("greeting", why.to_owned()));
         }
-        if !voices::is_known(&self.voice) {
+        // The voice of another service that it has may stay.
+        if !voices::is_known(&self.voice) && self.voice != stored {
             wrong.push(("voice", "Choose one of the voices.".to_owned()));
         }
         wrong
@@ -90,7 +91,7 @@ pub(super) async fn send(
         Ok(setup) => setup,
         Err(response) => return response,
     };
-    let wrong = sent.wrong();
+    let wrong = sent.wrong(setup.text("/settings/voice"));
     if !wrong.is_empty() {
         return refused(&setup, &form(&setup, Some((&sent, &wrong))));
     }

@@ -1,13 +1,18 @@
 //! Whether the speech service can be had, for pages on which an owner is about to rely on it.
 
+use std::sync::OnceLock;
 use std::time::Duration;
+
+use moka::future::Cache;
 
 use crate::clock::within;
 use crate::engine::models::{ModelAnswer, ModelError, ModelList};
-use crate::web::AppState;
+use crate::line::Engines;
 
 /// How long the service may take to say so. It is only for a hint.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+/// For how long its answer is kept: a page that waits for a call is loaded every two seconds.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// What is wrong with the speech service, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,23 +21,55 @@ pub(super) struct Trouble {
     pub(super) what: &'static str,
     /// What whoever runs the server does.
     pub(super) remedy: &'static str,
-    /// Whether no service is set up at all, so that a stand-in answers tests.
+    /// Whether no service is set up at all.
     pub(super) is_missing: bool,
 }
 
-/// Asks the service for the model that speaks; none: it is there.
-pub(super) async fn trouble(state: &AppState) -> Option<Trouble> {
-    let engines = &state.exchange.engines;
-    if engines.openai.api_key.is_none() {
-        return Some(Trouble {
-            what: "This server has no key of a speech service, so the agent has no voice yet.",
-            remedy: "Whoever runs the server sets OPENAI_API_KEY and starts it again.",
-            is_missing: true,
-        });
+impl Trouble {
+    /// Whether a stand-in answers tests instead: where this program has one, if no service is set up.
+    pub(super) fn has_stand_in(self) -> bool {
+        self.is_missing && HAS_STAND_IN
     }
-    let list = ModelList::of(&engines.openai).ok()?;
-    let asked = within(ANSWER_LIMIT, list.look_up(&engines.models.realtime)).await;
-    of(asked.unwrap_or(Err(ModelError::Late)))
+}
+
+/// Whether this program has a stand-in for the speech service.
+pub(super) const HAS_STAND_IN: bool = cfg!(feature = "rehearsal");
+
+/// What the speech service said lately.
+#[derive(Debug)]
+pub(super) struct Speech {
+    list: OnceLock<Option<ModelList>>,
+    said: Cache<(), Option<Trouble>>,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        let said = Cache::builder().max_capacity(1).time_to_live(KEPT_FOR).build();
+        Self { list: OnceLock::new(), said }
+    }
+}
+
+impl Speech {
+    /// Asks the service for the model that speaks, unless it said so lately; none: it is there.
+    pub(super) async fn trouble(&self, engines: &Engines) -> Option<Trouble> {
+        if engines.openai.api_key.is_none() {
+            return Some(Trouble {
+                what: "This server has no key of a speech service, so the agent has no voice yet.",
+                remedy: "Whoever runs the server sets OPENAI_API_KEY and starts it again.",
+                is_missing: true,
+            });
+        }
+        let list = self.list.get_or_init(|| ModelList::of(&engines.openai).ok()).as_ref()?;
+        self.kept(async {
+            let asked = within(ANSWER_LIMIT, list.look_up(&engines.models.realtime)).await;
+            of(asked.unwrap_or(Err(ModelError::Late)))
+        })
+        .await
+    }
+
+    async fn kept(&self, ask: impl Future<Output = Option<Trouble>>) -> Option<Trouble> {
+        self.said.get_with((), ask).await
+    }
 }
 
 fn of(answer: Result<ModelAnswer, ModelError>) -> Option<Trouble> {
@@ -61,6 +98,14 @@ fn of(answer: Result<ModelAnswer, ModelError>) -> Option<Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_service_is_asked_once_and_its_answer_kept() {
+        let speech = Speech::default();
+        let late = of(Err(ModelError::Late));
+        assert_eq!(speech.kept(async { late }).await, late);
+        assert_eq!(speech.kept(async { panic!("asked again") }).await, late);
+    }
 
     #[test]
     fn each_trouble_has_its_words() {

@@ -1,0 +1,96 @@
+//! The note of a task: what people write in it, and what a tap writes.
+
+use super::todo::TASK_NOTE_CHARACTERS;
+use crate::private::Private;
+
+/// What somebody says with one tap of something that the agent claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskVerdict {
+    /// The booking is there now.
+    Booked,
+    /// It is done now.
+    Done,
+    /// The agent claimed nothing.
+    NotSo,
+}
+
+impl TaskVerdict {
+    const ALL: [Self; 3] = [Self::Booked, Self::Done, Self::NotSo];
+
+    /// Its word in forms.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Booked => "booked",
+            Self::Done => "done",
+            Self::NotSo => "not_so",
+        }
+    }
+
+    /// The one of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
+    }
+
+    /// What is written in the note.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Booked => "It is booked.",
+            Self::Done => "It is done.",
+            Self::NotSo => "The agent did not say so.",
+        }
+    }
+
+    /// A note with this as its last line. An earlier verdict makes way, and what somebody wrote stays,
+    /// alone where there is no room for more.
+    fn written_in(self, note: &str) -> String {
+        let is_verdict =
+            |line: &str| Self::ALL.into_iter().any(|verdict| verdict.sentence() == line.trim());
+        let (before, last) = note.rsplit_once('\n').unwrap_or(("", note));
+        let kept = if is_verdict(last) { before } else { note };
+        let said = match kept.trim_end() {
+            "" => self.sentence().to_owned(),
+            kept => format!("{kept}\n{}", self.sentence()),
+        };
+        if said.chars().count() > TASK_NOTE_CHARACTERS { note.to_owned() } else { said }
+    }
+}
+
+/// What becomes of a note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoteChange {
+    /// It is this from now on, at most [`TASK_NOTE_CHARACTERS`], empty for none.
+    Now(Private<String>),
+    /// A tap says this beside what is written.
+    Verdict(TaskVerdict),
+}
+
+impl NoteChange {
+    /// The note from now on.
+    pub(super) fn applied(&self, note: &str) -> String {
+        match self {
+            Self::Now(now) => now.reveal().clone(),
+            Self::Verdict(verdict) => verdict.written_in(note),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tap_takes_back_a_tap_and_nothing_that_somebody_wrote() {
+        let note = |verdict: TaskVerdict, note: &str| NoteChange::Verdict(verdict).applied(note);
+        assert_eq!(note(TaskVerdict::Booked, ""), "It is booked.");
+        assert_eq!(note(TaskVerdict::NotSo, "It is booked."), "The agent did not say so.");
+        let beside = note(TaskVerdict::Booked, "Rang her at 10.\nShe comes.");
+        assert_eq!(beside, "Rang her at 10.\nShe comes.\nIt is booked.");
+        let again = note(TaskVerdict::NotSo, &beside);
+        assert_eq!(again, "Rang her at 10.\nShe comes.\nThe agent did not say so.");
+        let full = "x".repeat(TASK_NOTE_CHARACTERS);
+        assert_eq!(note(TaskVerdict::Done, &full), full);
+        for verdict in TaskVerdict::ALL {
+            assert_eq!(TaskVerdict::from_word(verdict.word()), Some(verdict));
+        }
+    }
+}
