@@ -1,7 +1,6 @@
 //! Tries a function without a call, for its owner: the request as it is sent, the answer, and what the
 //! model would be told. It goes out by the same client, with the same limits, and really asks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,8 +64,6 @@ pub struct Pretended<'a> {
     pub arguments: &'a Map<String, Value>,
     /// The caller's number.
     pub caller: Private<String>,
-    /// Keys that stand in the row itself, which are hidden like the agent's secrets.
-    pub written_out: Vec<String>,
 }
 
 /// Tries a function. `None`: it is of a kind that asks nobody by itself.
@@ -92,7 +89,7 @@ pub async fn dry_run(
         dialogues: Dialogues::default(),
         test: None,
     };
-    let secrets = secrets(agent, pretended.written_out);
+    let secrets = Secrets::of(&agent.settings.secrets, &api.written_out);
     let began = Stopwatch::start();
     let ms = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let names = function.parameters.names();
@@ -114,19 +111,6 @@ pub async fn dry_run(
         Err(error) => (None, json_api::unanswered(error, api)),
     };
     Ok(Some(DryRun { request, answer, ms: ms(), output: outcome.output }))
-}
-
-/// The agent's secrets, and those that stand in the row itself: whole, and without the word before
-/// them, such as `Bearer`.
-fn secrets(agent: &Agent, written_out: Vec<String>) -> Secrets {
-    let mut all: BTreeMap<_, _> = agent.settings.secrets.clone();
-    for (n, text) in written_out.into_iter().enumerate() {
-        if let Some(last) = text.split_whitespace().next_back() {
-            all.insert(format!("{n} last"), Private::new(last.to_owned()));
-        }
-        all.insert(format!("{n}"), Private::new(text));
-    }
-    Secrets::of(&all)
 }
 
 fn sent(request: &ApiRequest, secrets: &Secrets) -> SentRequest {

@@ -19,11 +19,21 @@ const BYTES_MIN: usize = 4;
 pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    pub(super) fn of(secrets: &BTreeMap<String, Private<String>>) -> Self {
-        let forms = secrets.values().map(Private::reveal).flat_map(|secret| {
+    /// Those of the settings, and the keys that are written out in a row: whole, and without the word
+    /// before them, such as `Bearer`.
+    pub(super) fn of(
+        secrets: &BTreeMap<String, Private<String>>,
+        written_out: &Private<Vec<String>>,
+    ) -> Self {
+        let named = secrets.values().map(|secret| secret.reveal().as_str());
+        let whole = written_out.reveal().iter().map(String::as_str);
+        let last = whole.clone().filter_map(|text| text.split_whitespace().next_back());
+        let forms = named.chain(whole).chain(last).flat_map(|secret| {
             let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
             let query: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            [secret.clone(), encoded, query, secret.trim().to_owned()]
+            let in_json = Value::from(secret).to_string();
+            let in_json = in_json.trim_matches('"').to_owned();
+            [secret.to_owned(), encoded, query, in_json, secret.trim().to_owned()]
         });
         let mut forms: Vec<String> = forms.filter(|form| form.len() >= BYTES_MIN).collect();
         // The longest first, or the rest of one that begins with another would stay.
@@ -69,12 +79,15 @@ mod tests {
         let secrets =
             [("A", "hunter2/+ x"), ("B", "hunter2/+ x and more"), ("C", "12345"), ("D", "ab")]
                 .map(|(name, secret)| (name.to_owned(), Private::new(secret.to_owned())));
-        let secrets = Secrets::of(&BTreeMap::from(secrets));
+        let written_out = vec!["Bearer q\"uoted".to_owned()].into();
+        let secrets = Secrets::of(&BTreeMap::from(secrets), &written_out);
         let echoed = json!({
             "headers": {"Authorization": "Bearer hunter2/+ x"},
             "url": "https://x/?a=hunter2%2F%2B%20x&b=hunter2%2F%2B+x",
             "hunter2/+ x and more": ["hunter2/+ x and more.", 12345, 123_456, null],
             "words": "grab a cab",
+            "written": "q\"uoted",
+            "as_text": "{\"a\":\"q\\\"uoted\"}",
         });
         assert_eq!(
             secrets.hide_in(echoed),
@@ -83,6 +96,8 @@ mod tests {
                 "url": "https://x/?a=[secret]&b=[secret]",
                 "[secret]": ["[secret].", "[secret]", 123_456, null],
                 "words": "grab a cab",
+                "written": "[secret]",
+                "as_text": "{\"a\":\"[secret]\"}",
             })
         );
     }

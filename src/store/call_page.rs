@@ -52,6 +52,11 @@ impl CallPage {
     pub fn is_test(&self) -> bool {
         self.call_sid.as_ref().is_some_and(|sid| sid.starts_with("FT"))
     }
+
+    /// Whether who reads it hears a caller who is on the phone.
+    pub fn is_overheard(&self) -> bool {
+        self.ended_us.is_none() && !self.is_test()
+    }
 }
 
 /// A passage that an answer was given.
@@ -144,6 +149,18 @@ impl Store {
         let mut calls = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
         self.hide_values(&agents.ids(), &mut calls).await?;
         Ok(calls)
+    }
+
+    /// Whether who reads a call hears a caller who is on the phone.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn is_overheard<L: Level>(&self, access: &AgentAccess<L>, id: Uuid) -> Result<bool> {
+        let row = sqlx::query_scalar(
+            "select exists (select from public.call_logs where id = $1 and voice_agent_id = $2
+                and call_end is null and left(call_sid, 2) is distinct from 'FT')",
+        );
+        Ok(row.bind(id).bind(access.agent_id()).fetch_one(&self.pool).await?)
     }
 
     /// Up to `limit` of a call's events behind the position `after`, in their order, without what is not

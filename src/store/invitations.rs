@@ -60,8 +60,7 @@ impl OwnWish {
             }
             Self::Leave => {
                 "delete from public.voice_agents_access
-                where id = $1 and user_id = $2 and invited_at is null and status
-                returning voice_agent_id"
+                where id = $1 and user_id = $2 and invited_at is null returning voice_agent_id"
             }
         }
     }
@@ -80,7 +79,7 @@ impl Store {
             from public.voice_agents_access x
             join public.voice_agents a on a.id = x.voice_agent_id and a.status <> 'deleted'
             left join public.business_details b on b.voice_agent_id = a.id
-            where x.user_id = $1 and (x.status or x.invited_at is not null)
+            where x.user_id = $1
             order by x.invited_at is null, x.id limit $2",
         )
         .bind(viewer.id())

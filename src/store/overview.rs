@@ -12,6 +12,8 @@ use crate::private::Private;
 pub struct LiveCall {
     /// `call_logs.id`.
     pub id: Uuid,
+    /// `voice_agent_id`.
+    pub agent_id: Uuid,
     /// What the caller said last.
     pub words: Option<Private<String>>,
 }
@@ -57,7 +59,7 @@ impl Store {
     /// The calls of these agents that go on, the oldest first. Tests do not count.
     pub async fn calls_on_the_phone(&self, agents: &VisibleAgents) -> Result<Vec<LiveCall>> {
         let rows = sqlx::query(
-            "select c.id, (select left(e.data ->> 'text', 80) from public.call_events e
+            "select c.id, c.voice_agent_id, (select left(e.data ->> 'text', 80) from public.call_events e
                 where e.call_log_id = c.id and e.kind = 'caller_said' 
                     order by e.epoch desc, e.seq desc limit 1)
                 as words
@@ -73,7 +75,11 @@ impl Store {
         rows.iter()
             .map(|row| {
                 let words: Option<String> = row.try_get("words")?;
-                Ok(LiveCall { id: row.try_get("id")?, words: words.map(Private::new) })
+                Ok(LiveCall {
+                    id: row.try_get("id")?,
+                    agent_id: row.try_get("voice_agent_id")?,
+                    words: words.map(Private::new),
+                })
             })
             .collect()
     }

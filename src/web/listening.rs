@@ -122,10 +122,22 @@ impl Listening {
         calls: &[LiveCall],
     ) -> Result<()> {
         for call in calls.iter().filter(|call| !call.is_test()) {
-            let object = ("call", call.id);
-            self.once(store, viewer, call.agent_id, object, "call.watch").await?;
+            self.note_call(store, viewer, (call.agent_id, call.id)).await?;
         }
         Ok(())
+    }
+
+    /// The same of whoever reads what is said in a call that goes on, and is no test.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError): then nothing is to be seen.
+    pub(super) async fn note_call(
+        &self,
+        store: &Store,
+        viewer: &Viewer,
+        (agent_id, call): (Uuid, Uuid),
+    ) -> Result<()> {
+        self.once(store, viewer, agent_id, ("call", call), "call.watch").await
     }
 
     /// The same for all agents of which calls are listed.

@@ -105,6 +105,9 @@ async fn a_key_does_what_its_scope_says_until_it_is_revoked() {
         let refused = reads.form(path, &[("name", "x"), ("token-name", "x"), ("scope", "write")]);
         assert_eq!(refused.await.status, StatusCode::FORBIDDEN, "{path}");
     }
+    // Its address would outlive the key.
+    let feed = format!("/api/v1/agents/{}/calendar-feed", desk.agent);
+    assert_eq!(writes.post(&feed, json!({})).await.status, StatusCode::FORBIDDEN);
     assert_eq!(writes.post("/api/v1/appointments", booking).await.status, StatusCode::CREATED);
     let more = writes.post("/api/v1/tokens", json!({"name": "x", "scope": "write"})).await;
     assert_eq!(more.status, StatusCode::FORBIDDEN, "a key makes no keys");

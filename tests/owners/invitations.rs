@@ -125,6 +125,23 @@ async fn an_invitation_is_declined_or_taken_back() {
 }
 
 #[tokio::test]
+async fn whoever_is_switched_off_may_leave_too() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let oscar = desk.sign_in("other@example.com").await;
+    let id = invited(&desk, &owner, "other@example.com").await;
+    assert_eq!(answer(&oscar, &id, "accept").await.status, StatusCode::SEE_OTHER);
+    let off = owner.form(&format!("/people/{id}/off"), &[]).await;
+    assert_eq!(off.status, StatusCode::SEE_OTHER, "{}", off.text);
+    let page = oscar.get("/account").await.text;
+    assert!(page.contains(&format!("/account/businesses/{id}/leave")), "{page}");
+    let left = answer(&oscar, &id, "leave").await;
+    assert_eq!(left.header("location"), "/account?done=left", "{}", left.text);
+    let list = owner.get(&path(&desk)).await.text;
+    assert!(!list.contains("other@example.com"), "{list}");
+}
+
+#[tokio::test]
 async fn the_last_owner_stays() {
     let desk = Desk::open().await;
     let owner = desk.sign_in("owner@example.com").await;

@@ -25,6 +25,7 @@ mod pages_table;
 mod people;
 mod rejections;
 mod secrets_kept;
+mod secrets_used;
 mod setting_up;
 mod setup;
 mod sign_in;

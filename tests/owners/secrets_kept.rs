@@ -7,13 +7,13 @@ use tokio::net::TcpListener;
 
 use crate::desk::{Answered, Body, Client, Desk};
 
-const ELSEWHERE: &str = "https://evil.example/take";
+pub(crate) const ELSEWHERE: &str = "https://evil.example/take";
 
-fn list(desk: &Desk) -> String {
+pub(crate) fn list(desk: &Desk) -> String {
     format!("/api/v1/agents/{}/functions", desk.agent)
 }
 
-fn refused(answered: &Answered, field: &str) {
+pub(crate) fn refused(answered: &Answered, field: &str) {
     assert_eq!(answered.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answered.text);
     let problem = answered.json();
     assert_eq!(problem["field"], field, "{}", answered.text);
@@ -24,18 +24,18 @@ fn refused(answered: &Answered, field: &str) {
     );
 }
 
-async fn made(owner: &Client, desk: &Desk, data: Value) -> String {
+pub(crate) async fn made(owner: &Client, desk: &Desk, data: Value) -> String {
     named(owner, desk, "ask", data).await
 }
 
-async fn named(owner: &Client, desk: &Desk, name: &str, data: Value) -> String {
+pub(crate) async fn named(owner: &Client, desk: &Desk, name: &str, data: Value) -> String {
     let new = json!({"type": "json_api", "name": name, "data": data});
     let made = owner.post(&list(desk), new).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     format!("/api/v1/functions/{}", made.json()["id"].as_str().unwrap())
 }
 
-async fn stored(desk: &Desk, path: &str) -> String {
+pub(crate) async fn stored(desk: &Desk, path: &str) -> String {
     let id = path.rsplit('/').next().unwrap();
     desk.made(&format!("select data::text from functions where id = '{id}'")).await
 }

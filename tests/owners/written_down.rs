@@ -165,6 +165,58 @@ async fn who_watches_a_call_is_written_down_once() {
 }
 
 #[tokio::test]
+async fn who_reads_a_call_that_goes_on_is_written_down_like_who_watches_it() {
+    let live = |sid: &str| {
+        json!({"call_sid": sid, "call_start": "2026-11-29T10:00:00Z", "call_end": Value::Null,
+            "status": "in-progress"})
+    };
+    for page in ["/calls/{id}", "/api/v1/calls/{id}", "/api/v1/calls/{id}/events"] {
+        let desk = Desk::open().await;
+        let call = add_call(&desk, desk.agent, live("CA1")).await;
+        let test = add_call(&desk, desk.agent, live("FT1")).await;
+        let over = add_call(&desk, desk.agent, json!({"call_sid": "CA2"})).await;
+        let support = desk.sign_in("support@example.com").await;
+        for call in [call, call, test, over] {
+            let path = page.replace("{id}", &call.to_string());
+            assert_eq!(support.get(&path).await.status, StatusCode::OK, "{path}");
+        }
+        let deeds: Vec<String> =
+            sqlx::query_scalar("select object from audit_log where action = 'call.watch'")
+                .fetch_all(&desk.pool)
+                .await
+                .unwrap();
+        assert_eq!(deeds, [format!("call {call}")], "{page}");
+    }
+}
+
+#[tokio::test]
+async fn the_words_of_a_live_call_on_the_first_page_are_written_down() {
+    let desk = Desk::open().await;
+    let call = add_call(
+        &desk,
+        desk.agent,
+        json!({"call_sid": "CA1", "call_end": Value::Null, "status": "in-progress"}),
+    )
+    .await;
+    let (support, owner) =
+        (desk.sign_in("support@example.com").await, desk.sign_in("owner@example.com").await);
+    let deeds = || desk.made("select count(*)::text from audit_log where action = 'live.watch'");
+    desk.sql(&format!("update call_logs set call_start = now() where id = '{call}'")).await;
+    support.get("/").await;
+    assert_eq!(deeds().await, "0", "no words are shown");
+    desk.sql(&format!(
+        "insert into call_events (call_log_id, epoch, seq, at_ms, kind, data)
+        values ('{call}', 1, 1, 0, 'caller_said', '{{\"text\": \"My knee hurts\"}}')"
+    ))
+    .await;
+    for client in [&support, &support, &owner] {
+        let page = client.get("/").await.text;
+        assert!(page.contains("My knee hurts"), "{page}");
+    }
+    assert_eq!(deeds().await, "1");
+}
+
+#[tokio::test]
 async fn who_watches_all_calls_is_written_down_once_for_each_agent() {
     let desk = Desk::open().await;
     for (agent, sid) in [(desk.agent, "CA1"), (desk.agent, "CA2"), (desk.other_agent, "FT1")] {

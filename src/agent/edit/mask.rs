@@ -1,6 +1,8 @@
 //! Secrets in what an owner writes: shown as a mask, and kept where the mask is sent back.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 /// What is shown in the place of a secret. Sent back, it keeps what is stored.
 pub const MASK: &str = "********";
@@ -8,6 +10,9 @@ pub const MASK: &str = "********";
 /// Parts of the names of headers and fields that hold a key.
 const SECRET_NAMES: [&str; 8] =
     ["authorization", "cookie", "password", "secret", "token", "api-key", "apikey", "access-key"];
+
+/// The steps to a value: names of fields, and numbers of items. Joined, two of them could look alike.
+pub type Path = Vec<String>;
 
 /// Where a kind of JSON has its secrets, by the steps to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +23,36 @@ pub enum SecretPlaces {
     FunctionData,
 }
 
+/// A mask in whose place nothing can be put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unkept {
+    /// Where it is.
+    pub path: Path,
+    /// Whether it is in a list: an item has no name that it could be found again by.
+    pub in_list: bool,
+}
+
+impl Unkept {
+    /// The name of the field.
+    pub fn field(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// What is wrong, and what is accepted.
+    pub fn why(&self) -> &'static str {
+        match self.in_list {
+            true => {
+                "a mask in a list keeps nothing; type the secret again, or use {{ secrets.NAME }}"
+            }
+            false => "a mask, and nothing is stored that it could keep",
+        }
+    }
+}
+
 impl SecretPlaces {
-    fn has(self, path: &[&str]) -> bool {
-        match (self, path) {
+    fn has(self, path: &[String]) -> bool {
+        let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+        match (self, &steps[..]) {
             (Self::Settings, ["webhook", "secret"] | ["secrets", _]) => true,
             (Self::FunctionData, ["headers" | "query", name]) => is_secret_name(name),
             (Self::FunctionData, ["body", .., name]) => is_secret_name(name),
@@ -29,7 +61,7 @@ impl SecretPlaces {
     }
 
     /// Whether this value there is a secret: a template has none in it.
-    fn hides(self, path: &[&str], value: &Value) -> bool {
+    fn hides(self, path: &[String], value: &Value) -> bool {
         let is_template = || value.as_str().is_some_and(|text| text.contains("{{"));
         let is_nothing = value.is_null() || value == "";
         self.has(path) && !is_nothing && !(self == Self::FunctionData && is_template())
@@ -37,111 +69,136 @@ impl SecretPlaces {
 
     /// The value with a mask for each secret.
     pub fn masked(self, value: &Value) -> Value {
-        self.mask_at(&mut Vec::new(), value)
-    }
-
-    fn mask_at<'v>(self, path: &mut Vec<&'v str>, value: &'v Value) -> Value {
-        if self.hides(path, value) {
-            return MASK.into();
-        }
-        match value {
-            Value::Object(fields) => {
-                let masked = fields.iter().map(|(name, value)| {
-                    path.push(name);
-                    let masked = self.mask_at(path, value);
-                    path.pop();
-                    (name.clone(), masked)
-                });
-                Value::Object(masked.collect())
+        let mut masked = value.clone();
+        for (path, _) in self.secrets(value) {
+            if let Some(secret) = at_mut(&mut masked, &path) {
+                *secret = MASK.into();
             }
-            Value::Array(items) => items.iter().map(|item| self.mask_at(path, item)).collect(),
-            other => other.clone(),
         }
+        masked
     }
 
-    /// What was sent, with what is stored in the place of each mask.
+    /// What was sent, with what is stored in the place of each mask; and where that was put.
     ///
     /// # Errors
-    /// The path of a mask where nothing is stored.
-    pub fn unmasked(self, sent: Value, stored: &Value) -> Result<Value, String> {
-        self.unmask_at(&mut Vec::new(), sent, Some(stored))
+    /// The first mask that keeps nothing.
+    pub fn unmasked(self, mut sent: Value, stored: &Value) -> Result<(Value, Vec<Path>), Unkept> {
+        let mut kept = Vec::new();
+        self.unmask_at(&mut Vec::new(), &mut sent, (Some(stored), false), &mut kept)?;
+        Ok((sent, kept))
     }
 
     fn unmask_at(
         self,
-        path: &mut Vec<String>,
-        sent: Value,
-        stored: Option<&Value>,
-    ) -> Result<Value, String> {
-        match sent {
-            Value::String(text) if text == MASK => {
-                let steps: Vec<&str> = path.iter().map(String::as_str).collect();
-                if !self.has(&steps) {
-                    return Ok(Value::String(text));
-                }
-                let stored = stored.filter(|stored| !stored.is_null());
-                stored.cloned().ok_or_else(|| path.join("."))
-            }
-            Value::Object(fields) => {
-                let mut unmasked = Map::new();
-                for (name, value) in fields {
-                    path.push(name.clone());
-                    let below = stored.and_then(|stored| stored.get(&name));
-                    let value = self.unmask_at(path, value, below)?;
-                    path.pop();
-                    unmasked.insert(name, value);
-                }
-                Ok(Value::Object(unmasked))
-            }
-            // An item of a list has no name that it could be found again by.
-            other => Ok(other),
+        path: &mut Path,
+        sent: &mut Value,
+        (stored, in_list): (Option<&Value>, bool),
+        kept: &mut Vec<Path>,
+    ) -> Result<(), Unkept> {
+        if *sent == MASK && self.has(path) {
+            let stored = stored.filter(|stored| !stored.is_null() && !in_list);
+            let unkept = || Unkept { path: path.clone(), in_list };
+            *sent = stored.cloned().ok_or_else(unkept)?;
+            kept.push(path.clone());
+            return Ok(());
         }
+        for (step, value) in fields_mut(sent) {
+            let stored = stored.and_then(|stored| stored.get(&step));
+            path.push(step);
+            self.unmask_at(path, value, (stored, in_list), kept)?;
+            path.pop();
+        }
+        for (n, value) in sent.as_array_mut().into_iter().flatten().enumerate() {
+            path.push(n.to_string());
+            self.unmask_at(path, value, (None, true), kept)?;
+            path.pop();
+        }
+        Ok(())
     }
 
     /// The paths of the secrets.
-    pub fn paths(self, value: &Value) -> Vec<String> {
-        self.secrets(value).into_iter().map(|(path, _)| path).collect()
+    pub fn paths(self, value: &Value) -> Vec<Path> {
+        self.secrets(value).into_keys().collect()
     }
 
-    /// The paths of what was sent as a mask, and so is to be kept.
-    pub fn masks(self, sent: &Value) -> Vec<String> {
-        let masks = self.secrets(sent).into_iter().filter(|(_, value)| *value == MASK);
-        masks.map(|(path, _)| path).collect()
-    }
-
-    /// The paths of the secrets that differ.
+    /// The names of the secrets that differ.
     pub fn changed(self, before: &Value, after: &Value) -> Vec<String> {
         let (before, after) = (self.secrets(before), self.secrets(after));
-        let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
-        names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
+        let paths = before.keys().chain(after.keys().filter(|path| !before.contains_key(*path)));
+        let other = paths.filter(|path| before.get(*path) != after.get(*path));
+        other.map(|path| path.join(".")).collect()
     }
 
-    /// The secrets themselves, those that are texts.
+    /// The secrets themselves, whatever they are parts of.
     pub fn texts(self, value: &Value) -> Vec<String> {
-        let secrets = self.secrets(value).into_iter();
-        secrets.filter_map(|(_, value)| value.as_str().map(str::to_owned)).collect()
+        let mut found = Vec::new();
+        self.secrets(value).into_values().for_each(|secret| leaves(secret, &mut found));
+        found
     }
 
-    fn secrets(self, value: &Value) -> Map<String, Value> {
+    fn secrets(self, value: &Value) -> BTreeMap<Path, &Value> {
         fn walk<'v>(
             places: SecretPlaces,
-            path: &mut Vec<&'v str>,
+            path: &mut Path,
             value: &'v Value,
-            found: &mut Map<String, Value>,
+            found: &mut BTreeMap<Path, &'v Value>,
         ) {
             if places.hides(path, value) {
-                found.insert(path.join("."), value.clone());
+                found.insert(path.clone(), value);
                 return;
             }
-            for (name, value) in value.as_object().into_iter().flatten() {
-                path.push(name);
+            for (step, value) in below(value) {
+                path.push(step);
                 walk(places, path, value, found);
                 path.pop();
             }
         }
-        let mut found = Map::new();
+        let mut found = BTreeMap::new();
         walk(self, &mut Vec::new(), value, &mut found);
         found
+    }
+}
+
+/// The fields or the items of a value, each with the step to it.
+pub(super) fn below(value: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let fields = value.as_object().into_iter().flatten();
+    let items = value.as_array().into_iter().flatten().enumerate();
+    let fields = fields.map(|(name, value)| (name.clone(), value));
+    fields.chain(items.map(|(n, value)| (n.to_string(), value)))
+}
+
+fn fields_mut(value: &mut Value) -> impl Iterator<Item = (String, &mut Value)> {
+    let fields = value.as_object_mut().into_iter().flatten();
+    fields.map(|(name, value)| (name.clone(), value))
+}
+
+/// The value at the end of a path.
+pub fn at_mut<'v>(value: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
+    path.iter().try_fold(value, |value, step| match value {
+        Value::Object(fields) => fields.get_mut(step),
+        Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+/// Whether one path leads to the other, or is it.
+pub fn is_along(one: &[String], other: &[String]) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// A shorter number is an amount, and no key.
+const DIGITS_MIN: usize = 6;
+
+fn leaves(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Number(number) => {
+            found.extend(Some(number.to_string()).filter(|text| text.len() >= DIGITS_MIN));
+        }
+        Value::Array(_) | Value::Object(_) => {
+            below(value).for_each(|(_, value)| leaves(value, found));
+        }
+        Value::Null | Value::Bool(_) => {}
     }
 }
 
@@ -169,6 +226,8 @@ pub fn merged(stored: &Value, change: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -189,12 +248,18 @@ mod tests {
                 "secrets": {"CRM": MASK, "EMPTY": ""},
             })
         );
-        assert_eq!(SecretPlaces::Settings.unmasked(masked, &stored), Ok(stored.clone()));
+        let path = |path: &str| path.split('.').map(str::to_owned).collect::<Path>();
+        let kept = ["webhook.secret", "secrets.CRM"].map(path);
+        let unmasked = SecretPlaces::Settings.unmasked(masked, &stored).unwrap();
+        assert_eq!((&unmasked.0, BTreeSet::from_iter(unmasked.1)), (&stored, kept.into()));
         let new = json!({"secrets": {"OTHER": MASK}});
         let refused = SecretPlaces::Settings.unmasked(new, &stored);
-        assert_eq!(refused, Err("secrets.OTHER".to_owned()));
+        assert_eq!(refused.unwrap_err().field(), "secrets.OTHER");
         let words = json!({"greeting": MASK});
-        assert_eq!(SecretPlaces::Settings.unmasked(words.clone(), &stored), Ok(words));
+        assert_eq!(
+            SecretPlaces::Settings.unmasked(words.clone(), &stored),
+            Ok((words, Vec::new()))
+        );
     }
 
     #[test]
@@ -210,11 +275,35 @@ mod tests {
         assert_eq!(masked["headers"]["X-Api-Key"], "{{ secrets.CRM }}");
         assert_eq!(masked["query"], json!({"api_key": MASK, "q": "{{ args.q }}"}));
         assert_eq!(masked["body"]["auth"]["password"], MASK);
-        assert_eq!(SecretPlaces::FunctionData.unmasked(masked, &data), Ok(data.clone()));
+        assert_eq!(SecretPlaces::FunctionData.unmasked(masked, &data).unwrap().0, data);
         let mut other = data.clone();
         other["headers"]["Authorization"] = json!("Bearer xyz");
         let changed = SecretPlaces::FunctionData.changed(&data, &other);
         assert_eq!(changed, ["headers.Authorization"]);
+    }
+
+    #[test]
+    fn a_key_in_a_list_is_a_secret_that_no_mask_keeps() {
+        let places = SecretPlaces::FunctionData;
+        let data = json!({"body": [{"token": "abc", "name": "x"}, {"password": ["de", 1234567]}]});
+        let masked = places.masked(&data);
+        let shown = json!({"body": [{"token": MASK, "name": "x"}, {"password": MASK}]});
+        assert_eq!(masked, shown);
+        assert_eq!(places.texts(&data), ["abc", "de", "1234567"]);
+        let unkept = places.unmasked(masked, &data).unwrap_err();
+        assert_eq!((unkept.field().as_str(), unkept.in_list), ("body.0.token", true));
+    }
+
+    #[test]
+    fn paths_that_read_alike_are_two_and_a_mask_may_be_within_a_secret() {
+        let places = SecretPlaces::FunctionData;
+        let stored = json!({"body": {"auth": {"password": "hush"}, "token": {"secret": "quiet"}}});
+        let sent = json!({"body": {"auth": {"password": MASK}, "auth.password": "x",
+            "token": {"secret": MASK}}});
+        let (_, kept) = places.unmasked(sent.clone(), &stored).unwrap();
+        let secrets = places.paths(&sent);
+        let is_kept = |path: &&Path| kept.iter().any(|kept| is_along(path, kept));
+        assert_eq!((secrets.len(), secrets.iter().filter(is_kept).count()), (3, 2));
     }
 
     #[test]

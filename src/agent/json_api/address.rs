@@ -63,6 +63,11 @@ impl Address {
         Ok(Self { origin, path: part(&text[path_at..query_at], known)?, query: query.transpose()? })
     }
 
+    /// What is written before the path.
+    pub(super) fn host(&self) -> &str {
+        self.origin.source()
+    }
+
     /// The scheme, the host and the port, with these values.
     pub(super) fn origin(&self, values: &Context) -> Result<String, RequestError> {
         Ok(self.base(values)?.1.origin().ascii_serialization())

@@ -5,6 +5,7 @@ mod address;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use minijinja::value::Value as Context;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::edit::mask::SecretPlaces;
 use super::fault::{SettingFault, kind};
 use super::template::{Budget, Template, TemplateError, TemplateTree};
+use crate::private::Private;
 use address::Address;
 
 /// The names that the templates of a row may use.
@@ -49,6 +52,8 @@ pub struct JsonApi {
     pub time_limit: Duration,
     /// Where in the answer the result is, a JSON pointer; the whole answer if it is empty.
     pub result: String,
+    /// Keys that are written out in it.
+    pub written_out: Private<Vec<String>>,
 }
 
 /// A request with everything filled in. Holds secrets, so it does not print itself.
@@ -88,6 +93,7 @@ impl JsonApi {
     /// # Errors
     /// The first field that cannot be used.
     pub fn read(data: &Value) -> Result<Self, SettingFault> {
+        let whole = data;
         let Value::Object(data) = data else { return Err(fault("data", data, "an object")) };
         let known: BTreeSet<String> = NAMES.map(str::to_owned).into();
         let field = |name: &str| data.get(name).filter(|value| !value.is_null());
@@ -100,6 +106,7 @@ impl JsonApi {
             body,
             time_limit: read_time_limit(field("timeout_ms"))?,
             result: read_result(field("result"))?,
+            written_out: SecretPlaces::FunctionData.texts(&as_read(whole)).into(),
         })
     }
 
@@ -140,6 +147,11 @@ impl JsonApi {
         };
         let body = encode_body(body, &mut headers);
         Ok(ApiRequest { method: self.method.clone(), url, headers, body })
+    }
+
+    /// What is written before the path of its address.
+    pub fn host(&self) -> &str {
+        self.address.host()
     }
 
     /// The scheme, the host and the port that it goes to.
@@ -281,6 +293,17 @@ fn read_body(
     };
     let tree = TemplateTree::parse(value, known).map_err(|error| template_fault("body", &error))?;
     Ok(Some(tree))
+}
+
+/// `functions.data` with its body as it is read: what a text of JSON escapes is there in plain words.
+pub fn as_read(data: &Value) -> Cow<'_, Value> {
+    let body = data.get("body").and_then(Value::as_str).filter(|text| looks_like_json(text));
+    let Some(Ok(body)) = body.map(serde_json::from_str::<Value>) else {
+        return Cow::Borrowed(data);
+    };
+    let mut read = data.clone();
+    read["body"] = body;
+    Cow::Owned(read)
 }
 
 fn looks_like_json(text: &str) -> bool {

@@ -73,6 +73,11 @@ impl Template {
         Ok(Self(source.to_owned()))
     }
 
+    /// As it is written.
+    pub fn source(&self) -> &str {
+        &self.0
+    }
+
     /// The text, with these values.
     ///
     /// # Errors

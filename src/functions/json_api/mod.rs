@@ -47,7 +47,7 @@ pub(super) async fn json_api(
     arguments: &Value,
 ) -> Outcome {
     let Row { id, api, names } = row;
-    let secrets = Secrets::of(&caller.agent.settings.secrets);
+    let secrets = Secrets::of(&caller.agent.settings.secrets, &api.written_out);
     let outcome = match fill(caller, api, names, arguments).await {
         Ok(_) if caller.pretends() => {
             pretended(&secrets, fill_to_show(caller, api, names, arguments).await)

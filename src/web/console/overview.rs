@@ -19,7 +19,7 @@ use crate::agent::phone_number::readable;
 use crate::private::Private;
 use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::overview::{Booking, DayCounts, LiveCall};
-use crate::store::{OpenTasks, Store, TaskKind, TaskRow};
+use crate::store::{OpenTasks, TaskKind, TaskRow};
 use crate::web::AppState;
 use crate::web::session::PageViewer;
 
@@ -65,17 +65,24 @@ struct Today {
     yesterday: DayCounts,
 }
 
-async fn read(store: &Store, shell: &Shell) -> crate::store::Result<Today> {
+async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
+    let store = &state.owners.store;
     let agents: VisibleAgents = shell.listed();
     let midnight = |days: i64| {
         let day = shell.now.date().checked_add(days.days()).unwrap_or(shell.now.date());
         let start = day.to_zoned(shell.zone()).map(|start| start.timestamp().as_microsecond());
         start.unwrap_or_default()
     };
+    let live = store.calls_on_the_phone(&agents).await?;
+    // The words of the first are shown.
+    let overheard = live.first().filter(|call| call.words.is_some());
+    if let Some(agent) = overheard.and_then(|call| agents.find(call.agent_id)) {
+        state.owners.listening.note_list(store, &shell.viewer, agent).await?;
+    }
     Ok(Today {
         open: store.open_tasks(&agents).await?,
         done: store.done_tasks(&agents, DONE_FOR, None, DONE_MAX).await?,
-        live: store.calls_on_the_phone(&agents).await?,
+        live,
         bookings: store.bookings_between(&agents, midnight(0), midnight(1)).await?,
         yesterday: store.counts_between(&agents, midnight(-1), midnight(0)).await?,
     })
@@ -98,7 +105,7 @@ async fn page(
             p .actions { a .button .main href="/setup" { "Set one up" } }
         });
     }
-    match read(store, &shell).await {
+    match read(&state, &shell).await {
         Ok(today) => shell.page(Some(Section::Today), "Today", &body(&shell, &today)),
         Err(error) => errors::store(&error),
     }

@@ -8,7 +8,7 @@ use super::diff::{FieldChange, changes};
 use super::document::{BUSINESS_FIELDS, FIELDS, document, empty_row, masked, source};
 use super::{Seen, access, make_known, number, refused_value};
 use crate::agent::edit::faults_of_edit;
-use crate::agent::edit::mask::{SecretPlaces, merged};
+use crate::agent::edit::mask::{SecretPlaces, Unkept, merged};
 use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, AgentSource, TOO_LARGE};
 use crate::store::AgentRow;
 use crate::store::access::{Maintain, Object, Role};
@@ -145,7 +145,7 @@ pub(in crate::web) async fn drafted(
     let sent = Typed::in_settings(change.get("settings"));
     let (after, touched) = apply(&before, change, viewer)?;
     let (_, after) = plan(row, &before, after, &touched)?;
-    check_draft(row, role, sent, (&before, &after)).await?;
+    check_draft(row, (viewer, role), sent, (&before, &after)).await?;
     let typed = number::typed(row, (&before, &after), &touched, viewer);
     let source = AgentSource { is_number_typed: typed.is_some(), ..source(row, &after) };
     Ok(Agent::new(source))
@@ -239,12 +239,9 @@ fn apply(
 }
 
 fn with_settings(stored: &Value, sent: Value) -> Result<Value, Problem> {
-    let sent = SecretPlaces::Settings.unmasked(sent, stored).map_err(|path| {
-        Problem::invalid(
-            format!("settings.{path}"),
-            "a mask, and nothing is stored that it could keep",
-        )
-    })?;
+    let unkept =
+        |unkept: Unkept| Problem::invalid(format!("settings.{}", unkept.field()), unkept.why());
+    let (sent, _) = SecretPlaces::Settings.unmasked(sent, stored).map_err(unkept)?;
     Ok(merged(stored, &sent))
 }
 

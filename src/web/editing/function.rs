@@ -7,7 +7,7 @@ use super::destinations::check_function;
 use super::diff::{FieldChange, changes};
 use super::{Seen, access, make_known};
 use crate::agent::edit::faults_of_functions;
-use crate::agent::edit::mask::SecretPlaces;
+use crate::agent::edit::mask::{Path, SecretPlaces, Unkept};
 use crate::agent::function::FunctionSource;
 use crate::agent::{Agent, AgentSource};
 use crate::store::access::{Maintain, Object, Role};
@@ -104,7 +104,7 @@ pub(super) struct Wanted {
     /// What is to be stored.
     pub(super) after: Value,
     /// The secrets in `data` that nobody typed, and that are as they were stored.
-    pub(super) kept: Vec<String>,
+    pub(super) kept: Vec<Path>,
 }
 
 /// Makes a function of this agent's.
@@ -128,8 +128,8 @@ pub(in crate::web) async fn make(
     }
     let id = Uuid::new_v4();
     let nothing = json!({"is_active": true, "save_data": false, "is_shownable": false});
-    let after = apply(&nothing, given)?;
-    let wanted = Wanted { id, before: None, after, kept: Vec::new() };
+    let (after, kept) = apply(&nothing, given)?;
+    let wanted = Wanted { id, before: None, after, kept };
     put(state, (viewer, role), editing, "function.make", wanted).await
 }
 
@@ -147,11 +147,7 @@ pub(in crate::web) async fn change(
     let (editing, role) = begin(state, viewer, Object::Function(id), "function.change").await?;
     let row = find(&editing.agent, id).ok_or_else(Problem::not_found)?;
     let before = document(row);
-    let kept = match change.get("data") {
-        Some(sent) => SecretPlaces::FunctionData.masks(sent),
-        None => SecretPlaces::FunctionData.paths(&before["data"]),
-    };
-    let after = apply(&before, change)?;
+    let (after, kept) = apply(&before, change)?;
     if seen.is_some_and(|seen| !seen.still_holds(&before)) {
         let (stored, yours) = (masked(&before), masked(&after));
         let conflict =
@@ -185,7 +181,7 @@ pub(super) async fn put(
         return Ok(Changed { id, changes, versions: Vec::new() });
     }
     check(&editing.agent, id, Some(&after))?;
-    check_function(&mut editing, (viewer, role), (id, &after), kept).await?;
+    check_function(&mut editing, (viewer, role), (id, &after), &kept).await?;
     let columns = |document: &Value| {
         let is_other = |name: &&&str| before.as_ref().is_none_or(|b| b[**name] != document[**name]);
         let columns = FIELDS.iter().filter(is_other);
@@ -241,11 +237,21 @@ pub(in crate::web) async fn delete(
     Ok(versions)
 }
 
-fn apply(before: &Value, change: Map<String, Value>) -> Result<Value, Problem> {
+/// The document with a change, and the secrets of its `data` that are kept.
+fn apply(before: &Value, change: Map<String, Value>) -> Result<(Value, Vec<Path>), Problem> {
     unknown_in("", &change, &FIELDS)?;
     let mut after = before.clone();
+    let places = SecretPlaces::FunctionData;
+    let mut kept = places.paths(&before["data"]);
     for (name, value) in change {
-        after[&name] = value_of(&name, value, before)?;
+        let value = value_of(&name, value)?;
+        after[&name] = value;
+        if name == "data" {
+            let unkept =
+                |unkept: Unkept| Problem::invalid(format!("data.{}", unkept.field()), unkept.why());
+            (after["data"], kept) =
+                places.unmasked(after["data"].take(), &before["data"]).map_err(unkept)?;
+        }
     }
     for name in ["data", "variables"] {
         if after[name].to_string().len() > JSON_MAX {
@@ -259,10 +265,10 @@ fn apply(before: &Value, change: Map<String, Value>) -> Result<Value, Problem> {
             after[name] = Value::Null;
         }
     }
-    Ok(after)
+    Ok((after, kept))
 }
 
-fn value_of(name: &str, value: Value, before: &Value) -> Result<Value, Problem> {
+fn value_of(name: &str, value: Value) -> Result<Value, Problem> {
     let refused = |accepted: &str| Err(Problem::invalid(name, format!("accepted is {accepted}")));
     match name {
         "type" => match value.as_str() {
@@ -272,13 +278,7 @@ fn value_of(name: &str, value: Value, before: &Value) -> Result<Value, Problem> 
         "is_active" | "save_data" | "is_shownable" if value.is_boolean() => Ok(value),
         "is_active" | "save_data" | "is_shownable" => refused("true or false"),
         "data" => match value {
-            Value::Object(_) | Value::Null => {
-                let stored = &before["data"];
-                SecretPlaces::FunctionData.unmasked(value, stored).map_err(|path| {
-                    let why = "a mask, and nothing is stored that it could keep";
-                    Problem::invalid(format!("data.{path}"), why)
-                })
-            }
+            Value::Object(_) | Value::Null => Ok(value),
             _ => refused("an object"),
         },
         "variables" => match value {

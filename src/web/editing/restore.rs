@@ -1,6 +1,6 @@
 //! Going back to an earlier version.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::destinations::{Typed, check_agent};
@@ -8,7 +8,7 @@ use super::diff::{FieldChange, changes};
 use super::document::{BUSINESS_FIELDS, document, masked};
 use super::function::Wanted;
 use super::{access, agent, function, make_known};
-use crate::agent::edit::mask::{MASK, SecretPlaces};
+use crate::agent::edit::mask::{MASK, Path, SecretPlaces, Unkept, at_mut};
 use crate::store::access::{Maintain, Object, Role};
 use crate::store::agent_edits::Editing;
 use crate::store::people::Viewer;
@@ -75,9 +75,8 @@ async fn restore_agent(
             webhook.remove("secret");
         }
         missing = without_lost(SecretPlaces::Settings, &mut settings, &stored);
-        after["settings"] = SecretPlaces::Settings
-            .unmasked(settings, &stored)
-            .map_err(|path| Problem::invalid(path, "a secret that is not stored any more"))?;
+        (after["settings"], _) =
+            SecretPlaces::Settings.unmasked(settings, &stored).map_err(lost)?;
         after["name"] = then["name"].clone();
     }
     let touched: Vec<String> = changes(&before, &after).into_iter().map(|it| it.field).collect();
@@ -119,10 +118,8 @@ async fn restore_function(
     }
     let places = SecretPlaces::FunctionData;
     let missing = without_lost(places, &mut after["data"], &stored);
-    let kept = places.masks(&after["data"]);
-    after["data"] = places
-        .unmasked(after["data"].take(), &stored)
-        .map_err(|path| Problem::invalid(path, "a secret that is not stored any more"))?;
+    let kept;
+    (after["data"], kept) = places.unmasked(after["data"].take(), &stored).map_err(lost)?;
     let wanted = Wanted { id, before, after, kept };
     let put = function::put(state, who, editing, "agent.restore", wanted).await?;
     Ok(Restored { changes: put.changes, missing, versions: put.versions })
@@ -143,25 +140,21 @@ fn origin(url: &Value) -> String {
 fn without_lost(places: SecretPlaces, value: &mut Value, stored: &Value) -> Vec<String> {
     let mut lost = Vec::new();
     // Each step takes one away, and there are no more than there are masks.
-    while let Err(path) = places.unmasked(value.clone(), stored) {
-        let steps: Vec<&str> = path.split('.').collect();
-        if !remove(value, &steps) {
+    while let Err(unkept) = places.unmasked(value.clone(), stored) {
+        if !remove(value, &unkept.path) {
             break;
         }
-        lost.push(path);
+        lost.push(unkept.field());
     }
     lost
 }
 
-fn remove(value: &mut Value, steps: &[&str]) -> bool {
-    fn fields<'v>(value: &'v mut Value, steps: &[&str]) -> Option<&'v mut Map<String, Value>> {
-        match steps {
-            [] => value.as_object_mut(),
-            [first, rest @ ..] => fields(value.get_mut(*first)?, rest),
-        }
-    }
-    let Some((last, above)) = steps.split_last() else { return false };
-    fields(value, above)
-        .and_then(|fields| fields.remove(*last))
-        .is_some_and(|removed| removed == MASK)
+fn lost(unkept: Unkept) -> Problem {
+    Problem::invalid(unkept.field(), "a secret that is not stored any more")
+}
+
+fn remove(value: &mut Value, path: &Path) -> bool {
+    let Some((last, above)) = path.split_last() else { return false };
+    let fields = at_mut(value, above).and_then(Value::as_object_mut);
+    fields.and_then(|fields| fields.remove(last)).is_some_and(|removed| removed == MASK)
 }

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{access, function};
-use crate::agent::edit::mask::SecretPlaces;
 use crate::agent::form::Form;
 use crate::agent::function::{AgentFunction, Work};
 use crate::agent::phone_number::normalise_local;
@@ -47,8 +46,7 @@ pub(in crate::web) async fn try_function(
     let store = &state.owners.store;
     let inspecting = access.raised(viewer).ok_or_else(Problem::not_found)?;
     let row = store.agent_to_inspect(&inspecting).await?.ok_or_else(Problem::not_found)?;
-    let stored = function::find(&row, id).ok_or_else(Problem::not_found)?;
-    let written_out = SecretPlaces::FunctionData.texts(&function::document(stored)["data"]);
+    function::find(&row, id).ok_or_else(Problem::not_found)?;
     let mut source = AgentSource::from(row.clone());
     for function in source.functions.iter_mut().filter(|function| function.id == id) {
         function.is_active = Some(true);
@@ -65,7 +63,7 @@ pub(in crate::web) async fn try_function(
     // Written down before it is done: it may do something in the world.
     let deed = AuditEntry::of(viewer, "function.try").agent(agent.id).object("function", id);
     store.note_deed(&deed.change(json!({"name": function.name}))).await?;
-    let pretended = Pretended { arguments, caller: caller.into(), written_out };
+    let pretended = Pretended { arguments, caller: caller.into() };
     let toolbox = &state.exchange.toolbox;
     let ran = dry_run(&toolbox.services, &agent, function, pretended).await;
     match ran.map_err(|why| Problem::invalid("arguments", why))? {

@@ -76,6 +76,9 @@ async fn list(
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::invalid("limit", "a number from 1 to 1000"));
     }
+    if store.is_overheard(&access, id).await? {
+        state.owners.listening.note_call(store, &viewer, (access.agent_id(), id)).await?;
+    }
     let mut events = store.call_events(&access, id, after, limit + 1).await?;
     let limit = usize::try_from(limit).unwrap_or_default();
     let has_more = events.len() > limit;

@@ -227,6 +227,9 @@ async fn one(
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let call = store.call(&access, id).await?.ok_or_else(Problem::not_found)?;
+    if call.is_overheard() {
+        state.owners.listening.note_call(store, &viewer, (call.agent_id, id)).await?;
+    }
     let agents = store.visible_agents(&viewer).await?;
     Ok(Json(Call::of(call, &zone_of(&agents, access.agent_id()))))
 }

@@ -88,6 +88,9 @@ async fn read(
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let call = store.call(&access, id).await?.ok_or(Refused::NotFound)?;
+    if call.is_overheard() {
+        state.owners.listening.note_call(store, &viewer, (call.agent_id, id)).await?;
+    }
     let events = store.call_events(&access, id, i64::MIN, EVENTS_MAX).await?;
     let entries = timeline::entries(&call, &events);
     let passages = store.passages(&access, &passage_ids(&entries)).await?;
