@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::week::Week;
 use super::{clock, local};
-use crate::store::access::VisibleAgents;
+use crate::store::access::{Role, VisibleAgents};
 use crate::store::bookings::{Booking, BookingState};
 use crate::web::bookings::end_us;
 
@@ -99,12 +99,21 @@ pub(super) struct Who<'a> {
 /// What an hour is booked with in which nothing begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Free<'a> {
-    pub(super) now: &'a Zoned,
+    now: &'a Zoned,
     /// The one agent that the table is about, whose zone the hours are in.
-    pub(super) agent: Uuid,
+    agent: Uuid,
 }
 
-impl Free<'_> {
+impl<'a> Free<'a> {
+    /// Where these are one agent, and the viewer may book with it. An hour of several businesses is none
+    /// that can be booked: each has its own zone and calendar.
+    pub(super) fn of(agents: &VisibleAgents, now: &'a Zoned) -> Option<Self> {
+        match agents.list() {
+            [only] if only.role >= Role::Maintainer => Some(Self { now, agent: only.id }),
+            _ => None,
+        }
+    }
+
     /// The way to a new booking in an hour that is to come, where nothing is booked. An hour that the
     /// clock skips or shows twice has none: the form asks which is meant.
     fn hour(self, day: Date, hour: i8, bookings: &[Booking]) -> Option<Markup> {

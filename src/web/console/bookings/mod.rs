@@ -111,11 +111,6 @@ async fn page(
     };
     let may_book = agents.list().iter().any(|agent| agent.role >= Role::Maintainer);
     let names = (agents.list().len() > 1).then_some(&agents);
-    // An hour of several businesses is none that can be booked: each has its own zone and calendar.
-    let free = match agents.list() {
-        [only] if may_book => Some(Free { now: &shell.now, agent: only.id }),
-        _ => None,
-    };
     let is_full = i64::try_from(bookings.len()).is_ok_and(|count| count >= SHOWN_MAX);
     Ok(shell.page(Some(Section::Bookings), "Bookings", &html! {
         div .row {
@@ -134,7 +129,7 @@ async fn page(
         @if is_full { p .note.warn { "There are more bookings in this week than this page shows." } }
         section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, names)) }
         section .wide aria-label="The week" {
-            (week_table(&week, &bookings, &zone, Who { names, free }))
+            (week_table(&week, &bookings, &zone, Who { names, free: Free::of(&agents, &shell.now) }))
         }
         (feed_card(&agent, feed.as_ref(), &shell.now))
     }))
