@@ -1,4 +1,4 @@
-//! What happens in live calls, for all of a process who watch: one look at the database every 250 ms
+//! What happens in live calls, for all of a process who watch: one look at the database every 200 ms
 //! for all of them together, and only while somebody watches. Of this process's own calls it hears at
 //! once.
 
@@ -18,7 +18,7 @@ use crate::store::access::VisibleAgents;
 use crate::store::{EndedLive, EventRow, FIRST_EPOCH, LiveCall, Result, Store};
 
 /// How long between two looks.
-const LOOK_PAUSE: Duration = Duration::from_millis(250);
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 /// How long one look may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// How many messages wait for a slow stream. Beyond, that stream ends, and comes back where it was.
