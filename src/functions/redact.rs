@@ -14,13 +14,26 @@ pub(super) const HIDDEN: &str = "[secret]";
 const HIDDEN_ENCODED: &str = "%5Bsecret%5D";
 /// A shorter one would hide half of what is said, and is no secret.
 const BYTES_MIN: usize = 4;
+/// A key that is written out in a row is known by its field's name alone, which may say `token_type` or
+/// `include_token` too. In what a service answers it is hidden if it is no word, and at least so long.
+const KEY_BYTES_MIN: usize = 8;
 
 /// The secrets of one agent, in each form in which they may come back.
 pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Those of the settings, and the keys that are written out in a row: whole, and without the word
-    /// before them, such as `Bearer`.
+    /// What an answer is given without: those of the settings, and what looks like a key of those that
+    /// are written out in a row. A caller's name or number is not to be taken for one.
+    pub(super) fn in_answers(
+        secrets: &BTreeMap<String, Private<String>>,
+        written_out: &Private<Vec<String>>,
+    ) -> Self {
+        let keys = written_out.reveal().iter().filter(|text| looks_like_a_key(text));
+        Self::of(secrets, &keys.cloned().collect::<Vec<_>>().into())
+    }
+
+    /// What a request is shown without: those of the settings, and all that are written out in a row:
+    /// whole, and without the word before them, such as `Bearer`.
     pub(super) fn of(
         secrets: &BTreeMap<String, Private<String>>,
         written_out: &Private<Vec<String>>,
@@ -68,6 +81,12 @@ impl Secrets {
     }
 }
 
+fn looks_like_a_key(text: &str) -> bool {
+    let last = text.split_whitespace().next_back().unwrap_or_default();
+    let is_word = |text: &str| text.chars().all(|c| c.is_alphabetic() || "_-".contains(c));
+    last.len() >= KEY_BYTES_MIN && !is_word(last)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -99,6 +118,16 @@ mod tests {
                 "written": "[secret]",
                 "as_text": "{\"a\":\"[secret]\"}",
             })
+        );
+    }
+    #[test]
+    fn what_is_a_word_stays_in_answers() {
+        let written_out = ["bearer", "first_name", "true", "Bearer k-123456789", "15550000"];
+        let written_out = written_out.map(str::to_owned).to_vec().into();
+        let answer = json!({"token_type": "bearer", "first_name": "Ann", "true": "k-123456789"});
+        assert_eq!(
+            Secrets::in_answers(&BTreeMap::new(), &written_out).hide_in(answer),
+            json!({"token_type": "bearer", "first_name": "Ann", "true": "[secret]"})
         );
     }
 }

@@ -1,5 +1,5 @@
 //! The documents that an agent's passages are from, for whoever looks at what it knows. What owners
-//! answered is apart, see [`answers`](super::answers). Anybody may have written the rows.
+//! answered is apart, see `answers`. Anybody may have written the rows.
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};

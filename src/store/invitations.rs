@@ -24,6 +24,8 @@ pub struct Belonging {
     pub role: Role,
     /// Whether they have not answered yet.
     pub is_invitation: bool,
+    /// Whether they are not switched off.
+    pub is_on: bool,
     /// Since when, or when they were invited, microseconds since the Unix epoch.
     pub since_us: Option<i64>,
 }
@@ -74,7 +76,7 @@ impl Store {
     pub async fn belongings(&self, viewer: &Viewer) -> Result<Vec<Belonging>> {
         let rows = sqlx::query(
             "select x.id, coalesce(nullif(b.business_name, ''), a.name) as business,
-                x.access::text as role, x.invited_at is not null as is_invitation,
+                x.access::text as role, x.invited_at is not null as is_invitation, coalesce(x.status, false) as is_on,
                 (extract(epoch from coalesce(x.invited_at, x.created_at)) * 1000000)::bigint as since_us
             from public.voice_agents_access x
             join public.voice_agents a on a.id = x.voice_agent_id and a.status <> 'deleted'
@@ -92,6 +94,7 @@ impl Store {
                 business: row.try_get("business")?,
                 role: Role::from_word(row.try_get("role")?).unwrap_or(Role::Support),
                 is_invitation: row.try_get("is_invitation")?,
+                is_on: row.try_get("is_on")?,
                 since_us: row.try_get("since_us")?,
             })
         });

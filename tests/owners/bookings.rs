@@ -457,6 +457,14 @@ async fn a_free_hour_of_the_week_begins_a_booking() {
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     let page = maintainer.get(&week).await.text;
     assert!(!page.contains(&hour("09:00")) && page.contains(&hour("11:00")), "{page}");
+    // On the week's first day too.
+    let sunday =
+        json!({"agent": desk.agent, "start": "2099-11-29T22:00", "minutes": 720, "name": "Bo"});
+    let made = maintainer.post("/api/v1/appointments", sunday).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let page = maintainer.get(&week).await.text;
+    let monday = |at: &str| hour(at).replace("2099-12-03", "2099-11-30");
+    assert!(!page.contains(&monday("09:00")) && page.contains(&monday("10:00")), "{page}");
     let past = maintainer.get("/bookings?day=2026-01-05").await.text;
     assert!(!past.contains("&amp;time="), "{past}");
     let form = maintainer.get(&hour("11:00").replace("&amp;", "&")).await.text;
@@ -526,6 +534,19 @@ async fn who_cancels_may_have_a_text_sent() {
     let done = client.form(&format!("{page}/cancel"), &text).await;
     assert!(done.header("location").ends_with("&told=not"), "{}", done.text);
     assert_eq!(twilio.messages().len(), 1);
+    // Somebody moved it meanwhile: what was suggested is of the time before, what was typed stays.
+    let page = booked("020 7946 0003", 16).await;
+    let api = page.replace("/bookings/", "/api/v1/appointments/");
+    let moved = client.patch(&api, json!({"start": "2099-12-01T17:00"})).await;
+    assert_eq!(moved.status, StatusCode::OK, "{}", moved.text);
+    for (text, shown) in [("At 16:00 it is.", "17:00 is cancelled."), ("Ill.", ">Ill.</textarea>")]
+    {
+        let form =
+            [("revision", "0"), ("tell", "yes"), ("suggested", "At 16:00 it is."), ("text", text)];
+        let again = client.form(&format!("{page}/cancel"), &form).await;
+        assert_eq!(again.status, StatusCode::CONFLICT);
+        assert!(again.text.contains(shown), "{}", again.text);
+    }
     // The operator may pay for them.
     let page = booked("020 7946 0002", 15).await;
     let mut told = Vec::new();

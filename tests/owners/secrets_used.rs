@@ -44,14 +44,19 @@ async fn no_spelling_of_a_path_takes_a_kept_key_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_mask_in_a_list_is_refused_and_a_version_restores_without_it() {
+async fn a_list_is_kept_as_it_is_shown_and_a_mask_in_another_one_is_refused() {
     let desk = Desk::open().await;
     let owner = desk.sign_in("owner@example.com").await;
     let data = json!({"url": "https://crm.example/", "body": [{"token": "hush", "name": "a"}]});
     let path = made(&owner, &desk, data).await;
     let shown = owner.get(&path).await.json();
     assert_eq!(shown["data"]["body"][0]["token"], "********", "{shown}");
-    refused(&owner.patch(&path, json!({"data": shown["data"]})).await, "data.body.0.token");
+    // A form sends all of it again, whatever was changed.
+    accepted(&owner.patch(&path, json!({"purpose": "x", "data": shown["data"]})).await);
+    assert!(stored(&desk, &path).await.contains("hush"), "it is kept");
+    let mut other = shown["data"].clone();
+    other["body"][0]["name"] = "b".into();
+    refused(&owner.patch(&path, json!({"data": other})).await, "data.body.0.token");
     let moved = json!({"data": {"url": ELSEWHERE, "body": shown["data"]["body"]}});
     refused(&owner.patch(&path, moved).await, "data.body.0.token");
     let other = json!({"data": {"url": "https://crm.example/", "body": []}});
@@ -164,4 +169,18 @@ async fn what_a_host_is_made_of_may_be_taken_away() {
     let first = versions["items"].as_array().unwrap().last().unwrap()["n"].clone();
     let back = maintainer.post(&format!("{agent}/versions/{first}/restore"), json!({})).await;
     accepted(&back);
+}
+
+#[tokio::test]
+async fn words_that_look_like_secrets_hinder_nobody() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    // One half of a pair is no key, and an address may have the word in its path.
+    let data = json!({
+        "url": "https://crm.example/secrets/{{ agent.name }}",
+        "body": {"fields": [{"key": "phone", "value": "{{ agent.name }}"}]},
+    });
+    let path = made(&maintainer, &desk, data).await;
+    let shown = maintainer.get(&path).await.json();
+    assert_eq!(shown["data"]["body"]["fields"][0]["key"], "phone", "{shown}");
 }

@@ -425,19 +425,22 @@ async fn a_number_of_ones_own_account_is_connected_and_its_first_call_is_waited_
         now() - interval '{ago}', 'in-progress')"
         )
     };
-    assert!(shown.contains("It answers") && !shown.contains("not known yet"), "{shown}");
+    assert!(shown.contains("It takes calls") && !shown.contains("not known yet"), "{shown}");
     // Whoever typed a number has not shown that it leads here.
     let unwired = "update number_wirings set restored_at = ";
     desk.sql(&format!("{unwired} now()")).await;
     let typed = browser.get(&waits).await.text;
-    assert!(typed.contains("not known yet") && !typed.contains("It answers"), "{typed}");
+    assert!(typed.contains("not known yet") && !typed.contains("It takes calls"), "{typed}");
     desk.sql(&format!("{unwired} null")).await;
     let pause = |is_away: bool| {
         format!("update voice_agents set \"unAvailable\" = {is_away} where id = '{agent}'")
     };
     desk.sql(&pause(true)).await;
     let away = browser.get(&waits).await.text;
-    assert!(away.contains("It is unavailable for now") && !away.contains("It answers"), "{away}");
+    assert!(
+        away.contains("It is unavailable for now") && !away.contains("It takes calls"),
+        "{away}"
+    );
     assert!(!away.contains("Waiting for your call"), "{away}");
     desk.sql(&pause(false)).await;
     desk.sql(&call("FT00000000000000000000000000000001", "0 s")).await;

@@ -100,7 +100,7 @@ fn held_in(function: Uuid, data: &Value) -> BTreeSet<Held> {
 
 fn named_in(data: &Value) -> BTreeSet<Held> {
     let mut found = BTreeSet::new();
-    for text in texts(data).into_iter().filter(|text| is_template(text)) {
+    for text in texts(data).into_iter().filter_map(from_first_tag) {
         for rest in text.split(SECRETS).skip(1) {
             found.insert(plain_name(rest).map_or(Held::Any, |name| Held::Named(name.to_owned())));
         }
@@ -199,8 +199,9 @@ fn after_other_use(tag: &str) -> Option<&str> {
     None
 }
 
-fn is_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("{%")
+/// What is before it is text: an address with the word "secrets" in its path asks for none.
+fn from_first_tag(text: &str) -> Option<&str> {
+    ["{{", "{%"].iter().filter_map(|tag| text.find(tag)).min().map(|at| &text[at..])
 }
 
 fn plain_name_length(text: &str) -> usize {

@@ -42,7 +42,8 @@ impl Unkept {
     pub fn why(&self) -> &'static str {
         match self.in_list {
             true => {
-                "a mask in a list keeps nothing; type the secret again, or use {{ secrets.NAME }}"
+                "a mask in a list that was changed keeps nothing; type the secret again, or use \
+                 {{ secrets.NAME }}"
             }
             false => "a mask, and nothing is stored that it could keep",
         }
@@ -55,7 +56,8 @@ impl SecretPlaces {
         match (self, &steps[..]) {
             (Self::Settings, ["webhook", "secret"] | ["secrets", _]) => true,
             (Self::FunctionData, ["headers" | "query", name]) => is_secret_name(name),
-            (Self::FunctionData, ["body", .., name]) => is_secret_name(name),
+            // A bare `key` is one half of a pair there: {"key": "phone", "value": …}.
+            (Self::FunctionData, ["body", .., name]) => *name != "key" && is_secret_name(name),
             _ => false,
         }
     }
@@ -69,9 +71,14 @@ impl SecretPlaces {
 
     /// The value with a mask for each secret.
     pub fn masked(self, value: &Value) -> Value {
+        self.masked_at(&[], value)
+    }
+
+    /// The same of a value at the end of a path.
+    fn masked_at(self, at: &[String], value: &Value) -> Value {
         let mut masked = value.clone();
-        for (path, _) in self.secrets(value) {
-            if let Some(secret) = at_mut(&mut masked, &path) {
+        for path in self.secrets_at(at, value).into_keys() {
+            if let Some(secret) = at_mut(&mut masked, &path[at.len()..]) {
                 *secret = MASK.into();
             }
         }
@@ -108,6 +115,14 @@ impl SecretPlaces {
             self.unmask_at(path, value, (stored, in_list), kept)?;
             path.pop();
         }
+        if let (Value::Array(_), Some(whole)) = (&*sent, stored)
+            && *sent == self.masked_at(path, whole)
+        {
+            // As it was shown, and so as it is.
+            kept.extend(self.secrets_at(path, whole).into_keys());
+            *sent = whole.clone();
+            return Ok(());
+        }
         for (n, value) in sent.as_array_mut().into_iter().flatten().enumerate() {
             path.push(n.to_string());
             self.unmask_at(path, value, (None, true), kept)?;
@@ -137,6 +152,10 @@ impl SecretPlaces {
     }
 
     fn secrets(self, value: &Value) -> BTreeMap<Path, &Value> {
+        self.secrets_at(&[], value)
+    }
+
+    fn secrets_at<'v>(self, at: &[String], value: &'v Value) -> BTreeMap<Path, &'v Value> {
         fn walk<'v>(
             places: SecretPlaces,
             path: &mut Path,
@@ -154,7 +173,7 @@ impl SecretPlaces {
             }
         }
         let mut found = BTreeMap::new();
-        walk(self, &mut Vec::new(), value, &mut found);
+        walk(self, &mut at.to_vec(), value, &mut found);
         found
     }
 }
@@ -283,14 +302,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_a_list_is_a_secret_that_no_mask_keeps() {
+    fn a_key_in_a_list_is_kept_with_the_list_as_it_was_shown_alone() {
         let places = SecretPlaces::FunctionData;
         let data = json!({"body": [{"token": "abc", "name": "x"}, {"password": ["de", 1234567]}]});
         let masked = places.masked(&data);
         let shown = json!({"body": [{"token": MASK, "name": "x"}, {"password": MASK}]});
         assert_eq!(masked, shown);
         assert_eq!(places.texts(&data), ["abc", "de", "1234567"]);
-        let unkept = places.unmasked(masked, &data).unwrap_err();
+        let kept = [["body", "0", "token"], ["body", "1", "password"]];
+        let kept = kept.map(|path| path.map(str::to_owned).to_vec()).to_vec();
+        assert_eq!(places.unmasked(masked.clone(), &data).unwrap(), (data.clone(), kept));
+        let mut other = masked;
+        other["body"][0]["name"] = json!("y");
+        let unkept = places.unmasked(other, &data).unwrap_err();
         assert_eq!((unkept.field().as_str(), unkept.in_list), ("body.0.token", true));
     }
 

@@ -47,10 +47,12 @@ pub(super) async fn json_api(
     arguments: &Value,
 ) -> Outcome {
     let Row { id, api, names } = row;
-    let secrets = Secrets::of(&caller.agent.settings.secrets, &api.written_out);
+    let named = &caller.agent.settings.secrets;
+    let secrets = Secrets::in_answers(named, &api.written_out);
     let outcome = match fill(caller, api, names, arguments).await {
         Ok(_) if caller.pretends() => {
-            pretended(&secrets, fill_to_show(caller, api, names, arguments).await)
+            let all = Secrets::of(named, &api.written_out);
+            pretended(&all, fill_to_show(caller, api, names, arguments).await)
         }
         Ok(filled) => {
             let filled = with_key(filled, &key(caller, request, id, arguments));

@@ -301,18 +301,18 @@ async fn in_a_test_call_a_request_is_only_told_of() {
 
 #[tokio::test]
 async fn keys_that_are_written_out_are_in_no_answer_and_no_test() {
-    let data = json!({"method": "POST", "url": "/a", "query": {"api_key": "query-key"},
-        "headers": {"Authorization": "Bearer head-key"},
-        "body": {"password": "pass\"word", "token": {"list": ["deep-key", 7654321]},
-            "items": [{"secret": "list-key"}]}});
+    let data = json!({"method": "POST", "url": "/a", "query": {"api_key": "query-key-1"},
+        "headers": {"Authorization": "Bearer head-key-2"},
+        "body": {"password": "pass\"word", "token": {"list": ["deep-key-3", 87654321]},
+            "items": [{"secret": "list-key-4"}]}});
     let echoed =
-        answer(&json!({"said": ["query-key", "head-key", "pass\"word", "deep-key", 7654321,
-        "list-key", "words"]}));
+        answer(&json!({"said": ["query-key-1", "head-key-2", "pass\"word", "deep-key-3", 87654321,
+        "list-key-4", "words"]}));
     let (output, service) = told(data.clone(), vec![echoed]).await;
     let mut said = vec![HIDDEN; 6];
     said.push("words");
     assert_eq!(output["result"]["said"], json!(said));
-    assert!(service.asked()[0].contains("list-key"));
+    assert!(service.asked()[0].contains("list-key-4"));
 
     let test = Some(crate::functions::TestCall { reaches_out: false });
     let caller = CallContext { test, ..caller() };
@@ -323,7 +323,7 @@ async fn keys_that_are_written_out_are_in_no_answer_and_no_test() {
     let outcome = json_api(&client, &caller, &request(), row(&api), &json!({})).await;
     let told = outcome.output.to_string();
     assert!(told.contains("api.example") && told.contains(HIDDEN), "{told}");
-    for key in ["query-key", "head-key", "word", "deep-key", "7654321", "list-key"] {
+    for key in ["query-key-1", "head-key-2", "word", "deep-key-3", "87654321", "list-key-4"] {
         assert!(!told.replace("password", "").contains(key), "{key}: {told}");
     }
 }

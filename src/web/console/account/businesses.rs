@@ -59,7 +59,7 @@ pub(super) fn section(belongings: &[Belonging], shell: &Shell) -> Markup {
                                 strong { bdi { (one.business) } }
                                 @if let Some(since) = one.since_us { " " span .quiet { "since " (when(since)) } }
                             }
-                            span .badge { (one.role.word()) }
+                            span .badge { (if one.is_on { one.role.word() } else { "switched off" }) }
                         }
                         details {
                             summary { "Leave" span .hidden { " " (one.business) } }

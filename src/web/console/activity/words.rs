@@ -38,7 +38,7 @@ const WORDS: &[(&str, &str)] = &[
     ("booking.missed", "noted that somebody did not come"),
     ("booking.move", "moved a booking"),
     ("booking.reopen", "put a booking back"),
-    ("booking.text", "had a text sent about a cancelled booking"),
+    ("booking.text", "asked for a text about a cancelled booking"),
     ("call.delete", "deleted a call"),
     ("call.end", "ended a call"),
     ("call.transfer", "had a call put through"),

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::time;
+use crate::agent::APPOINTMENT_MAX_MINUTES;
 use crate::store::access::{Maintain, Object, Role, VisibleAgent};
 use crate::store::bookings::BookingsWanted;
 use crate::store::feeds::FeedState;
@@ -34,6 +35,8 @@ use week::Week;
 
 /// The most bookings of a week that are shown.
 const SHOWN_MAX: i64 = 1000;
+/// How long a booking may be, microseconds.
+const LONGEST_US: i64 = APPOINTMENT_MAX_MINUTES as i64 * 60_000_000;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -99,6 +102,8 @@ async fn page(
     let zone = shell.zone();
     let week = Week::of(&wanted.day, &shell.now);
     let (from_us, until_us) = week.span_us(&zone);
+    // One that began the day before may go on into the week's first hours.
+    let from_us = from_us - LONGEST_US;
     let asked = BookingsWanted { from_us, until_us, state: None, after: None, limit: SHOWN_MAX };
     let agents = shell.listed();
     let bookings = store.bookings(&agents, &asked).await?;
@@ -129,7 +134,7 @@ async fn page(
         @if is_full { p .note.warn { "There are more bookings in this week than this page shows." } }
         section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, names)) }
         section .wide aria-label="The week" {
-            (week_table(&week, &bookings, &zone, Who { names, free: Free::of(&agents, &shell.now) }))
+            (week_table(&week, &bookings, &zone, Who { names, free: Free::of(&agents, &shell.now).filter(|_| !is_full) }))
         }
         (feed_card(&agent, feed.as_ref(), &shell.now))
     }))

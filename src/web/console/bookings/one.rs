@@ -223,7 +223,7 @@ fn cancelling(Seen { booking, way, cancel }: Seen<'_>, address: &str) -> Markup 
                 label for="reason" { "Why (only you and your people read it)" }
                 input type="text" id="reason" name="reason" maxlength="500"
                     value=[cancel.map(|sent| sent.reason.as_str())];
-                (telling::field(way, cancel.map(|sent| (sent.tell == "yes", sent.text.as_str()))))
+                (telling::field(way, cancel.map_or((false, None), Settling::telling)))
                 p { button .bad type="submit" { "Cancel this booking" } }
             }
         }
@@ -294,6 +294,17 @@ struct Settling {
     /// `yes`: they are told by a text.
     tell: String,
     text: String,
+    /// What stood there before somebody typed.
+    suggested: String,
+}
+
+impl Settling {
+    /// Whether they were to be told, and by which words; none: those that were suggested, which may be of
+    /// another time by now.
+    fn telling(&self) -> (bool, Option<&str>) {
+        let typed = Some(self.text.as_str()).filter(|text| text.trim() != self.suggested.trim());
+        (self.tell == "yes", typed)
+    }
 }
 
 async fn settle(

@@ -45,18 +45,19 @@ pub(super) async fn way(state: &AppState, booking: &Booking, zone: &TimeZone) ->
 
 /// What the form that cancels asks about it; where it is shown again, whether they were to be told and
 /// what was typed.
-pub(super) fn field(way: Option<&Way>, typed: Option<(bool, &str)>) -> Markup {
+pub(super) fn field(way: Option<&Way>, (tells, typed): (bool, Option<&str>)) -> Markup {
     html! {
         @match way {
             Some(way) => {
                 label .check {
-                    input type="checkbox" name="tell" value="yes" checked[typed.is_some_and(|(tells, _)| tells)];
+                    input type="checkbox" name="tell" value="yes" checked[tells];
                     span { "Tell them by a text to " bdi { (way.to) } }
                 }
                 label for="text" { "The text" }
                 textarea id="text" name="text" maxlength=(TEXT_MAX) {
-                    (typed.map_or(way.words.as_str(), |(_, text)| text))
+                    (typed.unwrap_or(&way.words))
                 }
+                input type="hidden" name="suggested" value=(way.words);
             }
             None => p .hint { "No text is sent: call them if they should know." }
         }

@@ -95,7 +95,7 @@ impl Given<'_> {
             },
             (Status::Active, Some(number)) => Item {
                 state: State::Works,
-                words: html! { b { "Calls. " } "It answers " bdi { (readable(number)) } "." },
+                words: html! { b { "Calls. " } "It takes calls; its number is " bdi { (readable(number)) } "." },
                 link: None,
             },
             (Status::Active, None) => Item {
