@@ -32,6 +32,7 @@ mod query;
 mod range;
 mod rate_limit;
 mod rejections;
+mod routing;
 pub mod secret;
 pub mod serve;
 pub mod session;

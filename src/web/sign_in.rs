@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Form, Router};
 use http::header::SET_COOKIE;
 use http::request::Parts;
@@ -29,7 +29,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/sign-in", get(page))
         .merge(supabase_sign_in::router())
-        .route("/sign-in/{code}", get(link_page).post(link_used))
+        .route("/sign-in/{code}", get(link_page).merge(post(link_used)))
         .route("/sign-out", post(sign_out))
 }
 

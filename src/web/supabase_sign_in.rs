@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::post;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
 use axum::{Form, Router};
 use http::request::Parts;
 use maud::html;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -9,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::appointments_wanted::Wanted;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -9,7 +10,6 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::Answer;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -15,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::refusals::Refusals;

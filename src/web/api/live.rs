@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::extract::State;
 use axum::response::Response;
 use http::request::Parts;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::refusals::Refusals;

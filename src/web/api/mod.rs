@@ -22,8 +22,8 @@ mod versions;
 
 use std::sync::Arc;
 
+use crate::web::routing::get;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::extract::{FromRequest as _, Request, State};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::refusals::Refusals;

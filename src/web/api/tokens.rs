@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -10,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::paging::Paging;

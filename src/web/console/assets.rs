@@ -3,10 +3,10 @@
 use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
+use crate::web::routing::get;
 use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Form, Router};
 use http::StatusCode;
 use maud::{Markup, html};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
 use maud::{Markup, html};
 
 use super::layout::{Section, Shell};
@@ -19,7 +19,7 @@ const REFRESH_SECONDS: u32 = 3;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/health", get(page).post(again))
+    Router::new().route("/health", get(page).merge(post(again)))
 }
 
 async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Response {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;

@@ -4,10 +4,10 @@ mod list;
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ use crate::web::session::PageViewer;
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/people", get(page).post(invite))
+        .route("/people", get(page).merge(post(invite)))
         .route("/people/{id}", post(change))
         .route("/people/{id}/off", post(off))
         .route("/people/{id}/on", post(on))

@@ -15,10 +15,10 @@ mod voice;
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
 use maud::Markup;
 use serde::Deserialize;
@@ -42,7 +42,7 @@ use crate::web::session::PageViewer;
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/setup", get(page).post(business::begin))
+        .route("/setup", get(page).merge(post(business::begin)))
         .route("/setup/{id}/business", post(business::change))
         .route("/setup/{id}/hours", post(hours::send))
         .route("/setup/{id}/voice", post(voice::send))

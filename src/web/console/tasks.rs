@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::post;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::post;
 use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;

@@ -6,9 +6,9 @@ mod voice;
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::extract::{FromRequest as _, FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Form, Json, Router};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -48,7 +48,7 @@ const KEYS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0",
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/agents/{id}/try", get(page).post(asked)).merge(line::router())
+    Router::new().route("/agents/{id}/try", get(page).merge(post(asked))).merge(line::router())
 }
 
 async fn page(

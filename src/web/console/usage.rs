@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::get;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use axum::routing::get;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use maud::{Markup, html};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;

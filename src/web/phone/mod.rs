@@ -27,10 +27,10 @@ pub use unsigned::Unsigned;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +15,6 @@ use http::request::Parts;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::{Call, asked_agents, zone_of};

@@ -7,6 +7,7 @@ mod voicemail;
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -15,7 +16,6 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::refusals::Refusals;

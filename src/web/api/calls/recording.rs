@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::routes;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +16,6 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::archive::ArchiveError;

@@ -6,10 +6,10 @@ mod tokens;
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -37,7 +37,7 @@ const TEXT_MAX: usize = 200;
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/account", get(page).post(change))
+        .route("/account", get(page).merge(post(change)))
         .route("/account/sessions/{id}/end", post(end))
         .route("/account/sessions/end-others", post(end_others))
         .merge(tokens::router())

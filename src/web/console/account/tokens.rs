@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::post;
 use axum::Router;
 use axum::extract::{Form, State};
-use axum::routing::post;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;

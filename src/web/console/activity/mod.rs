@@ -4,9 +4,9 @@ mod words;
 
 use std::sync::Arc;
 
+use crate::web::routing::get;
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::routing::get;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;

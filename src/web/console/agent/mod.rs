@@ -8,10 +8,10 @@ mod preview;
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -43,7 +43,7 @@ const SAVED_MAX: usize = 3;
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/agents/{id}", get(show).post(save))
+        .route("/agents/{id}", get(show).merge(post(save)))
         .route("/agents/{id}/status", post(set_status))
         .route("/agents/{id}/delete", post(delete))
 }

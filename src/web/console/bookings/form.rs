@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::get;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
@@ -29,7 +29,7 @@ use crate::web::session::PageViewer;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/bookings/new", get(new_page).post(make))
+    Router::new().route("/bookings/new", get(new_page).merge(post(make)))
 }
 
 /// What the form sends.

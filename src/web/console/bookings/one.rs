@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
@@ -32,7 +32,7 @@ use crate::web::session::PageViewer;
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/bookings/{id}", get(page).post(change))
+        .route("/bookings/{id}", get(page).merge(post(change)))
         .route("/bookings/{id}/cancel", post(cancel))
         .route("/bookings/{id}/came", post(came))
         .route("/bookings/{id}/missed", post(missed))

@@ -13,10 +13,10 @@ mod todo;
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::{get, post};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use uuid::Uuid;

@@ -4,11 +4,11 @@ mod filters;
 
 use std::sync::Arc;
 
+use crate::web::routing::get;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;

@@ -8,10 +8,10 @@ mod tried;
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -35,9 +35,9 @@ use form::{FunctionForm, meanwhile};
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/agents/{id}/functions", get(show).post(make))
+        .route("/agents/{id}/functions", get(show).merge(post(make)))
         .route("/agents/{id}/functions/new", get(new))
-        .route("/agents/{id}/functions/{function}", get(edit).post(save))
+        .route("/agents/{id}/functions/{function}", get(edit).merge(post(save)))
         .route("/agents/{id}/functions/{function}/switch", post(switch))
         .route("/agents/{id}/functions/{function}/delete", post(delete))
         .route("/agents/{id}/functions/{function}/collected", get(collected::show))

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::web::routing::{get, post};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
