@@ -55,7 +55,8 @@ pub struct ActivityWanted {
 /// What everybody sees of these rows.
 const SHOWN_SQL: &str =
     "select l.id, (extract(epoch from l.at) * 1000000)::bigint as at_us, l.actor,
-        c.username, l.actor_kind, l.voice_agent_id, l.action, l.object, l.change::text as change,
+        left(c.username, 200) as username, l.actor_kind, l.voice_agent_id, l.action, l.object,
+        l.change::text as change,
         p.username as object_name";
 
 /// The people of a row.
@@ -132,7 +133,7 @@ impl Store {
         let seen = agents.list().iter().filter(|agent| agent.role >= Role::Maintainer);
         let ids: Vec<Uuid> = seen.map(|agent| agent.id).collect();
         let rows = sqlx::query(
-            "select c.uuid, c.username from public.customer c where c.uuid in (
+            "select c.uuid, left(c.username, 200) as username from public.customer c where c.uuid in (
                 select a.created_by from public.voice_agents a where a.id = any($1)
                 union
                 select x.user_id from public.voice_agents_access x

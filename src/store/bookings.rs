@@ -282,7 +282,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn booking_place<L: Level>(&self, access: &AgentAccess<L>) -> Result<BookingPlace> {
         let sql = format!(
-            "select a.id, coalesce(nullif(b.business_name, ''), a.name) as business,
+            "select a.id, left(coalesce(nullif(b.business_name, ''), a.name), 200) as business,
                 b.business_timezone, b.business_phone, a.twilio_phone_number,
                 {USUAL_SQL} as usual
             from public.voice_agents a

@@ -62,7 +62,8 @@ impl Store {
     pub async fn feed<L: Level>(&self, access: &AgentAccess<L>) -> Result<Option<FeedState>> {
         let row = sqlx::query(
             "select (extract(epoch from f.created_at) * 1000000)::bigint as created_us,
-                (extract(epoch from f.last_read_at) * 1000000)::bigint as read_us, c.username
+                (extract(epoch from f.last_read_at) * 1000000)::bigint as read_us,
+                left(c.username, 200) as username
             from public.calendar_feeds f left join public.customer c on c.uuid = f.created_by
             where f.voice_agent_id = $1 and f.revoked_at is null
             order by f.created_at desc limit 1",
@@ -135,7 +136,7 @@ impl Store {
         let found = sqlx::query(
             "with alive as (
                 select f.id, f.last_read_at, a.id as agent_id,
-                    coalesce(nullif(b.business_name, ''), a.name) as business
+                    left(coalesce(nullif(b.business_name, ''), a.name), 200) as business
                 from public.calendar_feeds f
                 join public.voice_agents a on a.id = f.voice_agent_id
                 left join public.business_details b on b.voice_agent_id = a.id

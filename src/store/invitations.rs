@@ -75,7 +75,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub async fn belongings(&self, viewer: &Viewer) -> Result<Vec<Belonging>> {
         let rows = sqlx::query(
-            "select x.id, coalesce(nullif(b.business_name, ''), a.name) as business,
+            "select x.id, left(coalesce(nullif(b.business_name, ''), a.name), 200) as business,
                 x.access::text as role, x.invited_at is not null as is_invitation, coalesce(x.status, false) as is_on,
                 (extract(epoch from coalesce(x.invited_at, x.created_at)) * 1000000)::bigint as since_us
             from public.voice_agents_access x

@@ -85,8 +85,8 @@ pub enum AccessChange {
 }
 
 const MEMBERS_SQL: &str = "select r.*,
-        case when r.is_invited then lower(c.email) else c.username end as username,
-        case when r.is_invited then lower(c.email) else c.email end as email,
+        left(case when r.is_invited then lower(c.email) else c.username end, 200) as username,
+        left(case when r.is_invited then lower(c.email) else c.email end, 320) as email,
         (extract(epoch from r.since) * 1000000)::bigint as since_us,
         case when not r.is_invited then (extract(epoch from seen.at) * 1000000)::bigint end as seen_us,
         coalesce(c.invited_to = $1, false) and not coalesce(c.isadmin, false) and seen.at is null
@@ -126,6 +126,27 @@ impl Store {
         Ok(self.read_members(access, Some(id)).await?.pop())
     }
 
+    /// That this person is given a one-time link of a member's, which whoever invited them may not know
+    /// of: see [`Invited::Unproven`].
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn gives_link_to(
+        &self,
+        _: &AgentAccess<Own>,
+        by: &Viewer,
+        member: &Member,
+    ) -> Result<()> {
+        sqlx::query(
+            "update public.customer set invited_by = null where uuid = $1 and invited_by <> $2",
+        )
+        .bind(member.person)
+        .bind(by.id())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     async fn read_members<L: Level>(
         &self,
         access: &AgentAccess<L>,
@@ -162,12 +183,13 @@ impl Store {
             .bind(agent)
             .execute(&mut *transaction)
             .await?;
-        let (person, is_new) = match add_person(&mut transaction, email, name, Some(agent)).await? {
+        let invitation = Some((agent, viewer.id()));
+        let (person, is_new) = match add_person(&mut transaction, email, name, invitation).await? {
             Added::Known(person) => (person, false),
             Added::Made(person) => (person, true),
             Added::NotInSupabase => return Ok(Invited::NotInSupabase),
         };
-        if is_anothers(&mut transaction, person, access).await? {
+        if is_anothers(&mut transaction, person, access, viewer.id()).await? {
             return Ok(Invited::Unproven);
         }
         // An account that this agent's invitation made and nobody has used is as good as new.
@@ -273,26 +295,22 @@ fn object<'a>(deed: AuditEntry<'a>, is_invited: bool, id: i64, person: Uuid) -> 
     if is_invited { deed.object("access", id) } else { deed.object("person", person) }
 }
 
-/// Whether somebody's account was made by an invitation to an agent that whoever invites now does not
-/// own. Its one-time link went to the one who invited, so only an address that the operator vouches for
-/// (`frontdesk token`) says who it is. An administrator's own agents are theirs here, and no others.
+/// Whether somebody's account was made by an invitation of somebody else's to another agent, or others too
+/// were given a one-time link to it. Whoever was may have signed in with it, so only an address that the
+/// operator vouches for (`frontdesk token`) says who it is.
 async fn is_anothers(
     connection: &mut PgConnection,
     person: Uuid,
     access: &AgentAccess<Own>,
+    by: Uuid,
 ) -> sqlx::Result<bool> {
     let row = sqlx::query(
         "select exists (select from public.customer c
-            where c.uuid = $1 and c.invited_to <> $2 and not exists (
-                select from public.voice_agents a where a.id = c.invited_to and (a.created_by = $3
-                    or exists (select from public.voice_agents_access x
-                        where x.voice_agent_id = a.id and x.user_id = $3 and x.status
-                            and x.access >= 'owner')))
-        ) as it_is",
+            where c.uuid = $1 and c.invited_to <> $2 and c.invited_by is distinct from $3) as it_is",
     )
     .bind(person)
     .bind(access.agent_id())
-    .bind(access.person())
+    .bind(by)
     .fetch_one(connection)
     .await?;
     row.try_get("it_is")

@@ -158,7 +158,8 @@ impl Store {
                 from alive where s.id = alive.id
                     and alive.last_seen_at < now() - $2 * interval '1 second'
             )
-            select alive.id, alive.supabase_session_id, c.uuid, c.email, c.username,
+            select alive.id, alive.supabase_session_id, c.uuid, c.email,
+                left(c.username, 200) as username,
                 coalesce(c.isadmin, false) as isadmin
             from alive join public.customer c on c.uuid = alive.user_id",
         )
@@ -188,7 +189,7 @@ impl Store {
                 from alive where t.id = alive.id and (alive.last_used_at is null
                     or alive.last_used_at < now() - $2 * interval '1 second')
             )
-            select alive.id, alive.scope, c.uuid, c.email, c.username,
+            select alive.id, alive.scope, c.uuid, c.email, left(c.username, 200) as username,
                 coalesce(c.isadmin, false) as isadmin
             from alive join public.customer c on c.uuid = alive.user_id",
         )
@@ -313,13 +314,13 @@ pub(super) enum Added {
     NotInSupabase,
 }
 
-/// See [`Store::make_person`]. `invited_to` is the agent to which whoever makes the row invites; it is
-/// kept only where nothing of the person was there before.
+/// See [`Store::make_person`]. `invitation` is the agent to which whoever makes the row invites, and who
+/// that is; it is kept only where nothing of the person was there before.
 pub(super) async fn add_person(
     connection: &mut PgConnection,
     email: &str,
     name: &str,
-    invited_to: Option<Uuid>,
+    invitation: Option<(Uuid, Uuid)>,
 ) -> Result<Added> {
     let known = "select uuid from public.customer where lower(email) = lower($1)";
     let known = sqlx::query(known).bind(email).fetch_optional(&mut *connection).await?;
@@ -341,16 +342,18 @@ pub(super) async fn add_person(
             returning id, email
         )
         -- Whoever is there first looks after the installation.
-        insert into public.customer (uuid, email, username, plan_id, isadmin, invited_to)
+        insert into public.customer (uuid, email, username, plan_id, isadmin, invited_to, invited_by)
         select id, email, $2, 0, not exists (select from public.customer),
-            case when exists (select from made) then $3::uuid end
+            case when exists (select from made) then $3::uuid end,
+            case when exists (select from made) then $4::uuid end
         from (select * from known union all select * from made) person
         on conflict do nothing
         returning uuid, invited_to is not null as is_new",
     )
     .bind(email)
     .bind(name)
-    .bind(invited_to)
+    .bind(invitation.map(|(agent, _)| agent))
+    .bind(invitation.map(|(_, by)| by))
     .fetch_optional(connection)
     .await?;
     Ok(match made {

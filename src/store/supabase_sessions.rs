@@ -63,7 +63,8 @@ impl Store {
     /// is the one that they have there now: people are invited by it.
     pub async fn person_of_supabase(&self, user_id: Uuid) -> Result<Option<Viewer>> {
         let row = sqlx::query(
-            "select c.uuid, c.email, c.username, coalesce(c.isadmin, false) as isadmin
+            "select c.uuid, c.email, left(c.username, 200) as username,
+                coalesce(c.isadmin, false) as isadmin
             from public.customer c join auth.users u on u.id = c.uuid
             where c.uuid = $1 and (u.email is null or u.email = c.email)",
         )

@@ -40,7 +40,7 @@ impl Store {
     ) -> Result<Vec<AgentVersion>> {
         let rows = sqlx::query(
             "select v.n, (extract(epoch from v.at) * 1000000)::bigint as at_us, v.changed_by,
-                c.username, v.part, v.before::text as before, v.after::text as after
+                left(c.username, 200) as username, v.part, v.before::text as before, v.after::text as after
             from public.agent_versions v left join public.customer c on c.uuid = v.changed_by
             where v.voice_agent_id = $1 and ($2::int is null or v.n < $2)
             order by v.n desc limit $3",

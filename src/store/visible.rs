@@ -96,7 +96,8 @@ impl Store {
     pub async fn visible_agents(&self, viewer: &Viewer) -> super::Result<VisibleAgents> {
         let sql = format!(
             "select * from (
-                select a.id, a.name, coalesce(nullif(b.business_name, ''), a.name) as business,
+                select a.id, left(a.name, 200) as name,
+                    left(coalesce(nullif(b.business_name, ''), a.name), 200) as business,
                     b.business_timezone, a.twilio_phone_number, a.status::text as status,
                     a.setup_step is not null and a.status = 'inactive' as is_being_set_up,
                     a.created_by = c.uuid as is_theirs,

@@ -211,6 +211,36 @@ impl Store {
         .transpose()
     }
 
+    /// Takes a number that Twilio has just listed for this agent's account from agents for which somebody
+    /// only typed it, with a Twilio account of their own that nobody asked. Whether there were any. Their
+    /// owners see it in their activity, without who did it.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn take_from_typists(
+        &self,
+        access: &AgentAccess<Maintain>,
+        number: &str,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let taken = sqlx::query(
+            "update public.voice_agents a set twilio_phone_number = null, number_typed = null
+            where a.id <> $1 and a.number_typed = a.twilio_phone_number
+                and public.normalised_number(a.twilio_phone_number) = public.normalised_number($2)
+            returning a.id",
+        )
+        .bind(access.agent_id())
+        .bind(number)
+        .fetch_all(&mut *transaction)
+        .await?;
+        for row in &taken {
+            let deed = AuditEntry::of_nobody("number.taken").agent(row.try_get("id")?);
+            audit::note(&mut transaction, &deed).await?;
+        }
+        transaction.commit().await?;
+        Ok(!taken.is_empty())
+    }
+
     /// What owners were told of calls of these agents, newest first, before the row `before`.
     pub async fn deliveries(
         &self,

@@ -4,8 +4,9 @@ use super::AppState;
 use super::invalid::{Invalid, one_line};
 use super::owners::sign_in_link;
 use crate::store::Result;
-use crate::store::access::Role;
+use crate::store::access::{AgentAccess, Own, Role};
 use crate::store::members::Member;
+use crate::store::people::Viewer;
 
 /// The longest address and name, in characters.
 const EMAIL_MAX: usize = 254;
@@ -82,10 +83,16 @@ fn is_email(text: &str) -> bool {
 
 /// A one-time sign-in link for a member, where an owner may hand it to them: never for somebody whose
 /// account may lead to anything else, and nowhere that Supabase signs people in.
-pub(super) async fn link_for(state: &AppState, member: &Member) -> Result<Option<String>> {
+pub(super) async fn link_for(
+    state: &AppState,
+    viewer: &Viewer,
+    access: &AgentAccess<Own>,
+    member: &Member,
+) -> Result<Option<String>> {
     if !member.may_have_link || !member.is_active || state.owners.supabase.is_some() {
         return Ok(None);
     }
+    state.owners.store.gives_link_to(access, viewer, member).await?;
     let link = sign_in_link(&state.owners.store, &state.public_url, member.person).await?;
     Ok(Some(link))
 }

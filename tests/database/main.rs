@@ -19,6 +19,7 @@ mod meanwhile;
 mod plans;
 mod recall;
 mod rest;
+mod rest_deeds;
 mod sessions;
 mod traps;
 mod usage;

@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::desk::{Answered, Body, Client, Desk, add_person, give_access};
 
@@ -100,6 +101,42 @@ async fn link(desk: &Desk, email: &str) -> String {
     let (store, url) = (&desk.app.store, &desk.app.public_url);
     let link = frontdesk::web::owners::sign_in_link(store, url, person).await.unwrap();
     link[link.find("/sign-in").unwrap()..].to_owned()
+}
+
+#[tokio::test]
+async fn an_address_that_a_co_owner_vouched_for_opens_nothing_else() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let olga = add_person(&desk.pool, "olga@example.com", "Olga Owner").await;
+    give_access(&desk.pool, desk.agent, olga, "owner").await;
+    let olga = desk.sign_in("olga@example.com").await;
+    let mine: Uuid = desk
+        .made(
+            "insert into voice_agents (name, created_by)
+            select 'Second', created_by from voice_agents where name = 'Bright Smile' returning id::text",
+        )
+        .await
+        .parse()
+        .unwrap();
+    // The co-owner's invitation, and one of the owner's to which the co-owner made a link too.
+    let books = json!({"email": "books@example.com", "role": "support"});
+    let made = olga.post(&path(&desk), books.clone()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let clerk = json!({"email": "clerk@example.com", "role": "support"});
+    let made = owner.post(&path(&desk), clerk.clone()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let to_second = format!("/api/v1/agents/{mine}/access");
+    let linked = olga.form(&format!("/people/{}/link", made.json()["access"]["id"]), &[]).await;
+    assert_eq!(linked.status, StatusCode::OK, "{}", linked.text);
+    for person in [books, clerk] {
+        let refused = owner.post(&to_second, person).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+        assert!(refused.text.contains("nobody has checked whose it is"), "{}", refused.text);
+    }
+    // Whom only the owner has invited is theirs to bring along.
+    let own = json!({"email": "own@example.com", "role": "support"});
+    assert_eq!(owner.post(&path(&desk), own.clone()).await.status, StatusCode::CREATED);
+    assert_eq!(owner.post(&to_second, own).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]

@@ -125,6 +125,33 @@ async fn a_number_of_the_servers_account_is_nobodys_by_being_typed() {
 }
 
 #[tokio::test]
+async fn a_number_goes_to_the_account_that_twilio_lists_it_on() {
+    let (desk, twilio) = with_servers_account(&[HOTLINE]).await;
+    let other = desk.sign_in("other@example.com").await;
+    // An account of one's own, and a number that is on the server's.
+    desk.sql(&format!(
+        "update voice_agents set twilio_credentials = jsonb_build_object('account_sid', '{OWN}',
+            'auth_token', '{OWN_TOKEN}') where id = '{}'",
+        desk.other_agent
+    ))
+    .await;
+    desk.app.directory.refresh(None, None).await;
+    type_number(&other, desk.other_agent, HOTLINE).await;
+    assert_eq!(answers(&desk, HOTLINE).await, Some(desk.other_agent));
+
+    let admin = desk.sign_in("admin@example.com").await;
+    let connect = format!("/api/v1/numbers/{}/connect", twilio.numbers()[0].sid);
+    let connected = admin.post(&connect, json!({"agent": desk.agent})).await;
+    assert_eq!(connected.status, StatusCode::NO_CONTENT, "{}", connected.text);
+    assert_eq!(answers(&desk, HOTLINE).await, Some(desk.agent));
+    let left = other.get(&format!("/api/v1/agents/{}", desk.other_agent)).await.json();
+    assert_eq!(left["twilio_phone_number"], Value::Null, "{left}");
+    let activity = other.get("/activity").await.text;
+    assert!(activity.contains("found the number on another telephone account"), "{activity}");
+    assert!(!activity.contains("admin@example.com"), "{activity}");
+}
+
+#[tokio::test]
 async fn the_number_of_an_agent_that_is_switched_off_stays_its_own() {
     let (desk, _) = with_servers_account(&[NUMBER]).await;
     let owner = desk.sign_in("owner@example.com").await;

@@ -226,7 +226,7 @@ async fn an_account_that_anothers_invitation_made_is_not_joined() {
     ];
     let page = other.form("/people", &form).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(page.text.contains("another business first"), "{}", page.text);
+    assert!(page.text.contains("somebody else first"), "{}", page.text);
     assert_eq!(impostor.get("/api/v1/agents").await.json()["items"][0]["id"], json!(desk.agent));
 
     // Who invited them invites them to another agent of theirs.

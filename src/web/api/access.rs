@@ -141,7 +141,7 @@ async fn invite(
     let made = state.owners.store.invite(&access, &viewer, who, invitation.role).await?;
     match made {
         Invited::Made(member) => {
-            let sign_in_link = link_for(&state, &member).await?;
+            let sign_in_link = link_for(&state, &viewer, &access, &member).await?;
             let made = MadeAccess { access: AccessItem::of(&member), sign_in_link };
             Ok((StatusCode::CREATED, Json(made)))
         }
@@ -159,7 +159,7 @@ async fn invite(
 }
 
 /// Why somebody else's invitation stands in the way.
-const UNPROVEN: &str = "another business invited this address first, and nobody has checked whose it is; \
+const UNPROVEN: &str = "somebody else invited this address first, and nobody has checked whose it is; \
                         whoever runs this server makes a link for them with frontdesk token, then invite \
                         them again";
 

@@ -186,7 +186,7 @@ async fn invited(
     let who = (invitation.email.as_str(), invitation.name.as_str());
     let store = &state.owners.store;
     Ok(match store.invite(access, viewer, who, invitation.role).await? {
-        Invited::Made(member) => match link_for(state, &member).await? {
+        Invited::Made(member) => match link_for(state, viewer, access, &member).await? {
             Some(link) => Ok(show_link(state, viewer, access, (&member, &link)).await?),
             None => Ok(done(access, "invited")),
         },
@@ -207,7 +207,7 @@ async fn invited(
         Invited::Above => Err(Invalid::new("role", "is above your own")),
         Invited::Unproven => Err(Invalid::new(
             "email",
-            "was invited by another business first, and nobody has checked whose it is: ask whoever \
+            "was invited by somebody else first, and nobody has checked whose it is: ask whoever \
              runs this server to make a sign-in link for them (frontdesk token), and invite them again",
         )),
     })
@@ -326,7 +326,7 @@ async fn link(
     let store = &state.owners.store;
     let member = store.member(&access, id).await?.ok_or(Fault::NotFound)?;
     // Whoever has signed in, or has something elsewhere, gets no link from others.
-    let link = link_for(&state, &member).await?.ok_or(Fault::NotFound)?;
+    let link = link_for(&state, &viewer, &access, &member).await?.ok_or(Fault::NotFound)?;
     let deed = AuditEntry::of(&viewer, "access.link").agent(access.agent_id());
     store.note_deed(&deed.object("person", member.person)).await?;
     show_link(&state, &viewer, &access, (&member, &link)).await

@@ -107,13 +107,19 @@ impl Deed {
             // Not theirs any more where they go back to the server's account.
             is_typed: !self.viewer.is_admin(),
         };
-        let had = self.state.owners.store.set_number(&self.access, &taken, None).await;
+        let (store, number) = (&self.state.owners.store, self.number.number.as_str());
+        let mut had = store.set_number(&self.access, &taken, None).await;
+        // A number is on one account alone, and Twilio has just said that it is on this agent's.
+        if matches!(had, Err(StoreError::Refused(_)))
+            && store.take_from_typists(&self.access, number).await?
+        {
+            had = store.set_number(&self.access, &taken, None).await;
+        }
         let had = had.map_err(|error| match error {
             StoreError::Refused(_) => Problem::invalid("sid", UNUSABLE),
             error => error.into(),
         })?;
-        let number = Some(self.number.number.as_str());
-        self.state.directory.refresh(Some(self.access.agent_id()), number).await;
+        self.state.directory.refresh(Some(self.access.agent_id()), Some(number)).await;
         Ok(had)
     }
 

@@ -59,6 +59,7 @@ const WORDS: &[(&str, &str)] = &[
     ("knowledge.ask", "asked what an agent would find"),
     ("live.watch", "watched the live calls"),
     ("number.connect", "connected a number"),
+    ("number.taken", "found the number on another telephone account, and connected it there"),
     ("number.restore", "put a number back to what it was"),
     ("recording.listen", "listened to a recording"),
     ("session.end", "signed a browser of theirs out"),
