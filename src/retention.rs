@@ -269,9 +269,12 @@ impl Kept {
             Self::Elsewhere
             | Self::Twilio(RestError::TooLong { .. } | RestError::TooLarge { .. }) => false,
             Self::Twilio(RestError::Refused { status, .. }) => matches!(status, 401 | 429),
-            Self::Twilio(RestError::NoAccount | RestError::Unreachable | RestError::Unknown) => {
-                true
-            }
+            Self::Twilio(
+                RestError::NoAccount
+                | RestError::Sealed
+                | RestError::Unreachable
+                | RestError::Unknown,
+            ) => true,
         }
     }
 }

@@ -96,6 +96,9 @@ pub enum Status {
     Deleted,
 }
 
+/// What a credential begins with that is sealed, and is none as it is.
+pub const SEALED: &str = "sealed:v1:";
+
 /// An agent's own Twilio account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -103,6 +106,14 @@ pub struct Credentials {
     pub account_sid: Option<String>,
     /// What its webhooks are signed with.
     pub auth_token: Private<String>,
+}
+
+impl Credentials {
+    /// Whether they did not open: what is there signs nothing, and nobody is asked with it.
+    pub fn are_sealed(&self) -> bool {
+        let is_sealed = |text: &str| text.starts_with(SEALED);
+        is_sealed(self.auth_token.reveal()) || self.account_sid.as_deref().is_some_and(is_sealed)
+    }
 }
 
 /// The business that an agent answers for. Empty texts are `None`.

@@ -34,7 +34,6 @@ impl Database {
         config: &Config,
     ) -> Result<Self, StartError> {
         let connections = config.database_connections;
-        let vault = config.secrets_key.as_ref().map(|key| Vault::new(key.expose()));
         let opened = match (own, &config.database_url) {
             (Some(own), _) => Self::own(own, connections).await,
             (None, Some(url)) => {
@@ -56,7 +55,10 @@ impl Database {
                 Self::own(own, connections).await
             }
         }?;
-        Ok(Self { store: opened.store.with_vault(vault.unwrap_or_default()), ..opened })
+        Ok(Self {
+            store: opened.store.with_vault(Vault::of(config.secrets_key.as_ref())),
+            ..opened
+        })
     }
 
     /// Brings the program's own database up to date. A new one is empty: the console leads to the

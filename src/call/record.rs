@@ -166,7 +166,8 @@ impl CallRecord {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }
             LogEvent::VoicemailLeft { recording_url, seconds } => {
-                self.voicemail = Some(json!({"recording_url": recording_url, "seconds": seconds}));
+                let url = Some(recording_url).filter(|url| !url.is_empty());
+                self.voicemail = Some(json!({"recording_url": url, "seconds": seconds}));
             }
             LogEvent::TransferStarted { target } => self.transfers.begin(target),
             LogEvent::TransferEnded { answered } => self.transfers.end(answered),

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use secrecy::ExposeSecret;
 
 use super::say::say;
-use super::start_log;
+use super::{start_log, store_at};
 use crate::config::{Config, ConfigError};
 use crate::store::finish::finish;
 use crate::store::migrate::{MigrateError, migrate};
-use crate::store::{BadAddress, Store, Trouble};
+use crate::store::{BadAddress, Trouble};
 
 /// Why nothing was migrated.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +38,8 @@ pub enum MigrateCommandError {
 pub async fn run() -> Result<ExitCode, MigrateCommandError> {
     let config = Config::from_environment()?;
     start_log(&config, "warn");
-    let url = config.database_url.ok_or(MigrateCommandError::NoDatabase)?;
-    let store = Store::at(url.expose_secret(), 2)?;
+    let url = config.database_url.as_ref().ok_or(MigrateCommandError::NoDatabase)?;
+    let store = store_at(&config, url.expose_secret(), 2)?;
     if let Some(trouble) = store.trouble().await {
         return Err(MigrateCommandError::Trouble(trouble));
     }

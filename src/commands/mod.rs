@@ -17,12 +17,14 @@ pub mod token;
 
 use std::future::Future;
 use std::io::IsTerminal;
+use std::path::Path;
 
 use secrecy::ExposeSecret;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Config;
 use crate::database;
+use crate::store::vault::Vault;
 use crate::store::{BadAddress, Store};
 
 /// Done when the process is told to end, by SIGTERM or SIGINT. It listens from this call on, not
@@ -70,13 +72,24 @@ pub enum NoDatabase {
     NotRunning(String),
 }
 
+/// The database at an address, with the key that opens what is sealed in it. A command opens none
+/// without: it would take what is sealed for what is meant.
+fn store_at(config: &Config, url: &str, connections: u32) -> Result<Store, BadAddress> {
+    Ok(Store::at(url, connections)?.with_vault(Vault::of(config.secrets_key.as_ref())))
+}
+
+/// The same to the program's own database, whose socket is in this folder.
+fn store_in(config: &Config, folder: &Path, connections: u32) -> Store {
+    Store::in_folder(folder, connections).with_vault(Vault::of(config.secrets_key.as_ref()))
+}
+
 /// The database that is configured, or that a server on the same data folder runs.
 async fn open_database(config: &Config) -> Result<Store, NoDatabase> {
     if let Some(url) = &config.database_url {
-        return Ok(Store::at(url.expose_secret(), 1)?);
+        return Ok(store_at(config, url.expose_secret(), 1)?);
     }
     match database::running(&config.data_dir).await {
-        Some(address) => Ok(Store::in_folder(address.folder(), 1)),
+        Some(address) => Ok(store_in(config, address.folder(), 1)),
         None => Err(NoDatabase::NotRunning(config.data_dir.display().to_string())),
     }
 }

@@ -148,7 +148,7 @@ pub(super) async fn send_sms(
             warn!(%error, "a text was not sent");
             Outcome::refused(match error {
                 RestError::Unknown => MAY_BE_SENT,
-                RestError::NoAccount => NO_TEXTS,
+                RestError::NoAccount | RestError::Sealed => NO_TEXTS,
                 RestError::Refused { code: 21_610, .. } => {
                     "it was not sent: the caller has opted out of texts from this number; say it \
                      instead"

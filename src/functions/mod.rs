@@ -5,6 +5,7 @@ mod dialogue;
 mod dispatch;
 mod dry_run;
 pub mod egress;
+mod escapes;
 #[cfg(test)]
 mod fixture;
 mod json_api;

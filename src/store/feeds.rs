@@ -1,11 +1,13 @@
 //! `calendar_feeds`: addresses at which calendars read an agent's bookings.
 
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Level, Maintain};
 use super::audit::{self, AuditEntry};
 use super::bookings::{BOOKING_SQL, Booking, JOINS_SQL, booking};
+use super::members::stop_feed_of;
 use super::people::{SecretHash, Viewer};
 use super::{Result, Store};
 use crate::private::Private;
@@ -57,6 +59,12 @@ const NEAREST_SQL: &str = "select n.* from (
         abs(extract(epoch from n.schedule_time - now() + interval '1 day')), n.id
     limit $4";
 
+/// Lets one after another change the agent's feeds, until the transaction ends; 4 is the lock of these.
+async fn lock(connection: &mut PgConnection, agent: Uuid) -> sqlx::Result<()> {
+    let lock = "select pg_advisory_xact_lock(hashtextextended($1::text, 4))";
+    sqlx::query(lock).bind(agent).execute(connection).await.map(|_| ())
+}
+
 impl Store {
     /// The agent's feed, if there is one.
     pub async fn feed<L: Level>(&self, access: &AgentAccess<L>) -> Result<Option<FeedState>> {
@@ -81,20 +89,39 @@ impl Store {
         .transpose()
     }
 
-    /// Makes a feed with this secret. An older one stops.
+    /// Makes a feed with this secret. An older one stops. Of several at once, on whatever process, the last
+    /// one stays. `false`: whoever makes it may not any more, and nothing was made.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
     pub async fn make_feed(
         &self,
         access: &AgentAccess<Maintain>,
         viewer: &Viewer,
         secret: &SecretHash,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        let agent = access.agent_id();
         let mut transaction = self.pool.begin().await?;
+        lock(&mut transaction, agent).await?;
+        // Whoever takes their role away waits for this, or this for them.
+        sqlx::query(
+            "select from public.voice_agents_access
+            where voice_agent_id = $1 and user_id = $2 for share",
+        )
+        .bind(agent)
+        .bind(access.person())
+        .execute(&mut *transaction)
+        .await?;
+        // A statement of its own: it sees what was made while the lock was waited for.
+        sqlx::query(
+            "update public.calendar_feeds set revoked_at = now()
+            where voice_agent_id = $1 and revoked_at is null",
+        )
+        .bind(agent)
+        .execute(&mut *transaction)
+        .await?;
         let row = sqlx::query(
-            "with stopped as (
-                update public.calendar_feeds set revoked_at = now()
-                where voice_agent_id = $1 and revoked_at is null
-            )
-            insert into public.calendar_feeds (token_hash, voice_agent_id, created_by)
+            "insert into public.calendar_feeds (token_hash, voice_agent_id, created_by)
             values ($2, $1, $3) returning id",
         )
         .bind(access.agent_id())
@@ -102,10 +129,15 @@ impl Store {
         .bind(access.person())
         .fetch_one(&mut *transaction)
         .await?;
+        if stop_feed_of(&mut transaction, agent, access.person()).await? {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
         let id: Uuid = row.try_get("id")?;
-        let deed = AuditEntry::of(viewer, "feed.make").agent(access.agent_id()).object("feed", id);
+        let deed = AuditEntry::of(viewer, "feed.make").agent(agent).object("feed", id);
         audit::note(&mut transaction, &deed).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Stops the agent's feed; whether there was one.
@@ -115,6 +147,8 @@ impl Store {
         viewer: &Viewer,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
+        // One that is being made at the same time is stopped too, or made after this.
+        lock(&mut transaction, access.agent_id()).await?;
         let stopped = sqlx::query(
             "update public.calendar_feeds set revoked_at = now()
             where voice_agent_id = $1 and revoked_at is null",

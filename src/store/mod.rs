@@ -40,6 +40,7 @@ mod history;
 mod instances;
 pub mod invitations;
 mod knock;
+mod links;
 mod live;
 pub mod members;
 pub mod migrate;

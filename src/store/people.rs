@@ -202,54 +202,6 @@ impl Store {
         Ok(Some(Viewer::read(&row, Credential::Token(row.try_get("id")?), may_write)?))
     }
 
-    /// Keeps a one-time link of somebody's for so many seconds.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn make_link(&self, link: &SecretHash, user_id: Uuid, seconds: i32) -> Result<()> {
-        sqlx::query(
-            "insert into public.sign_in_links (token_hash, user_id, expires_at)
-            values ($1, $2, now() + $3 * interval '1 second')",
-        )
-        .bind(link.as_slice())
-        .bind(user_id)
-        .bind(seconds)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Whether this link would sign somebody in. Does not use it up.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn is_link_good(&self, link: &SecretHash) -> Result<bool> {
-        let row = sqlx::query(
-            "select exists (select from public.sign_in_links
-                where token_hash = $1 and used_at is null and expires_at > now()) as is_good",
-        )
-        .bind(link.as_slice())
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(row.try_get("is_good")?)
-    }
-
-    /// Uses a link up: whose it is, for the one who comes first.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn use_link(&self, link: &SecretHash) -> Result<Option<Uuid>> {
-        let row = sqlx::query(
-            "update public.sign_in_links set used_at = now()
-            where token_hash = $1 and used_at is null and expires_at > now()
-            returning user_id",
-        )
-        .bind(link.as_slice())
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| row.try_get("user_id")).transpose()?)
-    }
-
     /// Who gets the sign-in link of a first start: nobody as soon as anybody has ever signed in; else
     /// an admin, or the only customer, who then is one. Among several customers without an admin the
     /// server does not choose.

@@ -7,11 +7,17 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Attend};
+use super::audit::{self, AuditEntry};
 use super::{Result, Store, StoreError};
 use crate::call::TransferTarget;
 
 /// How old a command may be that is still carried out, seconds. Whoever gave it waits less.
 const COUNTS_SECONDS: i32 = 8;
+
+/// So soon after it was done the same is not done again, seconds: a call is ended and put through once.
+const SAME_SECONDS: i32 = 5;
+/// Among so many deeds of an agent's it is looked for.
+const LATEST: i64 = 200;
 
 /// A call that somebody may act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +85,36 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// Writes down what somebody does with a live call. `false`: somebody did the same a moment ago, on
+    /// whatever process, and nothing is written.
+    pub async fn note_command(&self, deed: &AuditEntry<'_>) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        // 5 is the lock of what is done with a call.
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 5))")
+            .bind(deed.object.as_deref())
+            .execute(&mut *transaction)
+            .await?;
+        let is_done: bool = sqlx::query_scalar(
+            "select exists (select from (
+                select action, object, at from public.audit_log
+                where voice_agent_id = $1 order by id desc limit $2) latest
+            where action = $3 and object = $4 and at > statement_timestamp() - $5 * interval '1 second')",
+        )
+        .bind(deed.agent_id)
+        .bind(LATEST)
+        .bind(deed.action)
+        .bind(deed.object.as_deref())
+        .bind(SAME_SECONDS)
+        .fetch_one(&mut *transaction)
+        .await?;
+        if is_done {
+            return Ok(false);
+        }
+        audit::note(&mut transaction, deed).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Tells the process that has a call of the agent's what to do with it. None: that process has it no

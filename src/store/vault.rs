@@ -15,8 +15,8 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What a sealed text begins with.
-const MARK: &str = "sealed:v1:";
+use crate::agent::SEALED as MARK;
+use crate::config::SecretsKey;
 
 /// Why a sealed text does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,11 @@ impl Vault {
     pub fn new(key: &[u8; 32]) -> Self {
         let key = UnboundKey::new(&CHACHA20_POLY1305, key).expect("the key has 32 bytes");
         Self(Some(LessSafeKey::new(key)))
+    }
+
+    /// With the key that is configured, if one is.
+    pub fn of(key: Option<&SecretsKey>) -> Self {
+        key.map(|key| Self::new(key.expose())).unwrap_or_default()
     }
 
     /// Whether what is written is sealed.

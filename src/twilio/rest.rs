@@ -50,6 +50,9 @@ pub enum RestError {
          twilio_credentials"
     )]
     NoAccount,
+    /// The agent's account is sealed, and does not open.
+    #[error("the agent's twilio_credentials are sealed, and do not open with this SECRETS_KEY")]
+    Sealed,
     /// The document is too long to be sent.
     #[error("TwiML of {characters} characters: at most {MAX_TWIML_CHARACTERS} are accepted")]
     TooLong {
@@ -262,6 +265,7 @@ impl TwilioRest {
     /// and nothing can be asked with it.
     fn account<'a>(&'a self, agent: &'a Agent) -> Result<Account<'a>, RestError> {
         let (sid, token) = match &agent.credentials {
+            Some(own) if own.are_sealed() => return Err(RestError::Sealed),
             Some(own) => (&own.account_sid, Some(own.auth_token.reveal().as_str())),
             None => {
                 let token = self.global.auth_token.as_ref();

@@ -24,7 +24,20 @@ impl From<Invalid> for Problem {
     }
 }
 
-/// A text of one line: what parts its words is one blank each.
+/// A text without letters that are not seen: they hide that one name is not another, and some turn the
+/// direction of all that comes after them. Joiners stay, which scripts and pictures need.
+pub(super) fn seen(text: &str) -> String {
+    let is_unseen = |c: char| {
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'
+            | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}')
+    };
+    let seen: String = text.chars().filter(|c| !is_unseen(*c)).collect();
+    let joins = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+    if seen.chars().all(|c| joins(c) || c.is_whitespace()) { String::new() } else { seen }
+}
+
+/// A text of one line: what parts its words is one blank each, and what is not seen is left out.
 ///
 /// # Errors
 /// It is longer than `longest` characters, or empty though it must not be.
@@ -34,6 +47,7 @@ pub(super) fn one_line(
     longest: usize,
     may_be_empty: bool,
 ) -> Result<String, Invalid> {
+    let text = seen(text);
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let text = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if text.is_empty() && !may_be_empty {
@@ -73,6 +87,12 @@ mod tests {
         assert_eq!(line(" Anna\r\n\tKhan "), Ok("Anna Khan".to_owned()));
         assert_eq!(line("Anna\0Khan"), Ok("Anna Khan".to_owned()));
         assert_eq!(line(" \n ").unwrap_err().field, "name");
+        for unseen in ["\u{202e}", "\u{200b} \u{feff}", "\u{200d}", "\u{3164}\u{2800}"] {
+            assert_eq!(line(unseen).unwrap_err().field, "name", "{unseen:?}");
+        }
+        assert_eq!(line("\u{202e}An\u{200b}na\u{2066}"), Ok("Anna".to_owned()));
+        let joined = "\u{1f469}\u{200d}\u{1f4bb}";
+        assert_eq!(line(joined), Ok(joined.to_owned()));
         assert!(line("eleven char").is_err());
         assert_eq!(one_line("name", "", 10, true), Ok(String::new()));
         assert_eq!(lines("notes", "a\r\nb\u{7}", 5), Ok("a\nb".to_owned()));

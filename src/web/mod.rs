@@ -38,6 +38,7 @@ pub mod serve;
 pub mod session;
 mod sign_in;
 mod speech;
+mod still;
 mod supabase_sign_in;
 mod tokens;
 pub mod upgrade;

@@ -149,5 +149,20 @@ pub const LINK_SECONDS: i32 = 3600;
 pub async fn sign_in_link(store: &Store, public_url: &PublicUrl, person: Uuid) -> Result<String> {
     let secret = Secret::new("");
     store.make_link(&secret.hash(), person, LINK_SECONDS).await?;
-    Ok(public_url.join(&format!("/sign-in/{}", secret.reveal())))
+    Ok(address_of(public_url, &secret))
+}
+
+/// The same for somebody who has never signed in; none where they have by now.
+pub(super) async fn newcomers_link(
+    store: &Store,
+    public_url: &PublicUrl,
+    person: Uuid,
+) -> Result<Option<String>> {
+    let secret = Secret::new("");
+    let is_made = store.make_newcomers_link(&secret.hash(), person, LINK_SECONDS).await?;
+    Ok(is_made.then(|| address_of(public_url, &secret)))
+}
+
+fn address_of(public_url: &PublicUrl, secret: &Secret) -> String {
+    public_url.join(&format!("/sign-in/{}", secret.reveal()))
 }

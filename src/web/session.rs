@@ -35,10 +35,15 @@ pub struct PeerAddress(pub IpAddr);
 pub struct Limits {
     /// Attempts to sign in, by address.
     pub sign_in: RateLimit,
-    /// The same, by e-mail address.
-    pub sign_in_email: RateLimit,
-    /// Tries of a code, by e-mail address.
+    /// The same, by address and e-mail address together: whoever tries somebody's password elsewhere keeps
+    /// nobody out.
+    pub sign_in_pair: RateLimit,
+    /// Tries of a code, by address and e-mail address together.
     pub sign_in_code: RateLimit,
+    /// Attempts by e-mail address alone, wherever they come from. Above it they are slow, and not refused.
+    pub sign_in_email: RateLimit,
+    /// Tries of a code by e-mail address alone, in the same way: a code has few digits.
+    pub sign_in_codes: RateLimit,
     /// Requests of one person to the API and the console.
     pub requests: RateLimit,
     /// Requests with credentials that are not in force, by address.
@@ -59,8 +64,10 @@ impl Default for Limits {
             |burst, seconds| RateLimit::new(Rule { burst, period: Duration::from_secs(seconds) });
         Self {
             sign_in: limit(5, 60),
-            sign_in_email: limit(10, 3600),
+            sign_in_pair: limit(10, 3600),
             sign_in_code: limit(5, 900),
+            sign_in_email: limit(100, 3600),
+            sign_in_codes: limit(25, 900),
             requests: limit(600, 60),
             refused: limit(60, 60),
             feed: limit(60, 3600),
@@ -114,6 +121,22 @@ pub fn client_address(state: &AppState, parts: &Parts) -> String {
     header
         .and_then(|name| said_by_proxy(&parts.headers, name))
         .map_or_else(peer, |ip| ip.to_string())
+}
+
+/// What limits go by: that address, or of one of IPv6 the network of a single customer, who has all of its
+/// addresses.
+pub fn client_network(state: &AppState, parts: &Parts) -> String {
+    network(client_address(state, parts))
+}
+
+fn network(address: String) -> String {
+    match address.parse() {
+        Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Ok(IpAddr::V4(_) | IpAddr::V6(_)) | Err(_) => address,
+    }
 }
 
 /// The last address of a header: of a list, a proxy adds to its end what it saw itself.
@@ -185,7 +208,7 @@ pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut
     let owners = &state.owners;
     let Some(viewer) = sender(state, parts).await? else {
         // Whoever guesses soon has to wait.
-        let address = client_address(state, parts);
+        let address = client_network(state, parts);
         owners.limits.refused.take(&address).map_err(SignedOut::TooMany)?;
         return Err(SignedOut::Nobody);
     };
@@ -297,4 +320,19 @@ fn to_sign_in(parts: &Parts) -> Response {
     let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
     let to = if wanted == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={next}") };
     (StatusCode::SEE_OTHER, Redirect::to(&to)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_a_customer_count_as_one() {
+        let network = |text: &str| network(text.to_owned());
+        assert_eq!(network("2001:db8:0:1::7"), network("2001:db8:0:1:ffff:1:2:3"));
+        assert_ne!(network("2001:db8:0:1::7"), network("2001:db8:0:2::7"));
+        for same in ["192.0.2.7", "::ffff:192.0.2.7", "unknown"] {
+            assert_eq!(network(same), same);
+        }
+    }
 }

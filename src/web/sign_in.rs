@@ -14,15 +14,16 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use maud::html;
 use serde::Deserialize;
+use url::Url;
 use uuid::Uuid;
 
 use super::console::{errors, layout};
 use super::secret::Secret;
-use super::session::{PageViewer, begin, client_address, set_cookie};
+use super::session::{PageViewer, begin, client_address, client_network, set_cookie};
 use super::{AppState, supabase_sign_in};
 use crate::store::StoreError;
 use crate::store::audit::AuditEntry;
-use crate::store::people::Credential;
+use crate::store::people::{Credential, Viewer};
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -40,12 +41,21 @@ pub(super) struct Wanted {
     next: Option<String>,
 }
 
-/// A page of ours: a path, and no other site's.
+/// A page of ours: a path, and no other site's. Anything else leads to the first page.
 pub(super) fn own_path(next: Option<&str>) -> &str {
-    let is_path = |next: &&str| {
-        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n'])
-    };
-    next.filter(is_path).unwrap_or("/")
+    next.filter(|next| is_own_path(next)).unwrap_or("/")
+}
+
+/// Whether a browser stays here with it. Browsers leave tabs and line breaks out of an address before they
+/// read it, and take a backslash for a slash; a header holds no other control character.
+fn is_own_path(next: &str) -> bool {
+    let is_odd = |letter: char| letter.is_control() || letter == '\\';
+    if !next.starts_with('/') || next.contains(is_odd) || HeaderValue::from_str(next).is_err() {
+        return false;
+    }
+    // The same reading as theirs has the last word.
+    let here = Url::parse("https://here.invalid/").expect("it is an address");
+    here.join(next).is_ok_and(|there| there.origin() == here.origin())
 }
 
 async fn page(
@@ -119,9 +129,6 @@ async fn link_used(
     parts: Parts,
     Form(form): Form<LinkForm>,
 ) -> Response {
-    if let Err(seconds) = state.owners.limits.sign_in.take(&client_address(&state, &parts)) {
-        return errors::too_many(seconds);
-    }
     let store = &state.owners.store;
     let user = match Secret::sent(&code) {
         Some(secret) => store.use_link(&secret.hash()).await,
@@ -132,10 +139,19 @@ async fn link_used(
             let begun = begin(&state, &parts, user, form.remember.is_some(), None).await;
             signed_in(&state, &parts, user, begun, "/").await
         }
-        Ok(None) => match note_refused(&state, &parts).await {
-            Ok(()) => used_up(),
-            Err(error) => errors::store(&error),
-        },
+        Ok(None) => link_refused(&state, &parts).await,
+        Err(error) => errors::store(&error),
+    }
+}
+
+/// What those get whose link does not sign in. Only they are counted: nobody guesses 256 bits, and behind
+/// one address there may be others whose links are good.
+async fn link_refused(state: &AppState, parts: &Parts) -> Response {
+    if let Err(seconds) = state.owners.limits.sign_in.take(&client_network(state, parts)) {
+        return errors::too_many(seconds);
+    }
+    match note_refused(state, parts).await {
+        Ok(()) => used_up(),
         Err(error) => errors::store(&error),
     }
 }
@@ -184,12 +200,21 @@ async fn sign_out(
 ) -> Response {
     if let Some(PageViewer(viewer)) = viewer
         && let Credential::Session(id) = viewer.credential()
-        && let Err(error) = state.owners.store.end_session(viewer.id(), id).await
+        && let Err(error) = end(&state, &viewer, id).await
     {
         return errors::store(&error);
     }
     ([(SET_COOKIE, set_cookie(&state, &parts, None, false))], Redirect::to("/sign-in"))
         .into_response()
+}
+
+/// Ends one's own session, and writes that down.
+async fn end(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<(), StoreError> {
+    let store = &state.owners.store;
+    if store.end_session(viewer.id(), id).await? {
+        store.note_deed(&AuditEntry::of(viewer, "session.end").object("session", id)).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -198,11 +223,25 @@ mod tests {
 
     #[test]
     fn one_goes_on_to_pages_of_ours_alone() {
-        assert_eq!(own_path(Some("/calls?a=1")), "/calls?a=1");
-        for odd in
-            ["//evil.example", "https://evil.example", "/\\evil", "calls", "/x\r\nSet-Cookie: a"]
+        for own in ["/calls?a=1", "/", "/calls?words=%2F%2Fa%09b", "/people?name=Zo\u{eb}", "/a//b"]
         {
+            assert_eq!(own_path(Some(own)), own);
+        }
+        for odd in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil",
+            "calls",
+            "/x\r\nSet-Cookie: a",
+            "",
+        ] {
             assert_eq!(own_path(Some(odd)), "/", "{odd}");
+        }
+        // Browsers leave some of these out, and none of them can be in a header.
+        for odd in (0..0x20).chain([0x7f, 0x85, 0x9b]).filter_map(char::from_u32) {
+            for next in [format!("/{odd}/evil.example"), format!("/calls?a={odd}")] {
+                assert_eq!(own_path(Some(&next)), "/", "{next:?}");
+            }
         }
         assert_eq!(own_path(None), "/");
     }

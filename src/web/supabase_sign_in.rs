@@ -2,6 +2,7 @@
 //! our page. The browser never has a token of Supabase's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::web::routing::post;
 use axum::extract::State;
@@ -13,8 +14,9 @@ use serde::Deserialize;
 
 use super::AppState;
 use super::console::{errors, layout};
-use super::session::{SignedOut, begin, client_address};
+use super::session::{SignedOut, begin, client_network};
 use super::sign_in::{note_refused, own_path, signed_in};
+use crate::clock;
 use crate::private::Private;
 use crate::supabase::SignedIn;
 
@@ -86,11 +88,42 @@ struct SupabaseForm {
     remember: Option<String>,
 }
 
-/// Counts a try from this address and for this e-mail address.
-fn count_try(state: &AppState, parts: &Parts, email: &str) -> Result<(), u64> {
+/// How long an attempt waits for its answer once there were very many for its e-mail address.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// As much of an e-mail address counts, in characters.
+const EMAIL_MAX: usize = 254;
+
+/// What is tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Try {
+    /// A password, or to be sent a code.
+    Any,
+    /// A code, which has few digits.
+    Code,
+}
+
+/// Counts a try from this address, and from this address for this e-mail address. Nobody else is kept out
+/// by it: however often others tried for the same e-mail address, an attempt from elsewhere is made. It
+/// is only slower then.
+///
+/// # Errors
+/// There were too many from here: again in so many seconds.
+async fn count_try(state: &AppState, parts: &Parts, email: &str, what: Try) -> Result<(), u64> {
     let limits = &state.owners.limits;
-    limits.sign_in.take(&client_address(state, parts))?;
-    limits.sign_in_email.take(&email.trim().to_lowercase())
+    let address = client_network(state, parts);
+    let email: String = email.trim().to_lowercase().chars().take(EMAIL_MAX).collect();
+    let pair = format!("{address} {email}");
+    limits.sign_in.take(&address)?;
+    if what == Try::Code {
+        limits.sign_in_code.take(&pair)?;
+    }
+    limits.sign_in_pair.take(&pair)?;
+    let is_code_slow = what == Try::Code && limits.sign_in_codes.take(&email).is_err();
+    if limits.sign_in_email.take(&email).is_err() || is_code_slow {
+        clock::pause(SLOW).await;
+    }
+    Ok(())
 }
 
 async fn password(
@@ -99,7 +132,7 @@ async fn password(
     Form(form): Form<SupabaseForm>,
 ) -> Response {
     let Some(supabase) = &state.owners.supabase else { return errors::not_found() };
-    if let Err(seconds) = count_try(&state, &parts, &form.email) {
+    if let Err(seconds) = count_try(&state, &parts, &form.email, Try::Any).await {
         return errors::too_many(seconds);
     }
     let next = own_path(form.next.as_deref());
@@ -119,7 +152,7 @@ async fn send_code(
     Form(form): Form<SupabaseForm>,
 ) -> Response {
     let Some(supabase) = &state.owners.supabase else { return errors::not_found() };
-    if let Err(seconds) = count_try(&state, &parts, &form.email) {
+    if let Err(seconds) = count_try(&state, &parts, &form.email, Try::Any).await {
         return errors::too_many(seconds);
     }
     let next = own_path(form.next.as_deref());
@@ -136,9 +169,7 @@ async fn verify_code(
     Form(form): Form<SupabaseForm>,
 ) -> Response {
     let Some(supabase) = &state.owners.supabase else { return errors::not_found() };
-    // A code has few digits: five tries, wherever they come from.
-    let tried = state.owners.limits.sign_in_code.take(&form.email.trim().to_lowercase());
-    if let Err(seconds) = tried.and_then(|()| count_try(&state, &parts, &form.email)) {
+    if let Err(seconds) = count_try(&state, &parts, &form.email, Try::Code).await {
         return errors::too_many(seconds);
     }
     let next = own_path(form.next.as_deref());

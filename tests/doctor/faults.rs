@@ -1,13 +1,16 @@
 //! One thing is wrong, and one line says so.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use frontdesk::rehearsal::phone::numbers::Number;
 use frontdesk::rehearsal::speech::fault::Fault;
 use frontdesk::rehearsal::speech::script::Model;
 use frontdesk::store::migrate::migrate;
+use frontdesk::store::vault::Vault;
 use serde_json::json;
 use sqlx::ConnectOptions;
 
-use crate::{Clinic, NUMBER, add_agent, complaints};
+use crate::{ACCOUNT, Clinic, NUMBER, TOKEN, add_agent, complaints};
 
 /// What is found is these lines, each by its beginning.
 async fn finds(clinic: &Clinic, lines: &[&str]) {
@@ -327,4 +330,52 @@ async fn models_that_end_are_told_of_in_time() {
         ],
     )
     .await;
+}
+
+/// A key, and the agent's own account sealed with it.
+async fn sealed(clinic: &Clinic, key: u8) -> String {
+    let vault = Vault::new(&[key; 32]);
+    let seal = |field, text| vault.seal(clinic.agent, field, text);
+    let credentials = json!({
+        "account_sid": seal("account_sid", ACCOUNT), "auth_token": seal("auth_token", TOKEN)});
+    sqlx::query("update voice_agents set twilio_credentials = $1")
+        .bind(credentials)
+        .execute(&clinic.pool)
+        .await
+        .unwrap();
+    STANDARD.encode([key; 32])
+}
+
+#[tokio::test]
+async fn what_is_sealed_is_opened_before_anybody_is_asked() {
+    let mut clinic = Clinic::healthy().await;
+    let key = sealed(&clinic, 7).await;
+    clinic.set("SECRETS_KEY", key);
+    let report = clinic.report().await;
+    assert_eq!(complaints(&report), [""; 0], "{report}");
+    assert!(report.to_string().contains("its calls come here"), "{report}");
+}
+
+#[tokio::test]
+async fn what_does_not_open_is_said_and_sent_to_nobody() {
+    for key in [None, Some([8; 32])] {
+        let mut clinic = Clinic::healthy().await;
+        sealed(&clinic, 7).await;
+        if let Some(key) = key {
+            clinic.set("SECRETS_KEY", STANDARD.encode(key));
+        }
+        let line = "FAIL  number +15559870001 of agent Mia: the agent's twilio_credentials are \
+                    sealed, and do not open with this SECRETS_KEY; set SECRETS_KEY";
+        finds(&clinic, &[line]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_named_makes_one_client_of_all() {
+    let mut clinic = Clinic::healthy().await;
+    clinic.values.retain(|(name, _)| *name != "CLIENT_ADDRESS_HEADER");
+    finds(&clinic, &["warn  CLIENT_ADDRESS_HEADER: not set: behind the proxy all people have"])
+        .await;
+    clinic.set("FLY_MACHINE_ID", "148e");
+    finds(&clinic, &[]).await;
 }

@@ -72,6 +72,7 @@ impl Clinic {
             ("DATABASE_URL", database.url()),
             ("DATA_DIR", data.path().display().to_string()),
             ("PUBLIC_URL", "https://calls.example.com".to_owned()),
+            ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For".to_owned()),
             ("TWILIO_ACCOUNT_SID", ACCOUNT.to_owned()),
             ("TWILIO_AUTH_TOKEN", TOKEN.to_owned()),
             ("TWILIO_API_URL", twilio_url),

@@ -564,3 +564,67 @@ async fn who_cancels_may_have_a_text_sent() {
     let shown = client.get(&often).await.text;
     assert!(shown.contains("No text was sent: you have had many sent"), "{shown}");
 }
+
+/// Waits until something is done, or waits for a lock of the database's.
+async fn done_or_waiting<T>(desk: &Desk, doing: &tokio::task::JoinHandle<T>) {
+    let waiting = "select exists (select from pg_locks l join pg_stat_activity a using (pid)
+        where not l.granted and a.datname = current_database())";
+    let waited = async {
+        loop {
+            let is_waiting: bool = sqlx::query_scalar(waiting).fetch_one(&desk.pool).await.unwrap();
+            if is_waiting || doing.is_finished() {
+                return;
+            }
+            frontdesk::clock::pause(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    frontdesk::clock::within(limit, waited).await.expect("it is done or waits");
+}
+
+async fn feeds_in_force(desk: &Desk) -> String {
+    desk.made("select count(*)::text from calendar_feeds where revoked_at is null").await
+}
+
+#[tokio::test]
+async fn of_two_calendar_addresses_that_are_made_at_once_one_works() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    // Another process makes one, and has not finished.
+    let mut other = desk.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1::text, 4))")
+        .bind(desk.agent)
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    sqlx::query("insert into calendar_feeds (token_hash, voice_agent_id) values (sha256('x'), $1)")
+        .bind(desk.agent)
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let path = format!("/api/v1/agents/{}/calendar-feed", desk.agent);
+    let making = frontdesk::clock::spawn(async move { maintainer.post(&path, json!({})).await });
+    done_or_waiting(&desk, &making).await;
+    other.commit().await.unwrap();
+    assert_eq!(making.await.unwrap().status, StatusCode::CREATED);
+    assert_eq!(feeds_in_force(&desk).await, "1");
+}
+
+#[tokio::test]
+async fn whoever_is_removed_at_that_moment_makes_no_calendar_address() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let mut owner = desk.pool.begin().await.unwrap();
+    sqlx::query("delete from voice_agents_access where access = 'maintainer'")
+        .execute(&mut *owner)
+        .await
+        .unwrap();
+    let agent = desk.agent.to_string();
+    let making = frontdesk::clock::spawn(async move {
+        maintainer.form("/bookings/feed", &[("agent", agent.as_str())]).await
+    });
+    done_or_waiting(&desk, &making).await;
+    owner.commit().await.unwrap();
+    assert_eq!(making.await.unwrap().status, StatusCode::NOT_FOUND);
+    assert_eq!(feeds_in_force(&desk).await, "0");
+}

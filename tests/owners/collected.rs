@@ -109,3 +109,33 @@ async fn a_long_list_has_pages() {
     assert_eq!(first.matches("@example.com").count(), 50);
     assert!(first.contains("rel=\"next\""), "{first}");
 }
+
+#[tokio::test]
+async fn who_is_removed_while_they_read_gets_no_more_rows() {
+    let desk = Desk::open().await;
+    let form = add_form(&desk).await;
+    let second = crate::desk::add_person(&desk.pool, "second@example.com", "Second").await;
+    crate::desk::give_access(&desk.pool, desk.agent, second, "owner").await;
+    // More than sockets hold, so that the server waits for the reader.
+    let data = json!({"kind": "function", "function_id": form, "arguments": {"email": "a".repeat(30_000)}});
+    sqlx::query(
+        "insert into scrapping_data (data, voice_agent_id) select $1::jsonb, $2 from generate_series(1, 700)",
+    )
+    .bind(data.to_string())
+    .bind(desk.agent)
+    .execute(&desk.pool)
+    .await
+    .unwrap();
+    let reader = desk.sign_in("second@example.com").await;
+    let mut reading = reader.start(&format!("/api/v1/functions/{form}/collected.csv")).await;
+    assert_eq!(reading.status(), StatusCode::OK);
+    reading.chunk().await.unwrap().unwrap();
+    desk.sql("update voice_agents_access set status = false").await;
+    loop {
+        match reading.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it ended as if it were whole"),
+            Err(_) => break,
+        }
+    }
+}

@@ -231,6 +231,7 @@ async fn a_key_manages_neither_people_nor_keys_nor_its_account() {
         (Method::POST, "/api/v1/tokens".to_owned(), json!({"name": "x", "scope": "write"})),
         (Method::DELETE, format!("/api/v1/tokens/{key}"), json!({})),
         (Method::DELETE, format!("/api/v1/tokens/{other_key}"), json!({})),
+        (Method::POST, format!("/api/v1/agents/{}/calendar-feed", desk.agent), json!({})),
     ] {
         let refused = program.send(method.clone(), &path, Body::Json(body)).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{method} {path}: {}", refused.text);
@@ -244,6 +245,7 @@ async fn a_key_manages_neither_people_nor_keys_nor_its_account() {
             "/people".to_owned(),
             vec![("agent", agent.as_str()), ("email", "evil@example.com"), ("role", "owner")],
         ),
+        ("/bookings/feed".to_owned(), vec![("agent", agent.as_str())]),
         (page.clone(), vec![("role", "owner")]),
         (format!("{page}/off"), vec![]),
         (format!("{page}/on"), vec![]),
@@ -267,5 +269,7 @@ async fn a_key_manages_neither_people_nor_keys_nor_its_account() {
     assert_eq!(made, "0");
     let noted =
         desk.made("select count(*)::text from audit_log where action = 'access.refused'").await;
-    assert_eq!(noted, "18", "each is written down");
+    assert_eq!(noted, "20", "each is written down");
+    let feeds = desk.made("select count(*)::text from calendar_feeds").await;
+    assert_eq!(feeds, "0");
 }

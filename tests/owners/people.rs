@@ -243,3 +243,90 @@ async fn an_account_that_anothers_invitation_made_is_not_joined() {
     assert_eq!(joined.status, StatusCode::CREATED, "{}", joined.text);
     assert_eq!(joined.json()["sign_in_link"], Value::Null);
 }
+
+fn path_of(link: &str) -> String {
+    link[link.find("/sign-in").unwrap()..].to_owned()
+}
+
+/// Another link for somebody who has not signed in yet, as the page shows it; none: there is none for them.
+async fn another_link(owner: &Client, id: &Value) -> Option<String> {
+    let page = owner.form(&format!("/people/{id}/link"), &[]).await;
+    let link = page.text.split("id=\"sign-in-link\">").nth(1)?.split('<').next()?;
+    Some(path_of(link))
+}
+
+#[tokio::test]
+async fn the_first_link_that_is_used_ends_the_others() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let made =
+        invite(&desk, &owner, json!({"email": "lena@example.com", "role": "support"})).await.json();
+    let first = path_of(made["sign_in_link"].as_str().unwrap());
+    let id = made["access"]["id"].clone();
+    let second = another_link(&owner, &id).await.unwrap();
+    let used = desk.stranger().form(&second, &[]).await;
+    assert_eq!(used.status, StatusCode::SEE_OTHER, "{}", used.text);
+    // Whoever made the links has the first one still.
+    for answered in [desk.stranger().get(&first).await, desk.stranger().form(&first, &[]).await] {
+        assert_eq!(answered.status, StatusCode::GONE, "{}", answered.text);
+        assert!(answered.headers.get("set-cookie").is_none());
+    }
+    assert_eq!(another_link(&owner, &id).await, None);
+}
+
+#[tokio::test]
+async fn of_two_links_that_are_used_at_once_one_signs_in() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    for n in 0..8 {
+        let email = format!("p{n}@example.com");
+        let made = invite(&desk, &owner, json!({"email": email, "role": "support"})).await.json();
+        let first = path_of(made["sign_in_link"].as_str().unwrap());
+        let second = another_link(&owner, &made["access"]["id"]).await.unwrap();
+        let (one, other) = (desk.stranger(), desk.stranger());
+        let (one, other) = tokio::join!(one.form(&first, &[]), other.form(&second, &[]));
+        let mut answered = [one.status.as_u16(), other.status.as_u16()];
+        answered.sort_unstable();
+        // The limit counts what was refused.
+        assert!(answered == [303, 410] || answered == [303, 429], "{answered:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_handed_a_link_of_somebody_who_signs_in_at_that_moment() {
+    let desk = Desk::open().await;
+    let store = &desk.app.store;
+    let id = add_person(&desk.pool, "new@example.com", "New").await;
+    assert!(store.make_newcomers_link(&[1; 32], id, 60).await.unwrap());
+    assert!(store.make_newcomers_link(&[2; 32], id, 60).await.unwrap());
+    assert_eq!(store.use_link(&[1; 32]).await.unwrap(), Some(id));
+    // Their session has not begun yet.
+    assert!(!store.make_newcomers_link(&[3; 32], id, 60).await.unwrap());
+    for link in [1, 2, 3] {
+        assert_eq!(store.use_link(&[link; 32]).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn people_who_look_alike_are_not_invited() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    for email in
+        ["owner@example.com\u{200b}", "\u{ff4f}wner@example.com", "\u{43e}wner@example.com"]
+    {
+        let refused = invite(&desk, &owner, json!({"email": email, "role": "support"})).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{email:?}");
+        assert_eq!(refused.json()["field"], "email", "{}", refused.text);
+    }
+    let agent = format!("/api/v1/agents/{}", desk.agent);
+    let refused = owner.patch(&agent, json!({"name": "\u{202e}"})).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    let sent =
+        json!({"name": "Ro\u{202e}bin", "business": {"business_name": "A\u{2066} Ltd\u{200b}"}});
+    assert_eq!(owner.patch(&agent, sent).await.status, StatusCode::OK);
+    let kept = owner.get(&agent).await.json();
+    assert_eq!(
+        (&kept["name"], &kept["business"]["business_name"]),
+        (&json!("Robin"), &json!("A Ltd"))
+    );
+}

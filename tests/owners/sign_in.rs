@@ -36,6 +36,39 @@ async fn a_link_signs_in_once_and_only_by_its_button() {
     let out = browser.form("/sign-out", &[]).await;
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     assert_eq!(browser.get("/").await.header("location"), "/sign-in", "the session has ended");
+    let noted = "select string_agg(action, ' ' order by id) from audit_log";
+    assert_eq!(desk.made(noted).await, "sign_in sign_in.refused session.end");
+}
+
+#[tokio::test]
+async fn nobody_is_led_elsewhere_after_signing_in() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let own = owner.get("/sign-in?next=/calls%3Fwords%3D%252F%252Fx").await;
+    assert_eq!(own.header("location"), "/calls?words=%2F%2Fx");
+    for odd in [
+        "/%09/evil.example/pwn",
+        "/%0a/evil.example",
+        "//evil.example",
+        "/%5Cevil.example",
+        "%00",
+        "/%00",
+    ]
+    .into_iter()
+    .chain([
+        "/%0b",
+        "/x?y=%7f",
+        "/%c2%85/evil.example",
+        "https://evil.example",
+        "/%0d%0aX:%20y",
+    ]) {
+        let answered = owner.get(&format!("/sign-in?next={odd}")).await;
+        assert_eq!(
+            (answered.status, answered.header("location")),
+            (StatusCode::SEE_OTHER, "/"),
+            "{odd}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -90,6 +123,63 @@ async fn who_tries_links_has_to_wait() {
         last = stranger.form(&path, &[]).await.status;
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    // Another one behind the same address has a good link.
+    desk.sign_in("owner@example.com").await;
+    for _ in 0..6 {
+        desk.sign_in("support@example.com").await;
+    }
+}
+
+/// A desk at which people sign in at a Supabase that is away, behind a proxy.
+async fn with_supabase() -> Desk {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    Desk::open_with(&[
+        ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For".to_owned()),
+        ("SUPABASE_URL", url),
+        ("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_x".to_owned()),
+    ])
+    .await
+}
+
+async fn tries(desk: &Desk, from: &str, what: &str, email: &str) -> StatusCode {
+    let client = desk.stranger().with("x-forwarded-for", from.to_owned());
+    let form = [("email", email), ("password", "x"), ("code", "123456")];
+    client.form(&format!("/sign-in/{what}"), &form).await.status
+}
+
+#[tokio::test]
+async fn who_tries_somebodys_password_keeps_nobody_else_out() {
+    let desk = with_supabase().await;
+    for from in ["192.0.2.9", "192.0.2.10", "2001:db8::1"] {
+        for _ in 0..5 {
+            assert_eq!(tries(&desk, from, "password", "Alice@example.com").await, StatusCode::OK);
+        }
+    }
+    for from in ["192.0.2.9", "2001:db8::2"] {
+        let refused = tries(&desk, from, "password", "alice@example.com").await;
+        assert_eq!(refused, StatusCode::TOO_MANY_REQUESTS, "{from} has tried enough");
+    }
+    for what in ["password", "code", "verify"] {
+        let status = tries(&desk, "198.51.100.1", what, "alice@example.com").await;
+        assert_eq!(status, StatusCode::OK, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn however_many_try_from_however_many_places_the_right_one_gets_an_answer() {
+    let desk = with_supabase().await;
+    for n in 0..100 {
+        let from = format!("192.0.2.{}", n / 4);
+        assert_eq!(
+            tries(&desk, &from, "password", "alice@example.com").await,
+            StatusCode::OK,
+            "{n}"
+        );
+    }
+    let status = tries(&desk, "198.51.100.1", "password", "alice@example.com").await;
+    assert_eq!(status, StatusCode::OK, "it is only slower");
 }
 
 #[tokio::test]

@@ -197,3 +197,20 @@ async fn a_call_of_another_process_is_ended_too() {
         .unwrap();
     assert_eq!(left, 0);
 }
+
+#[tokio::test]
+async fn of_several_at_once_one_puts_the_caller_through() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let (id, mut events, calling) = begun(&owner, &desk.app).await;
+    let path = format!("/api/v1/calls/{id}/transfer");
+    let put = |n: u32| owner.post(&path, json!({"to": format!("+44207000000{n}")}));
+    let (a, b, c, d) = tokio::join!(put(1), put(2), put(3), put(4));
+    let mut statuses = [a, b, c, d].map(|answered| answered.status.as_u16());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 409, 409, 409]);
+    events.says("event", "Put through to Olivia Owner").await;
+    assert_eq!(over(calling).await.dialled.len(), 1);
+    let noted = deeds(&desk).await;
+    assert_eq!(noted, [("call.transfer".to_owned(), json!({"to": "a number"}))]);
+}

@@ -427,3 +427,22 @@ async fn what_is_typed_counts_as_said_and_a_turn_can_be_gone_back_to() {
     assert_eq!(lines[..2], ["Agent: Good day.", "Caller: And on Mondays?"], "{transcript}");
     assert!(lines[2].starts_with("Agent: ") && lines.len() == 3, "{transcript}");
 }
+
+#[tokio::test]
+async fn whose_access_ends_is_off_the_line_of_their_test() {
+    let desk = Desk::open().await;
+    let ends = [
+        "update voice_agents_access set status = false where access = 'maintainer'",
+        "update frontdesk_sessions set ended_at = now()",
+    ];
+    for end in ends {
+        desk.sql("update voice_agents_access set status = true").await;
+        let maintainer = desk.sign_in("maintainer@example.com").await;
+        let (answer, mut line) = begin(&desk, &maintainer, json!({})).await;
+        assert!(line.listen(|line| line.heard_bytes >= 800).await, "the greeting is heard");
+        desk.sql(end).await;
+        let listening = line.listen(|_| false);
+        assert!(!within(DEADLINE, listening).await.expect("the line ends"), "{end}");
+        assert_eq!(row(&desk, &answer).await["metadata"]["ended_by"], "caller", "{end}");
+    }
+}

@@ -19,7 +19,8 @@ const SALES: &str = "+15550003333";
 const ASKED: &str = "Sales, please.";
 const HANDOVER: &str = "I am putting you through.";
 const SORRY: &str = "Nobody answers there, can I take a message?";
-const RECORDING: &str = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1";
+const RECORDING: &str =
+    "https://api.twilio.com/2010-04-01/Accounts/AC00000000000000000000000000000001/Recordings/RE1";
 
 /// An agent that puts whoever speaks through to sales.
 async fn house(settings: Value) -> House {

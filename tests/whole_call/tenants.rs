@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::harness::{
-    DEADLINE, GREETING, House, NUMBER, Placed, Plan, add_agent, row, say, script, stream_url, turn,
-    until,
+    ACCOUNT, DEADLINE, GREETING, House, NUMBER, Placed, Plan, add_agent, row, say, script,
+    stream_url, turn, until,
 };
 use crate::proxy::Wire;
 use crate::stream::{Media, refused, reminted};
@@ -415,4 +415,53 @@ async fn answers_are_kept_for_each_agent_by_itself() {
     let answer = post(&house, &house.app, "/twilio/after", attacker, &lost).await;
     assert_eq!(answer, (403, String::new()));
     call.freeze();
+}
+
+/// A call of the first agent's whose caller left a message; gives what is kept of it.
+async fn message(house: &House, sid: &str, recording: &str) -> Value {
+    let (call, after) = ((sid, NUMBER, OWN), [("CallStatus", "in-progress")]);
+    let rings = [("CallStatus", "ringing")];
+    assert_eq!(post(house, &house.app, "/twilio/voice", call, &rings).await.0, 200);
+    // The stream never comes: Twilio asks, until the caller is with the fallback.
+    for _ in 0..3 {
+        assert_eq!(post(house, &house.app, "/twilio/after", call, &after).await.0, 200);
+    }
+    let left =
+        [("CallStatus", "completed"), ("RecordingUrl", recording), ("RecordingDuration", "9")];
+    assert_eq!(post(house, &house.app, "/twilio/voicemail", call, &left).await.0, 200);
+    let kept = || async {
+        let row = row(&house.pool, sid).await.filter(|row| row.0["status"] == "voicemail")?;
+        Some(row.metadata()["voicemail"].clone())
+    };
+    until("the message is in the row", DEADLINE, kept).await
+}
+
+#[tokio::test]
+async fn nobody_makes_another_account_s_message_their_own() {
+    let (house, other) = two_tenants(false).await;
+    let own = "select twilio_credentials ->> 'account_sid' from voice_agents where id = $1";
+    let account = async |agent: Uuid| -> String {
+        sqlx::query_scalar(own).bind(agent).fetch_one(&house.pool).await.unwrap()
+    };
+    let place = |account: &str| {
+        format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{}", "RE0")
+    };
+    let ours = place(&account(house.agent).await);
+    let kept = message(&house, &random_sid("CA"), &ours).await;
+    assert_eq!(kept, json!({"recording_url": ours, "seconds": 9}));
+    // The server's, with whose credentials it could be read later, and another tenant's.
+    for anothers in [ACCOUNT.to_owned(), account(other).await] {
+        let kept = message(&house, &random_sid("CA"), &place(&anothers)).await;
+        assert_eq!(kept, json!({"recording_url": null, "seconds": 9}), "{anothers}");
+    }
+    // Whoever calls the server's account their own has to have its token.
+    house
+        .change(&format!(
+            "update voice_agents set twilio_credentials = jsonb_set(twilio_credentials, \
+             '{{account_sid}}', '\"{ACCOUNT}\"') where id = '{}'",
+            house.agent
+        ))
+        .await;
+    let kept = message(&house, &random_sid("CA"), &place(ACCOUNT)).await;
+    assert_eq!(kept["recording_url"], Value::Null);
 }

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use super::Opened;
 use super::finding::Finding;
 use crate::clock::within;
+use crate::commands::{store_at, store_in};
 use crate::config::Config;
 use crate::database::{self, OwnDatabase, Place};
 use crate::store::examine::{
@@ -36,7 +37,8 @@ const RIGHTS: &str = "database role";
 pub(super) async fn check(config: &Config) -> (Vec<Finding>, Option<Opened>) {
     let Some(url) = &config.database_url else { return own(config).await };
     let url = url.expose_secret();
-    let (Ok(examination), Ok(store)) = (Examination::of(url), Store::at(url, CONNECTIONS)) else {
+    let (Ok(examination), Ok(store)) = (Examination::of(url), store_at(config, url, CONNECTIONS))
+    else {
         let accepted = "accepted: postgres://user:password@host:5432/database";
         let found = "not an address that can be used";
         return (vec![Finding::fail("DATABASE_URL", found, accepted)], None);
@@ -89,9 +91,9 @@ async fn own(config: &Config) -> (Vec<Finding>, Option<Opened>) {
         is_durable: true,
     };
     let (store, own_database) = match OwnDatabase::start(&place, &|_| ()).await {
-        Ok(own) => (Store::in_folder(own.address().folder(), CONNECTIONS), Some(own)),
+        Ok(own) => (store_in(config, own.address().folder(), CONNECTIONS), Some(own)),
         Err(error) => match database::running(&config.data_dir).await {
-            Some(address) => (Store::in_folder(address.folder(), CONNECTIONS), None),
+            Some(address) => (store_in(config, address.folder(), CONNECTIONS), None),
             None => {
                 findings.push(Finding::fail(DATABASE, error.to_string(), "see DATA_DIR"));
                 return (findings, None);

@@ -110,6 +110,11 @@ fn trouble(check: String, error: &RestError, variables: &str) -> Finding {
             let found = "not looked at: there are no credentials to do it with";
             Finding::warn(check, found, format!("set {variables}"))
         }
+        RestError::Sealed => {
+            let remedy =
+                "set SECRETS_KEY to the key that they were sealed with, or enter them again";
+            Finding::fail(check, error.to_string(), remedy)
+        }
         error => Finding::fail(check, error.to_string(), "see TWILIO_API_URL, and try again"),
     }
 }

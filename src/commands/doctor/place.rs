@@ -27,6 +27,7 @@ pub(super) fn check(config: &Config, is_bad_url: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !is_bad_url {
         findings.push(public_url(config.public_url.as_ref()));
+        findings.extend(client_address(config));
     }
     findings.push(data_dir(&config.data_dir));
     findings.extend(templates(config.prompts_dir.as_deref()));
@@ -50,6 +51,23 @@ fn public_url(public_url: Option<&PublicUrl>) -> Finding {
         let found = format!("{text}: Twilio opens media streams over https only");
         Finding::fail(CHECK, found, REMEDY)
     }
+}
+
+/// This server speaks no TLS: where it is reached over https there is a proxy in front, and without its
+/// header all people have one address, and one limit on tries to sign in.
+fn client_address(config: &Config) -> Option<Finding> {
+    let is_behind = config.public_url.as_ref().is_some_and(|url| {
+        let text = url.as_str();
+        text.starts_with("https://") && !is_local(text)
+    });
+    let is_told = config.client_address_header.is_some() || config.fly_machine_id.is_some();
+    (is_behind && !is_told).then(|| {
+        Finding::warn(
+            "CLIENT_ADDRESS_HEADER",
+            "not set: behind the proxy all people have one address, and one limit on tries to sign in",
+            "set it to the header in which the proxy says who asks, such as X-Forwarded-For",
+        )
+    })
 }
 
 fn is_local(url: &str) -> bool {

@@ -18,7 +18,7 @@ use crate::store::access::{Maintain, Object, Read};
 use crate::web::AppState;
 use crate::web::bookings::ics;
 use crate::web::extract::ApiPath;
-use crate::web::guard::{may, may_in_person};
+use crate::web::guard::may;
 use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
@@ -81,9 +81,7 @@ async fn make(
     ApiViewer(viewer): ApiViewer,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<(StatusCode, Json<MadeFeed>), Problem> {
-    // Its address would outlive the key that it was made with.
-    let access = may_in_person::<Maintain>(&state, &viewer, Object::Agent(id), "feed.make").await?;
-    let url = ics::make(&state.owners.store, &state.public_url, &access, &viewer).await?;
+    let url = ics::make(&state, &viewer, id).await?;
     Ok((StatusCode::CREATED, Json(MadeFeed { url })))
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::request::Parts;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ use crate::web::exports::Turn;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
+use crate::web::still::{CutOff, Still};
 use crate::web::{AppState, csv, iso};
 
 /// How many a page has.
@@ -123,6 +125,7 @@ async fn table(
     State(state): State<Arc<AppState>>,
     ApiViewer(viewer): ApiViewer,
     ApiPath(id): ApiPath<Uuid>,
+    parts: Parts,
 ) -> Result<Response, Problem> {
     let owners = &state.owners;
     // What is taken away is the owner's.
@@ -134,10 +137,14 @@ async fn table(
     let deed = deed.object("function", id).change(json!({"format": "csv"}));
     owners.store.note_deed(&deed).await?;
     let store = owners.store.clone();
-    let mut table = Table { store, access, id, of, place: Place::Start, _turn: turn };
+    let still = Still::new(&state, parts, &viewer);
+    let mut table = Table { store, still, access, id, of, place: Place::Start, _turn: turn };
     let first = table.next().await?.unwrap_or_default();
     let rest = stream::try_unfold(table, |mut table| async move {
-        Ok::<_, StoreError>(table.next().await?.map(|piece| (Bytes::from(piece), table)))
+        if !matches!(table.place, Place::End) {
+            table.still.may::<Own>(Object::Function(table.id)).await?;
+        }
+        Ok::<_, CutOff>(table.next().await?.map(|piece| (Bytes::from(piece), table)))
     });
     let first = stream::once(std::future::ready(Ok(Bytes::from(first))));
     let headers = [
@@ -157,6 +164,7 @@ enum Place {
 /// A table that is being taken away.
 struct Table {
     store: Store,
+    still: Still,
     access: AgentAccess<Inspect>,
     id: Uuid,
     of: Collecting,

@@ -80,7 +80,7 @@ async fn end(
     responses(
         (status = 204, description = "The call has been told."),
         Refusals,
-        (status = 409, body = Problem, description = "It is over, or the agent is not in it.")
+        (status = 409, body = Problem, description = "It is over, the agent is not in it, or somebody puts the caller through at this moment.")
     )
 )]
 async fn transfer(

@@ -10,35 +10,44 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NO
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::end_us;
 use crate::calendar::ical::{self, Certainty, Event};
 use crate::config::PublicUrl;
-use crate::store::access::{AgentAccess, Maintain};
+use crate::store::access::{Maintain, Object, Refused};
 use crate::store::bookings::{Booking, BookingSource, BookingState};
 use crate::store::feeds::FeedContent;
 use crate::store::people::Viewer;
-use crate::store::{Result, Store};
 use crate::web::AppState;
+use crate::web::guard::may_in_person;
 use crate::web::problem::Problem;
 use crate::web::secret::Secret;
-use crate::web::session::client_address;
+use crate::web::session::client_network;
 
 /// Its route.
 pub(crate) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/feeds/{name}", get(feed))
 }
 
-/// Makes the agent's feed: the address, which is known only now.
+/// Makes an agent's feed for the page and the API alike: the address, which is known only now, and would
+/// outlive the key of a program that made it.
+///
+/// # Errors
+/// [`Refused`].
 pub(crate) async fn make(
-    store: &Store,
-    public_url: &PublicUrl,
-    access: &AgentAccess<Maintain>,
+    state: &AppState,
     viewer: &Viewer,
-) -> Result<String> {
+    agent: Uuid,
+) -> Result<String, Refused> {
+    let access =
+        may_in_person::<Maintain>(state, viewer, Object::Agent(agent), "feed.make").await?;
     let secret = Secret::new("");
-    store.make_feed(access, viewer, &secret.hash()).await?;
-    Ok(public_url.join(&format!("/feeds/{}.ics", secret.reveal())))
+    if !state.owners.store.make_feed(&access, viewer, &secret.hash()).await? {
+        // They were let go meanwhile.
+        return Err(Refused::NotFound);
+    }
+    Ok(state.public_url.join(&format!("/feeds/{}.ics", secret.reveal())))
 }
 
 async fn feed(
@@ -58,7 +67,7 @@ async fn feed(
     }
     match state.owners.store.read_feed(&hash).await {
         Ok(Some(content)) => answer(&content, &state.public_url, &parts.headers),
-        Ok(None) => match limits.refused.take(&client_address(&state, &parts)) {
+        Ok(None) => match limits.refused.take(&client_network(&state, &parts)) {
             Ok(()) => gone(),
             Err(seconds) => Problem::too_many(seconds).into_response(),
         },

@@ -17,6 +17,7 @@ use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::body::unknown_in;
+use crate::web::invalid::{one_line, seen};
 use crate::web::problem::Problem;
 
 /// The longest name of an agent, in characters.
@@ -259,10 +260,8 @@ fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
 fn own_value(name: &str, value: Value, before: &Value, viewer: &Viewer) -> Result<Value, Problem> {
     let refused = |accepted: &str| Err(Problem::invalid(name, format!("accepted is {accepted}")));
     match name {
-        // What the database cannot hold is no part of it.
-        "name" => match value.as_str().map(|text| text.replace('\0', "")).as_deref().map(str::trim)
-        {
-            Some(text) if !text.is_empty() && text.chars().count() <= NAME_MAX => Ok(text.into()),
+        "name" => match value.as_str().map(|text| one_line("name", text, NAME_MAX, false)) {
+            Some(Ok(text)) => Ok(text.into()),
             _ => refused("a text of 1 to 200 characters"),
         },
         "twilio_phone_number" => match &value {
@@ -305,8 +304,11 @@ fn business_value(name: &str, value: Value) -> Result<Value, Problem> {
         }
         ("operating_schedule", value @ Value::Object(_)) => Ok(value),
         ("operating_schedule", _) => refused("an object with a field for each day, or null".into()),
-        (_, Value::String(text)) if text.trim().is_empty() => Ok(Value::Null),
-        (_, Value::String(text)) if text.chars().count() <= longest => Ok(text.trim().into()),
+        (_, Value::String(text)) => match seen(&text).trim() {
+            "" => Ok(Value::Null),
+            text if text.chars().count() <= longest => Ok(text.into()),
+            _ => refused(format!("a text of at most {longest} characters, or null")),
+        },
         _ => refused(format!("a text of at most {longest} characters, or null")),
     }
 }

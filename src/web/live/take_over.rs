@@ -169,7 +169,13 @@ impl AppState {
     ) -> Result<(), Problem> {
         let Attended { access, call, agent } = attended;
         let store = &self.owners.store;
-        store.note_deed(&deed.agent(agent.id).object("call", id)).await?;
+        if !store.note_command(&deed.agent(agent.id).object("call", id)).await? {
+            let why = "somebody puts the caller through at this moment; see what comes of it";
+            return match command {
+                CallCommand::End { .. } => Ok(()),
+                CallCommand::Transfer { .. } => Err(Problem::new(StatusCode::CONFLICT, why)),
+            };
+        }
         info!(call_sid = call.call_sid, "somebody acts on a live call");
         if tell(&self.exchange.registry, agent.id, &call.call_sid, command.clone()).await {
             return Ok(());

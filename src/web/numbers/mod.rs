@@ -195,7 +195,7 @@ pub(super) fn words(error: &RestError) -> String {
             "No Twilio account is set up. Enter your own, or ask whoever runs this server."
                 .to_owned()
         }
-        RestError::Refused { status: 401 | 403, .. } => {
+        RestError::Sealed | RestError::Refused { status: 401 | 403, .. } => {
             "Twilio does not accept the account and its token. Enter them again.".to_owned()
         }
         RestError::Refused { status: 404, .. } => "The account has no such number.".to_owned(),

@@ -32,7 +32,7 @@ use crate::line::{Engines, stream_config};
 use crate::private::Private;
 use crate::recovery::completion::CameTo;
 use crate::socket::ServerSocket;
-use crate::store::access::{AgentAccess, Maintain};
+use crate::store::access::{AgentAccess, Maintain, Object};
 use crate::store::people::Viewer;
 use crate::store::{
     FIRST_EPOCH, LogPosition, NewCall, StoreError, StreamClaim, TestLimits, TestOpened,
@@ -41,6 +41,7 @@ use crate::twilio::media::{Inbound, Start};
 use crate::twilio::token::{self, StreamClaims};
 use crate::web::AppState;
 use crate::web::problem::Problem;
+use crate::web::still::{CutOff, Still};
 use crate::web::upgrade::upgrade;
 
 /// How many tests an agent may have.
@@ -52,6 +53,8 @@ const TOKEN_LIFE: Duration = Duration::from_secs(30);
 /// How long a stream may take to say whose it is, and within how many messages.
 const START_LIMIT: Duration = Duration::from_secs(5);
 const START_MESSAGES: usize = 4;
+/// How often it is asked whether whoever makes a test call still may.
+const ASK_PAUSE: Duration = Duration::from_secs(1);
 /// How long the database may take to say that a token is still good.
 const CLAIM_LIMIT: Duration = Duration::from_secs(2);
 /// What the installation's key for these tokens is called.
@@ -196,6 +199,9 @@ impl AppState {
         request: Request,
     ) -> Result<Response, Problem> {
         let key = self.test_key(viewer).await?;
+        let (parts, body) = request.into_parts();
+        let still = Still::new(&self, parts.clone(), viewer);
+        let request = Request::from_parts(parts, body);
         let (response, upgraded) = match upgrade(request, stream_config()) {
             Ok(upgraded) => upgraded,
             Err(error) => return Ok(error.into_response()),
@@ -213,6 +219,7 @@ impl AppState {
             let Some(handle) = self.claim_test(&claims).await else { return refused("spent") };
             // A call that has ended meanwhile drops the socket, which closes it.
             let _ = handle.commands.send(Command::Started(Box::new(socket), start)).await;
+            hang_up_for_who_may_not(&still, agent_id, &handle).await;
         });
         Ok(response)
     }
@@ -284,6 +291,24 @@ impl AppState {
             }
         }
     }
+}
+
+/// Returns when the test call is over. It is, as soon as whoever makes it may not any more: the caller hangs
+/// up. While the database does not say, they still may.
+async fn hang_up_for_who_may_not(still: &Still, agent_id: Uuid, handle: &CallHandle) {
+    let watching = async {
+        let agent = Object::Agent(agent_id);
+        while !matches!(still.may::<Maintain>(agent).await, Err(CutOff::NotAllowed)) {
+            clock::pause(ASK_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = handle.commands.closed() => return,
+        () = watching => {}
+    }
+    info!(agent = %agent_id, "a test call ends: whoever makes it may not any more");
+    // The send fails only where the task has ended, and then the call has ended too.
+    let _ = handle.commands.send(Command::CallerLeft).await;
 }
 
 /// Reads a stream up to its `start`.

@@ -176,3 +176,25 @@ async fn what_two_processes_recorded_is_two_parts() {
     let page = owner.get(&format!("/calls/{id}")).await.text;
     assert_eq!(page.matches("<audio").count(), 2);
 }
+
+#[tokio::test]
+async fn who_is_removed_while_they_listen_hears_no_more() {
+    let desk = Desk::open().await;
+    let support = desk.sign_in("support@example.com").await;
+    // More than sockets hold, so that the server waits for the reader.
+    let path = format!("{}/long.ogg", desk.agent);
+    put(&desk, &path, &vec![7; 32 << 20]);
+    let recording = json!({"path": path, "ms": 3_000, "complete": true});
+    let id = add_call(&desk, desk.agent, json!({"metadata": {"recording": recording}})).await;
+    let mut reading = support.start(&format!("/api/v1/calls/{id}/recording")).await;
+    assert_eq!(reading.status(), StatusCode::OK);
+    reading.chunk().await.unwrap().unwrap();
+    desk.sql("update voice_agents_access set status = false").await;
+    loop {
+        match reading.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("all of it was heard"),
+            Err(_) => break,
+        }
+    }
+}

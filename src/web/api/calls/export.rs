@@ -15,7 +15,6 @@ use http::request::Parts;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
-use uuid::Uuid;
 
 use super::{Call, asked_agents, zone_of};
 use crate::store::StoreError;
@@ -30,7 +29,8 @@ use crate::web::exports::Turn;
 use crate::web::guard::note_refusal;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::{self, ApiViewer, SignedOut};
+use crate::web::session::ApiViewer;
+use crate::web::still::{CutOff, Still};
 use crate::web::{csv, iso};
 
 /// How many calls are read at once: rows of a table, or calls with all that is kept of them.
@@ -120,9 +120,7 @@ enum Format {
 /// A list that is being taken away.
 struct Export {
     state: Arc<AppState>,
-    /// What the request came with.
-    parts: Parts,
-    reader: Uuid,
+    still: Still,
     agents: VisibleAgents,
     filter: CallFilter,
     format: Format,
@@ -170,8 +168,7 @@ async fn begin(
     }
     Ok(Export {
         state: Arc::clone(state),
-        parts,
-        reader: viewer.id(),
+        still: Still::new(state, parts, viewer),
         agents,
         filter,
         format,
@@ -179,15 +176,6 @@ async fn begin(
         place: Place::Start,
         _turn: turn,
     })
-}
-
-/// Why a list ends before its end. The connection breaks off, so that nobody takes it for whole.
-#[derive(Debug, thiserror::Error)]
-enum CutOff {
-    #[error("who reads may not read on")]
-    NotAllowed,
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// The first page is read before anything is answered: what goes wrong is mostly seen then.
@@ -211,13 +199,7 @@ async fn respond(mut export: Export, kind: &str, name: &str) -> Result<Response,
 impl Export {
     /// That whoever reads still is who they were, and owns all that the list is of.
     async fn check(&self) -> Result<(), CutOff> {
-        let viewer = match session::sender(&self.state, &self.parts).await {
-            Ok(Some(viewer)) if viewer.id() == self.reader => viewer,
-            Ok(_) | Err(SignedOut::Nobody | SignedOut::TooMany(_)) => {
-                return Err(CutOff::NotAllowed);
-            }
-            Err(SignedOut::Store(error)) => return Err(error.into()),
-        };
+        let viewer = self.still.viewer().await?;
         let seen = self.state.owners.store.visible_agents(&viewer).await?.at_least(Role::Owner);
         let has_all = self.agents.list().iter().all(|agent| seen.find(agent.id).is_some());
         if has_all { Ok(()) } else { Err(CutOff::NotAllowed) }

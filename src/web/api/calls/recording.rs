@@ -8,9 +8,10 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
@@ -30,6 +31,7 @@ use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::range::Asked;
 use crate::web::session::ApiViewer;
+use crate::web::still::Still;
 
 /// The longest path of a recording.
 const PATH_MAX: usize = 500;
@@ -78,18 +80,17 @@ async fn ogg(
     ApiViewer(viewer): ApiViewer,
     Path(id): Path<String>,
     Asking(wanted): Asking<WantedPart>,
-    method: Method,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
     let found = find(&state, &viewer, &id, &wanted).await?;
-    let asked = Asked::of(&headers, found.bytes);
+    let asked = Asked::of(&head.headers, found.bytes);
     let part = asked.bytes(found.bytes);
-    let body = if method == Method::HEAD || part.is_empty() {
+    let body = if head.method == Method::HEAD || part.is_empty() {
         Body::empty()
     } else {
         note(&state, &viewer, &found).await?;
         let part = state.owners.listening.archive.part(&found.path, part).await.map_err(away)?;
-        Body::from_stream(part)
+        Still::new(&state, head, &viewer).body(part, Object::Call(found.call))
     };
     Ok(answer(&asked, found.bytes, "audio/ogg", body))
 }
@@ -114,8 +115,7 @@ async fn wav(
     ApiViewer(viewer): ApiViewer,
     Path(id): Path<String>,
     Asking(wanted): Asking<WantedPart>,
-    method: Method,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Result<Response, Problem> {
     let found = find(&state, &viewer, &id, &wanted).await?;
     // It is in memory while it is decoded: so much of all that are.
@@ -127,29 +127,33 @@ async fn wav(
     let ogg = state.owners.listening.archive.get(&found.path).await.map_err(away)?;
     let file = WavFile::open(ogg.into()).map_err(|_| none("the recording cannot be read"))?;
     let bytes = file.bytes();
-    let asked = Asked::of(&headers, bytes);
+    let asked = Asked::of(&head.headers, bytes);
     let part = asked.bytes(bytes);
-    let body = if method == Method::HEAD || part.is_empty() {
+    let body = if head.method == Method::HEAD || part.is_empty() {
         Body::empty()
     } else {
         note(&state, &viewer, &found).await?;
         let part = file.part(part.start, part.end);
-        decoded(part.map_err(|_| none("the recording cannot be read"))?, room)
+        let part = part.map_err(|_| none("the recording cannot be read"))?;
+        let still = Still::new(&state, head, &viewer);
+        still.body(decoded(part, room), Object::Call(found.call))
     };
     Ok(answer(&asked, bytes, "audio/wav", body))
 }
 
-/// A body that is decoded as it is read, a second at a time, where nothing waits for it.
-fn decoded(part: WavPart, room: OwnedSemaphorePermit) -> Body {
-    let pieces = stream::try_unfold((part, room), |(mut part, room)| async move {
+/// Pieces that are decoded as they are read, a second at a time, where nothing waits for it.
+fn decoded(
+    part: WavPart,
+    room: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
+    stream::try_unfold((part, room), |(mut part, room)| async move {
         let decoding = tokio::task::spawn_blocking(move || {
             let piece = part.next_piece();
             (part, piece)
         });
         let (part, piece) = decoding.await.map_err(|_| ReadError::NotOpus)?;
         Ok::<_, ReadError>(piece?.map(|piece| (Bytes::from(piece), (part, room))))
-    });
-    Body::from_stream(pieces)
+    })
 }
 
 fn answer(asked: &Asked, bytes: u64, kind: &'static str, body: Body) -> Response {

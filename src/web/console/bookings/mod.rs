@@ -223,8 +223,8 @@ struct OfAgent {
 }
 
 impl OfAgent {
-    fn object(&self) -> Result<Object, Fault> {
-        self.agent.parse().map(Object::Agent).map_err(|_| Fault::NotFound)
+    fn agent(&self) -> Result<Uuid, Fault> {
+        self.agent.parse().map_err(|_| Fault::NotFound)
     }
 }
 
@@ -234,10 +234,9 @@ async fn make_feed(
     PageViewer(viewer): PageViewer,
     Form(form): Form<OfAgent>,
 ) -> Shown {
-    let store = &state.owners.store;
-    let access = may::<Maintain>(&state, &viewer, form.object()?, "feed.make").await?;
-    let url = ics::make(store, &state.public_url, &access, &viewer).await?;
-    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
+    let agent = form.agent()?;
+    let url = ics::make(&state, &viewer, agent).await?;
+    let shell = Shell::of(&state.owners.store, viewer, Some(agent)).await?;
     Ok(shell.page(Some(Section::Bookings), "Calendar address", &html! {
         h1 { "The address of your calendar" }
         p { "Copy it now: it is shown only this once." }
@@ -261,7 +260,8 @@ async fn stop_feed(
     PageViewer(viewer): PageViewer,
     Form(form): Form<OfAgent>,
 ) -> Result<Response, Fault> {
-    let access = may::<Maintain>(&state, &viewer, form.object()?, "feed.revoke").await?;
+    let access =
+        may::<Maintain>(&state, &viewer, Object::Agent(form.agent()?), "feed.revoke").await?;
     state.owners.store.revoke_feed(&access, &viewer).await?;
     let to = format!("/bookings?done=feed-stopped&agent={}", access.agent_id());
     Ok(Redirect::to(&to).into_response())
