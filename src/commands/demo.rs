@@ -144,7 +144,7 @@ async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     // What is said to whoever talks to the agent themselves.
     let script = Script { otherwise: STAND_IN.to_owned(), ..Script::default() };
-    let options = SpeechOptions { script, ..SpeechOptions::default() };
+    let options = SpeechOptions { script, says_so: true, ..SpeechOptions::default() };
     let speech = serve(listener, options, std::future::pending::<()>())?;
     let config = config(folder, &speech.base_url(), keep)?;
     start_log(&config, "error");

@@ -27,6 +27,8 @@ pub struct VisibleAgent {
     pub typed_number: Option<String>,
     /// `voice_agents.status`.
     pub status: String,
+    /// `voice_agents."unAvailable"`: a pause, in which callers get its fallback.
+    pub is_away: bool,
     /// Whether its set-up was begun and is not over.
     pub is_being_set_up: bool,
     /// Whether the person made it.
@@ -99,6 +101,7 @@ impl Store {
                 select a.id, left(a.name, 200) as name,
                     left(coalesce(nullif(b.business_name, ''), a.name), 200) as business,
                     b.business_timezone, a.twilio_phone_number, a.status::text as status,
+                    coalesce(a.\"unAvailable\", false) as is_away,
                     a.setup_step is not null and a.status = 'inactive' as is_being_set_up,
                     a.created_by = c.uuid as is_theirs,
                     coalesce(c.plan_mode, '') = '' and coalesce(c.voiceagents_allowed, 0) <= 0
@@ -132,6 +135,7 @@ impl Store {
                 number,
                 typed_number,
                 status: row.try_get("status")?,
+                is_away: row.try_get("is_away")?,
                 is_being_set_up: row.try_get("is_being_set_up")?,
                 is_theirs: row.try_get("is_theirs")?,
                 role: Role::from_word(&role).unwrap_or(Role::Support),

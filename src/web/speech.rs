@@ -23,6 +23,8 @@ pub(super) struct Trouble {
     pub(super) remedy: &'static str,
     /// Whether no service is set up at all.
     pub(super) is_missing: bool,
+    /// Whether what is set up says that it is a stand-in.
+    pub(super) is_stand_in: bool,
 }
 
 impl Trouble {
@@ -57,6 +59,7 @@ impl Speech {
                 what: "This server has no key of a speech service, so the agent has no voice yet.",
                 remedy: "Whoever runs the server sets OPENAI_API_KEY and starts it again.",
                 is_missing: true,
+                is_stand_in: false,
             });
         }
         let list = self.list.get_or_init(|| ModelList::of(&engines.openai).ok()).as_ref()?;
@@ -73,8 +76,13 @@ impl Speech {
 }
 
 fn of(answer: Result<ModelAnswer, ModelError>) -> Option<Trouble> {
+    let is_stand_in = matches!(answer, Ok(ModelAnswer::There { is_stand_in: true, .. }));
     let (what, remedy) = match answer {
-        Ok(ModelAnswer::There { .. } | ModelAnswer::NotTold) => return None,
+        Ok(ModelAnswer::There { is_stand_in: false, .. } | ModelAnswer::NotTold) => return None,
+        Ok(ModelAnswer::There { .. }) => (
+            "A stand-in speaks here: it plays one script, and understands nothing else.",
+            "Whoever runs the server sets OPENAI_API_KEY to a key of the speech service.",
+        ),
         Ok(ModelAnswer::Missing) => (
             "The speech service does not have the model that is to speak.",
             "Whoever runs the server sets REALTIME_MODEL to a model that the key may use.",
@@ -92,7 +100,7 @@ fn of(answer: Result<ModelAnswer, ModelError>) -> Option<Trouble> {
             "Try again in some minutes. If it stays so, whoever runs the server looks at the page Health.",
         ),
     };
-    Some(Trouble { what, remedy, is_missing: false })
+    Some(Trouble { what, remedy, is_missing: false, is_stand_in })
 }
 
 #[cfg(test)]
@@ -109,10 +117,12 @@ mod tests {
 
     #[test]
     fn each_trouble_has_its_words() {
-        for answer in [ModelAnswer::There { shutdown_date: None }, ModelAnswer::NotTold] {
+        let there = |is_stand_in| ModelAnswer::There { shutdown_date: None, is_stand_in };
+        for answer in [there(false), ModelAnswer::NotTold] {
             assert_eq!(of(Ok(answer)), None);
         }
         let said = |answer| of(answer).unwrap().what;
+        assert!(said(Ok(there(true))).starts_with("A stand-in speaks here"));
         assert!(said(Ok(ModelAnswer::Missing)).contains("does not have the model"));
         assert!(said(Err(ModelError::Key)).contains("refuses"));
         assert!(said(Err(ModelError::Status(429))).contains("takes no more"));

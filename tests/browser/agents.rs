@@ -99,10 +99,10 @@ async fn the_pages_are_fit_for_everybody() {
         check_page(&page, &format!("function-new-{kind}")).await;
     }
     page.goto(&path(&desk, "/functions")).await;
-    page.click_text("ask_stock").await;
+    page.click_text("Ask stock").await;
     page.wait_for("#try").await;
     check_page(&page, "function").await;
-    page.fill("#arguments", r#"{"item": "tap"}"#).await;
+    page.fill("#argument-item", "tap").await;
     page.submit("#try form").await;
     page.wait_for("div[role=status]").await;
     check_page(&page, "function-tried").await;
@@ -110,6 +110,25 @@ async fn the_pages_are_fit_for_everybody() {
     sign_in(&desk, &look, "support@example.com").await;
     look.goto(&path(&desk, "")).await;
     check_page(&look, "agent-support").await;
+}
+
+#[tokio::test]
+async fn a_pause_is_seen_on_today_and_ended_there() {
+    let Some(browser) = Browser::shared().await else { return };
+    let desk = Desk::open().await;
+    let page = browser.page().await;
+    sign_in(&desk, &page, "owner@example.com").await;
+    desk.sql(&format!(
+        "update voice_agents set \"unAvailable\" = true where id = '{}'",
+        desk.agent
+    ))
+    .await;
+    page.goto(&address(&desk, "/")).await;
+    page.wait_for_text("main .note", "takes no calls").await;
+    check_page(&page, "today-paused").await;
+    page.submit("main form[action$='/status']").await;
+    page.wait_for_text("h1", "Today").await;
+    assert!(!page.html().await.contains("takes no calls"));
 }
 
 #[tokio::test]
@@ -125,6 +144,8 @@ async fn hours_are_edited_without_scripts_and_the_preview_follows() {
     page.click("details:has(#hours) > summary").await;
     page.click("input[name='settings.hours.closed'][value=fallback]").await;
     page.click("button[name=copy][value=monday]").await;
+    page.wait_for_text("#day-monday", "They are not saved yet.").await;
+    save(&page, "hours").await;
     page.wait_for_text(".note.good", "Saved.").await;
     page.wait_for_text("main", "The agent does not answer while you are closed.").await;
     page.wait_for_text("main", "We are closed.").await;

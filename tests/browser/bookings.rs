@@ -56,14 +56,14 @@ async fn bookings_and_people_are_fit_for_everybody() {
     let id = desk.made(check).await;
     page.goto(&address(&desk, &format!("/bookings/{id}"))).await;
     check_page(&page, "booking").await;
-    page.goto(&address(&desk, "/bookings/new?day=2026-10-25")).await;
+    page.goto(&address(&desk, "/bookings/new?day=2027-10-31")).await;
     page.fill("#time", "01:30").await;
     page.fill("#name", "Anna Khan").await;
     page.submit("main form").await;
     page.wait_for("legend").await;
     check_page(&page, "booking-twice").await;
     desk.sql(
-        "update appointments set schedule_time = '2026-10-25T01:00Z' where status = 'pending'",
+        "update appointments set schedule_time = '2027-10-31T01:00Z' where status = 'pending'",
     )
     .await;
     page.choose("[name=which]", "second").await;
@@ -79,7 +79,7 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     let page = browser.page().await;
     page.set_javascript(false).await;
     sign_in(&desk, &page, "maintainer@example.com").await;
-    page.goto(&address(&desk, "/bookings/new?day=2026-10-25")).await;
+    page.goto(&address(&desk, "/bookings/new?day=2027-10-31")).await;
     page.fill("#time", "01:30").await;
     page.fill("#name", "Anna Khan").await;
     page.submit("main form").await;
@@ -87,7 +87,7 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.choose("[name=which]", "second").await;
     page.submit("main form").await;
     page.wait_for_text("main [role=status]", "Booked.").await;
-    page.goto(&address(&desk, "/bookings/new?day=2026-10-25")).await;
+    page.goto(&address(&desk, "/bookings/new?day=2027-10-31")).await;
     page.fill("#time", "01:15").await;
     page.fill("#name", "Ben").await;
     page.submit("main form").await;
@@ -95,13 +95,13 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.choose("[name=which]", "second").await;
     page.submit("main form").await;
     page.wait_for_text("[role=alert]", "Something else is booked in that time").await;
-    page.fill("#date", "2026-10-26").await;
+    page.fill("#date", "2027-11-01").await;
     page.submit("main form").await;
     page.wait_for_text("main [role=status]", "Booked.").await;
     page.click("main details summary").await;
     page.fill("#time", "10:00").await;
     page.submit("main details form").await;
-    page.wait_for_text("main [role=status]", "to Monday 26 October, 10:00.").await;
+    page.wait_for_text("main [role=status]", "to Monday 1 November, 10:00.").await;
 }
 
 #[tokio::test]

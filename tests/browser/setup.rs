@@ -120,6 +120,14 @@ async fn describe(page: &Page, pace: &mut Pace) {
     page.fill("[name='tuesday.0.open']", "08:30").await;
     page.wait_for("#own:checked").await;
     check_page(page, "setup-2-hours-open").await;
+    page.fill("[name='tuesday.0.close']", "07:00").await;
+    page.submit("main form.card").await;
+    // The faults come first, where one is; each leads to its field.
+    page.wait_for("main .note.bad:focus").await;
+    check_page(page, "setup-2-refused").await;
+    page.click_text("Tuesday").await;
+    page.wait_for("#tuesday-0-close:focus").await;
+    page.fill("#tuesday-0-close", "18:00").await;
     page.choose("[name=hours]", "salon").await;
     pace.clicked();
     pace.fill(page, "#team", "020 7946 0000").await;

@@ -19,7 +19,12 @@ fn version(page: &str, section: &str) -> String {
 }
 
 /// Fills a section's form in and sends it.
-async fn send(desk: &Desk, client: &Client, section: &str, more: &[(&str, &str)]) -> Answered {
+pub(crate) async fn send(
+    desk: &Desk,
+    client: &Client,
+    section: &str,
+    more: &[(&str, &str)],
+) -> Answered {
     let shown = client.get(&page(desk)).await.text;
     let version = version(&shown, section);
     let mut pairs = vec![("section", section), ("version", version.as_str())];
@@ -107,6 +112,7 @@ async fn hours_are_edited_and_shown_as_they_are_understood() {
     let same = send(&desk, &owner, "hours", &HOURS).await;
     assert!(same.header("location").contains("saved="), "{}", same.text);
 
+    let mut filled: Vec<(String, &str)> = Vec::new();
     let mut fields = HOURS.to_vec();
     fields.extend([
         ("monday.1.open", "18:00"),
@@ -115,8 +121,19 @@ async fn hours_are_edited_and_shown_as_they_are_understood() {
         ("date0.to", "2026-12-26"),
         ("date1.from", "2026-01-01"),
         ("date1.yearly", "yes"),
-        ("copy", "monday"),
     ]);
+    let copied = send(&desk, &owner, "hours", &[&fields[..], &[("copy", "monday")]].concat()).await;
+    assert_eq!(copied.status, StatusCode::OK, "{}", copied.text);
+    assert!(copied.text.contains("name=\"friday.1.close\" value=\"20:00\""), "{}", copied.text);
+    let versions = desk.made("select count(*)::text from agent_versions").await;
+    assert_eq!(versions, "0", "it fills the form, and saves nothing");
+    // What it shows is sent.
+    for day in ["tuesday", "wednesday", "thursday", "friday"] {
+        let times =
+            [("0.open", "09:00"), ("0.close", "17:00"), ("1.open", "18:00"), ("1.close", "20:00")];
+        filled.extend(times.map(|(field, time)| (format!("{day}.{field}"), time)));
+    }
+    fields.extend(filled.iter().map(|(name, time)| (name.as_str(), *time)));
     let saved = send(&desk, &owner, "hours", &fields).await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
     let schedule = owner.get(&format!("/api/v1{}", page(&desk))).await.json()["business"]["operating_schedule"].clone();

@@ -233,6 +233,12 @@ async fn pages_show_a_day_and_a_week_and_change_bookings() {
         ("service", "<b>Filling</b>"),
         ("notes", "\"><img src=x>"),
     ];
+    let past = client.form("/bookings/new", &[&form[..], &[("which", "first")]].concat()).await;
+    assert_eq!(past.status, StatusCode::CONFLICT);
+    assert!(past.text.contains("Sunday 25 October 2026 is past."), "{}", past.text);
+    let count = desk.made("select count(*)::text from appointments").await;
+    assert_eq!(count, "0", "it is asked first");
+    form.push(("past", "true"));
     let which = client.form("/bookings/new", &form).await;
     assert_eq!(which.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(which.text.contains("The second one, 01:30 GMT"), "{}", which.text);
@@ -248,7 +254,7 @@ async fn pages_show_a_day_and_a_week_and_change_bookings() {
     assert_eq!(client.form("/bookings/new", &form).await.status, StatusCode::SEE_OTHER);
 
     let week = client.get("/bookings?day=2026-10-21").await;
-    assert!(week.text.contains("<th scope=\"col\">Sun 25 Oct</th>"), "{}", week.text);
+    assert!(week.text.contains("<th scope=\"col\">Sun 25 Oct<br>closed</th>"), "{}", week.text);
     assert!(week.text.contains(">01:30 GMT</time>"), "which of the two: {}", week.text);
     let shown = client.get(&format!("{page}?done=made")).await;
     for text in [&week.text, &shown.text, &taken.text] {

@@ -36,13 +36,13 @@ async fn with_twilio() -> (Desk, Api) {
 }
 
 /// Somebody new, signed in.
-async fn newcomer(desk: &Desk) -> Client {
+pub(crate) async fn newcomer(desk: &Desk) -> Client {
     add_person(&desk.pool, "new@example.com", "Nora New").await;
     desk.sign_in("new@example.com").await
 }
 
 /// An agent, as its rows have it.
-async fn rows(desk: &Desk, agent: Uuid) -> Value {
+pub(crate) async fn rows(desk: &Desk, agent: Uuid) -> Value {
     sqlx::query_scalar(
         "select jsonb_build_object('name', a.name, 'status', a.status, 'step', a.setup_step,
             'settings', a.private_settings, 'number', a.twilio_phone_number,
@@ -72,7 +72,7 @@ fn agent_of(made: &Answered) -> Uuid {
 }
 
 /// Begins, and goes to the screen behind the hours or further.
-async fn begun(browser: &Client, until: &str) -> Uuid {
+pub(crate) async fn begun(browser: &Client, until: &str) -> Uuid {
     let named = [("name", "Curl & Co"), ("trade", "salon"), ("zone", "Europe/London")];
     let agent = agent_of(&browser.form("/setup", &named).await);
     let screens: [(&str, &[(&str, &str)]); 3] = [

@@ -13,6 +13,7 @@ use super::{errors, time};
 use crate::web::AppState;
 use crate::web::doctor::{Found, Known, Verdict};
 use crate::web::session::PageViewer;
+use crate::web::speech::Trouble;
 
 /// How often the page is loaded again while it is being looked, in seconds.
 const REFRESH_SECONDS: u32 = 3;
@@ -33,7 +34,8 @@ async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer
     };
     match Shell::of(&state.owners.store, viewer, None).await {
         Ok(shell) => {
-            let body = body(&state, known.as_ref());
+            let speech = state.owners.speech.trouble(&state.exchange.engines).await;
+            let body = body(&state, known.as_ref(), speech.filter(|trouble| trouble.is_stand_in));
             shell.page_with(Some(Section::Health), "Health", &head, &body)
         }
         Err(error) => errors::store(&error),
@@ -129,7 +131,7 @@ fn of_a_real_server(state: &AppState, is_local: bool) -> Vec<Finding> {
     ]
 }
 
-fn body(state: &AppState, known: Option<&Known>) -> Markup {
+fn body(state: &AppState, known: Option<&Known>, stand_in: Option<Trouble>) -> Markup {
     let is_local = is_local(state);
     html! {
         h1 { "Health" }
@@ -140,6 +142,12 @@ fn body(state: &AppState, known: Option<&Known>) -> Markup {
                 li .row {
                     span .grow { b { (finding.what) } br; (finding.words) }
                     @if finding.is_well { span .badge .good { "well" } } @else { span .badge .warn { "look at this" } }
+                }
+            }
+            @if let Some(trouble) = stand_in {
+                li .row {
+                    span .grow { b { "The voice" } br; (trouble.what) " " (trouble.remedy) }
+                    span .badge { "enough for trying" }
                 }
             }
             @for finding in of_a_real_server(state, is_local) {

@@ -162,7 +162,12 @@ impl Shell {
         head: &Markup,
         body: &Markup,
     ) -> Response {
-        let name = self.agent().map_or("Frontdesk", |agent| agent.business.as_str());
+        // A list of several businesses is of none of them.
+        let is_of_all = self.chosen.is_none()
+            && self.agents.list().len() > 1
+            && section.is_some_and(|section| section.takes_agent() && !section.is_of_one());
+        let agent = self.agent().filter(|_| !is_of_all);
+        let name = agent.map_or("Frontdesk", |agent| agent.business.as_str());
         document(&format!("{title} · {name}"), head, &html! {
             a .skip href="#main" { "Skip to the page" }
             header .top {

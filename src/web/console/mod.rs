@@ -19,6 +19,7 @@ pub(super) mod layout;
 mod live;
 mod numbers;
 mod overview;
+mod paused;
 mod people;
 mod setup;
 mod tasks;

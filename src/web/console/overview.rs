@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::layout::{Section, Shell};
 use super::tasks::{self, Shown};
-use super::{errors, time, unfinished, words};
+use super::{errors, paused, time, unfinished, words};
 use crate::agent::phone_number::readable;
 use crate::private::Private;
 use crate::store::access::{Role, VisibleAgent, VisibleAgents};
@@ -116,6 +116,7 @@ fn body(shell: &Shell, today: &Today) -> Markup {
     html! {
         h1 { "Today" }
         p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
+        (paused::note(shell, paused::Place::Today))
         (unfinished::go_on(shell, None))
         (without_number(shell))
         @if !today.live.is_empty() { (live(shell, &today.live)) }

@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use maud::Markup;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -43,13 +43,13 @@ use crate::web::session::PageViewer;
 pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new()
         .route("/setup", get(page).merge(post(business::begin)))
-        .route("/setup/{id}/business", post(business::change))
-        .route("/setup/{id}/hours", post(hours::send))
-        .route("/setup/{id}/voice", post(voice::send))
-        .route("/setup/{id}/answers", post(talk::answer))
-        .route("/setup/{id}/tried", post(talk::tried))
-        .route("/setup/{id}/account", post(account::send))
-        .route("/setup/{id}/finish", post(number::finish))
+        .route("/setup/{id}/business", get(to_screen).merge(post(business::change)))
+        .route("/setup/{id}/hours", get(to_screen).merge(post(hours::send)))
+        .route("/setup/{id}/voice", get(to_screen).merge(post(voice::send)))
+        .route("/setup/{id}/answers", get(to_screen).merge(post(talk::answer)))
+        .route("/setup/{id}/tried", get(to_screen).merge(post(talk::tried)))
+        .route("/setup/{id}/account", get(to_screen).merge(post(account::send)))
+        .route("/setup/{id}/finish", get(to_screen).merge(post(number::finish)))
         .route("/setup/{id}/call", get(call::page))
 }
 
@@ -218,7 +218,26 @@ fn shown(shell: &Shell, status: StatusCode, body: &Markup) -> Response {
 
 /// A screen once more, with what was wrong.
 fn refused(setup: &Setup, body: &Markup) -> Response {
-    shown(&setup.shell, StatusCode::UNPROCESSABLE_ENTITY, body)
+    let page = setup.shell.page(None, "Not saved: Set up", body);
+    (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+}
+
+/// The address of a form was opened, as browsers do with what they remember: its screen is shown.
+async fn to_screen(
+    State(state): State<Arc<AppState>>,
+    PageViewer(viewer): PageViewer,
+    Path(id): Path<Uuid>,
+    uri: Uri,
+) -> Result<Response, Response> {
+    let access = state.owners.store.access::<Inspect>(&viewer, Object::Agent(id)).await;
+    access.map_err(|refused| errors::refused(&refused))?;
+    let form = uri.path().rsplit('/').next().unwrap_or_default();
+    let step = match form {
+        "answers" => Step::Try,
+        "tried" | "account" | "finish" => Step::Number,
+        step => Step::from_word(step).ok_or_else(errors::not_found)?,
+    };
+    Ok(to_step(id, step))
 }
 
 /// Writes what a screen has asked, and leads to the next one.

@@ -91,6 +91,7 @@ fn one(shell: &Shell, id: Uuid, version: &AgentVersion, function: Option<String>
         "business" => "The business".to_owned(),
         _ => format!("The function {}", function.as_deref().unwrap_or("that was removed")),
     };
+    let of = changes::Of::part(&version.part);
     let is_baseline = version.changed_by.is_none();
     let nothing = serde_json::Value::Null;
     let before = version.before.as_ref().unwrap_or(&nothing);
@@ -114,11 +115,11 @@ fn one(shell: &Shell, id: Uuid, version: &AgentVersion, function: Option<String>
                 }
             }
             @if is_baseline {
-                details { summary { "Show all of it" } (changes::table(&differs)) }
+                details { summary { "Show all of it" } (changes::list(&differs, of)) }
             } @else if version.after.is_none() {
                 p { "It was removed." }
             } @else {
-                (changes::table(&differs))
+                (changes::list(&differs, of))
             }
         }
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::destinations::{Typed, check_agent, check_draft};
 use super::diff::{FieldChange, changes};
 use super::document::{BUSINESS_FIELDS, FIELDS, document, empty_row, masked, source};
-use super::{Seen, access, make_known, number, refused_value};
+use super::{Seen, access, hours, make_known, number, refused_value};
 use crate::agent::edit::faults_of_edit;
 use crate::agent::edit::mask::{SecretPlaces, Unkept, merged};
 use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, AgentSource, TOO_LARGE};
@@ -229,6 +229,8 @@ fn apply(
                     after["business"][&name] = business_value(&name, value)?;
                     touched.push(name);
                 }
+                let schedule = |of: &Value| of["business"]["operating_schedule"].clone();
+                hours::check(&schedule(before), &schedule(&after))?;
             }
             _ => {
                 after[&name] = own_value(&name, value, before, viewer)?;

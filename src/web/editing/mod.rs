@@ -7,6 +7,7 @@ mod destinations;
 pub(super) mod diff;
 pub(super) mod document;
 pub(super) mod function;
+mod hours;
 mod number;
 pub(super) mod restore;
 pub(super) mod try_function;

@@ -19,6 +19,9 @@ use super::errors::{Fault, Shown};
 use super::field::input;
 use super::layout::{Section, Shell};
 use super::time;
+use crate::agent::phone_number::normalise_local;
+use crate::agent::region::Region;
+use crate::store::access::{VisibleAgent, VisibleAgents};
 use crate::store::account::Profile;
 use crate::store::audit::AuditEntry;
 use crate::store::people::{Credential, Viewer};
@@ -170,7 +173,12 @@ struct ProfileForm {
 }
 
 impl ProfileForm {
-    fn read(self) -> Result<Profile, (Profile, Vec<Invalid>)> {
+    /// What is to be stored. `stored` may stay as it is.
+    fn read(
+        self,
+        stored: &Profile,
+        agents: &VisibleAgents,
+    ) -> Result<Profile, (Profile, Vec<Invalid>)> {
         let mut invalid = Vec::new();
         let mut read = |field, text: &str, longest, may_be_empty| {
             let line = one_line(field, text, longest, may_be_empty);
@@ -185,8 +193,24 @@ impl ProfileForm {
             company: read("company", &self.company, TEXT_MAX, true).into(),
             title: read("title", &self.title, TEXT_MAX, true).into(),
         };
+        let phone = profile.phone.reveal();
+        if !phone.is_empty() && phone != stored.phone.reveal() && !is_number(phone, agents) {
+            let why =
+                "is no whole telephone number; write it with its country, such as +44 20 7946 0000";
+            invalid.push(Invalid::new("phone", why));
+        }
         if invalid.is_empty() { Ok(profile) } else { Err((profile, invalid)) }
     }
+}
+
+/// Whether a live call can be put through to it: with its country, or as it is dialled where one of the
+/// businesses is.
+fn is_number(phone: &str, agents: &VisibleAgents) -> bool {
+    let region = |agent: &VisibleAgent| {
+        Region::of_business(None, agent.zone.as_deref(), agent.number.as_deref())
+    };
+    let regions = agents.list().iter().map(region);
+    std::iter::once(None).chain(regions).any(|region| normalise_local(phone, region).is_some())
 }
 
 fn done(what: &str) -> Response {
@@ -199,9 +223,11 @@ async fn change(
     Form(sent): Form<ProfileForm>,
 ) -> Shown {
     in_person(&state, &viewer, None, "account.change").await?;
-    match sent.read() {
+    let store = &state.owners.store;
+    let (stored, agents) = (store.profile(&viewer).await?, store.visible_agents(&viewer).await?);
+    match sent.read(&stored, &agents) {
         Ok(profile) => {
-            state.owners.store.change_profile(&viewer, &profile).await?;
+            store.change_profile(&viewer, &profile).await?;
             Ok(done("changed"))
         }
         Err(wrong) => {

@@ -51,7 +51,7 @@ const fn field(path: &'static str, label: &'static str, hint: &'static str, kind
 }
 
 /// Weekly hours and holidays, which have an editor of their own.
-pub(super) const SCHEDULE: &str = "business.operating_schedule";
+pub(in crate::web::console) const SCHEDULE: &str = "business.operating_schedule";
 
 /// All sections, in the page's order.
 pub(super) const PARTS: [Part; 6] = [
@@ -244,6 +244,35 @@ impl Part {
         let schedule = (self.id == "hours").then_some(SCHEDULE);
         all.chain(schedule).map(pointer).collect()
     }
+}
+
+/// What a field is called, and what its values mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::web::console) struct Known<'a> {
+    /// What owners call it.
+    pub(in crate::web::console) label: &'static str,
+    /// The rest of the path, where it leads below a field.
+    pub(in crate::web::console) below: &'a str,
+    /// Its values with what each means, where these are a choice.
+    pub(in crate::web::console) choices: &'static [(&'static str, &'static str)],
+}
+
+/// The field that a path leads to, or to a value below it.
+pub(in crate::web::console) fn known(path: &str) -> Option<Known<'_>> {
+    let below = |field: &Field| {
+        let names = [Some(field.path), field.path.strip_prefix("business.")].into_iter().flatten();
+        let mut rests = names.filter_map(|name| path.strip_prefix(name));
+        rests.find_map(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') })
+    };
+    let fields = PARTS.iter().flat_map(|part| part.fields);
+    let found = fields.filter_map(|field| Some((field, below(field)?)));
+    // `settings.fallback` is no field, and `settings.fallback.kind` is one.
+    let (field, below) = found.min_by_key(|(_, below)| below.len())?;
+    let choices = match field.kind {
+        Kind::Choice(choices) if below.is_empty() => choices,
+        _ => &[],
+    };
+    Some(Known { label: field.label, below, choices })
 }
 
 /// What owners call a field, by its path.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::fields::{Field, Kind, Part, pointer};
 use crate::agent::edit::mask::MASK;
 use crate::web::console::{voices, zones};
+use crate::web::problem::Problem;
 
 /// What a form sent, by the names of its fields; of several with one name the last.
 pub(in crate::web::console) type Sent = BTreeMap<String, String>;
@@ -17,24 +18,51 @@ pub(in crate::web::console) type Sent = BTreeMap<String, String>;
 pub(super) struct Refused {
     /// What was sent.
     pub(super) sent: Sent,
-    /// The field that is wrong, and why.
-    pub(super) error: Option<(String, String)>,
+    /// The fields that are wrong, and why.
+    pub(super) errors: Vec<(String, String)>,
+    /// Whether nothing is wrong: what was sent is only shown once more, to look at before it is saved.
+    pub(super) is_draft: bool,
     /// What somebody else wrote meanwhile, by field.
     pub(super) stored: Map<String, Value>,
 }
 
 impl Refused {
+    /// What was sent, and why it was not accepted.
+    pub(super) fn of(sent: Sent, problem: &Problem) -> Self {
+        let stored = problem.conflict.as_ref().and_then(|conflict| conflict["stored"].as_object());
+        let error = || {
+            let field = problem.field.clone().unwrap_or_default();
+            (field, problem.detail.clone().unwrap_or_default())
+        };
+        Self {
+            sent,
+            stored: stored.cloned().unwrap_or_default(),
+            errors: problem.conflict.is_none().then(error).into_iter().collect(),
+            is_draft: false,
+        }
+    }
+
     /// Why this field was not accepted.
     fn why(&self, path: &str) -> Option<&str> {
-        let (field, why) = self.error.as_ref()?;
-        let rest = field.strip_prefix(path)?;
-        (rest.is_empty() || rest.starts_with('.')).then_some(why)
+        let is_it = |field: &str| {
+            field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.errors.iter().find(|(field, _)| is_it(field)).map(|(_, why)| why.as_str())
+    }
+
+    /// What is wrong with the hours, as their editor names its fields.
+    pub(super) fn hours(&self) -> Vec<(String, String)> {
+        let of_hours = self.errors.iter().filter_map(|(field, why)| {
+            let day = field.strip_prefix(super::fields::SCHEDULE)?;
+            Some((day.trim_start_matches('.').to_owned(), why.clone()))
+        });
+        of_hours.collect()
     }
 
     /// Why nothing was saved, where that is about none of these fields.
     pub(super) fn why_not(&self, part: &Part) -> Option<&str> {
         let is_beside = part.fields.iter().any(|field| self.why(field.path).is_some());
-        let (field, why) = self.error.as_ref()?;
+        let (field, why) = self.errors.first()?;
         (!is_beside && !field.starts_with(super::fields::SCHEDULE)).then_some(why)
     }
 }

@@ -18,11 +18,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-pub(super) use fields::label;
+pub(super) use fields::{Known, SCHEDULE, known, label};
 pub(super) use hours::{Editor, Wrong as WrongDay};
 
 use super::layout::{Section, Shell};
-use super::{changes, errors};
+use super::{changes, errors, paused};
 use crate::agent::Agent;
 use crate::store::AgentRow;
 use crate::store::access::{AgentAccess, Inspect, Object, Own, Read, Refused as NoAccess};
@@ -32,7 +32,7 @@ use crate::web::editing::document::document;
 use crate::web::editing::{Seen, access, agent, diff, make_known};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
-use fields::{Part, SCHEDULE, part};
+use fields::{Part, part};
 pub(super) use form::Sent;
 use form::{Refused, change, put};
 use page::{Page, reduced, saved};
@@ -122,7 +122,10 @@ pub(super) async fn flash(
     for n in versions.filter(|n| *n > 0) {
         if let Some(version) = state.owners.store.agent_version(access, n).await? {
             let before = version.before.unwrap_or_default();
-            found.extend(diff::changes(&before, &version.after.unwrap_or_default()));
+            let differs = diff::changes(&before, &version.after.unwrap_or_default());
+            if !differs.is_empty() {
+                found.push((changes::Of::part(&version.part), differs));
+            }
         }
     }
     Ok(html! {
@@ -131,7 +134,7 @@ pub(super) async fn flash(
                 p { "Nothing was changed." }
             } @else {
                 p { b { "Saved." } " The next call knows it." }
-                (changes::table(&found))
+                @for (of, differs) in &found { (changes::list(differs, *of)) }
             }
         }
     })
@@ -148,22 +151,29 @@ async fn save(
     let inspecting = access::<Inspect>(&state, &viewer, Object::Agent(id), "agent.change").await?;
     let part = sent.get("section").and_then(|id| part(id)).ok_or(NoAccess::NotFound)?;
     let row = store.agent_to_inspect(&inspecting).await?.ok_or(NoAccess::NotFound)?;
-    let outcome = match changed(part, &sent, &row) {
-        Ok(change) => {
-            let version = sent.get("version").cloned().unwrap_or_default();
-            let seen = Seen { pointers: part.pointers(), version };
-            agent::change(&state, &viewer, id, change, Some(&seen)).await
+    if part.id == "hours" && sent.contains_key("copy") {
+        let refused = Refused { sent, is_draft: true, ..Refused::default() };
+        return again(&state, viewer, &inspecting, (part, refused, StatusCode::OK)).await;
+    }
+    let change = match changed(part, &sent, &row) {
+        Ok(change) => change,
+        Err(errors) => {
+            let refused = Refused { sent, errors, ..Refused::default() };
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return again(&state, viewer, &inspecting, (part, refused, status)).await;
         }
-        Err(problem) => Err(problem),
     };
-    let problem = match outcome {
+    let version = sent.get("version").cloned().unwrap_or_default();
+    let seen = Seen { pointers: part.pointers(), version };
+    let problem = match agent::change(&state, &viewer, id, change, Some(&seen)).await {
         Ok(done) => return Ok(Redirect::to(&saved(id, &done.versions, part.id)).into_response()),
         Err(problem) => problem,
     };
-    if !matches!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) {
+    let status = problem.status();
+    if !matches!(status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) {
         return Err(problem.into());
     }
-    again(&state, viewer, &inspecting, (part, sent, problem)).await
+    again(&state, viewer, &inspecting, (part, Refused::of(sent, &problem), status)).await
 }
 
 /// The page once more, with what was sent and why it was not accepted.
@@ -171,25 +181,16 @@ async fn again(
     state: &Arc<AppState>,
     viewer: Viewer,
     access: &AgentAccess<Inspect>,
-    (part, sent, problem): (&Part, Sent, Problem),
+    (part, refused, status): (&Part, Refused, StatusCode),
 ) -> Result<Response, Failed> {
     let store = &state.owners.store;
-    let status = problem.status();
-    let stored = problem.conflict.as_ref().and_then(|conflict| conflict["stored"].as_object());
-    let refused = Refused {
-        sent,
-        stored: stored.cloned().unwrap_or_default(),
-        error: match &problem.conflict {
-            Some(_) => None,
-            None => Some((
-                problem.field.clone().unwrap_or_default(),
-                problem.detail.clone().unwrap_or_default(),
-            )),
-        },
-    };
     let row = store.agent_to_inspect(access).await?.ok_or(NoAccess::NotFound)?;
     let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
-    let flash = html! { p .note.bad role="alert" { "This was not saved. See " a href={ "#" (part.id) } { (part.title) } "." } };
+    let flash = html! {
+        @if !refused.is_draft {
+            p .note.bad role="alert" { "This was not saved. See " a href={ "#" (part.id) } { (part.title) } "." }
+        }
+    };
     let refused = Some((part, refused));
     let page = Page { state, shell: &shell, row, role: access.role(), refused, flash };
     let page = shell.page(Some(Section::Agent), "Not saved: Agent", &page.body());
@@ -202,19 +203,27 @@ async fn again(
 /// [`Problem`]: the field that cannot be read.
 pub(super) fn draft(sent: &Sent, row: &AgentRow) -> Result<Map<String, Value>, Problem> {
     let part = sent.get("section").and_then(|id| part(id)).ok_or_else(Problem::not_found)?;
-    changed(part, sent, row)
+    changed(part, sent, row).map_err(|errors| match errors.into_iter().next() {
+        Some((field, why)) => Problem::invalid(field, why),
+        None => Problem::not_found(),
+    })
 }
 
-/// What a section's form changes.
-fn changed(part: &Part, sent: &Sent, row: &AgentRow) -> Result<Map<String, Value>, Problem> {
+/// What a section's form changes; or the fields that cannot be read, and why.
+fn changed(
+    part: &Part,
+    sent: &Sent,
+    row: &AgentRow,
+) -> Result<Map<String, Value>, Vec<(String, String)>> {
     let mut fields = change(part, sent, &document(row));
     if part.id == "hours" {
         let agent = Agent::new(row.clone().into());
         let today = jiff::civil::Date::constant(2026, 1, 1);
         let stored = Editor::stored(&agent.hours, today);
+        let whole = |(day, why)| (format!("{SCHEDULE}.{day}"), why);
         let schedule = Editor::sent(sent)
             .changed(&stored)
-            .map_err(|(day, why)| Problem::invalid(format!("{SCHEDULE}.{day}"), why))?;
+            .map_err(|wrong| wrong.into_iter().map(whole).collect::<Vec<_>>())?;
         if let Some(schedule) = schedule {
             put(&mut fields, SCHEDULE, schedule);
         }
@@ -236,7 +245,9 @@ async fn set_status(
     };
     let change = change.as_object().cloned().unwrap_or_default();
     let done = agent::change(&state, &viewer, id, change, None).await?;
-    Ok(Redirect::to(&saved(id, &done.versions, "status")).into_response())
+    let text = |name: &str| sent.get(name).map_or("", String::as_str);
+    let back = paused::back(text("from"), text("chosen"));
+    Ok(Redirect::to(&back.unwrap_or_else(|| saved(id, &done.versions, "status"))).into_response())
 }
 
 /// What somebody types to delete an agent.

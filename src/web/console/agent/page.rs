@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fields::{PARTS, Part};
 use super::form::{Refused, line};
-use super::hours::{Editor, Wrong};
+use super::hours::Editor;
 use super::{fields, preview};
 use crate::agent::history::History;
 use crate::agent::prompt::DESCRIPTION_MAX;
@@ -53,7 +53,7 @@ impl Page<'_> {
         html! {
             (head(self.shell, &agent))
             p {
-                span class={ "badge " (if is_on(&agent) { "good" } else { "warn" }) } { (in_service(&agent)) }
+                span class={ "badge " (if is_reached(&agent) { "good" } else { "warn" }) } { (in_service(&agent)) }
                 " " a href="#status" { "Change" span .hidden { " whether it answers" } }
             }
             (unfinished::go_on(self.shell, Some(id)))
@@ -90,8 +90,8 @@ impl Page<'_> {
                 }
                 form method="post" action={ (base) "#" (part.id) } aria-labelledby=(part.id) {
                     input type="hidden" name="section" value=(part.id);
-                    input type="hidden" name="version" value=(Seen::version(document, &part.pointers()));
-                    @if part.id == "hours" { (editor(agent, today, refused)) }
+                    input type="hidden" name="version" value=(version(part, document, refused));
+                    @if part.id == "hours" { (editor(agent, (base, today), refused)) }
                     @for row in part.fields.chunk_by(|one, next| one.is_short() && next.is_short()) {
                         div .form-row[row.len() > 1] {
                             @for field in row { (line(field, document, refused)) }
@@ -109,6 +109,13 @@ impl Page<'_> {
             }
         }
     }
+}
+
+/// The version that a form was made of. One that is only shown once more keeps its own.
+fn version(part: &Part, document: &Value, refused: Option<&Refused>) -> String {
+    let draft = refused.filter(|refused| refused.is_draft);
+    let theirs = draft.and_then(|draft| draft.sent.get("version").cloned());
+    theirs.unwrap_or_else(|| Seen::version(document, &part.pointers()))
 }
 
 /// A section in some words, for the line that it is folded to.
@@ -130,11 +137,19 @@ fn gist(part: &str, agent: &Agent, shell: &Shell) -> String {
             }
             None => String::new(),
         },
-        "messages" => match settings.fallback {
-            Fallback::Forward(_) => "Another number rings".to_owned(),
-            Fallback::Voicemail => "A message after the tone".to_owned(),
-            Fallback::Say => "A message is said".to_owned(),
-        },
+        "messages" => {
+            let names: Vec<&str> = settings.transfer_targets.keys().map(String::as_str).collect();
+            let to = match names.is_empty() {
+                true => "Nobody is put through".to_owned(),
+                false => short(&format!("Puts through to {}", names.join(", "))),
+            };
+            let otherwise = match settings.fallback {
+                Fallback::Forward(_) => "another number rings",
+                Fallback::Voicemail => "a message after the tone",
+                Fallback::Say => "a message is said",
+            };
+            format!("{to} · when it cannot answer, {otherwise}")
+        }
         "bookings" => format!("{} min each", agent.business.appointment_minutes),
         "recording" if settings.recording.enabled => "Calls are recorded".to_owned(),
         "recording" => "Calls are not recorded".to_owned(),
@@ -170,12 +185,16 @@ fn head(shell: &Shell, agent: &Agent) -> Markup {
     }
 }
 
-fn is_on(agent: &Agent) -> bool {
-    agent.status == Status::Active && !agent.unavailable
+/// Whether callers get to it.
+fn is_reached(agent: &Agent) -> bool {
+    agent.status == Status::Active && !agent.unavailable && agent.number.is_some()
 }
 
 fn in_service(agent: &Agent) -> &'static str {
     match (agent.status, agent.unavailable) {
+        (Status::Active, false) if agent.number.is_none() => {
+            "It is ready to answer. Nobody can call it yet."
+        }
         (Status::Active, false) => "It answers calls.",
         (Status::Active, true) => "It is unavailable for now.",
         (Status::Suspended, _) => "It is suspended by whoever runs this server.",
@@ -216,21 +235,23 @@ fn status(base: &str, agent: &Agent, is_admin: bool) -> Markup {
     }
 }
 
-fn editor(agent: &Agent, today: Date, refused: Option<&Refused>) -> Markup {
-    let wrong: Option<Wrong> = refused.and_then(|refused| {
-        let (field, why) = refused.error.as_ref()?;
-        let day = field.strip_prefix(fields::SCHEDULE)?;
-        Some((day.trim_start_matches('.').to_owned(), why.clone()))
-    });
+fn editor(agent: &Agent, (base, today): (&str, Date), refused: Option<&Refused>) -> Markup {
     let stored = Editor::stored(&agent.hours, today);
     match refused {
         Some(refused) => html! {
+            @let (sent, wrong) = (Editor::sent(&refused.sent), refused.hours());
+            @if !wrong.is_empty() {
+                div .note.bad {
+                    p { "This was not saved. What you wrote is still here. Please look at:" }
+                    ul { @for (id, name, why) in sent.told(&wrong) { li { a href={ "#" (id) } { (name) } ": " (why) } } }
+                }
+            }
             @if refused.stored.keys().any(|field| field.starts_with(fields::SCHEDULE)) {
                 p .note.warn { "The hours were changed meanwhile: see the days below." }
             }
-            (Editor::sent(&refused.sent).fields(wrong.as_ref()))
+            (sent.fields(&wrong, base))
         },
-        None => stored.fields(None),
+        None => stored.fields(&[], base),
     }
 }
 

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{clock, local};
+use super::{clock, is_past, local};
 use crate::store::access::{AgentAccess, Maintain, Object, Role};
 use crate::store::booking_edits::{Kept, Proposal};
 use crate::store::bookings::{Booking, BookingPlace};
@@ -49,6 +49,8 @@ pub(super) struct BookingForm {
     pub(super) revision: String,
     /// `true`: others may be booked in the same time.
     pub(super) overlap: String,
+    /// `true`: a day that is past is meant.
+    pub(super) past: String,
     /// The call in which it was spoken of, and its place among what was; empty: none.
     pub(super) call: String,
     pub(super) place: String,
@@ -124,6 +126,8 @@ pub(super) struct Again {
     pub(super) wrong: Wrong,
     /// What is booked in its time.
     pub(super) others: Vec<Booking>,
+    /// Whether its day is past, which may be a wrong month or year.
+    pub(super) is_past: bool,
     /// What the booking is now, if somebody changed it meanwhile.
     pub(super) now: Option<Box<Booking>>,
 }
@@ -133,7 +137,7 @@ impl Again {
     pub(super) fn status(&self) -> StatusCode {
         match (self.wrong.invalid.is_empty(), self.others.is_empty(), &self.now) {
             (false, _, _) => StatusCode::UNPROCESSABLE_ENTITY,
-            (true, true, None) => StatusCode::OK,
+            (true, true, None) if !self.is_past => StatusCode::OK,
             _ => StatusCode::CONFLICT,
         }
     }
@@ -164,6 +168,8 @@ pub(super) fn form(
                 @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
             }
             @if !again.others.is_empty() { (in_the_way(&again.others, zone)) }
+            @if again.is_past { (past(form)) }
+            @else if form.past == "true" { input type="hidden" name="past" value="true"; }
             @if let Some(fault) = time_fault {
                 (time_choice(form, again.wrong.time.as_ref(), &fault.detail))
             } @else if !form.which.is_empty() {
@@ -199,6 +205,22 @@ fn in_the_way(others: &[Booking], zone: &TimeZone) -> Markup {
                 " Book both in the same time"
             }
             p .hint { "Or choose another time below." }
+        }
+    }
+}
+
+/// That the day is past, and that it may be.
+fn past(form: &BookingForm) -> Markup {
+    let day = form.date.trim().parse::<jiff::civil::Date>();
+    let day =
+        day.map_or_else(|_| "This day".to_owned(), |day| day.strftime("%A %-d %B %Y").to_string());
+    html! {
+        div.note.warn role="alert" {
+            p { (day) " is past. Is it the right month and year?" }
+            label .check {
+                input type="checkbox" name="past" value="true";
+                " Yes: write it down all the same"
+            }
         }
     }
 }
@@ -346,6 +368,11 @@ async fn make(
     let place = store.booking_place(&access).await?;
     let again = match sent.fields().draft(&place, None) {
         Err(wrong) => Again { wrong, ..Again::default() },
+        Ok(draft)
+            if sent.past != "true" && is_past(draft.start_us, &zone(place.zone.as_deref())) =>
+        {
+            Again { is_past: true, ..Again::default() }
+        }
         Ok(draft) => {
             let how = (sent.may_overlap(), proposal);
             match store.keep_booking(&access, &viewer, None, &draft, how).await? {

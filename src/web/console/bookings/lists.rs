@@ -1,13 +1,14 @@
 //! The bookings of a day as a list, and of a week as a table.
 
-use jiff::Zoned;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Zoned};
 use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::week::Week;
 use super::{clock, local};
+use crate::agent::hours::{DayHours, Hours};
 use crate::store::access::{Role, VisibleAgents};
 use crate::store::bookings::{Booking, BookingState};
 use crate::web::bookings::end_us;
@@ -94,6 +95,43 @@ pub(super) struct Who<'a> {
     pub(super) names: Option<&'a VisibleAgents>,
     /// How a free hour is booked, by those who may.
     pub(super) free: Option<Free<'a>>,
+    /// When it is open, where the table is about one.
+    pub(super) hours: Option<&'a Hours>,
+}
+
+/// When the business is open on the days of a table, where that is known.
+struct Opening([Option<Vec<(DateTime, DateTime)>>; 7]);
+
+impl Opening {
+    fn of(hours: Option<&Hours>, days: [Date; 7]) -> Self {
+        Self(days.map(|day| match hours?.of(day) {
+            DayHours::Known(ranges) => Some(ranges),
+            DayHours::NotKept | DayHours::NotKnown => None,
+        }))
+    }
+
+    /// Whether it is closed on the whole day.
+    fn is_closed(&self, day: usize) -> bool {
+        self.0[day].as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Whether it is closed in the whole hour that begins then.
+    fn is_shut(&self, day: usize, start: DateTime) -> bool {
+        let end = start.saturating_add(SignedDuration::from_hours(1));
+        let is_open = |(open, close): &(DateTime, DateTime)| *open < end && *close > start;
+        self.0[day].as_ref().is_some_and(|ranges| !ranges.iter().any(is_open))
+    }
+
+    /// The first and the last hour in which it is open.
+    fn span(&self) -> Option<(i8, i8)> {
+        let ranges = || self.0.iter().flatten().flatten();
+        let first = ranges().map(|(open, _)| open.hour()).min()?;
+        let last = ranges().map(|(open, close)| match close.date() == open.date() {
+            true => close.hour() - i8::from(close.minute() == 0),
+            false => 23,
+        });
+        Some((first, last.max()?))
+    }
 }
 
 /// What an hour is booked with in which nothing begins.
@@ -148,8 +186,10 @@ pub(super) fn week_table(
     let days = week.days();
     let columns = days.map(|day| of_day(bookings, zone, day).collect::<Vec<_>>());
     let starts = || columns.iter().flatten().map(|(at, _)| at.hour());
-    let first = starts().min().unwrap_or(*HOURS.start()).min(*HOURS.start());
-    let last = starts().max().unwrap_or(*HOURS.end()).max(*HOURS.end());
+    let opening = Opening::of(who.hours, days);
+    let (opens, closes) = opening.span().unwrap_or((*HOURS.start(), *HOURS.end()));
+    let first = starts().chain([opens, *HOURS.start()]).min().unwrap_or_default();
+    let last = starts().chain([closes, *HOURS.end()]).max().unwrap_or_default();
     html! {
         h2 { "Week of " (days[0].strftime("%-d %B %Y")) }
         @if bookings.is_empty() {
@@ -159,9 +199,10 @@ pub(super) fn week_table(
             table .week {
                 thead { tr {
                     th scope="col" { "Time" }
-                    @for day in days {
+                    @for (n, day) in days.into_iter().enumerate() {
                         th scope="col" aria-current=[(day == week.today).then_some("date")] {
                             (day.strftime("%a %-d %b"))
+                            @if opening.is_closed(n) { br; "closed" }
                         }
                     }
                 } }
@@ -169,8 +210,8 @@ pub(super) fn week_table(
                     @for hour in first..=last {
                         tr {
                             th scope="row" { (format!("{hour:02}:00")) }
-                            @for (day, column) in days.iter().zip(&columns) {
-                                td {
+                            @for (n, (day, column)) in days.iter().zip(&columns).enumerate() {
+                                td class=[opening.is_shut(n, day.at(hour, 0, 0, 0)).then_some("shut")] {
                                     (cell(column, hour, who.names))
                                     @if let Some(link) = who.free.and_then(|free| free.hour(*day, hour, bookings)) { (link) }
                                 }
@@ -195,5 +236,38 @@ fn cell(column: &[(Zoned, &Booking)], hour: i8, names: Option<&VisibleAgents>) -
                 " " (badge(booking))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::agent::{Agent, AgentSource, BusinessSource};
+
+    #[test]
+    fn a_week_shows_when_it_is_open() {
+        let range = |open: &str, close: &str| json!([{"open": open, "close": close}]);
+        let schedule =
+            json!({"monday": range("08:30", "18:00"), "friday": range("20:00", "02:00")});
+        let business = BusinessSource {
+            operating_schedule: Some(schedule),
+            timezone: Some("Europe/London".to_owned()),
+            ..BusinessSource::default()
+        };
+        let agent = Agent::new(AgentSource { business: Some(business), ..AgentSource::default() });
+        let monday = Date::constant(2026, 11, 30);
+        let mut day = monday;
+        let days = std::array::from_fn(|_| std::mem::replace(&mut day, day.tomorrow().unwrap()));
+        let opening = Opening::of(Some(&agent.hours), days);
+        assert_eq!(opening.span(), Some((8, 23)));
+        assert!(!opening.is_closed(0) && opening.is_closed(6));
+        let is_shut = |day: usize, hour: i8| opening.is_shut(day, days[day].at(hour, 0, 0, 0));
+        assert_eq!([7, 8, 17, 18].map(|hour| is_shut(0, hour)), [true, false, false, true]);
+        assert_eq!((is_shut(4, 19), is_shut(4, 23)), (true, false));
+        // Where no hours are known nothing is said to be closed.
+        let unknown = Opening::of(None, days);
+        assert_eq!((unknown.span(), unknown.is_closed(6)), (None, false));
     }
 }

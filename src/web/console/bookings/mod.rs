@@ -22,8 +22,12 @@ use uuid::Uuid;
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::time;
-use crate::agent::APPOINTMENT_MAX_MINUTES;
-use crate::store::access::{Maintain, Object, Role, VisibleAgent};
+use crate::agent::hours::Hours;
+use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent};
+use crate::store::Store;
+use crate::store::access::{
+    AgentAccess, Maintain, Object, Read, Role, VisibleAgent, VisibleAgents,
+};
 use crate::store::bookings::BookingsWanted;
 use crate::store::feeds::FeedState;
 use crate::web::AppState;
@@ -81,6 +85,12 @@ fn local(us: i64, zone: &TimeZone) -> Zoned {
     time::at(us, zone)
 }
 
+/// Whether something begins on a day that is over there.
+fn is_past(start_us: i64, zone: &TimeZone) -> bool {
+    let now_us = i64::try_from(crate::clock::unix_now().as_micros()).unwrap_or(i64::MAX);
+    local(start_us, zone).date() < local(now_us, zone).date()
+}
+
 async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
@@ -107,13 +117,10 @@ async fn page(
     let asked = BookingsWanted { from_us, until_us, state: None, after: None, limit: SHOWN_MAX };
     let agents = shell.listed();
     let bookings = store.bookings(&agents, &asked).await?;
-    let feed = match store
-        .access::<crate::store::access::Read>(&shell.viewer, Object::Agent(agent.id))
-        .await
-    {
-        Ok(access) => store.feed(&access).await?,
-        Err(refused) => return Err(refused.into()),
-    };
+    let access = store.access::<Read>(&shell.viewer, Object::Agent(agent.id)).await?;
+    let feed = store.feed(&access).await?;
+    let is_one = agents.list().len() == 1;
+    let hours = if is_one { hours_of(store, &access).await? } else { None };
     let may_book = agents.list().iter().any(|agent| agent.role >= Role::Maintainer);
     let names = (agents.list().len() > 1).then_some(&agents);
     let is_full = i64::try_from(bookings.len()).is_ok_and(|count| count >= SHOWN_MAX);
@@ -134,10 +141,31 @@ async fn page(
         @if is_full { p .note.warn { "There are more bookings in this week than this page shows." } }
         section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, names)) }
         section .wide aria-label="The week" {
-            (week_table(&week, &bookings, &zone, Who { names, free: Free::of(&agents, &shell.now).filter(|_| !is_full) }))
+            @if !is_one && may_book { p .hint { "To book by a tap on a free hour, choose one agent at the top." } }
+            @let free = Free::of(&agents, &shell.now).filter(|_| !is_full);
+            (week_table(&week, &bookings, &zone, Who { names, free, hours: hours.as_ref() }))
         }
-        (feed_card(&agent, feed.as_ref(), &shell.now))
+        @if is_one { (feed_card(&agent, feed.as_ref(), &shell.now)) } @else { (feeds_card(&agents)) }
     }))
+}
+
+/// When the one agent of the page is open.
+async fn hours_of(store: &Store, access: &AgentAccess<Read>) -> Result<Option<Hours>, Fault> {
+    let row = store.agent_to_read(access).await?;
+    Ok(row.map(|row| Agent::new(row.into()).hours))
+}
+
+/// The way to the feed of each of several agents: each has an address of its own.
+fn feeds_card(agents: &VisibleAgents) -> Markup {
+    html! {
+        section .card aria-labelledby="feed" {
+            h2 #feed { "In your own calendar" }
+            p { "Google, Apple and Outlook can show bookings beside your own. Each business has an address of its own:" }
+            ul { @for agent in agents.list() {
+                li { a href={ "/bookings?agent=" (agent.id) "#feed" } { bdi { (agent.business) } } }
+            } }
+        }
+    }
 }
 
 fn new_address(week: &Week, agent: Option<Uuid>) -> String {

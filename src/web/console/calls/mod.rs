@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{Section, Shell};
-use super::{errors, time, words};
+use super::{errors, paused, time, words};
 use crate::store::StoreError;
 use crate::store::access::Role;
 use crate::store::call_list::{CallItem, Toward};
@@ -89,6 +89,7 @@ fn frame(around: &Around<'_>, wrong: Option<&Invalid>, list: &Markup) -> Respons
         &html! {
             h1 { "Calls" }
             p .zone { "Times are in " (shell.zone_name()) "." }
+            (paused::note(shell, paused::Place::Calls))
             (filters::form(shell, wanted, functions, wrong))
             (list)
         },

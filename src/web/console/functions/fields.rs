@@ -20,7 +20,7 @@ pub(super) const TYPES: [(&str, &str); 10] = [
     ("array", "list"),
 ];
 /// The kinds of functions, with what owners call them and what they are for.
-pub(super) const KINDS: [(&str, &str, &str); 4] = [
+pub(in crate::web::console) const KINDS: [(&str, &str, &str); 4] = [
     (
         "json_api",
         "Ask a service",
@@ -33,6 +33,30 @@ pub(super) const KINDS: [(&str, &str, &str); 4] = [
     ),
     ("flows", "Follow steps", "Says and asks what you laid down, step by step."),
     ("function", "Built in", "Tunes what every agent can do, or takes it away."),
+];
+/// What owners call the fields of a function.
+pub(in crate::web::console) const NAMES: [(&str, &str); 21] = [
+    ("name", "Name"),
+    ("type", "Kind"),
+    ("purpose", "What it is for"),
+    ("trigger_reason", "When to use it"),
+    ("is_active", "The agent may use it"),
+    ("save_data", "Keep what was collected and answered"),
+    ("is_shownable", "Show what was kept in the console"),
+    ("variables", "What the agent asks the caller for"),
+    ("data.method", "Method"),
+    ("data.url", "Address"),
+    ("data.headers", "Headers"),
+    ("data.query", "Query"),
+    ("data.body", "Body"),
+    ("data.result", "Where the result is in the answer"),
+    ("data.timeout_ms", "Longest wait"),
+    ("data.title", "Title"),
+    ("data.submit_url", "Where it is handed in"),
+    ("data.start", "The first step"),
+    ("data.nodes", "Steps"),
+    ("data.builtin", "Which of what every agent can do"),
+    ("data.targets", "Numbers to put through to"),
 ];
 /// Variables that are read of a form, and empty lines for more.
 const VARIABLES_MAX: usize = 60;
@@ -105,6 +129,11 @@ pub(super) fn variables(texts: &Sent) -> Vec<Variable> {
         choices: text(n, "choices"),
     });
     all.filter(|variable| !variable.name.is_empty() || !variable.description.is_empty()).collect()
+}
+
+/// The variables of a function, where a form can show them.
+pub(super) fn plain_variables(document: &Value) -> Option<Vec<Variable>> {
+    list(&document["variables"])
 }
 
 /// Variables as a list that a form can show; none where they say more than it can.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::fields::{MORE_VARIABLES, TYPES, Variable, built_in, variables};
 use crate::agent::function::Builtin;
 use crate::web::console::agent::Sent;
+use crate::web::console::changes::{self, Of};
 use crate::web::problem::Problem;
 
 /// What the form shows.
@@ -148,9 +149,9 @@ impl FunctionForm<'_> {
             (self.line("data.url", "Address", "Such as https://example.com/prices."))
             (self.area("data.headers", "Headers", "One a line, such as: Authorization: Bearer {{ secrets.CRM }}. Keys that are written out are shown as ********."))
             (self.area("data.query", "Query", "One a line, such as: date: {{ args.date }}"))
-            (self.area("data.body", "Body", "JSON with a template for each value, or text."))
+            (self.area("data.body", "Body", "Text, or JSON such as {\"plan\": \"{{ args.plan }}\"}."))
             (self.line("data.result", "Where the result is in the answer", "Such as /data/items; empty: all of it."))
-            (self.line("data.timeout_ms", "Longest wait, in ms", "8000 unless set."))
+            (self.line("data.timeout_ms", "Longest wait, in milliseconds", "8000, which is 8 seconds, unless set."))
         }
     }
 
@@ -233,8 +234,8 @@ pub(super) fn meanwhile(conflict: &Value) -> Markup {
     let differs = crate::web::editing::diff::changes(&conflict["stored"], &conflict["yours"]);
     html! {
         div .note.warn role="alert" {
-            p { "Somebody changed this after you had opened it. What is stored now stands on the left, yours on the right. Save again to put yours in its place." }
-            (crate::web::console::changes::table(&differs))
+            p { "Somebody changed this after you had opened it. What is stored now stands under “Before”, yours under “After”. Save again to put yours in its place." }
+            (changes::list(&differs, Of::Function))
         }
     }
 }

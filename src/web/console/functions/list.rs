@@ -15,15 +15,17 @@ use crate::web::editing::function::document;
 pub(super) fn body(row: &AgentRow, uses: &[FunctionUse], flash: Markup) -> Markup {
     let id = row.id;
     let agent = Agent::new(row.clone().into());
+    let (tuned, made): (Vec<&FunctionRow>, Vec<&FunctionRow>) =
+        row.functions.iter().partition(|function| super::tuned(&document(function)).is_some());
     html! {
         h1 { "What it can do" }
         p .zone { bdi { (row.name.reveal()) } " · uses of the last 30 days" }
         (flash)
         h2 { "Made for this agent" }
-        @if row.functions.is_empty() {
+        @if made.is_empty() {
             p .empty { "Nothing yet. Add what your agent should do besides what every agent can: ask your booking system, fill in a form, follow your steps." }
         } @else {
-            ul .list { @for function in &row.functions { (one(&agent, id, function, uses)) } }
+            ul .list { @for function in &made { (one(&agent, id, function, uses)) } }
         }
         h3 { "Add" }
         ul .list {
@@ -34,7 +36,7 @@ pub(super) fn body(row: &AgentRow, uses: &[FunctionUse], flash: Markup) -> Marku
                 }
             }
         }
-        (built_ins(&agent, uses))
+        (built_ins(&agent, id, &tuned, uses))
         (secrets(row))
         p { a href={ "/agents/" (id) } { "Back to the agent" } }
     }
@@ -45,7 +47,9 @@ fn count(uses: &[FunctionUse], is_it: impl Fn(&FunctionUse) -> bool) -> Markup {
     let (uses, failures) =
         mine.fold((0, 0), |(uses, failures), one| (uses + one.uses, failures + one.failures));
     html! {
-        span .quiet { "used " (uses) " times" }
+        span .quiet {
+            @match uses { 0 => "not used", 1 => "used once", uses => { "used " (uses) " times" } }
+        }
         @if failures > 0 { " " span .badge.bad { (failures) " failed" } }
     }
 }
@@ -62,6 +66,12 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Mark
         rest.is_some_and(|rest| rest.starts_with(&row.id.to_string()))
     });
     let name = super::title(&document);
+    let builtin = super::tuned(&document);
+    // What was called by its own name is one use more of the same.
+    let is_use = |used: &FunctionUse| {
+        let is_by_name = builtin.is_some_and(|builtin| used.name == builtin.name());
+        used.id == Some(row.id) || used.id.is_none() && is_by_name
+    };
     html! {
         li {
             div .row {
@@ -78,7 +88,7 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Mark
                         p .error { (field) ": found " (fault.found) "; accepted is " (fault.accepted) }
                     }
                 }
-                span { (count(uses, |used| used.id == Some(row.id))) }
+                span { (count(uses, is_use)) }
                 form method="post" action={ (address) "/switch" } {
                     @if !is_on { input type="hidden" name="is_active" value="yes"; }
                     button type="submit" aria-label={ (if is_on { "Switch off " } else { "Switch on " }) (name) } {
@@ -90,16 +100,22 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Mark
     }
 }
 
-fn built_ins(agent: &Agent, uses: &[FunctionUse]) -> Markup {
+fn built_ins(agent: &Agent, id: Uuid, tuned: &[&FunctionRow], uses: &[FunctionUse]) -> Markup {
+    let of = |builtin: Builtin| {
+        tuned.iter().filter(move |row| super::tuned(&document(row)) == Some(builtin))
+    };
     let is_removed = |builtin: &Builtin| agent.functions.removed.contains(builtin);
     html! {
         h2 { "What every agent can" }
         ul .list {
             @for builtin in Builtin::all() {
-                li .row {
-                    span .grow { (built_in(builtin)) }
-                    @if is_removed(&builtin) { span .badge.warn { "off" } }
-                    span { (count(uses, |used| used.id.is_none() && used.name == builtin.name())) }
+                @for row in of(builtin) { (one(agent, id, row, uses)) }
+                @if of(builtin).next().is_none() {
+                    li .row {
+                        span .grow { (built_in(builtin)) }
+                        @if is_removed(&builtin) { span .badge.warn { "off" } }
+                        span { (count(uses, |used| used.id.is_none() && used.name == builtin.name())) }
+                    }
                 }
             }
         }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::agent::{Failed, Saved, Sent, flash};
 use super::layout::{Section, Shell};
+use crate::agent::function::Builtin;
 use crate::store::AgentRow;
 use crate::store::access::{AgentAccess, Inspect, Object, Refused};
 use crate::store::people::Viewer;
@@ -29,7 +30,8 @@ use crate::web::editing::{Seen, agent, version_of};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
-use fields::{KINDS, change, texts};
+pub(super) use fields::{KINDS, NAMES};
+use fields::{change, texts};
 use form::{FunctionForm, meanwhile};
 
 /// Its routes.
@@ -269,8 +271,29 @@ async fn set_secret(
     Ok(list::saved(id, &done.versions))
 }
 
+/// What owners call a function: a form by its title, what every agent can do by what it is, the rest by
+/// its name.
 fn title(document: &Value) -> String {
-    let name = document["name"].as_str().filter(|name| !name.is_empty());
-    let builtin = || document["data"]["builtin"].as_str();
-    name.or_else(builtin).unwrap_or("A function").to_owned()
+    let data = &document["data"];
+    if let Some(builtin) = tuned(document) {
+        return fields::built_in(builtin).to_owned();
+    }
+    let title = data["title"].as_str().map(str::trim);
+    let title = title.filter(|title| document["type"] == "form" && !title.is_empty());
+    let name = || document["name"].as_str().filter(|name| !name.is_empty()).map(spoken);
+    title.map(str::to_owned).or_else(name).unwrap_or_else(|| "A function".to_owned())
+}
+
+/// Which of what every agent can do a function tunes, if it is such a one.
+fn tuned(document: &Value) -> Option<Builtin> {
+    let name = document["data"]["builtin"].as_str().filter(|_| document["type"] == "function");
+    name.and_then(Builtin::named)
+}
+
+/// `Check insurance` of `check_insurance`.
+fn spoken(name: &str) -> String {
+    let words = name.replace(['_', '-'], " ");
+    let mut letters = words.trim().chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}", first.unwrap_or_default(), letters.as_str())
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::forms::{described, error, progress};
+use super::forms::{described, error, progress, summary, told};
 use super::presets::{self, TRADES};
 use super::{Setup, Step, Wrong, go_on, is_unknown, opened, refused, to_step};
 use crate::store::access::{Inspect, Maintain, Object};
@@ -29,6 +29,9 @@ use crate::web::session::PageViewer;
 /// The longest name and address, in characters.
 const NAME_MAX: usize = 200;
 const WEBSITE_MAX: usize = 500;
+/// What the fields are called.
+const NAMES: [(&str, &str); 3] =
+    [("name", "Name of the business"), ("zone", "Time zone"), ("website", "Website")];
 /// What the line about the website begins with, in what the agent is told of the business.
 const WEBSITE: &str = "Website: ";
 
@@ -79,6 +82,10 @@ impl Business {
         wrong.extend(zones::wrong(&self.zone).map(|why| ("zone", why)));
         if self.website.chars().count() > WEBSITE_MAX {
             wrong.push(("website", "This is too long for an address.".to_owned()));
+        } else if !self.website.is_empty() && !is_address(&self.website) {
+            let why =
+                "This is no address of a website. Write it such as example.com, or leave it empty.";
+            wrong.push(("website", why.to_owned()));
         }
         wrong
     }
@@ -128,6 +135,22 @@ impl Business {
     }
 }
 
+/// Whether this may be the address of a website: with `https://` or without, it has a host with a dot.
+fn is_address(text: &str) -> bool {
+    let whole = match text.split_once("://") {
+        Some(("http" | "https", _)) => text.to_owned(),
+        Some(_) => return false,
+        None => format!("https://{text}"),
+    };
+    let is_host = |host: &str| {
+        let parts: Vec<&str> = host.trim_end_matches('.').split('.').collect();
+        parts.len() > 1 && parts.iter().all(|part| !part.is_empty())
+    };
+    !text.contains(char::is_whitespace)
+        && url::Url::parse(&whole)
+            .is_ok_and(|url| url.username().is_empty() && url.domain().is_some_and(is_host))
+}
+
 fn form(business: &Business, wrong: &[Wrong], action: &str) -> Markup {
     // What is no zone is named beside the field, where the one that is likely meant is chosen.
     let zone = business.zone.as_str();
@@ -138,6 +161,7 @@ fn form(business: &Business, wrong: &[Wrong], action: &str) -> Markup {
     html! {
         h1 { "Set up an agent" }
         (progress(Step::Business))
+        (summary(&told(wrong, &NAMES)))
         form .card method="post" action=(action) {
             label for="name" { "Name of the business" }
             input #name name="name" required maxlength=(NAME_MAX) value=(business.name) autocomplete="organization" aria-describedby=[described(wrong, "name")];
@@ -309,4 +333,27 @@ async fn changed(
         }
         _ => errors::problem(&problem),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_website_is_an_address() {
+        for address in [
+            "curl.example",
+            "www.curl.example/prices?all=1",
+            "https://curl.example",
+            "http://Curl.example:8080/",
+            "müller.example",
+        ] {
+            assert!(is_address(address), "{address}");
+        }
+        for other in
+            ["not a url", "curl", "ftp://curl.example", "https://", "mailto:a@b.example", "."]
+        {
+            assert!(!is_address(other), "{other}");
+        }
+    }
 }

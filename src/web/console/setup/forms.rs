@@ -15,6 +15,41 @@ pub(super) fn progress(step: Step) -> Markup {
     }
 }
 
+/// A fault as the summary of a screen tells it.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The id of the field that it is about.
+    pub(super) id: String,
+    /// What the field is called.
+    pub(super) name: String,
+    /// What was wrong, and what is accepted.
+    pub(super) why: String,
+}
+
+/// The same of fields whose id is their name, with what each is called.
+pub(super) fn told(wrong: &[Wrong], names: &[(&str, &str)]) -> Vec<Told> {
+    let name = |field: &str| names.iter().find(|(known, _)| *known == field);
+    let told = |(field, why): &Wrong| Told {
+        id: (*field).to_owned(),
+        name: name(field).map_or(*field, |(_, name)| *name).to_owned(),
+        why: why.clone(),
+    };
+    wrong.iter().map(told).collect()
+}
+
+/// All faults of a screen at its top, with the way to each field; nothing where there is none.
+pub(super) fn summary(told: &[Told]) -> Markup {
+    html! {
+        @if !told.is_empty() {
+            // Whoever sent the form is at the top of a new page: here it begins for them.
+            div .note.bad role="alert" tabindex="-1" autofocus {
+                p { strong { "This was not saved." } " What you wrote is still here. Please look at:" }
+                ul { @for Told { id, name, why } in told { li { a href={ "#" (id) } { (name) } ": " (why) } } }
+            }
+        }
+    }
+}
+
 /// What was wrong with this field.
 pub(super) fn error(wrong: &[Wrong], field: &str) -> Markup {
     html! {

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::forms::{back, described, error, progress};
+use super::forms::{Told, back, described, error, progress, summary, told};
 use super::presets::{HOURS, schedule};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::agent::hours::Hours;
@@ -30,12 +30,25 @@ const UNKNOWN: &str = "unknown";
 /// Where the number is that people are put through to.
 const TEAM: &str = "/settings/transfer/targets/team";
 
+/// What the fields are called, besides those of the days.
+const NAMES: [(&str, &str); 2] =
+    [("hours", "Opening hours"), ("team", "Whom callers are put through to")];
+
 /// A form that is shown once more: what was sent, and why it was not accepted.
 #[derive(Default)]
 pub(super) struct Again {
     sent: Sent,
     wrong: Vec<Wrong>,
-    wrong_day: Option<WrongDay>,
+    wrong_days: Vec<WrongDay>,
+}
+
+impl Again {
+    /// All that was wrong, in the order of the screen.
+    fn told(&self, editor: &Editor) -> Vec<Told> {
+        let days = editor.told(&self.wrong_days).into_iter();
+        let days = days.map(|(id, name, why)| Told { id, name, why });
+        days.chain(told(&self.wrong, &NAMES)).collect()
+    }
 }
 
 fn today(setup: &Setup) -> Date {
@@ -78,16 +91,18 @@ fn first(setup: &Setup) -> Editor {
 pub(super) fn form(setup: &Setup, again: Option<&Again>) -> Markup {
     let nothing = Vec::new();
     let wrong = again.map_or(&nothing, |again| &again.wrong);
-    let wrong_day = again.and_then(|again| again.wrong_day.as_ref());
+    let wrong_days = again.map_or(&[][..], |again| again.wrong_days.as_slice());
     let sent = |name: &str| again.and_then(|again| again.sent.get(name)).map(String::as_str);
     let word = sent("hours").unwrap_or_else(|| chosen(setup));
     let team = sent("team").unwrap_or_else(|| setup.text(TEAM));
     let editor = again.map_or_else(|| first(setup), |again| Editor::sent(&again.sent));
+    let action = format!("/setup/{}/hours", setup.row.id);
     html! {
         h1 { "When is " bdi { (setup.text("/business/business_name")) } " open?" }
         (progress(Step::Hours))
-        form .card method="post" action={ "/setup/" (setup.row.id) "/hours" } {
-            fieldset aria-describedby=[described(wrong, "hours")] {
+        @if let Some(again) = again { (summary(&again.told(&editor))) }
+        form .card method="post" action=(action) {
+            fieldset #hours tabindex="-1" aria-describedby=[described(wrong, "hours")] {
                 legend { "Opening hours" }
                 @for (value, name) in HOURS {
                     label .check { input type="radio" name="hours" value=(value) required checked[word == value]; " " (name) }
@@ -96,12 +111,12 @@ pub(super) fn form(setup: &Setup, again: Option<&Again>) -> Markup {
                 p .hint { "The agent answers at all hours, and books within these." }
                 (error(wrong, "hours"))
             }
-            details open[word == OWN] data-chooses="own" {
+            details open[word == OWN || !wrong_days.is_empty()] data-chooses="own" {
                 summary { h2 .inline { "Write the hours, lunch breaks and holidays" } }
-                (editor.fields(wrong_day))
+                (editor.fields(wrong_days, &action))
             }
             label for="team" { "Whom should callers be put through to?" }
-            input #team type="tel" name="team" value=(team) autocomplete="tel" aria-describedby=[described(wrong, "team")];
+            input #team type="tel" name="team" value=(team) autocomplete="tel" aria-invalid=[described(wrong, "team").map(|_| "true")] aria-describedby=[described(wrong, "team")];
             p .hint { "Your own telephone, for those who ask for a person. Leave it empty, and the agent takes a message." }
             (error(wrong, "team"))
             p .actions { button .main type="submit" { "Go on" } }
@@ -142,18 +157,25 @@ pub(super) async fn send(
     }
 }
 
-/// What the screen changes.
+/// What the screen changes; or all that is wrong with it.
 fn changed(setup: &Setup, sent: &Sent) -> Result<Map<String, Value>, Again> {
-    let mut change = Map::new();
-    if let Some(schedule) = hours(setup, sent)? {
-        change.insert("business".to_owned(), json!({"operating_schedule": schedule}));
+    let (mut change, mut again) = (Map::new(), Again::default());
+    match hours(setup, sent) {
+        Ok(None) => {}
+        Ok(Some(schedule)) => {
+            change.insert("business".to_owned(), json!({"operating_schedule": schedule}));
+        }
+        Err(wrong) => again = wrong,
     }
     let team = sent.get("team").map(|team| team.trim()).unwrap_or_default();
     let number = normalise_local(team, setup.agent.region);
     if !team.is_empty() && number.is_none() {
         let why =
             "This is no telephone number. Write it with its country, such as +44 20 7946 0000.";
-        return Err(Again { wrong: vec![("team", why.to_owned())], ..Again::default() });
+        again.wrong.push(("team", why.to_owned()));
+    }
+    if !again.wrong.is_empty() || !again.wrong_days.is_empty() {
+        return Err(again);
     }
     if number.as_deref().unwrap_or_default() != setup.text(TEAM) {
         let targets = json!({"transfer": {"targets": {"team": number}}});
@@ -164,7 +186,7 @@ fn changed(setup: &Setup, sent: &Sent) -> Result<Map<String, Value>, Again> {
 
 /// The schedule that is to be stored, if it is another one; null for none.
 fn hours(setup: &Setup, sent: &Sent) -> Result<Option<Value>, Again> {
-    let day = |wrong_day| Again { wrong_day: Some(wrong_day), ..Again::default() };
+    let day = |wrong_days| Again { wrong_days, ..Again::default() };
     let (stored, shown) = (stored_schedule(setup), first(setup));
     let word = sent.get("hours").map_or_else(|| chosen(setup), String::as_str);
     let written = match sent.contains_key("keeps") {
@@ -205,8 +227,8 @@ fn beside(problem: &Problem) -> Option<Again> {
     let why = problem.detail.clone().unwrap_or_default();
     let field = problem.field.as_deref()?;
     if let Some(day) = field.strip_prefix("business.operating_schedule") {
-        let wrong_day = Some((day.trim_start_matches('.').to_owned(), why));
-        return Some(Again { wrong_day, ..Again::default() });
+        let wrong_days = vec![(day.trim_start_matches('.').to_owned(), why)];
+        return Some(Again { wrong_days, ..Again::default() });
     }
     let is_team = field.starts_with("settings.transfer");
     is_team.then(|| Again { wrong: vec![("team", why)], ..Again::default() })

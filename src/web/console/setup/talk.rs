@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde_json::Map;
 use uuid::Uuid;
 
-use super::forms::{back, error, progress};
-use super::{Setup, Step, Wrong, go_on, opened_to_change, opened_with, refused, to_step};
+use super::forms::{self, Told, back, error, progress, summary};
+use super::{Setup, Step, Wrong, go_on, opened_with, refused, to_step};
 use crate::call::question_key;
 use crate::knowledge::answers::{ANSWER_BYTES, AnswerError};
 use crate::store::AnswerRow;
@@ -70,10 +70,12 @@ pub(super) async fn form(
                 }
             }
             @if speech.is_none_or(|trouble| !trouble.is_missing || trouble.has_stand_in()) {
-                p .actions { a .button .main[speech.is_none()] href={ "/agents/" (id) "/try" } { @if speech.is_some_and(Trouble::has_stand_in) { "Try the stand-in" } @else { "Talk to it now" } } }
+                // What is typed below is kept by whatever leads on from here.
+                p .actions { button .main[speech.is_none()] type="submit" form="answers" name="then" value="talk" { @if speech.is_some_and(Trouble::has_stand_in) { "Try the stand-in" } @else { "Talk to it now" } } }
             }
         }
-        form .card method="post" action={ "/setup/" (id) "/answers" } {
+        (summary(&told(wrong, &setup.trade().questions)))
+        form #answers .card method="post" action={ "/setup/" (id) "/answers" } {
             h2 { "What callers will ask" }
             p { "Answer what you can, in a sentence or two each. What you leave out appears on the page Knowledge when a caller asks it." }
             @for ((field, question), answer) in FIELDS.iter().zip(setup.trade().questions).zip(&answers) {
@@ -98,8 +100,8 @@ pub(super) async fn form(
                 }
             }
             p .actions { button type="submit" { "Save the answers" } @if given > 0 { span .quiet { (given) " of " (FIELDS.len()) " answered" } } }
+            p .actions { button .main type="submit" formaction={ "/setup/" (id) "/tried" } { "Go on to the number" } }
         }
-        form method="post" action={ "/setup/" (id) "/tried" } { p .actions { button .main type="submit" { "Go on to the number" } } }
         (back(id, Step::Voice))
     })
 }
@@ -110,6 +112,12 @@ fn badge(answer: &AnswerRow) -> Markup {
         @if answer.is_known { span .badge .good { "answered" } }
         @else { span .badge .warn { "saved, not in use yet" } }
     }
+}
+
+/// What was wrong, by the questions that it is about.
+fn told(wrong: &[Wrong], questions: &[&'static str; FIELDS.len()]) -> Vec<Told> {
+    let named: Vec<(&str, &str)> = FIELDS.into_iter().zip(questions.iter().copied()).collect();
+    forms::told(wrong, &named)
 }
 
 /// Answers were sent. What is emptied is removed.
@@ -125,11 +133,19 @@ pub(super) async fn answer(
         Err(response) => return response,
     };
     match keep(&state, &setup, &access, &sent).await {
+        Ok(wrong) if wrong.is_empty() && sent.get("then").is_some_and(|then| then == "talk") => {
+            Redirect::to(&format!("/agents/{id}/try")).into_response()
+        }
         Ok(wrong) if wrong.is_empty() => to_step(id, Step::Try),
-        Ok(wrong) => match form(&state, &setup, Some((&sent, &wrong))).await {
-            Ok(body) => refused(&setup, &body),
-            Err(response) => response,
-        },
+        Ok(wrong) => again(&state, &setup, (&sent, &wrong)).await,
+        Err(response) => response,
+    }
+}
+
+/// The screen once more, with what was sent and what was wrong with it.
+async fn again(state: &AppState, setup: &Setup, again: Again<'_>) -> Response {
+    match form(state, setup, Some(again)).await {
+        Ok(body) => refused(setup, &body),
         Err(response) => response,
     }
 }
@@ -169,16 +185,23 @@ async fn keep(
     Ok(wrong)
 }
 
-/// It was tried, or need not be.
+/// It was tried, or need not be. The answers that stand on the screen are kept.
 pub(super) async fn tried(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
+    Form(sent): Form<Sent>,
 ) -> Response {
-    let setup = match opened_to_change(&state, viewer, id).await {
-        Ok(setup) => setup,
+    let opened = opened_with::<Maintain>(&state, viewer, id, "agent.change").await;
+    let (setup, access) = match opened {
+        Ok(opened) => opened,
         Err(response) => return response,
     };
+    match keep(&state, &setup, &access, &sent).await {
+        Ok(wrong) if wrong.is_empty() => {}
+        Ok(wrong) => return again(&state, &setup, (&sent, &wrong)).await,
+        Err(response) => return response,
+    }
     let gone_on = go_on(&state, &setup, Map::new(), Step::Number).await;
     gone_on.unwrap_or_else(|problem| errors::problem(&problem))
 }

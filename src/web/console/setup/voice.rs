@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::forms::{back, described, error, progress};
+use super::forms::{back, described, error, progress, summary, told};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::web::AppState;
 use crate::web::console::{errors, voices};
@@ -64,6 +64,7 @@ pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Mark
     html! {
         h1 { "How does it answer?" }
         (progress(Step::Voice))
+        (summary(&told(wrong, &[("greeting", "What callers hear first"), ("voice", "Voice")])))
         form .card method="post" action={ "/setup/" (setup.row.id) "/voice" } {
             label for="greeting" { "What callers hear first" }
             textarea #greeting name="greeting" required maxlength=(GREETING_MAX) aria-describedby=[described(wrong, "greeting")] { (form.greeting) }
