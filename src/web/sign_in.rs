@@ -71,7 +71,11 @@ async fn page(
     )
 }
 
-async fn link_page(State(state): State<Arc<AppState>>, Path(code): Path<String>) -> Response {
+async fn link_page(
+    State(state): State<Arc<AppState>>,
+    viewer: Option<PageViewer>,
+    Path(code): Path<String>,
+) -> Response {
     let is_good = match Secret::sent(&code) {
         Some(secret) => match state.owners.store.is_link_good(&secret.hash()).await {
             Ok(is_good) => is_good,
@@ -80,7 +84,7 @@ async fn link_page(State(state): State<Arc<AppState>>, Path(code): Path<String>)
         None => false,
     };
     if !is_good {
-        return used_up();
+        return used_up(&state, viewer.is_some());
     }
     layout::outside(
         "Sign in",
@@ -95,13 +99,22 @@ async fn link_page(State(state): State<Arc<AppState>>, Path(code): Path<String>)
     )
 }
 
-fn used_up() -> Response {
+fn used_up(state: &AppState, is_signed_in: bool) -> Response {
+    let is_demo = state.test_calls.scripted.get().is_some();
     let page = layout::outside(
         "Sign in",
         &html! {
             h1 { "This link does not work any more" }
-            p { "It was used already, or is too old. Ask for another one: whoever runs this server makes it with" }
-            pre { code { "frontdesk token --email you@example.com" } }
+            @if is_signed_in {
+                p { "It was used already, and this browser is signed in." }
+                p { a .button .main href="/" { "Go to Today" } }
+            } @else if is_demo {
+                p { "It was used already, or is too old. End the demo with Ctrl-C and start it again: it prints a "
+                    "new link." }
+            } @else {
+                p { "It was used already, or is too old. Ask for another one: whoever runs this server makes it with" }
+                pre { code { "frontdesk token --email you@example.com" } }
+            }
         },
     );
     (StatusCode::GONE, page).into_response()
@@ -115,6 +128,7 @@ struct LinkForm {
 
 async fn link_used(
     State(state): State<Arc<AppState>>,
+    viewer: Option<PageViewer>,
     Path(code): Path<String>,
     parts: Parts,
     Form(form): Form<LinkForm>,
@@ -133,7 +147,7 @@ async fn link_used(
             signed_in(&state, &parts, user, begun, "/").await
         }
         Ok(None) => match note_refused(&state, &parts).await {
-            Ok(()) => used_up(),
+            Ok(()) => used_up(&state, viewer.is_some()),
             Err(error) => errors::store(&error),
         },
         Err(error) => errors::store(&error),

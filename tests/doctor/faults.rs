@@ -328,3 +328,15 @@ async fn models_that_end_are_told_of_in_time() {
     )
     .await;
 }
+
+/// A database of the program's own is made by the first start: before it nothing is broken.
+#[tokio::test]
+async fn a_database_that_is_still_to_be_made() {
+    let mut clinic = Clinic::healthy().await;
+    clinic.values.retain(|(name, _)| *name != "DATABASE_URL");
+    clinic.set("DATA_DIR", clinic.data.path().join("new").display().to_string());
+    let line = "warn  agents and numbers: not looked at; run `frontdesk serve`, which makes";
+    let report = clinic.report().await;
+    assert!(complaints(&report).iter().any(|found| found.starts_with(line)), "{report}");
+    assert!(!report.to_string().contains("mend the database"), "{report}");
+}

@@ -20,6 +20,7 @@ mod live;
 mod numbers;
 mod overview;
 mod people;
+mod plain;
 mod setup;
 mod tasks;
 mod time;

@@ -22,6 +22,7 @@ pub(super) use fields::label;
 pub(super) use hours::{Editor, Wrong as WrongDay};
 
 use super::layout::{Section, Shell};
+use super::plain::plain;
 use super::{changes, errors};
 use crate::agent::Agent;
 use crate::store::AgentRow;
@@ -183,7 +184,7 @@ async fn again(
             Some(_) => None,
             None => Some((
                 problem.field.clone().unwrap_or_default(),
-                problem.detail.clone().unwrap_or_default(),
+                plain(problem.detail.as_deref().unwrap_or_default()),
             )),
         },
     };
