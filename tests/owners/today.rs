@@ -235,11 +235,12 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
 async fn yesterday_says_how_long_all_calls_were_together() {
     let desk = Desk::open().await;
     let owner = desk.sign_in("owner@example.com").await;
-    let at = |clock: &str| {
-        desk.made(&format!(
+    let at = async |clock: &str| {
+        let sql = format!(
             "select ((now() at time zone 'Europe/London')::date - 1 + time '{clock}')
                 ::timestamp at time zone 'Europe/London' || ''"
-        ))
+        );
+        desk.made(&sql).await
     };
     for (from, to, status) in
         [("10:00", "10:04:02", "transferred"), ("11:00", "11:02:13", "completed")]
