@@ -8,7 +8,7 @@ mod numbers;
 mod prompts;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -156,6 +156,7 @@ pub struct App {
     background: Vec<JoinHandle<()>>,
     own_database: Option<OwnDatabase>,
     doctor: Arc<Doctor>,
+    scripted: Arc<OnceLock<Vec<String>>>,
 }
 
 impl App {
@@ -204,6 +205,7 @@ impl App {
         let front = front(&made, &config, around)?;
         background.extend(on_live_calls(&tasks, &front));
         let doctor = Arc::clone(&front.owners.doctor);
+        let scripted = Arc::clone(&front.test_calls.scripted);
         let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
         let (stop_serving, serving) = doors.serve(&tasks, front, config.calls_max, &mut background);
         info!(%address, public_url = public_url.as_str(), "answering calls");
@@ -225,12 +227,20 @@ impl App {
             background,
             own_database: database.own,
             doctor,
+            scripted,
         })
     }
 
     /// Has the page Health look at the installation with this.
     pub fn examine_with(&self, examine: impl Fn() -> Examining + Send + Sync + 'static) {
         self.doctor.set(examine);
+    }
+
+    /// Has the page Try say that its speech service is a stand-in, which plays one script, and offer the
+    /// caller's lines of it. Whoever set the service up knows that; the server never asks it.
+    pub fn rehearses_with(&self, lines: Vec<String>) {
+        // The first word counts: a process has one speech service.
+        let _ = self.scripted.set(lines);
     }
 
     /// A sign-in link for whoever looks after the installation, as long as nobody has ever signed in.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use self::remains::Remains;
 use super::doctor::page::examiner;
 use super::say::{self, say};
-use super::{shutdown_signal, start_log};
+use super::{program, shutdown_signal, start_log};
 use crate::app::{App, StartError};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
@@ -37,8 +37,8 @@ use crate::web::doctor::{Examining, Verdict};
 /// Signs the rehearsal's webhooks; good for nothing else.
 const AUTH_TOKEN: &str = "rehearsal-auth-token";
 /// What the stand-in for the speech service says to what is not in its script.
-const STAND_IN: &str = "This is the stand-in of the demo. It plays one script and understands nothing \
-    else. With a key for the speech service, the real agent answers you here.";
+const STAND_IN: &str = "This is the stand-in of the demo. It knows the lines of one script and \
+    understands nothing else. With a key for the speech service, the real agent answers you here.";
 /// How long the row may take to be complete and summed up after the call.
 const ROW_LIMIT: Duration = Duration::from_secs(15);
 
@@ -101,17 +101,19 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, DemoError> {
             );
             say!("(it signs you in once, within an hour):\n\n  {link}\n");
         }
-        say!("The demo goes on until Ctrl-C, and keeps nothing.");
+        say!("The demo goes on until Ctrl-C. Then its database is removed.");
         say!(
-            "To have the sample caller ring once more, from another terminal:\n\n  frontdesk dial --url {} \
+            "To have the sample caller ring once more, from another terminal:\n\n  {} dial --url {} \
              --to {SAMPLE_NUMBER} --auth-token {AUTH_TOKEN}\n",
+            program(),
             app.public_url.join("/twilio/voice")
         );
         // However it is told, the rehearsal was held.
         let _ = told_to_end.await;
     } else if done.is_ok() && !is_told {
         say!(
-            "\nTo look at it as its owner does, with a week of sample calls: frontdesk demo --keep"
+            "\nTo look at it as its owner does, with a week of sample calls: {} demo --keep",
+            program()
         );
     }
     app.shut_down(std::future::ready(())).await;
@@ -143,7 +145,8 @@ async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     let progress = Progress::new();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     // What is said to whoever talks to the agent themselves.
-    let script = Script { otherwise: STAND_IN.to_owned(), ..Script::default() };
+    let script = Script { otherwise: STAND_IN.to_owned(), reads: true, ..Script::default() };
+    let lines = script.turns.iter().map(|turn| turn.heard.clone()).collect();
     let options = SpeechOptions { script, says_so: true, ..SpeechOptions::default() };
     let speech = serve(listener, options, std::future::pending::<()>())?;
     let config = config(folder, &speech.base_url(), keep)?;
@@ -160,6 +163,7 @@ async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     let examiner = without_a_real_number(examiner(config.clone()));
     let app = App::start_on(Some(own_database), config, Clock::real()).await?;
     app.examine_with(examiner);
+    app.rehearses_with(lines);
     progress.end();
     say!("Bright Smiles Dental, a sample business, answers {SAMPLE_NUMBER}.");
     say!("Everything runs on this machine ({}); nobody is called.", app.address);

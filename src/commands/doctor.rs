@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::join4;
 
 use self::agents::Known;
-use self::finding::{Finding, Report};
+use self::finding::{Finding, Report, Verdict};
 use super::say::say;
 use super::{start_log, variables};
 use crate::clock::within;
@@ -97,7 +97,11 @@ pub async fn examine(config: &Config, errors: &[ConfigError]) -> Report {
 async fn calls(config: &Config, is_bad: &impl Fn(&str) -> bool) -> Vec<Finding> {
     let (mut findings, opened) = database::check(config).await;
     let Some(opened) = opened else {
-        let remedy = "mend the database first, then ask again";
+        // A database of its own is made by the first start: until then nothing is broken.
+        let remedy = match findings.iter().any(|finding| finding.verdict == Verdict::Fail) {
+            true => "mend the database first, then ask again",
+            false => "run `frontdesk serve`, which makes the database, then ask again",
+        };
         findings.push(Finding::warn("agents and numbers", "not looked at", remedy));
         return findings;
     };

@@ -49,6 +49,16 @@ fn variables() -> impl Iterator<Item = String> {
     std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
+/// The program as it was started, for commands that are to be typed in the same folder: after `cargo run`
+/// there is no `frontdesk` on the path.
+#[cfg(feature = "rehearsal")]
+fn program() -> String {
+    let name = std::env::args().next().unwrap_or_default();
+    // What a shell would read as something else is not offered to it.
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+~".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) { name } else { "frontdesk".to_owned() }
+}
+
 /// Starts the log on standard error, filtered as the configuration says or by `default`.
 fn start_log(config: &Config, default: &str) {
     let words = config.log_filter.as_deref().unwrap_or(default);

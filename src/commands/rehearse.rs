@@ -75,7 +75,7 @@ pub async fn run(
 ) -> Result<(), RehearseError> {
     let script = match &arguments.script {
         Some(path) => read_script(path).await?,
-        None => Script::default(),
+        None => Script { reads: true, ..Script::default() },
     };
     let record = if arguments.bench { Record::Latency } else { Record::Events };
     let options =

@@ -65,7 +65,7 @@ pub async fn run() -> Result<ExitCode, ServeError> {
 /// the log, which others may read.
 async fn first_link(app: &App) {
     match app.first_sign_in_link().await {
-        Ok(Some(link)) => say!("Sign in to the console, once, within an hour: {link}"),
+        Ok(Some(link)) => say!("Sign in to the console as its admin, once, within an hour: {link}"),
         Ok(None) => {}
         // The log says it of the database already; `frontdesk token` makes a link later.
         Err(error) if error.is_away() => {}

@@ -8,6 +8,7 @@ use super::say::say;
 use super::{NoDatabase, open_database, start_log};
 use crate::config::{Config, ConfigError, PublicUrl};
 use crate::store::StoreError;
+use crate::store::migrate::{SchemaState, is_current};
 use crate::store::people::MadePerson;
 use crate::web::owners::sign_in_link;
 
@@ -40,8 +41,11 @@ pub enum TokenError {
          link"
     )]
     NotInSupabase(String),
+    /// It has no tables yet, or those of an older program.
+    #[error("the database's schema is {0}: run `frontdesk migrate`, then make the link")]
+    Schema(&'static str),
     /// The database failed.
-    #[error("{0}; has `frontdesk migrate` been run on this database?")]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 
@@ -57,6 +61,11 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, TokenError> {
         return Err(TokenError::Email(email.to_owned()));
     }
     let store = open_database(&config).await?;
+    match is_current(store.pool()).await.map_err(StoreError::from)? {
+        SchemaState::Missing => return Err(TokenError::Schema("missing")),
+        SchemaState::Old => return Err(TokenError::Schema("old")),
+        SchemaState::Current | SchemaState::Hidden => {}
+    }
     let name = arguments.name.as_deref().or_else(|| email.split('@').next()).unwrap_or(email);
     let person = match store.make_person(email, name).await? {
         MadePerson::Ready(person) => person,
@@ -68,7 +77,14 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, TokenError> {
     }
     let public_url = config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(config.port));
     let link = sign_in_link(&store, &public_url, person).await?;
-    say!("Sign in, once, within an hour: {link}");
+    say!("Sign in as {email}, once, within an hour: {link}");
+    if config.public_url.is_none() {
+        say!(
+            "PUBLIC_URL is not set here, so the link leads to {}. If the server runs with another \
+             PUBLIC_URL or PORT, set the same here and make another link.",
+            public_url.as_str()
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

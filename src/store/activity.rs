@@ -33,7 +33,7 @@ pub struct Deed {
     pub action: String,
     /// Kind and id of what it was done to.
     pub object: Option<String>,
-    /// The name of the person it was done to, if it was one who is still there.
+    /// The name of the person or the function it was done to, if that is still there.
     pub object_name: Option<Private<String>>,
     /// What changed.
     pub change: Option<Value>,
@@ -57,12 +57,15 @@ const SHOWN_SQL: &str =
     "select l.id, (extract(epoch from l.at) * 1000000)::bigint as at_us, l.actor,
         left(c.username, 200) as username, l.actor_kind, l.voice_agent_id, l.action, l.object,
         l.change::text as change,
-        p.username as object_name";
+        left(coalesce(p.username, f.name), 200) as object_name";
 
-/// The people of a row.
+/// The people and the function of a row. A change of a function is one of its agent, in this part.
 const NAMES_SQL: &str = "left join public.customer c on c.uuid = l.actor
     left join public.customer p on p.uuid = case when l.object ~ '^person [0-9a-f-]{36}$'
         then substr(l.object, 8)::uuid end
+    left join public.functions f on f.assistant_id = l.voice_agent_id and f.id = substring(
+        coalesce(l.change #>> '{parts,0}', l.object)
+        from '^function ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$')::uuid
     order by l.id desc limit $3";
 
 /// `$1` by, `$2` before, `$3` limit, `$4` agents, `$5` what is seen of each, `$6` the viewer, `$7`

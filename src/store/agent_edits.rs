@@ -1,6 +1,8 @@
 //! Changes that owners make to an agent. Each is one transaction: the rows, what they were before and
 //! after (`agent_versions`), and who did it (`audit_log`).
 
+mod changed_fields;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,6 +10,7 @@ use sqlx::postgres::{PgDatabaseError, Postgres};
 use sqlx::{Row, Transaction};
 use uuid::Uuid;
 
+use self::changed_fields::changed_fields;
 use super::access::{AgentAccess, Inspect, Level, Maintain, Own, Read};
 use super::agents::{AgentRow, agent, agent_query};
 use super::audit::AuditEntry;
@@ -381,10 +384,11 @@ pub(super) async fn note(
         .execute(&mut **transaction)
         .await?;
     let parts: Vec<&str> = write.parts.iter().map(|change| change.part.as_str()).collect();
-    let deed = AuditEntry::of(viewer, action)
-        .agent(agent_id)
-        .object("agent", agent_id)
-        .change(serde_json::json!({"versions": versions, "parts": parts}));
+    let deed = AuditEntry::of(viewer, action).agent(agent_id).object("agent", agent_id).change(
+        serde_json::json!({
+            "versions": versions, "parts": parts, "fields": changed_fields(&write.parts),
+        }),
+    );
     super::audit::note(transaction, &deed).await?;
     Ok(versions)
 }

@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Level, Maintain};
+use super::access::{AgentAccess, Level, Maintain, VisibleAgent};
 use super::audit::{self, AuditEntry};
 use super::passages::{MISSING, Vector};
 use super::people::Viewer;
@@ -151,15 +151,34 @@ impl Store {
     /// The same for the server's own work, which nobody asked for.
     pub async fn answers_of(&self, agent_id: Uuid) -> Result<Vec<AnswerRow>> {
         let mut answers = match read(&self.pool, agent_id).await {
-            Err(sqlx::Error::Database(error))
-                if error.code().is_some_and(|code| MISSING.contains(&&*code)) =>
-            {
-                return Ok(Vec::new());
-            }
+            Err(error) if has_no_passages(&error) => return Ok(Vec::new()),
             rows => rows?.iter().map(answer).collect::<Result<Vec<_>>>()?,
         };
         answers.sort_by_key(|answer| std::cmp::Reverse(answer.at_us));
         Ok(answers)
+    }
+
+    /// The questions of those answers of an agent's that are still there.
+    pub async fn answered_questions(
+        &self,
+        agent: &VisibleAgent,
+        answers: &[i64],
+    ) -> Result<Vec<(i64, Private<String>)>> {
+        let query = format!(
+            "select id, metadata ->> 'title' as question from {}
+            where id = any($2) and metadata @> jsonb_build_object('source_id', answers_source($1))
+                and metadata ->> 'title' <> ''",
+            passages_table(agent.id)
+        );
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(agent.id).bind(answers);
+        let rows = match rows.fetch_all(&self.pool).await {
+            Err(error) if has_no_passages(&error) => return Ok(Vec::new()),
+            rows => rows?,
+        };
+        let question = |row: &PgRow| {
+            Ok((row.try_get("id")?, Private::new(row.try_get::<String, _>("question")?)))
+        };
+        rows.iter().map(question).collect()
     }
 
     /// Has calls find an answer by `embedding`, if it still says what was embedded; whether it does.
@@ -206,6 +225,12 @@ impl Store {
         );
         Ok(agents.bind(limit).fetch_all(&self.pool).await?)
     }
+}
+
+/// Whether there is no table of passages: the agent has none yet.
+fn has_no_passages(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| MISSING.contains(&&*code))
 }
 
 /// The rows of an agent's answers.

@@ -7,6 +7,7 @@ use strum::VariantArray;
 use uuid::Uuid;
 
 use super::access::VisibleAgents;
+pub use super::call_query::CALLS_NEAR;
 use super::call_query::{Order, push_page};
 use super::numbers::SOME;
 use super::{Result, Store};
@@ -61,6 +62,9 @@ pub struct CallFilter {
     pub outcome: Option<CallOutcome>,
     /// Those from this number, E.164.
     pub number: Option<Private<String>>,
+    /// Those of the newest [`CALLS_NEAR`] of each agent, up to `until_us`, whose number ends with these
+    /// digits. No index has the ends of numbers.
+    pub number_end: Option<Private<String>>,
     /// Those in which, or in whose summary, all of these words are; the last may be the beginning of one.
     pub words: Option<Private<String>>,
     /// Those in which the agent used the function of this name.
@@ -179,7 +183,7 @@ impl Store {
         toward: Toward,
         limit: i64,
     ) -> Result<Vec<CallItem>> {
-        if filter.number.is_some() {
+        if filter.number.is_some() || filter.number_end.is_some() {
             for agent in agents.list().iter().take(AGENTS_READ) {
                 // Numbers that cannot be read now are left out this time.
                 let _ = self.read_callers_numbers(agent.id, SOME).await;

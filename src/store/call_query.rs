@@ -42,8 +42,9 @@ impl Order {
 /// need, and one of them may have a third of all. More are planned for as if each had the average.
 const AGENTS_NAMED: usize = 16;
 
-/// Words are looked for in so many calls one by one, the newest first; of several agents each has a share.
-const CALLS_NEAR: i64 = 2_000;
+/// Words and the ends of numbers are looked for in so many calls one by one, the newest first; for words
+/// each of several agents has a share.
+pub const CALLS_NEAR: i64 = 2_000;
 /// Words that fewer than one in so many of these have are rare.
 const RARE: i64 = 50;
 
@@ -227,6 +228,22 @@ fn push_span(sql: &mut QueryBuilder<Postgres>, order: &Order, filter: &CallFilte
     }
 }
 
+/// Only the newest calls of an agent. Where they begin is read once, from the index of the list.
+fn push_near(sql: &mut QueryBuilder<Postgres>, whose: Whose, filter: &CallFilter) {
+    sql.push(" and c.call_start >= coalesce((select near.call_start from public.call_logs near");
+    sql.push(" where near.voice_agent_id = ");
+    push_agent(sql, whose);
+    sql.push(" and near.call_start < ");
+    match filter.until_us {
+        Some(us) => push_time(sql, us),
+        None => {
+            sql.push(LATEST);
+        }
+    }
+    sql.push(" order by near.call_start desc, near.id desc offset ").push_bind(CALLS_NEAR - 1);
+    sql.push(" limit 1), ").push(EARLIEST).push(")");
+}
+
 fn push_filter(sql: &mut QueryBuilder<Postgres>, whose: Whose, filter: &CallFilter) {
     match filter.outcome {
         None => {}
@@ -240,6 +257,12 @@ fn push_filter(sql: &mut QueryBuilder<Postgres>, whose: Whose, filter: &CallFilt
     if let Some(number) = &filter.number {
         sql.push(" and coalesce(c.caller_e164, c.caller_number) = ");
         sql.push_bind(number.reveal().clone());
+    }
+    if let Some(end) = &filter.number_end {
+        push_near(sql, whose, filter);
+        let digits = i32::try_from(end.reveal().len()).unwrap_or(i32::MAX);
+        sql.push(" and right(coalesce(c.caller_e164, c.caller_number), ").push_bind(digits);
+        sql.push(") = ").push_bind(end.reveal().clone());
     }
     if let Some(function) = &filter.function {
         sql.push(" and jsonb_path_query_array(c.metadata, '$.functions[*].name') @> ");

@@ -48,7 +48,7 @@ pub struct DayCounts {
     pub put_through: i64,
     /// That left a message.
     pub voicemail: i64,
-    /// How long those that were answered were in all, in seconds.
+    /// How long they were in all, in seconds, as the days' usage has it.
     pub seconds: i64,
 }
 
@@ -135,8 +135,9 @@ impl Store {
                 count(*) filter (where status = 'completed') as answered,
                 count(*) filter (where status = 'transferred') as put_through,
                 count(*) filter (where status = 'voicemail') as voicemail,
-                coalesce(sum(extract(epoch from duration)) filter (where status = 'completed'), 0)
-                    ::bigint as seconds
+                coalesce(sum(round(least(greatest(
+                    extract(epoch from coalesce(duration, call_end - call_start)), 0), 1e12)))
+                    filter (where isfinite(call_end)), 0)::bigint as seconds
             from public.call_logs
             where voice_agent_id = any($1) and coalesce(call_sid, '') not like 'FT%'
                 and call_start >= timestamptz 'epoch' + $2 * interval '1 microsecond'

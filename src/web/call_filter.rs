@@ -38,7 +38,8 @@ pub(super) struct WantedCalls {
     /// Those that came out so: `in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or
     /// `failed`.
     pub(super) outcome: Option<String>,
-    /// Those from this number, with country code or as it is dialled in the business's country.
+    /// Those from this number, with country code or as it is dialled in the business's country. Its last
+    /// 4 to 9 digits find those of the newest 2,000 calls of each agent, up to `to`.
     pub(super) number: Option<String>,
     /// Those with all of these words in what was said or in the summary; the last one may be the
     /// beginning of a word.
@@ -144,11 +145,17 @@ impl WantedCalls {
         if from_us.zip(until_us).is_some_and(|(from, until)| from > until) {
             return Err(invalid("to", "a time that is not before `from`"));
         }
+        let (number, number_end) = match self.number(here)? {
+            None => (None, None),
+            Some(Number::Whole(number)) => (Some(Private::new(number)), None),
+            Some(Number::End(digits)) => (None, Some(Private::new(digits))),
+        };
         Ok(CallFilter {
             from_us,
             until_us,
             outcome,
-            number: self.number(here)?.map(Private::new),
+            number,
+            number_end,
             words: text(self.words.as_ref(), "words")?.map(Private::new),
             function: text(self.function.as_ref(), "function")?,
             with_tasks: yes(self.todo.as_ref(), "todo")?,
@@ -156,7 +163,7 @@ impl WantedCalls {
         })
     }
 
-    fn number(&self, here: &Here) -> Result<Option<String>, Invalid> {
+    fn number(&self, here: &Here) -> Result<Option<Number>, Invalid> {
         let Some(text) = given(self.number.as_ref()) else { return Ok(None) };
         // A plus that was not percent-encoded has become a blank.
         let is_plus = self.number.as_ref().is_some_and(|text| text.starts_with(' '));
@@ -164,10 +171,15 @@ impl WantedCalls {
             .then(|| normalise_local(&format!("+{text}"), None))
             .flatten()
             .or_else(|| normalise_local(text, here.region));
-        read.map(Some).ok_or(invalid(
-            "number",
-            "a whole telephone number, such as +44 7700 900123, or as it is dialled locally",
-        ))
+        if let Some(number) = read {
+            return Ok(Some(Number::Whole(number)));
+        }
+        let is_end = text.chars().all(|c| c.is_ascii_digit() || " -./()".contains(c));
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        match is_end && END_DIGITS.contains(&digits.len()) {
+            true => Ok(Some(Number::End(digits))),
+            false => Err(invalid("number", NUMBERS)),
+        }
     }
 
     /// What is looked for, as pairs of an address: without where in the list.
@@ -198,6 +210,19 @@ impl WantedCalls {
     pub(super) fn names(&self) -> Vec<&str> {
         self.pairs().map(|(name, _)| name).collect()
     }
+}
+
+/// How many of the last digits of a number find its calls.
+const END_DIGITS: std::ops::RangeInclusive<usize> = 4..=9;
+const NUMBERS: &str = "this is no telephone number; accepted is a whole one, such as +44 7700 900123 or as \
+    you dial it, or at least its last 4 digits";
+
+/// A number that is looked for.
+enum Number {
+    /// All of it, E.164.
+    Whole(String),
+    /// Its last digits.
+    End(String),
 }
 
 const OUTCOMES: &str =
@@ -302,7 +327,7 @@ mod tests {
             ("to", |w| w.to = some("2026-11-01T10:00:00")),
             ("to", |w| (w.from, w.to) = (some("2026-11-02"), some("2026-11-01T00:00:00Z"))),
             ("outcome", |w| w.outcome = some("great")),
-            ("number", |w| w.number = some("0123")),
+            ("number", |w| w.number = some("012")),
             ("words", |w| w.words = Some("x".repeat(201))),
             ("function", |w| w.function = Some("x".repeat(201))),
             ("tests", |w| w.tests = some("maybe")),
@@ -328,6 +353,25 @@ mod tests {
             let wanted = WantedCalls { number: some(text), ..WantedCalls::default() };
             let number = wanted.filter(&here()).unwrap().number.unwrap();
             assert_eq!(number.reveal(), "+447700900123", "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_digits_of_a_number_are_enough() {
+        let read = |text: &str| {
+            let wanted = WantedCalls { number: some(text), ..WantedCalls::default() };
+            wanted.filter(&here()).map(|filter| (filter.number.is_some(), filter.number_end))
+        };
+        for (text, digits) in [("0123", "0123"), (" 900 123 ", "900123"), ("90-01.23", "900123")] {
+            assert_eq!(
+                read(text).unwrap(),
+                (false, Some(Private::new(digits.to_owned()))),
+                "{text}"
+            );
+        }
+        assert_eq!(read("07700 900123").unwrap(), (true, None));
+        for odd in ["abc", "123", "+1234", "1234a", "12345678901234567890"] {
+            assert!(read(odd).unwrap_err().detail.contains("last 4 digits"), "{odd}");
         }
     }
 

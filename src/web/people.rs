@@ -28,7 +28,7 @@ pub(super) struct Invitation {
 /// # Errors
 /// It is none.
 pub(super) fn role(word: &str) -> std::result::Result<Role, Invalid> {
-    let accepted = "is none; accepted are support, maintainer, owner and, by an admin, admin";
+    let accepted = "is no role; accepted are support, maintainer, owner and, by an admin, admin";
     Role::from_word(word).ok_or_else(|| Invalid::new("role", accepted))
 }
 
@@ -45,8 +45,8 @@ impl Invitation {
         let email = email.trim();
         let mut invalid = Vec::new();
         if !is_email(email) {
-            let detail = "is no e-mail address; accepted is somebody@example.com, with letters from a \
-                              to z, digits and signs";
+            let detail = "is no e-mail address; accepted is one such as somebody@example.com, with letters \
+                          from a to z, digits and signs";
             invalid.push(Invalid::new("email", detail));
         }
         let name = one_line("name", name, NAME_MAX, true);

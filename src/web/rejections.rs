@@ -58,6 +58,9 @@ fn explained(path: &str, status: StatusCode, words: &str) -> Response {
 
 fn reason(status: StatusCode, words: &str, is_api: bool) -> Problem {
     let why = match status.as_u16() {
+        405 if !is_api => {
+            "this address only takes what its form sends; open the page from the menu".to_owned()
+        }
         405 => "this address is not asked with this method; accepted are those in the header Allow"
             .to_owned(),
         408 => {
@@ -67,12 +70,12 @@ fn reason(status: StatusCode, words: &str, is_api: bool) -> Problem {
         }
         413 => {
             let most = MAX_BODY_BYTES / 1024;
-            format!("what was sent is too large; accepted are up to {most} kB")
+            format!("what was sent is too large; up to {most} kB are accepted")
         }
         415 => {
             let kind =
                 if is_api { "application/json" } else { "application/x-www-form-urlencoded" };
-            format!("the body is of a kind that is not read; accepted is {kind}")
+            format!("what was sent is of a kind that is not read; it is to be {kind}")
         }
         _ => {
             let whole = match words.contains("query string") {

@@ -81,7 +81,11 @@ async fn page(
     )
 }
 
-async fn link_page(State(state): State<Arc<AppState>>, Path(code): Path<String>) -> Response {
+async fn link_page(
+    State(state): State<Arc<AppState>>,
+    viewer: Option<PageViewer>,
+    Path(code): Path<String>,
+) -> Response {
     let is_good = match Secret::sent(&code) {
         Some(secret) => match state.owners.store.is_link_good(&secret.hash()).await {
             Ok(is_good) => is_good,
@@ -90,7 +94,7 @@ async fn link_page(State(state): State<Arc<AppState>>, Path(code): Path<String>)
         None => false,
     };
     if !is_good {
-        return used_up();
+        return used_up(&state, viewer.is_some());
     }
     layout::outside(
         "Sign in",
@@ -105,13 +109,22 @@ async fn link_page(State(state): State<Arc<AppState>>, Path(code): Path<String>)
     )
 }
 
-fn used_up() -> Response {
+fn used_up(state: &AppState, is_signed_in: bool) -> Response {
+    let is_demo = state.test_calls.scripted.get().is_some();
     let page = layout::outside(
         "Sign in",
         &html! {
             h1 { "This link does not work any more" }
-            p { "It was used already, or is too old. Ask for another one: whoever runs this server makes it with" }
-            pre { code { "frontdesk token --email you@example.com" } }
+            @if is_signed_in {
+                p { "It was used already, and this browser is signed in." }
+                p { a .button .main href="/" { "Go to Today" } }
+            } @else if is_demo {
+                p { "It was used already, or is too old. End the demo with Ctrl-C and start it again: it prints a "
+                    "new link." }
+            } @else {
+                p { "It was used already, or is too old. Ask for another one: whoever runs this server makes it with" }
+                pre { code { "frontdesk token --email you@example.com" } }
+            }
         },
     );
     (StatusCode::GONE, page).into_response()
@@ -125,6 +138,7 @@ struct LinkForm {
 
 async fn link_used(
     State(state): State<Arc<AppState>>,
+    viewer: Option<PageViewer>,
     Path(code): Path<String>,
     parts: Parts,
     Form(form): Form<LinkForm>,
@@ -139,19 +153,19 @@ async fn link_used(
             let begun = begin(&state, &parts, user, form.remember.is_some(), None).await;
             signed_in(&state, &parts, user, begun, "/").await
         }
-        Ok(None) => link_refused(&state, &parts).await,
+        Ok(None) => link_refused(&state, &parts, viewer.is_some()).await,
         Err(error) => errors::store(&error),
     }
 }
 
 /// What those get whose link does not sign in. Only they are counted: nobody guesses 256 bits, and behind
 /// one address there may be others whose links are good.
-async fn link_refused(state: &AppState, parts: &Parts) -> Response {
+async fn link_refused(state: &AppState, parts: &Parts, is_signed_in: bool) -> Response {
     if let Err(seconds) = state.owners.limits.sign_in.take(&client_network(state, parts)) {
         return errors::too_many(seconds);
     }
     match note_refused(state, parts).await {
-        Ok(()) => used_up(),
+        Ok(()) => used_up(state, is_signed_in),
         Err(error) => errors::store(&error),
     }
 }

@@ -7,8 +7,10 @@ use frontdesk::audio::recording::FRAME;
 use frontdesk::audio::recording::opus::OggOpusWriter;
 use frontdesk::clock::{self, Clock, within};
 use frontdesk::rehearsal::phone::{self, CallOptions, Sample, Step};
-use frontdesk::rehearsal::speech::SAMPLES;
+use frontdesk::rehearsal::speech::script::Script;
+use frontdesk::rehearsal::speech::{SAMPLES, SpeechOptions, serve};
 use serde_json::json;
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::cdp::{Browser, check_page};
@@ -184,4 +186,28 @@ async fn an_answer_is_known_in_the_next_call() {
     let given = desk.speech.observer().received("conversation.item.create");
     let known = given.iter().any(|item| item.event["item"].to_string().contains("BUPA and AXA"));
     assert!(known, "the agent is given the answer");
+}
+
+/// As in the demo: each line that the stand-in knows is a button, and the first one begins the call.
+#[tokio::test]
+async fn the_lines_of_a_stand_in_are_said_by_a_press() {
+    let Some(browser) = Browser::shared().await else { return };
+    let script = Script { reads: true, ..Script::default() };
+    let options = SpeechOptions { script: script.clone(), ..SpeechOptions::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let speech = serve(listener, options, std::future::pending::<()>()).unwrap();
+    let desk = Desk::open_with(&[("OPENAI_BASE_URL", speech.base_url())]).await;
+    desk.app.rehearses_with(script.turns.iter().map(|turn| turn.heard.clone()).collect());
+    let page = browser.page().await;
+    sign_in(&desk, &page, "maintainer@example.com").await;
+    page.goto(&address(&desk, &format!("/agents/{}/try", desk.agent))).await;
+    check_page(&page, "try-stand-in").await;
+    page.click(".lines li:nth-child(2) button:enabled").await;
+    page.wait_for_text("#live [data-line^=c]", "Sorry to interrupt").await;
+    page.wait_for_text("#live", "one hundred and twenty dollars").await;
+    page.click(".lines li:nth-child(3) button:enabled").await;
+    page.wait_for_text("#live", "Looked for free times").await;
+    check_page(&page, "try-stand-in-said").await;
+    let told = page.eval("document.getElementById('live').textContent").await.to_string();
+    assert_eq!(told.matches("free times").count(), 1, "one thing is told once: {told}");
 }

@@ -148,6 +148,10 @@ fn words(words: &str) -> CallFilter {
 }
 
 /// Walks through all pages, down and up again.
+fn ends(digits: &str) -> CallFilter {
+    CallFilter { number_end: Some(Private::new(digits.to_owned())), ..CallFilter::default() }
+}
+
 async fn walked(store: &Store, seen: &VisibleAgents, filter: &CallFilter, limit: i64) -> Vec<Uuid> {
     let page = async |toward| -> Vec<CallPlace> {
         let calls = store.calls(seen, filter, toward, limit).await.expect("a page");
@@ -268,11 +272,11 @@ async fn a_page_of_a_business_with_a_third_of_all_calls_reads_hardly_more_than_i
             select other, gen_random_uuid() as id from generate_series(0, 199) other;
         insert into public.voice_agents (id, name, created_by)
             select id, 'x', gen_random_uuid() from others;
-        insert into public.call_logs (voice_agent_id, call_start, call_end, status, transcript, metadata)
+        insert into public.call_logs (voice_agent_id, call_start, call_end, status, transcript, metadata, caller_number)
             select case when n % 3 = 0 then '{large}'::uuid else o.id end,
                 timestamptz '2026-11-30' - n * interval '1 minute', now(),
                 case when n % 20 = 0 then 'failed' else 'completed' end,
-                'tooth insurance rare' || n / 3, '{{}}'
+                'tooth insurance rare' || n / 3, '{{}}', '+1555' || lpad(n::text, 7, '0')
             from generate_series(0, 59999) n join others o on o.other = n % 200;
         insert into public.call_words (call_log_id, voice_agent_id, call_start, words)
             select id, voice_agent_id, call_start, strip(to_tsvector('simple', transcript))
@@ -296,6 +300,9 @@ async fn a_page_of_a_business_with_a_third_of_all_calls_reads_hardly_more_than_i
         (51, "a common word and an outcome", came_out(CallOutcome::Failed, words("insurance"))),
         (0, "a common word and no outcome", came_out(CallOutcome::Voicemail, words("insurance"))),
         (1, "a rare word and an outcome", came_out(CallOutcome::Completed, words("rare19998"))),
+        (1, "the end of a number", ends("5997")),
+        (0, "the end of an older number", ends("59997")),
+        (0, "the end of no number", ends("999999")),
     ] {
         let before = rows_read(&pool).await;
         let store = Store::new(pool.clone());

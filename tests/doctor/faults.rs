@@ -379,3 +379,15 @@ async fn a_proxy_that_is_not_named_makes_one_client_of_all() {
     clinic.set("FLY_MACHINE_ID", "148e");
     finds(&clinic, &[]).await;
 }
+
+/// A database of the program's own is made by the first start: before it nothing is broken.
+#[tokio::test]
+async fn a_database_that_is_still_to_be_made() {
+    let mut clinic = Clinic::healthy().await;
+    clinic.values.retain(|(name, _)| *name != "DATABASE_URL");
+    clinic.set("DATA_DIR", clinic.data.path().join("new").display().to_string());
+    let line = "warn  agents and numbers: not looked at; run `frontdesk serve`, which makes";
+    let report = clinic.report().await;
+    assert!(complaints(&report).iter().any(|found| found.starts_with(line)), "{report}");
+    assert!(!report.to_string().contains("mend the database"), "{report}");
+}

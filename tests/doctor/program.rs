@@ -116,3 +116,31 @@ async fn no_secret_is_printed() {
         assert!(!err.contains(&basic), "credentials are printed");
     }
 }
+
+/// A link is for somebody in a database that has tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_link_says_whose_it_is_and_what_is_missing() {
+    let clinic = Clinic::healthy().await;
+    let token = async |values: Vec<(&'static str, String)>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
+        command.args(["token", "--email", "ann@example.com"]).env_clear().envs(values);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        (output.status.code(), printed(&output))
+    };
+    let (code, (out, err)) = token(clinic.values.clone()).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("Sign in as ann@example.com, once, within an hour: https://"), "{out}");
+    assert!(!out.contains("PUBLIC_URL"), "{out}");
+    let mut elsewhere = clinic.values.clone();
+    elsewhere.retain(|(name, _)| *name != "PUBLIC_URL");
+    let (_, (out, _)) = token(elsewhere).await;
+    assert!(
+        out.contains("PUBLIC_URL is not set here, so the link leads to http://localhost"),
+        "{out}"
+    );
+    clinic.sql("drop table _sqlx_migrations").await;
+    let (code, (_, err)) = token(clinic.values.clone()).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("schema is missing: run `frontdesk migrate`"), "{err}");
+    assert!(!err.contains("away"), "{err}");
+}

@@ -1,6 +1,7 @@
 //! Who sees what of what was done.
 
 use http::StatusCode;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::desk::{Client, Desk};
@@ -103,4 +104,30 @@ async fn a_long_list_goes_on_where_it_stopped() {
         path = page.text[at..].split('"').next().unwrap().replace("&amp;", "&");
     }
     assert_eq!(found, (1..=120).rev().collect::<Vec<_>>());
+}
+
+/// In an owner's words, and so that one knows what it was.
+#[tokio::test]
+async fn a_change_says_what_was_changed() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let agent = format!("/api/v1/agents/{}", desk.agent);
+    let change = json!({"settings": {"greeting": "Hello."}, "business": {"business_summary": "x"}});
+    let changed = owner.patch(&agent, change).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    let function = format!("/api/v1/functions/{}", desk.function);
+    let changed = owner.patch(&function, json!({"purpose": "Says prices."})).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    let answers = format!("/knowledge/{}/answers", desk.agent);
+    let answer = [("question", "Is <b>parking</b> free?"), ("answer", "Yes.")];
+    let given = owner.form(&answers, &answer).await;
+    assert_eq!(given.status, StatusCode::SEE_OTHER, "{}", given.text);
+    let page = owner.get("/activity").await.text;
+    assert!(page.contains("Changed: First words, What the business does"), "{page}");
+    assert!(page.contains("changed a function <bdi>prices</bdi>"), "{page}");
+    let question = "gave the agent an answer: “<bdi>Is &lt;b&gt;parking&lt;/b&gt; free?</bdi>”";
+    assert!(page.contains(question), "{page}");
+    for word in ["parts", "versions", "fields"] {
+        assert!(!page.contains(&format!("{word}:")), "{word}: {page}");
+    }
 }

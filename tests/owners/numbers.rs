@@ -373,3 +373,32 @@ async fn each_account_is_asked_once_and_all_at_the_same_time() {
     let next = first["next"].as_str().unwrap();
     assert!(admin.get(&format!("/api/v1/agents/{next}")).await.status.is_success());
 }
+
+/// What stands in SQL or the API alone is nobody's to find: whose word counts has a field for it.
+#[tokio::test]
+async fn a_number_is_written_by_hand_by_whose_word_it_is() {
+    let desk = Desk::open().await;
+    let admin = desk.sign_in("admin@example.com").await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let path = format!("/agents/{}/number", desk.agent);
+    let field = format!("action=\"{path}\"");
+    let page = admin.get("/numbers").await.text;
+    assert!(page.contains(&field) && page.contains("to a number above"), "{page}");
+    let page = owner.get("/numbers").await.text;
+    assert!(!page.contains(&field), "what they write is not theirs by that: {page}");
+    let wrong = admin.form(&path, &[("number", "12")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.text);
+    assert!(wrong.text.contains("Write one with its country code"), "{}", wrong.text);
+    assert_eq!(answers(&desk, NUMBER).await, Some(desk.agent));
+
+    let kept = admin.form(&path, &[("number", "+1 (555) 987-0777")]).await;
+    let back = format!("/numbers?agent={}&done=written", desk.agent);
+    assert_eq!((kept.status, kept.header("location")), (StatusCode::SEE_OTHER, &*back));
+    assert_eq!(answers(&desk, HOTLINE).await, Some(desk.agent));
+    assert_eq!(answers(&desk, NUMBER).await, None);
+    let none = admin.form(&path, &[("number", "")]).await;
+    assert_eq!(none.status, StatusCode::SEE_OTHER, "{}", none.text);
+    assert_eq!(answers(&desk, HOTLINE).await, None);
+    let page = owner.get("/numbers").await.text;
+    assert!(page.contains("An agent needs a number first"), "{page}");
+}

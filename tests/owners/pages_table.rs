@@ -163,6 +163,7 @@ fn of_agents() -> Vec<Row> {
         get("/numbers", Anybody),
         post("/numbers/{sid}/connect", Maintainer, OF_AGENT).gives(502),
         post("/numbers/{sid}/restore", Maintainer, OF_AGENT).gives(502),
+        post("/agents/{id}/number", Maintainer, &[("number", "12")]),
         post("/agents/{id}/twilio", Owner, credentials),
         post("/agents/{id}/twilio/server", Owner, &[]),
         get("/agents/{id}", Support),

@@ -26,6 +26,7 @@ async fn an_odd_address_is_answered_with_a_page_that_says_what_is_odd() {
     let owner = desk.sign_in("owner@example.com").await;
     let agent = desk.agent;
     for (path, field) in [
+        ("/usage?days=abc".to_owned(), "days"),
         ("/webhooks?after=x".to_owned(), "after"),
         ("/webhooks?agent=x".to_owned(), "agent"),
         ("/?agent=x".to_owned(), "agent"),
@@ -39,7 +40,11 @@ async fn an_odd_address_is_answered_with_a_page_that_says_what_is_odd() {
         ("/webhooks?agent=x&agent=y".to_owned(), "agent"),
     ] {
         let answered = owner.get(&path).await;
-        is_page(&answered, StatusCode::BAD_REQUEST, &[field, "accepted is"]);
+        let name = format!("<b>{}{}</b>", field[..1].to_uppercase(), &field[1..]);
+        is_page(&answered, StatusCode::BAD_REQUEST, &[&name, "Write ", "This can't be used"]);
+        for word in ["accepted is", "invalid digit", "UUID", "Bad Request"] {
+            assert!(!answered.text.contains(word), "{word}: {}", answered.text);
+        }
     }
     for path in
         ["/agents/x".to_owned(), format!("/agents/{agent}/functions/x"), "/tasks/x/done".to_owned()]
@@ -51,12 +56,12 @@ async fn an_odd_address_is_answered_with_a_page_that_says_what_is_odd() {
         is_page(&answered, StatusCode::NOT_FOUND, &["There is no such page"]);
     }
     let put = owner.send(Method::PUT, "/people", Body::None).await;
-    is_page(&put, StatusCode::METHOD_NOT_ALLOWED, &["the header Allow"]);
+    is_page(&put, StatusCode::METHOD_NOT_ALLOWED, &["open the page from the menu"]);
     assert!(put.header("allow").contains("GET"));
     let json = owner.post("/people", json!({"agent": agent})).await;
     is_page(&json, StatusCode::UNSUPPORTED_MEDIA_TYPE, &["application/x-www-form-urlencoded"]);
     let form = owner.form("/webhooks/test", &[("agent", "x")]).await;
-    is_page(&form, StatusCode::UNPROCESSABLE_ENTITY, &["agent", "accepted is an id"]);
+    is_page(&form, StatusCode::UNPROCESSABLE_ENTITY, &["Agent", "Write an id"]);
     let put = owner.send(Method::PUT, "/api/v1/agents", Body::None).await;
     is_problem(&put, StatusCode::METHOD_NOT_ALLOWED);
 }
@@ -150,7 +155,8 @@ async fn a_booking_from_a_call_is_never_made_as_another_one() {
             ("place", place),
         ];
         let refused = owner.form("/bookings/new", &form).await;
-        is_page(&refused, StatusCode::UNPROCESSABLE_ENTITY, &[field, "accepted is"]);
+        let name = format!("<b>{}{}</b>", field[..1].to_uppercase(), &field[1..]);
+        is_page(&refused, StatusCode::UNPROCESSABLE_ENTITY, &[&name, "Write the "]);
     }
     assert_eq!(desk.made("select count(*)::text from appointments").await, "0");
 }
@@ -210,4 +216,40 @@ async fn what_is_refused_of_numbers_and_tries_is_written_down() {
     let noted =
         desk.made("select count(*)::text from audit_log where action = 'access.refused'").await;
     assert_eq!(noted, refused.to_string());
+}
+
+/// Errors on a page are sentences: what is wrong, and what to write.
+#[tokio::test]
+async fn an_owner_reads_sentences() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let support = desk.sign_in("support@example.com").await;
+    let agent = desk.agent;
+    let (section, functions) = (format!("/agents/{agent}"), format!("/agents/{agent}/functions"));
+    let long = [
+        ("section", "greeting"),
+        ("name", "Bright Smile"),
+        ("settings.limits.call_seconds", "long"),
+    ];
+    let refused = owner.form(&section, &long).await;
+    let said = "This can't be used as it is. Write a whole number from 1 to 14400.";
+    assert!(refused.text.contains(said), "{}", refused.text);
+    let nameless = owner.form(&functions, &[("type", "form"), ("name", "")]).await;
+    assert!(nameless.text.contains("Nothing is written here. Write a name"), "{}", nameless.text);
+    let secret =
+        owner.form(&format!("/agents/{agent}/secrets"), &[("name", ""), ("value", "")]).await;
+    let words = ["<b>Name</b>: Write a name of letters", "This can't be used"];
+    is_page(&secret, StatusCode::UNPROCESSABLE_ENTITY, &words);
+    let invited = [("agent", &*agent.to_string()), ("email", "ann"), ("role", "support")];
+    let invited = owner.form("/people", &invited).await;
+    let said = "E-mail: It is no e-mail address. Write one such as somebody@example.com.";
+    assert!(invited.text.contains(said), "{}", invited.text);
+    let denied = support.get(&format!("/agents/{agent}/versions")).await;
+    let may = ["Only owners and maintainers can do this, and your role here is support."];
+    is_page(&denied, StatusCode::FORBIDDEN, &may);
+    for page in [nameless, secret, invited, denied] {
+        for word in ["accepted is", "found ", "needs the role", "Unprocessable"] {
+            assert!(!page.text.contains(word), "{word}: {}", page.text);
+        }
+    }
 }

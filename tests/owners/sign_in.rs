@@ -27,9 +27,16 @@ async fn a_link_signs_in_once_and_only_by_its_button() {
     let again = stranger.form(path, &[]).await;
     assert_eq!(again.status, StatusCode::GONE);
     assert!(again.headers.get("set-cookie").is_none());
-    assert_eq!(stranger.get(path).await.status, StatusCode::GONE);
+    let late = stranger.get(path).await;
+    assert_eq!(late.status, StatusCode::GONE);
+    assert!(late.text.contains("frontdesk token") && !late.text.contains("href=\"/\""));
 
     let browser = stranger.with("cookie", cookie.split(';').next().unwrap().to_owned());
+    for late in [browser.get(path).await, browser.form(path, &[]).await] {
+        assert_eq!(late.status, StatusCode::GONE);
+        assert!(late.text.contains("this browser is signed in"), "{}", late.text);
+        assert!(late.text.contains("href=\"/\"") && !late.text.contains("frontdesk token"));
+    }
     assert_eq!(browser.get("/").await.status, StatusCode::OK);
     assert!(desk.app.first_sign_in_link().await.unwrap().is_none(), "somebody has signed in");
 
@@ -241,4 +248,14 @@ async fn behind_https_every_cookie_is_secure() {
     let (_, cookie) = owner.credential().unwrap();
     assert!(cookie.starts_with("__Host-fd="), "{cookie}");
     assert_eq!(owner.get("/account").await.status, StatusCode::OK);
+}
+
+/// The demo's database is its own: no command makes a link for it.
+#[tokio::test]
+async fn the_demo_does_not_advise_a_command_that_cannot_help() {
+    let desk = Desk::open().await;
+    desk.app.rehearses_with(vec!["Hello.".to_owned()]);
+    let late = desk.stranger().get("/sign-in/nothing").await;
+    assert_eq!(late.status, StatusCode::GONE);
+    assert!(late.text.contains("start it again") && !late.text.contains("frontdesk token"));
 }

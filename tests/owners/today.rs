@@ -229,3 +229,27 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
     assert!(page.contains("Ann rings her.\nThe agent did not say so."), "{page}");
     assert!(page.contains("Not done") && !page.contains("It is booked"), "{page}");
 }
+
+/// The same as the usage of that day.
+#[tokio::test]
+async fn yesterday_says_how_long_all_calls_were_together() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let at = async |clock: &str| {
+        let sql = format!(
+            "select ((now() at time zone 'Europe/London')::date - 1 + time '{clock}')
+                ::timestamp at time zone 'Europe/London' || ''"
+        );
+        desk.made(&sql).await
+    };
+    for (from, to, status) in
+        [("10:00", "10:04:02", "transferred"), ("11:00", "11:02:13", "completed")]
+    {
+        let (start, end) = (at(from).await, at(to).await);
+        let columns = json!({"call_start": start, "call_end": end, "status": status});
+        add_call(&desk, desk.agent, columns).await;
+    }
+    let page = owner.get("/").await.text;
+    assert!(page.contains("2 calls") && page.contains(" · 6 min 15 s in all"), "{page}");
+    assert!(!page.contains(" each"), "{page}");
+}

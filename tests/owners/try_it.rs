@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use frontdesk::clock::{self, within};
 use frontdesk::rehearsal::phone::media_peer::{self, Outbound, StreamIds};
+use frontdesk::rehearsal::speech::script::Script;
+use frontdesk::rehearsal::speech::{SpeechOptions, serve};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -445,4 +447,37 @@ async fn whose_access_ends_is_off_the_line_of_their_test() {
         assert!(!within(DEADLINE, listening).await.expect("the line ends"), "{end}");
         assert_eq!(row(&desk, &answer).await["metadata"]["ended_by"], "caller", "{end}");
     }
+}
+
+/// As in the demo: whoever set the stand-in up says so, and which lines it knows.
+#[tokio::test]
+async fn a_stand_in_that_plays_a_script_is_named_and_its_lines_are_offered() {
+    let script = Script { reads: true, ..Script::default() };
+    let options = SpeechOptions { script: script.clone(), ..SpeechOptions::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let speech = serve(listener, options, std::future::pending::<()>()).unwrap();
+    let desk = Desk::open_with(&[("OPENAI_BASE_URL", speech.base_url())]).await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let path = format!("/agents/{}/try", desk.agent);
+    let page = maintainer.get(&path).await.text;
+    assert!(!page.contains("stand-in") && !page.contains("data-scripted"), "{page}");
+    let lines = script.turns.iter().map(|turn| turn.heard.clone()).collect();
+    desk.app.rehearses_with(lines);
+    let page = maintainer.get(&path).await.text;
+    let (notice, desk_of_call) = (page.find("id=\"stand-in\""), page.find("id=\"try\""));
+    assert!(notice.is_some() && notice < desk_of_call, "{page}");
+    let line = &script.turns[1].heard;
+    assert!(page.contains(&format!("data-scripted disabled>{line}<")), "{page}");
+
+    let (answer, mut browser) = begin(&desk, &maintainer, json!({"typed": true})).await;
+    let call = answer["call"].as_str().unwrap();
+    let mut events = Events::open(&maintainer, &format!("/api/v1/live?call={call}")).await;
+    assert!(browser.listen(|line| line.heard_bytes >= 800).await, "the greeting is heard");
+    events.says("agent", "Good day.").await;
+    let before = browser.heard_bytes;
+    let said = maintainer.post(answer["say"].as_str().unwrap(), json!({"text": line})).await;
+    assert_eq!(said.status, StatusCode::NO_CONTENT, "{}", said.text);
+    assert!(browser.listen(|line| line.heard_bytes > before + 800).await, "it is answered");
+    events.says("agent", "With an examination").await;
+    browser.hang_up().await;
 }

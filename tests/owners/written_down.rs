@@ -85,7 +85,9 @@ async fn what_is_refused_is_seen_by_the_owner() {
     let owner = desk.sign_in("owner@example.com").await;
     let page = owner.get(&format!("/activity?agent={agent}")).await.text;
     assert!(page.contains("tried something that their role does not allow"), "{page}");
-    assert!(page.contains("wanted: deleted a call") && page.contains(&format!("/calls/{call}")));
+    assert!(
+        page.contains("What it was: deleted a call") && page.contains(&format!("/calls/{call}"))
+    );
     // Nobody is told of what is not theirs to see.
     let theirs = desk.sign_in("other@example.com").await;
     let answered = theirs.form(&format!("/calls/{call}/delete"), &[]).await;

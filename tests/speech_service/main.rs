@@ -376,3 +376,49 @@ async fn under_load_stamps_are_read_and_written_and_are_not_heard() {
     frontdesk::tls::http_client().build().unwrap().delete(&url).send().await.unwrap();
     assert_eq!(latency().await["count"], 0);
 }
+
+/// Whoever types to the stand-in has its script by the words, and not by how often they spoke.
+#[tokio::test]
+async fn a_line_of_the_script_that_is_typed_is_that_turn() {
+    let script = r#"{"otherwise": "I do not know that.", "reads": true, "turns": [
+        {"heard": "Do you park cars?", "reply": "Yes, behind the house."},
+        {"heard": "Book me a table.", "functions": [{"name": "book"}], "after_functions": "Done."}]}"#;
+    let speech = start_script(script).await;
+    let mut client = Client::ready(&speech, client_driven()).await;
+    let item = |role: &str, text: &str| {
+        let kind = if role == "assistant" { "output_text" } else { "input_text" };
+        json!({"type": "conversation.item.create", "item": {"type": "message", "role": role,
+            "content": [{"type": kind, "text": text}]}})
+    };
+    for (typed, said) in [
+        ("Something else", "I do not know that."),
+        (" do you PARK cars", "Yes, behind the house."),
+        ("And bikes?", "I do not know that."),
+        ("Do you park cars?", "Yes, behind the house."),
+    ] {
+        client.send(item("user", typed)).await;
+        // What was looked up for it stands behind it.
+        client.send(item("system", "Passages: none.")).await;
+        client.send(json!({"type": "response.create"})).await;
+        let done = client.until_last("response.done").await;
+        assert_eq!(done["response"]["output"][0]["content"][0]["transcript"], said, "{typed}");
+    }
+    client.send(item("user", "Book me a table.")).await;
+    client.send(json!({"type": "response.create"})).await;
+    let done = client.until_last("response.done").await;
+    let call = done["response"]["output"][0].clone();
+    assert_eq!(call["name"], "book");
+    let output =
+        json!({"type": "function_call_output", "call_id": call["call_id"], "output": "{}"});
+    client.send(json!({"type": "conversation.item.create", "item": output})).await;
+    client.send(json!({"type": "response.create"})).await;
+    let done = client.until_last("response.done").await;
+    assert_eq!(done["response"]["output"][0]["content"][0]["transcript"], "Done.");
+    // A line that was answered before the session began is not answered again.
+    client.send(item("user", "Do you park cars?")).await;
+    client.send(item("assistant", "Yes, behind the house.")).await;
+    client.send(json!({"type": "response.create"})).await;
+    let done = client.until_last("response.done").await;
+    let said = &done["response"]["output"][0]["content"][0]["transcript"];
+    assert_eq!(*said, "I do not know that.");
+}

@@ -146,7 +146,8 @@ impl Remains {
         for row in &self.appointments {
             let start = Timestamp::from_microsecond(row.starts_us).unwrap_or(Timestamp::UNIX_EPOCH);
             let minutes = row.minutes.unwrap_or_default();
-            say!("  appointments  id={} status={}", row.id, row.status);
+            let means = if row.status == "pending" { " (booked, and still to come)" } else { "" };
+            say!("  appointments  id={} status={}{means}", row.id, row.status);
             say!("                schedule_time={start} duration_minutes={minutes}");
             say!(
                 "                name={:?} phone_number={:?} service={:?}",

@@ -42,6 +42,7 @@ pub(super) async fn tell<T>(
             if over.is_some() {
                 printed.end_line("");
                 printed.print(&events);
+                printed.tell_functions(u64::MAX);
             }
         }
         if let Some(over) = over {
@@ -56,6 +57,9 @@ struct Printed {
     callers: BTreeSet<String>,
     replies: BTreeSet<u32>,
     functions: BTreeSet<u32>,
+    /// Functions that were called, when and what they are called. They are told before the next line
+    /// that began later: a reply that was being spoken then comes first.
+    waiting: Vec<(u64, String)>,
     /// The reply that is being spoken, and what has been printed of it. Its line has no end yet, and
     /// what else happened waits for that.
     speaking: Option<(u32, String)>,
@@ -69,6 +73,7 @@ impl Printed {
                 Ok(LogEvent::CallerSaid { utterance, started_ms, text, settled: true, .. })
                     if self.speaking.is_none() && self.callers.insert(utterance.clone()) =>
                 {
+                    self.tell_functions(started_ms);
                     line(started_ms, "Caller", text.as_deref().unwrap_or("[inaudible]"));
                 }
                 // Written about once a second while it is spoken; the last one counts.
@@ -85,10 +90,8 @@ impl Printed {
                         self.end_line(if interrupted { " … (interrupted)" } else { "" });
                     }
                 }
-                Ok(LogEvent::FunctionCalled { run, name, .. })
-                    if self.speaking.is_none() && self.functions.insert(run) =>
-                {
-                    line(u64::try_from(row.at_ms).unwrap_or(0), "", &format!("({name})"));
+                Ok(LogEvent::FunctionCalled { run, name, .. }) if self.functions.insert(run) => {
+                    self.waiting.push((u64::try_from(row.at_ms).unwrap_or(0), name));
                 }
                 _ => {}
             }
@@ -110,9 +113,17 @@ impl Printed {
             }
             _ => {
                 self.end_line("");
+                self.tell_functions(started_ms);
                 say::print(format_args!("{}{heard}", beginning(started_ms, "Agent")));
                 self.speaking = Some((reply, heard.to_owned()));
             }
+        }
+    }
+
+    /// Tells the functions that were called by then.
+    fn tell_functions(&mut self, by_ms: u64) {
+        for (at_ms, name) in due(&mut self.waiting, by_ms) {
+            line(at_ms, "", &format!("({name})"));
         }
     }
 
@@ -142,4 +153,24 @@ fn line(at_ms: u64, who: &str, words: &str) {
 fn beginning(at_ms: u64, who: &str) -> String {
     let seconds = at_ms / 1000;
     format!("  [{:02}:{:02}] {who:>6}: ", seconds / 60, seconds % 60)
+}
+
+/// Takes what happened by a time, in its order.
+fn due(waiting: &mut Vec<(u64, String)>, by_ms: u64) -> Vec<(u64, String)> {
+    waiting.sort_by_key(|(at_ms, _)| *at_ms);
+    let count = waiting.partition_point(|(at_ms, _)| *at_ms <= by_ms);
+    waiting.drain(..count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_told_behind_the_words_that_began_before_it() {
+        let mut waiting = vec![(49_000, "end_call".to_owned()), (34_000, "book".to_owned())];
+        assert_eq!(due(&mut waiting, 48_000), [(34_000, "book".to_owned())]);
+        assert_eq!(due(&mut waiting, 48_000), []);
+        assert_eq!(due(&mut waiting, u64::MAX), [(49_000, "end_call".to_owned())]);
+    }
 }

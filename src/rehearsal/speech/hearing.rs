@@ -146,6 +146,7 @@ impl Session {
         self.emit_item(&previous, &item);
         let (words, text) = self.words_of_turn(self.heard_count);
         self.heard_count += 1;
+        self.typed = None;
         let delay = match words {
             _ if !self.conduct.transcribes => return,
             Words::Never => return,

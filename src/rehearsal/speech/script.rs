@@ -1,8 +1,9 @@
 //! What the stand-in hears and says: a script of turns, in JSON.
 //!
-//! The stand-in recognises nothing. The first stretch of speech of a session is its script's first
-//! turn, whatever was said, and so on; after the last turn it says `otherwise`. What is said and the
-//! arguments of functions may quote what functions have returned: `$(function/pointer)`.
+//! The stand-in recognises no speech. The first stretch of speech of a session is its script's first
+//! turn, whatever was said, and so on; after the last turn it says `otherwise`. A turn whose words are
+//! typed is that turn, in whatever order, if the script `reads`. What is said and the arguments of functions may quote what
+//! functions have returned: `$(function/pointer)`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +28,9 @@ pub struct Script {
     /// Said when there is nothing new to reply to, or the script is at its end.
     #[serde(default = "default_otherwise")]
     pub otherwise: String,
+    /// Whether what is typed is the turn with these words. Without it only what is spoken is a turn.
+    #[serde(default)]
+    pub reads: bool,
     /// What is said to instructions that give no exact words: the first phrase that fits.
     #[serde(default)]
     pub phrases: Vec<Phrase>,
@@ -224,6 +228,13 @@ impl Script {
         Ok(script)
     }
 
+    /// The turn that is typed with these words, whatever their capitals and punctuation.
+    pub(super) fn turn_of(&self, text: &str) -> Option<usize> {
+        let wanted = bare(text);
+        let is_it = |turn: &Turn| !wanted.is_empty() && bare(&turn.heard) == wanted;
+        self.turns.iter().position(is_it).filter(|_| self.reads)
+    }
+
     /// What is said to a reply's own instructions, if they say what that is: words given exactly,
     /// behind "exactly …:" and a new line or in quotation marks, or else a phrase.
     pub fn instructed<'a>(&'a self, instructions: &'a str) -> Option<&'a str> {
@@ -232,6 +243,11 @@ impl Script {
             || self.phrases.iter().find(|phrase| lower.contains(&phrase.instructed.to_lowercase()));
         exact_words(instructions).or_else(|| phrase().map(|phrase| phrase.reply.as_str()))
     }
+}
+
+/// The letters and digits of a text, small.
+fn bare(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn exact_words(instructions: &str) -> Option<&str> {

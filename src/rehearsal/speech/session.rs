@@ -105,6 +105,15 @@ pub(super) enum Outgoing {
     Stall,
 }
 
+/// A turn of the script that was typed and not spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TypedTurn {
+    /// Which of the script's.
+    pub(super) index: usize,
+    /// Whether it was replied to.
+    pub(super) is_replied: bool,
+}
+
 /// One session's state.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -132,6 +141,8 @@ pub(super) struct Session {
     /// Stretches of speech that are in the conversation, and how many of them were replied to.
     pub(super) heard_count: usize,
     pub(super) replied_count: usize,
+    /// The turn whose words were typed since somebody spoke last, if they are a turn's.
+    pub(super) typed: Option<TypedTurn>,
     /// The turn whose error was given.
     pub(super) failed_turn: Option<usize>,
     pub(super) has_spoken: bool,
@@ -186,6 +197,7 @@ impl Session {
             pending_words: Vec::new(),
             heard_count: 0,
             replied_count: 0,
+            typed: None,
             failed_turn: None,
             has_spoken: false,
             replies: Vec::new(),
@@ -264,7 +276,25 @@ impl Session {
         let id = self.name("item");
         let (item, before) = self.conversation.create(event["item"].clone(), previous, || id)?;
         self.emit_item(&before, &item);
+        self.take_typed(&item);
         Ok(())
+    }
+
+    /// What a client writes into the conversation for the caller is a turn of the script, if the words
+    /// are; what it writes for the assistant is the reply to it.
+    fn take_typed(&mut self, item: &Value) {
+        match (item["role"].as_str(), item["content"][0]["text"].as_str()) {
+            (Some("user"), Some(text)) => {
+                let index = self.manner.script.turn_of(text);
+                self.typed = index.map(|index| TypedTurn { index, is_replied: false });
+            }
+            (Some("assistant"), _) => {
+                if let Some(typed) = &mut self.typed {
+                    typed.is_replied = true;
+                }
+            }
+            _ => {}
+        }
     }
 
     /// A complete item is part of the conversation.

@@ -85,9 +85,11 @@ impl Session {
     fn choose(&mut self, params: &Value, out_of_band: bool) -> Content {
         let script = &self.manner.script;
         let instructed = params["instructions"].as_str().and_then(|text| script.instructed(text));
-        let turn_index = self.heard_count.checked_sub(1);
+        let (turn_index, is_new) = match self.typed {
+            Some(typed) => (Some(typed.index), !typed.is_replied),
+            None => (self.heard_count.checked_sub(1), self.heard_count > self.replied_count),
+        };
         let turn = turn_index.and_then(|index| script.turns.get(index));
-        let is_new = self.heard_count > self.replied_count;
         let output = |function: &str| self.conversation.output_of(function);
         let (mut error, mut fault) = match self.manner.take_failure() {
             Some(Failing::Error(error)) => (Some(error), None),
@@ -101,16 +103,19 @@ impl Session {
             script.otherwise.clone()
         } else if self.conversation.ends_with_output() {
             turn.and_then(|turn| turn.after(&output)).unwrap_or(&script.otherwise).clone()
-        } else if let (true, Some(turn)) = (is_new, turn) {
+        } else if let (true, Some(index), Some(turn)) = (is_new, turn_index, turn) {
             if turn.error.is_some() && self.failed_turn != turn_index && error.is_none() {
                 self.failed_turn = turn_index;
                 error = turn.error.clone();
             }
             if error.is_none() {
-                fault = fault.or_else(|| self.manner.take_fault(self.heard_count - 1));
+                fault = fault.or_else(|| self.manner.take_fault(index));
                 // A reply that comes to nothing is given when it is asked for again.
                 let is_given = !matches!(fault, Some(TurnFault::Silence | TurnFault::NoAudio));
-                self.replied_count = self.heard_count - usize::from(!is_given);
+                match &mut self.typed {
+                    Some(typed) => typed.is_replied = is_given,
+                    None => self.replied_count = self.heard_count - usize::from(!is_given),
+                }
                 if self.may_call(params) {
                     functions = turn.functions.iter().map(|call| call.quoting(&output)).collect();
                 }

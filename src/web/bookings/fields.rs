@@ -166,7 +166,7 @@ fn number(text: &str, place: &BookingPlace) -> Result<String, Invalid> {
     match text.trim() {
         "" => Ok(String::new()),
         text => normalise_local(text, region).ok_or_else(|| {
-            let accepted = "is no telephone number; accepted are +44 20 7946 0000, or as it is \
+            let accepted = "is no telephone number; accepted is one such as +44 20 7946 0000, or as it is \
                 dialled where the business is";
             Invalid::new("phone", accepted)
         }),

@@ -8,8 +8,9 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::layout;
+use super::plain::{field_name, plain};
 use crate::store::StoreError;
-use crate::store::access::Refused;
+use crate::store::access::{Refused, Role};
 use crate::web::problem::Problem;
 
 /// The database does not answer, or says something that cannot be shown; or a rule does not allow it.
@@ -61,15 +62,16 @@ pub(crate) fn problem(problem: &Problem) -> Response {
     if problem.status() == StatusCode::NOT_FOUND {
         return not_found();
     }
+    let title = title(problem.status());
     let page = layout::outside(
-        &problem.title,
+        title,
         &html! {
-            h1 { (problem.title) }
+            h1 { (title) }
             p {
                 @if let Some(field) = problem.field.as_deref().filter(|field| !field.is_empty()) {
-                    code { (field) } ": "
+                    b { (field_name(field)) } ": "
                 }
-                (problem.detail.as_deref().unwrap_or_default())
+                (plain(problem.detail.as_deref().unwrap_or_default()))
             }
             p .quiet { @if problem.is_unchanged() { "Nothing was changed. " } "Calls are still being answered. Go back with your browser, or to " a href="/" { "Today" } "." }
         },
@@ -77,20 +79,51 @@ pub(crate) fn problem(problem: &Problem) -> Response {
     (problem.status(), page).into_response()
 }
 
+/// What happened, in words that need no knowledge of HTTP.
+fn title(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 | 422 => "This can't be used",
+        401 => "You are not signed in",
+        403 => "You can't do this",
+        404 | 405 => "There is no such page",
+        408 | 504 => "This took too long",
+        409 | 412 => "This can't be done now",
+        413 => "This is too large",
+        415 => "This can't be read",
+        429 => "Too many requests",
+        _ => "This did not work",
+    }
+}
+
+/// Who may do it, and what the viewer is.
+fn who_may(needs: Role, has: Role) -> String {
+    let may = match needs {
+        Role::Support => "people with access",
+        Role::Maintainer => "owners and maintainers",
+        Role::Owner => "owners",
+        Role::Admin => "those who run this server",
+    };
+    format!("Only {may} can do this, and your role here is {}.", has.word())
+}
+
 /// What somebody may not do.
 pub(crate) fn refused(refused: &Refused) -> Response {
     match refused {
         Refused::NotFound => not_found(),
         Refused::Store(error) => store(error),
-        Refused::Forbidden { .. } | Refused::ReadOnly | Refused::InPerson => {
+        Refused::Forbidden { needs, has } => {
             let page = layout::outside(
                 "Not allowed",
                 &html! {
                     h1 { "You can't do this" }
-                    p { (refused.to_string()) ". The owner can change your role on the page People." }
+                    p { (who_may(*needs, *has)) " An owner can change your role on the page People." }
+                    p { a href="/" { "Go to Today" } }
                 },
             );
             (StatusCode::FORBIDDEN, page).into_response()
+        }
+        Refused::ReadOnly | Refused::InPerson => {
+            problem(&Problem::new(StatusCode::FORBIDDEN, refused.to_string()))
         }
     }
 }

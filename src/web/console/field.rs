@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::plain::plain;
 use crate::web::invalid::Invalid;
 
 /// What is wrong with this field.
@@ -23,7 +24,7 @@ pub(crate) fn input(
             label for=(name) { (label) }
             input type=(kind) id=(name) name=(name) value=(value)
                 aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| &error)];
-            @if let Some(fault) = fault { p .error id=(error) { (label) " " (fault) "." } }
+            @if let Some(fault) = fault { p .error id=(error) { (label) ": " (plain(fault)) } }
         }
     }
 }
@@ -38,7 +39,7 @@ pub(crate) fn area(name: &str, label: &str, value: &str, invalid: &[Invalid]) ->
             textarea id=(name) name=(name)
                 aria-invalid=[fault.map(|_| "true")] aria-describedby=[fault.map(|_| &error)]
                 { (value) }
-            @if let Some(fault) = fault { p .error id=(error) { (label) " " (fault) "." } }
+            @if let Some(fault) = fault { p .error id=(error) { (label) ": " (plain(fault)) } }
         }
     }
 }
@@ -62,7 +63,7 @@ pub(crate) fn choice(
                     option value=(value) selected[*value == chosen] { (words) }
                 }
             }
-            @if let Some(fault) = fault { p .error id=(error) { (label) " " (fault) "." } }
+            @if let Some(fault) = fault { p .error id=(error) { (label) ": " (plain(fault)) } }
         }
     }
 }

@@ -61,7 +61,7 @@ fn lost() -> Markup {
 pub(super) fn caller(call: &LiveCall) -> Markup {
     let caller = call.caller.reveal();
     html! {
-        @if caller.is_empty() || is_withheld(caller) { "Number withheld" } @else { bdi { (caller) } }
+        @if caller.is_empty() || is_withheld(caller) { "Number withheld" } @else { bdi .tel { (readable(caller)) } }
     }
 }
 

@@ -21,6 +21,7 @@ mod numbers;
 mod overview;
 mod paused;
 mod people;
+mod plain;
 mod setup;
 mod tasks;
 mod time;

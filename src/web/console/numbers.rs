@@ -1,5 +1,7 @@
 //! `/numbers`: where each number's calls go, and how they come here.
 
+mod by_hand;
+
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
@@ -12,6 +14,7 @@ use uuid::Uuid;
 
 use super::errors;
 use super::layout::{Section, Shell};
+use crate::agent::phone_number::readable;
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Level, Maintain, Object, Own, Role};
 use crate::web::AppState;
@@ -27,6 +30,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/numbers", get(page))
         .route("/numbers/{sid}/connect", post(connect))
         .route("/numbers/{sid}/restore", post(restore))
+        .route("/agents/{id}/number", post(by_hand::written))
         .route("/agents/{id}/twilio", post(account))
         .route("/agents/{id}/twilio/server", post(servers_account))
 }
@@ -79,6 +83,9 @@ fn notice(done: &str) -> Markup {
             p .note .good role="status" { "The agent uses the server's Twilio account again." }
         }
         @if done == "connected" { p .note .good role="status" { "Calls to the number come here now." } }
+        @if done == "written" {
+            p .note .good role="status" { "The number is kept. Calls come here once Twilio sends them here." }
+        }
         @if done == "restored" { p .note .good role="status" { "Calls to the number go where they went before." } }
     }
 }
@@ -96,7 +103,7 @@ fn body(state: &AppState, shell: &Shell, wanted: &Wanted, listed: &Listed) -> Ma
         @if let Some(last) = listed.next {
             p .note { "These are the numbers of " (accounts.len()) " agents; you have more. " a href={ "/numbers?after=" (last) } { "Show the next ones" } }
         }
-        (forwarding())
+        (forwarding(accounts.iter().any(|account| account.answers.is_some())))
         details {
             summary { "For whoever looks after Twilio" }
             p { "Voice URL (POST): " code { (state.public_url.join("/twilio/voice")) } }
@@ -113,7 +120,7 @@ fn of_account(account: &AccountNumbers, is_admin: bool) -> Markup {
             p .quiet { @if account.is_own { "Its own Twilio account" } @else { "The Twilio account of this server" } }
             @if let Some(typed) = &agent.typed_number {
                 p .note .warn {
-                    bdi { (typed) } " was typed in for this agent. Its calls do not come to the agent: "
+                    bdi { (readable(typed)) } " was typed in for this agent. Its calls do not come to the agent: "
                     @if is_admin { "connect it below if it is the agent's." }
                     @else { "ask whoever runs this server to connect it, or enter your own Twilio account below." }
                 }
@@ -126,6 +133,8 @@ fn of_account(account: &AccountNumbers, is_admin: bool) -> Markup {
                 },
                 Ok(numbers) => ul .list { @for number in numbers { (row(account, number)) } },
             }
+            @if let (Some(answers), None) = (&account.answers, &agent.typed_number) { p { "It answers " strong { (readable(answers)) } "." } }
+            (by_hand::form(account, is_admin))
             @if agent.role >= Role::Owner { (credentials(agent.id, account.is_own)) }
         }
     }
@@ -150,7 +159,7 @@ fn row(account: &AccountNumbers, number: &NumberItem) -> Markup {
     html! {
         li {
             div .row {
-                span .grow { strong { (number.number) } " " span class={ "badge " (badge) } { (words) } }
+                span .grow { strong { (readable(&number.number)) } " " span class={ "badge " (badge) } { (words) } }
                 div .actions {
                     @if can_connect {
                         form method="post" action={ "/numbers/" (number.sid) "/connect" } {
@@ -168,7 +177,7 @@ fn row(account: &AccountNumbers, number: &NumberItem) -> Markup {
             }
             @if is_taken { p .hint { "Connecting takes the calls away from there. You can put it back here at any time." } }
             @if let Some(answers) = answers.filter(|_| can_connect) {
-                p .hint { "This agent answers " bdi { (answers) } " now. It answers one number: once this one is connected, callers of " bdi { (answers) } " do not reach it any more." }
+                p .hint { "This agent answers " bdi { (readable(answers)) } " now. It answers one number: once this one is connected, callers of " bdi { (readable(answers)) } " do not reach it any more." }
             }
         }
     }
@@ -200,11 +209,15 @@ fn credentials(agent: Uuid, is_own: bool) -> Markup {
 }
 
 /// How calls come here from a number that stays where it is.
-fn forwarding() -> Markup {
+fn forwarding(has_number: bool) -> Markup {
     html! {
         details .card {
             summary { "Keep the number that you have: forward it" }
-            p { "Have your own line forward calls to a number above. The codes are the usual ones; your telephone company may have others. " strong { "Try it" } ": call your own number, and the call appears on Today." }
+            p {
+                @if has_number { "Have your own line forward calls to a number above." }
+                @else { "An agent needs a number first: connect one above. Then have your own line forward calls to it." }
+                " The codes are the usual ones; your telephone company may have others. " strong { "Try it" } ": call your own number, and the call appears on Today."
+            }
             div .scroll tabindex="0" role="region" aria-label="Codes for forwarding" {
                 table {
                     thead { tr { th scope="col" { "Line" } th scope="col" { "When nobody answers" } th scope="col" { "Always" } th scope="col" { "Off" } } }

@@ -200,9 +200,9 @@ fn of_caller(shell: &Shell, caller: &crate::store::CallerTasks) -> Markup {
 fn who(name: Option<&Private<String>>, number: Option<&Private<String>>) -> Markup {
     html! {
         @match (name, number) {
-            (Some(name), Some(number)) => { bdi { (name.reveal()) } " · " (readable(number.reveal())) },
+            (Some(name), Some(number)) => { bdi { (name.reveal()) } " · " span .tel { (readable(number.reveal())) } },
             (Some(name), None) => bdi { (name.reveal()) },
-            (None, Some(number)) => (readable(number.reveal())),
+            (None, Some(number)) => span .tel { (readable(number.reveal())) },
             (None, None) => "Number withheld",
         }
     }
@@ -268,7 +268,7 @@ fn yesterday(counts: &DayCounts) -> Markup {
         p {
             (counts.calls) @if counts.calls == 1 { " call" } @else { " calls" }
             " · " (counts.answered) " answered · " (counts.put_through) " put through · " (counts.voicemail) " left a message"
-            @if counts.answered > 0 { " · " (time::length(counts.seconds / counts.answered)) " each" }
+            @if counts.seconds > 0 { " · " (time::length(counts.seconds)) " in all" }
         }
     }
 }

@@ -80,7 +80,8 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     };
     let has_voice = state.exchange.engines.openai.api_key.is_some();
     let go_on = unfinished::go_on(&shell, Some(id));
-    let body = html! { (go_on) (body(id, has_voice, draft.as_ref())) };
+    let scripted = state.test_calls.scripted.get().map(Vec::as_slice).unwrap_or_default();
+    let body = html! { (go_on) (body(id, has_voice, scripted, draft.as_ref())) };
     let head = html! {
         script src=(assets::LIVE.path) defer {}
         script src=(assets::TRY.path) defer {}
@@ -92,9 +93,16 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     response
 }
 
-fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
+fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -> Markup {
     html! {
         h1 { "Try the agent" }
+        @if !scripted.is_empty() {
+            p .note.warn #stand-in {
+                "A stand-in answers here, not a speech service. It knows " a href="#lines" { "the lines of one script" }
+                " and understands nothing else. Press them, in their order, or type them. When you talk, it takes "
+                "what it hears for the next of them."
+            }
+        }
         p { "You are the caller. Press “Call the agent” and talk: so it sounds on the phone. With headphones "
             "the agent does not hear itself. Or press “Type instead”, and read its answers." }
         p .hint { "Nobody is called. The test counts nowhere, and what it books is undone when you hang up." }
@@ -138,6 +146,7 @@ fn body(id: Uuid, has_voice: bool, draft: Option<&Draft>) -> Markup {
             ol .list #live data-one="test" data-stay="yes" {}
         }
         (typing())
+        @if !scripted.is_empty() { (lines(scripted)) }
         p .hint { "“Change” beside what you typed goes back to it: say it in other words, and see what the "
             "agent answers then. What was booked after it is undone." }
     }
@@ -155,6 +164,16 @@ fn unsaved(id: Uuid, draft: &Draft) -> Markup {
                     a .button href={ "/agents/" (id) } { "Leave it as it is saved" }
                 }
             }
+        }
+    }
+}
+
+/// The lines that a stand-in knows, each of which says itself.
+fn lines(scripted: &[String]) -> Markup {
+    html! {
+        h2 #lines { "Lines that the stand-in knows" }
+        ol .lines aria-labelledby="lines" {
+            @for line in scripted { li { button type="button" data-scripted disabled { (line) } } }
         }
     }
 }
@@ -296,7 +315,7 @@ async fn begin(
         number => normalise_local(number, agent.region).ok_or_else(|| {
             Problem::invalid(
                 "caller",
-                "it is no telephone number; accepted: +12025550123, or nothing",
+                "This is no telephone number. Write a whole one, such as +1 202 555 0123, or nothing.",
             )
         })?,
     };

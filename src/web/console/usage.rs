@@ -109,31 +109,36 @@ fn body(
                 " · " (time::length(total.seconds)) " · " (total.answered) " answered · " (total.put_through) " put through · "
                 (total.voicemail) " left a message · " (total.no_answer) " reached nobody · " (total.failed) " broke off"
             }
-            (table(rows))
-            p .quiet { "The model read " (total.input_tokens) " tokens and wrote " (total.output_tokens) ". What that costs is on the bill of the speech service." }
+            (table(rows, to))
+            p .quiet {
+                "The speech service bills by tokens: " (grouped(total.input_tokens)) " in and "
+                (grouped(total.output_tokens)) " out. What that costs is on its bill."
+            }
         }
         (plan_of(plan))
     }
 }
 
-fn table(rows: &[UsageDay]) -> Markup {
+fn table(rows: &[UsageDay], today: Date) -> Markup {
     let most = rows.iter().map(|row| row.calls).max().unwrap_or(1).max(1);
     html! {
         div .scroll tabindex="0" role="region" aria-label="Calls by day" {
-            table {
+            table .days {
                 thead { tr {
-                    th scope="col" { "Day" } th scope="col" { span .hidden { "How many calls" } } th .number scope="col" { "Calls" }
-                    th .number scope="col" { "Answered" } th .number scope="col" { "Put through" } th .number scope="col" { "Message" }
-                    th .number scope="col" { "Nobody" } th .number scope="col" { "Time" } th .number scope="col" { "Time to answer" }
+                    th scope="col" { "Day" } th .wide scope="col" { span .hidden { "How many calls" } } th .number scope="col" { "Calls" }
+                    th .number scope="col" { "Time" } th .number scope="col" { "Answered" } th .number scope="col" { "Put through" }
+                    th .number scope="col" { "Message" } th .number scope="col" { "Nobody" } th .number scope="col" { "Broke off" }
+                    th .number scope="col" { "Time to answer" }
                 } }
                 tbody {
                     @for row in rows {
+                        @let day = day(&row.day, today);
                         tr {
-                            th scope="row" { (row.day) }
-                            td { progress max=(most) value=(row.calls) aria-label={ (row.calls) " calls on " (row.day) } {} }
-                            td .number { (row.calls) } td .number { (row.answered) } td .number { (row.put_through) }
-                            td .number { (row.voicemail) } td .number { (row.no_answer + row.failed) }
-                            td .number { (time::length(row.seconds)) }
+                            th scope="row" { time datetime=(row.day) { (day) } }
+                            td .wide { progress max=(most) value=(row.calls) aria-label={ (row.calls) " calls on " (day) } {} }
+                            td .number { (row.calls) } td .number { (time::length(row.seconds)) }
+                            td .number { (row.answered) } td .number { (row.put_through) } td .number { (row.voicemail) }
+                            td .number { (row.no_answer) } td .number { (row.failed) }
                             td .number { @match row.median_answer_ms { Some(ms) => { (f64::from(ms) / 1000.0) " s" }, None => "–" } }
                         }
                     }
@@ -141,6 +146,28 @@ fn table(rows: &[UsageDay]) -> Markup {
             }
         }
     }
+}
+
+/// `Mon 30 Nov`, with the year where it is another one.
+fn day(day: &str, today: Date) -> String {
+    match day.parse::<Date>() {
+        Ok(date) if date.year() == today.year() => date.strftime("%a %-d %b").to_string(),
+        Ok(date) => date.strftime("%a %-d %b %Y").to_string(),
+        Err(_) => day.to_owned(),
+    }
+}
+
+/// `13,990`.
+fn grouped(count: i64) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut grouped = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 fn plan_of(plan: &Plan) -> Markup {
@@ -157,5 +184,20 @@ fn plan_of(plan: &Plan) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_counts_are_as_people_write_them() {
+        let today = Date::constant(2026, 11, 30);
+        assert_eq!(day("2026-11-30", today), "Mon 30 Nov");
+        assert_eq!(day("2025-11-30", today), "Sun 30 Nov 2025");
+        assert_eq!(day("odd", today), "odd");
+        let counts = [0, 999, 13_990, 1_000_000].map(grouped);
+        assert_eq!(counts, ["0", "999", "13,990", "1,000,000"]);
     }
 }

@@ -57,6 +57,6 @@ pub(crate) fn who(name: &str, number: &str) -> Markup {
 /// A caller's number.
 pub(crate) fn number(number: &str) -> Markup {
     html! {
-        @if is_withheld(number) { "Number withheld" } @else { bdi { (readable(number)) } }
+        @if is_withheld(number) { "Number withheld" } @else { bdi .tel { (readable(number)) } }
     }
 }

@@ -24,6 +24,9 @@ const REGIONS: [&str; 10] = [
 /// So many letters may be wrong in the name of a place.
 const MISTAKES_MAX: usize = 2;
 
+/// Other names of places that are among the others, most of them of the past.
+const OTHER_NAMES: &str = include_str!("zones_other_names.txt");
+
 /// All zones that are offered, by their names.
 static ZONES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let all = TimeZoneDatabase::bundled();
@@ -31,6 +34,7 @@ static ZONES: LazyLock<Vec<String>> = LazyLock::new(|| {
         .available()
         .map(|name| name.as_str().to_owned())
         .filter(|name| name.split_once('/').is_some_and(|(region, _)| REGIONS.contains(&region)))
+        .filter(|name| !OTHER_NAMES.lines().any(|other| other == name))
         .collect();
     zones.sort_unstable();
     zones
@@ -114,6 +118,16 @@ mod tests {
         }
         let shown = options("Europe/London").into_string();
         assert!(shown.contains("value=\"Europe/London\" selected"), "{shown}");
+        assert!(shown.contains("Asia/Kolkata") && shown.contains("Europe/Oslo"), "{shown}");
+        for other in OTHER_NAMES.lines() {
+            assert!(TimeZone::get(other).is_ok(), "{other} is still understood");
+            assert!(!shown.contains(&format!("value=\"{other}\"")), "{other}");
+        }
+        let older = options("Asia/Calcutta").into_string();
+        assert!(
+            older.contains("value=\"Asia/Calcutta\" selected"),
+            "what is chosen stays: {older}"
+        );
         assert!(!shown.contains("Choose…"));
         assert!(options("EST5EDT").into_string().contains("value=\"EST5EDT\" selected"));
         assert!(options("").into_string().contains("value=\"\" selected"));

@@ -154,6 +154,12 @@ pub fn fold(events: &[EventRow]) -> (Vec<LiveLine>, Option<String>) {
     for words in events.iter().filter_map(words_of) {
         doing = words.doing.or(doing);
         let Some(line) = words.line else { continue };
+        // How a function ended stands behind what it is.
+        let run = line.id.strip_prefix('r').map(|run| format!("f{run}"));
+        if let Some(called) = run.and_then(|id| lines.iter_mut().find(|known| known.id == id)) {
+            called.text = format!("{}: {}", called.text, line.text);
+            continue;
+        }
         match lines.iter_mut().find(|known| known.id == line.id) {
             Some(known) => *known = line,
             None => lines.push(line),
@@ -288,6 +294,22 @@ mod tests {
             let told = words_of(&event).expect("it is known");
             assert_eq!(told.doing.as_deref(), Some(words));
         }
+    }
+
+    #[test]
+    fn a_function_and_how_it_ended_are_one_line() {
+        let event = |seq: i64, kind: &str, data| EventRow {
+            kind: kind.to_owned(),
+            data: Private::new(data),
+            ..said(seq, "", false)
+        };
+        let called = json!({"run": 1, "turn": 1, "name": "check_availability", "arguments": {}});
+        let finished = json!({"run": 1, "ok": true, "ms": 3, "result": {}});
+        let events = [event(1, "function_called", called), event(2, "function_finished", finished)];
+        assert!(words_of(&events[1]).is_some(), "it is read");
+        let (lines, _) = fold(&events);
+        let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
+        assert_eq!(texts, ["Looking for free times: done"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Test calls: a browser plays the telephone, and from the media stream on everything is as in any
 //! call. Twilio has no part in them and is never asked about them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -66,6 +66,9 @@ const SUSPENDED: &str = "whoever runs this server has suspended the agent; ask t
 #[derive(Debug, Default)]
 pub struct TestCalls {
     key: OnceCell<Private<String>>,
+    /// The caller's lines that the speech service knows, where it is set up as a stand-in that plays
+    /// one script.
+    pub scripted: Arc<OnceLock<Vec<String>>>,
     /// The stand-in speech service of this process, once it was needed.
     #[cfg(feature = "rehearsal")]
     pub(crate) stand_in: OnceCell<Engines>,

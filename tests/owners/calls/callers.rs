@@ -157,7 +157,7 @@ async fn a_caller_is_shown_taken_away_and_removed() {
     let page = owner.get("/callers/+447700900123").await;
     assert_eq!(page.status, StatusCode::OK);
     for shown in [
-        "<bdi>+44 7700 900123</bdi></h1>",
+        "<bdi class=\"tel\">+44 7700 900123</bdi></h1>",
         "Said their name is <bdi>Mrs Okafor</bdi>",
         "Filling",
         "href=\"tel:+447700900123\"",

@@ -80,6 +80,13 @@ async fn each_filter_finds_its_calls() {
     has(found(&owner, "?outcome=in-progress").await, &[live]);
     has(found(&owner, "?number=07700%20900123").await, &[booked, old, live]);
     has(found(&owner, "?number=%2B15550000001").await, &[plain]);
+    has(found(&owner, "?number=0001").await, &[plain]);
+    has(found(&owner, "?number=900%20123").await, &[booked, old, live]);
+    has(found(&owner, "?number=0123&outcome=failed").await, &[old]);
+    has(found(&owner, "?number=0123&to=2026-10-25").await, &[old]);
+    has(found(&owner, "?number=9999").await, &[]);
+    let page = owner.get("/calls?number=0001").await.text;
+    assert!(page.contains("in the newest 2000 calls") && page.contains("+1 555"), "{page}");
     has(found(&owner, "?function=book_appointment").await, &[booked]);
     has(found(&owner, "?from=2026-10-25&to=2026-10-25").await, &[old]);
     // Half past one in the morning of that day, in London.
@@ -160,6 +167,9 @@ async fn odd_values_are_named() {
     let page = owner.get("/calls?number=12&words=%22%3E%3Cscript%3E").await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(page.text.contains("aria-invalid=\"true\"") && !page.text.contains("<script>"));
+    let said = "Number: This is no telephone number. Write a whole one, such as +44 7700 900123 or as you \
+                dial it, or at least its last 4 digits.";
+    assert!(page.text.contains(said), "{}", page.text);
     let other = owner.get(&format!("/api/v1/calls?agent={}", desk.other_agent)).await;
     assert_eq!(other.status, StatusCode::NOT_FOUND);
 }

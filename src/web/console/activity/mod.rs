@@ -1,7 +1,9 @@
 //! `/activity`: who did what, and who listened.
 
+mod changed;
 mod words;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::web::routing::get;
@@ -15,13 +17,16 @@ use super::errors::Shown;
 use super::layout::{Section, Shell};
 use super::time;
 use crate::private::Private;
-use crate::store::access::Role;
+use crate::store::access::{Role, VisibleAgents};
 use crate::store::activity::{ActivityWanted, Deed};
+use crate::store::{Result, Store};
 use crate::web::AppState;
 use crate::web::session::PageViewer;
 
 /// How many a page shows.
 const SHOWN: i64 = 50;
+/// As much is shown of a question, in characters.
+const QUESTION_MAX: usize = 120;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -58,6 +63,7 @@ async fn page(
     let has_more = i64::try_from(deeds.len()).is_ok_and(|count| count > SHOWN);
     deeds.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let people = store.people_of(&agents).await?;
+    let questions = questions(store, &agents, &deeds).await?;
     let sees_others = agents.list().iter().any(|agent| agent.role >= Role::Maintainer);
     let older = deeds.last().filter(|_| has_more).map(|last| address(&wanted, last.id));
     Ok(shell.page(Some(Section::Activity), "Activity", &html! {
@@ -76,7 +82,7 @@ async fn page(
                 }
             }
         } @else {
-            ul .list { @for deed in &deeds { li { (row(deed, &shell)) } } }
+            ul .list { @for deed in &deeds { li { (row(deed, &shell, &questions)) } } }
         }
         @if let Some(older) = older { nav .pager aria-label="Pages of the list" { a .button href=(older) { "Older ›" } } }
     }))
@@ -111,11 +117,34 @@ fn filter(wanted: &Wanted, people: &[(Uuid, Private<String>)]) -> Markup {
     }
 }
 
-fn row(deed: &Deed, shell: &Shell) -> Markup {
+/// The questions of the answers that deeds are about, by the answers' ids: what is still there.
+type Questions = HashMap<(Uuid, i64), Private<String>>;
+
+async fn questions(store: &Store, agents: &VisibleAgents, deeds: &[Deed]) -> Result<Questions> {
+    let mut questions = Questions::new();
+    for agent in agents.list().iter().filter(|agent| agent.role >= Role::Maintainer) {
+        let of_agent = deeds.iter().filter(|deed| deed.agent_id == Some(agent.id));
+        let answers: Vec<i64> = of_agent.filter_map(answer).collect();
+        if !answers.is_empty() {
+            let found = store.answered_questions(agent, &answers).await?;
+            questions.extend(found.into_iter().map(|(id, question)| ((agent.id, id), question)));
+        }
+    }
+    Ok(questions)
+}
+
+/// The answer that a deed is about.
+fn answer(deed: &Deed) -> Option<i64> {
+    deed.object.as_deref()?.strip_prefix("answer ")?.parse().ok()
+}
+
+fn row(deed: &Deed, shell: &Shell, questions: &Questions) -> Markup {
     let zone = shell.zone();
     let at = time::at(deed.at_us, &zone);
     let link = deed.object.as_deref().and_then(words::link);
-    let changes = deed.change.as_ref().map(|change| words::change(change, &zone));
+    let changes = deed.change.as_ref().map(|change| changed::lines(change, &zone));
+    let question = deed.agent_id.zip(answer(deed)).and_then(|answer| questions.get(&answer));
+    let is_named = |line: &str| deed.object_name.as_ref().is_some_and(|name| name.reveal() == line);
     let agent = deed.agent_id.filter(|_| shell.agents.list().len() > 1);
     let agent = agent.and_then(|id| shell.agents.find(id));
     html! {
@@ -131,12 +160,19 @@ fn row(deed: &Deed, shell: &Shell) -> Markup {
                 @if deed.action != "sign_in" {
                     @if let Some(name) = &deed.object_name { " " bdi { (name.reveal()) } }
                 }
+                @if let Some(question) = question { ": “" bdi { (shortened(question.reveal())) } "”" }
                 @if let Some((path, words)) = link { ": " a href=(path) { (words) } }
                 @if let Some(means) = words::means(&deed.actor_kind) { ", " (means) }
                 @if let Some(agent) = agent { span .quiet { " · " bdi { (agent.business) } } }
-                @for change in changes.into_iter().flatten() { br; span .quiet { (change) } }
+                @for change in changes.into_iter().flatten().filter(|line| !is_named(line)) { br; span .quiet { (change) } }
             }
             time datetime=(at.timestamp()) .quiet { (time::when(&at, &shell.now)) }
         }
     }
+}
+
+/// As much of a question as tells which it is.
+fn shortened(text: &str) -> String {
+    let short: String = text.chars().take(QUESTION_MAX).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
 }

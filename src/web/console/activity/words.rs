@@ -1,10 +1,5 @@
 //! What was done, in an owner's words.
 
-use jiff::tz::TimeZone;
-use serde_json::Value;
-
-use crate::web::console::time;
-
 /// Each action and its words, which come after a name.
 const WORDS: &[(&str, &str)] = &[
     ("access.accept", "accepted an invitation"),
@@ -109,40 +104,9 @@ pub(super) fn link(object: &str) -> Option<(String, &'static str)> {
     is_id.then(|| (format!("{path}{id}"), words))
 }
 
-/// What changed, as `role: support → maintainer`. What is not simple is left out.
-pub(super) fn change(change: &Value, zone: &TimeZone) -> Vec<String> {
-    let Some(fields) = change.as_object() else { return Vec::new() };
-    let told = fields.iter().filter_map(|(name, value)| {
-        let words = |value: &Value| match (name.as_str(), value) {
-            ("start_us", value) => value
-                .as_i64()
-                .map(|us| time::at(us, zone).strftime("%a %-d %b %Y %H:%M").to_string()),
-            ("wanted", Value::String(action)) => Some(self::words(action)),
-            (_, Value::String(text)) => Some(text.chars().take(80).collect()),
-            (_, Value::Number(number)) => Some(number.to_string()),
-            (_, Value::Bool(is_so)) => Some(if *is_so { "yes" } else { "no" }.to_owned()),
-            _ => None,
-        };
-        let name = match name.as_str() {
-            "start_us" => "time".to_owned(),
-            name => name.replace('_', " "),
-        };
-        match value {
-            Value::Array(both) => match both.as_slice() {
-                [before, after] => Some(format!("{name}: {} → {}", words(before)?, words(after)?)),
-                _ => None,
-            },
-            value => Some(format!("{name}: {}", words(value)?)),
-        }
-    });
-    told.take(6).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use serde_json::json;
 
     use super::*;
 
@@ -150,23 +114,6 @@ mod tests {
     fn deeds_are_told_in_words() {
         assert_eq!(words("recording.listen"), "listened to a recording");
         assert_eq!(words("thing.turn_over"), "thing turn over");
-        let refused = change(&json!({"wanted": "booking.make"}), &TimeZone::UTC);
-        assert_eq!(refused, ["wanted: made a booking"]);
-        let told = change(
-            &json!({"role": ["support", "owner"], "start_us": [0, 1_795_960_800_000_000_i64],
-                "minutes": 30, "deep": {"a": 1}, "many": [1, 2, 3], "off": true}),
-            &TimeZone::UTC,
-        );
-        assert_eq!(
-            told,
-            [
-                "minutes: 30",
-                "off: yes",
-                "role: support → owner",
-                "time: Thu 1 Jan 1970 00:00 → Sun 29 Nov 2026 14:00"
-            ]
-        );
-        assert!(change(&json!("x"), &TimeZone::UTC).is_empty());
     }
 
     #[test]
@@ -192,6 +139,7 @@ mod tests {
             }
             if path.extension().is_none_or(|extension| extension != "rs")
                 || path.ends_with("activity/words.rs")
+                || path.ends_with("activity/changed.rs")
             {
                 continue;
             }

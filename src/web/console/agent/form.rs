@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{Field, Kind, Part, pointer};
 use crate::agent::edit::mask::MASK;
+use crate::web::console::plain::plain;
 use crate::web::console::{voices, zones};
 use crate::web::problem::Problem;
 
@@ -32,7 +33,7 @@ impl Refused {
         let stored = problem.conflict.as_ref().and_then(|conflict| conflict["stored"].as_object());
         let error = || {
             let field = problem.field.clone().unwrap_or_default();
-            (field, problem.detail.clone().unwrap_or_default())
+            (field, plain(problem.detail.as_deref().unwrap_or_default()))
         };
         Self {
             sent,

@@ -22,6 +22,7 @@ use crate::store::AgentRow;
 use crate::store::access::Role;
 use crate::web::AppState;
 use crate::web::console::layout::Shell;
+use crate::web::console::plain::plain;
 use crate::web::console::unfinished;
 use crate::web::editing::Seen;
 use crate::web::editing::document::document;
@@ -294,7 +295,7 @@ fn faults(base: &str, agent: &Agent) -> Markup {
                 p { "Calls go on without what cannot be used:" }
                 ul {
                     @for fault in own {
-                        li { b { (name(&fault.path)) } ": found " (fault.found) "; accepted is " (fault.accepted) }
+                        li { b { (name(&fault.path)) } ": " (plain(&format!("found {}; accepted is {}", fault.found, fault.accepted))) }
                     }
                     @if !functions.is_empty() {
                         li { a href={ (base) "/functions" } { "What it can do" } ": what is marked there as left out" }

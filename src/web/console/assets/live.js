@@ -12,14 +12,25 @@ function node(tag, text) {
   return made;
 }
 
+// How a function ended stands behind what it is; false: that is not shown.
+function ended(line) {
+  const called = live.querySelector(`[data-line="${CSS.escape(`f${line.id.slice(1)}`)}"]`);
+  if (!called) return false;
+  const words = called.querySelector("span");
+  if (words) words.textContent = `${called.dataset.text || words.textContent}: ${line.text}`;
+  return true;
+}
+
 // Lines are shown in batches, so that who hears the page read hears whole pieces of them.
 const lines = new Map();
 function show() {
   due = 0;
   for (const line of lines.values()) {
+    if (line.id.startsWith("r") && ended(line)) continue;
     const old = live.querySelector(`[data-line="${CSS.escape(line.id)}"]`);
     const item = old || live.appendChild(node("li", ""));
     item.dataset.line = line.id;
+    item.dataset.text = line.text;
     item.replaceChildren(node("strong", names[line.who]), " ", node("span", line.text));
     if (line.unheard) {
       const rest = item.appendChild(node(line.cut ? "del" : "span", line.unheard));

@@ -7,6 +7,7 @@ const sayForm = document.getElementById("say");
 const textField = document.getElementById("text");
 const keys = document.getElementById("keys");
 const said = document.getElementById("said");
+const scripted = document.querySelectorAll("[data-scripted]");
 const meter = document.getElementById("meter");
 // What happened so far, for those who look.
 const line = { frames: 0, times: [], played: 0, loudest: 0, marks: 0, clears: 0, dropped: 0, sent: 0 };
@@ -275,6 +276,7 @@ sayForm.addEventListener("submit", async (event) => {
   if (!text) return;
   if (!changed) {
     if (phone) phone.type(text);
+    else start(true, text);
     return;
   }
   const from = changed;
@@ -292,6 +294,9 @@ async function behind() {
   for (const row of page.querySelectorAll(".talk [data-line]")) {
     const item = live.querySelector(`[data-line="${CSS.escape(row.dataset.line)}"]`);
     if (!item || item.querySelector("[data-behind]")) continue;
+    // What a function was given says itself what the function is.
+    const isFunction = row.dataset.line.startsWith("f") && row.querySelector("[data-behind]");
+    if (isFunction) item.querySelectorAll(":scope > span").forEach((said) => said.remove());
     for (const part of row.querySelectorAll("[data-behind]")) {
       for (const link of part.querySelectorAll("a")) link.href = `/calls/${live.dataset.call}${link.getAttribute("href")}`;
       item.append(part);
@@ -311,6 +316,16 @@ new MutationObserver(() => {
   clearTimeout(looking);
   looking = setTimeout(behind, 700);
 }).observe(live, { childList: true, subtree: true });
+
+// A line that the stand-in knows is typed by a press; the first one begins a call.
+for (const button of scripted) {
+  button.addEventListener("click", () => {
+    if (call.disabled) return;
+    textField.value = button.textContent;
+    sayForm.requestSubmit();
+  });
+  button.disabled = false;
+}
 
 keys.addEventListener("click", (event) => {
   const key = event.target.closest("[data-key]");

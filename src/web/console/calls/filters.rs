@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::super::layout::Shell;
+use super::super::plain::plain;
 use super::super::words;
 use crate::store::call_list::CallOutcome;
 use crate::web::call_filter::{Invalid, WantedCalls};
@@ -26,7 +27,7 @@ pub(super) fn form(
             @if let Some(agent) = shell.chosen { input type="hidden" name="agent" value=(agent); }
             div .filters {
                 (field("words", "Words", "search", &value(&wanted.words), wrong))
-                (field("number", "Number", "tel", &value(&wanted.number), wrong))
+                (field("number", "Number, or its last digits", "tel", &value(&wanted.number), wrong))
                 div {
                     label for="outcome" { "How it came out" }
                     select #outcome name="outcome" {
@@ -63,7 +64,7 @@ pub(super) fn form(
             }
         }
         @if let Some(wrong) = wrong {
-            p .error #wrong role="alert" { (name_of(wrong.field)) ": " (wrong.detail) "." }
+            p .error #wrong role="alert" { (name_of(wrong.field)) ": " (plain(wrong.detail)) }
         }
     }
 }

@@ -17,7 +17,7 @@ use super::layout::{Section, Shell};
 use super::{errors, paused, time, words};
 use crate::store::StoreError;
 use crate::store::access::Role;
-use crate::store::call_list::{CallItem, Toward};
+use crate::store::call_list::{CALLS_NEAR, CallItem, Toward};
 use crate::web::AppState;
 use crate::web::call_filter::{Here, Invalid, PAGE, WantedCalls, cursor};
 use crate::web::iso;
@@ -63,7 +63,7 @@ async fn page(
     match state.owners.store.calls(&shell.listed(), &filter, toward, PAGE + 1).await {
         Ok(calls) => {
             let is_deleted = told.is_ok_and(|Query(told)| told.deleted.is_some());
-            found(&around, calls, is_deleted)
+            found(&around, calls, (is_deleted, filter.number_end.is_some()))
         }
         // A word or a function that few calls have, among very many calls.
         Err(StoreError::Slow(_)) if filter.words.is_some() || filter.function.is_some() => {
@@ -115,7 +115,11 @@ fn too_many(around: &Around<'_>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, page).into_response()
 }
 
-fn found(around: &Around<'_>, mut calls: Vec<CallItem>, is_deleted: bool) -> Response {
+fn found(
+    around: &Around<'_>,
+    mut calls: Vec<CallItem>,
+    (is_deleted, is_by_end): (bool, bool),
+) -> Response {
     let Around { shell, wanted, .. } = *around;
     let page = usize::try_from(PAGE).unwrap_or_default();
     let has_more = calls.len() > page;
@@ -126,6 +130,12 @@ fn found(around: &Around<'_>, mut calls: Vec<CallItem>, is_deleted: bool) -> Res
         None,
         &html! {
             @if is_deleted { p .note.good role="status" { "The call was deleted." } }
+            @if is_by_end {
+                p .hint {
+                    "The last digits are looked for in the newest " (CALLS_NEAR) " calls of each agent, or in those up to "
+                    "the day under “To”. The whole number finds older ones, too."
+                }
+            }
             @if calls.is_empty() {
                 div .empty { (empty(shell, wanted)) }
             } @else {

@@ -7,6 +7,7 @@ use super::fields::{MORE_VARIABLES, TYPES, Variable, built_in, variables};
 use crate::agent::function::Builtin;
 use crate::web::console::agent::Sent;
 use crate::web::console::changes::{self, Of};
+use crate::web::console::plain::plain;
 use crate::web::problem::Problem;
 
 /// What the form shows.
@@ -28,7 +29,7 @@ impl FunctionForm<'_> {
     pub(super) fn markup(&self) -> Markup {
         html! {
             @if let Some(problem) = self.problem.filter(|problem| !self.is_beside(problem)) {
-                p .note.bad role="alert" { (problem.detail.as_deref().unwrap_or(&problem.title)) }
+                p .note.bad role="alert" { (plain(problem.detail.as_deref().unwrap_or(&problem.title))) }
             }
             form method="post" action=(self.action) {
                 input type="hidden" name="type" value=(self.kind);
@@ -90,7 +91,7 @@ impl FunctionForm<'_> {
             @if let Some(why) = self.why(name) {
                 p .error id={ (id(name)) "-error" } {
                     @if field != name { code { (field) } ": " }
-                    (why)
+                    (plain(why))
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::agent::Agent;
 use crate::agent::edit::unpacked;
 use crate::agent::function::Builtin;
 use crate::store::{AgentRow, FunctionRow, FunctionUse};
+use crate::web::console::plain::plain;
 use crate::web::editing::function::document;
 
 /// The page's body.
@@ -85,7 +86,7 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Mark
                     (row.purpose.as_deref().unwrap_or_default())
                     @if let Some(fault) = fault {
                         @let field = fault.path.splitn(3, '.').nth(2).unwrap_or_default();
-                        p .error { (field) ": found " (fault.found) "; accepted is " (fault.accepted) }
+                        p .error { (field) ": " (plain(&format!("found {}; accepted is {}", fault.found, fault.accepted))) }
                     }
                 }
                 span { (count(uses, is_use)) }

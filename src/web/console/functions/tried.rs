@@ -14,6 +14,7 @@ use super::{Inspected, spoken, title};
 use crate::functions::DryRun;
 use crate::web::AppState;
 use crate::web::console::agent::{Failed, Sent};
+use crate::web::console::plain::plain;
 use crate::web::editing::try_function::{Tried, try_function};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
@@ -135,7 +136,7 @@ pub(super) async fn try_it(
         Ok(Tried::Ran(ran)) => (StatusCode::OK, ran_markup(&ran)),
         Ok(Tried::WouldDo(what)) => (StatusCode::OK, html! { p .note { (what) } }),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
-            let why = problem.detail.clone().unwrap_or_default();
+            let why = plain(problem.detail.as_deref().unwrap_or_default());
             (problem.status(), html! { p .error role="alert" { (why) } })
         }
         Err(problem) => return Err(problem.into()),

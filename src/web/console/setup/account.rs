@@ -14,6 +14,7 @@ use super::{opened_with, shown};
 use crate::private::Private;
 use crate::store::access::Own;
 use crate::web::AppState;
+use crate::web::console::plain::plain;
 use crate::web::numbers::account::{NewAccount, use_own};
 use crate::web::session::PageViewer;
 
@@ -65,7 +66,7 @@ pub(super) async fn send(
         Ok(_) => return Redirect::to(&format!("/setup?agent={id}&done=account")).into_response(),
         Err(problem) => problem,
     };
-    let words = problem.detail.clone().unwrap_or_default();
+    let words = plain(problem.detail.as_deref().unwrap_or_default());
     match number::form(&state, &setup, Some(&Told { is_bad: true, words })).await {
         Ok(body) => shown(&setup.shell, problem.status(), &body),
         Err(response) => response,

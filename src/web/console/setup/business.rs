@@ -20,6 +20,7 @@ use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::console::errors;
 use crate::web::console::layout::{Section, Shell};
+use crate::web::console::plain::plain;
 use crate::web::console::zones;
 use crate::web::editing::agent::begin_setup;
 use crate::web::guard::{may, may_change_own};
@@ -253,7 +254,7 @@ fn made_by(viewer: &Viewer, key: Uuid) -> Uuid {
 /// What was wrong, beside the field that asks it; none: something else stands in the way.
 fn beside(problem: &Problem) -> Option<Wrong> {
     let field = problem.field.as_deref();
-    let why = || problem.detail.clone().unwrap_or_default();
+    let why = || plain(problem.detail.as_deref().unwrap_or_default());
     match (problem.status(), field) {
         (StatusCode::CONFLICT, None) => {
             let why =

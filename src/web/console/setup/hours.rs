@@ -20,6 +20,7 @@ use crate::agent::{Agent, AgentSource, BusinessSource};
 use crate::web::AppState;
 use crate::web::console::agent::{Editor, Sent, WrongDay};
 use crate::web::console::errors;
+use crate::web::console::plain::plain;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
@@ -224,7 +225,7 @@ fn beside(problem: &Problem) -> Option<Again> {
     if problem.status() != StatusCode::UNPROCESSABLE_ENTITY {
         return None;
     }
-    let why = problem.detail.clone().unwrap_or_default();
+    let why = plain(problem.detail.as_deref().unwrap_or_default());
     let field = problem.field.as_deref()?;
     if let Some(day) = field.strip_prefix("business.operating_schedule") {
         let wrong_days = vec![(day.trim_start_matches('.').to_owned(), why)];

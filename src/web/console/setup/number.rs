@@ -20,6 +20,7 @@ use crate::store::access::{AgentAccess, Maintain, Role};
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::console::errors;
+use crate::web::console::plain::plain;
 use crate::web::editing::agent::set_up;
 use crate::web::numbers::{NumberItem, connect, of_agents, words};
 use crate::web::problem::Problem;
@@ -205,8 +206,8 @@ async fn finished(
 /// The screen once more, with why the agent does not answer yet.
 async fn not_finished(state: &Arc<AppState>, setup: &Setup, problem: &Problem) -> Response {
     let why = match problem.status() {
-        StatusCode::NOT_FOUND => "There is no such number any more.",
-        _ => problem.detail.as_deref().unwrap_or_default(),
+        StatusCode::NOT_FOUND => "There is no such number any more.".to_owned(),
+        _ => plain(problem.detail.as_deref().unwrap_or_default()),
     };
     let words = format!("{why} The agent does not answer yet; choose again.");
     let told = Told { is_bad: true, words };

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::forms::{back, described, error, progress, summary, told};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::web::AppState;
+use crate::web::console::plain::plain;
 use crate::web::console::{errors, voices};
 use crate::web::session::PageViewer;
 
@@ -107,7 +108,7 @@ pub(super) async fn send(
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let is_voice = problem.field.as_deref() == Some("settings.voice");
             let field = if is_voice { "voice" } else { "greeting" };
-            let wrong = [(field, problem.detail.unwrap_or_default())];
+            let wrong = [(field, plain(&problem.detail.unwrap_or_default()))];
             refused(&setup, &form(&setup, Some((&sent, &wrong))))
         }
         Err(problem) => errors::problem(&problem),
