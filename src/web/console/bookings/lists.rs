@@ -258,8 +258,9 @@ mod tests {
         };
         let agent = Agent::new(AgentSource { business: Some(business), ..AgentSource::default() });
         let monday = Date::constant(2026, 11, 30);
-        let mut day = monday;
-        let days = std::array::from_fn(|_| std::mem::replace(&mut day, day.tomorrow().unwrap()));
+        let days = std::array::from_fn(|n| {
+            monday.checked_add(SignedDuration::from_hours(24 * i64::try_from(n).unwrap())).unwrap()
+        });
         let opening = Opening::of(Some(&agent.hours), days);
         assert_eq!(opening.span(), Some((8, 23)));
         assert!(!opening.is_closed(0) && opening.is_closed(6));
