@@ -298,9 +298,9 @@ mod tests {
 
     #[test]
     fn a_function_and_how_it_ended_are_one_line() {
-        let event = |seq: i64, kind: &str, data| EventRow {
+        let event = |seq: i64, kind: &str, data: serde_json::Value| EventRow {
             kind: kind.to_owned(),
-            data: Private::new(data),
+            data: data.into(),
             ..said(seq, "", false)
         };
         let called = json!({"run": 1, "turn": 1, "name": "check_availability", "arguments": {}});
