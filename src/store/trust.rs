@@ -48,7 +48,11 @@ pub(super) enum Trusts {
 /// $1: the names of our functions, $2: of our tables, $3: of our types, $4: whether who migrated is
 /// trusted.
 const STRANGERS: &str = r"
-with objects (object, owner) as (
+-- The table of users, where the server makes people: not at Supabase, whose own it is.
+with people as (
+    select c.oid from pg_class c where c.oid = to_regclass('auth.users') and not exists (
+        select from pg_attribute a where a.attrelid = c.oid and a.attname = 'encrypted_password')
+), objects (object, owner) as (
     select case p.prokind when 'p' then 'procedure ' when 'a' then 'aggregate ' else 'function ' end
         || p.oid::regprocedure::text, p.proowner
     from pg_proc p
@@ -69,6 +73,7 @@ with objects (object, owner) as (
         || c.oid::regclass::text, c.relowner
     from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relname::text = any ($2)
+        or c.oid in (select oid from people)
     union all
     select 'type ' || t.oid::regtype::text, t.typowner
     from pg_type t
@@ -91,7 +96,8 @@ with objects (object, owner) as (
     left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
     join pg_proc p on p.oid = case d.refclassid
         when 'pg_proc'::regclass then d.refobjid else o.oprcode::oid end
-    where c.relnamespace = 'public'::regnamespace and c.relname::text = any ($2)
+    where (c.relnamespace = 'public'::regnamespace and c.relname::text = any ($2)
+            or c.oid in (select oid from people))
         and not t.tgisinternal and not p.prosecdef
 )
 select distinct o.object, r.rolname::text

@@ -285,17 +285,25 @@ async fn migrate_stops_at_a_trigger_that_runs_a_stranger_s_function() {
 async fn a_trap_that_is_laid_after_migrate_is_found_before_serving() {
     let (database, pool) = migrated().await;
     let trapper = trapper(&database).await;
-    execute(&database, "public", "grant trigger on public.call_logs to frontdesk_trapper").await;
+    let grants = "grant usage on schema auth to frontdesk_trapper;
+        grant trigger on public.call_logs, auth.users to frontdesk_trapper";
+    execute(&database, "public", grants).await;
     assert_eq!(strangers_code(&pool).await.expect("it says"), None);
-    let trap = "create function traps.row() returns trigger language plpgsql as $$ begin
-            insert into traps.sprung values (current_user); return new; end $$;
-        create trigger trap before insert on public.call_logs for each row
-            execute function traps.row()";
-    lay(&trapper, trap).await;
-    let said = strangers_code(&pool).await.expect("it says").expect("there is one");
-    assert!(said.contains("`drop trigger trap on public.call_logs`"), "{said}");
-    execute(&database, "public", "drop trigger trap on public.call_logs").await;
-    assert_eq!(strangers_code(&pool).await.expect("it says"), None);
+    let function = "create function traps.row() returns trigger language plpgsql as $$ begin
+            insert into traps.sprung values (current_user); return new; end $$";
+    lay(&trapper, function).await;
+    // The second is where a first start makes its first person.
+    for table in ["public.call_logs", "auth.users"] {
+        let trap = format!(
+            "create trigger trap before insert on {table} for each row execute function traps.row()"
+        );
+        lay(&trapper, &trap).await;
+        let said = strangers_code(&pool).await.expect("it says").expect("there is one");
+        let clears = format!("drop trigger trap on {table}");
+        assert!(said.contains(&format!("`{clears}`")), "{said}");
+        execute(&database, "public", &clears).await;
+        assert_eq!(strangers_code(&pool).await.expect("it says"), None);
+    }
 }
 
 /// As on a managed server: one role migrates, another serves, and neither is a superuser.

@@ -159,7 +159,7 @@ async fn hours_are_edited_and_shown_as_they_are_understood() {
     half.push(("tuesday.0.open", "09:00"));
     let refused = send(&desk, &owner, "hours", &half).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(refused.text.contains("Both times are needed"), "{}", refused.text);
+    assert!(refused.text.contains("both times are needed"), "{}", refused.text);
     let odd = send(
         &desk,
         &owner,

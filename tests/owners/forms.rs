@@ -232,7 +232,7 @@ async fn what_nobody_can_use_is_refused() {
     let account = |phone: &'static str| [("name", "Olivia Owner"), ("phone", phone)];
     let refused = owner.form("/account", &account("12")).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
-    assert!(refused.text.contains("Phone is no whole telephone number"), "{}", refused.text);
+    assert!(refused.text.contains("Phone: It is no whole telephone number"), "{}", refused.text);
     for phone in ["+1 212 555 0123", "020 7946 0000", ""] {
         let kept = owner.form("/account", &account(phone)).await;
         assert_eq!(kept.status, StatusCode::SEE_OTHER, "{phone}: {}", kept.text);

@@ -226,8 +226,11 @@ async fn an_owner_reads_sentences() {
     let support = desk.sign_in("support@example.com").await;
     let agent = desk.agent;
     let (section, functions) = (format!("/agents/{agent}"), format!("/agents/{agent}/functions"));
+    let shown = owner.get(&section).await.text;
+    let version = shown.split("name=\"version\" value=\"").nth(1).unwrap();
     let long = [
         ("section", "greeting"),
+        ("version", version.split('"').next().unwrap()),
         ("name", "Bright Smile"),
         ("settings.limits.call_seconds", "long"),
     ];

@@ -40,6 +40,8 @@ const LABELS: [&str; 9] =
     ["name", "title", "label", "reason", "description", "note", "notes", "holiday", "occasion"];
 /// The most days of a schedule that are named by their dates: five years of every day.
 const DAYS_MAX: usize = 2_000;
+/// As so many days counts what cannot be read: it is tried in every way that there is.
+const UNREAD_DAYS: usize = 20;
 const ACCEPTED_DATE: &str = "a date such as 2026-12-25";
 const ACCEPTED_LIST: &str = "days by their date, or a list of dates";
 
@@ -56,6 +58,8 @@ pub(super) struct Exceptions {
     dated: BTreeMap<Date, Plan>,
     /// By month and day.
     yearly: BTreeMap<(i8, i8), Plan>,
+    /// How many days and entries were read: entries that name the same days over and over are work too.
+    named: usize,
     /// Whether there were more than are kept.
     pub(super) are_too_many: bool,
 }
@@ -98,7 +102,17 @@ impl Exceptions {
         is_contradicted
     }
 
+    /// Whether so much more is read: a row is a stranger's, and is read for each call.
+    fn has_room(&mut self, for_days: usize) -> bool {
+        self.named += for_days;
+        self.are_too_many |= self.named > DAYS_MAX;
+        !self.are_too_many
+    }
+
     fn put_all(&mut self, days: &[Day], plan: &Plan, path: &str, faults: &mut Faults) {
+        if !self.has_room(days.len()) {
+            return;
+        }
         let contradicted = days.iter().filter(|day| self.put(**day, plan)).count();
         if contradicted > 0 && *plan != Plan::NotKnown {
             faults.add(path.to_owned(), "a day that is there twice", "each day once");
@@ -107,6 +121,9 @@ impl Exceptions {
 
     /// What cannot be read: the days that it may be about are not known.
     fn put_unknown(&mut self, days: &[Day], path: &str, faults: &mut Faults) {
+        if !self.has_room(UNREAD_DAYS) {
+            return;
+        }
         let found = if days.is_empty() { NO_DATE } else { "a date that cannot be read" };
         faults.add(path.to_owned(), found, ACCEPTED_DATE);
         self.put_all(days, &Plan::NotKnown, path, faults);
@@ -161,7 +178,8 @@ impl Exceptions {
 
     fn read_item(&mut self, item: &Value, is_closing: bool, path: &str, faults: &mut Faults) {
         match item {
-            _ if self.are_too_many => {}
+            // An entry that names no day is one too.
+            _ if !self.has_room(1) => {}
             Value::String(text) => self.read_text(text, path, faults),
             Value::Number(number) => self.read_text(&number.to_string(), path, faults),
             Value::Object(fields) if is_item(fields) => {
@@ -238,7 +256,7 @@ impl Exceptions {
         let is_called_only = !name.contains(|c: char| c.is_ascii_digit());
         // A day that is called by a name, with its date behind it.
         match value {
-            _ if self.are_too_many => return,
+            _ if !self.has_room(0) => return,
             Value::Object(fields) if is_item(fields) && is_called_only => {
                 self.read_fields(fields, is_closing, path, faults);
                 return;

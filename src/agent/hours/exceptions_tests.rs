@@ -275,3 +275,16 @@ fn more_dates_than_anybody_keeps_are_not_read() {
     assert_eq!(hours.of("2026-11-24".parse().unwrap()), DayHours::NotKnown);
     assert_eq!(faults.len(), 1, "{faults:?}");
 }
+
+/// A row of a quarter of a megabyte held up all calls: the same few days were read 9,000 times.
+#[test]
+fn entries_that_name_the_same_days_again_are_counted_too() {
+    for entry in ["0001-01-01 to 9999-12-31", "2026-01-01 to 2026-12-30", "2026-12-25", "some day"]
+    {
+        let mut schedule = every_day();
+        schedule["exceptions"] = json!(vec![entry; 9_000]);
+        let (hours, faults) = read(&schedule);
+        assert_eq!(hours.of("2026-11-24".parse().unwrap()), DayHours::NotKnown, "{entry}");
+        assert!(faults.len() <= 101, "{entry}: {}", faults.len());
+    }
+}

@@ -7,7 +7,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 pub(super) const SETTING: &str = "business_timezone";
 /// What is accepted there.
 pub(super) const ACCEPTED: &str = "an IANA name such as Europe/London; no appointment is booked \
-    while it cannot be read";
+    while what stands there cannot be read, and where nothing stands there times are of UTC";
 
 /// The longest name that is looked for, bytes.
 const NAME_MAX: usize = 80;

@@ -304,7 +304,7 @@ mod tests {
             ..said(seq, "", false)
         };
         let called = json!({"run": 1, "turn": 1, "name": "check_availability", "arguments": {}});
-        let finished = json!({"run": 1, "ok": true, "ms": 3, "result": {}});
+        let finished = json!({"run": 1, "ok": true, "took_ms": 3, "result": {}});
         let events = [event(1, "function_called", called), event(2, "function_finished", finished)];
         assert!(words_of(&events[1]).is_some(), "it is read");
         let (lines, _) = fold(&events);
