@@ -24,6 +24,7 @@ pub mod callers;
 mod calls;
 mod changes;
 mod claims;
+mod connections;
 pub mod documents;
 mod embeddings_tables;
 mod ended;
@@ -110,18 +111,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgSslMode};
 
-use crate::clock;
+use connections::pool_of;
 use outage::Outage;
 use storable::{lenient_json, storable_json, storable_text};
-
-/// How long a statement waits for a free connection.
-const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
-
-/// How long a connection that comes back may take to show that it still works.
-const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The result of a statement.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -179,7 +173,7 @@ impl From<sqlx::Error> for StoreError {
                 } else if ["22", "23", "54", "P0", "PT"].iter().any(|class| code.starts_with(class))
                 {
                     Self::Refused(code)
-                } else if code == "57014" || code.starts_with("40") || code.starts_with("55") {
+                } else if code == "57014" || code.starts_with("40") || code == "55P03" {
                     Self::Slow(format!("SQLSTATE {code}"))
                 } else {
                     Self::Away(format!("SQLSTATE {code}"))
@@ -239,25 +233,7 @@ impl Store {
     /// On at most `connections` of its own, each opened when it is first needed, so that the
     /// server starts with the database away.
     pub fn connect_lazily(options: PgConnectOptions, connections: u32) -> Self {
-        Self::new(Self::pool_of(connections).connect_lazy_with(options))
-    }
-
-    /// How connections are opened and looked after.
-    fn pool_of(connections: u32) -> PgPoolOptions {
-        // sqlx pings a connection that comes back, without a limit: on a network that swallows
-        // packets every statement given up would take a connection with it.
-        PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_LIMIT)
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    let ping = sqlx::Connection::ping(connection);
-                    match clock::within(RELEASE_LIMIT, ping).await {
-                        Some(ping) => ping.map(|()| true),
-                        None => Err(sqlx::Error::PoolTimedOut),
-                    }
-                })
-            })
+        Self::new(pool_of(connections, None).connect_lazy_with(options))
     }
 
     /// On at most `connections` of its own to a database's address.
@@ -296,24 +272,10 @@ impl Store {
         let ours = all - console;
         let background = (ours / 3).max(1);
         let other = Self::connect_lazily(options.clone(), background).pool;
-        let console = (console > 0).then(|| Self::console_pool(options.clone(), console));
+        let limit = Some(CONSOLE_STATEMENT_LIMIT);
+        let console =
+            (console > 0).then(|| pool_of(console, limit).connect_lazy_with(options.clone()));
         Self { other: Some(other), console, ..Self::connect_lazily(options, ours - background) }
-    }
-
-    /// Connections whose statements have a limit: what a page asks for is small, and what turns out
-    /// not to be is given up before anybody else waits for it.
-    fn console_pool(options: PgConnectOptions, connections: u32) -> PgPool {
-        Self::pool_of(connections)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    let limit = AssertSqlSafe(format!(
-                        "set statement_timeout = {}",
-                        CONSOLE_STATEMENT_LIMIT.as_millis()
-                    ));
-                    sqlx::Executor::execute(connection, limit).await.map(|_| ())
-                })
-            })
-            .connect_lazy_with(options)
     }
 
     /// The same database for the console and the API, on few connections of their own: however much

@@ -50,7 +50,8 @@ pub(super) enum Trusts {
 const STRANGERS: &str = r"
 -- The table of users, where the server makes people: not at Supabase, whose own it is.
 with people as (
-    select c.oid from pg_class c where c.oid = to_regclass('auth.users') and not exists (
+    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'auth' and c.relname = 'users' and not exists (
         select from pg_attribute a where a.attrelid = c.oid and a.attname = 'encrypted_password')
 ), objects (object, owner) as (
     select case p.prokind when 'p' then 'procedure ' when 'a' then 'aggregate ' else 'function ' end

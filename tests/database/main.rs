@@ -13,6 +13,7 @@ mod adoption;
 mod appointments;
 mod epoch;
 mod faults;
+mod given_up;
 mod guarded;
 mod lists;
 mod meanwhile;
