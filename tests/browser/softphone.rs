@@ -163,7 +163,7 @@ async fn live_calls_are_shown_to_everybody() {
     ))
     .await;
     // It appears by itself.
-    page.wait_for_text("#live", "+447700900123").await;
+    page.wait_for_text("#live", "+44 7700 900123").await;
     check_page(&page, "live").await;
     desk.sql("update call_logs set call_end = now(), status = 'completed'").await;
     page.wait_for_text("#live", "No one is on the phone").await;

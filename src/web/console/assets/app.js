@@ -29,7 +29,10 @@ for (const field of document.querySelectorAll("select[data-zone]")) {
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   // What somebody chose before, and the browser brings back, stays.
   const isTheirs = field.selectedOptions[0]?.defaultSelected === false;
-  if (!isTheirs && [...field.options].some((option) => here && option.value === here)) field.value = here;
+  // Some call it by an old name, such as Asia/Calcutta, which is not listed beside the new one.
+  if (isTheirs || !/^(?!Etc)\w+\//.test(here ?? "")) continue;
+  if (![...field.options].some((option) => option.value === here)) field.add(new Option(here, here));
+  field.value = here;
 }
 // What is written below a choice chooses it.
 document.addEventListener("input", (event) => {
