@@ -245,7 +245,7 @@ async fn an_owner_reads_sentences() {
     is_page(&secret, StatusCode::UNPROCESSABLE_ENTITY, &words);
     let invited = [("agent", &*agent.to_string()), ("email", "ann"), ("role", "support")];
     let invited = owner.form("/people", &invited).await;
-    let said = "E-mail: It is no e-mail address. Write one such as somebody@example.com.";
+    let said = "E-mail: It is no e-mail address. Write one such as somebody@example.com";
     assert!(invited.text.contains(said), "{}", invited.text);
     let denied = support.get(&format!("/agents/{agent}/versions")).await;
     let may = ["Only owners and maintainers can do this, and your role here is support."];
