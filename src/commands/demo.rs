@@ -147,7 +147,7 @@ async fn start(folder: &Folder, keep: bool) -> Result<App, DemoError> {
     // What is said to whoever talks to the agent themselves.
     let script = Script { otherwise: STAND_IN.to_owned(), reads: true, ..Script::default() };
     let lines = script.turns.iter().map(|turn| turn.heard.clone()).collect();
-    let options = SpeechOptions { script, says_so: true, ..SpeechOptions::default() };
+    let options = SpeechOptions { script, ..SpeechOptions::default() };
     let speech = serve(listener, options, std::future::pending::<()>())?;
     let config = config(folder, &speech.base_url(), keep)?;
     start_log(&config, "error");

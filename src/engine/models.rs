@@ -6,7 +6,6 @@ use std::time::Duration;
 use reqwest::{Client, StatusCode, redirect};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::clock::within;
 use crate::config::OpenAi;
@@ -19,9 +18,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 const ANSWER_LIMIT: Duration = Duration::from_secs(8);
 /// The most of an answer that is read. A list of hundreds of models takes less.
 const ANSWER_MAX_BYTES: usize = 512 * 1024;
-
-/// Whose models are a stand-in's, which understands nothing.
-pub const STAND_IN: &str = "stand-in";
 
 /// The list of a service.
 #[derive(Debug)]
@@ -37,8 +33,6 @@ pub enum ModelAnswer {
     There {
         /// The day from which it is no more, as `2027-01-20`, if that is announced.
         shutdown_date: Option<String>,
-        /// Whether the service says of itself that it is a stand-in.
-        is_stand_in: bool,
     },
     /// It is not there, or not for this key.
     Missing,
@@ -68,15 +62,6 @@ struct Model {
     id: String,
     #[serde(default)]
     shutdown_date: Option<String>,
-    #[serde(default)]
-    owned_by: Value,
-}
-
-impl From<Model> for ModelAnswer {
-    fn from(model: Model) -> Self {
-        let is_stand_in = model.owned_by == STAND_IN;
-        Self::There { shutdown_date: model.shutdown_date, is_stand_in }
-    }
 }
 
 #[derive(Deserialize)]
@@ -103,9 +88,9 @@ impl ModelList {
     /// Why it says nothing.
     pub async fn look_up(&self, id: &str) -> Result<ModelAnswer, ModelError> {
         if let Some(body) = self.get(&["models", id]).await?
-            && let Ok(model) = service_json::from_slice::<Model>(&body)
+            && let Ok(Model { shutdown_date, .. }) = service_json::from_slice(&body)
         {
-            return Ok(model.into());
+            return Ok(ModelAnswer::There { shutdown_date });
         }
         // Not every server like OpenAI's has an address for each model.
         let Some(body) = self.get(&["models"]).await? else { return Ok(ModelAnswer::NotTold) };
@@ -113,7 +98,7 @@ impl ModelList {
             return Ok(ModelAnswer::NotTold);
         };
         Ok(match data.into_iter().find(|model| model.id == id) {
-            Some(model) => model.into(),
+            Some(model) => ModelAnswer::There { shutdown_date: model.shutdown_date },
             None => ModelAnswer::Missing,
         })
     }

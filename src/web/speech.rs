@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
+use super::AppState;
 use crate::clock::within;
 use crate::engine::models::{ModelAnswer, ModelError, ModelList};
 use crate::line::Engines;
@@ -23,8 +24,25 @@ pub(super) struct Trouble {
     pub(super) remedy: &'static str,
     /// Whether no service is set up at all.
     pub(super) is_missing: bool,
-    /// Whether what is set up says that it is a stand-in.
+    /// Whether what is set up is a stand-in.
     pub(super) is_stand_in: bool,
+}
+
+/// Where whoever set the speech service up said that it is a stand-in: a call gets answers, and not those of
+/// a real one.
+const REHEARSED: Trouble = Trouble {
+    what: "A stand-in speaks here: it plays one script, and understands nothing else.",
+    remedy: "Whoever runs the server sets OPENAI_API_KEY to a key of the speech service.",
+    is_missing: false,
+    is_stand_in: true,
+};
+
+/// What is wrong with the speech service of this server; none: nothing is.
+pub(super) async fn trouble(state: &AppState) -> Option<Trouble> {
+    match state.test_calls.scripted.get() {
+        Some(_) => Some(REHEARSED),
+        None => state.owners.speech.trouble(&state.exchange.engines).await,
+    }
 }
 
 impl Trouble {
@@ -53,7 +71,7 @@ impl Default for Speech {
 
 impl Speech {
     /// Asks the service for the model that speaks, unless it said so lately; none: it is there.
-    pub(super) async fn trouble(&self, engines: &Engines) -> Option<Trouble> {
+    async fn trouble(&self, engines: &Engines) -> Option<Trouble> {
         if engines.openai.api_key.is_none() {
             return Some(Trouble {
                 what: "This server has no key of a speech service, so the agent has no voice yet.",
@@ -76,13 +94,8 @@ impl Speech {
 }
 
 fn of(answer: Result<ModelAnswer, ModelError>) -> Option<Trouble> {
-    let is_stand_in = matches!(answer, Ok(ModelAnswer::There { is_stand_in: true, .. }));
     let (what, remedy) = match answer {
-        Ok(ModelAnswer::There { is_stand_in: false, .. } | ModelAnswer::NotTold) => return None,
-        Ok(ModelAnswer::There { .. }) => (
-            "A stand-in speaks here: it plays one script, and understands nothing else.",
-            "Whoever runs the server sets OPENAI_API_KEY to a key of the speech service.",
-        ),
+        Ok(ModelAnswer::There { .. } | ModelAnswer::NotTold) => return None,
         Ok(ModelAnswer::Missing) => (
             "The speech service does not have the model that is to speak.",
             "Whoever runs the server sets REALTIME_MODEL to a model that the key may use.",
@@ -100,7 +113,7 @@ fn of(answer: Result<ModelAnswer, ModelError>) -> Option<Trouble> {
             "Try again in some minutes. If it stays so, whoever runs the server looks at the page Health.",
         ),
     };
-    Some(Trouble { what, remedy, is_missing: false, is_stand_in })
+    Some(Trouble { what, remedy, is_missing: false, is_stand_in: false })
 }
 
 #[cfg(test)]
@@ -117,12 +130,10 @@ mod tests {
 
     #[test]
     fn each_trouble_has_its_words() {
-        let there = |is_stand_in| ModelAnswer::There { shutdown_date: None, is_stand_in };
-        for answer in [there(false), ModelAnswer::NotTold] {
+        for answer in [ModelAnswer::There { shutdown_date: None }, ModelAnswer::NotTold] {
             assert_eq!(of(Ok(answer)), None);
         }
         let said = |answer| of(answer).unwrap().what;
-        assert!(said(Ok(there(true))).starts_with("A stand-in speaks here"));
         assert!(said(Ok(ModelAnswer::Missing)).contains("does not have the model"));
         assert!(said(Err(ModelError::Key)).contains("refuses"));
         assert!(said(Err(ModelError::Status(429))).contains("takes no more"));

@@ -466,6 +466,9 @@ async fn a_stand_in_that_plays_a_script_is_named_and_its_lines_are_offered() {
     let page = maintainer.get(&path).await.text;
     let (notice, desk_of_call) = (page.find("id=\"stand-in\""), page.find("id=\"try\""));
     assert!(notice.is_some() && notice < desk_of_call, "{page}");
+    let admin = desk.sign_in("admin@example.com").await;
+    let health = admin.get("/health").await.text;
+    assert!(health.contains("A stand-in speaks here"), "{health}");
     let line = &script.turns[1].heard;
     assert!(page.contains(&format!("data-scripted disabled>{line}<")), "{page}");
 

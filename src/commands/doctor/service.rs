@@ -119,8 +119,8 @@ fn model(variable: &str, id: &str, answer: &ModelAnswer, today: Date) -> Finding
             let found = format!("{id}: the service does not list its models");
             return Finding::warn(variable, found, "see its documentation for the name");
         }
-        ModelAnswer::There { shutdown_date: None, .. } => return Finding::ok(variable, id),
-        ModelAnswer::There { shutdown_date: Some(date), .. } => date.get(..10).unwrap_or(date),
+        ModelAnswer::There { shutdown_date: None } => return Finding::ok(variable, id),
+        ModelAnswer::There { shutdown_date: Some(date) } => date.get(..10).unwrap_or(date),
     };
     let Ok(date) = shutdown.parse::<Date>() else {
         let found = format!("{id} is to be shut down, and the day cannot be read");
@@ -152,8 +152,7 @@ mod tests {
             (Some("soon"), "warn  REALTIME_MODEL: m is to be shut down"),
             (None, "ok    REALTIME_MODEL: m"),
         ] {
-            let shutdown_date = day.map(str::to_owned);
-            let answer = ModelAnswer::There { shutdown_date, is_stand_in: false };
+            let answer = ModelAnswer::There { shutdown_date: day.map(str::to_owned) };
             let found = model("REALTIME_MODEL", "m", &answer, today).to_string();
             assert!(found.starts_with(line), "{found}");
         }

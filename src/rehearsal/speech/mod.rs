@@ -87,8 +87,6 @@ pub struct SpeechOptions {
     pub key: Option<String>,
     /// What the observer records.
     pub record: Record,
-    /// Whether its models say whose they are, so that a console does not call it the real service.
-    pub says_so: bool,
 }
 
 /// What the service records of its sessions.
@@ -111,7 +109,6 @@ impl Default for SpeechOptions {
             session_limit: Duration::from_secs(3_600),
             key: None,
             record: Record::Events,
-            says_so: false,
         }
     }
 }

@@ -11,14 +11,13 @@ use serde_json::{Value, json};
 use super::http::{HttpError, Service};
 use super::script::Model;
 use crate::config::Models;
-use crate::engine::models::STAND_IN;
 
 pub(super) fn router() -> Router<Arc<Service>> {
     Router::new().route("/v1/models", get(list)).route("/v1/models/{id}", get(one))
 }
 
 async fn list(State(service): State<Arc<Service>>) -> Json<Value> {
-    let models: Vec<Value> = known(&service).iter().map(|model| shown(&service, model)).collect();
+    let models: Vec<Value> = known(&service).iter().map(shown).collect();
     Json(json!({"object": "list", "data": models}))
 }
 
@@ -27,7 +26,7 @@ async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
     let known = known(&service).into_iter().find(|model| model.id == id);
-    known.map(|model| Json(shown(&service, &model))).ok_or_else(|| {
+    known.map(|model| Json(shown(&model))).ok_or_else(|| {
         let message = "The model does not exist or you do not have access to it.";
         HttpError::new(StatusCode::NOT_FOUND, "model_not_found", message)
     })
@@ -45,12 +44,11 @@ fn known(service: &Service) -> Vec<Model> {
     [realtime, mini, chat, embedding, transcription].map(named).into()
 }
 
-fn shown(service: &Service, model: &Model) -> Value {
-    let owner = if service.options.says_so { STAND_IN } else { "rehearsal" };
+fn shown(model: &Model) -> Value {
     json!({
         "id": model.id,
         "object": "model",
-        "owned_by": owner,
+        "owned_by": "rehearsal",
         "shutdown_date": model.shutdown_date,
     })
 }

@@ -2,8 +2,8 @@
 //!
 //! The stand-in recognises no speech. The first stretch of speech of a session is its script's first
 //! turn, whatever was said, and so on; after the last turn it says `otherwise`. A turn whose words are
-//! typed is that turn, in whatever order, if the script `reads`. What is said and the arguments of functions may quote what
-//! functions have returned: `$(function/pointer)`.
+//! typed is that turn, in whatever order, if the script `reads`. What is said and the arguments of
+//! functions may quote what functions have returned: `$(function/pointer)`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -13,7 +13,7 @@ use super::{errors, time};
 use crate::web::AppState;
 use crate::web::doctor::{Found, Known, Verdict};
 use crate::web::session::PageViewer;
-use crate::web::speech::Trouble;
+use crate::web::speech::{self, Trouble};
 
 /// How often the page is loaded again while it is being looked, in seconds.
 const REFRESH_SECONDS: u32 = 3;
@@ -34,7 +34,7 @@ async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer
     };
     match Shell::of(&state.owners.store, viewer, None).await {
         Ok(shell) => {
-            let speech = state.owners.speech.trouble(&state.exchange.engines).await;
+            let speech = speech::trouble(&state).await;
             let body = body(&state, known.as_ref(), speech.filter(|trouble| trouble.is_stand_in));
             shell.page_with(Some(Section::Health), "Health", &head, &body)
         }

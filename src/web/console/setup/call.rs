@@ -20,6 +20,7 @@ use crate::web::AppState;
 use crate::web::console::layout::Shell;
 use crate::web::console::{assets, errors, time};
 use crate::web::session::PageViewer;
+use crate::web::speech;
 
 /// How often the page is loaded again that has no script, in seconds.
 const REFRESH_SECONDS: u32 = 5;
@@ -70,7 +71,7 @@ pub(super) async fn page(
     let seen = shell.agents.find(id);
     let number = seen.and_then(|agent| agent.number.as_deref()).map(str::trim);
     let number = number.filter(|number| !number.is_empty());
-    let speech = state.owners.speech.trouble(&state.exchange.engines).await;
+    let speech = speech::trouble(&state).await;
     let given = Given { agent: &agent, number, is_reached, speech, answers };
     let takes_calls = agent.status == Status::Active && !agent.unavailable;
     let waits = number.filter(|_| takes_calls);

@@ -21,7 +21,7 @@ use crate::web::console::agent::Sent;
 use crate::web::console::errors;
 use crate::web::console::knowledge::answer_problem;
 use crate::web::session::PageViewer;
-use crate::web::speech::Trouble;
+use crate::web::speech::{self, Trouble};
 
 /// The names of the answers' fields: as many as a trade has questions.
 const FIELDS: [&str; 6] = ["answer-0", "answer-1", "answer-2", "answer-3", "answer-4", "answer-5"];
@@ -56,7 +56,7 @@ pub(super) async fn form(
     let wrong = again.map_or(&[][..], |(_, wrong)| wrong);
     let given = answers.iter().flatten().count();
     let waiting = answers.iter().flatten().filter(|answer| !answer.is_known).count();
-    let speech = state.owners.speech.trouble(&state.exchange.engines).await;
+    let speech = speech::trouble(&state).await;
     Ok(html! {
         h1 { "Talk to it" }
         (progress(Step::Try))
