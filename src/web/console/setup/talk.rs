@@ -56,7 +56,7 @@ pub(super) async fn form(
     let wrong = again.map_or(&[][..], |(_, wrong)| wrong);
     let given = answers.iter().flatten().count();
     let waiting = answers.iter().flatten().filter(|answer| !answer.is_known).count();
-    let speech = speech::trouble(&state).await;
+    let speech = speech::trouble(state).await;
     Ok(html! {
         h1 { "Talk to it" }
         (progress(Step::Try))
