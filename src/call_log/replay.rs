@@ -12,7 +12,7 @@ use super::rejected;
 use super::shared::Shared;
 use super::spool::{Batch, SpoolFile};
 use crate::clock::{self, Stopwatch};
-use crate::store::Presence;
+use crate::store::{Presence, StoreError};
 
 /// How often the database is asked whether it is there.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
@@ -26,6 +26,10 @@ const ORPHANS_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is asked why the database is away, while it is.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long no connection may come free before it is asked whether a new one could be opened: a role or
+/// a server that takes no more of them is like a database that is away.
+const BUSY_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often rejected records are looked at for age.
 const EXPIRE_PAUSE: Duration = Duration::from_secs(3_600);
 
@@ -33,11 +37,11 @@ const EXPIRE_PAUSE: Duration = Duration::from_secs(3_600);
 pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut orphans = Vec::new();
     let (mut looked, mut expired): (Option<Stopwatch>, Option<Stopwatch>) = (None, None);
-    let mut asked_why: Option<Stopwatch> = None;
+    let (mut asked_why, mut busy): (Option<Stopwatch>, Option<Stopwatch>) = (None, None);
     loop {
         let stopping = *stop.borrow();
         shared.report_dropped();
-        let up = probe(&shared).await;
+        let up = probe(&shared, &mut busy).await;
         let told = up && tell_own(&shared).await;
         if stopping {
             return;
@@ -71,22 +75,33 @@ pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn probe(shared: &Shared) -> bool {
+/// Whether the database answers. `busy`: since when it is there and has no connection free.
+async fn probe(shared: &Shared, busy: &mut Option<Stopwatch>) -> bool {
     match shared.store.presence(PROBE_LIMIT).await {
         Ok(Presence::Answers) => {
+            *busy = None;
             shared.found();
-            true
+            return true;
         }
         Err(error) if error.is_lost() => {
+            *busy = None;
             shared.lost(&error);
-            false
+            return false;
         }
         // The state stays as it was, and the spool is not replayed: that needs a connection too.
         Ok(Presence::Busy) | Err(_) => {
             metrics::counter!("frontdesk_database_busy_total").increment(1);
-            false
         }
     }
+    let since = busy.get_or_insert_with(Stopwatch::start);
+    if shared.is_up() && since.elapsed() >= BUSY_PATIENCE {
+        *since = Stopwatch::start();
+        // The pool only says that none came free: it tries again by itself where none is given.
+        if shared.store.trouble().await.is_some() {
+            shared.lost(&StoreError::Away("no connection is given".to_owned()));
+        }
+    }
+    false
 }
 
 /// Tells this process's spool to its end; whether that was reached.

@@ -49,3 +49,19 @@ async fn slow_statements_on_every_connection_are_no_lost_database() {
     eventually("it is back", async || log.is_database_up()).await;
     slow.abort();
 }
+
+#[tokio::test]
+async fn a_role_that_is_given_no_connection_has_lost_the_database() {
+    let fixture = fixture().await;
+    let role = format!("shut_out_{}", Uuid::new_v4().simple());
+    fixture.sql(&format!("create role {role} login connection limit 0")).await;
+    let url = fixture.database.options().username(&role).to_url_lossy();
+    let store = Store::sharing(url.as_str(), 3).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _task) =
+        LogWriter::start(store, folder.path().to_owned(), Uuid::new_v4(), true).unwrap();
+    eventually("it is lost", async || !log.is_database_up()).await;
+    fixture.sql(&format!("alter role {role} connection limit -1")).await;
+    eventually("it is back", async || log.is_database_up()).await;
+    fixture.sql(&format!("drop role {role}")).await;
+}

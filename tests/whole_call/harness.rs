@@ -201,6 +201,7 @@ impl House {
     pub(crate) fn options(&self) -> CallOptions {
         let url = self.app.public_url.join("/twilio/voice");
         let mut options = CallOptions::new(url, NUMBER, self.clock);
+        options.account_sid = ACCOUNT.to_owned();
         options.auth_token = Some(TOKEN.to_owned().into());
         options.api = Some(self.twilio.clone());
         options.http = self.http.clone();

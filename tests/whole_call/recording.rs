@@ -315,7 +315,7 @@ async fn a_message_that_a_caller_left_is_removed_where_it_is() {
     let mut calls = Vec::new();
     for days in [31, 29] {
         let wait = Step::WaitForAgent { quiet: ms(300), limit: ms(5_000) };
-        let options = CallOptions { account_sid: ACCOUNT.to_owned(), ..house.options() };
+        let options = house.options();
         let call = house.place(options, vec![wait, say(0), Step::HangUp]).ended().await;
         assert_eq!(house.row(&call.call_sid).await.end().0, "voicemail");
         date_back(&house, &call.call_sid, days).await;
