@@ -10,6 +10,7 @@ use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
@@ -214,6 +215,7 @@ fn class(error: &Error) -> &'static str {
         Error::Io(error) => crate::tls::fault(error).unwrap_or("connection broken"),
         Error::Tls(_) => "TLS error",
         Error::Capacity(_) => "message too large",
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "connection broken",
         Error::Protocol(_) | Error::AttackAttempt => "not the WebSocket protocol",
         Error::WriteBufferFull(_) => "write buffer full",
         Error::Utf8(_) => "text is not UTF-8",

@@ -10,12 +10,16 @@
 //! - No proxy is used, and `HTTPS_PROXY` is not read: the speech service's WebSocket has no way
 //!   through one, and a program that reaches one half of a service misleads whoever looks at it.
 
+use std::error::Error;
 use std::io::Error as IoError;
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tracing::warn;
+
+/// How deep the causes of an error are looked at.
+const CAUSES_MAX: usize = 10;
 
 /// Installs the provider. Calling it again, or after somebody else chose one, changes nothing.
 pub fn install_provider() {
@@ -80,9 +84,10 @@ fn store_of(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
 }
 
 /// What is wrong with TLS, if that is what an error is about: libraries hand it on as one of input
-/// and output.
-pub fn fault(error: &IoError) -> Option<&'static str> {
-    let fault = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+/// and output, among the causes of their own errors.
+pub fn fault(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let causes = std::iter::successors(Some(error), |error| cause(*error));
+    let fault = causes.take(CAUSES_MAX).find_map(|error| error.downcast_ref::<rustls::Error>())?;
     Some(match fault {
         rustls::Error::InvalidCertificate(why) => match why {
             CertificateError::UnknownIssuer => "TLS: the certificate's issuer is not trusted",
@@ -102,6 +107,20 @@ pub fn fault(error: &IoError) -> Option<&'static str> {
     })
 }
 
+/// Why a service gave no answer, without its address, which may hold a secret.
+pub fn no_answer(error: &reqwest::Error) -> &'static str {
+    let word = if error.is_connect() { "cannot connect" } else { "the connection was lost" };
+    fault(error).unwrap_or(word)
+}
+
+/// What an error is about: an I/O error says the cause of the error that it holds, and not that one.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<IoError>().and_then(IoError::get_ref) {
+        Some(held) => Some(held),
+        None => error.source(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +138,8 @@ mod tests {
         let issuer = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         assert_eq!(fault(&tls(issuer)), Some("TLS: the certificate's issuer is not trusted"));
         assert_eq!(fault(&tls(rustls::Error::DecryptError)), Some("TLS error"));
+        let held = IoError::other(tls(rustls::Error::DecryptError));
+        assert_eq!(fault(&held), Some("TLS error"), "two deep");
         assert_eq!(fault(&IoError::from(std::io::ErrorKind::ConnectionRefused)), None);
     }
 }

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::OpenAi;
 use crate::private::Private;
 use crate::service_json;
-use crate::tls::body_of;
+use crate::tls::{body_of, no_answer};
 
 /// Dimensions of the agents' tables.
 pub(super) const DIMENSIONS: usize = 1536;
@@ -87,10 +87,7 @@ impl EmbedError {
 
 impl From<reqwest::Error> for EmbedError {
     fn from(error: reqwest::Error) -> Self {
-        Self::Unreachable(match error.is_connect() {
-            true => "cannot connect",
-            false => "the connection was lost",
-        })
+        Self::Unreachable(no_answer(&error))
     }
 }
 

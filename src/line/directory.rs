@@ -34,6 +34,9 @@ const READS_MAX: u32 = 3;
 const WARM_MAX: u32 = 1_000;
 /// How long the database may take to say which they are.
 const WARM_LIMIT: Duration = Duration::from_secs(10);
+/// The most faults of an agent's rows that the log names each time they are read: who changes rows with
+/// thousands of them must not fill the disk.
+const FAULTS_TOLD: usize = 20;
 /// How long after a failed attempt what is remembered is read again at the earliest.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -280,8 +283,12 @@ impl Directory {
     /// `began` is how many changes had been told when the reading began.
     fn remember(&self, row: AgentRow, began: u64) -> Arc<Agent> {
         let agent = Arc::new(Agent::new(row.into()));
-        for fault in &agent.faults {
+        for fault in agent.faults.iter().take(FAULTS_TOLD) {
             warn!(agent = %agent.id, %fault, "something in its rows cannot be used");
+        }
+        let untold = agent.faults.len().saturating_sub(FAULTS_TOLD);
+        if untold > 0 {
+            warn!(agent = %agent.id, untold, "more in its rows cannot be used: `doctor` names it all");
         }
         if agent.status != Status::Deleted && self.changes.load(Relaxed) == began {
             self.by_id.insert(agent.id, Arc::clone(&agent));

@@ -9,10 +9,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use metrics::{counter, histogram};
-use tokio::sync::mpsc;
 use tracing::{Instrument, Span, info};
 
 use super::exit::{Exit, Handing, Leaving, STREAM_LIMIT};
+use super::inbox::Inbox;
 use super::opening::Opening;
 use super::phone::{FromPhone, Heard, Phone, pieces};
 use super::recalls::Recalls;
@@ -50,7 +50,7 @@ pub(super) struct CallTask {
     pub(super) functions: FuturesUnordered<Running>,
     pub(super) recalls: Recalls,
     pub(super) function_caller: Arc<CallContext>,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: Inbox<Command>,
     pub(super) slot: Slot,
     /// When the task was made, and how old the call was then.
     pub(super) born: Duration,
@@ -128,7 +128,7 @@ impl CallTask {
             functions: FuturesUnordered::new(),
             recalls: Recalls::default(),
             function_caller,
-            commands: opening.commands,
+            commands: Inbox::new(opening.commands),
             slot: opening.slot,
             born: now,
             age,
@@ -211,7 +211,7 @@ impl CallTask {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
-        if let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+        if let Poll::Ready(Some(command)) = self.commands.poll(cx) {
             return Poll::Ready(Wake::Command(command));
         }
         if let Some(phone) = &mut self.phone {

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod driver;
 pub mod exit;
 mod handover;
+mod inbox;
 mod keepalive;
 mod known_calls;
 mod listed;

@@ -10,15 +10,13 @@ use frontdesk::audio::recording::tape::{Label, TapeWriter};
 use frontdesk::config::ObjectStore;
 use frontdesk::recording::uploader::Recordings;
 use frontdesk::recovery::status_poller::FindAgent;
-use frontdesk::rehearsal::phone::{
-    AfterDrop, CallOptions, PhoneEvent, PhoneEventKind, Step, WebhookFault,
-};
+use frontdesk::rehearsal::phone::{AfterDrop, PhoneEvent, PhoneEventKind, Step, WebhookFault};
 use frontdesk::rehearsal::speech::SAMPLES;
 use frontdesk::retention::{Removed, Sweeper};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{ACCOUNT, DEADLINE, House, Row, ms, row, say, turn, until};
+use crate::harness::{DEADLINE, House, Row, ms, row, say, turn, until};
 
 const NOTICE: &str = "We record this call.";
 

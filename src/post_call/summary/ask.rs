@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::OpenAi;
 use crate::knowledge::error_code;
 use crate::service_json;
-use crate::tls::body_of;
+use crate::tls::{body_of, no_answer};
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -67,10 +67,7 @@ impl AskError {
 
 impl From<reqwest::Error> for AskError {
     fn from(error: reqwest::Error) -> Self {
-        Self::Unreachable(match error.is_connect() {
-            true => "cannot connect",
-            false => "the connection was lost",
-        })
+        Self::Unreachable(no_answer(&error))
     }
 }
 

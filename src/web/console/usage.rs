@@ -126,19 +126,20 @@ fn table(rows: &[UsageDay], today: Date) -> Markup {
             table .days {
                 thead { tr {
                     th scope="col" { "Day" } th .wide scope="col" { span .hidden { "How many calls" } } th .number scope="col" { "Calls" }
-                    th .number scope="col" { "Time" } th .number scope="col" { "Answered" } th .number scope="col" { "Put through" }
-                    th .number scope="col" { "Message" } th .number scope="col" { "Nobody" } th .number scope="col" { "Broke off" }
+                    th .number scope="col" { "Time" }
+                    @for name in ["Answered", "Put through", "Message", "Nobody", "Broke off"] { th .number .wide scope="col" { (name) } }
                     th .number scope="col" { "Time to answer" }
                 } }
                 tbody {
                     @for row in rows {
                         @let day = day(&row.day, today);
                         tr {
-                            th scope="row" { time datetime=(row.day) { (day) } }
+                            th scope="row" { time datetime=(row.day) { (day) } p .narrow { (outcomes(row)) } }
                             td .wide { progress max=(most) value=(row.calls) aria-label={ (row.calls) " calls on " (day) } {} }
                             td .number { (row.calls) } td .number { (time::length(row.seconds)) }
-                            td .number { (row.answered) } td .number { (row.put_through) } td .number { (row.voicemail) }
-                            td .number { (row.no_answer) } td .number { (row.failed) }
+                            @for count in [row.answered, row.put_through, row.voicemail, row.no_answer, row.failed] {
+                                td .number .wide { (count) }
+                            }
                             td .number { @match row.median_answer_ms { Some(ms) => { (f64::from(ms) / 1000.0) " s" }, None => "–" } }
                         }
                     }
@@ -146,6 +147,19 @@ fn table(rows: &[UsageDay], today: Date) -> Markup {
             }
         }
     }
+}
+
+/// What came of a day's calls, where there is no room for a column each: `9 answered, 1 message`.
+fn outcomes(row: &UsageDay) -> String {
+    let words = [
+        (row.answered, "answered"),
+        (row.put_through, "put through"),
+        (row.voicemail, "message"),
+        (row.no_answer, "nobody"),
+        (row.failed, "broke off"),
+    ];
+    let some = words.iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
 /// `Mon 30 Nov`, with the year where it is another one.
@@ -199,5 +213,7 @@ mod tests {
         assert_eq!(day("odd", today), "odd");
         let counts = [0, 999, 13_990, 1_000_000].map(grouped);
         assert_eq!(counts, ["0", "999", "13,990", "1,000,000"]);
+        let row = UsageDay { answered: 9, voicemail: 1, ..UsageDay::default() };
+        assert_eq!(outcomes(&row), "9 answered, 1 message");
     }
 }

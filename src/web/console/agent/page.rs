@@ -12,6 +12,7 @@ use super::form::{Refused, line};
 use super::hours::Editor;
 use super::{fields, preview};
 use crate::agent::history::History;
+use crate::agent::phone_number::readable;
 use crate::agent::prompt::DESCRIPTION_MAX;
 use crate::agent::settings::Fallback;
 use crate::agent::{Agent, Status};
@@ -178,7 +179,7 @@ fn head(shell: &Shell, agent: &Agent) -> Markup {
         h1 { bdi { (agent.name) } }
         p .zone {
             @match &agent.number {
-                Some(number) => { "Answers " bdi { (number) } }
+                Some(number) => { "Answers " bdi .tel { (readable(number)) } }
                 None => { "Has no number yet. " a href="/numbers" { "Choose one" } }
             }
             " · " (shell.zone_name()) " time"

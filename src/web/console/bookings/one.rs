@@ -17,6 +17,7 @@ use super::form::{Again, BookingForm, form, span};
 use super::lists::badge;
 use super::telling::{self, Told, Way};
 use super::{clock, local};
+use crate::agent::phone_number::readable;
 use crate::store::access::{AgentAccess, Maintain, Object, Read, Role};
 use crate::store::booking_edits::{BookingDraft, Kept};
 use crate::store::bookings::{Booking, BookingSource, BookingState};
@@ -158,7 +159,7 @@ fn facts(booking: &Booking, zone: &TimeZone, shell: &Shell) -> Markup {
             @if !phone.is_empty() {
                 dt { "Phone" }
                 dd {
-                    @if is_dialled { a href={ "tel:" (phone) } { (phone) } }
+                    @if is_dialled { a .tel href={ "tel:" (phone) } { (readable(phone)) } }
                     @else { bdi { (phone) } }
                 }
             }

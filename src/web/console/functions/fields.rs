@@ -58,6 +58,8 @@ pub(in crate::web::console) const NAMES: [(&str, &str); 21] = [
     ("data.builtin", "Which of what every agent can do"),
     ("data.targets", "Numbers to put through to"),
 ];
+/// The field of a time limit: a form has seconds, and the row milliseconds.
+const TIME_LIMIT: &str = "data.timeout_ms";
 /// Variables that are read of a form, and empty lines for more.
 const VARIABLES_MAX: usize = 60;
 pub(super) const MORE_VARIABLES: usize = 2;
@@ -87,10 +89,10 @@ pub(super) fn texts(document: &Value) -> Sent {
         put(name, if document[name] == true { "yes".to_owned() } else { String::new() });
     }
     let data = &document["data"];
-    for name in ["method", "url", "result", "timeout_ms", "title", "submit_url", "start", "builtin"]
-    {
+    for name in ["method", "url", "result", "title", "submit_url", "start", "builtin"] {
         put(&format!("data.{name}"), as_text(&data[name]));
     }
+    put(TIME_LIMIT, in_seconds(&data["timeout_ms"]));
     for name in ["headers", "query"] {
         put(&format!("data.{name}"), lines(&data[name]));
     }
@@ -221,8 +223,8 @@ fn data(kind: &str, sent: &Sent, stored: &Value) -> Result<Value, Problem> {
             for name in ["method", "url", "result"] {
                 put(name, plain(name));
             }
-            let number = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
-            put("timeout_ms", filled("data.timeout_ms").map(number));
+            let limit = filled(TIME_LIMIT).map(|text| in_ms(&text, &stored["data"]["timeout_ms"]));
+            put("timeout_ms", limit.transpose()?);
             for name in ["headers", "query"] {
                 put(
                     name,
@@ -250,6 +252,23 @@ fn data(kind: &str, sent: &Sent, stored: &Value) -> Result<Value, Problem> {
         }
     }
     Ok(Value::Object(data))
+}
+
+/// Milliseconds as seconds; what is no number as it stands.
+fn in_seconds(ms: &Value) -> String {
+    let number = ms.as_f64().or_else(|| ms.as_str()?.trim().parse().ok());
+    number.map_or_else(|| as_text(ms), |ms| (ms / 1000.0).to_string())
+}
+
+/// The milliseconds of a text that says seconds: those that are stored where it is what was shown of them.
+fn in_ms(text: &str, stored: &Value) -> Result<Value, Problem> {
+    if text == in_seconds(stored) {
+        return Ok(stored.clone());
+    }
+    let seconds = text.replace(',', ".").parse::<f64>().ok();
+    let seconds = seconds.filter(|seconds| (0.0..=3_600.0).contains(seconds));
+    let refuse = || Problem::invalid(TIME_LIMIT, "accepted is a number of seconds, such as 2.5");
+    Ok(json!((seconds.ok_or_else(refuse)? * 1000.0).round() as i64))
 }
 
 fn definition(variable: Variable) -> Value {
@@ -342,6 +361,22 @@ mod tests {
         let changed = change("json_api", &texts(&document), &document).unwrap();
         for (name, value) in changed {
             assert_eq!(value, document[&name], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_time_limit_is_said_in_seconds() {
+        let document =
+            json!({"type": "json_api", "data": {"url": "https://x.example", "timeout_ms": 2500}});
+        assert_eq!(texts(&document)[TIME_LIMIT], "2.5");
+        let sent = |text: &str| Sent::from([(TIME_LIMIT.to_owned(), text.to_owned())]);
+        for (text, ms) in [("2.5", 2500), ("8", 8000), ("0,5", 500), ("12.3456", 12_346)] {
+            let data = data("json_api", &sent(text), &document).unwrap();
+            assert_eq!(data["timeout_ms"], ms, "{text}");
+        }
+        for odd in ["soon", "-1", "1e9", "NaN"] {
+            let problem = data("json_api", &sent(odd), &document).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(TIME_LIMIT), "{odd}");
         }
     }
 

@@ -152,7 +152,7 @@ impl FunctionForm<'_> {
             (self.area("data.query", "Query", "One a line, such as: date: {{ args.date }}"))
             (self.area("data.body", "Body", "Text, or JSON such as {\"plan\": \"{{ args.plan }}\"}."))
             (self.line("data.result", "Where the result is in the answer", "Such as /data/items; empty: all of it."))
-            (self.line("data.timeout_ms", "Longest wait, in milliseconds", "8000, which is 8 seconds, unless set."))
+            (self.line("data.timeout_ms", "Longest wait, in seconds", "0.1 to 20; 8 unless set."))
         }
     }
 

@@ -37,6 +37,9 @@ pub(super) fn told(wrong: &[Wrong], names: &[(&str, &str)]) -> Vec<Told> {
     wrong.iter().map(told).collect()
 }
 
+/// What a form says next to what was typed if its sender goes back.
+pub(super) const BACK: &str = "back";
+
 /// All faults of a screen at its top, with the way to each field; nothing where there is none.
 pub(super) fn summary(told: &[Told]) -> Markup {
     html! {
@@ -64,7 +67,18 @@ pub(super) fn described(wrong: &[Wrong], field: &str) -> Option<String> {
     wrong.iter().any(|(name, _)| *name == field).then(|| format!("error-{field}"))
 }
 
-/// To the screen before.
+/// To the screen before, of one on which nothing is typed.
 pub(super) fn back(agent: Uuid, step: Step) -> Markup {
     html! { p { a href={ "/setup?agent=" (agent) "&step=" (step.word()) } { "Back" } } }
+}
+
+/// To the screen before with what is typed on this one, which is kept: a button of its form, behind the
+/// one that goes on.
+pub(super) fn keep_and_back() -> Markup {
+    html! { button type="submit" name="then" value=(BACK) formnovalidate { "Back" } }
+}
+
+/// Where what was typed could not be kept.
+pub(super) fn back_unsaved(agent: Uuid, step: Step) -> Markup {
+    html! { p { a href={ "/setup?agent=" (agent) "&step=" (step.word()) } { "Back without saving" } } }
 }

@@ -11,7 +11,9 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::forms::{Told, back, described, error, progress, summary, told};
+use super::forms::{
+    BACK, Told, back_unsaved, described, error, keep_and_back, progress, summary, told,
+};
 use super::presets::{HOURS, schedule};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::agent::hours::Hours;
@@ -120,9 +122,9 @@ pub(super) fn form(setup: &Setup, again: Option<&Again>) -> Markup {
             input #team type="tel" name="team" value=(team) autocomplete="tel" aria-invalid=[described(wrong, "team").map(|_| "true")] aria-describedby=[described(wrong, "team")];
             p .hint { "Your own telephone, for those who ask for a person. Leave it empty, and the agent takes a message." }
             (error(wrong, "team"))
-            p .actions { button .main type="submit" { "Go on" } }
+            p .actions { button .main type="submit" { "Go on" } (keep_and_back()) }
         }
-        (back(setup.row.id, Step::Business))
+        @if again.is_some() { (back_unsaved(setup.row.id, Step::Business)) }
     }
 }
 
@@ -149,7 +151,9 @@ pub(super) async fn send(
         Ok(change) => change,
         Err(again) => return refused(&setup, &form(&setup, Some(&Again { sent, ..again }))),
     };
-    match go_on(&state, &setup, change, Step::Voice).await {
+    let goes_back = sent.get("then").is_some_and(|then| then == BACK);
+    let next = if goes_back { Step::Business } else { Step::Voice };
+    match go_on(&state, &setup, change, next).await {
         Ok(response) => response,
         Err(problem) => match beside(&problem) {
             Some(again) => refused(&setup, &form(&setup, Some(&Again { sent, ..again }))),

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde_json::Map;
 use uuid::Uuid;
 
-use super::forms::{self, Told, back, error, progress, summary};
+use super::forms::{self, BACK, Told, back_unsaved, error, keep_and_back, progress, summary};
 use super::{Setup, Step, Wrong, go_on, opened_with, refused, to_step};
 use crate::call::question_key;
 use crate::knowledge::answers::{ANSWER_BYTES, AnswerError};
@@ -100,9 +100,12 @@ pub(super) async fn form(
                 }
             }
             p .actions { button type="submit" { "Save the answers" } @if given > 0 { span .quiet { (given) " of " (FIELDS.len()) " answered" } } }
-            p .actions { button .main type="submit" formaction={ "/setup/" (id) "/tried" } { "Go on to the number" } }
+            p .actions {
+                button .main type="submit" formaction={ "/setup/" (id) "/tried" } { "Go on to the number" }
+                (keep_and_back())
+            }
         }
-        (back(id, Step::Voice))
+        @if again.is_some() { (back_unsaved(id, Step::Voice)) }
     })
 }
 
@@ -133,10 +136,11 @@ pub(super) async fn answer(
         Err(response) => return response,
     };
     match keep(&state, &setup, &access, &sent).await {
-        Ok(wrong) if wrong.is_empty() && sent.get("then").is_some_and(|then| then == "talk") => {
-            Redirect::to(&format!("/agents/{id}/try")).into_response()
-        }
-        Ok(wrong) if wrong.is_empty() => to_step(id, Step::Try),
+        Ok(wrong) if wrong.is_empty() => match sent.get("then").map(String::as_str) {
+            Some("talk") => Redirect::to(&format!("/agents/{id}/try")).into_response(),
+            Some(BACK) => to_step(id, Step::Voice),
+            _ => to_step(id, Step::Try),
+        },
         Ok(wrong) => again(&state, &setup, (&sent, &wrong)).await,
         Err(response) => response,
     }

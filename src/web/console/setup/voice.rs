@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::forms::{back, described, error, progress, summary, told};
+use super::forms::{BACK, back_unsaved, described, error, keep_and_back, progress, summary, told};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::web::AppState;
 use crate::web::console::plain::plain;
@@ -29,6 +29,8 @@ pub(super) struct VoiceForm {
     #[serde(default)]
     voice: String,
     recording: Option<String>,
+    /// Where its sender goes from here.
+    then: Option<String>,
 }
 
 impl VoiceForm {
@@ -41,6 +43,7 @@ impl VoiceForm {
                 voice => voice.to_owned(),
             },
             recording: records.then(|| "yes".to_owned()),
+            then: None,
         }
     }
 
@@ -76,9 +79,9 @@ pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Mark
             (error(wrong, "voice"))
             label .check { input type="checkbox" name="recording" value="yes" checked[form.recording.is_some()]; " Record calls, after saying so" }
             p .hint { "In many places callers have to agree to a recording. The agent says “This call is recorded.” before anything else." }
-            p .actions { button .main type="submit" { "Go on" } }
+            p .actions { button .main type="submit" { "Go on" } (keep_and_back()) }
         }
-        (back(setup.row.id, Step::Hours))
+        @if again.is_some() { (back_unsaved(setup.row.id, Step::Hours)) }
     }
 }
 
@@ -103,7 +106,9 @@ pub(super) async fn send(
         "recording": {"enabled": sent.recording.is_some()},
     }});
     let change = change.as_object().cloned().unwrap_or_default();
-    match go_on(&state, &setup, change, Step::Try).await {
+    let goes_back = sent.then.as_deref() == Some(BACK);
+    let next = if goes_back { Step::Hours } else { Step::Try };
+    match go_on(&state, &setup, change, next).await {
         Ok(response) => response,
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let is_voice = problem.field.as_deref() == Some("settings.voice");
