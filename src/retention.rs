@@ -237,6 +237,9 @@ impl Sweeper {
 
     async fn delete(&self, owner: &Agent, voicemail: &OldVoicemail) -> Result<(), Kept> {
         let (owner_sid, sid) = recording_sids(&voicemail.recording_url).ok_or(Kept::Elsewhere)?;
+        if voicemail.own_account && owner.credentials.is_none() {
+            return Err(Kept::OwnAccount);
+        }
         Ok(self.twilio.delete_recording(owner, owner_sid, sid).await?)
     }
 
@@ -258,6 +261,8 @@ impl Sweeper {
 enum Kept {
     #[error("it is not at Twilio")]
     Elsewhere,
+    #[error("it is in an account of the agent's own, which the agent has no more")]
+    OwnAccount,
     #[error(transparent)]
     Twilio(#[from] RestError),
 }
@@ -267,6 +272,7 @@ impl Kept {
     fn is_of_all(&self) -> bool {
         match self {
             Self::Elsewhere
+            | Self::OwnAccount
             | Self::Twilio(RestError::TooLong { .. } | RestError::TooLarge { .. }) => false,
             Self::Twilio(RestError::Refused { status, .. }) => matches!(status, 401 | 429),
             Self::Twilio(

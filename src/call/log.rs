@@ -237,6 +237,10 @@ pub enum LogEvent {
         recording_url: String,
         /// How long it is.
         seconds: u64,
+        /// Whether the token of the agent's own account signed for it: it is asked for with that account
+        /// alone, since anybody may have made such a token up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        own_account: bool,
     },
     /// Tokens that a reply used.
     TokensUsed {

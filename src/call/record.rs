@@ -165,9 +165,13 @@ impl CallRecord {
             LogEvent::MessageTaken { text, callback } => {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }
-            LogEvent::VoicemailLeft { recording_url, seconds } => {
+            LogEvent::VoicemailLeft { recording_url, seconds, own_account } => {
                 let url = Some(recording_url).filter(|url| !url.is_empty());
-                self.voicemail = Some(json!({"recording_url": url, "seconds": seconds}));
+                let mut voicemail = json!({"recording_url": url, "seconds": seconds});
+                if own_account {
+                    voicemail["own_account"] = true.into();
+                }
+                self.voicemail = Some(voicemail);
             }
             LogEvent::TransferStarted { target } => self.transfers.begin(target),
             LogEvent::TransferEnded { answered } => self.transfers.end(answered),

@@ -32,6 +32,8 @@ pub enum CameTo {
         recording_url: Private<String>,
         /// How long it is.
         seconds: u64,
+        /// Whether the agent's own account signed for it.
+        own_account: bool,
     },
 }
 
@@ -51,10 +53,13 @@ impl CameTo {
         match self {
             Self::Over | Self::Nobody => None,
             Self::Answered => Some(LogEvent::TransferEnded { answered: true }),
-            Self::Voicemail { recording_url, seconds } => Some(LogEvent::VoicemailLeft {
-                recording_url: recording_url.reveal().clone(),
-                seconds: *seconds,
-            }),
+            Self::Voicemail { recording_url, seconds, own_account } => {
+                Some(LogEvent::VoicemailLeft {
+                    recording_url: recording_url.reveal().clone(),
+                    seconds: *seconds,
+                    own_account: *own_account,
+                })
+            }
         }
     }
 }

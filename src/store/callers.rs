@@ -31,6 +31,8 @@ pub struct ErasableCall {
     pub recordings: Vec<String>,
     /// Where Twilio keeps the message that the caller left.
     pub voicemail_url: Option<String>,
+    /// Whether only the agent's own account may be asked for it.
+    pub own_account: bool,
 }
 
 /// The columns of an [`ErasableCall`].
@@ -39,7 +41,8 @@ const ERASABLE: &str = "select l.id, l.call_end is null as is_live,
             select l.metadata -> 'recording' union all
             select jsonb_path_query(l.metadata, '$.recording.parts[*]')) as all_of (r)
             where starts_with(r ->> 'path', l.voice_agent_id || '/')) as recordings,
-        l.metadata -> 'voicemail' ->> 'recording_url' as voicemail_url
+        l.metadata -> 'voicemail' ->> 'recording_url' as voicemail_url,
+        coalesce(l.metadata -> 'voicemail' -> 'own_account' = 'true', false) as own_account
     from public.call_logs l where l.voice_agent_id = $1";
 
 /// $1: the agent, $2: calls that are over. Their rows take events, words, tasks and jobs with them.
@@ -295,5 +298,6 @@ fn erasable(row: &PgRow) -> Result<ErasableCall> {
         is_live: row.try_get("is_live")?,
         recordings: row.try_get("recordings")?,
         voicemail_url: row.try_get("voicemail_url")?,
+        own_account: row.try_get("own_account")?,
     })
 }

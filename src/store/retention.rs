@@ -28,6 +28,8 @@ pub struct OldVoicemail {
     pub call_log_id: Uuid,
     /// `metadata.voicemail.recording_url`.
     pub recording_url: String,
+    /// `metadata.voicemail.own_account`: it is asked for with the agent's own account alone.
+    pub own_account: bool,
 }
 
 /// A recording that is to be removed.
@@ -218,10 +220,17 @@ impl Store {
         after: Uuid,
         limit: i64,
     ) -> Result<Vec<OldVoicemail>> {
-        const URL: &str = "metadata->'voicemail'->>'recording_url'";
+        const VOICEMAIL: &str = "(metadata->'voicemail')::text";
         const IS_KEPT: &str = "metadata->'voicemail'->>'recording_url' is not null";
-        let rows = self.old(URL, IS_KEPT, (agent_id, days), after, limit).await?;
-        let read = |(call_log_id, recording_url)| OldVoicemail { call_log_id, recording_url };
+        let rows = self.old(VOICEMAIL, IS_KEPT, (agent_id, days), after, limit).await?;
+        let read = |(call_log_id, text)| {
+            let voicemail = lenient_json(Some(text)).unwrap_or_default();
+            OldVoicemail {
+                call_log_id,
+                recording_url: voicemail["recording_url"].as_str().unwrap_or_default().to_owned(),
+                own_account: voicemail["own_account"] == true,
+            }
+        };
         Ok(rows.into_iter().map(read).collect())
     }
 

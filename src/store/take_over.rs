@@ -2,6 +2,7 @@
 //! row where it is another one.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::Row;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -16,6 +17,8 @@ const COUNTS_SECONDS: i32 = 8;
 
 /// So soon after it was done the same is not done again, seconds: a call is ended and put through once.
 const SAME_SECONDS: i32 = 5;
+/// What is written down where nothing came of it.
+const UNDONE: &str = "call.undone";
 /// Among so many deeds of an agent's it is looked for.
 const LATEST: i64 = 200;
 
@@ -88,7 +91,7 @@ impl Store {
     }
 
     /// Writes down what somebody does with a live call. `false`: somebody did the same a moment ago, on
-    /// whatever process, and nothing is written.
+    /// whatever process, it was not [without effect](Self::note_undone), and nothing is written.
     pub async fn note_command(&self, deed: &AuditEntry<'_>) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         // 5 is the lock of what is done with a call.
@@ -97,16 +100,22 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         let is_done: bool = sqlx::query_scalar(
-            "select exists (select from (
-                select action, object, at from public.audit_log
-                where voice_agent_id = $1 order by id desc limit $2) latest
-            where action = $3 and object = $4 and at > statement_timestamp() - $5 * interval '1 second')",
+            "with latest as (
+                select id, action, object, at from public.audit_log
+                where voice_agent_id = $1 order by id desc limit $2
+            )
+            select exists (
+                select from latest l where action = $3 and object = $4
+                    and at > statement_timestamp() - $5 * interval '1 second'
+                    and not exists (select from latest u
+                        where u.action = $6 and u.object = $4 and u.id > l.id))",
         )
         .bind(deed.agent_id)
         .bind(LATEST)
         .bind(deed.action)
         .bind(deed.object.as_deref())
         .bind(SAME_SECONDS)
+        .bind(UNDONE)
         .fetch_one(&mut *transaction)
         .await?;
         if is_done {
@@ -115,6 +124,13 @@ impl Store {
         audit::note(&mut transaction, deed).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Writes down that nothing came of what somebody wanted done with a live call: it may be done again at
+    /// once.
+    pub async fn note_undone(&self, deed: &AuditEntry<'_>) -> Result<()> {
+        let change = Some(json!({"wanted": deed.action}));
+        self.note_deed(&AuditEntry { action: UNDONE, change, ..deed.clone() }).await
     }
 
     /// Tells the process that has a call of the agent's what to do with it. None: that process has it no

@@ -44,6 +44,9 @@ pub struct Limits {
     pub sign_in_email: RateLimit,
     /// Tries of a code by e-mail address alone, in the same way: a code has few digits.
     pub sign_in_codes: RateLimit,
+    /// The most of these, which are refused: as many as leave one in some thousands to hit a code by chance
+    /// while it is good, however many addresses they come from.
+    pub sign_in_codes_most: RateLimit,
     /// Requests of one person to the API and the console.
     pub requests: RateLimit,
     /// Requests with credentials that are not in force, by address.
@@ -68,6 +71,7 @@ impl Default for Limits {
             sign_in_code: limit(5, 900),
             sign_in_email: limit(100, 3600),
             sign_in_codes: limit(25, 900),
+            sign_in_codes_most: limit(200, 900),
             requests: limit(600, 60),
             refused: limit(60, 60),
             feed: limit(60, 3600),

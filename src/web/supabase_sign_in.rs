@@ -105,10 +105,11 @@ enum Try {
 
 /// Counts a try from this address, and from this address for this e-mail address. Nobody else is kept out
 /// by it: however often others tried for the same e-mail address, an attempt from elsewhere is made. It
-/// is only slower then.
+/// is only slower then. But a code, which strangers may guess, is tried so often in all and no more; a
+/// password still signs in.
 ///
 /// # Errors
-/// There were too many from here: again in so many seconds.
+/// There were too many from here, or of a code: again in so many seconds.
 async fn count_try(state: &AppState, parts: &Parts, email: &str, what: Try) -> Result<(), u64> {
     let limits = &state.owners.limits;
     let address = client_network(state, parts);
@@ -117,6 +118,7 @@ async fn count_try(state: &AppState, parts: &Parts, email: &str, what: Try) -> R
     limits.sign_in.take(&address)?;
     if what == Try::Code {
         limits.sign_in_code.take(&pair)?;
+        limits.sign_in_codes_most.take(&email)?;
     }
     limits.sign_in_pair.take(&pair)?;
     let is_code_slow = what == Try::Code && limits.sign_in_codes.take(&email).is_err();

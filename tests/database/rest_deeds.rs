@@ -114,8 +114,31 @@ async fn a_text_that_is_on_every_page_has_a_length() {
 }
 
 #[tokio::test]
+async fn a_text_that_was_too_long_before_keeps_nobody_from_changing_another() {
+    let town = town().await;
+    let long = "x".repeat(100_001);
+    let adopted = format!("update public.business_details set business_summary = '{long}'");
+    run(&mut town.pool.acquire().await.expect("a connection"), &adopted).await;
+    let sql =
+        "update public.business_details set business_phone = '+1' where voice_agent_id = '$agent'";
+    write(&town, town.owner, sql).await;
+}
+
+#[tokio::test]
+async fn whoever_leaves_has_left() {
+    let town = town().await;
+    let leaves =
+        format!("delete from public.voice_agents_access where user_id = '{}'", town.support);
+    write(&town, town.support, &leaves).await;
+    let last = "select action from public.audit_log order by id desc limit 1";
+    let action: String = sqlx::query_scalar(last).fetch_one(&town.pool).await.expect("a line");
+    assert_eq!(action, "access.leave");
+}
+
+#[tokio::test]
 async fn a_calendar_feed_ends_with_the_access_of_whoever_made_it() {
     let town = town().await;
+    let mut ended = 0;
     for ends in [
         "delete from public.voice_agents_access where user_id = '$who'",
         "update public.voice_agents_access set status = false where user_id = '$who'",
@@ -138,6 +161,11 @@ async fn a_calendar_feed_ends_with_the_access_of_whoever_made_it() {
         assert_eq!(count().await, 1);
         write(&town, town.owner, &ends.replace("$who", &who.to_string())).await;
         assert_eq!(count().await, 0, "{ends}");
+        let noted =
+            "select count(*) from public.audit_log where action = 'feed.revoke' and actor = $1";
+        let noted = sqlx::query_scalar::<_, i64>(noted).bind(town.owner);
+        ended += 1;
+        assert_eq!(noted.fetch_one(&town.pool).await.expect("a count"), ended, "{ends}");
     }
 }
 

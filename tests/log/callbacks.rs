@@ -16,7 +16,11 @@ async fn callbacks_without_end_leave_few_events_and_complete_a_call_once() {
     let call = fixture.call(SID, instance);
     store.admit(&call).await.unwrap();
     store.go_out(&fixture.outing(SID, instance, FIRST_EPOCH)).await.unwrap();
-    let voicemail = CameTo::Voicemail { recording_url: "https://x".to_owned().into(), seconds: 3 };
+    let voicemail = CameTo::Voicemail {
+        recording_url: "https://x".to_owned().into(),
+        seconds: 3,
+        own_account: false,
+    };
     let mut completed = 0;
     for n in 0..200 {
         let came_to = if n % 2 == 0 { &CameTo::Answered } else { &voicemail };

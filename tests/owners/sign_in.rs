@@ -190,6 +190,22 @@ async fn however_many_try_from_however_many_places_the_right_one_gets_an_answer(
 }
 
 #[tokio::test]
+async fn a_code_is_not_guessed_from_very_many_places() {
+    let desk = with_supabase().await;
+    let mut answered = 0;
+    for some in [0..150, 150..300] {
+        let tries = some.map(async |n| {
+            tries(&desk, &format!("2001:db8:0:{n:x}::1"), "verify", "alice@example.com").await
+        });
+        let statuses = futures_util::future::join_all(tries).await;
+        answered += statuses.iter().filter(|status| **status == StatusCode::OK).count();
+    }
+    assert!((200..300).contains(&answered), "{answered}");
+    let status = tries(&desk, "2001:db8:1::1", "password", "alice@example.com").await;
+    assert_eq!(status, StatusCode::OK, "a password still signs in");
+}
+
+#[tokio::test]
 async fn pages_say_to_browsers_what_they_may_load() {
     let desk = Desk::open().await;
     let browser = desk.sign_in("owner@example.com").await;

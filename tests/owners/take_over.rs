@@ -199,6 +199,23 @@ async fn a_call_of_another_process_is_ended_too() {
 }
 
 #[tokio::test]
+async fn what_came_to_nothing_is_not_said_to_be_done_when_it_is_asked_for_again() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    // A process that carries out nothing has the call.
+    let columns = json!({"call_sid": "CA1", "call_end": null, "status": "in-progress"});
+    let id = crate::calls::add_call(&desk, desk.agent, columns).await;
+    desk.sql(&format!("update call_logs set instance_id = gen_random_uuid() where id = '{id}'"))
+        .await;
+    for _ in 0..2 {
+        let answered = owner.post(&format!("/api/v1/calls/{id}/end"), json!({})).await;
+        assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answered.text);
+    }
+    let shown = owner.get("/activity").await.text;
+    assert!(shown.contains("wanted something done with a call, and nothing was"), "{shown}");
+}
+
+#[tokio::test]
 async fn of_several_at_once_one_puts_the_caller_through() {
     let desk = Desk::open().await;
     let owner = desk.sign_in("owner@example.com").await;

@@ -177,15 +177,19 @@ impl Exceptions {
     }
 
     fn read_item(&mut self, item: &Value, is_closing: bool, path: &str, faults: &mut Faults) {
+        let before = self.named;
         match item {
-            // An entry that names no day is one too.
-            _ if !self.has_room(1) => {}
+            _ if self.are_too_many => return,
             Value::String(text) => self.read_text(text, path, faults),
             Value::Number(number) => self.read_text(&number.to_string(), path, faults),
             Value::Object(fields) if is_item(fields) => {
                 self.read_fields(fields, is_closing, path, faults);
             }
             other => self.put_unknown(&days_in(other, true), path, faults),
+        }
+        if self.named == before {
+            // An entry that names no day is one too.
+            self.has_room(1);
         }
     }
 

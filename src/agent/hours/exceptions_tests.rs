@@ -276,6 +276,23 @@ fn more_dates_than_anybody_keeps_are_not_read() {
     assert_eq!(faults.len(), 1, "{faults:?}");
 }
 
+#[test]
+fn as_many_dates_as_are_said_to_be_kept_are_kept() {
+    let first: jiff::civil::Date = "2026-12-01".parse().unwrap();
+    let days = |count: i64| -> Vec<String> {
+        (0..count).map(|n| first.saturating_add(jiff::Span::new().days(n)).to_string()).collect()
+    };
+    for (count, is_known) in [(2_000, true), (2_001, false)] {
+        let mut schedule = every_day();
+        schedule["exceptions"] = json!(days(count));
+        let (hours, _) = read(&schedule);
+        let tuesday = hours.of("2026-11-24".parse().unwrap());
+        assert_eq!(tuesday != DayHours::NotKnown, is_known, "{count}");
+        let closed = hours.of("2026-12-01".parse().unwrap()) == DayHours::Known(vec![]);
+        assert_eq!(closed, is_known, "{count}");
+    }
+}
+
 /// A row of a quarter of a megabyte held up all calls: the same few days were read 9,000 times.
 #[test]
 fn entries_that_name_the_same_days_again_are_counted_too() {

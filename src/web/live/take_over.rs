@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -167,15 +167,31 @@ impl AppState {
         deed: AuditEntry<'_>,
         command: CallCommand,
     ) -> Result<(), Problem> {
-        let Attended { access, call, agent } = attended;
         let store = &self.owners.store;
-        if !store.note_command(&deed.agent(agent.id).object("call", id)).await? {
+        let deed = deed.agent(attended.agent.id).object("call", id);
+        if !store.note_command(&deed).await? {
             let why = "somebody puts the caller through at this moment; see what comes of it";
             return match command {
                 CallCommand::End { .. } => Ok(()),
                 CallCommand::Transfer { .. } => Err(Problem::new(StatusCode::CONFLICT, why)),
             };
         }
+        let done = self.have_done(&attended, id, command).await;
+        if done.is_err()
+            && let Err(error) = store.note_undone(&deed).await
+        {
+            warn!(%error, "that nothing came of what somebody wanted is not written down");
+        }
+        done
+    }
+
+    async fn have_done(
+        &self,
+        Attended { access, call, agent }: &Attended,
+        id: Uuid,
+        command: CallCommand,
+    ) -> Result<(), Problem> {
+        let store = &self.owners.store;
         info!(call_sid = call.call_sid, "somebody acts on a live call");
         if tell(&self.exchange.registry, agent.id, &call.call_sid, command.clone()).await {
             return Ok(());
@@ -183,7 +199,7 @@ impl AppState {
         let over = || Problem::new(StatusCode::CONFLICT, "the call has just ended");
         let elsewhere = call.instance_id.filter(|other| *other != self.exchange.instance_id);
         let instance = elsewhere.ok_or_else(over)?;
-        let given = store.give_command(&access, id, instance, &command).await?;
+        let given = store.give_command(access, id, instance, &command).await?;
         let given = given.ok_or_else(over)?;
         let taking = async {
             while !matches!(store.is_command_taken(given).await, Ok(true)) {

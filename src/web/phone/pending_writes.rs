@@ -271,7 +271,11 @@ mod tests {
     fn a_flood_about_one_agent_or_one_call_leaves_room_for_the_others() {
         let unwritten = Unwritten::default();
         let of = |sid: String, seconds| {
-            let came_to = CameTo::Voicemail { recording_url: String::new().into(), seconds };
+            let came_to = CameTo::Voicemail {
+                recording_url: String::new().into(),
+                seconds,
+                own_account: false,
+            };
             Callback::new(Uuid::nil(), sid, came_to, 0)
         };
         (0..10_000).for_each(|_| unwritten.put(of("CA1".to_owned(), 1)));

@@ -68,6 +68,11 @@ async fn a_table_has_the_calls_and_no_formula() {
     assert_eq!(table[2][2], "2026-07-01T10:00:00.000+01:00");
     let failed = owner.get("/api/v1/calls.csv?outcome=failed&from=2026-07-01&to=2026-07-01").await;
     assert_eq!(rows(&failed.text).len(), 251);
+    for path in ["/api/v1/calls.csv?number=0123", "/api/v1/calls.json?number=0123"] {
+        let refused = owner.get(path).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert!(refused.text.contains("the whole number"), "{}", refused.text);
+    }
     assert_eq!(rows(&owner.get("/api/v1/calls.csv?outcome=transferred").await.text).len(), 1);
 
     let whole = owner.get("/api/v1/calls.json").await;

@@ -103,3 +103,36 @@ async fn without_an_account_nobody_is_asked() {
     assert_eq!(answered.status, StatusCode::BAD_GATEWAY, "{}", answered.text);
     assert!(answered.text.contains("no Twilio account"), "{}", answered.text);
 }
+
+#[tokio::test]
+async fn only_the_agent_s_own_account_is_asked_for_what_its_token_signed_for() {
+    let (desk, twilio) = with_message().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    // The message is in the server's account, and whoever signed for it may have made their token up.
+    let signed_for = async || {
+        let id = left(&desk, desk.agent, ACCOUNT, MESSAGE).await;
+        desk.sql(&format!(
+            "update call_logs set metadata = jsonb_set(metadata, '{{voicemail,own_account}}', 'true')
+            where id = '{id}'"
+        ))
+        .await;
+        id
+    };
+    let is_not_heard = async |id: Uuid| {
+        let answered = owner.get(&format!("/api/v1/calls/{id}/voicemail")).await;
+        assert_eq!(answered.status, StatusCode::BAD_GATEWAY, "{}", answered.text);
+    };
+    let id = signed_for().await;
+    is_not_heard(id).await;
+    // It keeps nobody from removing the call, and stays where it is.
+    let removed = owner.send(Method::DELETE, &format!("/api/v1/calls/{id}"), Body::None).await;
+    assert!(removed.status.is_success(), "{}", removed.text);
+    assert_eq!(twilio.recordings(), [MESSAGE]);
+    let made_up = json!({"account_sid": ACCOUNT, "auth_token": "made-up"});
+    let agent = desk.agent;
+    desk.sql(&format!(
+        "update voice_agents set twilio_credentials = '{made_up}' where id = '{agent}'"
+    ))
+    .await;
+    is_not_heard(signed_for().await).await;
+}

@@ -65,7 +65,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
 
 /// The calls of your agents as a table, newest first: of those that you own. A text that a spreadsheet
 /// would compute, such as a number with a plus, has an apostrophe before it. One at a time for each
-/// person. `after` and `limit` do not count.
+/// person. `after` and `limit` do not count, and `number` has to be a whole one.
 #[utoipa::path(
     get,
     path = "/calls.csv",
@@ -148,6 +148,11 @@ async fn begin(
     let owners = &state.owners;
     let seen = asked_agents(&owners.store.visible_agents(viewer).await?, wanted)?;
     let filter = wanted.filter(&Here::of(seen.list().first()))?;
+    if filter.number_end.is_some() {
+        let why = "a list that is taken away needs the whole number, with its country: its last digits are \
+                   looked for among the newest calls only";
+        return Err(Problem::invalid("number", why));
+    }
     let agents = seen.at_least(Role::Owner);
     if agents.list().is_empty() {
         let has = seen.list().iter().map(|agent| agent.role).max();

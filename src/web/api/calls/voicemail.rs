@@ -66,7 +66,8 @@ async fn voicemail(
         true => none("no message was left in this call"),
         false => none("the message is not kept any more"),
     })?;
-    let sound = fetched(&state, agent, (call, account, sid)).await?;
+    let own_account = message["own_account"] == true;
+    let sound = fetched(&state, agent, (call, account, sid), own_account).await?;
     let bytes = sound.len() as u64;
     let asked = Asked::of(&headers, bytes);
     let part = asked.bytes(bytes);
@@ -87,6 +88,7 @@ async fn fetched(
     state: &AppState,
     agent: Uuid,
     (call, account, sid): (Uuid, &str, &str),
+    own_account: bool,
 ) -> Result<Bytes, Problem> {
     let listening = &state.owners.listening;
     let key = (call, sid.to_owned());
@@ -96,6 +98,9 @@ async fn fetched(
     let room = listening.room(MESSAGE_MAX as u64);
     let _room = room.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
     let agent = state.directory.by_id(agent).await.ok_or_else(Problem::not_found)?;
+    if own_account && agent.credentials.is_none() {
+        return Err(away(&RestError::NoAccount));
+    }
     let twilio = &state.exchange.toolbox.twilio;
     let sound = twilio.read_recording(&agent, account, sid, MESSAGE_MAX).await;
     let sound = Bytes::from(sound.map_err(|error| away(&error))?);

@@ -85,6 +85,7 @@ fn line(name: &str, value: &Value, zone: &TimeZone) -> Option<String> {
             "write" => "It may read and change".to_owned(),
             _ => "It may only read".to_owned(),
         }),
+        "written" => Some(format!("Through another program: {}", text(value)?)),
         "days" => Some(format!("Good for {} days", value.as_u64()?)),
         _ => None,
     }

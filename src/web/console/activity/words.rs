@@ -37,6 +37,7 @@ const WORDS: &[(&str, &str)] = &[
     ("call.delete", "deleted a call"),
     ("call.end", "ended a call"),
     ("call.transfer", "had a call put through"),
+    ("call.undone", "wanted something done with a call, and nothing was"),
     ("call.watch", "watched a call while it went on"),
     ("caller.delete", "deleted what is kept of a caller"),
     ("caller.export", "exported everything of a caller"),

@@ -99,32 +99,52 @@ pub(super) struct Who<'a> {
     pub(super) hours: Option<&'a Hours>,
 }
 
+/// From when until when a business is open.
+type Range = (DateTime, DateTime);
+
 /// When the business is open on the days of a table, where that is known.
-struct Opening([Option<Vec<(DateTime, DateTime)>>; 7]);
+struct Opening {
+    days: [Option<Vec<Range>>; 7],
+    /// The evening before them may last until after midnight.
+    before: Vec<Range>,
+}
 
 impl Opening {
     fn of(hours: Option<&Hours>, days: [Date; 7]) -> Self {
-        Self(days.map(|day| match hours?.of(day) {
+        let known = |day: Date| match hours?.of(day) {
             DayHours::Known(ranges) => Some(ranges),
             DayHours::NotKept | DayHours::NotKnown => None,
-        }))
+        };
+        let before = days[0].yesterday().ok().and_then(known).unwrap_or_default();
+        Self { days: days.map(known), before }
+    }
+
+    /// When it is open on a day, the night of the day before included; nothing where that is not known.
+    fn on(&self, day: usize) -> Option<impl Iterator<Item = &Range>> {
+        let own = self.days[day].as_ref()?;
+        let before = match day.checked_sub(1) {
+            Some(before) => self.days[before].as_deref().unwrap_or_default(),
+            None => &self.before,
+        };
+        Some(before.iter().chain(own))
     }
 
     /// Whether it is closed on the whole day.
-    fn is_closed(&self, day: usize) -> bool {
-        self.0[day].as_ref().is_some_and(Vec::is_empty)
+    fn is_closed(&self, day: usize, date: Date) -> bool {
+        let midnight = date.at(0, 0, 0, 0);
+        self.on(day).is_some_and(|mut ranges| !ranges.any(|(_, close)| *close > midnight))
     }
 
     /// Whether it is closed in the whole hour that begins then.
     fn is_shut(&self, day: usize, start: DateTime) -> bool {
         let end = start.saturating_add(SignedDuration::from_hours(1));
-        let is_open = |(open, close): &(DateTime, DateTime)| *open < end && *close > start;
-        self.0[day].as_ref().is_some_and(|ranges| !ranges.iter().any(is_open))
+        let is_open = |(open, close): &Range| *open < end && *close > start;
+        self.on(day).is_some_and(|mut ranges| !ranges.any(is_open))
     }
 
     /// The first and the last hour in which it is open.
     fn span(&self) -> Option<(i8, i8)> {
-        let ranges = || self.0.iter().flatten().flatten();
+        let ranges = || self.days.iter().flatten().flatten();
         let first = ranges().map(|(open, _)| open.hour()).min()?;
         let last = ranges().map(|(open, close)| match close.date() == open.date() {
             true => close.hour() - i8::from(close.minute() == 0),
@@ -202,7 +222,7 @@ pub(super) fn week_table(
                     @for (n, day) in days.into_iter().enumerate() {
                         th scope="col" aria-current=[(day == week.today).then_some("date")] {
                             (day.strftime("%a %-d %b"))
-                            @if opening.is_closed(n) { br; "closed" }
+                            @if opening.is_closed(n, day) { br; "closed" }
                         }
                     }
                 } }
@@ -263,12 +283,16 @@ mod tests {
         });
         let opening = Opening::of(Some(&agent.hours), days);
         assert_eq!(opening.span(), Some((8, 23)));
-        assert!(!opening.is_closed(0) && opening.is_closed(6));
+        let is_closed = |day: usize| opening.is_closed(day, days[day]);
+        // The evening of Friday lasts until Saturday.
+        let closed: Vec<usize> = (0..7).filter(|day| is_closed(*day)).collect();
+        assert_eq!(closed, [1, 2, 3, 6]);
         let is_shut = |day: usize, hour: i8| opening.is_shut(day, days[day].at(hour, 0, 0, 0));
         assert_eq!([7, 8, 17, 18].map(|hour| is_shut(0, hour)), [true, false, false, true]);
         assert_eq!((is_shut(4, 19), is_shut(4, 23)), (true, false));
+        assert_eq!((is_shut(5, 1), is_shut(5, 2)), (false, true));
         // Where no hours are known nothing is said to be closed.
         let unknown = Opening::of(None, days);
-        assert_eq!((unknown.span(), unknown.is_closed(6)), (None, false));
+        assert_eq!((unknown.span(), unknown.is_closed(6, days[6])), (None, false));
     }
 }

@@ -66,7 +66,11 @@ async fn page(
             found(&around, calls, (is_deleted, filter.number_end.is_some()))
         }
         // A word or a function that few calls have, among very many calls.
-        Err(StoreError::Slow(_)) if filter.words.is_some() || filter.function.is_some() => {
+        Err(StoreError::Slow(_))
+            if filter.words.is_some()
+                || filter.function.is_some()
+                || filter.number_end.is_some() =>
+        {
             too_many(&around)
         }
         Err(error) => errors::store(&error),
@@ -133,7 +137,7 @@ fn found(
             @if is_by_end {
                 p .hint {
                     "The last digits are looked for in the newest " (CALLS_NEAR) " calls of each agent, or in those up to "
-                    "the day under “To”. The whole number finds older ones, too."
+                    "the day under “To”. The whole number finds older ones, too, and lets you take the list with you."
                 }
             }
             @if calls.is_empty() {
@@ -147,7 +151,7 @@ fn found(
                     a rel="next" href={ "/calls" (wanted.query(&[("after", &cursor(last.place))])) } { "Older" }
                 }
             }
-            @if may_export(shell) && !calls.is_empty() {
+            @if may_export(shell) && !calls.is_empty() && !is_by_end {
                 p .quiet {
                     "Take this list with you: "
                     a href={ "/api/v1/calls.csv" (wanted.query(&[])) } download { "table (CSV)" } " · "
