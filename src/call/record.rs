@@ -4,6 +4,7 @@
 mod function;
 mod reply;
 mod transfers;
+mod voicemail;
 
 use std::collections::BTreeMap;
 
@@ -166,12 +167,7 @@ impl CallRecord {
                 self.messages.push(json!({"text": text, "callback": callback}));
             }
             LogEvent::VoicemailLeft { recording_url, seconds, own_account } => {
-                let url = Some(recording_url).filter(|url| !url.is_empty());
-                let mut voicemail = json!({"recording_url": url, "seconds": seconds});
-                if own_account {
-                    voicemail["own_account"] = true.into();
-                }
-                self.voicemail = Some(voicemail);
+                self.voicemail = Some(voicemail::told(&recording_url, seconds, own_account));
             }
             LogEvent::TransferStarted { target } => self.transfers.begin(target),
             LogEvent::TransferEnded { answered } => self.transfers.end(answered),

@@ -60,20 +60,7 @@ pub(super) async fn form(
     Ok(html! {
         h1 { "Talk to it" }
         (progress(Step::Try))
-        div .card {
-            p { "The agent is ready to be tried. Nobody can call it yet." }
-            @if let Some(trouble) = speech {
-                p .note .warn {
-                    (trouble.what) " " (trouble.remedy)
-                    @if trouble.has_stand_in() { " Until then a stand-in speaks in a test: it says the greeting, and understands nothing." }
-                    " You can go on with the set-up all the same."
-                }
-            }
-            @if speech.is_none_or(|trouble| !trouble.is_missing || trouble.has_stand_in()) {
-                // What is typed below is kept by whatever leads on from here.
-                p .actions { button .main[speech.is_none()] type="submit" form="answers" name="then" value="talk" { @if speech.is_some_and(Trouble::has_stand_in) { "Try the stand-in" } @else { "Talk to it now" } } }
-            }
-        }
+        (talking(speech))
         (summary(&told(wrong, &setup.trade().questions)))
         form #answers .card method="post" action={ "/setup/" (id) "/answers" } {
             h2 { "What callers will ask" }
@@ -114,6 +101,26 @@ fn badge(answer: &AnswerRow) -> Markup {
     html! {
         @if answer.is_known { span .badge .good { "answered" } }
         @else { span .badge .warn { "saved, not in use yet" } }
+    }
+}
+
+/// The way to talk to it, where a service answers; else why none does.
+fn talking(speech: Option<Trouble>) -> Markup {
+    html! {
+        div .card {
+            p { "The agent is ready to be tried. Nobody can call it yet." }
+            @if let Some(trouble) = speech {
+                p .note .warn {
+                    (trouble.what) " " (trouble.remedy)
+                    @if trouble.has_stand_in() { " Until then a stand-in speaks in a test: it says the greeting, and understands nothing." }
+                    " You can go on with the set-up all the same."
+                }
+            }
+            @if speech.is_none_or(|trouble| !trouble.is_missing || trouble.has_stand_in()) {
+                // What is typed below is kept by whatever leads on from here.
+                p .actions { button .main[speech.is_none()] type="submit" form="answers" name="then" value="talk" { @if speech.is_some_and(Trouble::has_stand_in) { "Try the stand-in" } @else { "Talk to it now" } } }
+            }
+        }
     }
 }
 
