@@ -329,6 +329,11 @@ impl Registry {
         self.calls.lock().len()
     }
 
+    /// Whether half of the slots are taken.
+    pub fn is_scarce(&self) -> bool {
+        self.live() * 2 >= self.calls_max
+    }
+
     /// Whether a slot is free.
     pub fn has_room(&self) -> bool {
         self.live() < self.calls_max

@@ -40,6 +40,7 @@ mod hidden_values;
 mod history;
 mod instances;
 pub mod invitations;
+mod invited_by;
 mod knock;
 mod links;
 mod live;

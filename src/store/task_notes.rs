@@ -40,14 +40,18 @@ impl TaskVerdict {
         }
     }
 
-    /// A note with this as its last line. An earlier verdict makes way, and what somebody wrote stays,
-    /// alone where there is no room for more.
-    fn written_in(self, note: &str) -> String {
+    /// A note without the verdict in its last line.
+    fn taken_from(note: &str) -> &str {
         let is_verdict =
             |line: &str| Self::ALL.into_iter().any(|verdict| verdict.sentence() == line.trim());
         let (before, last) = note.rsplit_once('\n').unwrap_or(("", note));
-        let kept = if is_verdict(last) { before } else { note };
-        let said = match kept.trim_end() {
+        if is_verdict(last) { before.trim_end() } else { note }
+    }
+
+    /// A note with this as its last line. An earlier verdict makes way, and what somebody wrote stays,
+    /// alone where there is no room for more.
+    fn written_in(self, note: &str) -> String {
+        let said = match Self::taken_from(note).trim_end() {
             "" => self.sentence().to_owned(),
             kept => format!("{kept}\n{}", self.sentence()),
         };
@@ -62,6 +66,8 @@ pub enum NoteChange {
     Now(Private<String>),
     /// A tap says this beside what is written.
     Verdict(TaskVerdict),
+    /// There is something to do again: what a tap said does not hold any more.
+    Reopened,
 }
 
 impl NoteChange {
@@ -70,6 +76,7 @@ impl NoteChange {
         match self {
             Self::Now(now) => now.reveal().clone(),
             Self::Verdict(verdict) => verdict.written_in(note),
+            Self::Reopened => TaskVerdict::taken_from(note).to_owned(),
         }
     }
 }
@@ -87,6 +94,8 @@ mod tests {
         assert_eq!(beside, "Rang her at 10.\nShe comes.\nIt is booked.");
         let again = note(TaskVerdict::NotSo, &beside);
         assert_eq!(again, "Rang her at 10.\nShe comes.\nThe agent did not say so.");
+        assert_eq!(NoteChange::Reopened.applied(&again), "Rang her at 10.\nShe comes.");
+        assert_eq!(NoteChange::Reopened.applied("She comes."), "She comes.");
         let full = "x".repeat(TASK_NOTE_CHARACTERS);
         assert_eq!(note(TaskVerdict::Done, &full), full);
         for verdict in TaskVerdict::ALL {

@@ -212,6 +212,18 @@ impl Store {
         rows.fetch_all(&self.pool).await?.iter().map(task).collect()
     }
 
+    /// A task of this agent.
+    pub async fn task<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        task_id: i64,
+    ) -> Result<Option<TaskRow>> {
+        let query =
+            format!("select {COLUMNS} from call_tasks t where t.voice_agent_id = $1 and t.id = $2");
+        let row = sqlx::query(AssertSqlSafe(query)).bind(access.agent_id()).bind(task_id);
+        row.fetch_optional(&self.pool).await?.as_ref().map(task).transpose()
+    }
+
     /// The tasks of one of the agent's calls, done or not, the most urgent first.
     pub async fn tasks_of_call<L: Level>(
         &self,
@@ -276,7 +288,9 @@ impl Store {
         );
         let note = note.bind(access.agent_id()).bind(task_id).fetch_optional(&mut *transaction);
         let Some(note) = note.await? else { return Ok(None) };
-        let note = change.note.as_ref().map(|to| to.applied(&note.unwrap_or_default()));
+        let reopened = change.done == Some(false);
+        let to = change.note.as_ref().or(reopened.then_some(&NoteChange::Reopened));
+        let note = to.map(|to| to.applied(&note.unwrap_or_default()));
         let row = sqlx::query(AssertSqlSafe(query))
             .bind(access.agent_id())
             .bind(task_id)

@@ -3,10 +3,10 @@
 use super::AppState;
 use super::invalid::{Invalid, one_line};
 use super::owners::newcomers_link;
-use crate::store::Result;
 use crate::store::access::{AgentAccess, Own, Role};
 use crate::store::members::Member;
 use crate::store::people::Viewer;
+use crate::store::{Result, StoreError};
 
 /// The longest address and name, in characters.
 const EMAIL_MAX: usize = 254;
@@ -97,6 +97,20 @@ pub(super) async fn link_for(
     }
     state.owners.store.gives_link_to(access, viewer, member).await?;
     newcomers_link(&state.owners.store, &state.public_url, member.person).await
+}
+
+/// Counts an invitation, for whoever began the chain of those that led to this one.
+///
+/// # Errors
+/// There were too many: again in so many seconds. Or the database's.
+pub(super) async fn count_invitation<E: From<StoreError>>(
+    state: &AppState,
+    viewer: &Viewer,
+    too_many: impl FnOnce(u64) -> E,
+) -> std::result::Result<(), E> {
+    let owners = &state.owners;
+    let first = owners.store.first_inviter(viewer.id()).await?;
+    owners.limits.invitations.take(&first.to_string()).map_err(too_many)
 }
 
 #[cfg(test)]

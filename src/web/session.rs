@@ -53,7 +53,7 @@ pub struct Limits {
     pub refused: RateLimit,
     /// Readings of one calendar feed.
     pub feed: RateLimit,
-    /// Invitations by one person.
+    /// Invitations by one person, and by those whom they invited, and so on: an invited owner may invite.
     pub invitations: RateLimit,
     /// Functions that somebody tries: each asks somebody else's service.
     pub dry_runs: RateLimit,

@@ -88,7 +88,7 @@ async fn the_pages_are_fit_for_everybody() {
     check_page(&page, "agent-refused").await;
     page.fill("#settings-limits-call_seconds", "900").await;
     save(&page, "greeting").await;
-    page.wait_for(".note.good").await;
+    page.wait_for("#saved.note.good:target").await;
     check_page(&page, "agent-saved").await;
     for (rest, name) in pages.into_iter().skip(1) {
         page.goto(&path(&desk, rest)).await;

@@ -18,7 +18,7 @@ pub(super) struct Town {
     pub(super) agent: Uuid,
     other_agent: Uuid,
     pub(super) owner: Uuid,
-    maintainer: Uuid,
+    pub(super) maintainer: Uuid,
     pub(super) support: Uuid,
     former: Uuid,
     pub(super) stranger: Uuid,

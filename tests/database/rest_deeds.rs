@@ -188,3 +188,33 @@ async fn a_deleted_agent_is_gone_for_its_members() {
         }
     }
 }
+
+#[tokio::test]
+async fn nobody_but_an_owner_moves_the_host_of_a_function_by_what_it_is_made_of() {
+    let town = town().await;
+    let url = |url: &str| {
+        format!(
+            "update public.functions set data = jsonb_build_object('url', '{url}')
+            where assistant_id = '{}'",
+            town.agent
+        )
+    };
+    let name =
+        format!("update public.voice_agents set name = '127.0.0.1' where id = '{}'", town.agent);
+    let renames = async |who: uuid::Uuid| {
+        let mut request = request(&town.pool, "authenticated", who).await;
+        sqlx::query(AssertSqlSafe(name.clone())).execute(&mut *request).await.is_ok()
+    };
+    for (address, may) in [
+        ("http://{{ agent.name }}:18099/x", false),
+        ("{{ agent.name }}/x", false),
+        ("https://{% if agent.name %}a{% endif %}.example/x", false),
+        ("https://crm.example/{{ agent.name }}", true),
+        ("https://crm.example/?a={{ agent.name }}", true),
+        ("https://{{ args.shop }}.example/", true),
+    ] {
+        run(&mut town.pool.acquire().await.expect("a connection"), &url(address)).await;
+        assert_eq!(renames(town.maintainer).await, may, "{address}");
+        assert!(renames(town.owner).await, "{address}");
+    }
+}

@@ -273,3 +273,27 @@ async fn a_key_manages_neither_people_nor_keys_nor_its_account() {
     let feeds = desk.made("select count(*)::text from calendar_feeds").await;
     assert_eq!(feeds, "0");
 }
+
+#[tokio::test]
+async fn whoever_is_invited_invites_from_the_same_allowance() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let invite = async |client: &Client, n: u32| {
+        let new = json!({"email": format!("new{n}@example.com"), "role": "owner"});
+        client.post(&path(&desk), new).await
+    };
+    let first = invite(&owner, 0).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text);
+    // As their link, whose number is not known here, would make them.
+    let chosen = desk.sign_in("new0@example.com").await;
+    let mut made = 1;
+    let refused = loop {
+        let client = if made % 2 == 0 { &owner } else { &chosen };
+        let answered = invite(client, made).await;
+        if answered.status != StatusCode::CREATED {
+            break answered;
+        }
+        made += 1;
+    };
+    assert_eq!((refused.status, made), (StatusCode::TOO_MANY_REQUESTS, 30), "{}", refused.text);
+}

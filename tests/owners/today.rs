@@ -206,13 +206,17 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
     desk.sql(&format!("{said}{sent}")).await;
     let support = desk.sign_in("support@example.com").await;
     let owner = desk.sign_in("owner@example.com").await;
-    let book = format!("/bookings/new?agent={}&amp;phone=%2B447700900123", desk.agent);
+    let new = format!("/bookings/new?agent={}&task={booked}", desk.agent);
+    let book = format!("{}&amp;phone=%2B447700900123", new.replace('&', "&amp;"));
     for page in ["/".to_owned(), format!("/calls/{call}")] {
         let shown = owner.get(&page).await.text;
-        assert!(shown.contains("It is booked") && shown.contains("Not so"), "{page}: {shown}");
+        assert!(
+            shown.contains("It is booked") && shown.contains("It did not say so"),
+            "{page}: {shown}"
+        );
         assert!(shown.contains(&book), "{page}: {shown}");
         let shown = support.get(&page).await.text;
-        assert!(shown.contains("Not so") && !shown.contains(&book), "{page}: {shown}");
+        assert!(shown.contains("It did not say so") && !shown.contains(&book), "{page}: {shown}");
     }
     assert!(owner.get("/").await.text.contains("It is done"), "a text is not booked");
     let task = format!("/tasks/{booked}");
@@ -228,6 +232,31 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
     let page = owner.get(&format!("/calls/{call}")).await.text;
     assert!(page.contains("Ann rings her.\nThe agent did not say so."), "{page}");
     assert!(page.contains("Not done") && !page.contains("It is booked"), "{page}");
+    // What a tap said goes with the tick.
+    assert_eq!(support.form(&task, &[("done", "no")]).await.status, StatusCode::SEE_OTHER);
+    let page = owner.get(&format!("/calls/{call}")).await.text;
+    assert!(page.contains("Ann rings her.") && !page.contains("The agent did not"), "{page}");
+    // Whoever books it sees what the caller was told, and settles it by that.
+    let form = owner.get(&new).await.text;
+    assert!(form.contains("but no booking was made") && form.contains(&format!("/calls/{call}")));
+    let task_id = booked.to_string();
+    let agent = desk.agent.to_string();
+    let fields = [
+        ("agent", &*agent),
+        ("task", &*task_id),
+        ("date", "2031-03-04"),
+        ("time", "10:00"),
+        ("minutes", "30"),
+        ("name", "Sue"),
+    ];
+    let made = owner.form("/bookings/new", &fields).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
+    let page = owner.get(&format!("/calls/{call}")).await.text;
+    assert!(page.contains("It is booked.") && page.contains("Not done"), "{page}");
+    // Of another business's task nothing is shown and nothing done.
+    let other = desk.sign_in("other@example.com").await;
+    let stolen = format!("/bookings/new?agent={}&task={sent}", desk.other_agent);
+    assert!(!other.get(&stolen).await.text.contains("I sent a text"));
 }
 
 /// The same as the usage of that day.

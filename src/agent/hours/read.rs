@@ -12,6 +12,7 @@ pub(super) const DAYS: [&str; 7] =
 const ACCEPTED_DAY: &str =
     r#"a list of {"open":"09:00","close":"17:30"}, one of them, or "closed""#;
 const ACCEPTED_SWITCH: &str = "true or false, and no other that says otherwise";
+const ACCEPTED_BREAK: &str = "a list of the times before and after it";
 /// What says beside the times whether a day is closed, and what it then is. They win over times.
 const SWITCHES: [(&str, bool); 8] = [
     ("closed", true),
@@ -172,6 +173,15 @@ fn is_switched_off(fields: &Map<String, Value>) -> Result<bool, (&'static str, &
             // A switch of another name could say that it is closed.
             (None, Value::Bool(_)) => return Err(("an unknown switch", ACCEPTED_SWITCH)),
             (None, Value::String(word)) if is_closed(word) => true,
+            (None, Value::Null) => continue,
+            // `"day_off": "yes"`, as a switch is written elsewhere.
+            (None, Value::String(_)) if read_switch(value).is_some() => {
+                return Err(("an unknown switch", ACCEPTED_SWITCH));
+            }
+            // Nothing is booked over what may be a break.
+            (None, value) if is_about_closing(name) && !is_empty(value) => {
+                return Err(("a break beside the times", ACCEPTED_BREAK));
+            }
             _ => continue,
         };
         if closed.is_some_and(|before| before != says) {
@@ -180,6 +190,23 @@ fn is_switched_off(fields: &Map<String, Value>) -> Result<bool, (&'static str, &
         closed = Some(says);
     }
     Ok(closed == Some(true))
+}
+
+/// Whether a field beside the times may say that it is closed between them.
+fn is_about_closing(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "");
+    let says = |word: &&str| name.contains(word);
+    ["break", "lunch", "pause", "siesta", "closed"].iter().any(says)
+        || ["off", "dayoff", "timeoff"].contains(&&*name)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
 }
 
 fn read_switch(value: &Value) -> Option<bool> {

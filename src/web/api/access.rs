@@ -22,7 +22,7 @@ use crate::web::AppState;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::guard::{may, may_in_person};
 use crate::web::iso;
-use crate::web::people::{Invitation, link_for, role};
+use crate::web::people::{Invitation, count_invitation, link_for, role};
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
 
@@ -135,8 +135,7 @@ async fn invite(
         let first = invalid.into_iter().next();
         first.map_or_else(Problem::not_found, Problem::from)
     })?;
-    let limit = &state.owners.limits.invitations;
-    limit.take(&viewer.id().to_string()).map_err(Problem::too_many)?;
+    count_invitation(&state, &viewer, Problem::too_many).await?;
     let who = (invitation.email.as_str(), invitation.name.as_str());
     let made = state.owners.store.invite(&access, &viewer, who, invitation.role).await?;
     match made {

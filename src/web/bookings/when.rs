@@ -65,6 +65,10 @@ pub(crate) fn instant(
     which: Option<Which>,
 ) -> Result<Timestamp, WrongTime> {
     let text = text.trim();
+    // A zone beside the offset would not be looked at, and there is no second 60 in any of them.
+    if text.contains('[') || text.contains(":60") {
+        return Err(WrongTime::Unreadable);
+    }
     let instant = match text.parse::<Timestamp>() {
         Ok(instant) => instant,
         // A date alone names no time.
@@ -123,6 +127,8 @@ mod tests {
             "1999-01-01T10:00",
             "2101-01-01T10:00",
             "2026-11-29T25:00",
+            "2026-11-29T10:00[America/New_York]",
+            "2026-11-29T10:00:60",
         ] {
             assert_eq!(london(odd), Err(WrongTime::Unreadable), "{odd}");
         }

@@ -92,12 +92,15 @@ struct AnswerForm {
     seen: Option<i64>,
     #[serde(default, rename = "do")]
     what: String,
-    /// `today`: the page that it was written on.
+    /// `today` or `call`: the page that it was written on.
     #[serde(default)]
     back: String,
     /// The agent that is chosen there.
     #[serde(default, deserialize_with = "empty_is_none")]
     chosen: Option<Uuid>,
+    /// The call on whose page it was written.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    call: Option<Uuid>,
 }
 
 /// What was wrong with an answer, as a problem.
@@ -211,9 +214,10 @@ async fn finish(
         }
         Err(why) => return refused(state, viewer, agent, (place, form, why)).await,
     }
-    let back = match (form.back.as_str(), form.chosen) {
-        ("today", Some(chosen)) => format!("/?agent={chosen}"),
-        ("today", None) => "/".to_owned(),
+    let back = match (form.back.as_str(), form.chosen, form.call) {
+        ("today", Some(chosen), _) => format!("/?agent={chosen}"),
+        ("today", None, _) => "/".to_owned(),
+        ("call", _, Some(call)) => format!("/calls/{call}"),
         _ => format!("/knowledge?agent={agent}"),
     };
     Redirect::to(&back).into_response()

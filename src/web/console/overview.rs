@@ -231,7 +231,7 @@ fn task_row(shell: &Shell, task: &TaskRow) -> Markup {
             }
             div .parts {
                 (tasks::message(task))
-                @if role >= Role::Maintainer { (tasks::answer(task, shell.chosen)) }
+                @if role >= Role::Maintainer { (tasks::answer(task, shell.chosen, shown)) }
                 (tasks::note(task, &which, shown))
             }
         }

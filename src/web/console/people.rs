@@ -23,7 +23,7 @@ use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::guard::{PageId, may, may_in_person};
 use crate::web::invalid::Invalid;
-use crate::web::people::{Invitation, link_for};
+use crate::web::people::{Invitation, count_invitation, link_for};
 use crate::web::session::PageViewer;
 
 /// Its routes.
@@ -39,9 +39,9 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 
 /// The roles in an owner's words.
 const ROLES: [(Role, &str); 4] = [
-    (Role::Support, "Support: reads calls and bookings, ticks tasks off"),
-    (Role::Maintainer, "Maintainer: also changes bookings and the agent"),
-    (Role::Owner, "Owner: also people, credentials and deletion"),
+    (Role::Support, "Support: reads and ticks off, books nothing"),
+    (Role::Maintainer, "Maintainer: also books and sets the agent up"),
+    (Role::Owner, "Owner: also people, keys and deleting"),
     (Role::Admin, "Admin: as an owner, and above them"),
 ];
 
@@ -181,8 +181,7 @@ async fn invited(
     access: &AgentAccess<Own>,
     invitation: &Invitation,
 ) -> Result<Result<Response, Invalid>, Fault> {
-    let limit = &state.owners.limits.invitations;
-    limit.take(&viewer.id().to_string()).map_err(Fault::TooMany)?;
+    count_invitation(state, viewer, Fault::TooMany).await?;
     let who = (invitation.email.as_str(), invitation.name.as_str());
     let store = &state.owners.store;
     Ok(match store.invite(access, viewer, who, invitation.role).await? {
@@ -321,8 +320,7 @@ async fn link(
 ) -> Shown {
     let access: AgentAccess<Own> =
         may_in_person(&state, &viewer, Object::Access(id), "access.link").await?;
-    let limit = &state.owners.limits.invitations;
-    limit.take(&viewer.id().to_string()).map_err(Fault::TooMany)?;
+    count_invitation(&state, &viewer, Fault::TooMany).await?;
     let store = &state.owners.store;
     let member = store.member(&access, id).await?.ok_or(Fault::NotFound)?;
     // Whoever has signed in, or has something elsewhere, gets no link from others.

@@ -70,7 +70,7 @@ pub(super) fn settle(task: &TaskRow, word: &str, shown: Shown<'_>, may_book: boo
             a .button href=(new_booking(task)) { "Book it" span .hidden { ": " (word) } }
         }
         (ends_with(task, (done, verdict), word, shown))
-        (ends_with(task, ("Not so", TaskVerdict::NotSo), word, shown))
+        (ends_with(task, ("It did not say so", TaskVerdict::NotSo), word, shown))
     }
 }
 
@@ -98,6 +98,7 @@ fn ends_with(
 fn new_booking(task: &TaskRow) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("agent", &task.agent_id.to_string());
+    query.append_pair("task", &task.id.to_string());
     for (name, value) in [("name", &task.name), ("phone", &task.caller)] {
         if let Some(value) = value {
             query.append_pair(name, value.reveal());
@@ -124,7 +125,7 @@ pub(super) fn note(task: &TaskRow, word: &str, shown: Shown<'_>) -> Markup {
 }
 
 /// The answer to a question without one, written where the question is met.
-pub(super) fn answer(task: &TaskRow, chosen: Option<Uuid>) -> Markup {
+pub(super) fn answer(task: &TaskRow, chosen: Option<Uuid>, shown: Shown<'_>) -> Markup {
     let Some(gap) = task.gap else {
         // One whose question cannot be told apart from others' is answered among them.
         return html! {
@@ -137,7 +138,8 @@ pub(super) fn answer(task: &TaskRow, chosen: Option<Uuid>) -> Markup {
             summary { "Answer it" }
             form method="post" action={ "/knowledge/" (task.agent_id) "/answers" } {
                 input type="hidden" name="gap" value=(gap);
-                input type="hidden" name="back" value="today";
+                input type="hidden" name="back" value=(if shown.call.is_some() { "call" } else { "today" });
+                @if let Some(call) = shown.call { input type="hidden" name="call" value=(call); }
                 @if let Some(chosen) = chosen { input type="hidden" name="chosen" value=(chosen); }
                 label for=(id) { "What the agent is to say" }
                 textarea id=(id) name="answer" required maxlength=(ANSWER_BYTES) {}

@@ -62,7 +62,7 @@ async fn show(
         function.and_then(|function| function.name.clone())
     };
     let next = versions.last().filter(|_| is_more).map(|version| version.n);
-    let flash = flash(&state, &access, Saved { saved: asked.saved }).await?;
+    let flash = flash(&state, &access, Saved { saved: asked.saved, section: None }).await?;
     let body = html! {
         h1 { "Earlier versions" }
         p .zone { bdi { (row.name.reveal()) } " · " (shell.zone_name()) " time" }

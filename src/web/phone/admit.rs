@@ -30,6 +30,9 @@ pub(super) const RENEW_LIMIT: Duration = Duration::from_millis(250);
 /// How long it may take to be read what is known of a caller. It is read while the call's row is
 /// written, which may take longer.
 const HISTORY_LIMIT: Duration = Duration::from_millis(150);
+/// How much longer than the row it may take to be read whether an agent has knowledge. The engine is dialled
+/// after that: a call of an agent whose table does not answer has it.
+const KNOWLEDGE_GRACE: Duration = Duration::from_millis(50);
 /// How long it may take to be read what another process wrote of a call.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
@@ -84,6 +87,11 @@ impl AppState {
         {
             return self.refuse(agent, new, &refusal.to_string()).await;
         }
+        if self.may_be_made_up(agent, call_sid).await {
+            return self
+                .refuse(agent, new, "lines are scarce, and Twilio does not know the call")
+                .await;
+        }
         let begin = || registry.begin(call_sid, new.id, Arc::clone(agent), &new.nonce);
         let begun = match begin() {
             Begin::Live(mut handle) => {
@@ -124,10 +132,16 @@ impl AppState {
         let agent = Arc::clone(&opening.agent);
         let mut is_in_database = true;
         let history = self.history(agent.id, &new.caller);
-        let knowledge = self.has_knowledge(agent.id);
+        let knowledge = {
+            let (front, agent_id) = (Arc::clone(self), agent.id);
+            clock::spawn(async move { front.has_knowledge(agent_id).await })
+        };
         let row = self.exchange.log.open(new.clone());
-        let (opened, history, has_knowledge) = tokio::join!(row, history, knowledge);
-        (opening.history, opening.has_knowledge) = (history, has_knowledge);
+        let (opened, history) = tokio::join!(row, history);
+        // The caller waits for the row; the look-up goes on for those who call next.
+        let has_knowledge = clock::within(KNOWLEDGE_GRACE, knowledge).await;
+        opening.history = history;
+        opening.has_knowledge = has_knowledge.and_then(Result::ok).unwrap_or(true);
         match opened {
             Opened::Admitted(admission) => match admission.outcome {
                 AdmissionOutcome::Admitted => {

@@ -6,6 +6,7 @@ mod answer;
 mod dial;
 mod idempotency;
 mod instance_routing;
+mod made_up;
 mod noting;
 mod off_stream;
 mod pending_writes;

@@ -53,6 +53,8 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 pub(super) struct Saved {
     /// The versions that were just made, with commas; `0` if nothing was changed.
     pub(super) saved: Option<String>,
+    /// The section that it was changed in.
+    pub(super) section: Option<String>,
 }
 
 /// Why a page is not shown.
@@ -117,6 +119,7 @@ pub(super) async fn flash(
     asked: Saved,
 ) -> Result<Markup, Failed> {
     let Some(saved) = asked.saved else { return Ok(html! {}) };
+    let section = asked.section.as_deref().and_then(part);
     let versions = saved.split(',').take(SAVED_MAX).filter_map(|n| n.parse::<i32>().ok());
     let mut found = Vec::new();
     for n in versions.filter(|n| *n > 0) {
@@ -129,13 +132,15 @@ pub(super) async fn flash(
         }
     }
     Ok(html! {
-        div .note.good role="status" {
+        // Whoever sent the form is led here, on a new page, whose sections are folded.
+        div #saved .note.good role="status" tabindex="-1" {
             @if found.is_empty() {
                 p { "Nothing was changed." }
             } @else {
                 p { b { "Saved." } " The next call knows it." }
                 @for (of, differs) in &found { (changes::list(differs, *of)) }
             }
+            @if let Some(part) = section { p { a href={ "#" (part.id) } { "Back to " (part.title) } } }
         }
     })
 }

@@ -352,9 +352,9 @@ fn delete(base: &str, row: &AgentRow) -> Markup {
     }
 }
 
-/// The address of an agent's page, with what was just changed.
-pub(super) fn saved(id: Uuid, versions: &[i32], anchor: &str) -> String {
+/// The address of an agent's page, with what was just changed, and the section that it was changed in.
+pub(super) fn saved(id: Uuid, versions: &[i32], section: &str) -> String {
     let versions: Vec<String> = versions.iter().map(i32::to_string).collect();
     let versions = if versions.is_empty() { "0".to_owned() } else { versions.join(",") };
-    format!("/agents/{id}?saved={versions}#{anchor}")
+    format!("/agents/{id}?saved={versions}&section={section}#saved")
 }

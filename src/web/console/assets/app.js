@@ -9,6 +9,13 @@ document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && document.querySelector("nav details[open]");
   if (open) { open.open = false; open.querySelector("summary").focus(); }
 });
+// A section that an address names is open.
+const unfold = () => {
+  const details = document.getElementById(location.hash.slice(1))?.closest("details");
+  if (details) details.open = true;
+};
+addEventListener("hashchange", unfold);
+unfold();
 // A form is sent once.
 document.addEventListener("submit", (event) => {
   const form = event.target;

@@ -12,13 +12,14 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{clock, is_past, local};
+use super::obstacles::{in_the_way, past, time_choice};
+use super::{claimed, clock, is_past, local};
 use crate::store::access::{AgentAccess, Maintain, Object, Role};
 use crate::store::booking_edits::{Kept, Proposal};
 use crate::store::bookings::{Booking, BookingPlace};
 use crate::web::AppState;
 use crate::web::bookings::fields::{Fields, Wrong};
-use crate::web::bookings::when::{Which, WrongTime};
+use crate::web::bookings::when::Which;
 use crate::web::bookings::zone;
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::field::{area, input};
@@ -54,6 +55,8 @@ pub(super) struct BookingForm {
     /// The call in which it was spoken of, and its place among what was; empty: none.
     pub(super) call: String,
     pub(super) place: String,
+    /// The task of a caller who was told of this booking; empty: none.
+    pub(super) task: String,
 }
 
 impl BookingForm {
@@ -164,7 +167,7 @@ pub(super) fn form(
         form method="post" action=(action) {
             input type="hidden" name="agent" value=(form.agent);
             input type="hidden" name="revision" value=(form.revision);
-            @for (name, value) in [("call", &form.call), ("place", &form.place)] {
+            @for (name, value) in [("call", &form.call), ("place", &form.place), ("task", &form.task)] {
                 @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
             }
             @if !again.others.is_empty() { (in_the_way(&again.others, zone)) }
@@ -191,68 +194,6 @@ pub(super) fn form(
     }
 }
 
-/// What is booked in the same time, and that both may be.
-fn in_the_way(others: &[Booking], zone: &TimeZone) -> Markup {
-    html! {
-        div .note.warn role="alert" {
-            p { "Something else is booked in that time:" }
-            ul { @for other in others { li {
-                a href={ "/bookings/" (other.id) } { bdi { (other.name.reveal()) } }
-                ", " (span(other.start_us, other.minutes, zone))
-            } } }
-            label .check {
-                input type="checkbox" name="overlap" value="true";
-                " Book both in the same time"
-            }
-            p .hint { "Or choose another time below." }
-        }
-    }
-}
-
-/// That the day is past, and that it may be.
-fn past(form: &BookingForm) -> Markup {
-    let day = form.date.trim().parse::<jiff::civil::Date>();
-    let day =
-        day.map_or_else(|_| "This day".to_owned(), |day| day.strftime("%A %-d %B %Y").to_string());
-    html! {
-        div.note.warn role="alert" {
-            p { (day) " is past. Is it the right month and year?" }
-            label .check {
-                input type="checkbox" name="past" value="true";
-                " Yes: write it down all the same"
-            }
-        }
-    }
-}
-
-/// What is wrong with a time, and which one is meant where it comes twice.
-fn time_choice(form: &BookingForm, why: Option<&WrongTime>, detail: &str) -> Markup {
-    html! {
-        div .note.bad role="alert" {
-            @match why {
-                Some(WrongTime::Twice(both)) => {
-                    fieldset {
-                        legend { "That night the clock is put back: which " (form.time) " do you mean?" }
-                        @for (value, at) in [("first", &both.0), ("second", &both.1)] {
-                            label .check {
-                                input type="radio" name="which" value=(value) required;
-                                " The " (value) " one, " (at.strftime("%H:%M %Z"))
-                            }
-                        }
-                    }
-                }
-                Some(WrongTime::Skipped) => p .error {
-                    "That night the clock is put on: there is no " (form.time) ". Choose another time."
-                }
-                Some(WrongTime::Unreadable) => p .error {
-                    "Choose a day and a time, from the year 2000 to 2100."
-                }
-                None => p .error { "The time " (detail) "." }
-            }
-        }
-    }
-}
-
 /// What a new booking is asked with.
 #[derive(Debug, Default, Deserialize)]
 struct Wanted {
@@ -268,6 +209,9 @@ struct Wanted {
     name: String,
     #[serde(default)]
     phone: String,
+    /// The task of a caller who was told that this is booked.
+    #[serde(default)]
+    task: String,
 }
 
 impl Wanted {
@@ -280,6 +224,7 @@ impl Wanted {
             ("time", &self.time),
             ("name", &self.name),
             ("phone", &self.phone),
+            ("task", &self.task),
         ];
         for (name, value) in known {
             if !value.is_empty() {
@@ -309,7 +254,7 @@ async fn new_page(
                 "New booking",
                 &html! {
                     h1 { "New booking" }
-                    @if mine.is_empty() { p .empty { "You may not book with any agent." } }
+                    @if mine.is_empty() { p .empty { "You may read bookings and not make them. An owner can make you a maintainer on the page People." } }
                     @else { p { "With which business?" } }
                     ul .list { @for agent in mine { li {
                         a href=(wanted.address(agent.id)) { bdi { (agent.business) } }
@@ -334,12 +279,20 @@ async fn new_page(
         minutes: place.usual_minutes.to_string(),
         name: wanted.name,
         phone: wanted.phone,
+        task: wanted.task,
         ..BookingForm::default()
     };
-    Ok(show_new(&shell, &place, &empty, &Again::default()))
+    let said = claimed::said(store, &access, &empty.task).await;
+    Ok(show_new((&shell, &said), &place, &empty, &Again::default()))
 }
 
-fn show_new(shell: &Shell, place: &BookingPlace, shown: &BookingForm, again: &Again) -> Response {
+/// `said`: what its caller was told.
+fn show_new(
+    (shell, said): (&Shell, &Markup),
+    place: &BookingPlace,
+    shown: &BookingForm,
+    again: &Again,
+) -> Response {
     let zone = zone(place.zone.as_deref());
     let mut page = shell.page(
         Some(Section::Bookings),
@@ -347,6 +300,7 @@ fn show_new(shell: &Shell, place: &BookingPlace, shown: &BookingForm, again: &Ag
         &html! {
             h1 { "New booking" }
             p .zone { bdi { (place.business) } " · times are those in " (shell.zone_name()) }
+            (said)
             (form(shown, again, ("/bookings/new", "Book"), &zone))
             p .hint { "You may book outside the opening hours. The agent may not." }
         },
@@ -377,6 +331,7 @@ async fn make(
             let how = (sent.may_overlap(), proposal);
             match store.keep_booking(&access, &viewer, None, &draft, how).await? {
                 Kept::Kept(booking) => {
+                    claimed::settle(&state, &viewer, agent, &sent.task).await;
                     let to = format!("/bookings/{}?done=made", booking.id);
                     return Ok(Redirect::to(&to).into_response());
                 }
@@ -390,5 +345,6 @@ async fn make(
         }
     };
     let shell = Shell::of(store, viewer, Some(agent)).await?;
-    Ok(show_new(&shell, &place, &sent, &again))
+    let said = claimed::said(store, &access, &sent.task).await;
+    Ok(show_new((&shell, &said), &place, &sent, &again))
 }

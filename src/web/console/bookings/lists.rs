@@ -58,19 +58,21 @@ pub(super) fn day_list(
     week: &Week,
     bookings: &[Booking],
     zone: &TimeZone,
-    names: Option<&VisibleAgents>,
+    (names, hours): (Option<&VisibleAgents>, Option<&Hours>),
 ) -> Markup {
     let day: Vec<_> = of_day(bookings, zone, week.day).collect();
     let today = if week.day == week.today { "Today, " } else { "" };
     html! {
         h2 { (today) (week.day.strftime("%A %-d %B")) }
+        @if let Some(words) = open_words(hours, week.day) { p .quiet { (words) } }
         @if day.is_empty() {
             p .empty { "Nothing is booked on this day. The agent books here when callers ask, and you can too." }
         } @else {
             ul .list {
                 @for (at, booking) in &day {
                     li .row {
-                        strong { time datetime=(at.timestamp()) { (clock(at)) } }
+                        @let end = local(end_us(booking.start_us, booking.minutes), zone);
+                        strong { time datetime=(at.timestamp()) { (clock(at)) } "–" (clock(&end)) }
                         span .grow {
                             (name(booking)) " "
                             @if !booking.service.reveal().is_empty() {
@@ -86,6 +88,17 @@ pub(super) fn day_list(
             }
         }
     }
+}
+
+/// `Open 08:30–12:00, 13:00–18:00`, `Closed`; nothing where no hours are known.
+fn open_words(hours: Option<&Hours>, day: Date) -> Option<String> {
+    let DayHours::Known(ranges) = hours?.of(day) else { return None };
+    let word =
+        |(open, close): &Range| format!("{}–{}", open.strftime("%H:%M"), close.strftime("%H:%M"));
+    Some(match ranges.is_empty() {
+        true => "Closed".to_owned(),
+        false => format!("Open {}", ranges.iter().map(word).collect::<Vec<_>>().join(", ")),
+    })
 }
 
 /// For whom the table of a week is.
@@ -135,6 +148,19 @@ impl Opening {
         self.on(day).is_some_and(|mut ranges| !ranges.any(|(_, close)| *close > midnight))
     }
 
+    /// When an hour's booking begins: at its start, or as soon as it opens within it.
+    fn begins(&self, day: usize, start: DateTime) -> DateTime {
+        let end = start.saturating_add(SignedDuration::from_hours(1));
+        let open_at = |at: DateTime| {
+            self.on(day).is_none_or(|mut all| all.any(|(open, close)| *open <= at && *close > at))
+        };
+        if open_at(start) {
+            return start;
+        }
+        let opens = self.on(day).into_iter().flatten().map(|(open, _)| *open);
+        opens.filter(|open| *open > start && *open < end).min().unwrap_or(start)
+    }
+
     /// Whether it is closed in the whole hour that begins then.
     fn is_shut(&self, day: usize, start: DateTime) -> bool {
         let end = start.saturating_add(SignedDuration::from_hours(1));
@@ -174,8 +200,7 @@ impl<'a> Free<'a> {
 
     /// The way to a new booking in an hour that is to come, where nothing is booked. An hour that the
     /// clock skips or shows twice has none: the form asks which is meant.
-    fn hour(self, day: Date, hour: i8, bookings: &[Booking]) -> Option<Markup> {
-        let start = day.at(hour, 0, 0, 0);
+    fn hour(self, start: DateTime, bookings: &[Booking]) -> Option<Markup> {
         let zone = self.now.time_zone();
         let from = zone.to_ambiguous_timestamp(start).unambiguous().ok()?;
         let from_us = from.as_microsecond();
@@ -189,7 +214,7 @@ impl<'a> Free<'a> {
             return None;
         }
         Some(html! {
-            a .free href={ "/bookings/new?day=" (day) "&time=" (format!("{hour:02}:00")) "&agent=" (self.agent) } {
+            a .free href={ "/bookings/new?day=" (start.date()) "&time=" (start.strftime("%H:%M")) "&agent=" (self.agent) } {
                 "+" span .hidden { " Book " (start.strftime("%A %-d %B %H:%M")) }
             }
         })
@@ -231,9 +256,10 @@ pub(super) fn week_table(
                         tr {
                             th scope="row" { (format!("{hour:02}:00")) }
                             @for (n, (day, column)) in days.iter().zip(&columns).enumerate() {
-                                td class=[opening.is_shut(n, day.at(hour, 0, 0, 0)).then_some("shut")] {
+                                @let start = day.at(hour, 0, 0, 0);
+                                td class=[opening.is_shut(n, start).then_some("shut")] {
                                     (cell(column, hour, who.names))
-                                    @if let Some(link) = who.free.and_then(|free| free.hour(*day, hour, bookings)) { (link) }
+                                    @if let Some(link) = who.free.and_then(|free| free.hour(opening.begins(n, start), bookings)) { (link) }
                                 }
                             }
                         }
@@ -291,6 +317,12 @@ mod tests {
         assert_eq!([7, 8, 17, 18].map(|hour| is_shut(0, hour)), [true, false, false, true]);
         assert_eq!((is_shut(4, 19), is_shut(4, 23)), (true, false));
         assert_eq!((is_shut(5, 1), is_shut(5, 2)), (false, true));
+        let begins =
+            |hour: i8| opening.begins(0, days[0].at(hour, 0, 0, 0)).strftime("%H:%M").to_string();
+        assert_eq!([7, 8, 9, 18].map(begins), ["07:00", "08:30", "09:00", "18:00"]);
+        let words = |day: usize| open_words(Some(&agent.hours), days[day]);
+        let [monday, tuesday] = [words(0), words(1)].map(Option::unwrap);
+        assert_eq!((&*monday, &*tuesday), ("Open 08:30–18:00", "Closed"));
         // Where no hours are known nothing is said to be closed.
         let unknown = Opening::of(None, days);
         assert_eq!((unknown.span(), unknown.is_closed(6, days[6])), (None, false));

@@ -1,7 +1,9 @@
 //! `/bookings`: who comes when.
 
+mod claimed;
 mod form;
 mod lists;
+mod obstacles;
 mod one;
 mod telling;
 mod week;
@@ -139,7 +141,7 @@ async fn page(
         }
         (pager(&week, shell.chosen))
         @if is_full { p .note.warn { "There are more bookings in this week than this page shows." } }
-        section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, names)) }
+        section .narrow aria-label="The day" { (day_list(&week, &bookings, &zone, (names, hours.as_ref()))) }
         section .wide aria-label="The week" {
             @if !is_one && may_book { p .hint { "To book by a tap on a free hour, choose one agent at the top." } }
             @let free = Free::of(&agents, &shell.now).filter(|_| !is_full);

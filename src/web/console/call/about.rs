@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::proposal::{self, Spoken};
 use crate::retention::recording_sids;
 use crate::store::call_page::CallPage;
+use crate::store::{TaskKind, TaskRow};
 use crate::web::console::words;
 
 /// A list in a JSON value; nothing where there is none.
@@ -48,10 +49,12 @@ pub(super) fn summary(call: &CallPage, zone: &TimeZone) -> Markup {
                 p { span .badge.bad { "urgent" } @if !urgent.is_empty() { " " bdi { (urgent) } } }
             }
             p { bdi { (words) } }
-            (items("To do", summary, "action_items"))
-            @if list(summary, "data_collected").next().is_some() {
+            (items("What follows from it", summary, "action_items"))
+            // Who called stands at the top.
+            @let data: Vec<_> = list(summary, "data_collected").filter(|datum| text(datum, "value") != caller_name(summary)).collect();
+            @if !data.is_empty() {
                 dl {
-                    @for datum in list(summary, "data_collected") {
+                    @for datum in data {
                         dt { (text(datum, "name").replace('_', " ")) } dd { bdi { (text(datum, "value")) } }
                     }
                 }
@@ -92,17 +95,22 @@ pub(super) fn removed(metadata: &Value, what: &str, zone: &TimeZone) -> Option<S
     Some(day.unwrap_or_else(|| "an unknown day".to_owned()))
 }
 
-/// What has to be looked at: claims without a deed, appointments, messages, open questions.
-pub(super) fn notes(call: &CallPage, spoken: &Spoken<'_>) -> Markup {
+/// What has to be looked at: claims without a deed, appointments, messages, open questions. Messages and
+/// questions that are among what there is to do stand there.
+pub(super) fn notes(call: &CallPage, spoken: &Spoken<'_>, tasks: &[TaskRow]) -> Markup {
     let metadata = call.metadata.reveal();
+    let is_there = |kind: TaskKind| tasks.iter().any(|task| task.kind == kind);
     html! {
         @for claim in list(metadata, "unbacked_claims") { (self::claim(claim)) }
         @for (place, told) in list(metadata, "extracted_appointments").enumerate() {
             (proposal::note(call, (place, told), spoken))
         }
-        @for message in list(metadata, "messages") { (self::message(message)) }
+        @for message in list(metadata, "messages") {
+            @let is_said = is_there(TaskKind::Message) && text(message, "callback").is_empty();
+            @if !is_said { (self::message(message)) }
+        }
         (voicemail(call))
-        (items("Questions without an answer", metadata, "gaps"))
+        @if !is_there(TaskKind::Gap) { (items("Questions without an answer", metadata, "gaps")) }
     }
 }
 

@@ -153,7 +153,7 @@ impl Seen {
                 (booked::list(call.id, &self.booked, &self.zone))
                 (about::summary(call, &self.zone))
                 (todo::list(&self.tasks, Shown { call: Some(call.id), query: &self.wanted.query(&[]) }, self.may_book()))
-                (about::notes(call, &spoken))
+                (about::notes(call, &spoken, &self.tasks))
                 h2 { "What was said" }
                 (sound.player(call, &self.zone))
                 @if self.entries.is_empty() { p .quiet { (self.no_words()) } }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::store::{TaskKind, TaskRow};
 use crate::web::console::tasks::{self, Shown};
 
-/// The tasks, to be ticked.
+/// The tasks, to be ticked. `may_book`: whoever looks may book, and answer questions.
 pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>, may_book: bool) -> Markup {
     html! {
         @if !tasks.is_empty() {
@@ -20,7 +20,10 @@ pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>, may_book: bool) -> Marku
                         }
                         @if is_done { span .badge.good { "done" } }
                         (tasks::settle(task, word(task.kind), shown, may_book))
-                        div .parts { (tasks::note(task, word(task.kind), shown)) }
+                        div .parts {
+                            @if may_book && !is_done { (tasks::answer(task, None, shown)) }
+                            (tasks::note(task, word(task.kind), shown))
+                        }
                     }
                 }
             }

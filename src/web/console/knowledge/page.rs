@@ -97,7 +97,7 @@ impl Known<'_> {
         html! {
             div .row {
                 strong .grow { "“" (question) "”" }
-                @if gap.asked > 1 { span .badge { "asked by " (gap.asked) } }
+                @if gap.asked > 1 { span .badge { "asked in " (gap.asked) " calls" } }
                 a href={ "/calls/" (gap.call_log_id) } { time { (at) } }
             }
             @if gap.answer_id.is_some() {

@@ -59,7 +59,7 @@ fn changing(member: &Member, id: i64, mine: Role) -> Markup {
                         option value=(value) selected[value == member.role.word()] { (words) }
                     }
                 }
-                " " button type="submit" { "Save" }
+                p .actions { button type="submit" { "Save" } }
             }
             div .actions {
                 @if member.may_have_link && member.is_active {

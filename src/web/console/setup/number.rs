@@ -13,7 +13,7 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::forms::{back, progress};
-use super::{Setup, Step, account, call, opened_with, shown};
+use super::{Setup, Step, account, call, opened_with, shown, to_step};
 use crate::agent::phone_number::readable;
 use crate::clock::within;
 use crate::store::access::{AgentAccess, Maintain, Role};
@@ -184,6 +184,10 @@ pub(super) async fn finish(
         Ok(opened) => opened,
         Err(response) => return response,
     };
+    // It ends where it has been gone through.
+    if setup.reached < Step::Number {
+        return to_step(id, setup.reached);
+    }
     if let Err(problem) = finished(&state, &setup, &access, &form).await {
         return not_finished(&state, &setup, &problem).await;
     }
