@@ -76,6 +76,40 @@ impl TransferredCalls {
 
     /// Forgets calls that are too old.
     pub fn expire(&self) {
-        self.0.lock().retain(|(_, since, _)| since.elapsed() < KEPT_TIME);
+        self.forget(KEPT_TIME);
+    }
+
+    /// Forgets calls that have been kept for so long.
+    fn forget(&self, kept: Duration) {
+        self.0.lock().retain(|(_, since, _)| since.elapsed() < kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::AgentSource;
+
+    #[test]
+    fn a_remembered_conversation_is_kept_while_its_caller_may_talk_and_not_for_ever() {
+        let agent = Arc::new(Agent::new(AgentSource::default()));
+        let calls = TransferredCalls::default();
+        let call = TransferredCall {
+            agent: Arc::clone(&agent),
+            call_log_id: Uuid::nil(),
+            caller: "+15551230001".to_owned().into(),
+            history: History::default(),
+            started: Duration::ZERO,
+            position: LogPosition { epoch: 1, next_seq: 1 },
+            record: CallRecord::new(),
+            is_partial: false,
+            returns: 0,
+        };
+        calls.keep("CA1", call);
+        calls.expire();
+        assert_eq!(calls.agents_of("CA1").len(), 1, "the other party may still be on the line");
+        calls.forget(Duration::ZERO);
+        assert_eq!(calls.agents_of("CA1").len(), 0);
+        assert!(calls.take(agent.id, "CA1").is_none());
     }
 }

@@ -24,7 +24,7 @@ const PARTY: &str = "+15559990003";
 
 /// Keeps what is logged by everything in this program.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -37,7 +37,7 @@ impl Write for Kept {
 }
 
 /// The log so far, from the first call of this on; panics are in it.
-fn kept_log() -> Kept {
+pub(crate) fn kept_log() -> Kept {
     static START: Once = Once::new();
     static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
     START.call_once(|| {
@@ -59,7 +59,7 @@ fn kept_log() -> Kept {
 }
 
 impl Kept {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 

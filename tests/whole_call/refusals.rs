@@ -5,6 +5,7 @@ use frontdesk::rehearsal::phone::{CallReport, Ended};
 use serde_json::json;
 
 use crate::harness::{FALLBACK, House, NUMBER, Plan, Row, TOKEN, add_agent, voice};
+use crate::privacy::kept_log;
 
 /// The caller heard the fallback, and the row says so.
 fn fell_back(call: &CallReport, row: &Row) {
@@ -127,4 +128,29 @@ async fn of_several_agents_with_one_number_the_active_one_answers() {
     house.ring(sid).await;
     let handle = house.app.exchange.registry.find(house.agent, sid).unwrap();
     assert_eq!(handle.agent.id, house.agent);
+}
+
+/// As databases may have them from before numbers were held.
+#[tokio::test]
+async fn of_agents_with_one_number_the_log_names_the_one_that_does_not_answer() {
+    let log = kept_log();
+    let house = House::with(vec![], json!({})).await;
+    let newer = add_agent(&house.pool, "+15559870002", json!({})).await;
+    house.sql("alter table voice_agents disable trigger z_number_is_free").await;
+    house
+        .change(&format!(
+            "update voice_agents set twilio_phone_number = '{NUMBER}' where id = '{newer}'"
+        ))
+        .await;
+    let sid = "CA00000000000000000000000000000001";
+    house.ring(sid).await;
+    assert!(house.app.exchange.registry.find(house.agent, sid).is_some(), "the older one answers");
+    let (double, answers) = (format!("agent={newer}"), format!("answers={}", house.agent));
+    let log = log.text();
+    let is_told = |line: &str| {
+        line.contains("another agent holds the same number")
+            && line.contains(&double)
+            && line.contains(&answers)
+    };
+    assert!(log.lines().any(is_told), "no line names {double}");
 }

@@ -8,6 +8,7 @@ use frontdesk::rehearsal::speech::script::Script;
 use serde_json::{Value, json};
 
 use crate::harness::{House, Plan, say, script, turn};
+use crate::privacy::kept_log;
 
 fn steps() -> Vec<Step> {
     vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp]
@@ -21,6 +22,7 @@ fn updates(house: &House) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_voice_that_the_service_does_not_have_costs_no_call() {
+    let log = kept_log();
     let house = House::with(vec![turn("Are you open?", "Yes.")], json!({"voice": "nova"})).await;
     let (call, row) = house.call(steps()).await;
     assert_eq!((call.errors, row.end()), (vec![], ("completed", "caller")));
@@ -33,6 +35,17 @@ async fn a_voice_that_the_service_does_not_have_costs_no_call() {
     let voices: Vec<Value> =
         updates(&house).iter().map(|session| session["audio"]["output"]["voice"].clone()).collect();
     assert_eq!(voices, [json!("nova"), Value::Null]);
+    // Whoever runs the server reads which agent it is, which field, and what kind of value: not the value.
+    let (agent, log) = (house.agent.to_string(), log.text());
+    let refused: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("refuses a setting") && line.contains(&agent))
+        .collect();
+    let [line] = refused[..] else { panic!("{refused:?}") };
+    for named in ["WARN", r#"field="audio.output.voice""#, r#"value="text""#] {
+        assert!(line.contains(named), "{named}: {line}");
+    }
+    assert!(!line.contains("nova"), "{line}");
 
     // The next call knows, and says so too.
     let (call, row) = house.call(steps()).await;
