@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::agent::phone_number::{normalise_e164, readable};
 use crate::web::AppState;
 use crate::web::console::errors;
-use crate::web::editing::agent::change;
+use crate::web::editing::change::change;
 use crate::web::numbers::AccountNumbers;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
