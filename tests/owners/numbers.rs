@@ -384,6 +384,9 @@ async fn a_number_is_written_by_hand_by_whose_word_it_is() {
     let field = format!("action=\"{path}\"");
     let page = admin.get("/numbers").await.text;
     assert!(page.contains(&field) && page.contains("to a number above"), "{page}");
+    let lost =
+        "once you keep another one here, callers of <bdi>+1 555-987-0001</bdi> do not reach it";
+    assert!(page.contains(lost), "it says who is lost: {page}");
     let page = owner.get("/numbers").await.text;
     assert!(!page.contains(&field), "what they write is not theirs by that: {page}");
     let wrong = admin.form(&path, &[("number", "12")]).await;
@@ -397,8 +400,12 @@ async fn a_number_is_written_by_hand_by_whose_word_it_is() {
     assert_eq!(answers(&desk, HOTLINE).await, Some(desk.agent));
     assert_eq!(answers(&desk, NUMBER).await, None);
     let none = admin.form(&path, &[("number", "")]).await;
-    assert_eq!(none.status, StatusCode::SEE_OTHER, "{}", none.text);
+    let back = format!("/numbers?agent={}&done=none", desk.agent);
+    assert_eq!((none.status, none.header("location")), (StatusCode::SEE_OTHER, &*back));
     assert_eq!(answers(&desk, HOTLINE).await, None);
+    let page = admin.get(&back).await.text;
+    assert!(page.contains("The agent has no number now"), "{page}");
+    assert!(!page.contains("The number is kept"), "{page}");
     let page = owner.get("/numbers").await.text;
     assert!(page.contains("An agent needs a number first"), "{page}");
 }
