@@ -16,6 +16,7 @@ use super::agents::{AgentRow, agent, agent_query};
 use super::audit::AuditEntry;
 use super::people::Viewer;
 use super::setup::{SetupMove, move_on};
+use super::taken_numbers::{ListedNumber, take_and_note};
 use super::vault::Vault;
 use super::{Result, Store, StoreError, lenient_json, storable_json};
 use crate::private::Private;
@@ -95,6 +96,8 @@ pub struct AgentWrite {
     /// Where the set-up of the agent goes with it. Nothing is written of an agent that is not being set
     /// up then.
     pub setup: Option<SetupMove>,
+    /// Its number, where Twilio has listed it: whoever only typed it and stands in the way loses it.
+    pub listed: Option<ListedNumber>,
 }
 
 /// An agent that is being changed. Nobody else changes it meanwhile; calls go on. Dropped, it stays as
@@ -253,6 +256,9 @@ impl Editing {
         let (id, transaction) = (self.agent.id, &mut self.transaction);
         if let Some(to) = write.setup {
             move_on(transaction, id, to).await?;
+        }
+        if let Some(listed) = &write.listed {
+            take_and_note(transaction, id, listed).await?;
         }
         if let Some(values) = &write.agent {
             let mut values = values.reveal().clone();

@@ -54,7 +54,17 @@ pub enum Invited {
     Above,
     /// Another business's invitation made the account with this address, and nobody has vouched for it:
     /// whoever invited first may be who uses it.
-    Unproven,
+    Unproven(FirstInvitation),
+}
+
+/// Whose invitation made an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstInvitation {
+    /// Somebody else's.
+    Anothers,
+    /// Nobody knows: it is older than the column that says so, or several people were given a one-time
+    /// link to the account.
+    Unknown,
 }
 
 /// What is to change of somebody's access.
@@ -189,8 +199,8 @@ impl Store {
             Added::Made(person) => (person, true),
             Added::NotInSupabase => return Ok(Invited::NotInSupabase),
         };
-        if is_anothers(&mut transaction, person, access, viewer.id()).await? {
-            return Ok(Invited::Unproven);
+        if let Some(first) = unproven(&mut transaction, person, access, viewer.id()).await? {
+            return Ok(Invited::Unproven(first));
         }
         // An account that this agent's invitation made and nobody has used is as good as new.
         let row = sqlx::query(
@@ -298,22 +308,26 @@ fn object<'a>(deed: AuditEntry<'a>, is_invited: bool, id: i64, person: Uuid) -> 
 /// Whether somebody's account was made by an invitation of somebody else's to another agent, or others too
 /// were given a one-time link to it. Whoever was may have signed in with it, so only an address that the
 /// operator vouches for (`frontdesk token`) says who it is.
-async fn is_anothers(
+async fn unproven(
     connection: &mut PgConnection,
     person: Uuid,
     access: &AgentAccess<Own>,
     by: Uuid,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Option<FirstInvitation>> {
     let row = sqlx::query(
-        "select exists (select from public.customer c
-            where c.uuid = $1 and c.invited_to <> $2 and c.invited_by is distinct from $3) as it_is",
+        "select c.invited_by is not null as is_known from public.customer c
+        where c.uuid = $1 and c.invited_to <> $2 and c.invited_by is distinct from $3",
     )
     .bind(person)
     .bind(access.agent_id())
     .bind(by)
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    row.try_get("it_is")
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(match row.try_get("is_known")? {
+        true => FirstInvitation::Anothers,
+        false => FirstInvitation::Unknown,
+    }))
 }
 
 async fn write_access(

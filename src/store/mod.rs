@@ -64,6 +64,7 @@ mod shown;
 mod storable;
 mod supabase_sessions;
 mod take_over;
+pub mod taken_numbers;
 mod task_notes;
 mod tasks;
 mod test_calls;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::access::{AgentAccess, Level, Maintain, Own, VisibleAgents};
 use super::audit::{self, AuditEntry};
 use super::people::Viewer;
+use super::taken_numbers::{ListedNumber, take_and_note};
 use super::{Result, Store, lenient_json};
 use crate::private::Private;
 
@@ -17,15 +18,6 @@ pub struct WiringRow {
     pub number_sid: String,
     /// What Twilio did with it before.
     pub before: Value,
-}
-
-/// An agent's number as its row has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NumberRow {
-    /// `voice_agents.twilio_phone_number`.
-    pub number: Option<Private<String>>,
-    /// Whether it is the agent's only with a Twilio account of its own (migration 0036).
-    pub is_typed: bool,
 }
 
 /// An attempt to tell an owner of a call.
@@ -139,19 +131,24 @@ impl Store {
         Ok(())
     }
 
-    /// Gives an agent a Twilio account of its own. The token is sealed, and never read back here.
+    /// Gives an agent a Twilio account of its own. The token is sealed, and never read back here. Whoever
+    /// only typed the number that Twilio has `listed` for that account loses it.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError); `Refused` where the agent's number would then be live, and
-    /// another live agent has it.
+    /// another live agent has it. Nothing is changed then.
     pub async fn set_twilio_account(
         &self,
         access: &AgentAccess<Own>,
-        account_sid: &str,
-        auth_token: &Private<String>,
+        (account_sid, auth_token): (&str, &Private<String>),
+        listed: Option<&ListedNumber>,
     ) -> Result<()> {
         let agent = access.agent_id();
         let sealed = self.vault.seal(agent, "auth_token", auth_token.reveal());
+        let mut transaction = self.pool.begin().await?;
+        if let Some(listed) = listed {
+            take_and_note(&mut transaction, agent, listed).await?;
+        }
         sqlx::query(
             "update public.voice_agents set twilio_credentials =
                 jsonb_build_object('account_sid', $2::text, 'auth_token', $3::text)
@@ -160,8 +157,9 @@ impl Store {
         .bind(agent)
         .bind(account_sid)
         .bind(sealed)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -172,73 +170,6 @@ impl Store {
             .execute(&self.pool)
             .await?;
         Ok(())
-    }
-
-    /// Gives an agent its number: the one that it had. With `instead_of`, only if it has that one now;
-    /// none if it has another.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError); `Refused` where another live agent has the number.
-    pub async fn set_number(
-        &self,
-        access: &AgentAccess<Maintain>,
-        number: &NumberRow,
-        instead_of: Option<&str>,
-    ) -> Result<Option<NumberRow>> {
-        let row = sqlx::query(
-            "with was as (
-                select id, left(twilio_phone_number, 500) as number,
-                    number_typed is not null as is_typed
-                from public.voice_agents
-                where id = $1 and ($4::text is null or twilio_phone_number = $4)
-                for no key update
-            )
-            update public.voice_agents a set twilio_phone_number = $2,
-                number_typed = case when $3 then $2 end
-            from was where a.id = was.id
-            returning was.number, was.is_typed",
-        )
-        .bind(access.agent_id())
-        .bind(number.number.as_ref().map(|number| number.reveal()))
-        .bind(number.is_typed)
-        .bind(instead_of)
-        .fetch_optional(&self.pool)
-        .await?;
-        row.map(|row| {
-            let number: Option<String> = row.try_get("number")?;
-            Ok(NumberRow { number: number.map(Private::new), is_typed: row.try_get("is_typed")? })
-        })
-        .transpose()
-    }
-
-    /// Takes a number that Twilio has just listed for this agent's account from agents for which somebody
-    /// only typed it, with a Twilio account of their own that nobody asked. Whether there were any. Their
-    /// owners see it in their activity, without who did it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn take_from_typists(
-        &self,
-        access: &AgentAccess<Maintain>,
-        number: &str,
-    ) -> Result<bool> {
-        let mut transaction = self.pool.begin().await?;
-        let taken = sqlx::query(
-            "update public.voice_agents a set twilio_phone_number = null, number_typed = null
-            where a.id <> $1 and a.number_typed = a.twilio_phone_number
-                and public.normalised_number(a.twilio_phone_number) = public.normalised_number($2)
-            returning a.id",
-        )
-        .bind(access.agent_id())
-        .bind(number)
-        .fetch_all(&mut *transaction)
-        .await?;
-        for row in &taken {
-            let deed = AuditEntry::of_nobody("number.taken").agent(row.try_get("id")?);
-            audit::note(&mut transaction, &deed).await?;
-        }
-        transaction.commit().await?;
-        Ok(!taken.is_empty())
     }
 
     /// What owners were told of calls of these agents, newest first, before the row `before`.

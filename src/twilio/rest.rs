@@ -161,6 +161,11 @@ impl TwilioRest {
         self.account(agent).is_ok()
     }
 
+    /// The account that is asked for this agent, `AC…`.
+    pub fn account_sid<'a>(&'a self, agent: &'a Agent) -> Option<&'a str> {
+        self.account(agent).ok().map(|account| account.sid)
+    }
+
     /// Changes a live call.
     ///
     /// # Errors

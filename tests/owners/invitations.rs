@@ -139,6 +139,52 @@ async fn an_address_that_a_co_owner_vouched_for_opens_nothing_else() {
     assert_eq!(owner.post(&to_second, own).await.status, StatusCode::CREATED);
 }
 
+/// Accounts from before it was kept who invited them: what was written down says it, or nothing does.
+#[tokio::test]
+async fn whom_an_owner_invited_before_it_was_kept_is_theirs_to_bring_along() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let olga = add_person(&desk.pool, "olga@example.com", "Olga Owner").await;
+    give_access(&desk.pool, desk.agent, olga, "owner").await;
+    let olga = desk.sign_in("olga@example.com").await;
+    let second = desk
+        .made(
+            "insert into voice_agents (name, created_by)
+            select 'Second', created_by from voice_agents where name = 'Bright Smile' returning id::text",
+        )
+        .await;
+    let by_owner = json!({"email": "mine@example.com", "role": "support"});
+    let by_both = json!({"email": "ours@example.com", "role": "support"});
+    let by_olga = json!({"email": "hers@example.com", "role": "support"});
+    for (client, person) in [(&owner, &by_owner), (&owner, &by_both), (&olga, &by_olga)] {
+        let made = client.post(&path(&desk), person.clone()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        let link = format!("/people/{}/link", made.json()["access"]["id"]);
+        if person != &by_owner {
+            assert_eq!(olga.form(&link, &[]).await.status, StatusCode::OK);
+        }
+    }
+    desk.sql("update customer set invited_by = null where invited_to is not null").await;
+    desk.sql("delete from _sqlx_migrations where version = 44").await;
+    frontdesk::store::migrate::migrate(&desk.pool).await.unwrap();
+
+    let to_second = format!("/api/v1/agents/{second}/access");
+    let brought = owner.post(&to_second, by_owner).await;
+    assert_eq!(brought.status, StatusCode::CREATED, "{}", brought.text);
+    let refused = owner.post(&to_second, by_olga).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(refused.text.contains("somebody else invited this address first"), "{}", refused.text);
+    // Two had a link to it: neither is told that it was the other alone.
+    let refused = owner.post(&to_second, by_both).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(refused.text.contains("it is not known who"), "{}", refused.text);
+    assert!(!refused.text.contains("somebody else invited"), "{}", refused.text);
+    let form = [("agent", second.as_str()), ("email", "ours@example.com"), ("role", "support")];
+    let refused = owner.form("/people", &form).await.text;
+    assert!(refused.contains("it is not known who"), "{refused}");
+    assert!(!refused.contains("by somebody else first"), "{refused}");
+}
+
 #[tokio::test]
 async fn an_invitation_is_declined_or_taken_back() {
     let desk = Desk::open().await;

@@ -33,6 +33,7 @@ mod sign_in;
 mod spoken_of;
 mod suspended;
 mod take_over;
+mod taken_numbers;
 mod today;
 mod try_it;
 #[path = "../common/viewer.rs"]

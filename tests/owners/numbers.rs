@@ -20,17 +20,17 @@ use uuid::Uuid;
 
 use crate::desk::{Client, Desk, NUMBER, OTHER_NUMBER, TOKEN};
 
-const SERVERS: &str = "AC00000000000000000000000000000001";
-const OWN: &str = "AC00000000000000000000000000000002";
-const OWN_TOKEN: &str = "the-owners-own-auth-token";
+pub(crate) const SERVERS: &str = "AC00000000000000000000000000000001";
+pub(crate) const OWN: &str = "AC00000000000000000000000000000002";
+pub(crate) const OWN_TOKEN: &str = "the-owners-own-auth-token";
 /// A number of the server's account: the operator's own, say.
-const HOTLINE: &str = "+15559870777";
+pub(crate) const HOTLINE: &str = "+15559870777";
 
-async fn desk_at(url: String) -> Desk {
+pub(crate) async fn desk_at(url: String) -> Desk {
     Desk::open_with(&[("TWILIO_API_URL", url), ("TWILIO_ACCOUNT_SID", SERVERS.to_owned())]).await
 }
 
-async fn listener() -> (TcpListener, String) {
+pub(crate) async fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     (listener, url)
@@ -48,7 +48,7 @@ async fn with_servers_account(numbers: &[&str]) -> (Desk, Api) {
 }
 
 /// The agent that a call to this number gets.
-async fn answers(desk: &Desk, number: &str) -> Option<Uuid> {
+pub(crate) async fn answers(desk: &Desk, number: &str) -> Option<Uuid> {
     match desk.app.directory.look_up(number).await {
         LookUp::Found(agent) => Some(agent.id),
         LookUp::Unknown | LookUp::Unavailable => None,
@@ -384,6 +384,9 @@ async fn a_number_is_written_by_hand_by_whose_word_it_is() {
     let field = format!("action=\"{path}\"");
     let page = admin.get("/numbers").await.text;
     assert!(page.contains(&field) && page.contains("to a number above"), "{page}");
+    let lost =
+        "once you keep another one here, callers of <bdi>+1 555-987-0001</bdi> do not reach it";
+    assert!(page.contains(lost), "it says who is lost: {page}");
     let page = owner.get("/numbers").await.text;
     assert!(!page.contains(&field), "what they write is not theirs by that: {page}");
     let wrong = admin.form(&path, &[("number", "12")]).await;
@@ -397,8 +400,12 @@ async fn a_number_is_written_by_hand_by_whose_word_it_is() {
     assert_eq!(answers(&desk, HOTLINE).await, Some(desk.agent));
     assert_eq!(answers(&desk, NUMBER).await, None);
     let none = admin.form(&path, &[("number", "")]).await;
-    assert_eq!(none.status, StatusCode::SEE_OTHER, "{}", none.text);
+    let back = format!("/numbers?agent={}&done=none", desk.agent);
+    assert_eq!((none.status, none.header("location")), (StatusCode::SEE_OTHER, &*back));
     assert_eq!(answers(&desk, HOTLINE).await, None);
+    let page = admin.get(&back).await.text;
+    assert!(page.contains("The agent has no number now"), "{page}");
+    assert!(!page.contains("The number is kept"), "{page}");
     let page = owner.get("/numbers").await.text;
     assert!(page.contains("An agent needs a number first"), "{page}");
 }

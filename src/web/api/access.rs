@@ -17,7 +17,7 @@ use super::paging::Paging;
 use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::store::access::{Object, Oversee, Own};
-use crate::store::members::{AccessChange, AccessWish, Invited, Member};
+use crate::store::members::{AccessChange, AccessWish, FirstInvitation, Invited, Member};
 use crate::web::AppState;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::guard::{may, may_in_person};
@@ -153,14 +153,22 @@ async fn invite(
             Err(Problem::invalid("email", detail))
         }
         Invited::Above => Err(above()),
-        Invited::Unproven => Err(Problem::conflict(UNPROVEN, json!({}))),
+        Invited::Unproven(first) => {
+            let first = match first {
+                FirstInvitation::Anothers => "somebody else invited this address first",
+                FirstInvitation::Unknown => {
+                    "this address was invited to another agent first, and it is not known who was \
+                     given its sign-in link"
+                }
+            };
+            Err(Problem::conflict(format!("{first}, and {UNPROVEN}"), json!({})))
+        }
     }
 }
 
-/// Why somebody else's invitation stands in the way.
-const UNPROVEN: &str = "somebody else invited this address first, and nobody has checked whose it is; \
-                        whoever runs this server makes a link for them with frontdesk token, then invite \
-                        them again";
+/// Why an invitation from before stands in the way, and what to do.
+const UNPROVEN: &str = "nobody has checked whose it is; whoever runs this server makes a link for them \
+                        with frontdesk token, then invite them again";
 
 fn above() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "nobody gives, changes or ends a role above their own")

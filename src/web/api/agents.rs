@@ -24,7 +24,7 @@ use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::body::JsonFields;
 use crate::web::editing::document::{document, masked};
-use crate::web::editing::{Seen, access, agent, make_known, version_of};
+use crate::web::editing::{Seen, access, agent, change as changing, make_known, version_of};
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::problem::Problem;
 use crate::web::session::ApiViewer;
@@ -202,7 +202,7 @@ async fn change(
 ) -> Result<Response, Problem> {
     let mut fields = body.0;
     let seen = seen(&headers, &mut fields)?;
-    agent::change(&state, &viewer, id, fields, seen.as_ref()).await?;
+    changing::change(&state, &viewer, id, fields, seen.as_ref()).await?;
     shown(&state, &viewer, id).await
 }
 

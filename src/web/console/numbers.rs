@@ -86,6 +86,9 @@ fn notice(done: &str) -> Markup {
         @if done == "written" {
             p .note .good role="status" { "The number is kept. Calls come here once Twilio sends them here." }
         }
+        @if done == "none" {
+            p .note .good role="status" { "The agent has no number now: no call reaches it. Connect one, or write one by hand, and it answers again." }
+        }
         @if done == "restored" { p .note .good role="status" { "Calls to the number go where they went before." } }
     }
 }

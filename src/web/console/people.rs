@@ -18,7 +18,7 @@ use super::field::{choice, input};
 use super::layout::{Section, Shell};
 use crate::store::access::{AgentAccess, Object, Oversee, Own, Role};
 use crate::store::audit::AuditEntry;
-use crate::store::members::{AccessChange, AccessWish, Invited, Member};
+use crate::store::members::{AccessChange, AccessWish, FirstInvitation, Invited, Member};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::guard::{PageId, may, may_in_person};
@@ -204,10 +204,15 @@ async fn invited(
             Err(Invalid::new("email", "is not known to Supabase: invite them there first"))
         }
         Invited::Above => Err(Invalid::new("role", "is above your own")),
-        Invited::Unproven => Err(Invalid::new(
+        Invited::Unproven(FirstInvitation::Anothers) => Err(Invalid::new(
             "email",
             "was invited by somebody else first, and nobody has checked whose it is: ask whoever \
              runs this server to make a sign-in link for them (frontdesk token), and invite them again",
+        )),
+        Invited::Unproven(FirstInvitation::Unknown) => Err(Invalid::new(
+            "email",
+            "was invited to another agent first, and it is not known who was given its sign-in link: \
+             ask whoever runs this server to make one for them (frontdesk token), and invite them again",
         )),
     })
 }

@@ -33,7 +33,7 @@ use crate::store::access::{AgentAccess, Inspect, Level, Maintain, Object, Refuse
 use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
-use crate::web::editing::agent::set_up;
+use crate::web::editing::change::set_up;
 use crate::web::editing::document::document;
 use crate::web::guard::may;
 use crate::web::problem::Problem;

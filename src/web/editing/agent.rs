@@ -1,20 +1,19 @@
-//! Changing an agent and its business.
+//! What a change makes of an agent and its business, and making one.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::destinations::{Typed, check_agent, check_draft};
+use super::destinations::{Typed, check_draft};
 use super::diff::{FieldChange, changes};
 use super::document::{BUSINESS_FIELDS, FIELDS, document, empty_row, masked, source};
-use super::{Seen, access, hours, make_known, number, refused_value};
+use super::{hours, make_known, number, refused_value};
 use crate::agent::edit::faults_of_edit;
 use crate::agent::edit::mask::{SecretPlaces, Unkept, merged};
 use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, AgentSource, TOO_LARGE};
 use crate::store::AgentRow;
-use crate::store::access::{Maintain, Object, Role};
-use crate::store::agent_edits::{AgentWrite, Editing, PartChange};
+use crate::store::access::Role;
+use crate::store::agent_edits::{AgentWrite, PartChange};
 use crate::store::people::Viewer;
-use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::body::unknown_in;
 use crate::web::invalid::{one_line, seen};
@@ -28,90 +27,6 @@ const TEXT_MAX: usize = 65_536;
 const LINE_MAX: usize = 200;
 /// The most JSON of settings or of hours, in bytes. More is not read back.
 const JSON_MAX: usize = 400_000;
-
-/// What became of a change.
-#[derive(Debug)]
-pub(in crate::web) struct Changed {
-    /// The versions that it is; none if nothing differs.
-    pub(in crate::web) versions: Vec<i32>,
-}
-
-async fn begin(
-    state: &AppState,
-    viewer: &Viewer,
-    id: Uuid,
-    action: &'static str,
-) -> Result<(Editing, Role), Problem> {
-    let access = access::<Maintain>(state, viewer, Object::Agent(id), action).await?;
-    let editing = state.owners.store.edit_agent(&access).await?.ok_or_else(Problem::not_found)?;
-    Ok((editing, access.role()))
-}
-
-/// Changes an agent: `change` has the fields that are to be other, `settings` merged into what is
-/// there (null removes), each of `business` replaced.
-///
-/// # Errors
-/// [`Problem`]: the field that is not accepted, or what stands in the way.
-pub(in crate::web) async fn change(
-    state: &AppState,
-    viewer: &Viewer,
-    id: Uuid,
-    change: Map<String, Value>,
-    seen: Option<&Seen>,
-) -> Result<Changed, Problem> {
-    let (mut editing, role) = begin(state, viewer, id, "agent.change").await?;
-    let row = editing.agent.clone();
-    let before = document(&row);
-    let sent = Typed::in_settings(change.get("settings"));
-    let (after, touched) = apply(&before, change, viewer)?;
-    if seen.is_some_and(|seen| !seen.still_holds(&before)) {
-        return Err(conflict(&before, &after));
-    }
-    let (mut write, after) = plan(&row, &before, after, &touched)?;
-    check_agent(&mut editing, (viewer, role), sent, (&before, &after)).await?;
-    let typed = number::typed(&row, (&before, &after), &touched, viewer);
-    number::mark(&mut write, &row, &after, typed.as_deref());
-    if write.agent.is_none() && write.parts.is_empty() {
-        return Ok(Changed { versions: Vec::new() });
-    }
-    let versions = editing.write(viewer, "agent.change", &write).await?;
-    make_known(state, id, after["twilio_phone_number"].as_str()).await;
-    Ok(Changed { versions })
-}
-
-/// Changes an agent that is being set up, and says where its set-up goes. Of one that is not, nothing is
-/// changed. An agent whose set-up ends answers from then on.
-///
-/// # Errors
-/// [`Problem`], as of a change; 409 where it is not being set up.
-pub(in crate::web) async fn set_up(
-    state: &AppState,
-    viewer: &Viewer,
-    id: Uuid,
-    mut change: Map<String, Value>,
-    to: SetupMove,
-) -> Result<(), Problem> {
-    let action = match to {
-        SetupMove::To(_) => "agent.change",
-        SetupMove::End => "agent.activate",
-    };
-    if to == SetupMove::End {
-        change.insert("status".to_owned(), "active".into());
-    }
-    let (mut editing, role) = begin(state, viewer, id, action).await?;
-    let row = editing.agent.clone();
-    let before = document(&row);
-    let sent = Typed::in_settings(change.get("settings"));
-    let (after, touched) = apply(&before, change, viewer)?;
-    let (mut write, after) = plan(&row, &before, after, &touched)?;
-    check_agent(&mut editing, (viewer, role), sent, (&before, &after)).await?;
-    let typed = number::typed(&row, (&before, &after), &touched, viewer);
-    number::mark(&mut write, &row, &after, typed.as_deref());
-    write.setup = Some(to);
-    editing.write(viewer, action, &write).await?;
-    make_known(state, id, after["twilio_phone_number"].as_str()).await;
-    Ok(())
-}
 
 /// Makes an agent of the viewer's own that is to be set up, with `next` as the screen that comes next;
 /// false: there is one with this id already.
@@ -187,7 +102,7 @@ fn first(viewer: &Viewer, given: Map<String, Value>) -> Result<AgentWrite, Probl
     Ok(write)
 }
 
-fn conflict(before: &Value, after: &Value) -> Problem {
+pub(super) fn conflict(before: &Value, after: &Value) -> Problem {
     let (stored, wanted) = (masked(before), masked(after));
     let yours = changes(&stored, &wanted);
     let fields = |of: fn(&FieldChange) -> &Value| {
@@ -204,7 +119,7 @@ fn conflict(before: &Value, after: &Value) -> Problem {
 }
 
 /// The document with a change, and the paths of what was given, as the reading code names them.
-fn apply(
+pub(super) fn apply(
     before: &Value,
     change: Map<String, Value>,
     viewer: &Viewer,
@@ -351,9 +266,8 @@ pub(super) fn plan(
     let write = AgentWrite {
         agent: columns(before, &after, &FIELDS[..5]),
         business: columns(&before["business"], &after["business"], &BUSINESS_FIELDS),
-        function: None,
         parts: parts(before, &after),
-        setup: None,
+        ..AgentWrite::default()
     };
     Ok((write, after))
 }

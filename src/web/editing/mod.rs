@@ -3,6 +3,7 @@
 //! known to the next call.
 
 pub(super) mod agent;
+pub(super) mod change;
 mod destinations;
 pub(super) mod diff;
 pub(super) mod document;

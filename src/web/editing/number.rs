@@ -10,7 +10,7 @@ use crate::store::AgentRow;
 use crate::store::access::{AgentAccess, Maintain};
 use crate::store::agent_edits::AgentWrite;
 use crate::store::people::Viewer;
-use crate::store::wirings::NumberRow;
+use crate::store::taken_numbers::NumberRow;
 use crate::web::AppState;
 use crate::web::problem::Problem;
 

@@ -2,24 +2,22 @@
 //! for all of the agent's calls, and no other does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 
 use super::UNUSABLE;
-use crate::agent::{Agent, Credentials};
+use super::listed::{ASK_LIMIT, listed};
+use crate::agent::{Agent, AgentSource, Credentials};
 use crate::clock::within;
 use crate::private::Private;
 use crate::store::StoreError;
-use crate::store::access::{AgentAccess, Own};
+use crate::store::access::{AgentAccess, Inspect, Own};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
+use crate::store::taken_numbers::ListedNumber;
 use crate::twilio::rest::{AccountState, OwnedNumber, RestError};
 use crate::web::AppState;
 use crate::web::problem::Problem;
-
-/// How long Twilio may take to say what an account is and has. A request as a whole has ten seconds.
-const ASK_LIMIT: Duration = Duration::from_secs(3);
 
 /// An account that an agent is to use.
 #[derive(Debug)]
@@ -78,10 +76,34 @@ pub(in crate::web) async fn use_own(
         Some(number) => lacks(state, &agent, &wished, number, account.gives_number_up).await?,
         None => false,
     };
-    let store = &state.owners.store;
-    store.set_twilio_account(access, &account.sid, &account.token).await.map_err(taken)?;
+    let (store, credentials) = (&state.owners.store, (account.sid.as_str(), &account.token));
+    let mut set = store.set_twilio_account(access, credentials, None).await;
+    if matches!(set, Err(StoreError::Refused(_)))
+        && let Some(number) = brought(state, viewer, access, account).await?
+    {
+        set = store.set_twilio_account(access, credentials, Some(&number)).await;
+    }
+    set.map_err(taken)?;
     changed(state, viewer, access, "credentials.change").await?;
     Ok(AccountNotes { is_trial, lacks_number })
+}
+
+/// The agent's number, if the account that it is to use has it. That may be one that was typed, and
+/// becomes the agent's by the account.
+async fn brought(
+    state: &AppState,
+    viewer: &Viewer,
+    access: &AgentAccess<Own>,
+    account: &NewAccount,
+) -> Result<Option<ListedNumber>, Problem> {
+    let access = access.raised::<Inspect>(viewer).ok_or_else(Problem::not_found)?;
+    let row = state.owners.store.agent_to_inspect(&access).await?.ok_or_else(Problem::not_found)?;
+    let source = AgentSource {
+        account_sid: Some(account.sid.clone()),
+        auth_token: Some(account.token.clone()),
+        ..row.into()
+    };
+    Ok(listed(state, &Agent::new(source)).await)
 }
 
 /// Has an agent use the server's account again.

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 use crate::store::access::{AgentAccess, Maintain};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
-use crate::store::wirings::NumberRow;
+use crate::store::taken_numbers::{ListedNumber, NumberRow, TakenNumber};
 use crate::twilio::rest::{OwnedNumber, RestError, Wiring};
 use crate::web::AppState;
 use crate::web::editing::number_version;
@@ -84,43 +84,67 @@ pub(in crate::web) async fn connect(
     done.unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this broke off")))
 }
 
+/// What a connection changed in our rows.
+#[derive(Default)]
+struct Moved {
+    /// The number that the agent had; none where it is the same.
+    had: Option<NumberRow>,
+    /// What others had who only typed it.
+    taken: Vec<TakenNumber>,
+}
+
 impl Deed {
     async fn connect(&self) -> Result<(), Problem> {
         // First the row: calls that arrive before it would find nobody.
-        let had = match self.agent.number.as_deref() == Some(&self.number.number) {
-            true => None,
+        let moved = match self.agent.number.as_deref() == Some(&self.number.number) {
+            true => Moved::default(),
             false => self.take_number().await?,
         };
         if let Err(error) = self.wire().await {
-            return Err(self.put_back(had.as_ref(), error).await);
+            return Err(self.put_back(&moved, error).await);
         }
-        if let Some(had) = &had {
+        self.state.owners.store.note_taken(&moved.taken).await?;
+        if let Some(had) = &moved.had {
             number_version(&self.state, &self.viewer, &self.access, had).await?;
         }
         self.note("number.connect").await
     }
 
-    /// The number that the agent had.
-    async fn take_number(&self) -> Result<Option<NumberRow>, Problem> {
-        let taken = NumberRow {
+    /// Gives the agent the number. A number is on one account alone, and Twilio has just said that it is
+    /// on this agent's: whoever only typed it for an agent of another account is not in the way.
+    async fn take_number(&self) -> Result<Moved, Problem> {
+        let number = NumberRow {
             number: Some(self.number.number.clone().into()),
             // Not theirs any more where they go back to the server's account.
             is_typed: !self.viewer.is_admin(),
         };
-        let (store, number) = (&self.state.owners.store, self.number.number.as_str());
-        let mut had = store.set_number(&self.access, &taken, None).await;
-        // A number is on one account alone, and Twilio has just said that it is on this agent's.
-        if matches!(had, Err(StoreError::Refused(_)))
-            && store.take_from_typists(&self.access, number).await?
+        let store = &self.state.owners.store;
+        let set = store.set_number(&self.access, &number).await;
+        let mut moved = set.map(|had| Moved { had, taken: Vec::new() });
+        let asked = self.state.exchange.toolbox.twilio.account_sid(&self.agent);
+        if matches!(moved, Err(StoreError::Refused(_)))
+            && let Some(asked) = asked
         {
-            had = store.set_number(&self.access, &taken, None).await;
+            let (number_of, account_sid) = (self.number.number.clone().into(), asked.to_owned());
+            let listed = ListedNumber { number: number_of, account_sid };
+            let taken = store.take_number(&self.access, &number, &listed).await;
+            moved = taken.map(|(had, taken)| Moved { had, taken });
         }
-        let had = had.map_err(|error| match error {
+        let moved = moved.map_err(|error| match error {
             StoreError::Refused(_) => Problem::invalid("sid", UNUSABLE),
             error => error.into(),
         })?;
-        self.state.directory.refresh(Some(self.access.agent_id()), Some(number)).await;
-        Ok(had)
+        self.make_known(&moved.taken).await;
+        Ok(moved)
+    }
+
+    /// Has the next call know whose the number is.
+    async fn make_known(&self, taken: &[TakenNumber]) {
+        let directory = &self.state.directory;
+        for one in taken {
+            directory.refresh(Some(one.agent), None).await;
+        }
+        directory.refresh(Some(self.access.agent_id()), Some(&self.number.number)).await;
     }
 
     /// Tells Twilio, where it does not know already.
@@ -156,17 +180,22 @@ impl Deed {
         Err(error.into())
     }
 
-    /// Gives the agent the number back that it had. Says what has become of all.
-    async fn put_back(&self, had: Option<&NumberRow>, error: WireError) -> Problem {
+    /// Gives the agent the number back that it had, and others what was taken from them. Says what has
+    /// become of all.
+    async fn put_back(&self, moved: &Moved, error: WireError) -> Problem {
         let new = self.number.number.as_str();
+        let (store, had) = (&self.state.owners.store, moved.had.as_ref());
         let is_back = match had {
             None => true,
             Some(had) => {
-                let put = self.state.owners.store.set_number(&self.access, had, Some(new)).await;
-                self.state.directory.refresh(Some(self.access.agent_id()), Some(new)).await;
+                let put = store.give_back(&self.access, (had, new), &moved.taken).await;
+                self.make_known(&moved.taken).await;
                 put.is_ok()
             }
         };
+        if !is_back && let Err(error) = store.note_taken(&moved.taken).await {
+            tracing::error!(%error, "a number was taken from an agent, and that was not written down");
+        }
         let kept = match (is_back, had.and_then(|had| had.number.as_ref())) {
             (false, _) => format!("The agent's number is {new} now, in our rows alone."),
             (true, Some(old)) => format!("The agent still answers {}.", old.reveal()),

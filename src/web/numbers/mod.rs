@@ -3,6 +3,7 @@
 
 pub(super) mod account;
 pub(super) mod connect;
+pub(super) mod listed;
 
 use std::sync::Arc;
 use std::time::Duration;

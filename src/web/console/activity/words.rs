@@ -56,7 +56,10 @@ const WORDS: &[(&str, &str)] = &[
     ("live.watch", "watched the live calls"),
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
-    ("number.taken", "found the number on another telephone account, and connected it there"),
+    (
+        "number.taken",
+        "found the number on another telephone account, and gave it to an agent there",
+    ),
     ("recording.listen", "listened to a recording"),
     ("session.end", "signed a browser of theirs out"),
     ("session.end_others", "signed all other browsers of theirs out"),

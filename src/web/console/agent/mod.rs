@@ -29,7 +29,7 @@ use crate::store::access::{AgentAccess, Inspect, Object, Own, Read, Refused as N
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::editing::document::document;
-use crate::web::editing::{Seen, access, agent, diff, make_known};
+use crate::web::editing::{Seen, access, change as changing, diff, make_known};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 use fields::{Part, part};
@@ -170,7 +170,7 @@ async fn save(
     };
     let version = sent.get("version").cloned().unwrap_or_default();
     let seen = Seen { pointers: part.pointers(), version };
-    let problem = match agent::change(&state, &viewer, id, change, Some(&seen)).await {
+    let problem = match changing::change(&state, &viewer, id, change, Some(&seen)).await {
         Ok(done) => return Ok(Redirect::to(&saved(id, &done.versions, part.id)).into_response()),
         Err(problem) => problem,
     };
@@ -249,7 +249,7 @@ async fn set_status(
         _ => return Err(Problem::invalid("status", "accepted is on, away or off").into()),
     };
     let change = change.as_object().cloned().unwrap_or_default();
-    let done = agent::change(&state, &viewer, id, change, None).await?;
+    let done = changing::change(&state, &viewer, id, change, None).await?;
     let text = |name: &str| sent.get(name).map_or("", String::as_str);
     let back = paused::back(text("from"), text("chosen"));
     Ok(Redirect::to(&back.unwrap_or_else(|| saved(id, &done.versions, "status"))).into_response())

@@ -26,7 +26,7 @@ use crate::store::access::{AgentAccess, Inspect, Object, Refused};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::editing::function::{self, document, find, masked};
-use crate::web::editing::{Seen, agent, version_of};
+use crate::web::editing::{Seen, change as changing, version_of};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
@@ -267,7 +267,7 @@ async fn set_secret(
     };
     let change = json!({"settings": {"secrets": {name: value}}});
     let change = change.as_object().cloned().unwrap_or_default();
-    let done = agent::change(&state, &viewer, id, change, None).await?;
+    let done = changing::change(&state, &viewer, id, change, None).await?;
     Ok(list::saved(id, &done.versions))
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::agent::phone_number::{normalise_e164, readable};
 use crate::web::AppState;
 use crate::web::console::errors;
-use crate::web::editing::agent::change;
+use crate::web::editing::change::change;
 use crate::web::numbers::AccountNumbers;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
@@ -22,7 +22,8 @@ use crate::web::session::PageViewer;
 /// The form, for whom a number that they write counts: an admin, or one with a Twilio account of their own.
 pub(super) fn form(account: &AccountNumbers, is_admin: bool) -> Markup {
     let id = account.agent.id;
-    let answers = account.answers.as_deref().map(readable).unwrap_or_default();
+    let number = account.answers.as_deref().map(readable);
+    let answers = number.as_deref().unwrap_or_default();
     html! {
         @if is_admin || account.is_own {
             details {
@@ -33,6 +34,9 @@ pub(super) fn form(account: &AccountNumbers, is_admin: bool) -> Markup {
                     p .hint id={ "number-" (id) "-hint" } {
                         "Nothing is changed at Twilio: you tell it yourself where to send the calls (below). Without Twilio "
                         "it is the number that " code { "frontdesk dial --to" } " calls. Empty: none."
+                    }
+                    @if let Some(number) = &number {
+                        p .hint { "This agent answers " bdi { (number) } " now. It answers one number: once you keep another one here, callers of " bdi { (number) } " do not reach it any more." }
                     }
                     p .actions { button type="submit" { "Keep this number" } }
                 }
@@ -55,6 +59,7 @@ pub(super) async fn written(
     Path(id): Path<Uuid>,
     Form(form): Form<Written>,
 ) -> Response {
+    let done = if form.number.trim().is_empty() { "none" } else { "written" };
     let number = match form.number.trim() {
         "" => Ok(Value::Null),
         text => normalise_e164(text).map(Value::String).ok_or_else(|| {
@@ -73,7 +78,7 @@ pub(super) async fn written(
         },
     };
     match changed {
-        Ok(_) => Redirect::to(&format!("/numbers?agent={id}&done=written")).into_response(),
+        Ok(_) => Redirect::to(&format!("/numbers?agent={id}&done={done}")).into_response(),
         Err(problem) => errors::problem(&problem),
     }
 }

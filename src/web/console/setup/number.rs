@@ -21,7 +21,7 @@ use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::console::errors;
 use crate::web::console::plain::plain;
-use crate::web::editing::agent::set_up;
+use crate::web::editing::change::set_up;
 use crate::web::numbers::{NumberItem, connect, of_agents, words};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
