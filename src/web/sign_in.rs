@@ -17,7 +17,8 @@ use serde::Deserialize;
 use url::Url;
 use uuid::Uuid;
 
-use super::console::{errors, layout};
+use super::console::errors::{Fault, Shown};
+use super::console::layout;
 use super::secret::Secret;
 use super::session::{PageViewer, begin, client_address, client_network, set_cookie};
 use super::{AppState, supabase_sign_in};
@@ -85,18 +86,15 @@ async fn link_page(
     State(state): State<Arc<AppState>>,
     viewer: Option<PageViewer>,
     Path(code): Path<String>,
-) -> Response {
+) -> Shown {
     let is_good = match Secret::sent(&code) {
-        Some(secret) => match state.owners.store.is_link_good(&secret.hash()).await {
-            Ok(is_good) => is_good,
-            Err(error) => return errors::store(&error),
-        },
+        Some(secret) => state.owners.store.is_link_good(&secret.hash()).await?,
         None => false,
     };
     if !is_good {
-        return used_up(&state, viewer.is_some());
+        return Ok(used_up(&state, viewer.is_some()));
     }
-    layout::outside(
+    Ok(layout::outside(
         "Sign in",
         &html! {
             h1 { "Welcome" }
@@ -106,7 +104,7 @@ async fn link_page(
                 button .main type="submit" { "Sign in" }
             }
         },
-    )
+    ))
 }
 
 fn used_up(state: &AppState, is_signed_in: bool) -> Response {
@@ -142,32 +140,24 @@ async fn link_used(
     Path(code): Path<String>,
     parts: Parts,
     Form(form): Form<LinkForm>,
-) -> Response {
-    let store = &state.owners.store;
+) -> Shown {
     let user = match Secret::sent(&code) {
-        Some(secret) => store.use_link(&secret.hash()).await,
-        None => Ok(None),
+        Some(secret) => state.owners.store.use_link(&secret.hash()).await?,
+        None => None,
     };
-    match user {
-        Ok(Some(user)) => {
-            let begun = begin(&state, &parts, user, form.remember.is_some(), None).await;
-            signed_in(&state, &parts, user, begun, "/").await
-        }
-        Ok(None) => link_refused(&state, &parts, viewer.is_some()).await,
-        Err(error) => errors::store(&error),
-    }
+    let Some(user) = user else {
+        return link_refused(&state, &parts, viewer.is_some()).await;
+    };
+    let cookie = begin(&state, &parts, user, form.remember.is_some(), None).await?;
+    signed_in(&state, &parts, user, cookie, "/").await
 }
 
 /// What those get whose link does not sign in. Only they are counted: nobody guesses 256 bits, and behind
 /// one address there may be others whose links are good.
-async fn link_refused(state: &AppState, parts: &Parts, is_signed_in: bool) -> Response {
-    if let Err(seconds) = state.owners.limits.sign_in.take(&client_network(state, parts)) {
-        return errors::too_many(seconds);
-    }
-    match note_refused(state, parts).await {
-        Ok(()) => used_up(state, is_signed_in),
-        Err(error) => errors::store(&error),
-    }
+async fn link_refused(state: &AppState, parts: &Parts, is_signed_in: bool) -> Shown {
+    state.owners.limits.sign_in.take(&client_network(state, parts)).map_err(Fault::TooMany)?;
+    note_refused(state, parts).await?;
+    Ok(used_up(state, is_signed_in))
 }
 
 /// Writes down that a try was refused.
@@ -185,41 +175,31 @@ pub(super) async fn signed_in(
     state: &AppState,
     parts: &Parts,
     person: Uuid,
-    begun: Result<HeaderValue, StoreError>,
+    cookie: HeaderValue,
     next: &str,
-) -> Response {
+) -> Shown {
     let ip = Some(client_address(state, parts));
     let entry = AuditEntry::of_nobody("sign_in").object("person", person);
     let entry = AuditEntry { ip, actor: Some(person), ..entry };
-    let noted = match begun {
-        Ok(cookie) => state.owners.store.note_deed(&entry).await.map(|()| cookie),
-        Err(error) => Err(error),
-    };
-    match noted {
-        Ok(cookie) => {
-            // Whoever wanted no page in particular is shown first what waits for an answer.
-            let is_invited =
-                next == "/" && state.owners.store.is_invited(person).await.unwrap_or_default();
-            let next = if is_invited { "/account" } else { next };
-            ([(SET_COOKIE, cookie)], Redirect::to(next)).into_response()
-        }
-        Err(error) => errors::store(&error),
-    }
+    state.owners.store.note_deed(&entry).await?;
+    // Whoever wanted no page in particular is shown first what waits for an answer.
+    let is_invited = next == "/" && state.owners.store.is_invited(person).await.unwrap_or_default();
+    let next = if is_invited { "/account" } else { next };
+    Ok(([(SET_COOKIE, cookie)], Redirect::to(next)).into_response())
 }
 
 async fn sign_out(
     State(state): State<Arc<AppState>>,
     viewer: Option<PageViewer>,
     parts: Parts,
-) -> Response {
+) -> Shown {
     if let Some(PageViewer(viewer)) = viewer
         && let Credential::Session(id) = viewer.credential()
-        && let Err(error) = end(&state, &viewer, id).await
     {
-        return errors::store(&error);
+        end(&state, &viewer, id).await?;
     }
-    ([(SET_COOKIE, set_cookie(&state, &parts, None, false))], Redirect::to("/sign-in"))
-        .into_response()
+    let cookie = set_cookie(&state, &parts, None, false);
+    Ok(([(SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
 }
 
 /// Ends one's own session, and writes that down.

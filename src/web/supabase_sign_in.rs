@@ -13,7 +13,8 @@ use maud::html;
 use serde::Deserialize;
 
 use super::AppState;
-use super::console::{errors, layout};
+use super::console::errors::{Fault, Shown};
+use super::console::layout;
 use super::session::{SignedOut, begin, client_network};
 use super::sign_in::{note_refused, own_path, signed_in};
 use crate::clock;
@@ -132,19 +133,17 @@ async fn password(
     State(state): State<Arc<AppState>>,
     parts: Parts,
     Form(form): Form<SupabaseForm>,
-) -> Response {
-    let Some(supabase) = &state.owners.supabase else { return errors::not_found() };
-    if let Err(seconds) = count_try(&state, &parts, &form.email, Try::Any).await {
-        return errors::too_many(seconds);
-    }
+) -> Shown {
+    let supabase = state.owners.supabase.as_ref().ok_or(Fault::NotFound)?;
+    count_try(&state, &parts, &form.email, Try::Any).await.map_err(Fault::TooMany)?;
     let next = own_path(form.next.as_deref());
     let (email, password) = (Private::new(form.email), Private::new(form.password));
     match supabase.sign_in.password(&email, &password).await {
         Ok(signed_in) => admit(&state, &parts, &signed_in, next, form.remember.is_some()).await,
-        Err(why) => match note_refused(&state, &parts).await {
-            Ok(()) => page(next, Some(&why.to_string())),
-            Err(error) => errors::store(&error),
-        },
+        Err(why) => {
+            note_refused(&state, &parts).await?;
+            Ok(page(next, Some(&why.to_string())))
+        }
     }
 }
 
@@ -152,36 +151,32 @@ async fn send_code(
     State(state): State<Arc<AppState>>,
     parts: Parts,
     Form(form): Form<SupabaseForm>,
-) -> Response {
-    let Some(supabase) = &state.owners.supabase else { return errors::not_found() };
-    if let Err(seconds) = count_try(&state, &parts, &form.email, Try::Any).await {
-        return errors::too_many(seconds);
-    }
+) -> Shown {
+    let supabase = state.owners.supabase.as_ref().ok_or(Fault::NotFound)?;
+    count_try(&state, &parts, &form.email, Try::Any).await.map_err(Fault::TooMany)?;
     let next = own_path(form.next.as_deref());
     let email = Private::new(form.email);
-    match supabase.sign_in.send_code(&email).await {
+    Ok(match supabase.sign_in.send_code(&email).await {
         Ok(()) => code_page(email.reveal(), next, None),
         Err(why) => page(next, Some(&why.to_string())),
-    }
+    })
 }
 
 async fn verify_code(
     State(state): State<Arc<AppState>>,
     parts: Parts,
     Form(form): Form<SupabaseForm>,
-) -> Response {
-    let Some(supabase) = &state.owners.supabase else { return errors::not_found() };
-    if let Err(seconds) = count_try(&state, &parts, &form.email, Try::Code).await {
-        return errors::too_many(seconds);
-    }
+) -> Shown {
+    let supabase = state.owners.supabase.as_ref().ok_or(Fault::NotFound)?;
+    count_try(&state, &parts, &form.email, Try::Code).await.map_err(Fault::TooMany)?;
     let next = own_path(form.next.as_deref());
     let (email, code) = (Private::new(form.email), Private::new(form.code));
     match supabase.sign_in.verify_code(&email, &code).await {
         Ok(signed_in) => admit(&state, &parts, &signed_in, next, form.remember.is_some()).await,
-        Err(why) => match note_refused(&state, &parts).await {
-            Ok(()) => code_page(email.reveal(), next, Some(&why.to_string())),
-            Err(error) => errors::store(&error),
-        },
+        Err(why) => {
+            note_refused(&state, &parts).await?;
+            Ok(code_page(email.reveal(), next, Some(&why.to_string())))
+        }
     }
 }
 
@@ -192,20 +187,15 @@ async fn admit(
     came: &SignedIn,
     next: &str,
     remember: bool,
-) -> Response {
-    let nobody = || page(next, Some("This account may not sign in here."));
+) -> Shown {
+    let nobody = || Ok(page(next, Some("This account may not sign in here.")));
     let claims = match state.owners.claims(came.access_token.reveal()).await {
         Ok(Some(claims)) => claims,
         Ok(None) | Err(SignedOut::Nobody) => return nobody(),
-        Err(SignedOut::TooMany(seconds)) => return errors::too_many(seconds),
-        Err(SignedOut::Store(error)) => return errors::store(&error),
+        Err(SignedOut::TooMany(seconds)) => return Err(Fault::TooMany(seconds)),
+        Err(SignedOut::Store(error)) => return Err(error.into()),
     };
-    match state.owners.person(&claims).await {
-        Ok(Some(person)) => {
-            let begun = begin(state, parts, person.id(), remember, claims.session_id).await;
-            signed_in(state, parts, person.id(), begun, next).await
-        }
-        Ok(None) => nobody(),
-        Err(error) => errors::store(&error),
-    }
+    let Some(person) = state.owners.person(&claims).await? else { return nobody() };
+    let cookie = begin(state, parts, person.id(), remember, claims.session_id).await?;
+    signed_in(state, parts, person.id(), cookie, next).await
 }

@@ -12,8 +12,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
-use super::{calls, errors, time, words};
+use super::{calls, time, words};
 use crate::agent::phone_number::{normalise_e164, normalise_local, readable};
 use crate::private::Private;
 use crate::store::access::Role;
@@ -69,13 +70,10 @@ async fn page(
     PageViewer(viewer): PageViewer,
     Path(number): Path<String>,
     wanted: std::result::Result<Query<Wanted>, QueryRejection>,
-) -> Response {
+) -> Shown {
     let wanted = wanted.map(|Query(wanted)| wanted).unwrap_or_default();
-    let Some(number) = normalise_e164(&number) else { return errors::not_found() };
-    match read(&state, viewer, number, wanted, None).await {
-        Ok(seen) => seen.page(),
-        Err(error) => errors::store(&error),
-    }
+    let number = normalise_e164(&number).ok_or(Fault::NotFound)?;
+    Ok(read(&state, viewer, number, wanted, None).await?.page())
 }
 
 async fn read(
@@ -280,33 +278,21 @@ async fn delete(
     PageViewer(viewer): PageViewer,
     Path(number): Path<String>,
     form: std::result::Result<Form<Confirmed>, FormRejection>,
-) -> Response {
-    let Some(number) = normalise_e164(&number) else { return errors::not_found() };
+) -> Shown {
+    let number = normalise_e164(&number).ok_or(Fault::NotFound)?;
     let form = form.map(|Form(form)| form).unwrap_or_default();
-    let agents = match state.owners.store.visible_agents(&viewer).await {
-        Ok(agents) => agents.only(form.agent),
-        Err(error) => return errors::store(&error),
-    };
-    let own = erase::own_agents(&state, &viewer, &agents, &number, "caller.delete").await;
-    let own = match own {
-        Ok(own) => own,
-        Err(problem) => return errors::problem(&problem),
-    };
+    let agents = state.owners.store.visible_agents(&viewer).await?.only(form.agent);
+    let own = erase::own_agents(&state, &viewer, &agents, &number, "caller.delete").await?;
     let region = Here::of(agents.list().first()).region;
     if normalise_local(&form.confirm, region).as_deref() != Some(&number) {
         let wrong = "Nothing was deleted: that is another number.";
         let wanted = Wanted { agent: form.agent, ..Wanted::default() };
-        return match read(&state, viewer, number, wanted, Some(wrong)).await {
-            Ok(seen) => (StatusCode::UNPROCESSABLE_ENTITY, seen.page()).into_response(),
-            Err(error) => errors::store(&error),
-        };
+        let seen = read(&state, viewer, number, wanted, Some(wrong)).await?;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, seen.page()).into_response());
     }
-    match erase::caller(&state, &viewer, &own, &number).await {
-        Ok(Erased { calls, appointments, left }) => {
-            let agent = form.agent.map(|id| format!("&agent={id}")).unwrap_or_default();
-            let told = format!("calls={calls}&appointments={appointments}&left={left}{agent}");
-            Redirect::to(&format!("/callers/{number}?{told}")).into_response()
-        }
-        Err(problem) => errors::problem(&problem),
-    }
+    let Erased { calls, appointments, left } =
+        erase::caller(&state, &viewer, &own, &number).await?;
+    let agent = form.agent.map(|id| format!("&agent={id}")).unwrap_or_default();
+    let told = format!("calls={calls}&appointments={appointments}&left={left}{agent}");
+    Ok(Redirect::to(&format!("/callers/{number}?{told}")).into_response())
 }

@@ -1,6 +1,6 @@
 //! Pages that say what went wrong, whether calls are affected, and what to do.
 
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use maud::html;
@@ -107,7 +107,7 @@ fn who_may(needs: Role, has: Role) -> String {
 }
 
 /// What somebody may not do.
-pub(crate) fn refused(refused: &Refused) -> Response {
+fn refused(refused: &Refused) -> Response {
     match refused {
         Refused::NotFound => not_found(),
         Refused::Store(error) => store(error),
@@ -139,6 +139,8 @@ pub(crate) enum Fault {
     TooMany(u64),
     /// What was sent is not accepted.
     Problem(Problem),
+    /// The page at this address is shown instead.
+    Elsewhere(String),
 }
 
 impl From<Problem> for Fault {
@@ -166,6 +168,7 @@ impl IntoResponse for Fault {
             Self::Refused(refused) => self::refused(&refused),
             Self::TooMany(seconds) => too_many(seconds),
             Self::Problem(problem) => self::problem(&problem),
+            Self::Elsewhere(address) => Redirect::to(&address).into_response(),
         }
     }
 }

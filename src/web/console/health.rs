@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 
+use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
-use super::{errors, time};
+use super::time;
 use crate::web::AppState;
 use crate::web::doctor::{Found, Known, Verdict};
 use crate::web::session::PageViewer;
@@ -23,33 +24,29 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/health", get(page).merge(post(again)))
 }
 
-async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Response {
+async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Shown {
     if !viewer.is_admin() {
-        return errors::not_found();
+        return Err(Fault::NotFound);
     }
     let known = state.owners.doctor.known(false);
     let is_looking = known.as_ref().is_some_and(|known| known.is_looking);
     let head = html! {
         @if is_looking { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
     };
-    match Shell::of(&state.owners.store, viewer, None).await {
-        Ok(shell) => {
-            let speech = speech::trouble(&state).await;
-            let body = body(&state, known.as_ref(), speech.filter(|trouble| trouble.is_stand_in));
-            shell.page_with(Some(Section::Health), "Health", &head, &body)
-        }
-        Err(error) => errors::store(&error),
-    }
+    let shell = Shell::of(&state.owners.store, viewer, None).await?;
+    let speech = speech::trouble(&state).await;
+    let body = body(&state, known.as_ref(), speech.filter(|trouble| trouble.is_stand_in));
+    Ok(shell.page_with(Some(Section::Health), "Health", &head, &body))
 }
 
 /// Looks once more.
-async fn again(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Response {
+async fn again(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Shown {
     if !viewer.is_admin() {
-        return errors::not_found();
+        return Err(Fault::NotFound);
     }
     // What it finds is on the page; that there is nobody who looks, too.
     let _ = state.owners.doctor.known(true);
-    Redirect::to("/health").into_response()
+    Ok(Redirect::to("/health").into_response())
 }
 
 /// One line: what was looked at, whether it is well, and in which words.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use http::StatusCode;
 use maud::html;
@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::page::{Draft, Known, Place};
-use super::errors;
+use super::errors::Shown;
 use super::layout::{Section, Shell};
 use super::overview::OfAgent;
 use crate::knowledge::answers::{AnswerError, GivenAnswer};
-use crate::store::access::{AgentAccess, Maintain, Object, Read, Refused};
+use crate::store::access::{AgentAccess, Maintain, Object, Read};
 use crate::store::people::Viewer;
 use crate::store::{SeenAnswer, gap_id};
 use crate::web::AppState;
@@ -44,11 +44,8 @@ async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<OfAgent>,
-) -> Response {
-    match show(&state, viewer, wanted.agent, None).await {
-        Ok(page) => page,
-        Err(refused) => errors::refused(&refused),
-    }
+) -> Shown {
+    show(&state, viewer, wanted.agent, None).await
 }
 
 /// The page, with what was written and not saved.
@@ -57,7 +54,7 @@ async fn show(
     viewer: Viewer,
     wanted: Option<Uuid>,
     draft: Option<&Draft>,
-) -> Result<Response, Refused> {
+) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted).await?;
     let Some(agent) = shell.agent() else {
@@ -124,12 +121,8 @@ async fn answer(
     PageViewer(viewer): PageViewer,
     Path(agent): Path<Uuid>,
     Form(form): Form<AnswerForm>,
-) -> Response {
-    let access = may::<Maintain>(&state, &viewer, Object::Agent(agent), "answer.give").await;
-    let access = match access {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
+) -> Shown {
+    let access = may::<Maintain>(&state, &viewer, Object::Agent(agent), "answer.give").await?;
     let given = give(&state, &viewer, &access, &form).await;
     let place = form.gap.map_or(Place::New, Place::Gap);
     finish(&state, viewer, agent, (place, form, given)).await
@@ -173,14 +166,10 @@ async fn change(
     PageViewer(viewer): PageViewer,
     Path((agent, id)): Path<(Uuid, i64)>,
     Form(form): Form<AnswerForm>,
-) -> Response {
+) -> Shown {
     let is_removal = form.what == "remove";
     let action = if is_removal { "answer.remove" } else { "answer.change" };
-    let access: AgentAccess<Maintain> =
-        match may(&state, &viewer, Object::Agent(agent), action).await {
-            Ok(access) => access,
-            Err(refused) => return errors::refused(&refused),
-        };
+    let access = may::<Maintain>(&state, &viewer, Object::Agent(agent), action).await?;
     let (answers, agent) = (state.answers(), access.agent_id());
     let done = if is_removal {
         match answers.forget(&access, &viewer, id).await {
@@ -206,11 +195,11 @@ async fn finish(
     viewer: Viewer,
     agent: Uuid,
     (place, form, done): (Place, AnswerForm, Result<(), AnswerError>),
-) -> Response {
+) -> Shown {
     match done {
         Ok(()) => {}
         Err(error @ (AnswerError::Gone | AnswerError::Store(_))) => {
-            return errors::problem(&answer_problem(error));
+            return Err(answer_problem(error).into());
         }
         Err(why) => return refused(state, viewer, agent, (place, form, why)).await,
     }
@@ -220,7 +209,7 @@ async fn finish(
         ("call", _, Some(call)) => format!("/calls/{call}"),
         _ => format!("/knowledge?agent={agent}"),
     };
-    Redirect::to(&back).into_response()
+    Ok(Redirect::to(&back).into_response())
 }
 
 /// The page once more, with what was written, where it can be saved again.
@@ -229,7 +218,7 @@ async fn refused(
     viewer: Viewer,
     agent: Uuid,
     (place, form, why): (Place, AnswerForm, AnswerError),
-) -> Response {
+) -> Shown {
     let (status, place, question) = match &why {
         // Whoever saves again has seen theirs.
         AnswerError::Changed(theirs) => {
@@ -243,8 +232,5 @@ async fn refused(
         _ => (StatusCode::UNPROCESSABLE_ENTITY, place, form.question),
     };
     let draft = Draft { place, question, answer: form.answer, why };
-    match show(state, viewer, Some(agent), Some(&draft)).await {
-        Ok(page) => (status, page).into_response(),
-        Err(refused) => errors::refused(&refused),
-    }
+    Ok((status, show(state, viewer, Some(agent), Some(&draft)).await?).into_response())
 }

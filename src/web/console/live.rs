@@ -6,20 +6,22 @@
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::errors::Shown;
 use super::layout::{Section, Shell};
 use super::overview::OfAgent;
-use super::{assets, errors, time};
+use super::{assets, time};
 use crate::agent::phone_number::{is_withheld, readable};
-use crate::store::access::{AgentAccess, Object, Read};
+use crate::store::access::{Object, Read};
 use crate::store::{EventRow, LiveCall};
 use crate::web::AppState;
+use crate::web::guard::PageId;
 use crate::web::live::take_over::{Offers, OwnPhone, WORDS_MAX, offers};
 use crate::web::live::words::{LiveLine, Who, fold};
 use crate::web::session::PageViewer;
@@ -75,27 +77,16 @@ async fn list(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<OfAgent>,
-) -> Response {
+) -> Shown {
     let store = &state.owners.store;
-    let shell = match Shell::of(store, viewer, wanted.agent).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
+    let shell = Shell::of(store, viewer, wanted.agent).await?;
     let agents = shell.listed();
-    let now = match store.live_calls(&agents).await {
-        Ok(now) => now,
-        Err(error) => return errors::store(&error),
-    };
+    let now = store.live_calls(&agents).await?;
     let calls: Vec<_> = now.calls.iter().filter(|call| !call.is_test()).collect();
     let listening = &state.owners.listening;
-    if let Err(error) = listening.note_lists(store, &shell.viewer, &agents, &now.calls).await {
-        return errors::store(&error);
-    }
+    listening.note_lists(store, &shell.viewer, &agents, &now.calls).await?;
     let ids: Vec<Uuid> = calls.iter().map(|call| call.id).collect();
-    let events = match store.latest_events(&agents, &ids, STRIP_EVENTS, None).await {
-        Ok(events) => events,
-        Err(error) => return errors::store(&error),
-    };
+    let events = store.latest_events(&agents, &ids, STRIP_EVENTS, None).await?;
     let stream = match shell.chosen {
         Some(agent) => format!("/api/v1/live?agent={agent}"),
         None => "/api/v1/live".to_owned(),
@@ -112,7 +103,7 @@ async fn list(
             }
         }
     };
-    shell.page_with(Some(Section::Live), "Live", &head(), &body)
+    Ok(shell.page_with(Some(Section::Live), "Live", &head(), &body))
 }
 
 /// A call in the list: who, how long, what was said last.
@@ -171,34 +162,20 @@ struct Told {
 async fn one(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
-    Path(id): Path<String>,
+    PageId(id): PageId<Uuid>,
     Query(Told { told }): Query<Told>,
-) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+) -> Shown {
     let store = &state.owners.store;
-    let access: AgentAccess<Read> = match store.access(&viewer, Object::Call(id)).await {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
+    let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let offers = offers(&state, store, &viewer, access.agent_id()).await;
-    let shell = match Shell::of(store, viewer, Some(access.agent_id())).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
+    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
     let agents = shell.listed();
-    let read = async {
-        let now = store.live_among(&agents, &[id]).await?;
-        let events = store.latest_events(&agents, &[id], PAGE_EVENTS, None).await?;
-        state.owners.listening.note_watching(store, &shell.viewer, &now.calls).await?;
-        Ok((now, events))
-    };
-    let (now, events) = match read.await {
-        Ok(read) => read,
-        Err(error) => return errors::store(&error),
-    };
+    let now = store.live_among(&agents, &[id]).await?;
+    let events = store.latest_events(&agents, &[id], PAGE_EVENTS, None).await?;
+    state.owners.listening.note_watching(store, &shell.viewer, &now.calls).await?;
     let Some(call) = now.calls.iter().find(|call| call.id == id) else {
         // It is over: what came of it is on its own page.
-        return Redirect::to(&format!("/calls/{id}")).into_response();
+        return Ok(Redirect::to(&format!("/calls/{id}")).into_response());
     };
     let (lines, doing) = fold(&events);
     let body = html! {
@@ -226,7 +203,7 @@ async fn one(
             }
         }
     };
-    shell.page_with(Some(Section::Live), "Live call", &head(), &body)
+    Ok(shell.page_with(Some(Section::Live), "Live call", &head(), &body))
 }
 
 /// What may be done with the call.
@@ -293,14 +270,11 @@ struct EndForm {
 async fn end(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
-    Path(id): Path<String>,
+    PageId(id): PageId<Uuid>,
     Form(form): Form<EndForm>,
-) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
-    match state.end_call(&viewer, id, form.words.as_deref()).await {
-        Ok(()) => Redirect::to(&format!("/live/{id}?told=end")).into_response(),
-        Err(problem) => errors::problem(&problem),
-    }
+) -> Shown {
+    state.end_call(&viewer, id, form.words.as_deref()).await?;
+    Ok(Redirect::to(&format!("/live/{id}?told=end")).into_response())
 }
 
 /// The form that puts a caller through.
@@ -318,17 +292,13 @@ struct TransferForm {
 async fn transfer(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
-    Path(id): Path<String>,
+    PageId(id): PageId<Uuid>,
     Form(form): Form<TransferForm>,
-) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
-    let done = match (form.me.is_empty(), form.number.is_empty()) {
-        (false, _) => state.transfer_to_self(&viewer, id).await,
-        (true, false) => state.transfer_call(&viewer, id, &form.number).await,
-        (true, true) => state.transfer_call(&viewer, id, &form.to).await,
-    };
-    match done {
-        Ok(()) => Redirect::to(&format!("/live/{id}?told=transfer")).into_response(),
-        Err(problem) => errors::problem(&problem),
+) -> Shown {
+    match (form.me.is_empty(), form.number.is_empty()) {
+        (false, _) => state.transfer_to_self(&viewer, id).await?,
+        (true, false) => state.transfer_call(&viewer, id, &form.number).await?,
+        (true, true) => state.transfer_call(&viewer, id, &form.to).await?,
     }
+    Ok(Redirect::to(&format!("/live/{id}?told=transfer")).into_response())
 }

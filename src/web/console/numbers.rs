@@ -12,16 +12,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::errors;
+use super::errors::Shown;
 use super::layout::{Section, Shell};
 use crate::agent::phone_number::readable;
 use crate::private::Private;
-use crate::store::access::{AgentAccess, Level, Maintain, Object, Own, Role};
+use crate::store::access::{Maintain, Object, Own, Role};
 use crate::web::AppState;
 use crate::web::guard::may;
-use crate::web::numbers::account::{AccountNotes, NewAccount, use_own, use_servers};
+use crate::web::numbers::account::{NewAccount, use_own, use_servers};
 use crate::web::numbers::{self, AccountNumbers, Listed, NumberItem};
-use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
 /// Its routes.
@@ -53,18 +52,11 @@ async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<Wanted>,
-) -> Response {
-    let shell = match Shell::of(&state.owners.store, viewer, wanted.agent).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
-    match numbers::page_of(&state, &shell.viewer, &shell.listed(), wanted.after).await {
-        Ok(listed) => {
-            let body = body(&state, &shell, &wanted, &listed);
-            shell.page(Some(Section::Numbers), "Numbers", &body)
-        }
-        Err(problem) => errors::problem(&problem),
-    }
+) -> Shown {
+    let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;
+    let listed = numbers::page_of(&state, &shell.viewer, &shell.listed(), wanted.after).await?;
+    let body = body(&state, &shell, &wanted, &listed);
+    Ok(shell.page(Some(Section::Numbers), "Numbers", &body))
 }
 
 /// What was done just now.
@@ -246,13 +238,11 @@ async fn connect(
     PageViewer(viewer): PageViewer,
     Path(sid): Path<String>,
     Form(form): Form<Wired>,
-) -> Response {
-    let access: AgentAccess<Maintain> =
-        match access(&state, &viewer, form.agent, "number.connect").await {
-            Ok(access) => access,
-            Err(response) => return response,
-        };
-    done(numbers::connect(&state, &viewer, &access, &sid).await, "connected")
+) -> Shown {
+    let access =
+        may::<Maintain>(&state, &viewer, Object::Agent(form.agent), "number.connect").await?;
+    numbers::connect(&state, &viewer, &access, &sid).await?;
+    Ok(done("connected"))
 }
 
 async fn restore(
@@ -260,30 +250,15 @@ async fn restore(
     PageViewer(viewer): PageViewer,
     Path(sid): Path<String>,
     Form(form): Form<Wired>,
-) -> Response {
-    let access: AgentAccess<Maintain> =
-        match access(&state, &viewer, form.agent, "number.restore").await {
-            Ok(access) => access,
-            Err(response) => return response,
-        };
-    done(numbers::restore(&state, &viewer, &access, &sid).await, "restored")
+) -> Shown {
+    let access =
+        may::<Maintain>(&state, &viewer, Object::Agent(form.agent), "number.restore").await?;
+    numbers::restore(&state, &viewer, &access, &sid).await?;
+    Ok(done("restored"))
 }
 
-async fn access<L: Level>(
-    state: &AppState,
-    viewer: &crate::store::people::Viewer,
-    agent: Uuid,
-    action: &'static str,
-) -> Result<AgentAccess<L>, Response> {
-    let access = may(state, viewer, Object::Agent(agent), action).await;
-    access.map_err(|refused| errors::refused(&refused))
-}
-
-fn done(result: Result<(), Problem>, what: &str) -> Response {
-    match result {
-        Ok(()) => Redirect::to(&format!("/numbers?done={what}")).into_response(),
-        Err(problem) => errors::problem(&problem),
-    }
+fn done(what: &str) -> Response {
+    Redirect::to(&format!("/numbers?done={what}")).into_response()
 }
 
 /// What the form for credentials sends.
@@ -299,35 +274,25 @@ async fn account(
     PageViewer(viewer): PageViewer,
     Path(agent): Path<Uuid>,
     Form(form): Form<Credentials>,
-) -> Response {
-    let access: AgentAccess<Own> = match access(&state, &viewer, agent, "credentials.change").await
-    {
-        Ok(access) => access,
-        Err(response) => return response,
-    };
+) -> Shown {
+    let access = may::<Own>(&state, &viewer, Object::Agent(agent), "credentials.change").await?;
     let wanted = NewAccount {
         sid: form.account_sid.trim().to_owned(),
         token: Private::new(form.auth_token.trim().to_owned()),
         gives_number_up: form.gives_number_up.is_some(),
     };
-    let used = use_own(&state, &viewer, &access, &wanted).await;
-    let trial = |notes: &AccountNotes| if notes.is_trial { "-trial" } else { "" };
-    let lacks = |notes: &AccountNotes| if notes.lacks_number { "-lacks" } else { "" };
-    match used {
-        Ok(notes) => done(Ok(()), &format!("account{}{}", trial(&notes), lacks(&notes))),
-        Err(problem) => errors::problem(&problem),
-    }
+    let notes = use_own(&state, &viewer, &access, &wanted).await?;
+    let trial = if notes.is_trial { "-trial" } else { "" };
+    let lacks = if notes.lacks_number { "-lacks" } else { "" };
+    Ok(done(&format!("account{trial}{lacks}")))
 }
 
 async fn servers_account(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path(agent): Path<Uuid>,
-) -> Response {
-    let access: AgentAccess<Own> = match access(&state, &viewer, agent, "credentials.remove").await
-    {
-        Ok(access) => access,
-        Err(response) => return response,
-    };
-    done(use_servers(&state, &viewer, &access).await, "server")
+) -> Shown {
+    let access = may::<Own>(&state, &viewer, Object::Agent(agent), "credentials.remove").await?;
+    use_servers(&state, &viewer, &access).await?;
+    Ok(done("server"))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::web::routing::get;
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use jiff::ToSpan as _;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -38,14 +38,10 @@ async fn to_agent(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<OfAgent>,
-) -> Response {
-    match Shell::of(&state.owners.store, viewer, wanted.agent).await {
-        Ok(shell) => match shell.agent() {
-            Some(agent) => Redirect::to(&format!("/agents/{}", agent.id)).into_response(),
-            None => Redirect::to("/setup").into_response(),
-        },
-        Err(error) => errors::store(&error),
-    }
+) -> errors::Shown {
+    let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;
+    let agent = shell.agent().map(|agent| format!("/agents/{}", agent.id));
+    Ok(Redirect::to(agent.as_deref().unwrap_or("/setup")).into_response())
 }
 
 /// What lists are asked with.
@@ -92,23 +88,17 @@ async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<OfAgent>,
-) -> Response {
-    let store = &state.owners.store;
-    let shell = match Shell::of(store, viewer, wanted.agent).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
+) -> errors::Shown {
+    let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;
     if shell.agents.list().is_empty() {
-        return shell.page(Some(Section::Today), "Today", &html! {
+        return Ok(shell.page(Some(Section::Today), "Today", &html! {
             h1 { "Welcome" }
             p { "You have no agent yet. It takes about five minutes, and ends with talking to it." }
             p .actions { a .button .main href="/setup" { "Set one up" } }
-        });
+        }));
     }
-    match read(&state, &shell).await {
-        Ok(today) => shell.page(Some(Section::Today), "Today", &body(&shell, &today)),
-        Err(error) => errors::store(&error),
-    }
+    let today = read(&state, &shell).await?;
+    Ok(shell.page(Some(Section::Today), "Today", &body(&shell, &today)))
 }
 
 fn body(shell: &Shell, today: &Today) -> Markup {

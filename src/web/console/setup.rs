@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::errors;
+use super::errors::{Fault, Shown};
 use super::layout::Shell;
 use crate::agent::Agent;
 use crate::store::AgentRow;
@@ -117,20 +117,14 @@ impl Setup {
 
 /// The agent, for those who may set it up. One that is not being set up, or not any more, is shown by
 /// its own page instead.
-async fn opened(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Response> {
+async fn opened(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Fault> {
     let store = &state.owners.store;
-    let access: Result<AgentAccess<Inspect>, _> = store.access(&viewer, Object::Agent(id)).await;
-    let access = access.map_err(|refused| errors::refused(&refused))?;
-    let read = async {
-        let setup = store.setup(&access).await?;
-        let row = store.agent_to_inspect(&access).await?;
-        let shell = Shell::of(store, viewer, Some(id)).await?;
-        Ok((setup, row, shell))
-    };
-    let (setup, row, shell) = read.await.map_err(|error| errors::store(&error))?;
-    let row = row.ok_or_else(errors::not_found)?;
+    let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let setup = store.setup(&access).await?;
+    let row = store.agent_to_inspect(&access).await?.ok_or(Fault::NotFound)?;
+    let shell = Shell::of(store, viewer, Some(id)).await?;
     let Some(step) = setup.step.filter(|_| setup.status == "inactive") else {
-        return Err(Redirect::to(&format!("/agents/{id}")).into_response());
+        return Err(Fault::Elsewhere(format!("/agents/{id}")));
     };
     Ok(Setup {
         agent: Agent::new(row.clone().into()),
@@ -142,7 +136,7 @@ async fn opened(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Res
 }
 
 /// The same for those who may change it.
-async fn opened_to_change(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Response> {
+async fn opened_to_change(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Fault> {
     Ok(opened_with::<Maintain>(state, viewer, id, "agent.change").await?.0)
 }
 
@@ -152,9 +146,8 @@ async fn opened_with<L: Level>(
     viewer: Viewer,
     id: Uuid,
     action: &'static str,
-) -> Result<(Setup, AgentAccess<L>), Response> {
-    let access = may::<L>(state, &viewer, Object::Agent(id), action).await;
-    let access = access.map_err(|refused| errors::refused(&refused))?;
+) -> Result<(Setup, AgentAccess<L>), Fault> {
+    let access = may::<L>(state, &viewer, Object::Agent(id), action).await?;
     Ok((opened(state, viewer, id).await?, access))
 }
 
@@ -177,36 +170,26 @@ async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<Wanted>,
-) -> Response {
-    screen(&state, viewer, wanted).await.unwrap_or_else(|response| response)
-}
-
-async fn screen(
-    state: &Arc<AppState>,
-    viewer: Viewer,
-    wanted: Wanted,
-) -> Result<Response, Response> {
-    let store = &state.owners.store;
+) -> Shown {
     let agent = match (wanted.agent, &wanted.new) {
         (Some(agent), _) => agent,
-        (None, Some(key)) => return business::another(state, viewer, key).await,
-        (None, None) => match store.unfinished_setup(&viewer).await {
-            Ok(Some(agent)) => agent,
-            Ok(None) => return business::blank(state, viewer, Uuid::new_v4()).await,
-            Err(error) => return Err(errors::store(&error)),
+        (None, Some(key)) => return business::another(&state, viewer, key).await,
+        (None, None) => match state.owners.store.unfinished_setup(&viewer).await? {
+            Some(agent) => agent,
+            None => return business::blank(&state, viewer, Uuid::new_v4()).await,
         },
     };
-    let setup = opened(state, viewer, agent).await?;
+    let setup = opened(&state, viewer, agent).await?;
     let step = wanted.step.as_deref().and_then(Step::from_word);
     let body = match step.filter(|step| *step <= setup.reached).unwrap_or(setup.reached) {
         Step::Business => business::of_agent(&setup),
         Step::Hours => hours::form(&setup, None),
         Step::Voice => voice::form(&setup, None),
-        Step::Try => talk::form(state, &setup, None).await?,
+        Step::Try => talk::form(&state, &setup, None).await?,
         Step::Number => {
             let accepted = wanted.done.as_deref() == Some("account");
             let told = accepted.then(number::Told::account_accepted);
-            number::form(state, &setup, told.as_ref()).await?
+            number::form(&state, &setup, told.as_ref()).await?
         }
     };
     Ok(shown(&setup.shell, StatusCode::OK, &body))
@@ -228,14 +211,13 @@ async fn to_screen(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     uri: Uri,
-) -> Result<Response, Response> {
-    let access = state.owners.store.access::<Inspect>(&viewer, Object::Agent(id)).await;
-    access.map_err(|refused| errors::refused(&refused))?;
+) -> Shown {
+    state.owners.store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
     let form = uri.path().rsplit('/').next().unwrap_or_default();
     let step = match form {
         "answers" => Step::Try,
         "tried" | "account" | "finish" => Step::Number,
-        step => Step::from_word(step).ok_or_else(errors::not_found)?,
+        step => Step::from_word(step).ok_or(Fault::NotFound)?,
     };
     Ok(to_step(id, step))
 }

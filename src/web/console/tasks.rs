@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::post;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -181,31 +181,25 @@ async fn mark(
     Path(id): Path<i64>,
     wanted: Result<Asking<WantedCalls>, Problem>,
     Form(form): Form<Mark>,
-) -> Response {
+) -> errors::Shown {
     let store = &state.owners.store;
     let action = match form.done.as_deref() {
         Some("yes") => "task.done",
         Some(_) => "task.reopen",
         None => "task.note",
     };
-    let access = match may(&state, &viewer, Object::Task(id), action).await {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
+    let access = may(&state, &viewer, Object::Task(id), action).await?;
     let note = form.note.as_deref().map(str::trim);
     if note.is_some_and(|note| note.chars().count() > TASK_NOTE_CHARACTERS) {
         let why = format!("a note has at most {TASK_NOTE_CHARACTERS} characters");
-        return errors::problem(&Problem::invalid("note", why));
+        return Err(Problem::invalid("note", why).into());
     }
     let done = form.done.as_deref().map(|done| done == "yes");
     let verdict = TaskVerdict::from_word(&form.verdict).map(NoteChange::Verdict);
     let note = verdict.or(note.map(|note| NoteChange::Now(note.to_owned().into())));
     let change = TaskChange { done, note };
-    match store.mark_task(&access, &viewer, id, &change).await {
-        Ok(Some(_)) => Redirect::to(&back(form.call, wanted.ok())).into_response(),
-        Ok(None) => errors::not_found(),
-        Err(error) => errors::store(&error),
-    }
+    store.mark_task(&access, &viewer, id, &change).await?.ok_or(errors::Fault::NotFound)?;
+    Ok(Redirect::to(&back(form.call, wanted.ok())).into_response())
 }
 
 /// Where somebody was, as they had it: the agent that is chosen, and what calls were looked for by.

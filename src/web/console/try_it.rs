@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::agent::{self, Sent};
+use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::{assets, errors, unfinished};
 use crate::agent::Agent;
@@ -55,7 +56,7 @@ async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path(id): Path<String>,
-) -> Response {
+) -> Shown {
     shown(&state, viewer, &id, None).await
 }
 
@@ -67,17 +68,10 @@ struct Draft {
     sent: Sent,
 }
 
-async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Draft>) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
-    let store = &state.owners.store;
-    let access = may::<Maintain>(state, &viewer, Object::Agent(id), "agent.try").await;
-    if let Err(refused) = access {
-        return errors::refused(&refused);
-    }
-    let shell = match Shell::of(store, viewer, Some(id)).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
+async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Draft>) -> Shown {
+    let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
+    may::<Maintain>(state, &viewer, Object::Agent(id), "agent.try").await?;
+    let shell = Shell::of(&state.owners.store, viewer, Some(id)).await?;
     let has_voice = state.exchange.engines.openai.api_key.is_some();
     let go_on = unfinished::go_on(&shell, Some(id));
     let scripted = state.test_calls.scripted.get().map(Vec::as_slice).unwrap_or_default();
@@ -90,7 +84,7 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     // On this page alone.
     let policy = HeaderValue::from_static("microphone=(self), camera=(), geolocation=()");
     response.headers_mut().insert(HeaderName::from_static("permissions-policy"), policy);
-    response
+    Ok(response)
 }
 
 fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -> Markup {
@@ -247,28 +241,20 @@ async fn asked(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
-) -> Response {
+) -> Result<Response, Response> {
     let (mut parts, body) = request.into_parts();
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_json = kind.is_some_and(|kind| kind.starts_with("application/json"));
     if is_json {
         let begun = begin(&state, &id, &parts, Request::from_parts(parts.clone(), body)).await;
-        return begun.into_response();
+        return Ok(begun.into_response());
     }
-    let viewer = <PageViewer as FromRequestParts<_>>::from_request_parts(&mut parts, &state).await;
-    let PageViewer(viewer) = match viewer {
-        Ok(viewer) => viewer,
-        Err(response) => return response,
-    };
+    let PageViewer(viewer) = PageViewer::from_request_parts(&mut parts, &state).await?;
     let form = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), &());
-    let sent: Sent = match form.await {
-        Ok(Form(pairs)) => pairs.into_iter().collect(),
-        Err(error) => return error.into_response(),
-    };
-    match draft(&state, &viewer, &id, &sent).await {
-        Ok(change) => shown(&state, viewer, &id, Some(Draft { change, sent })).await,
-        Err(problem) => errors::problem(&problem),
-    }
+    let Form(pairs) = form.await.map_err(IntoResponse::into_response)?;
+    let sent: Sent = pairs.into_iter().collect();
+    let change = draft(&state, &viewer, &id, &sent).await.map_err(|why| errors::problem(&why))?;
+    Ok(shown(&state, viewer, &id, Some(Draft { change, sent })).await.into_response())
 }
 
 /// What a section of the agent's page would change, as the page of the test sends it back.

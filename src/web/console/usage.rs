@@ -5,15 +5,15 @@ use std::sync::Arc;
 use crate::web::routing::get;
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::response::Response;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::errors::Shown;
 use super::layout::{Section, Shell};
-use super::{errors, time};
+use super::time;
 use crate::store::usage::{Plan, UsageDay};
 use crate::web::AppState;
 use crate::web::session::PageViewer;
@@ -42,28 +42,17 @@ async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<Wanted>,
-) -> Response {
+) -> Shown {
     let store = &state.owners.store;
-    let shell = match Shell::of(store, viewer, wanted.agent).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
+    let shell = Shell::of(store, viewer, wanted.agent).await?;
     let days = wanted.days.unwrap_or(DAYS).clamp(1, DAYS_MAX);
     let to = shell.now.date();
     let from = to.checked_sub((days - 1).days()).unwrap_or(to);
-    let read = async {
-        Ok::<_, crate::store::StoreError>((
-            store.usage_together(&shell.listed(), (&from.to_string(), &to.to_string())).await?,
-            store.plan(&shell.viewer).await?,
-        ))
-    };
-    match read.await {
-        Ok((rows, plan)) => {
-            let body = body(&shell, days, (from, to), &rows, &plan);
-            shell.page(Some(Section::Usage), "Usage", &body)
-        }
-        Err(error) => errors::store(&error),
-    }
+    let dates = (from.to_string(), to.to_string());
+    let rows = store.usage_together(&shell.listed(), (&dates.0, &dates.1)).await?;
+    let plan = store.plan(&shell.viewer).await?;
+    let body = body(&shell, days, (from, to), &rows, &plan);
+    Ok(shell.page(Some(Section::Usage), "Usage", &body))
 }
 
 fn add(total: &mut UsageDay, row: &UsageDay) {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::agent::{Failed, Saved, flash};
+use super::agent::{Saved, flash};
+use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::{changes, time};
-use crate::store::access::{Inspect, Object, Refused};
+use crate::store::access::{Inspect, Object};
 use crate::store::versions::AgentVersion;
 use crate::web::AppState;
 use crate::web::editing::diff;
@@ -46,7 +47,7 @@ async fn show(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let store = &state.owners.store;
     let object = Object::Agent(id);
     let access = may::<Inspect>(&state, &viewer, object, "agent.inspect").await?;
@@ -55,7 +56,7 @@ async fn show(
     let mut versions = store.agent_versions(&access, asked.after, limit).await?;
     let is_more = versions.len() > LIMIT;
     versions.truncate(LIMIT);
-    let row = store.agent_to_inspect(&access).await?.ok_or(Refused::NotFound)?;
+    let row = store.agent_to_inspect(&access).await?.ok_or(Fault::NotFound)?;
     let name_of = |part: &str| {
         let id = part.strip_prefix("function ").and_then(|id| id.parse::<Uuid>().ok());
         let function = id.and_then(|id| row.functions.iter().find(|function| function.id == id));
@@ -129,7 +130,7 @@ async fn back(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path((id, n)): Path<(Uuid, i32)>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let restored = restore(&state, &viewer, id, n).await?;
     let versions: Vec<String> = restored.versions.iter().map(i32::to_string).collect();
     let versions = if versions.is_empty() { "0".to_owned() } else { versions.join(",") };

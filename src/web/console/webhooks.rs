@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
-use super::{errors, time};
+use super::time;
 use crate::post_call::webhook::COMPLETED;
-use crate::store::Result;
 use crate::store::access::{Object, Role};
 use crate::store::people::Viewer;
 use crate::store::wirings::DeliveryRow;
@@ -48,20 +48,12 @@ async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Query(wanted): Query<Wanted>,
-) -> Response {
-    match show(&state, viewer, &wanted, &html! {}).await {
-        Ok(page) => page,
-        Err(error) => errors::store(&error),
-    }
+) -> Shown {
+    show(&state, viewer, &wanted, &html! {}).await
 }
 
 /// The page, with what was just done.
-async fn show(
-    state: &AppState,
-    viewer: Viewer,
-    wanted: &Wanted,
-    told: &Markup,
-) -> Result<Response> {
+async fn show(state: &AppState, viewer: Viewer, wanted: &Wanted, told: &Markup) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?;
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
@@ -170,16 +162,12 @@ async fn redeliver(
     PageViewer(viewer): PageViewer,
     Path(id): Path<i64>,
     Query(wanted): Query<Wanted>,
-) -> Response {
+) -> Shown {
     let store = &state.owners.store;
-    let access = match may(&state, &viewer, Object::Delivery(id), "webhook.redeliver").await {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
-    match store.redeliver(&access, &viewer, id).await {
-        Ok(true) => Redirect::to(&address(wanted.agent, None)).into_response(),
-        Ok(false) => errors::not_found(),
-        Err(error) => errors::store(&error),
+    let access = may(&state, &viewer, Object::Delivery(id), "webhook.redeliver").await?;
+    match store.redeliver(&access, &viewer, id).await? {
+        true => Ok(Redirect::to(&address(wanted.agent, None)).into_response()),
+        false => Err(Fault::NotFound),
     }
 }
 
@@ -196,11 +184,8 @@ async fn test(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Form(sent): Form<Tested>,
-) -> Response {
-    let trial = match try_webhook(&state, &viewer, sent.agent).await {
-        Ok(trial) => trial,
-        Err(problem) => return errors::problem(&problem),
-    };
+) -> Shown {
+    let trial = try_webhook(&state, &viewer, sent.agent).await?;
     let took = format!("after {} ms", trial.ms);
     let told = html! {
         @match (&trial.error, trial.status) {
@@ -212,8 +197,5 @@ async fn test(
             (Some(error), None) => p .note.bad role="alert" { "Your server was not reached: " (error) "." },
         }
     };
-    match show(&state, viewer, &Wanted { agent: sent.chosen, after: None }, &told).await {
-        Ok(page) => page,
-        Err(error) => errors::store(&error),
-    }
+    show(&state, viewer, &Wanted { agent: sent.chosen, after: None }, &told).await
 }

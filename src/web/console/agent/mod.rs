@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::web::routing::{get, post};
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -21,11 +21,12 @@ use uuid::Uuid;
 pub(super) use fields::{Known, SCHEDULE, known, label};
 pub(super) use hours::{Editor, Wrong as WrongDay};
 
+use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
-use super::{changes, errors, paused};
+use super::{changes, paused};
 use crate::agent::Agent;
 use crate::store::AgentRow;
-use crate::store::access::{AgentAccess, Inspect, Object, Own, Read, Refused as NoAccess};
+use crate::store::access::{AgentAccess, Inspect, Object, Own, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::editing::document::document;
@@ -57,55 +58,20 @@ pub(super) struct Saved {
     pub(super) section: Option<String>,
 }
 
-/// Why a page is not shown.
-pub(super) enum Failed {
-    /// It may not be seen.
-    Access(NoAccess),
-    /// The rest.
-    Problem(Problem),
-}
-
-impl From<NoAccess> for Failed {
-    fn from(refused: NoAccess) -> Self {
-        Self::Access(refused)
-    }
-}
-
-impl From<crate::store::StoreError> for Failed {
-    fn from(error: crate::store::StoreError) -> Self {
-        Self::Access(NoAccess::Store(error))
-    }
-}
-
-impl From<Problem> for Failed {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl IntoResponse for Failed {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Access(refused) => errors::refused(&refused),
-            Self::Problem(problem) => errors::problem(&problem),
-        }
-    }
-}
-
 async fn show(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Query(asked): Query<Saved>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Agent(id)).await?;
     let shell = Shell::of(store, viewer, Some(id)).await?;
     let Some(inspecting) = access.raised::<Inspect>(&shell.viewer) else {
-        let row = store.agent_to_read(&access).await?.ok_or(NoAccess::NotFound)?;
+        let row = store.agent_to_read(&access).await?.ok_or(Fault::NotFound)?;
         return Ok(shell.page(Some(Section::Agent), "Agent", &reduced(&shell, &row)));
     };
-    let row = store.agent_to_inspect(&inspecting).await?.ok_or(NoAccess::NotFound)?;
+    let row = store.agent_to_inspect(&inspecting).await?.ok_or(Fault::NotFound)?;
     let flash = flash(&state, &inspecting, asked).await?;
     let role = access.role();
     let page = Page { state: &state, shell: &shell, row, role, refused: None, flash };
@@ -117,7 +83,7 @@ pub(super) async fn flash(
     state: &AppState,
     access: &AgentAccess<Inspect>,
     asked: Saved,
-) -> Result<Markup, Failed> {
+) -> Result<Markup, Fault> {
     let Some(saved) = asked.saved else { return Ok(html! {}) };
     let section = asked.section.as_deref().and_then(part);
     let versions = saved.split(',').take(SAVED_MAX).filter_map(|n| n.parse::<i32>().ok());
@@ -150,12 +116,12 @@ async fn save(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(pairs): Form<Vec<(String, String)>>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let sent: Sent = pairs.into_iter().collect();
     let store = &state.owners.store;
     let inspecting = access::<Inspect>(&state, &viewer, Object::Agent(id), "agent.change").await?;
-    let part = sent.get("section").and_then(|id| part(id)).ok_or(NoAccess::NotFound)?;
-    let row = store.agent_to_inspect(&inspecting).await?.ok_or(NoAccess::NotFound)?;
+    let part = sent.get("section").and_then(|id| part(id)).ok_or(Fault::NotFound)?;
+    let row = store.agent_to_inspect(&inspecting).await?.ok_or(Fault::NotFound)?;
     if part.id == "hours" && sent.contains_key("copy") {
         let refused = Refused { sent, is_draft: true, ..Refused::default() };
         return again(&state, viewer, &inspecting, (part, refused, StatusCode::OK)).await;
@@ -187,9 +153,9 @@ async fn again(
     viewer: Viewer,
     access: &AgentAccess<Inspect>,
     (part, refused, status): (&Part, Refused, StatusCode),
-) -> Result<Response, Failed> {
+) -> Shown {
     let store = &state.owners.store;
-    let row = store.agent_to_inspect(access).await?.ok_or(NoAccess::NotFound)?;
+    let row = store.agent_to_inspect(access).await?.ok_or(Fault::NotFound)?;
     let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
     let flash = html! {
         @if !refused.is_draft {
@@ -241,7 +207,7 @@ async fn set_status(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let change = match sent.get("status").map(String::as_str) {
         Some("on") => json!({"status": "active", "unAvailable": false}),
         Some("away") => json!({"status": "active", "unAvailable": true}),
@@ -267,7 +233,7 @@ async fn delete(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(confirmed): Form<Confirmed>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let access = access::<Own>(&state, &viewer, Object::Agent(id), "agent.delete").await?;
     let store = &state.owners.store;
     let agents = store.visible_agents(&viewer).await?;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
@@ -35,6 +35,7 @@ use crate::store::call_page::{CallPage, Passage};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls};
+use crate::web::guard::PageId;
 use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
@@ -51,15 +52,11 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 async fn page(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
-    Path(id): Path<String>,
+    PageId(id): PageId<Uuid>,
     wanted: Result<Asking<WantedCalls>, Problem>,
-) -> Response {
-    let Ok(id) = id.parse() else { return errors::not_found() };
+) -> errors::Shown {
     let wanted = wanted.map(|Asking(wanted)| wanted).unwrap_or_default();
-    match read(&state, viewer, id, wanted).await {
-        Ok(seen) => seen.page(),
-        Err(why) => errors::refused(&why),
-    }
+    Ok(read(&state, viewer, id, wanted).await?.page())
 }
 
 /// All that a call's page shows.

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use axum::Form;
+use axum::extract::State;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::agent::phone_number::{normalise_local, readable};
-use crate::store::access::{Object, Own, Refused};
+use crate::store::access::{Object, Own};
 use crate::store::call_page::CallPage;
 use crate::web::AppState;
 use crate::web::call_filter::Here;
-use crate::web::console::errors;
+use crate::web::console::errors::{Fault, Shown};
 use crate::web::erase;
-use crate::web::guard::may;
+use crate::web::guard::{PageId, may};
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
@@ -59,34 +59,22 @@ pub(super) struct Confirmed {
 pub(super) async fn delete(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
-    Path(id): Path<String>,
+    PageId(id): PageId<Uuid>,
     form: Result<Form<Confirmed>, FormRejection>,
-) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else { return errors::not_found() };
+) -> Shown {
     let typed = form.map(|Form(form)| form.confirm).unwrap_or_default();
     let store = &state.owners.store;
-    let call = async {
-        let access = may::<Own>(&state, &viewer, Object::Call(id), "call.delete").await?;
-        store.call(&access, id).await?.ok_or(Refused::NotFound)
-    };
-    let call = match call.await {
-        Ok(call) => call,
-        Err(refused) => return errors::refused(&refused),
-    };
-    let region = match store.visible_agents(&viewer).await {
-        Ok(agents) => Here::of(agents.find(call.agent_id)).region,
-        Err(error) => return errors::store(&error),
-    };
+    let access = may::<Own>(&state, &viewer, Object::Call(id), "call.delete").await?;
+    let call = store.call(&access, id).await?.ok_or(Fault::NotFound)?;
+    let region = Here::of(store.visible_agents(&viewer).await?.find(call.agent_id)).region;
     let is_confirmed = match &call.caller_e164 {
         Some(number) => normalise_local(&typed, region).as_ref() == Some(number.reveal()),
         None => typed.trim().eq_ignore_ascii_case(WORD),
     };
     if !is_confirmed {
         let why = "the number that was typed is not this call's; nothing was deleted";
-        return errors::problem(&Problem::invalid("confirm", why));
+        return Err(Problem::invalid("confirm", why).into());
     }
-    match erase::call(&state, &viewer, id).await {
-        Ok(()) => Redirect::to("/calls?deleted=1").into_response(),
-        Err(problem) => errors::problem(&problem),
-    }
+    erase::call(&state, &viewer, id).await?;
+    Ok(Redirect::to("/calls?deleted=1").into_response())
 }

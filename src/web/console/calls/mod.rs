@@ -41,29 +41,23 @@ async fn page(
     PageViewer(viewer): PageViewer,
     wanted: Result<Asking<WantedCalls>, Problem>,
     told: Result<Query<Told>, QueryRejection>,
-) -> Response {
+) -> errors::Shown {
     let wanted = wanted.map(|Asking(wanted)| wanted).unwrap_or_default();
     let agent = wanted.agent().ok().flatten();
-    let shell = match Shell::of(&state.owners.store, viewer, agent).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
-    let functions = match state.owners.store.function_names(&shell.listed()).await {
-        Ok(functions) => functions,
-        Err(error) => return errors::store(&error),
-    };
+    let shell = Shell::of(&state.owners.store, viewer, agent).await?;
+    let functions = state.owners.store.function_names(&shell.listed()).await?;
     let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
     let around = Around { shell: &shell, wanted: &wanted, functions: &functions };
     let asked = wanted.filter(&here).and_then(|filter| Ok((filter, wanted.after()?)));
     let (filter, after) = match asked {
         Ok(asked) => asked,
-        Err(wrong) => return refused(&around, &wrong),
+        Err(wrong) => return Ok(refused(&around, &wrong)),
     };
     let toward = after.map_or(Toward::Newest, Toward::Older);
     match state.owners.store.calls(&shell.listed(), &filter, toward, PAGE + 1).await {
         Ok(calls) => {
             let is_deleted = told.is_ok_and(|Query(told)| told.deleted.is_some());
-            found(&around, calls, (is_deleted, filter.number_end.is_some()))
+            Ok(found(&around, calls, (is_deleted, filter.number_end.is_some())))
         }
         // A word or a function that few calls have, among very many calls.
         Err(StoreError::Slow(_))
@@ -71,9 +65,9 @@ async fn page(
                 || filter.function.is_some()
                 || filter.number_end.is_some() =>
         {
-            too_many(&around)
+            Ok(too_many(&around))
         }
-        Err(error) => errors::store(&error),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use crate::store::CollectedRun;
 use crate::store::access::{Role, VisibleAgent};
 use crate::web::AppState;
 use crate::web::collected::{Collecting, cell, collecting, columns_of, cursor, read_cursor, rest};
-use crate::web::console::agent::Failed;
+use crate::web::console::errors::Shown;
 use crate::web::console::layout::Shell;
 use crate::web::console::time;
 use crate::web::session::PageViewer;
@@ -36,7 +35,7 @@ pub(super) async fn show(
     PageViewer(viewer): PageViewer,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Query(wanted): Query<Wanted>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer, id).await?;
     let after = read_cursor(wanted.after.as_deref())?;
     let address = format!("/agents/{id}/functions/{function}");

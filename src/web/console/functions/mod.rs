@@ -18,11 +18,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::agent::{Failed, Saved, Sent, flash};
+use super::agent::{Saved, Sent, flash};
+use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use crate::agent::function::Builtin;
 use crate::store::AgentRow;
-use crate::store::access::{AgentAccess, Inspect, Object, Refused};
+use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::editing::function::{self, document, find, masked};
@@ -55,11 +56,11 @@ struct Inspected {
 }
 
 impl Inspected {
-    async fn of(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Self, Failed> {
+    async fn of(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Self, Fault> {
         let store = &state.owners.store;
         let object = Object::Agent(id);
         let access = may::<Inspect>(state, &viewer, object, "function.inspect").await?;
-        let row = store.agent_to_inspect(&access).await?.ok_or(Refused::NotFound)?;
+        let row = store.agent_to_inspect(&access).await?.ok_or(Fault::NotFound)?;
         let shell = Shell::of(store, viewer, Some(id)).await?;
         Ok(Self { shell, access, row })
     }
@@ -76,8 +77,8 @@ impl Inspected {
     }
 
     /// A function of this agent's, secrets masked.
-    fn document(&self, id: Uuid) -> Result<Value, Failed> {
-        let row = find(&self.row, id).ok_or(Refused::NotFound)?;
+    fn document(&self, id: Uuid) -> Result<Value, Fault> {
+        let row = find(&self.row, id).ok_or(Fault::NotFound)?;
         Ok(document(row))
     }
 }
@@ -87,7 +88,7 @@ async fn show(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Query(saved): Query<Saved>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer, id).await?;
     let uses = state.owners.store.function_uses(&inspected.access).await?;
     let flash = flash(&state, &inspected.access, saved).await?;
@@ -107,10 +108,10 @@ async fn new(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Query(wanted): Query<Wanted>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer, id).await?;
     let known = KINDS.iter().find(|(kind, ..)| *kind == wanted.kind);
-    let (kind, title, what) = known.ok_or(Refused::NotFound)?;
+    let (kind, title, what) = known.ok_or(Fault::NotFound)?;
     let texts: Sent = [("is_active".to_owned(), "yes".to_owned())].into();
     let action = format!("/agents/{id}/functions");
     let form = FunctionForm { kind, texts: &texts, problem: None, action: &action, version: None };
@@ -123,7 +124,7 @@ async fn make(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let kind = sent.get("type").cloned().unwrap_or_default();
     let given = change(&kind, &sent, &Value::Null).map(|mut given| {
         given.insert("type".to_owned(), json!(kind));
@@ -147,7 +148,7 @@ async fn edit(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path((id, function)): Path<(Uuid, Uuid)>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer, id).await?;
     let document = inspected.document(function)?;
     let shown = masked(&document);
@@ -177,7 +178,7 @@ async fn save(
     PageViewer(viewer): PageViewer,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Form(sent): Form<Sent>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer.clone(), id).await?;
     let document = inspected.document(function)?;
     let kind = document["type"].as_str().unwrap_or_default();
@@ -203,7 +204,7 @@ fn refused(
     sent: &Sent,
     problem: &Problem,
     (kind, action, version): (&str, &str, Option<&str>),
-) -> Result<Response, Failed> {
+) -> Shown {
     let status = problem.status();
     if !matches!(status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) {
         return Err(problem.clone().into());
@@ -223,7 +224,7 @@ async fn switch(
     PageViewer(viewer): PageViewer,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Form(sent): Form<Sent>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer.clone(), id).await?;
     inspected.document(function)?;
     let change = Map::from_iter([("is_active".to_owned(), json!(sent.contains_key("is_active")))]);
@@ -235,7 +236,7 @@ async fn delete(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Path((id, function)): Path<(Uuid, Uuid)>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer.clone(), id).await?;
     inspected.document(function)?;
     let versions = function::delete(&state, &viewer, function).await?;
@@ -248,7 +249,7 @@ async fn set_secret(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let text = |name: &str| sent.get(name).map(|text| text.trim()).unwrap_or_default();
     let (name, value) = (text("name"), text("value"));
     let is_name = !name.is_empty()

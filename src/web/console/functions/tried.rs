@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Form, Path, State};
-use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde_json::{Map, Number, Value};
@@ -13,7 +12,8 @@ use super::fields::{Variable, plain_variables};
 use super::{Inspected, spoken, title};
 use crate::functions::DryRun;
 use crate::web::AppState;
-use crate::web::console::agent::{Failed, Sent};
+use crate::web::console::agent::Sent;
+use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::editing::try_function::{Tried, try_function};
 use crate::web::problem::Problem;
@@ -117,7 +117,7 @@ pub(super) async fn try_it(
     PageViewer(viewer): PageViewer,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Form(sent): Form<Sent>,
-) -> Result<Response, Failed> {
+) -> Shown {
     let inspected = Inspected::of(&state, viewer.clone(), id).await?;
     let document = inspected.document(function)?;
     let text = sent.get("arguments").map_or("", |text| text.trim());

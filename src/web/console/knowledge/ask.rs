@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::call::Passage;
 use crate::knowledge::answers::QUESTION_BYTES;
-use crate::store::access::{AgentAccess, Maintain, Object};
-use crate::store::people::Viewer;
+use crate::store::access::{Maintain, Object};
 use crate::web::AppState;
-use crate::web::console::errors;
+use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::guard::may;
-use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
 
 /// What the form sends.
@@ -46,26 +43,13 @@ pub(super) async fn send(
     PageViewer(viewer): PageViewer,
     Path(agent): Path<Uuid>,
     Form(asked): Form<Asked>,
-) -> Response {
-    match answer(&state, viewer, agent, &asked.question).await {
-        Ok(page) => page,
-        Err(problem) => errors::problem(&problem),
-    }
-}
-
-async fn answer(
-    state: &AppState,
-    viewer: Viewer,
-    agent: Uuid,
-    question: &str,
-) -> Result<Response, Problem> {
-    let access: AgentAccess<Maintain> =
-        may(state, &viewer, Object::Agent(agent), "knowledge.ask").await?;
+) -> Shown {
+    let access = may::<Maintain>(&state, &viewer, Object::Agent(agent), "knowledge.ask").await?;
     // Each question costs the operator an embedding.
-    state.owners.limits.dry_runs.take(&viewer.id().to_string()).map_err(Problem::too_many)?;
-    let question = question.trim();
+    state.owners.limits.dry_runs.take(&viewer.id().to_string()).map_err(Fault::TooMany)?;
+    let question = asked.question.trim();
     let question = &question[..question.floor_char_boundary(QUESTION_BYTES)];
-    let known = state.directory.by_id(access.agent_id()).await.ok_or_else(Problem::not_found)?;
+    let known = state.directory.by_id(access.agent_id()).await.ok_or(Fault::NotFound)?;
     let found = state.exchange.toolbox.knowledge.search(&known, question).await.ok();
     let shell = Shell::of(&state.owners.store, viewer, Some(agent)).await?;
     let body = html! {

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::store::access::{AgentAccess, Object, Read, Refused};
+use crate::store::access::{Object, Read};
 use crate::store::documents::DocumentRow;
-use crate::store::people::Viewer;
 use crate::web::AppState;
+use crate::web::console::errors::Shown;
 use crate::web::console::layout::{Section, Shell};
-use crate::web::console::{errors, time};
+use crate::web::console::time;
 use crate::web::query::empty_is_none;
 use crate::web::session::PageViewer;
 
@@ -91,21 +90,9 @@ pub(super) async fn page(
     PageViewer(viewer): PageViewer,
     Path(agent): Path<Uuid>,
     Query(wanted): Query<Wanted>,
-) -> Response {
-    match show(&state, viewer, agent, &wanted).await {
-        Ok(page) => page,
-        Err(refused) => errors::refused(&refused),
-    }
-}
-
-async fn show(
-    state: &AppState,
-    viewer: Viewer,
-    agent: Uuid,
-    wanted: &Wanted,
-) -> Result<Response, Refused> {
+) -> Shown {
     let store = &state.owners.store;
-    let access: AgentAccess<Read> = store.access(&viewer, Object::Agent(agent)).await?;
+    let access = store.access::<Read>(&viewer, Object::Agent(agent)).await?;
     let from = (wanted.after.unwrap_or(i64::MIN), PAGE + 1);
     let mut passages = store.document_passages(&access, &wanted.of, from).await?;
     let document = store.document(&access, &wanted.of).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::agent::phone_number::{normalise_e164, readable};
 use crate::web::AppState;
-use crate::web::console::errors;
+use crate::web::console::errors::Shown;
 use crate::web::editing::change::change;
 use crate::web::numbers::AccountNumbers;
 use crate::web::problem::Problem;
@@ -58,7 +58,7 @@ pub(super) async fn written(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(form): Form<Written>,
-) -> Response {
+) -> Shown {
     let done = if form.number.trim().is_empty() { "none" } else { "written" };
     let number = match form.number.trim() {
         "" => Ok(Value::Null),
@@ -69,16 +69,13 @@ pub(super) async fn written(
         }),
     };
     let wanted = |number| Map::from_iter([("twilio_phone_number".to_owned(), number)]);
-    let changed = match number {
-        Ok(number) => change(&state, &viewer, id, wanted(number), None).await,
-        // Who may not is told that, and not what a number looks like.
-        Err(problem) => match change(&state, &viewer, id, Map::new(), None).await {
-            Ok(_) => Err(problem),
-            Err(refused) => Err(refused),
-        },
+    match number {
+        Ok(number) => change(&state, &viewer, id, wanted(number), None).await?,
+        Err(problem) => {
+            // Who may not is told that, and not what a number looks like.
+            change(&state, &viewer, id, Map::new(), None).await?;
+            return Err(problem.into());
+        }
     };
-    match changed {
-        Ok(_) => Redirect::to(&format!("/numbers?agent={id}&done={done}")).into_response(),
-        Err(problem) => errors::problem(&problem),
-    }
+    Ok(Redirect::to(&format!("/numbers?agent={id}&done={done}")).into_response())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use super::{opened_with, shown};
 use crate::private::Private;
 use crate::store::access::Own;
 use crate::web::AppState;
+use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::numbers::account::{NewAccount, use_own};
 use crate::web::session::PageViewer;
@@ -50,25 +51,17 @@ pub(super) async fn send(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(sent): Form<AccountForm>,
-) -> Response {
-    let opened = opened_with::<Own>(&state, viewer, id, "credentials.change").await;
-    let (setup, access) = match opened {
-        Ok(opened) => opened,
-        Err(response) => return response,
-    };
+) -> Shown {
+    let (setup, access) = opened_with::<Own>(&state, viewer, id, "credentials.change").await?;
     let wanted = NewAccount {
         sid: sent.account_sid.trim().to_owned(),
         token: Private::new(sent.auth_token.trim().to_owned()),
         gives_number_up: false,
     };
-    let used = use_own(&state, &setup.shell.viewer, &access, &wanted).await;
-    let problem = match used {
-        Ok(_) => return Redirect::to(&format!("/setup?agent={id}&done=account")).into_response(),
-        Err(problem) => problem,
+    let Err(problem) = use_own(&state, &setup.shell.viewer, &access, &wanted).await else {
+        return Ok(Redirect::to(&format!("/setup?agent={id}&done=account")).into_response());
     };
     let words = plain(problem.detail.as_deref().unwrap_or_default());
-    match number::form(&state, &setup, Some(&Told { is_bad: true, words })).await {
-        Ok(body) => shown(&setup.shell, problem.status(), &body),
-        Err(response) => response,
-    }
+    let body = number::form(&state, &setup, Some(&Told { is_bad: true, words })).await?;
+    Ok(shown(&setup.shell, problem.status(), &body))
 }

@@ -18,7 +18,7 @@ use super::{Setup, Step, Wrong, go_on, is_unknown, opened, refused, to_step};
 use crate::store::access::{Inspect, Maintain, Object};
 use crate::store::people::Viewer;
 use crate::web::AppState;
-use crate::web::console::errors;
+use crate::web::console::errors::Shown;
 use crate::web::console::layout::{Section, Shell};
 use crate::web::console::plain::plain;
 use crate::web::console::zones;
@@ -189,13 +189,8 @@ pub(super) fn of_agent(setup: &Setup) -> Markup {
 }
 
 /// The screen that makes an agent. With the same key it makes the same one.
-pub(super) async fn blank(
-    state: &AppState,
-    viewer: Viewer,
-    key: Uuid,
-) -> Result<Response, Response> {
-    let shell = Shell::of(&state.owners.store, viewer, None).await;
-    let shell = shell.map_err(|error| errors::store(&error))?;
+pub(super) async fn blank(state: &AppState, viewer: Viewer, key: Uuid) -> Shown {
+    let shell = Shell::of(&state.owners.store, viewer, None).await?;
     // Another business of theirs is likely near the one that they have, and the server near both.
     let known = shell.agent().and_then(|agent| agent.zone.clone());
     let known = known.filter(|zone| zones::wrong(zone).is_none());
@@ -210,9 +205,8 @@ async fn again(
     business: &Business,
     wrong: &[Wrong],
     status: StatusCode,
-) -> Result<Response, Response> {
-    let shell = Shell::of(&state.owners.store, viewer, None).await;
-    let shell = shell.map_err(|error| errors::store(&error))?;
+) -> Shown {
+    let shell = Shell::of(&state.owners.store, viewer, None).await?;
     Ok(first(&shell, business, wrong, status))
 }
 
@@ -223,11 +217,7 @@ fn first(shell: &Shell, business: &Business, wrong: &[Wrong], status: StatusCode
 
 /// The first screen of another agent. Its key stands in the address, so that whoever comes back to it
 /// comes back to the same agent.
-pub(super) async fn another(
-    state: &AppState,
-    viewer: Viewer,
-    key: &str,
-) -> Result<Response, Response> {
+pub(super) async fn another(state: &AppState, viewer: Viewer, key: &str) -> Shown {
     let Ok(key) = key.parse::<Uuid>() else {
         return Ok(Redirect::to(&format!("/setup?new={}", Uuid::new_v4())).into_response());
     };
@@ -235,7 +225,7 @@ pub(super) async fn another(
     match state.owners.store.access::<Inspect>(&viewer, Object::Agent(id)).await {
         Ok(_) => Ok(to_step(id, Step::Business)),
         Err(refused) if is_unknown(&refused) => blank(state, viewer, key).await,
-        Err(refused) => Err(errors::refused(&refused)),
+        Err(refused) => Err(refused.into()),
     }
 }
 
@@ -277,28 +267,24 @@ pub(super) async fn begin(
     State(state): State<Arc<AppState>>,
     PageViewer(viewer): PageViewer,
     Form(business): Form<Business>,
-) -> Response {
-    if let Err(refused) = may_change_own(&state, &viewer, "agent.create").await {
-        return errors::refused(&refused);
-    }
+) -> Shown {
+    may_change_own(&state, &viewer, "agent.create").await?;
     let business = business.trimmed();
     let wrong = business.wrong();
-    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
-    let answered = if wrong.is_empty() {
-        let id = made_by(&viewer, business.key.parse().unwrap_or_else(|_| Uuid::new_v4()));
-        let next = Step::Hours;
-        match begin_setup(&state, &viewer, id, business.first(), next.word()).await {
-            Ok(true) => Ok(to_step(id, next)),
-            Ok(false) => changed(&state, viewer, id, business).await,
-            Err(problem) => match beside(&problem) {
-                Some(wrong) => again(&state, viewer, &business, &[wrong], problem.status()).await,
-                None => Err(errors::problem(&problem)),
-            },
-        }
-    } else {
-        again(&state, viewer, &business, &wrong, unprocessable).await
-    };
-    answered.unwrap_or_else(|response| response)
+    if !wrong.is_empty() {
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        return again(&state, viewer, &business, &wrong, unprocessable).await;
+    }
+    let id = made_by(&viewer, business.key.parse().unwrap_or_else(|_| Uuid::new_v4()));
+    let next = Step::Hours;
+    match begin_setup(&state, &viewer, id, business.first(), next.word()).await {
+        Ok(true) => Ok(to_step(id, next)),
+        Ok(false) => changed(&state, viewer, id, business).await,
+        Err(problem) => match beside(&problem) {
+            Some(wrong) => again(&state, viewer, &business, &[wrong], problem.status()).await,
+            None => Err(problem.into()),
+        },
+    }
 }
 
 /// The first screen of an agent that is there was sent.
@@ -307,20 +293,12 @@ pub(super) async fn change(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(business): Form<Business>,
-) -> Response {
-    let access = may::<Maintain>(&state, &viewer, Object::Agent(id), "agent.change").await;
-    if let Err(refused) = access {
-        return errors::refused(&refused);
-    }
-    changed(&state, viewer, id, business.trimmed()).await.unwrap_or_else(|response| response)
+) -> Shown {
+    may::<Maintain>(&state, &viewer, Object::Agent(id), "agent.change").await?;
+    changed(&state, viewer, id, business.trimmed()).await
 }
 
-async fn changed(
-    state: &AppState,
-    viewer: Viewer,
-    id: Uuid,
-    business: Business,
-) -> Result<Response, Response> {
+async fn changed(state: &AppState, viewer: Viewer, id: Uuid, business: Business) -> Shown {
     let setup = opened(state, viewer, id).await?;
     let action = format!("/setup/{id}/business");
     let wrong = business.wrong();
@@ -328,11 +306,11 @@ async fn changed(
         return Ok(refused(&setup, &form(&business, &wrong, &action)));
     }
     let change = business.changed(&setup);
-    go_on(state, &setup, change, Step::Hours).await.map_err(|problem| match beside(&problem) {
+    go_on(state, &setup, change, Step::Hours).await.or_else(|problem| match beside(&problem) {
         Some(wrong) if problem.field.is_some() => {
-            refused(&setup, &form(&business, &[wrong], &action))
+            Ok(refused(&setup, &form(&business, &[wrong], &action)))
         }
-        _ => errors::problem(&problem),
+        _ => Err(problem.into()),
     })
 }
 

@@ -14,11 +14,12 @@ use super::ending::Given;
 use crate::agent::phone_number::{is_withheld, readable};
 use crate::agent::{Agent, Status};
 use crate::clock;
-use crate::store::access::{AgentAccess, Inspect, Object};
+use crate::store::access::{Inspect, Object};
 use crate::store::setup::ArrivedCall;
 use crate::web::AppState;
+use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::layout::Shell;
-use crate::web::console::{assets, errors, time};
+use crate::web::console::{assets, time};
 use crate::web::session::PageViewer;
 use crate::web::speech;
 
@@ -46,27 +47,17 @@ pub(super) async fn page(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Query(wanted): Query<Since>,
-) -> Response {
+) -> Shown {
     let store = &state.owners.store;
-    let access: AgentAccess<Inspect> = match store.access(&viewer, Object::Agent(id)).await {
-        Ok(access) => access,
-        Err(refused) => return errors::refused(&refused),
-    };
-    let Some(since) = wanted.since else { return from_now(id) };
-    let read = async {
-        let call = store.call_since(&access, since.clamp(0, LATEST) * 1_000_000).await?;
-        let answers = store.answers(&access).await?.len();
-        let row = store.agent_to_inspect(&access).await?;
-        let is_reached = call.is_some()
-            || store.call_since(&access, 0).await?.is_some()
-            || !store.wirings(&access).await?.is_empty();
-        Ok(((call, is_reached), answers, row, Shell::of(store, viewer, Some(id)).await?))
-    };
-    let ((call, is_reached), answers, row, shell) = match read.await {
-        Ok(read) => read,
-        Err(error) => return errors::store(&error),
-    };
-    let Some(row) = row else { return errors::not_found() };
+    let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
+    let Some(since) = wanted.since else { return Ok(from_now(id)) };
+    let call = store.call_since(&access, since.clamp(0, LATEST) * 1_000_000).await?;
+    let answers = store.answers(&access).await?.len();
+    let row = store.agent_to_inspect(&access).await?.ok_or(Fault::NotFound)?;
+    let is_reached = call.is_some()
+        || store.call_since(&access, 0).await?.is_some()
+        || !store.wirings(&access).await?.is_empty();
+    let shell = Shell::of(store, viewer, Some(id)).await?;
     let agent = Agent::new(row.into());
     let seen = shell.agents.find(id);
     let number = seen.and_then(|agent| agent.number.as_deref()).map(str::trim);
@@ -96,7 +87,7 @@ pub(super) async fn page(
         (given.list(&shell, id))
         @if let Some(number) = waits { (forwarding(number)) }
     };
-    shell.page_with(None, "Set up", &head, &body)
+    Ok(shell.page_with(None, "Set up", &head, &body))
 }
 
 fn waiting(number: &str) -> Markup {

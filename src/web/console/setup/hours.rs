@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::Response;
 use http::StatusCode;
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -21,7 +20,7 @@ use crate::agent::phone_number::normalise_local;
 use crate::agent::{Agent, AgentSource, BusinessSource};
 use crate::web::AppState;
 use crate::web::console::agent::{Editor, Sent, WrongDay};
-use crate::web::console::errors;
+use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::problem::Problem;
 use crate::web::session::PageViewer;
@@ -134,32 +133,26 @@ pub(super) async fn send(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(pairs): Form<Vec<(String, String)>>,
-) -> Response {
-    let setup = match opened_to_change(&state, viewer, id).await {
-        Ok(setup) => setup,
-        Err(response) => return response,
-    };
+) -> Shown {
+    let setup = opened_to_change(&state, viewer, id).await?;
     let sent: Sent = pairs.into_iter().collect();
     if sent.contains_key("copy") {
         // The hours of one day were given to others: to look at before one goes on.
         let mut sent = sent;
         sent.insert("hours".to_owned(), OWN.to_owned());
         let again = Again { sent, ..Again::default() };
-        return super::shown(&setup.shell, StatusCode::OK, &form(&setup, Some(&again)));
+        return Ok(super::shown(&setup.shell, StatusCode::OK, &form(&setup, Some(&again))));
     }
-    let change = match changed(&setup, &sent) {
-        Ok(change) => change,
-        Err(again) => return refused(&setup, &form(&setup, Some(&Again { sent, ..again }))),
-    };
     let goes_back = sent.get("then").is_some_and(|then| then == BACK);
     let next = if goes_back { Step::Business } else { Step::Voice };
-    match go_on(&state, &setup, change, next).await {
-        Ok(response) => response,
-        Err(problem) => match beside(&problem) {
-            Some(again) => refused(&setup, &form(&setup, Some(&Again { sent, ..again }))),
-            None => errors::problem(&problem),
+    let again = match changed(&setup, &sent) {
+        Ok(change) => match go_on(&state, &setup, change, next).await {
+            Ok(response) => return Ok(response),
+            Err(problem) => beside(&problem).ok_or(problem)?,
         },
-    }
+        Err(again) => again,
+    };
+    Ok(refused(&setup, &form(&setup, Some(&Again { sent, ..again }))))
 }
 
 /// What the screen changes; or all that is wrong with it.

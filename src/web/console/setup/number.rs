@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -19,7 +18,7 @@ use crate::clock::within;
 use crate::store::access::{AgentAccess, Maintain, Role};
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
-use crate::web::console::errors;
+use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::plain::plain;
 use crate::web::editing::change::set_up;
 use crate::web::numbers::{NumberItem, connect, of_agents, words};
@@ -54,11 +53,11 @@ struct Numbers {
     is_trial: bool,
 }
 
-async fn numbers(state: &Arc<AppState>, setup: &Setup) -> Result<Numbers, Response> {
+async fn numbers(state: &Arc<AppState>, setup: &Setup) -> Result<Numbers, Fault> {
     let viewer = &setup.shell.viewer;
     let own = setup.shell.agents.only(Some(setup.row.id));
     let accounts = of_agents(state, viewer, &own).await;
-    let account = accounts.map_err(|problem| errors::problem(&problem))?.into_iter().next();
+    let account = accounts?.into_iter().next();
     let Some(account) = account else {
         return Ok(Numbers { list: Vec::new(), trouble: None, is_own: false, is_trial: false });
     };
@@ -83,7 +82,7 @@ pub(super) async fn form(
     state: &Arc<AppState>,
     setup: &Setup,
     told: Option<&Told>,
-) -> Result<Markup, Response> {
+) -> Result<Markup, Fault> {
     let numbers = numbers(state, setup).await?;
     let id = setup.row.id;
     let may_own = setup.shell.agent().is_some_and(|agent| agent.role >= Role::Owner);
@@ -178,20 +177,16 @@ pub(super) async fn finish(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(form): Form<FinishForm>,
-) -> Response {
-    let opened = opened_with::<Maintain>(&state, viewer, id, "agent.activate").await;
-    let (setup, access) = match opened {
-        Ok(opened) => opened,
-        Err(response) => return response,
-    };
+) -> Shown {
+    let (setup, access) = opened_with::<Maintain>(&state, viewer, id, "agent.activate").await?;
     // It ends where it has been gone through.
     if setup.reached < Step::Number {
-        return to_step(id, setup.reached);
+        return Ok(to_step(id, setup.reached));
     }
     if let Err(problem) = finished(&state, &setup, &access, &form).await {
         return not_finished(&state, &setup, &problem).await;
     }
-    call::from_now(id)
+    Ok(call::from_now(id))
 }
 
 async fn finished(
@@ -208,15 +203,13 @@ async fn finished(
 }
 
 /// The screen once more, with why the agent does not answer yet.
-async fn not_finished(state: &Arc<AppState>, setup: &Setup, problem: &Problem) -> Response {
+async fn not_finished(state: &Arc<AppState>, setup: &Setup, problem: &Problem) -> Shown {
     let why = match problem.status() {
         StatusCode::NOT_FOUND => "There is no such number any more.".to_owned(),
         _ => plain(problem.detail.as_deref().unwrap_or_default()),
     };
     let words = format!("{why} The agent does not answer yet; choose again.");
     let told = Told { is_bad: true, words };
-    match form(state, setup, Some(&told)).await {
-        Ok(body) => shown(&setup.shell, problem.status(), &body),
-        Err(response) => response,
-    }
+    let body = form(state, setup, Some(&told)).await?;
+    Ok(shown(&setup.shell, problem.status(), &body))
 }

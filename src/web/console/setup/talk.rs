@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
 use serde_json::Map;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::store::AnswerRow;
 use crate::store::access::{AgentAccess, Inspect, Maintain, Object};
 use crate::web::AppState;
 use crate::web::console::agent::Sent;
-use crate::web::console::errors;
+use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::knowledge::answer_problem;
 use crate::web::session::PageViewer;
 use crate::web::speech::{self, Trouble};
@@ -33,14 +33,10 @@ type Again<'a> = (&'a Sent, &'a [Wrong]);
 async fn answers(
     state: &AppState,
     setup: &Setup,
-) -> Result<[Option<AnswerRow>; FIELDS.len()], Response> {
-    let store = &state.owners.store;
-    let access: AgentAccess<Inspect> = store
-        .access(&setup.shell.viewer, Object::Agent(setup.row.id))
-        .await
-        .map_err(|refused| errors::refused(&refused))?;
-    let rows = store.answers(&access).await;
-    let rows = rows.map_err(|error| errors::store(&error))?;
+) -> Result<[Option<AnswerRow>; FIELDS.len()], Fault> {
+    let (store, viewer) = (&state.owners.store, &setup.shell.viewer);
+    let access = store.access::<Inspect>(viewer, Object::Agent(setup.row.id)).await?;
+    let rows = store.answers(&access).await?;
     let mut rows: BTreeMap<String, AnswerRow> =
         rows.into_iter().map(|row| (row.question_key.reveal().clone(), row)).collect();
     Ok(setup.trade().questions.map(|question| rows.remove(&question_key(question))))
@@ -50,7 +46,7 @@ pub(super) async fn form(
     state: &AppState,
     setup: &Setup,
     again: Option<Again<'_>>,
-) -> Result<Markup, Response> {
+) -> Result<Markup, Fault> {
     let answers = answers(state, setup).await?;
     let id = setup.row.id;
     let wrong = again.map_or(&[][..], |(_, wrong)| wrong);
@@ -136,29 +132,22 @@ pub(super) async fn answer(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
-) -> Response {
-    let opened = opened_with::<Maintain>(&state, viewer, id, "answer.give").await;
-    let (setup, access) = match opened {
-        Ok(opened) => opened,
-        Err(response) => return response,
-    };
-    match keep(&state, &setup, &access, &sent).await {
-        Ok(wrong) if wrong.is_empty() => match sent.get("then").map(String::as_str) {
-            Some("talk") => Redirect::to(&format!("/agents/{id}/try")).into_response(),
-            Some(BACK) => to_step(id, Step::Voice),
-            _ => to_step(id, Step::Try),
-        },
-        Ok(wrong) => again(&state, &setup, (&sent, &wrong)).await,
-        Err(response) => response,
+) -> Shown {
+    let (setup, access) = opened_with::<Maintain>(&state, viewer, id, "answer.give").await?;
+    let wrong = keep(&state, &setup, &access, &sent).await?;
+    if !wrong.is_empty() {
+        return again(&state, &setup, (&sent, &wrong)).await;
     }
+    Ok(match sent.get("then").map(String::as_str) {
+        Some("talk") => Redirect::to(&format!("/agents/{id}/try")).into_response(),
+        Some(BACK) => to_step(id, Step::Voice),
+        _ => to_step(id, Step::Try),
+    })
 }
 
 /// The screen once more, with what was sent and what was wrong with it.
-async fn again(state: &AppState, setup: &Setup, again: Again<'_>) -> Response {
-    match form(state, setup, Some(again)).await {
-        Ok(body) => refused(setup, &body),
-        Err(response) => response,
-    }
+async fn again(state: &AppState, setup: &Setup, again: Again<'_>) -> Shown {
+    Ok(refused(setup, &form(state, setup, Some(again)).await?))
 }
 
 /// Keeps what differs: what was wrong.
@@ -167,7 +156,7 @@ async fn keep(
     setup: &Setup,
     access: &AgentAccess<Maintain>,
     sent: &Sent,
-) -> Result<Vec<Wrong>, Response> {
+) -> Result<Vec<Wrong>, Fault> {
     let mut wrong = Vec::new();
     let stored = answers(state, setup).await?;
     for ((field, question), stored) in FIELDS.iter().zip(setup.trade().questions).zip(stored) {
@@ -190,7 +179,7 @@ async fn keep(
             Err(error @ (AnswerError::Empty(_) | AnswerError::TooLong { .. })) => {
                 wrong.push((*field, error.to_string()));
             }
-            Err(error) => return Err(errors::problem(&answer_problem(error))),
+            Err(error) => return Err(answer_problem(error).into()),
         }
     }
     Ok(wrong)
@@ -202,17 +191,11 @@ pub(super) async fn tried(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
-) -> Response {
-    let opened = opened_with::<Maintain>(&state, viewer, id, "agent.change").await;
-    let (setup, access) = match opened {
-        Ok(opened) => opened,
-        Err(response) => return response,
-    };
-    match keep(&state, &setup, &access, &sent).await {
-        Ok(wrong) if wrong.is_empty() => {}
-        Ok(wrong) => return again(&state, &setup, (&sent, &wrong)).await,
-        Err(response) => return response,
+) -> Shown {
+    let (setup, access) = opened_with::<Maintain>(&state, viewer, id, "agent.change").await?;
+    let wrong = keep(&state, &setup, &access, &sent).await?;
+    if !wrong.is_empty() {
+        return again(&state, &setup, (&sent, &wrong)).await;
     }
-    let gone_on = go_on(&state, &setup, Map::new(), Step::Number).await;
-    gone_on.unwrap_or_else(|problem| errors::problem(&problem))
+    Ok(go_on(&state, &setup, Map::new(), Step::Number).await?)
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -14,8 +13,9 @@ use uuid::Uuid;
 use super::forms::{BACK, back_unsaved, described, error, keep_and_back, progress, summary, told};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::web::AppState;
+use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
-use crate::web::console::{errors, voices};
+use crate::web::console::voices;
 use crate::web::session::PageViewer;
 
 /// The longest greeting, in characters.
@@ -91,14 +91,11 @@ pub(super) async fn send(
     PageViewer(viewer): PageViewer,
     Path(id): Path<Uuid>,
     Form(sent): Form<VoiceForm>,
-) -> Response {
-    let setup = match opened_to_change(&state, viewer, id).await {
-        Ok(setup) => setup,
-        Err(response) => return response,
-    };
+) -> Shown {
+    let setup = opened_to_change(&state, viewer, id).await?;
     let wrong = sent.wrong(setup.text("/settings/voice"));
     if !wrong.is_empty() {
-        return refused(&setup, &form(&setup, Some((&sent, &wrong))));
+        return Ok(refused(&setup, &form(&setup, Some((&sent, &wrong)))));
     }
     let change = json!({"settings": {
         "greeting": sent.greeting.trim().replace("\r\n", "\n"),
@@ -109,13 +106,13 @@ pub(super) async fn send(
     let goes_back = sent.then.as_deref() == Some(BACK);
     let next = if goes_back { Step::Hours } else { Step::Try };
     match go_on(&state, &setup, change, next).await {
-        Ok(response) => response,
+        Ok(response) => Ok(response),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let is_voice = problem.field.as_deref() == Some("settings.voice");
             let field = if is_voice { "voice" } else { "greeting" };
             let wrong = [(field, plain(&problem.detail.unwrap_or_default()))];
-            refused(&setup, &form(&setup, Some((&sent, &wrong))))
+            Ok(refused(&setup, &form(&setup, Some((&sent, &wrong)))))
         }
-        Err(problem) => errors::problem(&problem),
+        Err(problem) => Err(problem.into()),
     }
 }
