@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::Value;
 use strum::VariantArray;
 use uuid::Uuid;
@@ -25,14 +26,14 @@ const ACCEPTED_NAME: &str =
     "a name of 1 to 64 letters, digits, - and _, that no other function has";
 
 /// A row of `functions`, not yet checked.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct FunctionSource {
     /// `id`.
     pub id: Uuid,
     /// `type`.
     pub kind: Option<String>,
-    /// `data`.
-    pub data: Value,
+    /// `data`, of any shape; null when it cannot be held.
+    pub data: Private<Value>,
     /// `is_active`; none is true, as the column's default.
     pub is_active: Option<bool>,
     /// `name`.
@@ -41,10 +42,12 @@ pub struct FunctionSource {
     pub purpose: Option<String>,
     /// `trigger_reason`.
     pub trigger_reason: Option<String>,
-    /// `variables`.
-    pub variables: Value,
+    /// `variables`, of any shape; null when it cannot be held.
+    pub variables: Private<Value>,
     /// `save_data`.
-    pub saves: bool,
+    pub save_data: bool,
+    /// `is_shownable`: whether owners see what it collected.
+    pub is_shownable: Option<bool>,
 }
 
 /// A function of an agent, as its row says.
@@ -187,8 +190,8 @@ impl Functions {
             return None;
         }
         let region = numbering.region;
-        let data = unwrapped(row.data);
-        let variables = unwrapped(row.variables);
+        let data = unwrapped(row.data.into_inner());
+        let variables = unwrapped(row.variables.into_inner());
         let fields = Fields::read(Some(&data), format!("{path}.data"), &[], faults);
         let kind = row.kind.as_deref();
         let builtin = match kind {
@@ -219,7 +222,8 @@ impl Functions {
             }
         };
         let description = described(row.purpose.as_deref(), row.trigger_reason.as_deref());
-        Some(AgentFunction { id: row.id, name, description, parameters, work, saves: row.saves })
+        let saves = row.save_data;
+        Some(AgentFunction { id: row.id, name, description, parameters, work, saves })
     }
 
     /// A name that speech services take and no other row has. A built-in one has its own if the
@@ -283,7 +287,7 @@ fn path_of(id: Uuid) -> String {
 
 /// The built-in function that an inactive row takes away.
 fn removed(row: FunctionSource) -> Option<Builtin> {
-    let data = unwrapped(row.data);
+    let data = unwrapped(row.data.into_inner());
     let name = data.get("builtin").filter(|_| row.kind.as_deref() == Some("function"))?;
     Builtin::named(name.as_str()?.trim())
 }

@@ -11,7 +11,7 @@ fn row(n: u128, kind: &str, name: &str, data: Value) -> FunctionSource {
     FunctionSource {
         id: Uuid::from_u128(n),
         kind: Some(kind.to_owned()),
-        data,
+        data: data.into(),
         name: Some(name.to_owned()),
         ..FunctionSource::default()
     }
@@ -19,7 +19,7 @@ fn row(n: u128, kind: &str, name: &str, data: Value) -> FunctionSource {
 
 fn agent(functions: Vec<FunctionSource>) -> Agent {
     Agent::new(AgentSource {
-        number: Some("+15559870002".to_owned()),
+        number: Some("+15559870002".to_owned().into()),
         status: "active".to_owned(),
         functions,
         ..AgentSource::default()
@@ -31,7 +31,12 @@ fn names(functions: &Functions) -> Vec<&str> {
 }
 
 fn flow() -> Value {
-    json!({"start": "a", "nodes": {"a": {"end": "Bye."}}})
+    step(json!({"end": "Bye."}))
+}
+
+/// A flow of this one step.
+fn step(node: Value) -> Value {
+    json!({"start": "a", "nodes": {"a": node}})
 }
 
 #[test]
@@ -42,13 +47,13 @@ fn rows_of_all_types_are_read() {
         "sign_up",
         json!({"title": "New patient", "submit_url": "https://a.example/x"}),
     );
-    form.variables = json!([{"name": "email", "type": "email"}]);
+    form.variables = json!([{"name": "email", "type": "email"}]).into();
     form.purpose = Some("Signs a patient up. ".to_owned());
     form.trigger_reason = Some("they are new".to_owned());
-    form.saves = true;
+    form.save_data = true;
     let api = json!({"url": "https://a.example/{{ args.plan }}"});
     let mut api = row(1, "json_api", "look-up", api);
-    api.variables = json!([{"name": "plan", "required": true}]);
+    api.variables = json!([{"name": "plan", "required": true}]).into();
     let agent = agent(vec![
         api,
         form,
@@ -71,7 +76,7 @@ fn rows_of_all_types_are_read() {
 #[test]
 fn json_in_a_text_is_what_the_text_says() {
     let mut row = row(1, "form", "f", json!(r#"{"title": "T"}"#));
-    row.variables = json!(r#"[{"name": "a"}]"#);
+    row.variables = json!(r#"[{"name": "a"}]"#).into();
     let agent = agent(vec![row]);
     assert_eq!(agent.faults, []);
     assert_eq!(agent.functions.rows[0].parameters.names(), ["a"]);
@@ -94,29 +99,26 @@ fn a_bad_row_is_reported_by_id_and_field_and_left_out() {
         (with(&|row| row.name = Some("x".repeat(65))), "name"),
         (with(&|row| row.name = Some("older".to_owned())), "name"),
         (with(&|row| row.name = Some("end_call".to_owned())), "name"),
-        (with(&|row| row.variables = json!(7)), "variables"),
-        (with(&|row| row.variables = json!([{"name": "answer"}])), "variables.answer"),
-        (with(&|row| row.data = Value::Null), "data.nodes"),
-        (with(&|row| row.data = json!([])), "data"),
-        (
-            with(&|row| row.data["nodes"]["a"] = json!({"say": "x", "next": "b"})),
-            "data.nodes.a.next",
-        ),
-        (with(&|row| row.data["nodes"]["a"] = json!({"call": "nobody"})), "data.nodes.call nobody"),
-        (with(&|row| row.data["nodes"]["a"] = json!({"call": "f"})), "data.nodes.call f"),
+        (with(&|row| row.variables = json!(7).into()), "variables"),
+        (with(&|row| row.variables = json!([{"name": "answer"}]).into()), "variables.answer"),
+        (with(&|row| row.data = Value::Null.into()), "data.nodes"),
+        (with(&|row| row.data = json!([]).into()), "data"),
+        (row(7, "flows", "f", step(json!({"say": "x", "next": "b"}))), "data.nodes.a.next"),
+        (row(7, "flows", "f", step(json!({"call": "nobody"}))), "data.nodes.call nobody"),
+        (row(7, "flows", "f", step(json!({"call": "f"}))), "data.nodes.call f"),
         (with(&|row| row.kind = Some("form".to_owned())), "variables"),
         (
             with(&|row| {
                 row.kind = Some("form".to_owned());
-                row.variables = json!([{"name": "confirmed"}]);
+                row.variables = json!([{"name": "confirmed"}]).into();
             }),
             "variables.confirmed",
         ),
         (
             with(&|row| {
                 row.kind = Some("form".to_owned());
-                row.variables = json!([{"name": "a"}]);
-                row.data = json!({"submit_url": "ftp://a.example"});
+                row.variables = json!([{"name": "a"}]).into();
+                row.data = json!({"submit_url": "ftp://a.example"}).into();
             }),
             "data.submit_url",
         ),
@@ -125,7 +127,7 @@ fn a_bad_row_is_reported_by_id_and_field_and_left_out() {
         (
             with(&|row| {
                 row.kind = Some("function".to_owned());
-                row.data = json!({"builtin": "fly"});
+                row.data = json!({"builtin": "fly"}).into();
             }),
             "data.builtin",
         ),
@@ -150,7 +152,10 @@ fn rows_tune_and_take_away_what_is_built_in() {
     off.is_active = Some(false);
     assert_eq!(removed(vec![off.clone()]), [Builtin::SendSms]);
     let text = json!(sms.to_string());
-    assert_eq!(removed(vec![FunctionSource { data: text, ..off.clone() }]), [Builtin::SendSms]);
+    assert_eq!(
+        removed(vec![FunctionSource { data: text.into(), ..off.clone() }]),
+        [Builtin::SendSms]
+    );
     // Another row gives it back.
     assert_eq!(removed(vec![off.clone(), row(2, "function", "text_me", sms)]), []);
     // Inactive rows of other types, and ones that make no sense, take nothing away and are silent.
@@ -169,7 +174,7 @@ fn rows_tune_and_take_away_what_is_built_in() {
 fn flows_call_what_can_be_called() {
     let calls = |name: &str| json!({"start": "a", "nodes": {"a": {"call": name, "next": "b"}, "b": {"end": "x"}}});
     let mut form = row(1, "form", "fill", json!({}));
-    form.variables = json!([{"name": "a"}]);
+    form.variables = json!([{"name": "a"}]).into();
     let mut off = row(2, "function", "x", json!({"builtin": "send_sms"}));
     off.is_active = Some(false);
     let agent = agent(vec![
@@ -250,7 +255,7 @@ proptest! {
         arguments in any_json(),
     ) {
         let mut odd = row(1, kind, "odd", data);
-        odd.variables = variables;
+        odd.variables = variables.into();
         let agent = agent(vec![odd, row(2, "flows", "good", flow())]);
         prop_assert!(agent.functions.rows.iter().any(|function| function.name == "good"));
         prop_assert!(agent.functions.rows.len() == 2 || !agent.faults.is_empty());

@@ -16,9 +16,9 @@ fn agent(kind: &str, data: Value, variables: Value) -> Agent {
     let row = FunctionSource {
         id: Uuid::from_u128(1),
         kind: Some(kind.to_owned()),
-        data,
+        data: data.into(),
         name: Some("attack".to_owned()),
-        variables,
+        variables: variables.into(),
         ..FunctionSource::default()
     };
     let status = "active".to_owned();

@@ -156,20 +156,21 @@ pub struct AgentSource {
     /// `voice_agents.id`.
     pub id: Uuid,
     /// `voice_agents.name`.
-    pub name: String,
-    /// `voice_agents.twilio_phone_number`.
-    pub number: Option<String>,
-    /// Whether the number is the agent's only with a Twilio account of its own.
+    pub name: Private<String>,
+    /// `voice_agents.twilio_phone_number`, as it was written.
+    pub number: Option<Private<String>>,
+    /// Whether somebody typed the number who may not give away numbers of the server's Twilio account
+    /// (migration 0036): it is the agent's only with a Twilio account of its own.
     pub is_number_typed: bool,
-    /// `voice_agents.status`.
+    /// `voice_agents.status`: active, inactive, suspended or deleted.
     pub status: String,
     /// `voice_agents."unAvailable"`.
     pub unavailable: bool,
-    /// `account_sid` in `voice_agents.twilio_credentials`.
-    pub account_sid: Option<String>,
-    /// `auth_token` in `voice_agents.twilio_credentials`.
+    /// `account_sid` in `voice_agents.twilio_credentials`; none when absent or empty.
+    pub account_sid: Option<Private<String>>,
+    /// `auth_token` in `voice_agents.twilio_credentials`; none when absent or empty.
     pub auth_token: Option<Private<String>>,
-    /// `voice_agents.private_settings`.
+    /// `voice_agents.private_settings`, of any shape; null when it cannot be held.
     pub private_settings: Private<Value>,
     /// `voice_agents."takeOverTimeout"`.
     pub take_over_timeout: Option<String>,
@@ -183,9 +184,9 @@ pub struct AgentSource {
 #[derive(Debug, Clone, Default)]
 pub struct BusinessSource {
     /// `business_name`.
-    pub name: Option<String>,
+    pub name: Option<Private<String>>,
     /// `business_phone`.
-    pub phone: Option<String>,
+    pub phone: Option<Private<String>>,
     /// `type_of_business`.
     pub kind: Option<String>,
     /// `additional_context`.
@@ -194,9 +195,9 @@ pub struct BusinessSource {
     pub summary: Option<String>,
     /// `default_appointment_length`, minutes.
     pub appointment_minutes: Option<i32>,
-    /// `operating_schedule`.
+    /// `operating_schedule`, of any shape.
     pub operating_schedule: Option<Value>,
-    /// `business_timezone`.
+    /// `business_timezone`, an IANA name if all is well.
     pub timezone: Option<String>,
 }
 
@@ -204,7 +205,8 @@ impl BusinessSource {
     /// The country that numbers without a country code belong to; `agent_number` counts where
     /// nothing else says it.
     pub fn region(&self, agent_number: Option<&str>) -> Option<Region> {
-        Region::of_business(self.phone.as_deref(), self.timezone.as_deref(), agent_number)
+        let phone = self.phone.as_ref().map(|phone| phone.reveal().as_str());
+        Region::of_business(phone, self.timezone.as_deref(), agent_number)
     }
 }
 
@@ -233,7 +235,8 @@ impl Agent {
     /// Checks what the rows say. What cannot be used is in [`Agent::faults`].
     pub fn new(source: AgentSource) -> Self {
         let business = source.business.unwrap_or_default();
-        let number = read_own_number(source.number.as_deref(), &business);
+        let written = source.number.as_ref().map(|number| number.reveal().as_str());
+        let number = read_own_number(written, &business);
         let region = business.region(number.as_deref());
         let numbering = Numbering { region, own: number.as_deref() };
         let (mut settings, found) =
@@ -247,9 +250,9 @@ impl Agent {
         // The server's token signs for the numbers of all its customers, so a number that one of them
         // typed is not theirs by that.
         let is_unassigned = source.is_number_typed && auth_token.is_none();
-        faults_of_number(source.number.as_deref(), number.is_some(), is_unassigned, &mut faults);
+        faults_of_number(written, number.is_some(), is_unassigned, &mut faults);
         let mut text = |text: Option<String>, column| cut(filled(text)?, column, &mut faults);
-        let name = text(business.name, "business_name");
+        let name = text(business.name.map(Private::into_inner), "business_name");
         let kind = text(business.kind, "type_of_business");
         let context = text(business.context, "additional_context");
         let summary = text(business.summary, "business_summary");
@@ -257,7 +260,7 @@ impl Agent {
         settings.transfer_targets.append(&mut functions.targets);
         Self {
             id: source.id,
-            name: source.name,
+            name: source.name.into_inner(),
             number: number.filter(|_| !is_unassigned),
             forwards_here: Vec::new(),
             region,
@@ -265,14 +268,14 @@ impl Agent {
             unavailable: source.unavailable,
             ring_seconds,
             credentials: auth_token.map(|auth_token| Credentials {
-                account_sid: filled(source.account_sid),
+                account_sid: filled(source.account_sid.map(Private::into_inner)),
                 auth_token,
             }),
             settings,
             faults: faults.0,
             business: Business {
                 name,
-                phone: filled(business.phone),
+                phone: filled(business.phone.map(Private::into_inner)),
                 kind,
                 context,
                 summary,

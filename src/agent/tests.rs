@@ -13,13 +13,13 @@ use crate::call::{GoodbyeReason, Passage, Purpose};
 
 fn sample() -> AgentSource {
     AgentSource {
-        name: "Ada".to_owned(),
-        number: Some("+1 555 987 0002".to_owned()),
+        name: "Ada".to_owned().into(),
+        number: Some("+1 555 987 0002".to_owned().into()),
         status: "active".to_owned(),
         auth_token: Some(Private::new("t0ken".to_owned())),
         private_settings: Private::new(json!({"greeting": "Thanks for calling Bright Smiles."})),
         business: Some(BusinessSource {
-            name: Some("Bright Smiles".to_owned()),
+            name: Some("Bright Smiles".to_owned().into()),
             kind: Some("dental practice".to_owned()),
             summary: Some("We look after teeth.".to_owned()),
             operating_schedule: Some(json!({
@@ -227,7 +227,7 @@ fn only_functions_that_are_offered_are_spoken_of() {
     let row = function::FunctionSource {
         kind: Some("function".to_owned()),
         name: Some("look_it_up".to_owned()),
-        data: json!({"builtin": "search_knowledge"}),
+        data: json!({"builtin": "search_knowledge"}).into(),
         ..function::FunctionSource::default()
     };
     let agent = Agent::new(AgentSource { functions: vec![row], ..sample() });
@@ -339,7 +339,7 @@ fn an_agent_s_own_number_is_nowhere_to_send_its_callers() {
     let targets = json!({"self": "+1 555 987 0002", "sales": "+15550003333"});
     let row = function::FunctionSource {
         kind: Some("function".to_owned()),
-        data: json!({"builtin": "transfer_call", "targets": {"desk": own}}),
+        data: json!({"builtin": "transfer_call", "targets": {"desk": own}}).into(),
         ..function::FunctionSource::default()
     };
     let agent = Agent::new(AgentSource {

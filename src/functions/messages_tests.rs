@@ -17,7 +17,7 @@ const OPTED_OUT: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\nconten
                          \r\n{\"code\":21610}";
 
 fn agent(number: Option<&str>) -> Agent {
-    let number = number.map(str::to_owned);
+    let number = number.map(|number| number.to_owned().into());
     Agent::new(AgentSource { number, status: "active".into(), ..AgentSource::default() })
 }
 

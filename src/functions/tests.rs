@@ -16,17 +16,17 @@ fn row(n: u128, kind: &str, name: &str, data: Value, variables: Value) -> Functi
     FunctionSource {
         id: Uuid::from_u128(n),
         kind: Some(kind.to_owned()),
-        data,
+        data: data.into(),
         name: Some(name.to_owned()),
         purpose: Some(format!("This is {name}.")),
-        variables,
+        variables: variables.into(),
         ..FunctionSource::default()
     }
 }
 
 fn agent(settings: Value, functions: Vec<FunctionSource>) -> Agent {
     let agent = Agent::new(AgentSource {
-        number: Some("+15559870002".to_owned()),
+        number: Some("+15559870002".to_owned().into()),
         status: "active".to_owned(),
         private_settings: settings.into(),
         functions,
@@ -232,9 +232,9 @@ async fn a_form_reaches_nothing_private() {
 
 #[tokio::test]
 async fn a_form_that_goes_nowhere_and_cannot_be_kept_is_not_done() {
-    for saves in [false, true] {
+    for save_data in [false, true] {
         let form = row(1, "form", "sign_up", json!({}), json!([{"name": "a"}]));
-        let mut desk = Desk::new(None, vec![FunctionSource { saves, ..form }]);
+        let mut desk = Desk::new(None, vec![FunctionSource { save_data, ..form }]);
         desk.call("sign_up", json!({"a": "x"})).await;
         assert!(!desk.call("sign_up", json!({"confirmed": true})).await.ok);
     }

@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::listed::{LISTED_MAX, Listed};
 use crate::agent::phone_number::normalise_e164;
-use crate::agent::{Agent, Status};
+use crate::agent::{Agent, AgentSource, Status};
 use crate::clock::{self, Clock, Stopwatch};
-use crate::store::{AgentRow, ChangeEvent, Changes, Store, StoreError};
+use crate::store::{ChangeEvent, Changes, Store, StoreError};
 
 /// The most numbers that are remembered.
 const NUMBERS_MAX: u64 = 100_000;
@@ -281,8 +281,8 @@ impl Directory {
     }
 
     /// `began` is how many changes had been told when the reading began.
-    fn remember(&self, row: AgentRow, began: u64) -> Arc<Agent> {
-        let agent = Arc::new(Agent::new(row.into()));
+    fn remember(&self, row: AgentSource, began: u64) -> Arc<Agent> {
+        let agent = Arc::new(Agent::new(row));
         for fault in agent.faults.iter().take(FAULTS_TOLD) {
             warn!(agent = %agent.id, %fault, "something in its rows cannot be used");
         }

@@ -30,7 +30,7 @@ impl EarlyTasks {
         let Some(row) = self.store.agent_by_id(call.agent_id).await? else {
             return Ok(Done::Done("the agent is gone"));
         };
-        let agent = Agent::new(row.into());
+        let agent = Agent::new(row);
         // What has become outdated, or another's, is done anew.
         self.store.store_tasks(job, &tasks(&agent, &call, None)).await?;
         Ok(Done::Settled)

@@ -15,7 +15,7 @@ fn agent() -> Agent {
             id: Uuid::new_v4(),
             kind: Some("json_api".to_owned()),
             name: Some("order_status".to_owned()),
-            data: json!({"method": "GET", "url": "https://a.example/x"}),
+            data: json!({"method": "GET", "url": "https://a.example/x"}).into(),
             ..FunctionSource::default()
         }],
         ..AgentSource::default()

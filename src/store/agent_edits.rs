@@ -12,13 +12,14 @@ use uuid::Uuid;
 
 use self::changed_fields::changed_fields;
 use super::access::{AgentAccess, Inspect, Level, Maintain, Own, Read};
-use super::agents::{AgentRow, agent, agent_query};
+use super::agents::{agent, agent_query};
 use super::audit::AuditEntry;
 use super::people::Viewer;
 use super::setup::{SetupMove, move_on};
 use super::taken_numbers::{ListedNumber, take_and_note};
 use super::vault::Vault;
 use super::{Result, Store, StoreError, lenient_json, storable_json};
+use crate::agent::AgentSource;
 use crate::private::Private;
 
 /// The most versions of an agent that are kept; the oldest make way.
@@ -105,7 +106,7 @@ pub struct AgentWrite {
 #[derive(Debug)]
 pub struct Editing {
     /// What it is now.
-    pub agent: AgentRow,
+    pub agent: AgentSource,
     /// `private_settings` as the row has it.
     sealed: Private<Value>,
     vault: Arc<Vault>,
@@ -120,7 +121,7 @@ impl Store {
     pub async fn agent_to_inspect(
         &self,
         access: &AgentAccess<Inspect>,
-    ) -> Result<Option<AgentRow>> {
+    ) -> Result<Option<AgentSource>> {
         self.agent_by_id(access.agent_id()).await
     }
 
@@ -128,9 +129,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn agent_to_read(&self, access: &AgentAccess<Read>) -> Result<Option<AgentRow>> {
+    pub async fn agent_to_read(&self, access: &AgentAccess<Read>) -> Result<Option<AgentSource>> {
         let row = self.agent_by_id(access.agent_id()).await?;
-        Ok(row.map(|row| AgentRow {
+        Ok(row.map(|row| AgentSource {
             account_sid: None,
             auth_token: None,
             private_settings: Value::Null.into(),

@@ -1,7 +1,5 @@
 //! Agents and their businesses, as the rows have them. What they mean is for `agent`.
 
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -12,85 +10,7 @@ use crate::agent::function::FunctionSource;
 use crate::agent::{AgentSource, BusinessSource};
 use crate::private::Private;
 
-/// A row of `voice_agents`, with its business.
-#[derive(Debug, Clone)]
-pub struct AgentRow {
-    /// `id`.
-    pub id: Uuid,
-    /// `name`.
-    pub name: Private<String>,
-    /// `twilio_phone_number`, as it was written.
-    pub number: Option<Private<String>>,
-    /// Whether somebody typed that who may not give away numbers of the server's Twilio account
-    /// (migration 0036).
-    pub is_number_typed: bool,
-    /// `status`: active, inactive, suspended or deleted.
-    pub status: String,
-    /// `"unAvailable"`.
-    pub unavailable: bool,
-    /// `twilio_credentials.account_sid`; none when absent or empty.
-    pub account_sid: Option<Private<String>>,
-    /// `twilio_credentials.auth_token`; none when absent or empty.
-    pub auth_token: Option<Private<String>>,
-    /// `private_settings`, of any shape; null when it cannot be held.
-    pub private_settings: Private<Value>,
-    /// `"takeOverTimeout"`.
-    pub take_over_timeout: Option<String>,
-    /// Its row of `business_details`.
-    pub business: Option<BusinessRow>,
-    /// Its rows of `functions`, the oldest first.
-    pub functions: Vec<FunctionRow>,
-}
-
-/// A row of `functions`.
-#[derive(Debug, Clone, Deserialize)]
-pub struct FunctionRow {
-    /// `id`.
-    pub id: Uuid,
-    /// `type`.
-    pub kind: Option<String>,
-    /// `data`, of any shape; null when it cannot be held.
-    #[serde(deserialize_with = "json_in_text")]
-    pub data: Private<Value>,
-    /// `is_active`.
-    pub is_active: Option<bool>,
-    /// `name`.
-    pub name: Option<String>,
-    /// `purpose`.
-    pub purpose: Option<String>,
-    /// `trigger_reason`.
-    pub trigger_reason: Option<String>,
-    /// `variables`, of any shape; null when it cannot be held.
-    #[serde(deserialize_with = "json_in_text")]
-    pub variables: Private<Value>,
-    /// `save_data`.
-    pub save_data: bool,
-    /// `is_shownable`: whether owners see what it collected.
-    pub is_shownable: Option<bool>,
-}
-
-/// A row of `business_details`.
-#[derive(Debug, Clone)]
-pub struct BusinessRow {
-    /// `business_name`.
-    pub name: Option<Private<String>>,
-    /// `business_phone`.
-    pub phone: Option<Private<String>>,
-    /// `type_of_business`.
-    pub kind: Option<String>,
-    /// `additional_context`.
-    pub additional_context: Option<String>,
-    /// `business_summary`.
-    pub summary: Option<String>,
-    /// `default_appointment_length`, minutes.
-    pub default_appointment_length: Option<i32>,
-    /// `operating_schedule`, of any shape.
-    pub operating_schedule: Option<Value>,
-    /// `business_timezone`, an IANA name if all is well.
-    pub timezone: Option<String>,
-}
-
-/// The columns of an [`AgentRow`], for a `where` to follow. `->>` gives null, not an error, where
+/// The columns of an [`AgentSource`], for a `where` to follow. `->>` gives null, not an error, where
 /// the credentials are no object.
 ///
 /// Each has a bound, since an owner may write as much as a row holds. A text is cut, one character
@@ -159,7 +79,7 @@ impl Store {
     /// [`StoreError`](super::StoreError) when the database does not answer, when the first row cannot
     /// be read, and when no agent is found while some of their numbers could not be read: nobody can
     /// say then that the number is no agent's.
-    pub async fn agents_by_number(&self, e164: &str) -> Result<Vec<AgentRow>> {
+    pub async fn agents_by_number(&self, e164: &str) -> Result<Vec<AgentSource>> {
         const QUERY: &str = agent_query!(
             "where (coalesce(a.number_e164, a.twilio_phone_number) = $1 or a.number_held = $1)
                 and coalesce(a.status::text, 'active') <> 'deleted'
@@ -193,7 +113,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError) when the database does not answer.
-    pub async fn agents(&self, most: u32) -> Result<(Vec<AgentRow>, usize)> {
+    pub async fn agents(&self, most: u32) -> Result<(Vec<AgentSource>, usize)> {
         const QUERY: &str = agent_query!(
             "where coalesce(a.status::text, 'active') <> 'deleted'
             order by a.number_held is null, a.number_since, a.id limit $1"
@@ -225,7 +145,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError) when the database does not answer or the row cannot be
     /// read.
-    pub async fn agent_by_id(&self, id: Uuid) -> Result<Option<AgentRow>> {
+    pub async fn agent_by_id(&self, id: Uuid) -> Result<Option<AgentSource>> {
         const QUERY: &str = agent_query!("where a.id = $1");
         let row = sqlx::query(QUERY).bind(id).fetch_optional(&self.pool).await?;
         Ok(row.as_ref().map(|row| agent(row, &self.vault)).transpose()?)
@@ -233,7 +153,7 @@ impl Store {
 }
 
 /// A row that [`agent_query`] gave.
-pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
+pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentSource> {
     let id: Uuid = row.try_get("id")?;
     let mut settings = lenient_json(row.try_get("private_settings")?).unwrap_or_default();
     if let Some(why) = vault.open_settings(id, &mut settings) {
@@ -250,7 +170,7 @@ pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
             }
         })
     };
-    Ok(AgentRow {
+    Ok(AgentSource {
         id,
         name: private(row, "name")?.unwrap_or_default(),
         number: private(row, "twilio_phone_number")?,
@@ -267,9 +187,9 @@ pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentRow> {
 }
 
 /// A row that cannot be read is left out and reported: the agent answers without it.
-fn functions(row: &PgRow) -> sqlx::Result<Vec<FunctionRow>> {
+fn functions(row: &PgRow) -> sqlx::Result<Vec<FunctionSource>> {
     let texts: Vec<String> = row.try_get("functions")?;
-    let readable = texts.iter().filter_map(|text| match serde_json::from_str(text) {
+    let readable = texts.iter().filter_map(|text| match function(text) {
         Ok(function) => Some(function),
         Err(_) => {
             tracing::error!("a function's row cannot be read and is left out");
@@ -279,22 +199,25 @@ fn functions(row: &PgRow) -> sqlx::Result<Vec<FunctionRow>> {
     Ok(readable.collect())
 }
 
-fn json_in_text<'d, D>(deserializer: D) -> std::result::Result<Private<Value>, D::Error>
-where
-    D: Deserializer<'d>,
-{
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(lenient_json(text).unwrap_or_default().into())
+/// A function's row as JSON, in which `data` and `variables` are texts of JSON: only so can one that this
+/// program cannot hold be null alone.
+fn function(text: &str) -> serde_json::Result<FunctionSource> {
+    let mut row: FunctionSource = serde_json::from_str(text)?;
+    for json in [&mut row.data, &mut row.variables] {
+        let text = json.reveal().as_str().map(str::to_owned);
+        *json = lenient_json(text).unwrap_or_default().into();
+    }
+    Ok(row)
 }
 
-fn business(row: &PgRow) -> sqlx::Result<BusinessRow> {
-    Ok(BusinessRow {
+fn business(row: &PgRow) -> sqlx::Result<BusinessSource> {
+    Ok(BusinessSource {
         name: private(row, "business_name")?,
         phone: private(row, "business_phone")?,
         kind: row.try_get("type_of_business")?,
-        additional_context: row.try_get("additional_context")?,
+        context: row.try_get("additional_context")?,
         summary: row.try_get("business_summary")?,
-        default_appointment_length: row.try_get("default_appointment_length")?,
+        appointment_minutes: row.try_get("default_appointment_length")?,
         operating_schedule: lenient_json(row.try_get("operating_schedule")?),
         timezone: row.try_get("business_timezone")?,
     })
@@ -302,48 +225,4 @@ fn business(row: &PgRow) -> sqlx::Result<BusinessRow> {
 
 fn private(row: &PgRow, column: &str) -> sqlx::Result<Option<Private<String>>> {
     Ok(row.try_get::<Option<String>, _>(column)?.map(Private::new))
-}
-
-impl From<AgentRow> for AgentSource {
-    fn from(row: AgentRow) -> Self {
-        Self {
-            id: row.id,
-            name: row.name.into_inner(),
-            number: row.number.map(Private::into_inner),
-            is_number_typed: row.is_number_typed,
-            status: row.status,
-            unavailable: row.unavailable,
-            account_sid: row.account_sid.map(Private::into_inner),
-            auth_token: row.auth_token,
-            private_settings: row.private_settings,
-            take_over_timeout: row.take_over_timeout,
-            business: row.business.map(|business| BusinessSource {
-                name: business.name.map(Private::into_inner),
-                phone: business.phone.map(Private::into_inner),
-                kind: business.kind,
-                context: business.additional_context,
-                summary: business.summary,
-                appointment_minutes: business.default_appointment_length,
-                operating_schedule: business.operating_schedule,
-                timezone: business.timezone,
-            }),
-            functions: row.functions.into_iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<FunctionRow> for FunctionSource {
-    fn from(row: FunctionRow) -> Self {
-        Self {
-            id: row.id,
-            kind: row.kind,
-            data: row.data.into_inner(),
-            is_active: row.is_active,
-            name: row.name,
-            purpose: row.purpose,
-            trigger_reason: row.trigger_reason,
-            variables: row.variables.into_inner(),
-            saves: row.save_data,
-        }
-    }
 }

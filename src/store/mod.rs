@@ -77,7 +77,6 @@ mod visible;
 pub mod wirings;
 
 pub use aftercall::{Job, JobKind, Settled};
-pub use agents::{AgentRow, BusinessRow, FunctionRow};
 pub use answers::{AnswerRow, KeptAnswer, NewAnswer, SeenAnswer};
 pub use appointments::{Appointment, IdempotencyKey, NewAppointment, Placement};
 pub use asking::Asking;

@@ -262,11 +262,11 @@ mod tests {
     fn the_sample_s_functions_can_all_be_used() {
         let row = |(name, purpose, trigger, variables, kind, data): FunctionRow| FunctionSource {
             kind: Some(kind.to_owned()),
-            data,
+            data: data.into(),
             name: Some(name.to_owned()),
             purpose: Some(purpose.to_owned()),
             trigger_reason: Some(trigger.to_owned()),
-            variables,
+            variables: variables.into(),
             ..FunctionSource::default()
         };
         let functions = functions().map(row).into();

@@ -47,8 +47,8 @@ fn schedule() -> Value {
 
 fn agent(settings: Value, schedule: Value, zone: &str, minutes: i32) -> Agent {
     Agent::new(AgentSource {
-        name: zone.to_owned(),
-        number: Some(zone.to_owned()),
+        name: zone.to_owned().into(),
+        number: Some(zone.to_owned().into()),
         status: "active".to_owned(),
         take_over_timeout: Some(zone.to_owned()),
         private_settings: Private::new(settings),

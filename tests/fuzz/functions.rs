@@ -67,20 +67,20 @@ fn source(row: &Value) -> FunctionSource {
     FunctionSource {
         id: Uuid::from_u128(7),
         kind: text("type"),
-        data: row["data"].clone(),
+        data: row["data"].clone().into(),
         is_active: row["is_active"].as_bool(),
         name: text("name"),
         purpose: text("purpose"),
         trigger_reason: text("trigger_reason"),
-        variables: row["variables"].clone(),
-        saves: false,
+        variables: row["variables"].clone().into(),
+        ..FunctionSource::default()
     }
 }
 
 /// The agent that these rows come to.
 pub(crate) fn agent(rows: &[Value]) -> Agent {
     Agent::new(AgentSource {
-        number: Some("+12125550100".to_owned()),
+        number: Some("+12125550100".to_owned().into()),
         status: "active".to_owned(),
         functions: rows.iter().map(source).collect(),
         ..AgentSource::default()

@@ -158,7 +158,7 @@ async fn rows_of_any_size_are_read_within_bounds() {
     let held: usize = of_functions.sum();
     assert!(held < 3_000_000, "{held}");
 
-    let agent = Agent::new(rows.into_iter().next().unwrap().into());
+    let agent = Agent::new(rows.into_iter().next().unwrap());
     let business = &agent.business;
     assert_eq!(business.name.as_deref(), Some("Bright"));
     assert_eq!(business.context.as_deref(), Some("few words"));

@@ -142,7 +142,7 @@ async fn what_cannot_be_asked_is_said_without_asking() {
 async fn an_agents_own_account_comes_before_the_global_one() {
     let (odd, rest) = odd(&[RINGING]).await;
     let own = Agent::new(AgentSource {
-        account_sid: Some("AC2/..".into()),
+        account_sid: Some("AC2/..".to_owned().into()),
         auth_token: Some("own".to_owned().into()),
         ..AgentSource::default()
     });

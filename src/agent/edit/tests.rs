@@ -9,7 +9,7 @@ use crate::agent::BusinessSource;
 fn source(settings: Value, zone: &str) -> AgentSource {
     AgentSource {
         status: "active".to_owned(),
-        number: Some("+15559870001".to_owned()),
+        number: Some("+15559870001".to_owned().into()),
         private_settings: settings.into(),
         business: Some(BusinessSource {
             timezone: Some(zone.to_owned()),
@@ -71,7 +71,7 @@ fn function(n: u128, name: &str, kind: &str, data: Value) -> FunctionSource {
         kind: Some(kind.to_owned()),
         name: Some(name.to_owned()),
         is_active: Some(true),
-        data,
+        data: data.into(),
         ..FunctionSource::default()
     }
 }

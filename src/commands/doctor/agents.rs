@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::finding::Finding;
-use crate::agent::{Agent, Status};
+use crate::agent::{Agent, AgentSource, Status};
 use crate::clock::within;
-use crate::store::{AgentRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Agents that are looked at.
 const AGENTS_MAX: u32 = 500;
@@ -60,13 +60,13 @@ pub(super) fn named(agent: &Agent) -> String {
     format!("agent {}", if name.is_empty() { agent.id.to_string() } else { name })
 }
 
-fn one(row: AgentRow, findings: &mut Vec<Finding>) -> Agent {
+fn one(row: AgentSource, findings: &mut Vec<Finding>) -> Agent {
     let names: BTreeMap<Uuid, String> = row
         .functions
         .iter()
         .filter_map(|function| Some((function.id, function.name.clone()?)))
         .collect();
-    let agent = Agent::new(row.into());
+    let agent = Agent::new(row);
     let check = named(&agent);
     let before = findings.len();
     for fault in &agent.faults {

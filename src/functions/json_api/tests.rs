@@ -15,7 +15,7 @@ const ROW: Uuid = Uuid::from_u128(7);
 
 fn caller() -> CallContext {
     let source = AgentSource {
-        name: "Bright Smiles".to_owned(),
+        name: "Bright Smiles".to_owned().into(),
         private_settings: Private::new(json!({"secrets": {"KEY": SECRET}})),
         ..AgentSource::default()
     };

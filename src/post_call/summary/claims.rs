@@ -186,7 +186,7 @@ mod tests {
             id: Uuid::new_v4(),
             kind: Some(kind.to_owned()),
             name: Some(name.to_owned()),
-            data,
+            data: data.into(),
             ..FunctionSource::default()
         };
         let agent = Agent::new(AgentSource {
@@ -195,7 +195,7 @@ mod tests {
                 row("look_up", "json_api", json!({"method": "GET", "url": "https://a.example/x"})),
                 row("order", "json_api", json!({"method": "POST", "url": "https://a.example/x"})),
                 FunctionSource {
-                    variables: json!([{"name": "matter"}]),
+                    variables: json!([{"name": "matter"}]).into(),
                     ..row("complaint", "form", json!({"title": "Complaint"}))
                 },
             ],

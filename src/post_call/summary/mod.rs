@@ -117,7 +117,7 @@ impl Summaries {
         let Some(row) = self.store.agent_by_id(call.agent_id).await? else {
             return Ok(Done::Done("the agent is gone"));
         };
-        let agent = Agent::new(row.into());
+        let agent = Agent::new(row);
         let findings = self.findings(&agent, &call).await?;
         match self.store.store_findings(job, &findings).await? {
             Stored::Stored => {}

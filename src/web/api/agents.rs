@@ -17,8 +17,7 @@ use uuid::Uuid;
 use super::paging::Paging;
 use super::refusals::Refusals;
 use super::{Answer, Page};
-use crate::agent::Agent;
-use crate::store::AgentRow;
+use crate::agent::{Agent, AgentSource};
 use crate::store::access::{Inspect, Object, Own, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
@@ -259,7 +258,7 @@ async fn shown(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<Response, 
     Ok((etag, Json(body)).into_response())
 }
 
-fn body(row: &AgentRow, role: &'static str, may_inspect: bool) -> AgentBody {
+fn body(row: &AgentSource, role: &'static str, may_inspect: bool) -> AgentBody {
     let document = document(row);
     let mut shown = masked(&document);
     AgentBody {
@@ -273,7 +272,7 @@ fn body(row: &AgentRow, role: &'static str, may_inspect: bool) -> AgentBody {
         settings: may_inspect.then(|| shown["settings"].take()),
         version: may_inspect.then(|| version_of(&document)),
         faults: may_inspect.then(|| {
-            let faults = Agent::new(row.clone().into()).faults.into_iter();
+            let faults = Agent::new(row.clone()).faults.into_iter();
             let items = faults.map(|fault| FaultItem {
                 field: fault.path,
                 found: fault.found,

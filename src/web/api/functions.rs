@@ -18,10 +18,11 @@ use super::agents::seen;
 use super::paging::Paging;
 use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
+use crate::agent::function::FunctionSource;
 use crate::functions::{CameBack, SentRequest};
+use crate::store::FunctionUse;
 use crate::store::access::{Inspect, Object};
 use crate::store::people::Viewer;
-use crate::store::{FunctionRow, FunctionUse};
 use crate::web::AppState;
 use crate::web::body::JsonFields;
 use crate::web::editing::function::{self, document, find, masked};
@@ -308,7 +309,7 @@ async fn shown(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<Response, 
     Ok(([(ETAG, format!("\"{}\"", body.version))], Json(body)).into_response())
 }
 
-fn body(row: &FunctionRow, uses: &[FunctionUse]) -> FunctionBody {
+fn body(row: &FunctionSource, uses: &[FunctionUse]) -> FunctionBody {
     let document = document(row);
     let mut shown = masked(&document);
     let mine = uses.iter().filter(|used| used.id == Some(row.id));

@@ -27,8 +27,7 @@ use uuid::Uuid;
 
 use super::errors::{Fault, Shown};
 use super::layout::Shell;
-use crate::agent::Agent;
-use crate::store::AgentRow;
+use crate::agent::{Agent, AgentSource};
 use crate::store::access::{AgentAccess, Inspect, Level, Maintain, Object, Refused};
 use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
@@ -88,7 +87,7 @@ type Wrong = (&'static str, String);
 /// An agent that is being set up.
 struct Setup {
     shell: Shell,
-    row: AgentRow,
+    row: AgentSource,
     /// As calls read it.
     agent: Agent,
     /// As its owner writes it.
@@ -127,7 +126,7 @@ async fn opened(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Fau
         return Err(Fault::Elsewhere(format!("/agents/{id}")));
     };
     Ok(Setup {
-        agent: Agent::new(row.clone().into()),
+        agent: Agent::new(row.clone()),
         document: document(&row),
         reached: Step::from_word(&step).unwrap_or(Step::Hours),
         shell,

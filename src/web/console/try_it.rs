@@ -370,6 +370,6 @@ async fn tried(
     let row = row.ok_or_else(Problem::not_found)?;
     match draft {
         Some(change) => editing::agent::drafted(&row, change, (viewer, access.role())).await,
-        None => Ok(Agent::new(row.into())),
+        None => Ok(Agent::new(row)),
     }
 }

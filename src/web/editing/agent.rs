@@ -10,7 +10,6 @@ use super::{hours, make_known, number, refused_value};
 use crate::agent::edit::faults_of_edit;
 use crate::agent::edit::mask::{SecretPlaces, Unkept, merged};
 use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, AgentSource, TOO_LARGE};
-use crate::store::AgentRow;
 use crate::store::access::Role;
 use crate::store::agent_edits::{AgentWrite, PartChange};
 use crate::store::people::Viewer;
@@ -53,7 +52,7 @@ pub(in crate::web) async fn begin_setup(
 /// # Errors
 /// [`Problem`], as of a change.
 pub(in crate::web) async fn drafted(
-    row: &AgentRow,
+    row: &AgentSource,
     change: Map<String, Value>,
     (viewer, role): (&Viewer, Role),
 ) -> Result<Agent, Problem> {
@@ -235,7 +234,7 @@ fn business_value(name: &str, value: Value) -> Result<Value, Problem> {
 /// # Errors
 /// The first value that is not accepted.
 pub(super) fn plan(
-    row: &AgentRow,
+    row: &AgentSource,
     before: &Value,
     mut after: Value,
     touched: &[String],

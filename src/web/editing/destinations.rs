@@ -8,13 +8,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{document, function};
-use crate::agent::Agent;
 use crate::agent::edit::destinations::{
     Destination, Destinations, Held, Unplain, destinations, unplain,
 };
 use crate::agent::edit::mask::{MASK, Path, is_along};
+use crate::agent::{Agent, AgentSource};
 use crate::functions::rendered;
-use crate::store::AgentRow;
 use crate::store::access::Role;
 use crate::store::agent_edits::Editing;
 use crate::store::people::{Credential, Viewer};
@@ -146,7 +145,7 @@ impl Changing<'_> {
 
 /// Where an agent sends its secrets if its document is this and its functions are these.
 async fn of(
-    row: &AgentRow,
+    row: &AgentSource,
     document: &Value,
     functions: Vec<(Uuid, Value)>,
 ) -> Result<Destinations, Problem> {
@@ -160,7 +159,7 @@ async fn of(
 }
 
 /// The documents of an agent's functions.
-fn functions(row: &AgentRow) -> Vec<(Uuid, Value)> {
+fn functions(row: &AgentSource) -> Vec<(Uuid, Value)> {
     row.functions.iter().map(|row| (row.id, function::document(row))).collect()
 }
 
@@ -193,7 +192,7 @@ async fn check(
 /// # Errors
 /// [`Problem`]: 422 with the field where the secret belongs.
 pub(super) async fn check_draft(
-    row: &AgentRow,
+    row: &AgentSource,
     who: (&Viewer, Role),
     typed: Typed,
     (before, after): (&Value, &Value),

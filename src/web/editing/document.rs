@@ -1,12 +1,11 @@
 //! An agent as its owner writes it: a document whose parts are columns of two tables.
 
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use crate::agent::edit::mask::SecretPlaces;
 use crate::agent::edit::unpacked;
 use crate::agent::{AgentSource, BusinessSource};
-use crate::store::AgentRow;
+use crate::private::Private;
 
 /// The parts of a document.
 pub(in crate::web) const FIELDS: [&str; 6] =
@@ -24,7 +23,7 @@ pub(in crate::web) const BUSINESS_FIELDS: [&str; 8] = [
 ];
 
 /// An agent's document, secrets and all.
-pub(in crate::web) fn document(row: &AgentRow) -> Value {
+pub(in crate::web) fn document(row: &AgentSource) -> Value {
     json!({
         "name": row.name.reveal(),
         "twilio_phone_number": row.number.as_ref().map(|number| number.reveal()),
@@ -35,7 +34,7 @@ pub(in crate::web) fn document(row: &AgentRow) -> Value {
     })
 }
 
-fn business(row: &AgentRow) -> Value {
+fn business(row: &AgentSource) -> Value {
     let Some(business) = &row.business else {
         let nothing = BUSINESS_FIELDS.map(|name| (name.to_owned(), Value::Null));
         return Value::Object(Map::from_iter(nothing));
@@ -45,8 +44,8 @@ fn business(row: &AgentRow) -> Value {
         "business_phone": business.phone.as_ref().map(|phone| phone.reveal()),
         "type_of_business": business.kind,
         "business_summary": business.summary,
-        "additional_context": business.additional_context,
-        "default_appointment_length": business.default_appointment_length,
+        "additional_context": business.context,
+        "default_appointment_length": business.appointment_minutes,
         "operating_schedule": business.operating_schedule,
         "business_timezone": business.timezone,
     })
@@ -60,21 +59,21 @@ pub(in crate::web) fn masked(document: &Value) -> Value {
 }
 
 /// The rows that a document comes to, for the code that reads them.
-pub(super) fn source(row: &AgentRow, document: &Value) -> AgentSource {
+pub(super) fn source(row: &AgentSource, document: &Value) -> AgentSource {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let business = &document["business"];
     let minutes = business["default_appointment_length"].as_i64();
     AgentSource {
-        name: text(&document["name"]).unwrap_or_default(),
-        number: text(&document["twilio_phone_number"]),
+        name: text(&document["name"]).unwrap_or_default().into(),
+        number: text(&document["twilio_phone_number"]).map(Private::new),
         // It is read, whoever may have it.
         is_number_typed: false,
         status: text(&document["status"]).unwrap_or_default(),
         unavailable: document["unAvailable"] == true,
         private_settings: document["settings"].clone().into(),
         business: Some(BusinessSource {
-            name: text(&business["business_name"]),
-            phone: text(&business["business_phone"]),
+            name: text(&business["business_name"]).map(Private::new),
+            phone: text(&business["business_phone"]).map(Private::new),
             kind: text(&business["type_of_business"]),
             context: text(&business["additional_context"]),
             summary: text(&business["business_summary"]),
@@ -82,24 +81,15 @@ pub(super) fn source(row: &AgentRow, document: &Value) -> AgentSource {
             operating_schedule: Some(business["operating_schedule"].clone()),
             timezone: text(&business["business_timezone"]),
         }),
-        ..row.clone().into()
+        ..row.clone()
     }
 }
 
 /// The row of an agent that is not there yet.
-pub(super) fn empty_row() -> AgentRow {
-    AgentRow {
-        id: Uuid::nil(),
-        name: String::new().into(),
-        number: None,
-        is_number_typed: false,
+pub(super) fn empty_row() -> AgentSource {
+    AgentSource {
         status: "active".to_owned(),
-        unavailable: false,
-        account_sid: None,
-        auth_token: None,
         private_settings: json!({}).into(),
-        take_over_timeout: None,
-        business: None,
-        functions: Vec::new(),
+        ..AgentSource::default()
     }
 }

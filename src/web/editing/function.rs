@@ -13,7 +13,6 @@ use crate::agent::{Agent, AgentSource};
 use crate::store::access::{Maintain, Object, Role};
 use crate::store::agent_edits::{AgentWrite, Editing, FunctionWrite, PartChange};
 use crate::store::people::Viewer;
-use crate::store::{AgentRow, FunctionRow};
 use crate::web::AppState;
 use crate::web::body::unknown_in;
 use crate::web::problem::Problem;
@@ -49,7 +48,7 @@ pub(in crate::web) struct Changed {
 }
 
 /// A function's document, secrets and all.
-pub(in crate::web) fn document(row: &FunctionRow) -> Value {
+pub(in crate::web) fn document(row: &FunctionSource) -> Value {
     json!({
         "type": row.kind,
         "name": row.name,
@@ -79,7 +78,7 @@ pub(in crate::web) fn masked(document: &Value) -> Value {
 }
 
 /// The function with this id among an agent's rows.
-pub(in crate::web) fn find(row: &AgentRow, id: Uuid) -> Option<&FunctionRow> {
+pub(in crate::web) fn find(row: &AgentSource, id: Uuid) -> Option<&FunctionSource> {
     row.functions.iter().find(|function| function.id == id)
 }
 
@@ -299,20 +298,21 @@ pub(super) fn source(id: Uuid, document: &Value) -> FunctionSource {
     FunctionSource {
         id,
         kind: text("type"),
-        data: document["data"].clone(),
+        data: document["data"].clone().into(),
         is_active: document["is_active"].as_bool(),
         name: text("name"),
         purpose: text("purpose"),
         trigger_reason: text("trigger_reason"),
-        variables: document["variables"].clone(),
-        saves: document["save_data"] == true,
+        variables: document["variables"].clone().into(),
+        save_data: document["save_data"] == true,
+        is_shownable: document["is_shownable"].as_bool(),
     }
 }
 
 /// Checks an agent's functions with one of them written, or removed.
-fn check(row: &AgentRow, id: Uuid, after: Option<&Value>) -> Result<(), Problem> {
-    let agent = Agent::new(AgentSource::from(row.clone()));
-    let mut rows: Vec<FunctionSource> = AgentSource::from(row.clone()).functions;
+fn check(row: &AgentSource, id: Uuid, after: Option<&Value>) -> Result<(), Problem> {
+    let agent = Agent::new(row.clone());
+    let mut rows = row.functions.clone();
     let place = rows.iter().position(|function| function.id == id);
     match (place, after) {
         (Some(place), Some(after)) => rows[place] = source(id, after),

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use super::agent::parts;
 use super::document::{document, source};
-use crate::agent::Agent;
-use crate::store::AgentRow;
+use crate::agent::{Agent, AgentSource};
 use crate::store::access::{AgentAccess, Maintain};
 use crate::store::agent_edits::AgentWrite;
 use crate::store::people::Viewer;
@@ -20,7 +19,7 @@ pub(super) const NUMBER: &str = "twilio_phone_number";
 /// The number that an agent would have by a change, where that is only what somebody typed. Another
 /// spelling of the same number is no other number.
 pub(super) fn typed(
-    row: &AgentRow,
+    row: &AgentSource,
     (before, after): (&Value, &Value),
     touched: &[String],
     viewer: &Viewer,
@@ -35,7 +34,7 @@ pub(super) fn typed(
     (!is_assigned).then(|| number.to_owned())
 }
 
-fn is_same(row: &AgentRow, before: &Value, after: &Value) -> bool {
+fn is_same(row: &AgentSource, before: &Value, after: &Value) -> bool {
     let mut respelt = after.clone();
     respelt[NUMBER] = before[NUMBER].clone();
     let read = |document| Agent::new(source(row, document)).number;
@@ -43,7 +42,7 @@ fn is_same(row: &AgentRow, before: &Value, after: &Value) -> bool {
 }
 
 /// Adds to what a change writes whose word the number is.
-pub(super) fn mark(write: &mut AgentWrite, row: &AgentRow, after: &Value, typed: Option<&str>) {
+pub(super) fn mark(write: &mut AgentWrite, row: &AgentSource, after: &Value, typed: Option<&str>) {
     let now = row.number.as_ref().filter(|_| row.is_number_typed);
     let is_as_it_was = now.map(|now| now.reveal().as_str()) == typed
         && row.number.as_ref().map(|now| now.reveal().as_str()) == after[NUMBER].as_str();

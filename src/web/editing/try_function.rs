@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{access, function};
+use crate::agent::Agent;
 use crate::agent::form::Form;
 use crate::agent::function::{AgentFunction, Work};
 use crate::agent::phone_number::normalise_local;
-use crate::agent::{Agent, AgentSource};
 use crate::functions::{DryRun, Pretended, dry_run, signatures};
 use crate::store::access::{Maintain, Object};
 use crate::store::audit::AuditEntry;
@@ -47,7 +47,7 @@ pub(in crate::web) async fn try_function(
     let inspecting = access.raised(viewer).ok_or_else(Problem::not_found)?;
     let row = store.agent_to_inspect(&inspecting).await?.ok_or_else(Problem::not_found)?;
     function::find(&row, id).ok_or_else(Problem::not_found)?;
-    let mut source = AgentSource::from(row.clone());
+    let mut source = row.clone();
     for function in source.functions.iter_mut().filter(|function| function.id == id) {
         function.is_active = Some(true);
     }

@@ -99,9 +99,9 @@ async fn brought(
     let access = access.raised::<Inspect>(viewer).ok_or_else(Problem::not_found)?;
     let row = state.owners.store.agent_to_inspect(&access).await?.ok_or_else(Problem::not_found)?;
     let source = AgentSource {
-        account_sid: Some(account.sid.clone()),
+        account_sid: Some(account.sid.clone().into()),
         auth_token: Some(account.token.clone()),
-        ..row.into()
+        ..row
     };
     Ok(listed(state, &Agent::new(source)).await)
 }

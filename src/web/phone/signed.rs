@@ -160,7 +160,7 @@ impl AppState {
         let number = number.ok_or_else(|| self.not_signed(webhook))?;
         let reading = clock::within(FIND_LIMIT, self.store.agents_by_number(&number)).await;
         let rows = reading.and_then(Result::ok).unwrap_or_default();
-        let mut agents = rows.into_iter().map(|row| Agent::new(row.into()));
+        let mut agents = rows.into_iter().map(Agent::new);
         let signed = agents.find(|agent| self.is_signed(Some(agent), webhook));
         signed.map(Arc::new).ok_or_else(|| self.not_signed(webhook))
     }

@@ -24,8 +24,7 @@ pub(super) use hours::{Editor, Wrong as WrongDay};
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::{changes, paused};
-use crate::agent::Agent;
-use crate::store::AgentRow;
+use crate::agent::{Agent, AgentSource};
 use crate::store::access::{AgentAccess, Inspect, Object, Own, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
@@ -172,7 +171,7 @@ async fn again(
 ///
 /// # Errors
 /// [`Problem`]: the field that cannot be read.
-pub(super) fn draft(sent: &Sent, row: &AgentRow) -> Result<Map<String, Value>, Problem> {
+pub(super) fn draft(sent: &Sent, row: &AgentSource) -> Result<Map<String, Value>, Problem> {
     let part = sent.get("section").and_then(|id| part(id)).ok_or_else(Problem::not_found)?;
     changed(part, sent, row).map_err(|errors| match errors.into_iter().next() {
         Some((field, why)) => Problem::invalid(field, why),
@@ -184,11 +183,11 @@ pub(super) fn draft(sent: &Sent, row: &AgentRow) -> Result<Map<String, Value>, P
 fn changed(
     part: &Part,
     sent: &Sent,
-    row: &AgentRow,
+    row: &AgentSource,
 ) -> Result<Map<String, Value>, Vec<(String, String)>> {
     let mut fields = change(part, sent, &document(row));
     if part.id == "hours" {
-        let agent = Agent::new(row.clone().into());
+        let agent = Agent::new(row.clone());
         let today = jiff::civil::Date::constant(2026, 1, 1);
         let stored = Editor::stored(&agent.hours, today);
         let whole = |(day, why)| (format!("{SCHEDULE}.{day}"), why);

@@ -15,11 +15,10 @@ use crate::agent::history::History;
 use crate::agent::phone_number::readable;
 use crate::agent::prompt::DESCRIPTION_MAX;
 use crate::agent::settings::Fallback;
-use crate::agent::{Agent, Status};
+use crate::agent::{Agent, AgentSource, Status};
 use crate::functions::signatures;
 use crate::line::instructions;
 use crate::private::Private;
-use crate::store::AgentRow;
 use crate::store::access::Role;
 use crate::web::AppState;
 use crate::web::console::layout::Shell;
@@ -37,7 +36,7 @@ const CALLER: &str = "+15005550006";
 pub(super) struct Page<'a> {
     pub(super) state: &'a Arc<AppState>,
     pub(super) shell: &'a Shell,
-    pub(super) row: AgentRow,
+    pub(super) row: AgentSource,
     pub(super) role: Role,
     /// The section that was not accepted, and what was sent.
     pub(super) refused: Option<(&'a Part, Refused)>,
@@ -48,7 +47,7 @@ pub(super) struct Page<'a> {
 impl Page<'_> {
     /// The page for those who may change the agent.
     pub(super) fn body(&self) -> Markup {
-        let agent = Agent::new(self.row.clone().into());
+        let agent = Agent::new(self.row.clone());
         let document = document(&self.row);
         let id = self.row.id;
         let base = format!("/agents/{id}");
@@ -160,8 +159,8 @@ fn gist(part: &str, agent: &Agent, shell: &Shell) -> String {
 }
 
 /// The page for those who only look.
-pub(super) fn reduced(shell: &Shell, row: &AgentRow) -> Markup {
-    let agent = Agent::new(row.clone().into());
+pub(super) fn reduced(shell: &Shell, row: &AgentSource) -> Markup {
+    let agent = Agent::new(row.clone());
     html! {
         (head(shell, &agent))
         dl {
@@ -334,7 +333,7 @@ fn told(state: &AppState, agent: &Agent) -> Markup {
     }
 }
 
-fn delete(base: &str, row: &AgentRow) -> Markup {
+fn delete(base: &str, row: &AgentSource) -> Markup {
     html! {
         details .card {
             summary { "Delete this agent" }

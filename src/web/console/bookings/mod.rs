@@ -154,7 +154,7 @@ async fn page(
 /// When the one agent of the page is open.
 async fn hours_of(store: &Store, access: &AgentAccess<Read>) -> Result<Option<Hours>, Fault> {
     let row = store.agent_to_read(access).await?;
-    Ok(row.map(|row| Agent::new(row.into()).hours))
+    Ok(row.map(|row| Agent::new(row).hours))
 }
 
 /// The way to the feed of each of several agents: each has an address of its own.

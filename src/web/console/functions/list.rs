@@ -5,18 +5,18 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::fields::{KINDS, built_in};
-use crate::agent::Agent;
 use crate::agent::edit::unpacked;
-use crate::agent::function::Builtin;
-use crate::store::{AgentRow, FunctionRow, FunctionUse};
+use crate::agent::function::{Builtin, FunctionSource};
+use crate::agent::{Agent, AgentSource};
+use crate::store::FunctionUse;
 use crate::web::console::plain::plain;
 use crate::web::editing::function::document;
 
 /// The page's body.
-pub(super) fn body(row: &AgentRow, uses: &[FunctionUse], flash: Markup) -> Markup {
+pub(super) fn body(row: &AgentSource, uses: &[FunctionUse], flash: Markup) -> Markup {
     let id = row.id;
-    let agent = Agent::new(row.clone().into());
-    let (tuned, made): (Vec<&FunctionRow>, Vec<&FunctionRow>) =
+    let agent = Agent::new(row.clone());
+    let (tuned, made): (Vec<&FunctionSource>, Vec<&FunctionSource>) =
         row.functions.iter().partition(|function| super::tuned(&document(function)).is_some());
     html! {
         h1 { "What it can do" }
@@ -55,7 +55,7 @@ fn count(uses: &[FunctionUse], is_it: impl Fn(&FunctionUse) -> bool) -> Markup {
     }
 }
 
-fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Markup {
+fn one(agent: &Agent, id: Uuid, row: &FunctionSource, uses: &[FunctionUse]) -> Markup {
     let document = document(row);
     let is_on = document["is_active"] == true;
     let kind = row.kind.as_deref().unwrap_or_default();
@@ -101,7 +101,7 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionRow, uses: &[FunctionUse]) -> Mark
     }
 }
 
-fn built_ins(agent: &Agent, id: Uuid, tuned: &[&FunctionRow], uses: &[FunctionUse]) -> Markup {
+fn built_ins(agent: &Agent, id: Uuid, tuned: &[&FunctionSource], uses: &[FunctionUse]) -> Markup {
     let of = |builtin: Builtin| {
         tuned.iter().filter(move |row| super::tuned(&document(row)) == Some(builtin))
     };
@@ -124,7 +124,7 @@ fn built_ins(agent: &Agent, id: Uuid, tuned: &[&FunctionRow], uses: &[FunctionUs
     }
 }
 
-fn secrets(row: &AgentRow) -> Markup {
+fn secrets(row: &AgentSource) -> Markup {
     let settings = unpacked(row.private_settings.reveal());
     let names: Vec<&String> =
         settings["secrets"].as_object().into_iter().flatten().map(|(name, _)| name).collect();

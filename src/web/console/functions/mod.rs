@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::agent::{Saved, Sent, flash};
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
+use crate::agent::AgentSource;
 use crate::agent::function::Builtin;
-use crate::store::AgentRow;
 use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::people::Viewer;
 use crate::web::AppState;
@@ -52,7 +52,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 struct Inspected {
     shell: Shell,
     access: AgentAccess<Inspect>,
-    row: AgentRow,
+    row: AgentSource,
 }
 
 impl Inspected {

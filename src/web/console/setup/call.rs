@@ -58,7 +58,7 @@ pub(super) async fn page(
         || store.call_since(&access, 0).await?.is_some()
         || !store.wirings(&access).await?.is_empty();
     let shell = Shell::of(store, viewer, Some(id)).await?;
-    let agent = Agent::new(row.into());
+    let agent = Agent::new(row);
     let seen = shell.agents.find(id);
     let number = seen.and_then(|agent| agent.number.as_deref()).map(str::trim);
     let number = number.filter(|number| !number.is_empty());
