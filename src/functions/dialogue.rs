@@ -16,7 +16,7 @@ use super::egress::{Request, Response};
 use super::json_api::NOT_SET_UP;
 use super::offers::{find, renamed};
 use super::rendering::rendered;
-use super::{CallContext, FunctionRequest, FunctionServices, Outcome, transfer};
+use super::{CallContext, FunctionRequest, Outcome, Run, transfer};
 use crate::agent::Agent;
 use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
 use crate::agent::form::{Form, FormProgress, FormStep};
@@ -110,26 +110,24 @@ impl<P> Drop for Taken<'_, P> {
 
 /// Goes on with a form.
 pub(super) async fn form(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    run: Run<'_>,
     (function, form): (&AgentFunction, &Form),
     arguments: &Map<String, Value>,
 ) -> Outcome {
-    let Some(mut progress) = caller.dialogues.forms.take(function.id) else {
+    let Some(mut progress) = run.caller.dialogues.forms.take(function.id) else {
         return Outcome::refused(BUSY);
     };
-    let step = match progress.take(&function.parameters, arguments, request.turn) {
+    let step = match progress.take(&function.parameters, arguments, run.request.turn) {
         FormStep::Submit(values) => {
             let values = Value::Object(values);
-            let is_taken = submit(toolbox, caller, function, form, &values).await;
+            let is_taken = submit(run, function, form, &values).await;
             let result = json!({"submitted": is_taken});
             progress.submitted(if form.submit_url.is_some() {
-                save(toolbox, caller, function, values, &result).await;
+                save(run, function, values, &result).await;
                 is_taken
             } else {
                 // Keeping it is handing it in, whatever the row wants of its runs.
-                Some(keep(toolbox, caller, function, values, &result).await)
+                Some(keep(run, function, values, &result).await)
             })
         }
         step => step,
@@ -142,8 +140,7 @@ pub(super) async fn form(
 
 /// Hands a form in, if it goes anywhere. Whether it was taken; none if that is not known.
 async fn submit(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
+    Run { toolbox, caller, .. }: Run<'_>,
     function: &AgentFunction,
     form: &Form,
     values: &Value,
@@ -181,12 +178,11 @@ async fn submit(
 
 /// Goes on with a flow.
 pub(super) async fn flow(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    run: Run<'_>,
     (function, flow): (&AgentFunction, &Flow),
     arguments: &Map<String, Value>,
 ) -> Outcome {
+    let Run { caller, request, .. } = run;
     let Some(mut progress) = caller.dialogues.flows.take(function.id) else {
         return Outcome::refused(BUSY);
     };
@@ -210,7 +206,7 @@ pub(super) async fn flow(
             name,
             arguments: arguments.to_string(),
         };
-        let outcome = call(toolbox, caller, &called, arguments).await;
+        let outcome = call(Run { request: &called, ..run }, arguments).await;
         then = outcome.then.or(then);
         notes.extend(outcome.notes);
         let (flow, facts) = (flow.clone(), facts.clone());
@@ -222,7 +218,7 @@ pub(super) async fn flow(
     let outcome = told(caller, function, step);
     if progress.has_just_ended() {
         let values = Value::Object(progress.values().clone());
-        save(toolbox, caller, function, values, &outcome.output).await;
+        save(run, function, values, &outcome.output).await;
     }
     // The owner's words are said as they are, and before the call goes on elsewhere.
     let then = outcome.then.clone().or(then);
@@ -256,18 +252,11 @@ async fn gone_on(
 }
 
 /// Calls another function of the agent for a flow.
-async fn call(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
-    arguments: Value,
-) -> Outcome {
-    let (agent, name) = (&caller.agent, request.name.as_str());
-    let offer = find(toolbox, agent, name).or_else(|| renamed(toolbox, agent, name));
+async fn call(run: Run<'_>, arguments: Value) -> Outcome {
+    let (agent, name) = (&run.caller.agent, run.request.name.as_str());
+    let offer = find(run.toolbox, agent, name).or_else(|| renamed(run.toolbox, agent, name));
     match (offer, arguments) {
-        (Some(offer), Value::Object(arguments)) => {
-            carry_out_at_once(toolbox, caller, request, offer, arguments).await
-        }
+        (Some(offer), Value::Object(arguments)) => carry_out_at_once(run, offer, arguments).await,
         _ => Outcome::refused("this is not possible here"),
     }
 }

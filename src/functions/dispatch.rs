@@ -9,7 +9,7 @@ use tracing::warn;
 use super::appointments::{self, BookingContext};
 use super::offers::{Offer, find};
 use super::{
-    CallContext, FunctionRequest, FunctionServices, Outcome, dialogue, json_api, knowledge,
+    CallContext, FunctionRequest, FunctionServices, Outcome, Run, dialogue, json_api, knowledge,
     messages, transfer,
 };
 use crate::agent::function::{AgentFunction, Builtin, Work};
@@ -29,6 +29,7 @@ pub(super) async fn carry_out(
     caller: &CallContext,
     request: &FunctionRequest,
 ) -> Outcome {
+    let run = Run { toolbox, caller, request };
     let Some(offer) = find(toolbox, &caller.agent, &request.name) else {
         let name: String = request.name.chars().take(64).collect();
         return Outcome::refused(format!(
@@ -41,27 +42,23 @@ pub(super) async fn carry_out(
     };
     match offer {
         Offer::Row(function @ AgentFunction { work: Work::Form(form), .. }) => {
-            dialogue::form(toolbox, caller, request, (function, form), &arguments).await
+            dialogue::form(run, (function, form), &arguments).await
         }
         Offer::Row(function @ AgentFunction { work: Work::Flow(flow), .. }) => {
-            dialogue::flow(toolbox, caller, request, (function, flow), &arguments).await
+            dialogue::flow(run, (function, flow), &arguments).await
         }
-        offer => carry_out_at_once(toolbox, caller, request, offer, arguments).await,
+        offer => carry_out_at_once(run, offer, arguments).await,
     }
 }
 
 /// Carries out what is not a dialogue.
 pub(super) async fn carry_out_at_once(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    run: Run<'_>,
     offer: Offer<'_>,
     arguments: Map<String, Value>,
 ) -> Outcome {
     let function = match offer {
-        Offer::Builtin(builtin) => {
-            return carry_out_builtin(toolbox, caller, request, builtin, arguments).await;
-        }
+        Offer::Builtin(builtin) => return carry_out_builtin(run, builtin, arguments).await,
         Offer::Row(function) => function,
     };
     let (outcome, saves) = match &function.work {
@@ -72,35 +69,34 @@ pub(super) async fn carry_out_at_once(
             };
             let names = function.parameters.names();
             let row = json_api::Row { id: function.id, api, names };
+            let Run { toolbox, caller, request } = run;
             let outcome =
                 json_api::json_api(&toolbox.services, caller, request, row, &arguments).await;
             // The arguments are saved even if the service refused them: they were collected.
-            save(toolbox, caller, function, arguments, &outcome.output).await;
+            save(run, function, arguments, &outcome.output).await;
             return outcome;
         }
         Work::Builtin(builtin, _) => {
             let given = Value::Object(arguments.clone());
-            (carry_out_builtin(toolbox, caller, request, *builtin, arguments).await, given)
+            (carry_out_builtin(run, *builtin, arguments).await, given)
         }
         Work::Form(_) | Work::Flow(_) => {
             return Outcome::refused("a form or steps cannot be called from steps");
         }
     };
     if outcome.ok {
-        save(toolbox, caller, function, saves, &outcome.output).await;
+        save(run, function, saves, &outcome.output).await;
     }
     outcome
 }
 
 async fn carry_out_builtin(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
+    run: Run<'_>,
     builtin: Builtin,
     arguments: Map<String, Value>,
 ) -> Outcome {
     let arguments = Value::Object(arguments);
-    let desk = || BookingContext::new(toolbox, caller, request);
+    let desk = || BookingContext::new(run);
     match builtin {
         Builtin::CheckAvailability => appointments::check_availability(&desk(), &arguments).await,
         Builtin::BookAppointment => appointments::book_appointment(&desk(), &arguments).await,
@@ -108,12 +104,14 @@ async fn carry_out_builtin(
             appointments::reschedule_appointment(&desk(), &arguments).await
         }
         Builtin::CancelAppointment => appointments::cancel_appointment(&desk(), &arguments).await,
-        Builtin::TransferCall => transfer::transfer_call(caller, &arguments),
-        Builtin::TakeMessage => messages::take_message(toolbox, caller, request, &arguments).await,
-        Builtin::SendSms => messages::send_sms(toolbox, caller, request, &arguments).await,
-        Builtin::SearchKnowledge => {
-            knowledge::search_knowledge(toolbox, caller, request, &arguments).await
+        Builtin::TransferCall => transfer::transfer_call(run.caller, &arguments),
+        Builtin::TakeMessage => {
+            messages::take_message(run.caller, &arguments).unwrap_or_else(Outcome::refused)
         }
+        Builtin::SendSms => {
+            messages::send_sms(run, &arguments).await.unwrap_or_else(Outcome::refused)
+        }
+        Builtin::SearchKnowledge => knowledge::search_knowledge(run, &arguments).await,
         // Under its own name the core does it; a row can give it another.
         Builtin::EndCall => Outcome {
             then: Some(AfterFunction::EndCall { words: None }),
@@ -124,35 +122,34 @@ async fn carry_out_builtin(
 
 /// Keeps a run as the owner's row wants it. Whether it is kept; a row that wants nothing is content.
 pub(super) async fn save(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
+    run: Run<'_>,
     function: &AgentFunction,
     arguments: Value,
     result: &Value,
 ) -> bool {
-    !function.saves || keep(toolbox, caller, function, arguments, result).await
+    !function.saves || keep(run, function, arguments, result).await
 }
 
 /// Keeps a run. Whether it is kept.
 pub(super) async fn keep(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
+    run: Run<'_>,
     function: &AgentFunction,
     arguments: Value,
     result: &Value,
 ) -> bool {
+    let Run { toolbox, caller, .. } = run;
     // What somebody made up is no customer's.
     if caller.test.is_some() {
         return true;
     }
-    let run = SavedRun {
+    let saved = SavedRun {
         agent_id: caller.agent.id,
         function_id: function.id,
         call_log_id: caller.call_log_id,
         arguments: Private::new(arguments),
         result: Private::new(result.clone()),
     };
-    match clock::within(SAVE_LIMIT, toolbox.store.save_run(&run)).await {
+    match clock::within(SAVE_LIMIT, toolbox.store.save_run(&saved)).await {
         Some(Ok(())) => true,
         Some(Err(error)) => {
             warn!(function = %function.id, %error, "what a function collected is not kept");

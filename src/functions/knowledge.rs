@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CallContext, FunctionRequest, FunctionServices, Outcome};
+use super::{Outcome, Run};
 use crate::call::LogEvent;
 use crate::engine::FunctionSignature;
 
@@ -17,31 +17,21 @@ const NOTHING: &str = "The business has nothing written down about this. Say tha
 
 /// What the model sees of it.
 pub(super) fn signature() -> FunctionSignature {
-    FunctionSignature {
-        name: "search_knowledge".into(),
-        description: "Search what the business has written down: services, prices, hours, \
-                      directions, policies. Use it when the caller asks about the business and \
-                      you were not given the answer."
-            .into(),
-        parameters: json!({
-            "type": "object",
-            "properties": {"query": {
-                "type": "string",
-                "description": "What to look for: a question or a few words",
-            }},
-            "required": ["query"],
-            "additionalProperties": false,
-        }),
-    }
+    super::signature(
+        "search_knowledge",
+        "Search what the business has written down: services, prices, hours, directions, policies. \
+         Use it when the caller asks about the business and you were not given the answer.",
+        json!({"query": {
+            "type": "string",
+            "description": "What to look for: a question or a few words",
+        }}),
+        &["query"],
+    )
 }
 
 /// Searches the agent's own passages.
-pub(super) async fn search_knowledge(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
-    arguments: &Value,
-) -> Outcome {
+pub(super) async fn search_knowledge(run: Run<'_>, arguments: &Value) -> Outcome {
+    let Run { toolbox, caller, request } = run;
     let query = arguments["query"].as_str().map(str::trim).unwrap_or_default();
     if query.is_empty() {
         return Outcome::refused("query is empty; give it a question or a few words");

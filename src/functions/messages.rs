@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::offers::builtin;
-use super::{CallContext, FunctionRequest, FunctionServices, Outcome, PRETENDED};
+use super::{CallContext, Outcome, PRETENDED, Run, signature};
 use crate::agent::Agent;
 use crate::agent::function::Builtin;
 use crate::agent::phone_number::{caller_number, is_withheld, normalise_local};
@@ -39,127 +39,100 @@ struct Text {
 
 /// `take_message`, which every agent has.
 pub(super) fn take_message_signature() -> FunctionSignature {
-    FunctionSignature {
-        name: "take_message".into(),
-        description: "Leave a message for the business, when the caller wants something passed \
-                      on or what they need cannot be done now. Read it back first."
-            .into(),
-        parameters: json!({
-            "type": "object",
-            "properties": {
-                "text": {
-                    "type": "string",
-                    "description": "The message with everything that is needed to act on it, \
-                                    such as the caller's name.",
-                },
-                "callback": {
-                    "type": "string",
-                    "description": "The number to call back, with its country code; leave it out \
-                                    for the number that the caller calls from.",
-                },
+    signature(
+        "take_message",
+        "Leave a message for the business, when the caller wants something passed on or what they \
+         need cannot be done now. Read it back first.",
+        json!({
+            "text": {
+                "type": "string",
+                "description": "The message with everything that is needed to act on it, such as \
+                                the caller's name.",
             },
-            "required": ["text"],
-            "additionalProperties": false,
+            "callback": {
+                "type": "string",
+                "description": "The number to call back, with its country code; leave it out for \
+                                the number that the caller calls from.",
+            },
         }),
-    }
+        &["text"],
+    )
 }
 
 /// `send_sms`, for an agent that has a number and an account to send it with.
 pub(super) fn send_sms_signature(agent: &Agent, twilio: &TwilioRest) -> Option<FunctionSignature> {
     let can_send = agent.number.is_some() && twilio.has_account(agent);
-    can_send.then(|| FunctionSignature {
-        name: "send_sms".into(),
-        description: "Send a text message to the number that the caller calls from, such as an \
-                      address or a link. Only if the caller agrees; never to another number."
-            .into(),
-        parameters: json!({
-            "type": "object",
-            "properties": {
-                "text": {"type": "string", "description": "The text, at most 1600 characters."},
-            },
-            "required": ["text"],
-            "additionalProperties": false,
-        }),
+    can_send.then(|| {
+        signature(
+            "send_sms",
+            "Send a text message to the number that the caller calls from, such as an address or a \
+             link. Only if the caller agrees; never to another number.",
+            json!({"text": {"type": "string", "description": "The text, at most 1600 characters."}}),
+            &["text"],
+        )
     })
 }
 
 /// Keeps a message for the owner. It is written down with the call's events.
-pub(super) async fn take_message(
-    _toolbox: &FunctionServices,
-    caller: &CallContext,
-    _request: &FunctionRequest,
-    arguments: &Value,
-) -> Outcome {
-    let text = match read_text(arguments, TAKEN_CHARACTERS) {
-        Ok(text) => text,
-        Err(error) => return Outcome::refused(error),
-    };
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn take_message(caller: &CallContext, arguments: &Value) -> Result<Outcome, String> {
+    let text = read_text(arguments, TAKEN_CHARACTERS)?;
     let given = arguments["callback"].as_str().map(str::trim).filter(|given| !is_withheld(given));
     let callback = match given {
         None => caller_number(caller.caller.reveal()),
         // A number that is not complete is kept as it was said: the owner can read it.
-        Some(given) => match normalise_local(given, caller.agent.region).or_else(|| as_said(given))
-        {
-            Some(callback) => Some(callback),
-            None => {
-                return Outcome::refused(
-                    "callback is not a telephone number: give its digits with the country code, \
-                     such as +15551230001, or leave it out for the caller's own number",
-                );
-            }
-        },
+        Some(given) => {
+            let read = normalise_local(given, caller.agent.region).or_else(|| as_said(given));
+            Some(read.ok_or(NO_CALLBACK)?)
+        }
     };
     let mut outcome = Outcome::done(json!({"callback": callback}));
     outcome.notes = vec![LogEvent::MessageTaken { text: text.to_owned(), callback }];
-    outcome
+    Ok(outcome)
 }
 
+const NO_CALLBACK: &str = "callback is not a telephone number: give its digits with the country \
+                           code, such as +15551230001, or leave it out for the caller's own number";
+
 /// Texts the caller, once for each request and each text.
-pub(super) async fn send_sms(
-    toolbox: &FunctionServices,
-    caller: &CallContext,
-    request: &FunctionRequest,
-    arguments: &Value,
-) -> Outcome {
-    let text = match read_text(arguments, MAX_MESSAGE_CHARACTERS) {
-        Ok(text) => text,
-        Err(error) => return Outcome::refused(error),
-    };
-    let Some(to) = caller_number(caller.caller.reveal()) else {
-        return Outcome::refused(
-            "the caller's number is withheld, so no text can be sent to it; say it instead, or \
-             take a message",
-        );
-    };
-    let Some(from) = &caller.agent.number else { return Outcome::refused(NO_TEXTS) };
+///
+/// # Errors
+/// Why it is refused.
+pub(super) async fn send_sms(run: Run<'_>, arguments: &Value) -> Result<Outcome, String> {
+    let Run { toolbox, caller, request } = run;
+    let text = read_text(arguments, MAX_MESSAGE_CHARACTERS)?;
+    let to = caller_number(caller.caller.reveal()).ok_or(
+        "the caller's number is withheld, so no text can be sent to it; say it instead, or take a \
+         message",
+    )?;
+    let from = caller.agent.number.as_ref().ok_or(NO_TEXTS)?;
     if caller.pretends() {
         let would = json!({"to": to, "text": text});
-        return Outcome::done(json!({"sent": true, "would_have_sent": would, "test": PRETENDED}));
+        let told = json!({"sent": true, "would_have_sent": would, "test": PRETENDED});
+        return Ok(Outcome::done(told));
     }
     if let Some(instead) = caller.texts.begin(&request.engine_call_id, text) {
-        return instead;
+        return Ok(instead);
     }
     // Dropped here, it stays among those that may have been sent.
     let sent = toolbox.twilio.send_message(&caller.agent, &to, from, text).await;
     caller.texts.settle(&request.engine_call_id, &sent);
-    match sent {
-        Ok(()) => Outcome::done(json!({"sent": true})),
-        Err(error) => {
-            warn!(%error, "a text was not sent");
-            Outcome::refused(match error {
-                RestError::Unknown => MAY_BE_SENT,
-                RestError::NoAccount | RestError::Sealed => NO_TEXTS,
-                RestError::Refused { code: 21_610, .. } => {
-                    "it was not sent: the caller has opted out of texts from this number; say it \
-                     instead"
-                }
-                RestError::Refused { code: 21_211 | 21_614, .. } => {
-                    "it was not sent: the caller's number cannot receive texts; say it instead"
-                }
-                _ => "it was not sent; say it instead, or try once more later",
-            })
+    let Err(error) = sent else { return Ok(Outcome::done(json!({"sent": true}))) };
+    warn!(%error, "a text was not sent");
+    let why = match error {
+        RestError::Unknown => MAY_BE_SENT,
+        RestError::NoAccount | RestError::Sealed => NO_TEXTS,
+        RestError::Refused { code: 21_610, .. } => {
+            "it was not sent: the caller has opted out of texts from this number; say it instead"
         }
-    }
+        RestError::Refused { code: 21_211 | 21_614, .. } => {
+            "it was not sent: the caller's number cannot receive texts; say it instead"
+        }
+        _ => "it was not sent; say it instead, or try once more later",
+    };
+    Err(why.to_owned())
 }
 
 const NO_TEXTS: &str = "no texts can be sent from this line; say it instead";

@@ -10,7 +10,7 @@ use crate::agent::AgentSource;
 use crate::call::FunctionRun;
 use crate::clock::{self, within};
 use crate::config::TwilioAccount;
-use crate::functions::fixture;
+use crate::functions::{FunctionRequest, FunctionServices, fixture};
 
 const TAKEN: &str = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
 const OPTED_OUT: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 14\r\n\
@@ -74,16 +74,18 @@ fn is_whole(request: &str) -> bool {
 }
 
 async fn send(toolbox: &FunctionServices, caller: &CallContext, id: &str, text: &str) -> Outcome {
-    send_sms(toolbox, caller, &request(id), &json!({"text": text})).await
+    let request = &request(id);
+    send_sms(Run { toolbox, caller, request }, &json!({"text": text}))
+        .await
+        .unwrap_or_else(Outcome::refused)
 }
 
-async fn take(from: &str, arguments: Value) -> Outcome {
-    let toolbox = toolbox("http://localhost:1", TwilioAccount::default());
-    take_message(&toolbox, &caller(from), &request("c1"), &arguments).await
+fn take(from: &str, arguments: Value) -> Outcome {
+    take_message(&caller(from), &arguments).unwrap_or_else(Outcome::refused)
 }
 
-#[tokio::test]
-async fn a_message_is_noted_with_where_to_call_back() {
+#[test]
+fn a_message_is_noted_with_where_to_call_back() {
     for (from, given, expected) in [
         ("+15551230001", None, Some("+15551230001")),
         ("+15551230001", Some("+44 20 7946 0000"), Some("+442079460000")),
@@ -95,7 +97,7 @@ async fn a_message_is_noted_with_where_to_call_back() {
         ("+2562533", Some("+256 2533"), None),
         ("Restricted", Some("+86 282 452 253"), None),
     ] {
-        let taken = take(from, json!({"text": " Call me. ", "callback": given})).await;
+        let taken = take(from, json!({"text": " Call me. ", "callback": given}));
         let callback = expected.map(str::to_owned);
         assert_eq!(taken.output, json!({"ok": true, "callback": callback}), "{given:?}");
         let note = LogEvent::MessageTaken { text: "Call me.".into(), callback };
@@ -103,8 +105,8 @@ async fn a_message_is_noted_with_where_to_call_back() {
     }
 }
 
-#[tokio::test]
-async fn a_message_without_words_or_with_a_callback_that_is_none_is_refused() {
+#[test]
+fn a_message_without_words_or_with_a_callback_that_is_none_is_refused() {
     for (arguments, error) in [
         (json!({"text": "  "}), "text is missing"),
         (json!({"text": 7}), "text is missing"),
@@ -112,7 +114,7 @@ async fn a_message_without_words_or_with_a_callback_that_is_none_is_refused() {
         (json!({"text": "x".repeat(2_001)}), "text has 2001 characters: at most 2000"),
         (json!({"text": "x", "callback": "at work"}), "callback is not a telephone number"),
     ] {
-        let refused = take("+15551230001", arguments).await;
+        let refused = take("+15551230001", arguments);
         let said = refused.output["error"].as_str().unwrap();
         assert!(!refused.ok && said.starts_with(error) && refused.notes.is_empty(), "{said}");
     }
@@ -173,8 +175,7 @@ async fn nobody_but_a_caller_with_a_number_is_texted() {
         let refused = send(&toolbox, &caller(from), "c1", "Hello").await;
         assert!(refused.output["error"].as_str().unwrap().contains("withheld"), "{refused:?}");
     }
-    let arguments = json!({"text": "x".repeat(1_601)});
-    let refused = send_sms(&toolbox, &caller("+15551230001"), &request("c1"), &arguments).await;
+    let refused = send(&toolbox, &caller("+15551230001"), "c1", &"x".repeat(1_601)).await;
     assert!(refused.output["error"].as_str().unwrap().contains("at most 1600"), "{refused:?}");
 }
 

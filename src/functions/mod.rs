@@ -36,6 +36,7 @@ use crate::agent::phone_number::caller_number;
 use crate::agent::template::Facts;
 use crate::call::{AfterFunction, Event, FunctionRun, LogEvent};
 use crate::clock;
+use crate::engine::FunctionSignature;
 use crate::knowledge::Knowledge;
 use crate::private::Private;
 use crate::store::Store;
@@ -131,6 +132,33 @@ pub struct FunctionRequest {
     pub name: String,
     /// The arguments, JSON unless the model erred.
     pub arguments: String,
+}
+
+/// A function at work: what it works with, the call that it is for, and what was called.
+#[derive(Debug, Clone, Copy)]
+struct Run<'a> {
+    toolbox: &'a FunctionServices,
+    caller: &'a CallContext,
+    request: &'a FunctionRequest,
+}
+
+/// A function as the model sees it, which takes an object with these properties and no others.
+fn signature(
+    name: &str,
+    description: &str,
+    properties: Value,
+    required: &[&str],
+) -> FunctionSignature {
+    FunctionSignature {
+        name: name.into(),
+        description: description.into(),
+        parameters: json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        }),
+    }
 }
 
 /// What came of a function.

@@ -11,19 +11,16 @@ use crate::engine::FunctionSignature;
 /// The function as the model sees it; `None` for an agent that can put nobody through.
 pub(super) fn signature(agent: &Agent) -> Option<FunctionSignature> {
     let names: Vec<&String> = agent.settings.transfer_targets.keys().collect();
-    (!names.is_empty()).then(|| FunctionSignature {
-        name: "transfer_call".into(),
-        description: "Put the caller through to somebody else, and leave the call. Use it when the \
-                      caller asks for that, or needs what only they can do."
-            .into(),
-        parameters: json!({
-            "type": "object",
-            "properties": {
+    (!names.is_empty()).then(|| {
+        super::signature(
+            "transfer_call",
+            "Put the caller through to somebody else, and leave the call. Use it when the caller asks \
+             for that, or needs what only they can do.",
+            json!({
                 "target": {"type": "string", "enum": names, "description": "Whom to put through to."}
-            },
-            "required": ["target"],
-            "additionalProperties": false,
-        }),
+            }),
+            &["target"],
+        )
     })
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::super::{CallContext, FunctionRequest, FunctionServices, Outcome};
+use super::super::{Outcome, Run};
 use super::arguments;
 use crate::agent::Agent;
 use crate::agent::phone_number::caller_number;
@@ -50,11 +50,7 @@ pub(in crate::functions) struct BookingContext<'a> {
 }
 
 impl<'a> BookingContext<'a> {
-    pub(in crate::functions) fn new(
-        toolbox: &'a FunctionServices,
-        caller: &'a CallContext,
-        request: &FunctionRequest,
-    ) -> Self {
+    pub(in crate::functions) fn new(Run { toolbox, caller, request }: Run<'a>) -> Self {
         let now_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
         Self {
             store: &toolbox.store,

@@ -13,6 +13,7 @@ mod own;
 
 use serde_json::{Value, json};
 
+use super::signature;
 use crate::engine::FunctionSignature;
 
 pub(super) use availability::check_availability;
@@ -32,24 +33,6 @@ pub(super) fn signatures() -> [FunctionSignature; 4] {
 
 fn text(description: &str) -> Value {
     json!({"type": "string", "description": description})
-}
-
-fn signature(
-    name: &str,
-    description: &str,
-    properties: Value,
-    required: &[&str],
-) -> FunctionSignature {
-    FunctionSignature {
-        name: name.into(),
-        description: description.into(),
-        parameters: json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        }),
-    }
 }
 
 /// Those by which an appointment comes to be.
