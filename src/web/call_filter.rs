@@ -7,7 +7,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::problem::Problem;
+use super::invalid::Invalid;
+use super::query::given;
 use crate::agent::phone_number::normalise_local;
 use crate::agent::region::Region;
 use crate::private::Private;
@@ -57,25 +58,6 @@ pub(super) struct WantedCalls {
     pub(super) limit: Option<String>,
 }
 
-/// A value that is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Invalid {
-    /// The name of its field.
-    pub(super) field: &'static str,
-    /// What was wrong, and what is accepted.
-    pub(super) detail: &'static str,
-}
-
-impl From<Invalid> for Problem {
-    fn from(invalid: Invalid) -> Self {
-        Self::invalid(invalid.field, invalid.detail)
-    }
-}
-
-fn invalid(field: &'static str, detail: &'static str) -> Invalid {
-    Invalid { field, detail }
-}
-
 /// Where and when people ask from.
 #[derive(Debug)]
 pub(super) struct Here {
@@ -97,11 +79,6 @@ impl Here {
     }
 }
 
-/// A field's text, if there is any.
-fn given(field: Option<&String>) -> Option<&str> {
-    field.map(|text| text.trim()).filter(|text| !text.is_empty())
-}
-
 impl WantedCalls {
     /// The agent that is named.
     ///
@@ -109,7 +86,10 @@ impl WantedCalls {
     /// It is no id.
     pub(super) fn agent(&self) -> Result<Option<Uuid>, Invalid> {
         let agent = given(self.agent.as_ref());
-        agent.map(str::parse).transpose().map_err(|_| invalid("agent", "an agent's id, a UUID"))
+        agent
+            .map(str::parse)
+            .transpose()
+            .map_err(|_| Invalid::new("agent", "an agent's id, a UUID"))
     }
 
     /// How many are wanted.
@@ -117,7 +97,7 @@ impl WantedCalls {
     /// # Errors
     /// It is no such number.
     pub(super) fn limit(&self) -> Result<i64, Invalid> {
-        let wrong = || invalid("limit", "a number from 1 to 200");
+        let wrong = || Invalid::new("limit", "a number from 1 to 200");
         let Some(text) = given(self.limit.as_ref()) else { return Ok(PAGE) };
         let limit = text.parse().map_err(|_| wrong())?;
         (1..=LIMIT_MAX).contains(&limit).then_some(limit).ok_or_else(wrong)
@@ -129,7 +109,8 @@ impl WantedCalls {
     /// It is nothing that was given as `next`.
     pub(super) fn after(&self) -> Result<Option<CallPlace>, Invalid> {
         let Some(text) = given(self.after.as_ref()) else { return Ok(None) };
-        read_cursor(text).map(Some).ok_or(invalid("after", "`next` of the page before"))
+        let wrong = || Invalid::new("after", "`next` of the page before");
+        read_cursor(text).map(Some).ok_or_else(wrong)
     }
 
     /// What is looked for.
@@ -138,12 +119,14 @@ impl WantedCalls {
     /// The first value that is not accepted.
     pub(super) fn filter(&self, here: &Here) -> Result<CallFilter, Invalid> {
         let outcome = given(self.outcome.as_ref())
-            .map(|word| CallOutcome::from_word(word).ok_or(invalid("outcome", OUTCOMES)))
+            .map(|word| {
+                CallOutcome::from_word(word).ok_or_else(|| Invalid::new("outcome", OUTCOMES))
+            })
             .transpose()?;
         let from_us = time(self.from.as_ref(), "from", here, false)?;
         let until_us = time(self.to.as_ref(), "to", here, true)?;
         if from_us.zip(until_us).is_some_and(|(from, until)| from > until) {
-            return Err(invalid("to", "a time that is not before `from`"));
+            return Err(Invalid::new("to", "a time that is not before `from`"));
         }
         let (number, number_end) = match self.number(here)? {
             None => (None, None),
@@ -178,7 +161,7 @@ impl WantedCalls {
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         match is_end && END_DIGITS.contains(&digits.len()) {
             true => Ok(Some(Number::End(digits))),
-            false => Err(invalid("number", NUMBERS)),
+            false => Err(Invalid::new("number", NUMBERS)),
         }
     }
 
@@ -233,7 +216,7 @@ fn yes(field: Option<&String>, name: &'static str) -> Result<bool, Invalid> {
     match given(field) {
         None | Some("false" | "0") => Ok(false),
         Some("true" | "1" | "on") => Ok(true),
-        Some(_) => Err(invalid(name, "`true` or `false`")),
+        Some(_) => Err(Invalid::new(name, "`true` or `false`")),
     }
 }
 
@@ -241,7 +224,7 @@ fn yes(field: Option<&String>, name: &'static str) -> Result<bool, Invalid> {
 fn text(field: Option<&String>, name: &'static str) -> Result<Option<String>, Invalid> {
     let Some(text) = given(field) else { return Ok(None) };
     if text.chars().count() > TEXT_MAX {
-        return Err(invalid(name, "at most 200 characters"));
+        return Err(Invalid::new(name, "at most 200 characters"));
     }
     Ok(Some(text.replace(char::is_control, " ")))
 }
@@ -256,7 +239,7 @@ fn time(
 ) -> Result<Option<i64>, Invalid> {
     let Some(text) = given(field) else { return Ok(None) };
     let wrong =
-        || invalid(name, "a date such as 2026-11-29, or a time such as 2026-11-29T14:05:00Z");
+        || Invalid::new(name, "a date such as 2026-11-29, or a time such as 2026-11-29T14:05:00Z");
     // A plus that was not percent-encoded has become a blank.
     let time: Option<Timestamp> = text.parse().or_else(|_| text.replace(' ', "+").parse()).ok();
     let time = match time {

@@ -26,6 +26,11 @@ where
     }
 }
 
+/// A field's text, without blanks around it; none where it is empty.
+pub(super) fn given(field: Option<&String>) -> Option<&str> {
+    field.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
 /// What an address asks with; what is not accepted is told as the API tells it.
 #[derive(Debug)]
 pub(super) struct Asking<T>(pub(super) T);

@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use crate::store::access::VisibleAgents;
 use crate::store::bookings::{BookingState, BookingsWanted};
 use crate::web::problem::Problem;
+use crate::web::query::given;
 
 /// How many a page has, and the most that are given at once.
 const PAGE: i64 = 100;
@@ -73,10 +74,6 @@ impl Wanted {
             limit: limit.ok_or_else(|| Problem::invalid("limit", "accepted are 1 to 1000"))?,
         })
     }
-}
-
-fn given(field: Option<&String>) -> Option<&str> {
-    field.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 /// A time with offset, or the beginning of a date, so many days later.

@@ -5,6 +5,7 @@ use utoipa::IntoParams;
 
 use super::Page;
 use crate::web::problem::Problem;
+use crate::web::query::given;
 
 /// Items of a page unless said, and the most.
 const LIMIT: i64 = 200;
@@ -20,10 +21,6 @@ pub(super) struct Paging {
     /// At most so many, 1 to 1000; 200 unless said.
     #[param(value_type = Option<i64>)]
     limit: Option<String>,
-}
-
-fn given(text: Option<&String>) -> Option<&str> {
-    text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 impl Paging {

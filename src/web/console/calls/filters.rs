@@ -8,8 +8,9 @@ use super::super::layout::Shell;
 use super::super::plain::plain;
 use super::super::words;
 use crate::store::call_list::CallOutcome;
-use crate::web::call_filter::{Invalid, WantedCalls};
+use crate::web::call_filter::WantedCalls;
 use crate::web::deeds;
+use crate::web::invalid::Invalid;
 
 /// The form, with what was wrong in it; `functions` are those that owners have made.
 pub(super) fn form(
@@ -64,7 +65,7 @@ pub(super) fn form(
             }
         }
         @if let Some(wrong) = wrong {
-            p .error #wrong role="alert" { (name_of(wrong.field)) ": " (plain(wrong.detail)) }
+            p .error #wrong role="alert" { (name_of(wrong.field)) ": " (plain(&wrong.detail)) }
         }
     }
 }
