@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::AppState;
+use super::console::errors::Fault;
 use super::problem::Problem;
 use super::rate_limit::{RateLimit, Rule};
 use super::secret::Secret;
@@ -269,26 +270,36 @@ pub async fn begin(
     Ok(set_cookie(state, parts, Some(&secret), remember))
 }
 
-/// Whoever asks the API.
+/// A request to the API: who asks, and the server that is asked.
 #[derive(Debug)]
-pub struct ApiViewer(pub Viewer);
+pub struct ApiRequest {
+    /// The server.
+    pub state: Arc<AppState>,
+    /// Who asks.
+    pub viewer: Viewer,
+}
 
-impl FromRequestParts<Arc<AppState>> for ApiViewer {
+impl FromRequestParts<Arc<AppState>> for ApiRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(
         parts: &mut Parts,
         state: &Arc<AppState>,
     ) -> Result<Self, Self::Rejection> {
-        Ok(Self(viewer(state, parts).await?))
+        Ok(Self { state: Arc::clone(state), viewer: viewer(state, parts).await? })
     }
 }
 
-/// Whoever asks for a page. A token is for programs: pages want the cookie.
+/// The same for a page. A token is for programs: pages want the cookie.
 #[derive(Debug)]
-pub struct PageViewer(pub Viewer);
+pub struct PageRequest {
+    /// The server.
+    pub state: Arc<AppState>,
+    /// Who asks.
+    pub viewer: Viewer,
+}
 
-impl FromRequestParts<Arc<AppState>> for PageViewer {
+impl FromRequestParts<Arc<AppState>> for PageRequest {
     type Rejection = Response;
 
     async fn from_request_parts(
@@ -296,22 +307,23 @@ impl FromRequestParts<Arc<AppState>> for PageViewer {
         state: &Arc<AppState>,
     ) -> Result<Self, Self::Rejection> {
         match viewer(state, parts).await {
-            Ok(viewer) => Ok(Self(viewer)),
+            Ok(viewer) => Ok(Self { state: Arc::clone(state), viewer }),
             Err(SignedOut::Nobody) => Err(to_sign_in(parts)),
-            Err(SignedOut::TooMany(seconds)) => Err(super::console::errors::too_many(seconds)),
-            Err(SignedOut::Store(error)) => Err(super::console::errors::store(&error)),
+            Err(SignedOut::TooMany(seconds)) => Err(Fault::TooMany(seconds).into_response()),
+            Err(SignedOut::Store(error)) => Err(Fault::from(error).into_response()),
         }
     }
 }
 
-impl OptionalFromRequestParts<Arc<AppState>> for PageViewer {
+impl OptionalFromRequestParts<Arc<AppState>> for PageRequest {
     type Rejection = Response;
 
     async fn from_request_parts(
         parts: &mut Parts,
         state: &Arc<AppState>,
     ) -> Result<Option<Self>, Self::Rejection> {
-        Ok(viewer(state, parts).await.ok().map(Self))
+        let viewer = viewer(state, parts).await.ok();
+        Ok(viewer.map(|viewer| Self { state: Arc::clone(state), viewer }))
     }
 }
 

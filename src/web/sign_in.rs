@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::console::errors::{Fault, Shown};
 use super::console::layout;
 use super::secret::Secret;
-use super::session::{PageViewer, begin, client_address, client_network, set_cookie};
+use super::session::{PageRequest, begin, client_address, client_network, set_cookie};
 use super::{AppState, supabase_sign_in};
 use crate::store::StoreError;
 use crate::store::audit::AuditEntry;
@@ -61,7 +61,7 @@ fn is_own_path(next: &str) -> bool {
 
 async fn page(
     State(state): State<Arc<AppState>>,
-    viewer: Option<PageViewer>,
+    viewer: Option<PageRequest>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
     let next = own_path(wanted.next.as_deref());
@@ -84,7 +84,7 @@ async fn page(
 
 async fn link_page(
     State(state): State<Arc<AppState>>,
-    viewer: Option<PageViewer>,
+    viewer: Option<PageRequest>,
     Path(code): Path<String>,
 ) -> Shown {
     let is_good = match Secret::sent(&code) {
@@ -136,7 +136,7 @@ struct LinkForm {
 
 async fn link_used(
     State(state): State<Arc<AppState>>,
-    viewer: Option<PageViewer>,
+    viewer: Option<PageRequest>,
     Path(code): Path<String>,
     parts: Parts,
     Form(form): Form<LinkForm>,
@@ -190,10 +190,10 @@ pub(super) async fn signed_in(
 
 async fn sign_out(
     State(state): State<Arc<AppState>>,
-    viewer: Option<PageViewer>,
+    viewer: Option<PageRequest>,
     parts: Parts,
 ) -> Shown {
-    if let Some(PageViewer(viewer)) = viewer
+    if let Some(PageRequest { viewer, .. }) = viewer
         && let Credential::Session(id) = viewer.credential()
     {
         end(&state, &viewer, id).await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -24,7 +23,7 @@ use crate::web::guard::{may, may_in_person};
 use crate::web::iso;
 use crate::web::people::{Invitation, count_invitation, link_for, role};
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -82,8 +81,7 @@ impl AccessItem {
     responses((status = 200, body = Page<AccessItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<AccessItem>> {
@@ -123,8 +121,7 @@ struct MadeAccess {
     responses((status = 201, body = MadeAccess), Conflict, Refusals)
 )]
 async fn invite(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(new): ApiJson<NewAccess>,
 ) -> Result<(StatusCode, Json<MadeAccess>), Problem> {
@@ -210,8 +207,7 @@ struct NewRole {
     responses((status = 200, body = AccessItem), Refusals)
 )]
 async fn change(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<i64>,
     ApiJson(sent): ApiJson<NewRole>,
 ) -> Answer<AccessItem> {
@@ -233,8 +229,7 @@ async fn change(
     responses((status = 204), Refusals)
 )]
 async fn remove(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<i64>,
 ) -> Result<StatusCode, Problem> {
     let object = Object::Access(id);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderMap, StatusCode};
@@ -26,7 +25,7 @@ use crate::web::editing::document::{document, masked};
 use crate::web::editing::{Seen, access, agent, change as changing, make_known, version_of};
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -127,8 +126,7 @@ const NOT_IN_SERVICE: &str = "callers of its number hear that it is not in servi
     responses((status = 200, body = Page<AgentItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<AgentItem>> {
     let agents = state.owners.store.visible_agents(&viewer).await?;
@@ -155,8 +153,7 @@ async fn list(
     )
 )]
 async fn make(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     body: JsonFields,
 ) -> Result<Response, Problem> {
     let id = agent::make(&state, &viewer, body.0).await?;
@@ -172,8 +169,7 @@ async fn make(
     responses((status = 200, body = AgentBody), Refusals)
 )]
 async fn read(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Response, Problem> {
     shown(&state, &viewer, id).await
@@ -193,8 +189,7 @@ async fn read(
     )
 )]
 async fn change(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     headers: HeaderMap,
     body: JsonFields,
@@ -214,8 +209,7 @@ async fn change(
     responses((status = 200, body = AgentDeleted), Refusals)
 )]
 async fn delete(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Answer<AgentDeleted> {
     let access = access::<Own>(&state, &viewer, Object::Agent(id), "agent.delete").await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,7 +24,7 @@ use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::iso;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// How often a change that says of no revision is tried anew when others change the same row.
 const ATTEMPTS: usize = 3;
@@ -98,8 +97,7 @@ impl AppointmentItem {
     responses((status = 200, body = Page<AppointmentItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> Answer<Page<AppointmentItem>> {
     let store = &state.owners.store;
@@ -144,8 +142,7 @@ struct NewAppointment {
     responses((status = 201, body = AppointmentItem), Conflict, Refusals)
 )]
 async fn make(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiJson(new): ApiJson<NewAppointment>,
 ) -> Result<(StatusCode, Json<AppointmentItem>), Problem> {
     let store = &state.owners.store;
@@ -201,8 +198,7 @@ fn answered(
     responses((status = 200, body = AppointmentItem), Refusals)
 )]
 async fn read(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Answer<AppointmentItem> {
     use crate::store::access::Read;
@@ -244,8 +240,7 @@ struct AppointmentChange {
     responses((status = 200, body = AppointmentItem), Conflict, Refusals)
 )]
 async fn change(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(sent): ApiJson<AppointmentChange>,
 ) -> Answer<AppointmentItem> {
@@ -301,8 +296,7 @@ struct Cancelled {
     responses((status = 204), Conflict, Refusals)
 )]
 async fn cancel(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiQuery(query): ApiQuery<Cancelled>,
 ) -> Result<StatusCode, Problem> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -21,7 +20,7 @@ use crate::web::extract::ApiPath;
 use crate::web::guard::may;
 use crate::web::iso;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -46,8 +45,7 @@ struct FeedItem {
     responses((status = 200, body = FeedItem), Refusals)
 )]
 async fn read(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Answer<FeedItem> {
     let store = &state.owners.store;
@@ -77,8 +75,7 @@ struct MadeFeed {
     responses((status = 201, body = MadeFeed), Refusals)
 )]
 async fn make(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<(StatusCode, Json<MadeFeed>), Problem> {
     let url = ics::make(&state, &viewer, id).await?;
@@ -94,8 +91,7 @@ async fn make(
     responses((status = 204), Refusals)
 )]
 async fn revoke(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, Problem> {
     let access = may::<Maintain>(&state, &viewer, Object::Agent(id), "feed.revoke").await?;

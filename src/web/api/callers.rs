@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_DISPOSITION;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::web::AppState;
 use crate::web::erase::{self, Erased};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// How many calls are read at once, and the most of one caller that are given.
 const PAGE: i64 = 50;
@@ -109,8 +109,7 @@ async fn asked(
     )
 )]
 async fn export(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path(number): Path<String>,
     Asking(of): Asking<OfAgent>,
 ) -> Result<Response, Problem> {
@@ -199,8 +198,7 @@ impl Caller {
     )
 )]
 async fn remove(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path(number): Path<String>,
     Asking(of): Asking<OfAgent>,
 ) -> Answer<Erased> {

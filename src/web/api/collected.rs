@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::web::routing::routes;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -28,7 +27,7 @@ use crate::web::collected::{Collecting, cell, collecting, cursor, read_cursor, r
 use crate::web::exports::Turn;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 use crate::web::still::{CutOff, Still};
 use crate::web::{AppState, csv, iso};
 
@@ -80,8 +79,7 @@ struct Wanted {
     )
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> Answer<Page<Collected>> {
@@ -122,8 +120,7 @@ fn hidden() -> Problem {
     )
 )]
 async fn table(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     parts: Parts,
 ) -> Result<Response, Problem> {

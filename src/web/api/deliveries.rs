@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -19,7 +18,7 @@ use crate::web::AppState;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 use crate::web::webhooks::try_webhook;
 
 /// Rows of a page unless said.
@@ -73,8 +72,7 @@ struct Wanted {
     responses((status = 200, body = Page<DeliveryItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> Answer<Page<DeliveryItem>> {
     let agents = state.owners.store.visible_agents(&viewer).await?.only(wanted.agent);
@@ -109,8 +107,7 @@ async fn list(
     responses((status = 202), Refusals)
 )]
 async fn redeliver(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<i64>,
 ) -> Result<StatusCode, Problem> {
     let access = may(&state, &viewer, Object::Delivery(id), "webhook.redeliver").await?;
@@ -146,8 +143,7 @@ struct TestAnswer {
     )
 )]
 async fn test(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Answer<TestAnswer> {
     let trial = try_webhook(&state, &viewer, id).await?;

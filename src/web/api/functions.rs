@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
@@ -31,7 +30,7 @@ use crate::web::editing::version_of;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -148,8 +147,7 @@ struct AnswerBody {
     responses((status = 200, body = Page<FunctionBody>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<FunctionBody>> {
@@ -172,8 +170,7 @@ async fn list(
     responses((status = 201, body = FunctionBody), Conflict, Refusals)
 )]
 async fn make(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     body: JsonFields,
 ) -> Result<Response, Problem> {
@@ -190,8 +187,7 @@ async fn make(
     responses((status = 200, body = FunctionBody), Refusals)
 )]
 async fn read(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Response, Problem> {
     shown(&state, &viewer, id).await
@@ -211,8 +207,7 @@ async fn read(
     )
 )]
 async fn change(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     headers: HeaderMap,
     body: JsonFields,
@@ -236,8 +231,7 @@ async fn change(
     )
 )]
 async fn delete(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, Problem> {
     function::delete(&state, &viewer, id).await?;
@@ -254,8 +248,7 @@ async fn delete(
     responses((status = 200, body = DryRunBody), Refusals)
 )]
 async fn dry_run(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     body: JsonFields,
 ) -> Answer<DryRunBody> {

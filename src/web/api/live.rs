@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::web::routing::routes;
-use axum::extract::State;
 use axum::response::Response;
 use http::request::Parts;
 use serde::Deserialize;
@@ -18,7 +17,7 @@ use crate::web::extract::ApiQuery;
 use crate::web::live::stream::{Wanted, answer};
 use crate::web::live::words::LiveMessage;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -70,8 +69,7 @@ fn yes() -> bool {
     responses((status = 200, content_type = "text/event-stream", body = LiveMessage), Refusals)
 )]
 async fn live(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(asked): ApiQuery<Asked>,
     parts: Parts,
 ) -> Result<Response, Problem> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -19,7 +18,7 @@ use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::numbers::{self, NumberItem};
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -45,8 +44,7 @@ struct Wanted {
     responses((status = 200, body = Page<NumberItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> Answer<Page<NumberItem>> {
     let agents = state.owners.store.visible_agents(&viewer).await?.only(wanted.agent);
@@ -78,8 +76,7 @@ struct OfAgent {
     )
 )]
 async fn connect(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(sid): ApiPath<String>,
     ApiJson(wanted): ApiJson<OfAgent>,
 ) -> Result<StatusCode, Problem> {
@@ -103,8 +100,7 @@ async fn connect(
     )
 )]
 async fn restore(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(sid): ApiPath<String>,
     ApiJson(wanted): ApiJson<OfAgent>,
 ) -> Result<StatusCode, Problem> {

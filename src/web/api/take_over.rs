@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::web::routing::routes;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{FromRequest as _, Request};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use super::refusals::Refusals;
 use crate::web::AppState;
 use crate::web::extract::{ApiJson, ApiPath};
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Its routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
@@ -55,8 +55,7 @@ struct TransferCall {
     )
 )]
 async fn end(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
@@ -84,8 +83,7 @@ async fn end(
     )
 )]
 async fn transfer(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(wanted): ApiJson<TransferCall>,
 ) -> Result<StatusCode, Problem> {

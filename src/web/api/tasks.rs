@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,7 +22,7 @@ use crate::web::console::knowledge::answer_problem;
 use crate::web::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// How far back tasks that are done are listed.
 const DONE_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -100,8 +99,7 @@ struct Wanted {
     responses((status = 200, body = Page<TaskItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(wanted): ApiQuery<Wanted>,
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<TaskItem>> {
@@ -150,8 +148,7 @@ struct Change {
     responses((status = 200, body = TaskItem), Refusals)
 )]
 async fn mark(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<i64>,
     ApiJson(change): ApiJson<Change>,
 ) -> Answer<TaskItem> {
@@ -191,8 +188,7 @@ struct GapItem {
     responses((status = 200, body = Page<GapItem>), Refusals)
 )]
 async fn gaps(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(agent): ApiPath<Uuid>,
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<GapItem>> {
@@ -236,8 +232,7 @@ struct Kept {
     responses((status = 200, body = Kept), Conflict, Refusals)
 )]
 async fn answer(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(text): ApiJson<Text>,
 ) -> Answer<Kept> {

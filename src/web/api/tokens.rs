@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -23,7 +22,7 @@ use crate::web::guard::in_person;
 use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::secret::Secret;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 use crate::web::tokens::{PREFIX, checked};
 
 /// Its routes.
@@ -69,8 +68,7 @@ impl TokenItem {
     responses((status = 200, body = Page<TokenItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<TokenItem>> {
     let tokens = state.owners.store.tokens(&viewer).await?;
@@ -108,8 +106,7 @@ struct MadeToken {
     responses((status = 201, body = MadeToken), Conflict, Refusals)
 )]
 async fn make(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiJson(wanted): ApiJson<WantedToken>,
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
     in_person(&state, &viewer, None, "token.make").await?;
@@ -142,8 +139,7 @@ async fn make(
     responses((status = 204), Refusals)
 )]
 async fn revoke(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, Problem> {
     in_person(&state, &viewer, None, "token.revoke").await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,7 @@ use crate::store::usage::{AgentDay, DayPlace};
 use crate::web::AppState;
 use crate::web::extract::ApiQuery;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Days unless said.
 const DAYS: i64 = 30;
@@ -97,8 +96,7 @@ impl From<AgentDay> for DayItem {
     responses((status = 200, body = Page<DayItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiQuery(wanted): ApiQuery<Wanted>,
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Answer<Page<DayItem>> {

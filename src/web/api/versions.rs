@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +19,7 @@ use crate::web::editing::restore::restore;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::query::empty_is_none;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// Versions of a page unless said, and at most.
 const LIMIT: i64 = 50;
@@ -76,8 +75,7 @@ struct Asked {
     responses((status = 200, body = Page<VersionItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
     ApiQuery(asked): ApiQuery<Asked>,
 ) -> Answer<Page<VersionItem>> {
@@ -110,8 +108,7 @@ async fn list(
     responses((status = 200, body = RestoredBody), Conflict, Refusals)
 )]
 async fn back(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     ApiPath((id, n)): ApiPath<(Uuid, i32)>,
 ) -> Answer<RestoredBody> {
     let restored = restore(&state, &viewer, id, n).await?;

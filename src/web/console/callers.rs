@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Router};
 use http::StatusCode;
@@ -25,7 +25,7 @@ use crate::web::AppState;
 use crate::web::call_filter::{Here, PAGE, WantedCalls, cursor};
 use crate::web::erase::{self, Erased};
 use crate::web::query::empty_is_none;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// The most names of a caller that are shown.
 const NAMES_MAX: usize = 5;
@@ -66,8 +66,7 @@ struct Seen {
 }
 
 async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(number): Path<String>,
     wanted: std::result::Result<Query<Wanted>, QueryRejection>,
 ) -> Shown {
@@ -274,8 +273,7 @@ struct Confirmed {
 }
 
 async fn delete(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(number): Path<String>,
     form: std::result::Result<Form<Confirmed>, FormRejection>,
 ) -> Shown {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 
@@ -13,7 +12,7 @@ use super::layout::{Section, Shell};
 use super::time;
 use crate::web::AppState;
 use crate::web::doctor::{Found, Known, Verdict};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use crate::web::speech::{self, Trouble};
 
 /// How often the page is loaded again while it is being looked, in seconds.
@@ -24,7 +23,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/health", get(page).merge(post(again)))
 }
 
-async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest) -> Shown {
     if !viewer.is_admin() {
         return Err(Fault::NotFound);
     }
@@ -40,7 +39,7 @@ async fn page(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer
 }
 
 /// Looks once more.
-async fn again(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Shown {
+async fn again(PageRequest { state, viewer }: PageRequest) -> Shown {
     if !viewer.is_admin() {
         return Err(Fault::NotFound);
     }

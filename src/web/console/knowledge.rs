@@ -7,7 +7,7 @@ mod page;
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use http::StatusCode;
@@ -28,7 +28,7 @@ use crate::web::AppState;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::query::empty_is_none;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -40,11 +40,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/knowledge/{agent}/answers/{id}", post(change))
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<OfAgent>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<OfAgent>) -> Shown {
     show(&state, viewer, wanted.agent, None).await
 }
 
@@ -117,8 +113,7 @@ pub(crate) fn answer_problem(error: AnswerError) -> Problem {
 }
 
 async fn answer(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(agent): Path<Uuid>,
     Form(form): Form<AnswerForm>,
 ) -> Shown {
@@ -162,8 +157,7 @@ fn is_to(agent: Uuid, gap: Uuid, answer: &crate::store::AnswerRow) -> bool {
 }
 
 async fn change(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((agent, id)): Path<(Uuid, i64)>,
     Form(form): Form<AnswerForm>,
 ) -> Shown {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use maud::{Markup, html};
@@ -24,7 +24,7 @@ use crate::web::AppState;
 use crate::web::guard::PageId;
 use crate::web::live::take_over::{Offers, OwnPhone, WORDS_MAX, offers};
 use crate::web::live::words::{LiveLine, Who, fold};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// How many events of a call its strip is made of.
 const STRIP_EVENTS: i64 = 12;
@@ -73,11 +73,7 @@ fn elapsed(call: &LiveCall, now_us: i64) -> Markup {
     html! { span data-since=(since_ms) { (time::length((now_us - call.started_us) / 1_000_000)) } }
 }
 
-async fn list(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<OfAgent>,
-) -> Shown {
+async fn list(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<OfAgent>) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?;
     let agents = shell.listed();
@@ -160,8 +156,7 @@ struct Told {
 }
 
 async fn one(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<Uuid>,
     Query(Told { told }): Query<Told>,
 ) -> Shown {
@@ -268,8 +263,7 @@ struct EndForm {
 }
 
 async fn end(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<Uuid>,
     Form(form): Form<EndForm>,
 ) -> Shown {
@@ -290,8 +284,7 @@ struct TransferForm {
 }
 
 async fn transfer(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<Uuid>,
     Form(form): Form<TransferForm>,
 ) -> Shown {

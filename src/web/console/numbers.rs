@@ -5,7 +5,7 @@ mod by_hand;
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Router};
 use maud::{Markup, html};
@@ -21,7 +21,7 @@ use crate::web::AppState;
 use crate::web::guard::may;
 use crate::web::numbers::account::{NewAccount, use_own, use_servers};
 use crate::web::numbers::{self, AccountNumbers, Listed, NumberItem};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -48,11 +48,7 @@ struct Wanted {
     done: String,
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;
     let listed = numbers::page_of(&state, &shell.viewer, &shell.listed(), wanted.after).await?;
     let body = body(&state, &shell, &wanted, &listed);
@@ -234,8 +230,7 @@ struct Wired {
 }
 
 async fn connect(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(sid): Path<String>,
     Form(form): Form<Wired>,
 ) -> Shown {
@@ -246,8 +241,7 @@ async fn connect(
 }
 
 async fn restore(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(sid): Path<String>,
     Form(form): Form<Wired>,
 ) -> Shown {
@@ -270,8 +264,7 @@ struct Credentials {
 }
 
 async fn account(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(agent): Path<Uuid>,
     Form(form): Form<Credentials>,
 ) -> Shown {
@@ -288,8 +281,7 @@ async fn account(
 }
 
 async fn servers_account(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(agent): Path<Uuid>,
 ) -> Shown {
     let access = may::<Own>(&state, &viewer, Object::Agent(agent), "credentials.remove").await?;

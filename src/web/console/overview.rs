@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::web::routing::get;
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect};
 use jiff::ToSpan as _;
 use maud::{Markup, html};
@@ -21,7 +21,7 @@ use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::overview::{Booking, DayCounts, LiveCall};
 use crate::store::{OpenTasks, TaskKind, TaskRow};
 use crate::web::AppState;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// How long what was ticked stays on the page, to be taken back.
 const DONE_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -35,8 +35,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 
 /// To the page of the agent that is chosen above it.
 async fn to_agent(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Query(wanted): Query<OfAgent>,
 ) -> errors::Shown {
     let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;
@@ -85,8 +84,7 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
 }
 
 async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Query(wanted): Query<OfAgent>,
 ) -> errors::Shown {
     let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, Query};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
@@ -24,7 +24,7 @@ use crate::web::AppState;
 use crate::web::guard::{PageId, may, may_in_person};
 use crate::web::invalid::Invalid;
 use crate::web::people::{Invitation, count_invitation, link_for};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -65,11 +65,7 @@ struct InvitationForm {
     role: String,
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?.for_role(Role::Owner);
     let Some(agent) = shell.agent().map(|agent| agent.id) else {
@@ -155,8 +151,7 @@ fn roles(most: Role) -> Vec<(&'static str, &'static str)> {
 }
 
 async fn invite(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Form(sent): Form<InvitationForm>,
 ) -> Shown {
     let agent = sent.agent.parse().map_err(|_| Fault::NotFound)?;
@@ -280,8 +275,7 @@ async fn carry_out(
 }
 
 async fn change(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<i64>,
     Form(sent): Form<RoleForm>,
 ) -> Shown {
@@ -291,38 +285,22 @@ async fn change(
     carry_out(&state, &viewer, id, ("access.change", "changed", wish)).await
 }
 
-async fn off(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<i64>,
-) -> Shown {
+async fn off(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     let wish = AccessWish { is_active: Some(false), ..AccessWish::default() };
     carry_out(&state, &viewer, id, ("access.off", "off", wish)).await
 }
 
-async fn on(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<i64>,
-) -> Shown {
+async fn on(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     let wish = AccessWish { is_active: Some(true), ..AccessWish::default() };
     carry_out(&state, &viewer, id, ("access.on", "on", wish)).await
 }
 
-async fn remove(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<i64>,
-) -> Shown {
+async fn remove(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     let wish = AccessWish { is_removed: true, ..AccessWish::default() };
     carry_out(&state, &viewer, id, ("access.remove", "removed", wish)).await
 }
 
-async fn link(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<i64>,
-) -> Shown {
+async fn link(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     let access: AgentAccess<Own> =
         may_in_person(&state, &viewer, Object::Access(id), "access.link").await?;
     count_invitation(&state, &viewer, Fault::TooMany).await?;

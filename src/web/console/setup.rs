@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{StatusCode, Uri};
 use maud::Markup;
@@ -36,7 +36,7 @@ use crate::web::editing::change::set_up;
 use crate::web::editing::document::document;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -165,11 +165,7 @@ struct Wanted {
     new: Option<String>,
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let agent = match (wanted.agent, &wanted.new) {
         (Some(agent), _) => agent,
         (None, Some(key)) => return business::another(&state, viewer, key).await,
@@ -206,8 +202,7 @@ fn refused(setup: &Setup, body: &Markup) -> Response {
 
 /// The address of a form was opened, as browsers do with what they remember: its screen is shown.
 async fn to_screen(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     uri: Uri,
 ) -> Shown {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::web::routing::post;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use maud::{Markup, html};
@@ -19,7 +19,7 @@ use crate::web::call_filter::WantedCalls;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its route.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -176,8 +176,7 @@ struct Mark {
 }
 
 async fn mark(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<i64>,
     wanted: Result<Asking<WantedCalls>, Problem>,
     Form(form): Form<Mark>,

@@ -34,7 +34,7 @@ use crate::web::extract::ApiJson;
 use crate::web::guard::may;
 use crate::web::phone::test_call::{WantedTest, opening};
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use crate::web::speech::HAS_STAND_IN;
 use crate::web::{AppState, session};
 
@@ -52,11 +52,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/agents/{id}/try", get(page).merge(post(asked))).merge(line::router())
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Path(id): Path<String>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Path(id): Path<String>) -> Shown {
     shown(&state, viewer, &id, None).await
 }
 
@@ -249,7 +245,7 @@ async fn asked(
         let begun = begin(&state, &id, &parts, Request::from_parts(parts.clone(), body)).await;
         return Ok(begun.into_response());
     }
-    let PageViewer(viewer) = PageViewer::from_request_parts(&mut parts, &state).await?;
+    let PageRequest { viewer, .. } = PageRequest::from_request_parts(&mut parts, &state).await?;
     let form = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), &());
     let Form(pairs) = form.await.map_err(IntoResponse::into_response)?;
     let sent: Sent = pairs.into_iter().collect();

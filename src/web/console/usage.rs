@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::get;
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -16,7 +16,7 @@ use super::layout::{Section, Shell};
 use super::time;
 use crate::store::usage::{Plan, UsageDay};
 use crate::web::AppState;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Days that are shown unless said.
 const DAYS: i64 = 30;
@@ -38,11 +38,7 @@ struct Wanted {
     days: Option<i64>,
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?;
     let days = wanted.days.unwrap_or(DAYS).clamp(1, DAYS_MAX);

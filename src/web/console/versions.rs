@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use crate::web::editing::diff;
 use crate::web::editing::restore::restore;
 use crate::web::guard::may;
 use crate::web::query::empty_is_none;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Versions of a page.
 const LIMIT: usize = 20;
@@ -43,8 +43,7 @@ struct Asked {
 }
 
 async fn show(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Query(asked): Query<Asked>,
 ) -> Shown {
@@ -127,8 +126,7 @@ fn one(shell: &Shell, id: Uuid, version: &AgentVersion, function: Option<String>
 }
 
 async fn back(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((id, n)): Path<(Uuid, i32)>,
 ) -> Shown {
     let restored = restore(&state, &viewer, id, n).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use maud::{Markup, html};
@@ -19,7 +19,7 @@ use crate::store::people::Viewer;
 use crate::store::wirings::DeliveryRow;
 use crate::web::AppState;
 use crate::web::guard::may;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use crate::web::webhooks::try_webhook;
 
 /// Rows of a page.
@@ -44,11 +44,7 @@ struct Wanted {
     after: Option<i64>,
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     show(&state, viewer, &wanted, &html! {}).await
 }
 
@@ -158,8 +154,7 @@ fn answer(row: &DeliveryRow) -> Markup {
 }
 
 async fn redeliver(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<i64>,
     Query(wanted): Query<Wanted>,
 ) -> Shown {
@@ -180,11 +175,7 @@ struct Tested {
     chosen: Option<Uuid>,
 }
 
-async fn test(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Form(sent): Form<Tested>,
-) -> Shown {
+async fn test(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Tested>) -> Shown {
     let trial = try_webhook(&state, &viewer, sent.agent).await?;
     let took = format!("after {} ms", trial.ms);
     let told = html! {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +17,7 @@ use crate::web::api::refusals::Refusals;
 use crate::web::api::{Answer, Page};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// How many are given where nothing else is asked for, and at most.
 const LIMIT: i64 = 500;
@@ -63,8 +63,7 @@ struct EventItem {
     responses((status = 200, body = Page<EventItem>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path(id): Path<String>,
     Asking(wanted): Asking<WantedEvents>,
 ) -> Answer<Page<EventItem>> {

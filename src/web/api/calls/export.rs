@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
@@ -29,7 +28,7 @@ use crate::web::exports::Turn;
 use crate::web::guard::note_refusal;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 use crate::web::still::{CutOff, Still};
 use crate::web::{csv, iso};
 
@@ -79,8 +78,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
     )
 )]
 async fn table(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     parts: Parts,
     Asking(wanted): Asking<WantedCalls>,
 ) -> Result<Response, Problem> {
@@ -102,8 +100,7 @@ async fn table(
     )
 )]
 async fn whole(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     parts: Parts,
     Asking(wanted): Asking<WantedCalls>,
 ) -> Result<Response, Problem> {

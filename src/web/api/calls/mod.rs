@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -27,7 +27,7 @@ use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls, cursor};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 use crate::web::{erase, iso};
 
 /// Its routes.
@@ -136,8 +136,7 @@ pub(super) fn asked_agents(
     responses((status = 200, body = Page<CallRow>), Refusals)
 )]
 async fn list(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Asking(wanted): Asking<WantedCalls>,
 ) -> Answer<Page<CallRow>> {
     let store = &state.owners.store;
@@ -218,11 +217,7 @@ impl Call {
     params(("id" = Uuid, Path)),
     responses((status = 200, body = Call), Refusals)
 )]
-async fn one(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
-    Path(id): Path<String>,
-) -> Answer<Call> {
+async fn one(ApiRequest { state, viewer }: ApiRequest, Path(id): Path<String>) -> Answer<Call> {
     let id = id.parse().map_err(|_| Problem::not_found())?;
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
@@ -248,8 +243,7 @@ async fn one(
     )
 )]
 async fn remove(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let id = id.parse().map_err(|_| Problem::not_found())?;

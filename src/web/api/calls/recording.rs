@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -30,7 +30,7 @@ use crate::web::listening::{DECODED_MAX_MB, Sound};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::range::Asked;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 use crate::web::still::Still;
 
 /// The longest path of a recording.
@@ -76,8 +76,7 @@ struct Found {
     )
 )]
 async fn ogg(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path(id): Path<String>,
     Asking(wanted): Asking<WantedPart>,
     head: Parts,
@@ -111,8 +110,7 @@ async fn ogg(
     )
 )]
 async fn wav(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path(id): Path<String>,
     Asking(wanted): Asking<WantedPart>,
     head: Parts,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -22,7 +22,7 @@ use crate::web::api::refusals::Refusals;
 use crate::web::listening::{MESSAGE_MAX, Sound};
 use crate::web::problem::Problem;
 use crate::web::range::Asked;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 
 /// In so many seconds there may be room for another message.
 const RETRY_SECONDS: u64 = 5;
@@ -49,8 +49,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
     )
 )]
 async fn voicemail(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path(id): Path<String>,
     method: Method,
     headers: HeaderMap,

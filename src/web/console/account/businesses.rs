@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::web::routing::post;
 use axum::Router;
-use axum::extract::State;
 use maud::{Markup, html};
 
 use super::super::errors::{Fault, Shown};
@@ -15,7 +14,7 @@ use crate::store::invitations::{Belonging, OwnWish};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::guard::{PageId, in_person};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -94,26 +93,14 @@ async fn carry_out(
     }
 }
 
-async fn accept(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<i64>,
-) -> Shown {
+async fn accept(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     carry_out(&state, &viewer, id, ("access.accept", "accepted", OwnWish::Accept)).await
 }
 
-async fn decline(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<i64>,
-) -> Shown {
+async fn decline(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     carry_out(&state, &viewer, id, ("access.decline", "declined", OwnWish::Decline)).await
 }
 
-async fn leave(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<i64>,
-) -> Shown {
+async fn leave(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     carry_out(&state, &viewer, id, ("access.leave", "left", OwnWish::Leave)).await
 }

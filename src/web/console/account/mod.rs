@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, Query};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
@@ -29,7 +29,7 @@ use crate::store::sessions::SessionRow;
 use crate::web::AppState;
 use crate::web::guard::{PageId, in_person};
 use crate::web::invalid::{Invalid, one_line};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use device::device;
 use tokens::TokenForm;
 
@@ -62,11 +62,7 @@ struct Again {
     token: (TokenForm, Vec<Invalid>),
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let words = match wanted.done.as_str() {
         "changed" => "Changed.",
         "ended" => "That browser is signed out.",
@@ -218,8 +214,7 @@ fn done(what: &str) -> Response {
 }
 
 async fn change(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Form(sent): Form<ProfileForm>,
 ) -> Shown {
     in_person(&state, &viewer, None, "account.change").await?;
@@ -237,11 +232,7 @@ async fn change(
     }
 }
 
-async fn end(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<Uuid>,
-) -> Shown {
+async fn end(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<Uuid>) -> Shown {
     in_person(&state, &viewer, None, "session.end").await?;
     let store = &state.owners.store;
     if !store.end_session(viewer.id(), id).await? {
@@ -251,7 +242,7 @@ async fn end(
     Ok(done("ended"))
 }
 
-async fn end_others(State(state): State<Arc<AppState>>, PageViewer(viewer): PageViewer) -> Shown {
+async fn end_others(PageRequest { state, viewer }: PageRequest) -> Shown {
     in_person(&state, &viewer, None, "session.end_others").await?;
     let store = &state.owners.store;
     // Of somebody who asks with a token of Supabase's every browser is another.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::post;
 use axum::Router;
-use axum::extract::{Form, State};
+use axum::extract::Form;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::web::console::time;
 use crate::web::guard::{PageId, in_person};
 use crate::web::invalid::Invalid;
 use crate::web::secret::Secret;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use crate::web::tokens::{PREFIX, checked};
 
 /// Its routes.
@@ -109,11 +109,7 @@ pub(super) fn section(
 }
 
 /// Shows the key in the answer itself: it is kept nowhere from which another page could show it.
-async fn make(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Form(sent): Form<TokenForm>,
-) -> Shown {
+async fn make(PageRequest { state, viewer }: PageRequest, Form(sent): Form<TokenForm>) -> Shown {
     in_person(&state, &viewer, None, "token.make").await?;
     if let Credential::Token(_) = viewer.credential() {
         // A key makes no keys.
@@ -147,11 +143,7 @@ async fn make(
     }))
 }
 
-async fn revoke(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    PageId(id): PageId<Uuid>,
-) -> Shown {
+async fn revoke(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<Uuid>) -> Shown {
     in_person(&state, &viewer, None, "token.revoke").await?;
     match state.owners.store.revoke_token(&viewer, id).await? {
         true => Ok(done("revoked")),

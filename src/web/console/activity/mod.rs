@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::web::routing::get;
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use crate::store::access::{Role, VisibleAgents};
 use crate::store::activity::{ActivityWanted, Deed};
 use crate::store::{Result, Store};
 use crate::web::AppState;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// How many a page shows.
 const SHOWN: i64 = 50;
@@ -45,11 +45,7 @@ struct Wanted {
     before: Option<i64>,
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?;
     let asked = ActivityWanted {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{Form, Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use http::StatusCode;
 use maud::{Markup, html};
@@ -31,7 +31,7 @@ use crate::web::AppState;
 use crate::web::editing::document::document;
 use crate::web::editing::{Seen, access, change as changing, diff, make_known};
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use fields::{Part, part};
 pub(super) use form::Sent;
 use form::{Refused, change, put};
@@ -58,8 +58,7 @@ pub(super) struct Saved {
 }
 
 async fn show(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Query(asked): Query<Saved>,
 ) -> Shown {
@@ -111,8 +110,7 @@ pub(super) async fn flash(
 }
 
 async fn save(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Shown {
@@ -202,8 +200,7 @@ fn changed(
 }
 
 async fn set_status(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
 ) -> Shown {
@@ -228,8 +225,7 @@ struct Confirmed {
 }
 
 async fn delete(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(confirmed): Form<Confirmed>,
 ) -> Shown {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, Query};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use jiff::tz::TimeZone;
@@ -26,7 +26,7 @@ use crate::web::console::field::{area, input};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -236,8 +236,7 @@ impl Wanted {
 }
 
 async fn new_page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Query(wanted): Query<Wanted>,
 ) -> Shown {
     let store = &state.owners.store;
@@ -309,11 +308,7 @@ fn show_new(
     page
 }
 
-async fn make(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Form(sent): Form<BookingForm>,
-) -> Shown {
+async fn make(PageRequest { state, viewer }: PageRequest, Form(sent): Form<BookingForm>) -> Shown {
     let store = &state.owners.store;
     let agent = sent.agent.parse().map_err(|_| Fault::NotFound)?;
     let access: AgentAccess<Maintain> =

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, Query};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -35,7 +35,7 @@ use crate::store::feeds::FeedState;
 use crate::web::AppState;
 use crate::web::bookings::ics;
 use crate::web::guard::may;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use lists::{Free, Who, day_list, week_table};
 use week::Week;
 
@@ -93,11 +93,7 @@ fn is_past(start_us: i64, zone: &TimeZone) -> bool {
     local(start_us, zone).date() < local(now_us, zone).date()
 }
 
-async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Query(wanted): Query<Wanted>,
-) -> Shown {
+async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?;
     let Some(agent) = shell.agent().cloned() else {
@@ -259,11 +255,7 @@ impl OfAgent {
 }
 
 /// Shows the address in the answer itself: it is kept nowhere from which another page could show it.
-async fn make_feed(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
-    Form(form): Form<OfAgent>,
-) -> Shown {
+async fn make_feed(PageRequest { state, viewer }: PageRequest, Form(form): Form<OfAgent>) -> Shown {
     let agent = form.agent()?;
     let url = ics::make(&state, &viewer, agent).await?;
     let shell = Shell::of(&state.owners.store, viewer, Some(agent)).await?;
@@ -286,8 +278,7 @@ async fn make_feed(
 }
 
 async fn stop_feed(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Form(form): Form<OfAgent>,
 ) -> Result<Response, Fault> {
     let access =

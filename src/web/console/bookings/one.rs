@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, Query};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use jiff::Zoned;
@@ -28,7 +28,7 @@ use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::console::time;
 use crate::web::guard::{PageId, may};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -55,8 +55,7 @@ struct Done {
 }
 
 async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<Uuid>,
     Query(done): Query<Done>,
 ) -> Shown {
@@ -244,8 +243,7 @@ async fn changing(
 }
 
 async fn change(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<Uuid>,
     Form(sent): Form<BookingForm>,
 ) -> Shown {
@@ -374,8 +372,7 @@ async fn tell(state: &AppState, viewer: &Viewer, booking: &Booking, text: &str) 
 macro_rules! settling {
     ($name:ident, $action:literal, $state:ident) => {
         async fn $name(
-            State(state): State<Arc<AppState>>,
-            PageViewer(viewer): PageViewer,
+            PageRequest { state, viewer }: PageRequest,
             PageId(id): PageId<Uuid>,
             Form(sent): Form<Settling>,
         ) -> Shown {

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::State;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
@@ -39,7 +38,7 @@ use crate::web::guard::PageId;
 use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// The most events that are read for a page; a call of hours has some thousands.
 const EVENTS_MAX: i64 = 20_000;
@@ -50,8 +49,7 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 }
 
 async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<Uuid>,
     wanted: Result<Asking<WantedCalls>, Problem>,
 ) -> errors::Shown {

@@ -1,9 +1,6 @@
 //! Deleting one call, confirmed by its caller's number.
 
-use std::sync::Arc;
-
 use axum::Form;
-use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
@@ -13,13 +10,12 @@ use uuid::Uuid;
 use crate::agent::phone_number::{normalise_local, readable};
 use crate::store::access::{Object, Own};
 use crate::store::call_page::CallPage;
-use crate::web::AppState;
 use crate::web::call_filter::Here;
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::erase;
 use crate::web::guard::{PageId, may};
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// What confirms the removal of a call whose number is withheld.
 const WORD: &str = "delete";
@@ -57,8 +53,7 @@ pub(super) struct Confirmed {
 
 /// Deletes the call.
 pub(super) async fn delete(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     PageId(id): PageId<Uuid>,
     form: Result<Form<Confirmed>, FormRejection>,
 ) -> Shown {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::web::routing::get;
 use axum::Router;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use maud::{Markup, html};
@@ -24,7 +24,7 @@ use crate::web::invalid::Invalid;
 use crate::web::iso;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -38,8 +38,7 @@ struct Told {
 }
 
 async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     wanted: Result<Asking<WantedCalls>, Problem>,
     told: Result<Query<Told>, QueryRejection>,
 ) -> errors::Shown {

@@ -1,8 +1,6 @@
 //! What a function collected in calls, as a table.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -11,12 +9,11 @@ use uuid::Uuid;
 use super::Inspected;
 use crate::store::CollectedRun;
 use crate::store::access::{Role, VisibleAgent};
-use crate::web::AppState;
 use crate::web::collected::{Collecting, cell, collecting, columns_of, cursor, read_cursor, rest};
 use crate::web::console::errors::Shown;
 use crate::web::console::layout::Shell;
 use crate::web::console::time;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Rows of a page.
 const ROWS: usize = 50;
@@ -31,8 +28,7 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn show(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Query(wanted): Query<Wanted>,
 ) -> Shown {

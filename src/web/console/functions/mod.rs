@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::web::routing::{get, post};
 use axum::Router;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{Form, Path, Query};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use maud::{Markup, html};
@@ -30,7 +30,7 @@ use crate::web::editing::function::{self, document, find, masked};
 use crate::web::editing::{Seen, change as changing, version_of};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 pub(super) use fields::{KINDS, NAMES};
 use fields::{change, texts};
 use form::{FunctionForm, meanwhile};
@@ -84,8 +84,7 @@ impl Inspected {
 }
 
 async fn show(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Query(saved): Query<Saved>,
 ) -> Shown {
@@ -104,8 +103,7 @@ struct Wanted {
 }
 
 async fn new(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Query(wanted): Query<Wanted>,
 ) -> Shown {
@@ -120,8 +118,7 @@ async fn new(
 }
 
 async fn make(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
 ) -> Shown {
@@ -145,8 +142,7 @@ async fn make(
 }
 
 async fn edit(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((id, function)): Path<(Uuid, Uuid)>,
 ) -> Shown {
     let inspected = Inspected::of(&state, viewer, id).await?;
@@ -174,8 +170,7 @@ async fn edit(
 }
 
 async fn save(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Form(sent): Form<Sent>,
 ) -> Shown {
@@ -220,8 +215,7 @@ fn refused(
 }
 
 async fn switch(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Form(sent): Form<Sent>,
 ) -> Shown {
@@ -233,8 +227,7 @@ async fn switch(
 }
 
 async fn delete(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((id, function)): Path<(Uuid, Uuid)>,
 ) -> Shown {
     let inspected = Inspected::of(&state, viewer.clone(), id).await?;
@@ -245,8 +238,7 @@ async fn delete(
 
 /// Sets or removes a secret that functions use.
 async fn set_secret(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
 ) -> Shown {

@@ -1,8 +1,6 @@
 //! Trying a function from its page.
 
-use std::sync::Arc;
-
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde_json::{Map, Number, Value};
@@ -11,13 +9,12 @@ use uuid::Uuid;
 use super::fields::{Variable, plain_variables};
 use super::{Inspected, spoken, title};
 use crate::functions::DryRun;
-use crate::web::AppState;
 use crate::web::console::agent::Sent;
 use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::editing::try_function::{Tried, try_function};
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// The form that tries it, with what came of it.
 pub(super) fn form(action: &str, document: &Value, sent: &Sent, came: Markup) -> Markup {
@@ -113,8 +110,7 @@ fn example(document: &Value) -> String {
 }
 
 pub(super) async fn try_it(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path((id, function)): Path<(Uuid, Uuid)>,
     Form(sent): Form<Sent>,
 ) -> Shown {

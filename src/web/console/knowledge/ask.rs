@@ -1,9 +1,7 @@
 //! What an agent would find for a question: the passages that it would be given in a call.
 
-use std::sync::Arc;
-
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -11,11 +9,10 @@ use uuid::Uuid;
 use crate::call::Passage;
 use crate::knowledge::answers::QUESTION_BYTES;
 use crate::store::access::{Maintain, Object};
-use crate::web::AppState;
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::guard::may;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// What the form sends.
 #[derive(Debug, Deserialize)]
@@ -39,8 +36,7 @@ pub(super) fn form(agent: Uuid, question: &str) -> Markup {
 
 /// A question was asked.
 pub(super) async fn send(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(agent): Path<Uuid>,
     Form(asked): Form<Asked>,
 ) -> Shown {

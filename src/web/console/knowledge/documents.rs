@@ -1,20 +1,17 @@
 //! The documents that an agent looks its answers up in, and the passages of one.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::store::access::{Object, Read};
 use crate::store::documents::DocumentRow;
-use crate::web::AppState;
 use crate::web::console::errors::Shown;
 use crate::web::console::layout::{Section, Shell};
 use crate::web::console::time;
 use crate::web::query::empty_is_none;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// As many passages are on a page.
 const PAGE: i64 = 50;
@@ -86,8 +83,7 @@ fn address(agent: Uuid, key: &str, after: Option<i64>) -> String {
 
 /// The passages of a document.
 pub(super) async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(agent): Path<Uuid>,
     Query(wanted): Query<Wanted>,
 ) -> Shown {

@@ -1,10 +1,8 @@
 //! A number that is written by hand: one that was wired at Twilio by hand, or one for calls on one's own
 //! machine, where there is no Twilio.
 
-use std::sync::Arc;
-
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -12,12 +10,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::agent::phone_number::{normalise_e164, readable};
-use crate::web::AppState;
 use crate::web::console::errors::Shown;
 use crate::web::editing::change::change;
 use crate::web::numbers::AccountNumbers;
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// The form, for whom a number that they write counts: an admin, or one with a Twilio account of their own.
 pub(super) fn form(account: &AccountNumbers, is_admin: bool) -> Markup {
@@ -54,8 +51,7 @@ pub(super) struct Written {
 
 /// Gives an agent a number, or none.
 pub(super) async fn written(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(form): Form<Written>,
 ) -> Shown {

@@ -1,9 +1,7 @@
 //! A Twilio account of the agent's own, entered on the last screen.
 
-use std::sync::Arc;
-
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -13,11 +11,10 @@ use super::number::{self, Told};
 use super::{opened_with, shown};
 use crate::private::Private;
 use crate::store::access::Own;
-use crate::web::AppState;
 use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::numbers::account::{NewAccount, use_own};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 pub(super) fn form(id: Uuid, is_own: bool) -> Markup {
     html! {
@@ -47,8 +44,7 @@ pub(super) struct AccountForm {
 
 /// An account was entered.
 pub(super) async fn send(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(sent): Form<AccountForm>,
 ) -> Shown {

@@ -1,9 +1,7 @@
 //! The first screen: which business it is. It makes the agent.
 
-use std::sync::Arc;
-
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
@@ -25,7 +23,7 @@ use crate::web::console::zones;
 use crate::web::editing::agent::begin_setup;
 use crate::web::guard::{may, may_change_own};
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// The longest name and address, in characters.
 const NAME_MAX: usize = 200;
@@ -264,8 +262,7 @@ fn beside(problem: &Problem) -> Option<Wrong> {
 
 /// The first screen was sent.
 pub(super) async fn begin(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Form(business): Form<Business>,
 ) -> Shown {
     may_change_own(&state, &viewer, "agent.create").await?;
@@ -289,8 +286,7 @@ pub(super) async fn begin(
 
 /// The first screen of an agent that is there was sent.
 pub(super) async fn change(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(business): Form<Business>,
 ) -> Shown {

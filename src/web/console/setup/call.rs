@@ -2,9 +2,7 @@
 //! first call, and the page says when it came. Somebody who keeps their own number reads here how it is
 //! forwarded.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -16,11 +14,10 @@ use crate::agent::{Agent, Status};
 use crate::clock;
 use crate::store::access::{Inspect, Object};
 use crate::store::setup::ArrivedCall;
-use crate::web::AppState;
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::layout::Shell;
 use crate::web::console::{assets, time};
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use crate::web::speech;
 
 /// How often the page is loaded again that has no script, in seconds.
@@ -43,8 +40,7 @@ pub(super) fn from_now(agent: Uuid) -> Response {
 }
 
 pub(super) async fn page(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Query(wanted): Query<Since>,
 ) -> Shown {

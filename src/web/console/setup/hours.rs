@@ -1,9 +1,7 @@
 //! The screen of opening hours, and of whom callers are put through to.
 
-use std::sync::Arc;
-
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use http::StatusCode;
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -18,12 +16,11 @@ use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::agent::hours::Hours;
 use crate::agent::phone_number::normalise_local;
 use crate::agent::{Agent, AgentSource, BusinessSource};
-use crate::web::AppState;
 use crate::web::console::agent::{Editor, Sent, WrongDay};
 use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// Hours that the owner writes.
 const OWN: &str = "own";
@@ -129,8 +126,7 @@ pub(super) fn form(setup: &Setup, again: Option<&Again>) -> Markup {
 
 /// The screen was sent.
 pub(super) async fn send(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Shown {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -23,7 +23,7 @@ use crate::web::console::plain::plain;
 use crate::web::editing::change::set_up;
 use crate::web::numbers::{NumberItem, connect, of_agents, words};
 use crate::web::problem::Problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// How long Twilio may take to say what an account is. It is only for a hint.
 const STATE_LIMIT: Duration = Duration::from_secs(3);
@@ -173,8 +173,7 @@ pub(super) struct FinishForm {
 /// The last screen was sent. The number comes first: an agent whose number was not connected goes on
 /// being set up.
 pub(super) async fn finish(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(form): Form<FinishForm>,
 ) -> Shown {

@@ -1,10 +1,9 @@
 //! The screen on which the agent is tried, and given answers to what callers ask most.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
 use serde_json::Map;
@@ -20,7 +19,7 @@ use crate::web::AppState;
 use crate::web::console::agent::Sent;
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::knowledge::answer_problem;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 use crate::web::speech::{self, Trouble};
 
 /// The names of the answers' fields: as many as a trade has questions.
@@ -128,8 +127,7 @@ fn told(wrong: &[Wrong], questions: &[&'static str; FIELDS.len()]) -> Vec<Told> 
 
 /// Answers were sent. What is emptied is removed.
 pub(super) async fn answer(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
 ) -> Shown {
@@ -187,8 +185,7 @@ async fn keep(
 
 /// It was tried, or need not be. The answers that stand on the screen are kept.
 pub(super) async fn tried(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(sent): Form<Sent>,
 ) -> Shown {

@@ -1,9 +1,7 @@
 //! The screen of the greeting and the voice.
 
-use std::sync::Arc;
-
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -12,11 +10,10 @@ use uuid::Uuid;
 
 use super::forms::{BACK, back_unsaved, described, error, keep_and_back, progress, summary, told};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
-use crate::web::AppState;
 use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::console::voices;
-use crate::web::session::PageViewer;
+use crate::web::session::PageRequest;
 
 /// The longest greeting, in characters.
 const GREETING_MAX: usize = 1000;
@@ -87,8 +84,7 @@ pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Mark
 
 /// The screen was sent.
 pub(super) async fn send(
-    State(state): State<Arc<AppState>>,
-    PageViewer(viewer): PageViewer,
+    PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
     Form(sent): Form<VoiceForm>,
 ) -> Shown {

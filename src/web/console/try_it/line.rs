@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Query, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use http::StatusCode;
@@ -16,7 +16,7 @@ use crate::store::people::Viewer;
 use crate::web::extract::ApiJson;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::ApiViewer;
+use crate::web::session::ApiRequest;
 use crate::web::{AppState, csrf};
 
 /// The longest that is typed at once, in characters.
@@ -61,8 +61,7 @@ fn elsewhere(state: &AppState, place: &Place) -> Option<Response> {
 }
 
 async fn stream(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path((agent, call)): Path<(Uuid, Uuid)>,
     Query(place): Query<Place>,
     request: Request,
@@ -86,8 +85,7 @@ struct Typed {
 }
 
 async fn say(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path((agent, call)): Path<(Uuid, Uuid)>,
     Query(place): Query<Place>,
     ApiJson(typed): ApiJson<Typed>,
@@ -121,8 +119,7 @@ struct AfterAnswer {
 }
 
 async fn after(
-    State(state): State<Arc<AppState>>,
-    ApiViewer(viewer): ApiViewer,
+    ApiRequest { state, viewer }: ApiRequest,
     Path((agent, call)): Path<(Uuid, Uuid)>,
     Query(place): Query<Place>,
     ApiJson(asked): ApiJson<AfterAsked>,
