@@ -218,14 +218,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn calls_of_agent_now<L: Level>(&self, access: &AgentAccess<L>) -> Result<i64> {
-        let row = sqlx::query(
+        Ok(sqlx::query_scalar(
             "select count(*) as calls from public.call_logs
             where voice_agent_id = $1 and status = 'in-progress' and call_end is null",
         )
         .bind(access.agent_id())
         .fetch_one(&self.pool)
-        .await?;
-        Ok(row.try_get("calls")?)
+        .await?)
     }
 }
 

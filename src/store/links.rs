@@ -59,14 +59,13 @@ impl Store {
 
     /// Whether this link would sign somebody in. Does not use it up.
     pub async fn is_link_good(&self, link: &SecretHash) -> Result<bool> {
-        let row = sqlx::query(
+        Ok(sqlx::query_scalar(
             "select exists (select from public.sign_in_links
                 where token_hash = $1 and used_at is null and expires_at > now()) as is_good",
         )
         .bind(link.as_slice())
         .fetch_one(&self.pool)
-        .await?;
-        Ok(row.try_get("is_good")?)
+        .await?)
     }
 
     /// Uses a link up, and with it all others of the same person: whose it is, for the one who comes

@@ -125,7 +125,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub async fn begin_session(&self, session: &NewSession<'_>) -> Result<Uuid> {
-        let row = sqlx::query(
+        Ok(sqlx::query_scalar(
             "insert into public.frontdesk_sessions
                 (token_hash, user_id, idle_seconds, expires_at, user_agent, supabase_session_id)
             values ($1, $2, $3, now() + $4 * interval '1 second', $5, $6)
@@ -138,8 +138,7 @@ impl Store {
         .bind(session.user_agent)
         .bind(session.supabase_session)
         .fetch_one(&self.pool)
-        .await?;
-        Ok(row.try_get("id")?)
+        .await?)
     }
 
     /// Who has this session, if it has not ended. Renews when it was last seen.

@@ -74,7 +74,7 @@ impl Store {
     /// on. Whoever invited them may have used it, so all that was given out before ends: sessions, keys,
     /// links. Whether that was so.
     pub async fn vouch_for(&self, user_id: Uuid) -> Result<bool> {
-        let row = sqlx::query(
+        Ok(sqlx::query_scalar(
             "with vouched as (
                 update public.customer set invited_to = null
                 where uuid = $1 and invited_to is not null returning uuid
@@ -92,7 +92,6 @@ impl Store {
         )
         .bind(user_id)
         .fetch_one(&self.pool)
-        .await?;
-        Ok(row.try_get("was_invited")?)
+        .await?)
     }
 }

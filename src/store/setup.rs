@@ -95,15 +95,14 @@ impl Store {
 
     /// The agent that somebody began to set up last and has not finished.
     pub async fn unfinished_setup(&self, viewer: &Viewer) -> Result<Option<Uuid>> {
-        let row = sqlx::query(
+        Ok(sqlx::query_scalar(
             "select id from public.voice_agents
             where created_by = $1 and setup_step is not null and status = 'inactive'
             order by created_at desc limit 1",
         )
         .bind(viewer.id())
         .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| row.try_get("id")).transpose()?)
+        .await?)
     }
 
     /// The newest call that reached an agent since a time, microseconds since the Unix epoch. Test calls

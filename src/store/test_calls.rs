@@ -1,6 +1,5 @@
 //! Test calls from the console: their rows, and the key that their streams are admitted with.
 
-use sqlx::Row;
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Maintain};
@@ -86,10 +85,7 @@ impl Store {
         .bind(fresh.as_slice())
         .execute(&self.pool)
         .await?;
-        let row = sqlx::query("select key from public.installation_keys where name = $1")
-            .bind(name)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(Private::new(row.try_get("key")?))
+        let key = sqlx::query_scalar("select key from public.installation_keys where name = $1");
+        Ok(Private::new(key.bind(name).fetch_one(&self.pool).await?))
     }
 }

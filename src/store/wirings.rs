@@ -57,7 +57,7 @@ impl Store {
         number_sid: &str,
         before: &Value,
     ) -> Result<i64> {
-        let row = sqlx::query(
+        Ok(sqlx::query_scalar(
             "insert into public.number_wirings
                 (number_sid, account_sid, voice_agent_id, before, connected_by)
             values ($1, $2, $3, $4::jsonb, $5) returning id",
@@ -68,8 +68,7 @@ impl Store {
         .bind(before.to_string())
         .bind(access.person())
         .fetch_one(&self.pool)
-        .await?;
-        Ok(row.try_get("id")?)
+        .await?)
     }
 
     /// Forgets what was kept for a change that was not made.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::bookings::zone;
 use super::invalid::Invalid;
 use super::query::given;
 use crate::agent::phone_number::normalise_local;
@@ -70,12 +71,9 @@ pub(super) struct Here {
 impl Here {
     /// At this agent's business; in UTC where there is none.
     pub(super) fn of(agent: Option<&VisibleAgent>) -> Self {
-        let zone = agent.and_then(|agent| agent.zone.as_deref());
+        let name = agent.and_then(|agent| agent.zone.as_deref());
         let number = agent.and_then(|agent| agent.number.as_deref());
-        Self {
-            zone: zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC),
-            region: Region::of_business(None, zone, number),
-        }
+        Self { zone: zone(name), region: Region::of_business(None, name, number) }
     }
 }
 

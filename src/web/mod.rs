@@ -20,6 +20,7 @@ mod headers;
 mod invalid;
 mod iso;
 mod listening;
+mod lists;
 pub mod live;
 mod numbers;
 pub mod operators;

@@ -105,13 +105,9 @@ async fn list(
     let first = agents.list().first().and_then(|agent| agent.zone.as_deref());
     let asked = wanted.read(&zone(first))?;
     let one_more = BookingsWanted { limit: asked.limit + 1, ..asked };
-    let mut found = store.bookings(&agents, &one_more).await?;
-    let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| has_more);
-    let next = last.map(|last| format!("{}~{}", last.start_us, last.id));
-    Ok(Json(Page { items: found.iter().map(AppointmentItem::of).collect(), next }))
+    let found = store.bookings(&agents, &one_more).await?;
+    let place = |last: &Booking| format!("{}~{}", last.start_us, last.id);
+    Ok(Json(Page::of(found, asked.limit, place, |booking| AppointmentItem::of(&booking))))
 }
 
 /// A new appointment.

@@ -87,18 +87,15 @@ async fn list(
     let access = store.access::<Inspect>(&viewer, Object::Function(id)).await?;
     collecting(&state, &access, id).await?.ok_or_else(hidden)?;
     let after = read_cursor(wanted.after.as_deref())?;
-    let mut runs = store.collected(&access, id, after, PAGE + 1).await?;
-    let has_more = i64::try_from(runs.len()).is_ok_and(|runs| runs > PAGE);
-    runs.truncate(usize::try_from(PAGE).unwrap_or_default());
-    let next = runs.last().filter(|_| has_more).map(|run| cursor(run.place));
-    let items = runs.into_iter().map(|run| Collected {
+    let runs = store.collected(&access, id, after, PAGE + 1).await?;
+    let item = |run: CollectedRun| Collected {
         id: run.place.id,
         at: iso::time(run.place.at_us, &TimeZone::UTC),
         call_id: run.call_id,
         arguments: run.arguments.into_inner(),
         result: run.result.into_inner(),
-    });
-    Ok(Json(Page { items: items.collect(), next }))
+    };
+    Ok(Json(Page::of(runs, PAGE, |run| cursor(run.place), item)))
 }
 
 fn hidden() -> Problem {

@@ -14,6 +14,7 @@ use super::refusals::Refusals;
 use super::{Answer, Page};
 use crate::post_call::webhook::COMPLETED;
 use crate::store::access::Object;
+use crate::store::wirings::DeliveryRow;
 use crate::web::AppState;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::guard::may;
@@ -77,12 +78,9 @@ async fn list(
 ) -> Answer<Page<DeliveryItem>> {
     let agents = state.owners.store.visible_agents(&viewer).await?.only(wanted.agent);
     let limit = wanted.limit.unwrap_or(ROWS).clamp(1, 100);
-    let mut rows = state.owners.store.deliveries(&agents, wanted.after, limit + 1).await?;
-    let has_more = i64::try_from(rows.len()).is_ok_and(|rows| rows > limit);
-    rows.truncate(usize::try_from(limit).unwrap_or_default());
-    let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
+    let rows = state.owners.store.deliveries(&agents, wanted.after, limit + 1).await?;
     let time = |us| jiff::Timestamp::from_microsecond(us).unwrap_or_default().to_string();
-    let items = rows.into_iter().map(|row| DeliveryItem {
+    let item = |row: DeliveryRow| DeliveryItem {
         id: row.id,
         call_id: row.call_id,
         agent_id: row.agent_id,
@@ -94,8 +92,8 @@ async fn list(
         error: row.error,
         ms: row.ms,
         next_attempt: row.next_us.map(time),
-    });
-    Ok(Json(Page { items: items.collect(), next }))
+    };
+    Ok(Json(Page::of(rows, limit, |row| row.id.to_string(), item)))
 }
 
 /// Tells your server of a delivery's call once more.

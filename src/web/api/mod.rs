@@ -31,6 +31,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
+use super::lists::cut;
 use super::problem::Problem;
 
 /// A page of a list.
@@ -40,6 +41,21 @@ pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     /// What `after` takes for the next page; null on the last.
     pub(super) next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The page of what was read for one row more than `limit`; `place` is what the next page goes on
+    /// behind.
+    fn of<R>(
+        mut rows: Vec<R>,
+        limit: i64,
+        place: impl Fn(&R) -> String,
+        item: impl FnMut(R) -> T,
+    ) -> Self {
+        let has_more = cut(&mut rows, limit);
+        let next = rows.last().filter(|_| has_more).map(place);
+        Self { items: rows.into_iter().map(item).collect(), next }
+    }
 }
 
 /// What is said of the API as a whole.

@@ -53,14 +53,10 @@ impl Paging {
     /// See [`limit`](Self::limit).
     pub(super) fn page<R, T: From<R>>(
         &self,
-        mut rows: Vec<R>,
+        rows: Vec<R>,
         place: impl Fn(&R) -> String,
     ) -> Result<Page<T>, Problem> {
-        let limit = usize::try_from(self.limit()?).unwrap_or(usize::MAX);
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| has_more).map(place);
-        Ok(Page { items: rows.into_iter().map(Into::into).collect(), next })
+        Ok(Page::of(rows, self.limit()?, place, Into::into))
     }
 
     /// The page of a list that is small and was read whole.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
 use crate::store::access::{Inspect, Object};
+use crate::store::versions::AgentVersion;
 use crate::web::AppState;
 use crate::web::editing::diff::{FieldChange, changes};
 use crate::web::editing::restore::restore;
@@ -83,19 +84,16 @@ async fn list(
     let object = Object::Agent(id);
     let access = may::<Inspect>(&state, &viewer, object, "agent.inspect").await?;
     let limit = asked.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-    let mut rows = store.agent_versions(&access, asked.after, limit + 1).await?;
-    let is_more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = rows.last().filter(|_| is_more).map(|row| row.n.to_string());
-    let items = rows.into_iter().map(|row| VersionItem {
+    let rows = store.agent_versions(&access, asked.after, limit + 1).await?;
+    let item = |row: AgentVersion| VersionItem {
         n: row.n,
         at: jiff::Timestamp::from_microsecond(row.at_us).unwrap_or_default().to_string(),
         changed_by: row.changed_by,
         changed_by_name: row.changed_by_name,
         part: row.part,
         changes: changes(&row.before.unwrap_or(Value::Null), &row.after.unwrap_or(Value::Null)),
-    });
-    Ok(Json(Page { items: items.collect(), next }))
+    };
+    Ok(Json(Page::of(rows, limit, |row| row.n.to_string(), item)))
 }
 
 /// Makes the part that a version is about what it was after that change. That is a change again. The

@@ -1,6 +1,5 @@
 //! Style and scripts, under names that carry their hash: a browser keeps them for a year.
 
-use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use crate::web::routing::get;
@@ -24,12 +23,8 @@ pub(crate) struct Asset {
 
 impl Asset {
     fn new(name: &str, ending: &str, kind: &'static str, body: &'static [u8]) -> Self {
-        let mut hash = Vec::new();
-        for byte in &Sha256::digest(body)[..6] {
-            // Writing to a vector does not fail.
-            let _ = write!(hash, "{byte:02x}");
-        }
-        let hash = String::from_utf8_lossy(&hash).into_owned();
+        let hash = &Sha256::digest(body)[..6];
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = format!("/assets/{name}-{hash}.{ending}");
         Self { path, kind, body: Bytes::from_static(body) }
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::agent::{Known, SCHEDULE, known, label};
 use super::functions::{KINDS, NAMES};
+use super::words::{capital, short};
 use crate::agent::phone_number::readable;
 use crate::web::editing::diff::FieldChange;
 
@@ -92,9 +93,7 @@ fn day_of(field: &str) -> Option<&str> {
 /// `Monday` of `monday`, and `Fri 25 December 2026` of `exceptions.2026-12-25`.
 fn day_name(day: &str) -> String {
     let Some(date) = day.strip_prefix("exceptions.") else {
-        let mut letters = day.chars();
-        let first = letters.next().map(|first| first.to_uppercase().to_string());
-        return format!("{}{}", first.unwrap_or_default(), letters.as_str());
+        return capital(day);
     };
     // A leap year has every day.
     let yearly = || format!("2028-{date}").parse::<Date>();
@@ -154,10 +153,7 @@ fn hours(value: &Value) -> Markup {
 
 /// A value of no field that has words of its own.
 pub(super) fn shown(value: &Value) -> Markup {
-    let cut = |text: &str| {
-        let short: String = text.chars().take(VALUE_MAX).collect();
-        if short.len() < text.len() { format!("{short}…") } else { short }
-    };
+    let cut = |text: &str| short(text, VALUE_MAX);
     html! {
         @match value {
             Value::Null => span .quiet { "not set" },

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::time;
+use super::words::capital;
 use crate::web::AppState;
 use crate::web::doctor::{Found, Known, Verdict};
 use crate::web::session::PageRequest;
@@ -246,12 +247,6 @@ fn name(what: &str) -> String {
 /// Whether it is the name of a variable, which one needs in order to set it.
 fn is_setting(what: &str) -> bool {
     what.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-/// `agent Bright Smile` as `Agent Bright Smile`.
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The same with its end, and without what a terminal would obey.

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::store::Store;
 use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::people::Viewer;
+use crate::web::bookings::zone;
 
 /// A page of the menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Shell {
         let agents = store.visible_agents(&viewer).await?;
         let chosen = wanted.filter(|id| agents.find(*id).is_some());
         let first = chosen.and_then(|id| agents.find(id)).or(agents.list().first());
-        let zone = time::zone(first.and_then(|agent| agent.zone.as_deref()));
+        let zone = zone(first.and_then(|agent| agent.zone.as_deref()));
         let now = time::at(i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX), &zone);
         Ok(Self { viewer, agents, chosen, first: None, now })
     }
@@ -105,7 +106,7 @@ impl Shell {
     pub(crate) fn for_role(mut self, role: Role) -> Self {
         let first = self.agents.list().iter().find(|agent| agent.role >= role);
         if let (None, Some(first)) = (self.chosen, first) {
-            self.now = self.now.with_time_zone(time::zone(first.zone.as_deref()));
+            self.now = self.now.with_time_zone(zone(first.zone.as_deref()));
             self.first = Some(first.id);
         }
         self

@@ -1,5 +1,7 @@
 //! What the API says of a value, as an owner reads it: what is wrong, and what to write.
 
+use super::words::capital;
+
 /// What stands between what is wrong and what is accepted.
 const ACCEPTED: [&str; 3] = ["accepted is ", "accepted are ", "accepted: "];
 
@@ -49,20 +51,13 @@ fn wrong(what: &str) -> String {
 
 /// A text with a capital and a full stop.
 fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let Some(first) = letters.next() else { return String::new() };
-    let stop = if text.ends_with(['.', '?', '!', ':', '”']) { "" } else { "." };
-    format!("{}{}{stop}", first.to_uppercase(), letters.as_str())
+    let is_whole = text.is_empty() || text.ends_with(['.', '?', '!', ':', '”']);
+    format!("{}{}", capital(text), if is_whole { "" } else { "." })
 }
 
 /// A field of a request, by the last part of its name.
 pub(super) fn field_name(field: &str) -> String {
-    let last = field.rsplit('.').next().unwrap_or(field).replace('_', " ");
-    let mut letters = last.chars();
-    letters
-        .next()
-        .map(|first| format!("{}{}", first.to_uppercase(), letters.as_str()))
-        .unwrap_or_default()
+    capital(&field.rsplit('.').next().unwrap_or(field).replace('_', " "))
 }
 
 #[cfg(test)]

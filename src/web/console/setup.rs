@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::errors::{Fault, Shown};
 use super::layout::Shell;
 use crate::agent::{Agent, AgentSource};
-use crate::store::access::{AgentAccess, Inspect, Level, Maintain, Object, Refused};
+use crate::store::access::{AgentAccess, Inspect, Level, Maintain, Object};
 use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
@@ -232,9 +232,4 @@ async fn go_on(
 
 fn to_step(agent: Uuid, step: Step) -> Response {
     Redirect::to(&format!("/setup?agent={agent}&step={}", step.word())).into_response()
-}
-
-/// Whether they may not even know of it.
-fn is_unknown(refused: &Refused) -> bool {
-    matches!(refused, Refused::NotFound)
 }

@@ -3,11 +3,6 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// The zone of a business, or UTC where none is known.
-pub(crate) fn zone(name: Option<&str>) -> TimeZone {
-    name.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
-}
-
 /// Microseconds since the Unix epoch, as a time in a zone. What no calendar has is the epoch.
 pub(crate) fn at(us: i64, zone: &TimeZone) -> Zoned {
     Timestamp::from_microsecond(us).unwrap_or_default().to_zoned(zone.clone())
@@ -45,6 +40,7 @@ pub(crate) fn length(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::bookings::zone;
 
     #[test]
     fn times_are_the_businesses() {

@@ -20,11 +20,12 @@ use crate::web::AppState;
 use crate::web::editing::diff;
 use crate::web::editing::restore::restore;
 use crate::web::guard::may;
+use crate::web::lists::cut;
 use crate::web::query::empty_is_none;
 use crate::web::session::PageRequest;
 
 /// Versions of a page.
-const LIMIT: usize = 20;
+const LIMIT: i64 = 20;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -51,10 +52,8 @@ async fn show(
     let object = Object::Agent(id);
     let access = may::<Inspect>(&state, &viewer, object, "agent.inspect").await?;
     let shell = Shell::of(store, viewer, Some(id)).await?;
-    let limit = i64::try_from(LIMIT + 1).unwrap_or(i64::MAX);
-    let mut versions = store.agent_versions(&access, asked.after, limit).await?;
-    let is_more = versions.len() > LIMIT;
-    versions.truncate(LIMIT);
+    let mut versions = store.agent_versions(&access, asked.after, LIMIT + 1).await?;
+    let is_more = cut(&mut versions, LIMIT);
     let row = store.agent_to_inspect(&access).await?.ok_or(Fault::NotFound)?;
     let name_of = |part: &str| {
         let id = part.strip_prefix("function ").and_then(|id| id.parse::<Uuid>().ok());

@@ -31,15 +31,10 @@ pub(super) fn options(chosen: &str) -> Markup {
         @if !is_known(chosen) { option value=(chosen) selected { (chosen) } }
         @for (voice, said) in VOICES {
             option value=(voice) selected[voice == chosen] {
-                (capital(voice)) @if !said.is_empty() { " (" (said) ")" }
+                (super::words::capital(voice)) @if !said.is_empty() { " (" (said) ")" }
             }
         }
     }
-}
-
-fn capital(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

@@ -19,11 +19,12 @@ use crate::store::people::Viewer;
 use crate::store::wirings::DeliveryRow;
 use crate::web::AppState;
 use crate::web::guard::may;
+use crate::web::lists::cut;
 use crate::web::session::PageRequest;
 use crate::web::webhooks::try_webhook;
 
 /// Rows of a page.
-const ROWS: usize = 50;
+const ROWS: i64 = 50;
 /// Agents whose webhook may be tested from the page.
 const AGENTS: usize = 50;
 
@@ -52,8 +53,7 @@ async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<W
 async fn show(state: &AppState, viewer: Viewer, wanted: &Wanted, told: &Markup) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?;
-    let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let rows = store.deliveries(&shell.listed(), wanted.after, limit).await?;
+    let rows = store.deliveries(&shell.listed(), wanted.after, ROWS + 1).await?;
     let mut told_to = Vec::new();
     for agent in shell.listed().at_least(Role::Maintainer).list().iter().take(AGENTS) {
         let known = state.directory.by_id(agent.id).await;
@@ -66,7 +66,7 @@ async fn show(state: &AppState, viewer: Viewer, wanted: &Wanted, told: &Markup) 
         p .zone { "What your server was told when a call ended. Times in " (shell.zone_name()) "." }
         (told)
         (testing(&shell, &told_to))
-        (deliveries(&shell, &rows))
+        (deliveries(&shell, rows))
     };
     Ok(shell.page(Some(Section::Webhooks), "Webhooks", &body))
 }
@@ -93,10 +93,11 @@ fn testing(shell: &Shell, told_to: &[(Uuid, String)]) -> Markup {
     }
 }
 
-fn deliveries(shell: &Shell, rows: &[DeliveryRow]) -> Markup {
+fn deliveries(shell: &Shell, mut rows: Vec<DeliveryRow>) -> Markup {
     let zone = shell.zone();
     let said = |us: i64| time::when(&time::at(us, &zone), &shell.now);
-    let older = rows.get(ROWS - 1).filter(|_| rows.len() > ROWS).map(|row| row.id);
+    let has_more = cut(&mut rows, ROWS);
+    let older = rows.last().filter(|_| has_more).map(|row| row.id);
     html! {
         @if rows.is_empty() {
             p .empty { "Nothing was told yet. Give the agent a webhook address on the page Agent, and each call that ends is posted to it, with its summary." }
@@ -105,7 +106,7 @@ fn deliveries(shell: &Shell, rows: &[DeliveryRow]) -> Markup {
                 table {
                     thead { tr { th scope="col" { "When" } th scope="col" { "Event" } th scope="col" { "Call" } th scope="col" { "Try" } th scope="col" { "Answer" } th scope="col" { "Took" } th scope="col" { "Next" } th scope="col" { span .hidden { "Actions" } } } }
                     tbody {
-                        @for row in rows.iter().take(ROWS) {
+                        @for row in &rows {
                             @let may = shell.agents.find(row.agent_id).is_some_and(|agent| agent.role >= Role::Maintainer);
                             tr {
                                 td { time { (said(row.at_us)) } }

@@ -5,6 +5,20 @@ use maud::{Markup, html};
 use crate::agent::phone_number::{is_withheld, readable};
 use crate::store::call_list::CallOutcome;
 
+/// A text with a capital.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A text of at most so many characters; a longer one ends with an ellipsis.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// How a call came out, in an owner's words, and the class of its badge.
 pub(crate) fn outcome(is_live: bool, status: &str, ended_by: &str) -> (String, &'static str) {
     if is_live {

@@ -223,21 +223,11 @@ impl Deed {
 }
 
 /// Why Twilio was not told.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 enum WireError {
-    Twilio(RestError),
-    Store(StoreError),
-}
-
-impl From<RestError> for WireError {
-    fn from(error: RestError) -> Self {
-        Self::Twilio(error)
-    }
-}
-
-impl From<StoreError> for WireError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    Twilio(#[from] RestError),
+    Store(#[from] StoreError),
 }
 
 /// Puts a number back to what Twilio did with it before.

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
+use crate::store::EventRow;
 use crate::store::access::{Object, Read};
 use crate::web::AppState;
 use crate::web::api::refusals::Refusals;
 use crate::web::api::{Answer, Page};
+use crate::web::extract::ApiPath;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::session::ApiRequest;
@@ -64,10 +65,9 @@ struct EventItem {
 )]
 async fn list(
     ApiRequest { state, viewer }: ApiRequest,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<Uuid>,
     Asking(wanted): Asking<WantedEvents>,
 ) -> Answer<Page<EventItem>> {
-    let id: Uuid = id.parse().map_err(|_| Problem::not_found())?;
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let after = number(wanted.after.as_deref(), "after")?.unwrap_or(i64::MIN);
@@ -78,18 +78,14 @@ async fn list(
     if store.is_overheard(&access, id).await? {
         state.owners.listening.note_call(store, &viewer, (access.agent_id(), id)).await?;
     }
-    let mut events = store.call_events(&access, id, after, limit + 1).await?;
-    let limit = usize::try_from(limit).unwrap_or_default();
-    let has_more = events.len() > limit;
-    events.truncate(limit);
-    let next = events.last().filter(|_| has_more).map(|event| event.position().to_string());
-    let items = events.into_iter().map(|event| EventItem {
+    let events = store.call_events(&access, id, after, limit + 1).await?;
+    let item = |event: EventRow| EventItem {
         seq: event.position(),
         at_ms: event.at_ms,
         kind: event.kind,
         data: event.data.into_inner(),
-    });
-    Ok(Json(Page { items: items.collect(), next }))
+    };
+    Ok(Json(Page::of(events, limit, |event| event.position().to_string(), item)))
 }
 
 fn number(text: Option<&str>, field: &str) -> Result<Option<i64>, Problem> {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::Json;
-use axum::extract::Path;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -25,6 +24,7 @@ use crate::store::call_list::{CallItem, Toward};
 use crate::store::call_page::CallPage;
 use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls, cursor};
+use crate::web::extract::ApiPath;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::session::ApiRequest;
@@ -144,23 +144,14 @@ async fn list(
     let asked = asked_agents(&agents, &wanted)?;
     let filter = wanted.filter(&Here::of(asked.list().first()))?;
     let (toward, limit) = (toward(&wanted)?, wanted.limit()?);
-    let mut calls = store.calls(&asked, &filter, toward, limit + 1).await?;
-    let next = cut(&mut calls, limit);
-    let items = calls.iter().map(|call| CallRow::of(call, &agents)).collect();
-    Ok(Json(Page { items, next }))
+    let calls = store.calls(&asked, &filter, toward, limit + 1).await?;
+    let item = |call| CallRow::of(&call, &agents);
+    Ok(Json(Page::of(calls, limit, |call| cursor(call.place), item)))
 }
 
 /// Where in the list to read.
 fn toward(wanted: &WantedCalls) -> Result<Toward, Problem> {
     Ok(wanted.after()?.map_or(Toward::Newest, Toward::Older))
-}
-
-/// Cuts what was read for one more than a page; where the next page goes on, if there is one.
-fn cut(calls: &mut Vec<CallItem>, limit: i64) -> Option<String> {
-    let limit = usize::try_from(limit).unwrap_or_default();
-    let has_more = calls.len() > limit;
-    calls.truncate(limit);
-    calls.last().filter(|_| has_more).map(|call| cursor(call.place))
 }
 
 /// A call with all that is kept of it.
@@ -217,8 +208,7 @@ impl Call {
     params(("id" = Uuid, Path)),
     responses((status = 200, body = Call), Refusals)
 )]
-async fn one(ApiRequest { state, viewer }: ApiRequest, Path(id): Path<String>) -> Answer<Call> {
-    let id = id.parse().map_err(|_| Problem::not_found())?;
+async fn one(ApiRequest { state, viewer }: ApiRequest, ApiPath(id): ApiPath<Uuid>) -> Answer<Call> {
     let store = &state.owners.store;
     let access = store.access::<Read>(&viewer, Object::Call(id)).await?;
     let call = store.call(&access, id).await?.ok_or_else(Problem::not_found)?;
@@ -244,9 +234,8 @@ async fn one(ApiRequest { state, viewer }: ApiRequest, Path(id): Path<String>) -
 )]
 async fn remove(
     ApiRequest { state, viewer }: ApiRequest,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found())?;
     erase::call(&state, &viewer, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

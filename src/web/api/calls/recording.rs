@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -26,6 +25,7 @@ use crate::store::access::{Object, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::api::refusals::Refusals;
+use crate::web::extract::ApiPath;
 use crate::web::listening::{DECODED_MAX_MB, Sound};
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
@@ -77,11 +77,11 @@ struct Found {
 )]
 async fn ogg(
     ApiRequest { state, viewer }: ApiRequest,
-    Path(id): Path<String>,
+    ApiPath(call): ApiPath<Uuid>,
     Asking(wanted): Asking<WantedPart>,
     head: Parts,
 ) -> Result<Response, Problem> {
-    let found = find(&state, &viewer, &id, &wanted).await?;
+    let found = find(&state, &viewer, call, &wanted).await?;
     let asked = Asked::of(&head.headers, found.bytes);
     let part = asked.bytes(found.bytes);
     let body = if head.method == Method::HEAD || part.is_empty() {
@@ -111,11 +111,11 @@ async fn ogg(
 )]
 async fn wav(
     ApiRequest { state, viewer }: ApiRequest,
-    Path(id): Path<String>,
+    ApiPath(call): ApiPath<Uuid>,
     Asking(wanted): Asking<WantedPart>,
     head: Parts,
 ) -> Result<Response, Problem> {
-    let found = find(&state, &viewer, &id, &wanted).await?;
+    let found = find(&state, &viewer, call, &wanted).await?;
     // It is in memory while it is decoded: so much of all that are.
     let room = state.owners.listening.room(found.bytes);
     let room = room.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
@@ -173,10 +173,9 @@ fn away(error: ArchiveError) -> Problem {
 async fn find(
     state: &AppState,
     viewer: &Viewer,
-    id: &str,
+    call: Uuid,
     wanted: &WantedPart,
 ) -> Result<Found, Problem> {
-    let call: Uuid = id.parse().map_err(|_| Problem::not_found())?;
     let store = &state.owners.store;
     let access = store.access::<Read>(viewer, Object::Call(call)).await?;
     let agent_id = access.agent_id();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::web::routing::routes;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -19,6 +18,7 @@ use crate::store::access::{Object, Read};
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
 use crate::web::api::refusals::Refusals;
+use crate::web::extract::ApiPath;
 use crate::web::listening::{MESSAGE_MAX, Sound};
 use crate::web::problem::Problem;
 use crate::web::range::Asked;
@@ -50,11 +50,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
 )]
 async fn voicemail(
     ApiRequest { state, viewer }: ApiRequest,
-    Path(id): Path<String>,
+    ApiPath(call): ApiPath<Uuid>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let call: Uuid = id.parse().map_err(|_| Problem::not_found())?;
     let owners = &state.owners;
     let access = owners.store.access::<Read>(&viewer, Object::Call(call)).await?;
     let agent = access.agent_id();

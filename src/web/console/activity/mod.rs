@@ -21,6 +21,7 @@ use crate::store::access::{Role, VisibleAgents};
 use crate::store::activity::{ActivityWanted, Deed};
 use crate::store::{Result, Store};
 use crate::web::AppState;
+use crate::web::lists::cut;
 use crate::web::session::PageRequest;
 
 /// How many a page shows.
@@ -56,8 +57,7 @@ async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<W
     };
     let agents = shell.listed();
     let mut deeds = store.activity(&agents, &shell.viewer, &asked).await?;
-    let has_more = i64::try_from(deeds.len()).is_ok_and(|count| count > SHOWN);
-    deeds.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+    let has_more = cut(&mut deeds, SHOWN);
     let people = store.people_of(&agents).await?;
     let questions = questions(store, &agents, &deeds).await?;
     let sees_others = agents.list().iter().any(|agent| agent.role >= Role::Maintainer);

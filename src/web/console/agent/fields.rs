@@ -285,13 +285,7 @@ pub(in crate::web::console) fn label(path: &str) -> Option<&'static str> {
         _ if path.starts_with(SCHEDULE) || path.starts_with("operating_schedule") => {
             Some("Opening hours")
         }
-        _ => {
-            let fields = PARTS.iter().flat_map(|part| part.fields);
-            let is_it = |field: &&Field| {
-                path == field.path || field.path.strip_prefix("business.") == Some(path)
-            };
-            fields.into_iter().find(is_it).map(|field| field.label)
-        }
+        _ => known(path).filter(|known| known.below.is_empty()).map(|known| known.label),
     }
 }
 

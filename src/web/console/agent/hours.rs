@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::form::Sent;
 use crate::agent::hours::{Hours, Written, WrittenDay};
+use crate::web::console::words::capital;
 use dated::Dated;
 use stretch::Stretch;
 
@@ -191,7 +192,7 @@ impl Editor {
         let place = |path: &str| {
             if let Some(day) = DAYS.iter().find(|day| is_of(path, day)) {
                 let id = if path == *day { format!("{day}-0-open") } else { id_of(path) };
-                return (id, title(day));
+                return (id, capital(day));
             }
             let mut lines = self.dates.iter().enumerate();
             let line = lines.find(|(n, _)| is_of(path, &format!("date{n}")));
@@ -232,14 +233,14 @@ impl Editor {
             label .check { input type="radio" name="keeps" value="none" checked[!self.keeps]; "No fixed hours" }
             @for (day, name) in DAYS.iter().enumerate() {
                 fieldset id={ "day-" (name) } aria-describedby=[described(name)] {
-                    legend { (title(name)) }
+                    legend { (capital(name)) }
                     @if self.unread[day] { p .note.warn { "What is stored cannot be read. Write the hours anew." } }
                     (of(name))
                     @if self.copied == Some(day) {
-                        p .note role="status" { (title(name)) "’s hours stand for Monday to Friday now. They are not saved yet." }
+                        p .note role="status" { (capital(name)) "’s hours stand for Monday to Friday now. They are not saved yet." }
                     }
                     div .row {
-                        (stretch::fields(&self.days[day], name, &title(name), &fields))
+                        (stretch::fields(&self.days[day], name, &capital(name), &fields))
                         button .plain type="submit" name="copy" value=(name) formaction={ (action) "#day-" (name) } { "Copy to weekdays" }
                     }
                 }
@@ -264,10 +265,4 @@ fn coming(today: Date, month: i8, day: i8) -> Date {
     let years = (0..9).filter_map(|n| today.checked_add(n.years()).ok());
     let mut dates = years.filter_map(|year| Date::new(year.year(), month, day).ok());
     dates.next().unwrap_or(today)
-}
-
-/// `Monday` of `monday`.
-pub(super) fn title(day: &str) -> String {
-    let mut letters = day.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -24,11 +24,14 @@ use crate::web::AppState;
 use crate::web::console::layout::Shell;
 use crate::web::console::plain::plain;
 use crate::web::console::unfinished;
+use crate::web::console::words::short;
 use crate::web::editing::Seen;
 use crate::web::editing::document::document;
 
 /// As many days are shown as they are understood.
 const DAYS: usize = 7;
+/// The longest gist of a section, in characters.
+const GIST_MAX: usize = 60;
 /// Who calls in what the agent is told on the page: nobody's number.
 const CALLER: &str = "+15005550006";
 
@@ -122,10 +125,7 @@ fn version(part: &Part, document: &Value, refused: Option<&Refused>) -> String {
 /// A section in some words, for the line that it is folded to.
 fn gist(part: &str, agent: &Agent, shell: &Shell) -> String {
     let settings = &agent.settings;
-    let short = |text: &str| match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    };
+    let short = |text: &str| short(text, GIST_MAX);
     match part {
         "greeting" => match settings.greeting.as_deref().map(str::trim) {
             Some("") => "The caller speaks first".to_owned(),

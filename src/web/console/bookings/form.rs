@@ -13,7 +13,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::obstacles::{in_the_way, past, time_choice};
-use super::{claimed, clock, is_past, local};
+use super::{claimed, clock, is_past};
 use crate::store::access::{AgentAccess, Maintain, Object, Role};
 use crate::store::booking_edits::{Kept, Proposal};
 use crate::store::bookings::{Booking, BookingPlace};
@@ -24,6 +24,7 @@ use crate::web::bookings::zone;
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::field::{area, input};
 use crate::web::console::layout::{Section, Shell};
+use crate::web::console::time;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::session::PageRequest;
@@ -62,7 +63,7 @@ pub(super) struct BookingForm {
 impl BookingForm {
     /// A booking as it is.
     pub(super) fn of(booking: &Booking, zone: &TimeZone) -> Self {
-        let at = local(booking.start_us, zone);
+        let at = time::at(booking.start_us, zone);
         // The clock shows this time twice: without this the form would not say which one it was.
         let found = zone.to_ambiguous_timestamp(at.datetime());
         let is_second =
@@ -148,8 +149,8 @@ impl Again {
 
 /// When a booking is, from beginning to end.
 pub(super) fn span(start_us: i64, minutes: u32, zone: &TimeZone) -> String {
-    let start = local(start_us, zone);
-    let end = local(crate::web::bookings::end_us(start_us, minutes), zone);
+    let start = time::at(start_us, zone);
+    let end = time::at(crate::web::bookings::end_us(start_us, minutes), zone);
     format!("{}, {}–{}", start.strftime("%A %-d %B %Y"), clock(&start), clock(&end))
 }
 

@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Zoned};
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::clock;
 use super::week::Week;
-use super::{clock, local};
 use crate::agent::hours::{DayHours, Hours};
 use crate::store::access::{Role, VisibleAgents};
 use crate::store::bookings::{Booking, BookingState};
 use crate::web::bookings::end_us;
+use crate::web::console::time;
 
 /// The hours that a table has at least.
 const HOURS: std::ops::RangeInclusive<i8> = 9..=17;
@@ -49,7 +50,7 @@ fn of_day<'a>(
     zone: &'a TimeZone,
     day: Date,
 ) -> impl Iterator<Item = (Zoned, &'a Booking)> {
-    let timed = bookings.iter().map(|booking| (local(booking.start_us, zone), booking));
+    let timed = bookings.iter().map(|booking| (time::at(booking.start_us, zone), booking));
     timed.filter(move |(at, _)| at.date() == day)
 }
 
@@ -71,7 +72,7 @@ pub(super) fn day_list(
             ul .list {
                 @for (at, booking) in &day {
                     li .row {
-                        @let end = local(end_us(booking.start_us, booking.minutes), zone);
+                        @let end = time::at(end_us(booking.start_us, booking.minutes), zone);
                         strong { time datetime=(at.timestamp()) { (clock(at)) } "–" (clock(&end)) }
                         span .grow {
                             (name(booking)) " "

@@ -82,15 +82,10 @@ fn clock(at: &Zoned) -> String {
     at.strftime(if is_twice { "%H:%M %Z" } else { "%H:%M" }).to_string()
 }
 
-/// A time in the zone of a business.
-fn local(us: i64, zone: &TimeZone) -> Zoned {
-    time::at(us, zone)
-}
-
 /// Whether something begins on a day that is over there.
 fn is_past(start_us: i64, zone: &TimeZone) -> bool {
     let now_us = i64::try_from(crate::clock::unix_now().as_micros()).unwrap_or(i64::MAX);
-    local(start_us, zone).date() < local(now_us, zone).date()
+    time::at(start_us, zone).date() < time::at(now_us, zone).date()
 }
 
 async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {

@@ -13,10 +13,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::clock;
 use super::form::{Again, BookingForm, form, span};
 use super::lists::badge;
 use super::telling::{self, Told, Way};
-use super::{clock, local};
 use crate::agent::phone_number::readable;
 use crate::store::access::{AgentAccess, Maintain, Object, Read, Role};
 use crate::store::booking_edits::{BookingDraft, Kept};
@@ -78,10 +78,10 @@ fn notice(booking: &Booking, done: &Done) -> Markup {
         "made" => "Booked.".to_owned(),
         "changed" => "Changed.".to_owned(),
         "moved" => {
-            let was = done.was.parse().ok().map(|was| local(was, &zone));
+            let was = done.was.parse().ok().map(|was| time::at(was, &zone));
             let words = |at: &Zoned| format!("{}, {}", at.strftime("%A %-d %B"), clock(at));
             let was = was.map_or(String::new(), |was| format!(" from {}", words(&was)));
-            format!("Moved{was} to {}.", words(&local(booking.start_us, &zone)))
+            format!("Moved{was} to {}.", words(&time::at(booking.start_us, &zone)))
         }
         "cancelled" => format!("Cancelled. The time is free again.{}", Told::words(&done.told)),
         "completed" => "Noted: they came.".to_owned(),
@@ -110,7 +110,7 @@ fn show(
 ) -> Response {
     let zone = zone(booking.zone.as_deref());
     let address = format!("/bookings/{}", booking.id);
-    let day = local(booking.start_us, &zone).date();
+    let day = time::at(booking.start_us, &zone).date();
     let mut page = shell.page(Some(Section::Bookings), "Booking", &html! {
         p { a href={ "/bookings?day=" (day) } { "‹ All bookings" } }
         h1 { bdi { (booking.name.reveal()) } " " (badge(booking)) }
@@ -148,7 +148,7 @@ fn show(
 fn facts(booking: &Booking, zone: &TimeZone, shell: &Shell) -> Markup {
     let phone = booking.phone.reveal();
     let is_dialled = phone.starts_with('+') && phone[1..].bytes().all(|c| c.is_ascii_digit());
-    let made = time::when(&local(booking.created_us, zone), &shell.now);
+    let made = time::when(&time::at(booking.created_us, zone), &shell.now);
     html! {
         dl .card {
             dt { "When" } dd { (span(booking.start_us, booking.minutes, zone)) }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use tracing::warn;
 
-use super::{clock, local};
+use super::clock;
 use crate::agent::Agent;
 use crate::agent::phone_number::normalise_local;
 use crate::store::audit::AuditEntry;
@@ -15,6 +15,7 @@ use crate::store::bookings::Booking;
 use crate::store::people::Viewer;
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
+use crate::web::console::time;
 
 /// The longest text, in characters: two parts of a long message.
 const TEXT_MAX: usize = 300;
@@ -36,7 +37,7 @@ pub(super) async fn way(state: &AppState, booking: &Booking, zone: &TimeZone) ->
     if !state.exchange.toolbox.twilio.has_account(&agent) {
         return None;
     }
-    let at = local(booking.start_us, zone);
+    let at = time::at(booking.start_us, zone);
     let business = agent.business.name.as_deref().unwrap_or(&agent.name);
     let day = at.strftime("%A %-d %B");
     let words = format!("{business}: your appointment on {day}, {} is cancelled.", clock(&at));

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::store::call_page::CallPage;
+use crate::web::console::words::short;
 
 /// The longest value that is shown, in characters.
 const VALUE_CHARACTERS: usize = 500;
@@ -50,8 +51,5 @@ fn shown(value: &Value) -> String {
         Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
-    match text.char_indices().nth(VALUE_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    short(&text, VALUE_CHARACTERS)
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::timeline::{Entry, Run, Said, What};
 use crate::store::call_page::Passage;
+use crate::web::console::words::short;
 use crate::web::deeds;
 
 /// The most that is shown of what a function was given or gave, in characters.
@@ -156,10 +157,7 @@ fn value(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => serde_json::to_string_pretty(other).unwrap_or_default(),
     };
-    match text.char_indices().nth(VALUE_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    short(&text, VALUE_CHARACTERS)
 }
 
 /// What the answers' passages say, once each.

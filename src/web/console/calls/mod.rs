@@ -22,6 +22,7 @@ use crate::web::AppState;
 use crate::web::call_filter::{Here, PAGE, WantedCalls, cursor};
 use crate::web::invalid::Invalid;
 use crate::web::iso;
+use crate::web::lists::cut;
 use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::session::PageRequest;
@@ -119,9 +120,7 @@ fn found(
     (is_deleted, is_by_end): (bool, bool),
 ) -> Response {
     let Around { shell, wanted, .. } = *around;
-    let page = usize::try_from(PAGE).unwrap_or_default();
-    let has_more = calls.len() > page;
-    calls.truncate(page);
+    let has_more = cut(&mut calls, PAGE);
     let is_first = wanted.after.is_none();
     frame(
         around,

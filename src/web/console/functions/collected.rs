@@ -12,11 +12,12 @@ use crate::store::access::{Role, VisibleAgent};
 use crate::web::collected::{Collecting, cell, collecting, columns_of, cursor, read_cursor, rest};
 use crate::web::console::errors::Shown;
 use crate::web::console::layout::Shell;
-use crate::web::console::time;
+use crate::web::console::{time, words};
+use crate::web::lists::cut;
 use crate::web::session::PageRequest;
 
 /// Rows of a page.
-const ROWS: usize = 50;
+const ROWS: i64 = 50;
 /// The longest value that is shown whole, in characters.
 const VALUE_CHARACTERS: usize = 300;
 
@@ -43,10 +44,8 @@ pub(super) async fn show(
         return Ok(inspected.page(StatusCode::OK, "What it collected", &body));
     };
     let store = &state.owners.store;
-    let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut runs = store.collected(&inspected.access, function, after, limit).await?;
-    let has_more = runs.len() > ROWS;
-    runs.truncate(ROWS);
+    let mut runs = store.collected(&inspected.access, function, after, ROWS + 1).await?;
+    let has_more = cut(&mut runs, ROWS);
     let is_owner = |agent: &VisibleAgent| agent.role >= Role::Owner;
     let may_export = inspected.shell.agents.find(id).is_some_and(is_owner);
     let body = html! {
@@ -77,6 +76,7 @@ pub(super) async fn show(
 }
 
 fn table(shell: &Shell, of: &Collecting, runs: &[CollectedRun]) -> Markup {
+    let short = |text: String| words::short(&text, VALUE_CHARACTERS);
     let columns = columns_of(&of.columns, runs);
     let has_rest = runs.iter().any(|run| !rest(run, &columns).is_empty());
     html! {
@@ -104,12 +104,5 @@ fn table(shell: &Shell, of: &Collecting, runs: &[CollectedRun]) -> Markup {
                 }
             }
         }
-    }
-}
-
-fn short(text: String) -> String {
-    match text.char_indices().nth(VALUE_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }

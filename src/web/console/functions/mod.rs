@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::agent::{Saved, Sent, flash};
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
+use super::words::capital;
 use crate::agent::AgentSource;
 use crate::agent::function::Builtin;
 use crate::store::access::{AgentAccess, Inspect, Object};
@@ -285,8 +286,5 @@ fn tuned(document: &Value) -> Option<Builtin> {
 
 /// `Check insurance` of `check_insurance`.
 fn spoken(name: &str) -> String {
-    let words = name.replace(['_', '-'], " ");
-    let mut letters = words.trim().chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    format!("{}{}", first.unwrap_or_default(), letters.as_str())
+    capital(name.replace(['_', '-'], " ").trim())
 }

@@ -10,6 +10,7 @@ use crate::store::documents::DocumentRow;
 use crate::web::console::errors::Shown;
 use crate::web::console::layout::{Section, Shell};
 use crate::web::console::time;
+use crate::web::lists::cut;
 use crate::web::query::empty_is_none;
 use crate::web::session::PageRequest;
 
@@ -92,8 +93,7 @@ pub(super) async fn page(
     let from = (wanted.after.unwrap_or(i64::MIN), PAGE + 1);
     let mut passages = store.document_passages(&access, &wanted.of, from).await?;
     let document = store.document(&access, &wanted.of).await?;
-    let more = passages.len() > usize::try_from(PAGE).unwrap_or_default();
-    passages.truncate(usize::try_from(PAGE).unwrap_or_default());
+    let more = cut(&mut passages, PAGE);
     let shell = Shell::of(store, viewer, Some(agent)).await?;
     let body = html! {
         h1 { bdi { (document.as_ref().map_or("A document that is gone", name)) } }

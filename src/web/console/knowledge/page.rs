@@ -9,7 +9,7 @@ use crate::store::access::{Role, VisibleAgent};
 use crate::store::documents::DocumentRow;
 use crate::store::{AnswerRow, Gap};
 use crate::web::console::layout::Shell;
-use crate::web::console::time;
+use crate::web::console::{time, words};
 
 /// Which form of the page something was written into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +164,7 @@ fn told(draft: &Draft) -> Markup {
         div .note .bad #told role="alert" {
             p { b { "Not saved." } " " @match &draft.why {
                 AnswerError::Changed(_) => "Somebody has answered this meanwhile. Below is what you wrote: save it again to put it in the place of theirs.",
-                why => { (capital(&why.to_string())) "." }
+                why => { (words::capital(&why.to_string())) "." }
             } }
             @if let AnswerError::Changed(theirs) = &draft.why {
                 p { "Theirs: " bdi { "“" (theirs.question.reveal()) "”" } " " bdi { (theirs.answer.reveal()) } }
@@ -172,11 +172,6 @@ fn told(draft: &Draft) -> Markup {
             }
         }
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn question_field(id: &str, label: &str, texts: &Texts<'_>) -> Markup {

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::forms::{described, error, progress, summary, told};
 use super::presets::{self, TRADES};
-use super::{Setup, Step, Wrong, go_on, is_unknown, opened, refused, to_step};
-use crate::store::access::{Inspect, Maintain, Object};
+use super::{Setup, Step, Wrong, go_on, opened, refused, to_step};
+use crate::store::access::{Inspect, Maintain, Object, Refused};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::console::errors::Shown;
@@ -222,7 +222,7 @@ pub(super) async fn another(state: &AppState, viewer: Viewer, key: &str) -> Show
     let id = made_by(&viewer, key);
     match state.owners.store.access::<Inspect>(&viewer, Object::Agent(id)).await {
         Ok(_) => Ok(to_step(id, Step::Business)),
-        Err(refused) if is_unknown(&refused) => blank(state, viewer, key).await,
+        Err(Refused::NotFound) => blank(state, viewer, key).await,
         Err(refused) => Err(refused.into()),
     }
 }

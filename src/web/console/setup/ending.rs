@@ -30,6 +30,12 @@ struct Item {
     link: Option<(String, &'static str)>,
 }
 
+impl Item {
+    fn works(words: Markup) -> Self {
+        Self { state: State::Works, words, link: None }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Works,
@@ -93,11 +99,9 @@ impl Given<'_> {
                 },
                 link: Some((format!("/numbers?agent={id}"), "Look at the number")),
             },
-            (Status::Active, Some(number)) => Item {
-                state: State::Works,
-                words: html! { b { "Calls. " } "It takes calls; its number is " bdi { (readable(number)) } "." },
-                link: None,
-            },
+            (Status::Active, Some(number)) => Item::works(
+                html! { b { "Calls. " } "It takes calls; its number is " bdi { (readable(number)) } "." },
+            ),
             (Status::Active, None) => Item {
                 state: State::Missing,
                 words: html! { b { "A number. " } "It is ready to answer, and nobody can call it yet." },
@@ -113,11 +117,7 @@ impl Given<'_> {
 
     fn voice(&self) -> Item {
         match self.speech {
-            None => Item {
-                state: State::Works,
-                words: html! { b { "Its voice. " } "The speech service answers." },
-                link: None,
-            },
+            None => Item::works(html! { b { "Its voice. " } "The speech service answers." }),
             Some(trouble) => Item {
                 state: State::Missing,
                 words: html! { b { "Its voice. " } (trouble.what) " " (trouble.remedy) },
@@ -128,11 +128,9 @@ impl Given<'_> {
 
     fn hours(&self, id: Uuid) -> Item {
         if self.agent.hours.are_kept() {
-            return Item {
-                state: State::Works,
-                words: html! { b { "Your hours. " } "It says when you are open, and books within them." },
-                link: None,
-            };
+            return Item::works(
+                html! { b { "Your hours. " } "It says when you are open, and books within them." },
+            );
         }
         Item {
             state: State::Better,
@@ -149,11 +147,9 @@ impl Given<'_> {
                 words: html! { b { "A person. " } "It puts nobody through to you. It takes messages instead, which stand on Today." },
                 link,
             },
-            false => Item {
-                state: State::Works,
-                words: html! { b { "A person. " } "It puts callers through who ask for one." },
-                link: None,
-            },
+            false => {
+                Item::works(html! { b { "A person. " } "It puts callers through who ask for one." })
+            }
         }
     }
 
