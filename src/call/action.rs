@@ -100,8 +100,9 @@ pub enum Action {
     HangUp(End),
 }
 
-/// What a reply is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a reply is for. The log has it by its word.
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Purpose {
     /// The agent's first words.
     Greeting,

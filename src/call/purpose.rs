@@ -26,18 +26,3 @@ pub(super) fn is_final(purpose: &Purpose) -> bool {
 pub(super) fn is_last_words(purpose: &Purpose) -> bool {
     matches!(purpose, Purpose::Goodbye(..) | Purpose::Handover(..))
 }
-
-/// How the log names a purpose.
-pub(super) fn name(purpose: &Purpose) -> &'static str {
-    match purpose {
-        Purpose::Greeting => "greeting",
-        Purpose::Answer => "answer",
-        Purpose::Reprompt(_) => "reprompt",
-        Purpose::LimitWarning => "limit_warning",
-        Purpose::Goodbye(..) => "goodbye",
-        Purpose::WelcomeBack => "welcome_back",
-        Purpose::Filler => "filler",
-        Purpose::Handover(..) => "handover",
-        Purpose::HandoverFailed(_) => "handover_failed",
-    }
-}

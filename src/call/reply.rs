@@ -2,7 +2,7 @@
 
 use super::links::{Engine, Line};
 use super::playout::Spoken;
-use super::purpose::{is_final, is_last_words, name, rank};
+use super::purpose::{is_final, is_last_words, rank};
 use super::requests::{Response, Wanted};
 use super::state::Call;
 use super::{Action, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Timer, Usage};
@@ -118,7 +118,7 @@ impl Call {
         self.note(LogEvent::ReplyRequested {
             reply: reply.0,
             turn,
-            purpose: name(&purpose).to_owned(),
+            purpose: <&str>::from(&purpose).to_owned(),
         });
         if let Some(grounds) = grounds {
             self.note(grounds);

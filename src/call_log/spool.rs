@@ -25,8 +25,9 @@ pub const BATCH_RECORDS: usize = 512;
 const BATCH_BYTES: u64 = 4 << 20;
 
 /// What is written to the database, and to the spool while that is away.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Record {
     /// A call was answered: its row.
     Call(NewCall),
@@ -34,6 +35,7 @@ pub enum Record {
     Event(EventRow),
     /// A call's caller has left the agent for another party or the fallback.
     #[serde(rename = "outing")]
+    #[strum(serialize = "outing")]
     OffStream(OffStream),
     /// A call is over: its completion.
     Completion(CompletedCall),
@@ -42,12 +44,7 @@ pub enum Record {
 impl Record {
     /// The kind of record, which a log may name.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Call(_) => "call",
-            Self::Event(_) => "event",
-            Self::OffStream(_) => "outing",
-            Self::Completion(_) => "completion",
-        }
+        self.into()
     }
 }
 

@@ -31,7 +31,8 @@ const SLACK: Duration = Duration::from_secs(60);
 pub(super) const STREAM_LIMIT: Duration = Duration::from_secs(15);
 
 /// What happens after a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum AfterPlan {
     /// The caller goes back to the agent.
     Return,
@@ -40,18 +41,14 @@ pub enum AfterPlan {
     /// The caller goes to the agent's fallback.
     Fallback,
     /// Nothing follows: Twilio hangs up.
+    #[strum(serialize = "hang up")]
     HangUp,
 }
 
 impl AfterPlan {
     /// How logs and metrics name it.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Return => "return",
-            Self::Transfer(_) => "transfer",
-            Self::Fallback => "fallback",
-            Self::HangUp => "hang up",
-        }
+        self.into()
     }
 }
 

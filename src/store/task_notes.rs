@@ -4,7 +4,8 @@ use super::todo::TASK_NOTE_CHARACTERS;
 use crate::private::Private;
 
 /// What somebody says with one tap of something that the agent claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum TaskVerdict {
     /// The booking is there now.
     Booked,
@@ -19,16 +20,12 @@ impl TaskVerdict {
 
     /// Its word in forms.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Booked => "booked",
-            Self::Done => "done",
-            Self::NotSo => "not_so",
-        }
+        self.into()
     }
 
     /// The one of this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
+        word.parse().ok()
     }
 
     /// What is written in the note.

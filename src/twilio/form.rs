@@ -171,7 +171,8 @@ impl Form {
 }
 
 /// Where a call is, as Twilio says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CallStatus {
     /// Twilio has not dialled yet.
     Queued,
@@ -196,17 +197,7 @@ pub enum CallStatus {
 impl CallStatus {
     /// Reads the status as Twilio writes it.
     pub fn read(word: &str) -> Self {
-        match word {
-            "queued" => Self::Queued,
-            "ringing" => Self::Ringing,
-            "in-progress" => Self::InProgress,
-            "completed" => Self::Completed,
-            "busy" => Self::Busy,
-            "failed" => Self::Failed,
-            "no-answer" => Self::NoAnswer,
-            "canceled" => Self::Canceled,
-            _ => Self::Other,
-        }
+        word.parse().unwrap_or(Self::Other)
     }
 
     /// Whether the call is over.

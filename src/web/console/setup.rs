@@ -53,7 +53,10 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 }
 
 /// A screen, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumString,
+)]
+#[strum(serialize_all = "snake_case")]
 enum Step {
     Business,
     Hours,
@@ -67,17 +70,7 @@ impl Step {
 
     /// Its word in addresses and rows.
     fn word(self) -> &'static str {
-        match self {
-            Self::Business => "business",
-            Self::Hours => "hours",
-            Self::Voice => "voice",
-            Self::Try => "try",
-            Self::Number => "number",
-        }
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| step.word() == word)
+        self.into()
     }
 }
 
@@ -128,7 +121,7 @@ async fn opened(state: &AppState, viewer: Viewer, id: Uuid) -> Result<Setup, Fau
     Ok(Setup {
         agent: Agent::new(row.clone()),
         document: document(&row),
-        reached: Step::from_word(&step).unwrap_or(Step::Hours),
+        reached: step.parse().unwrap_or(Step::Hours),
         shell,
         row,
     })
@@ -175,7 +168,7 @@ async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<W
         },
     };
     let setup = opened(&state, viewer, agent).await?;
-    let step = wanted.step.as_deref().and_then(Step::from_word);
+    let step = wanted.step.as_deref().and_then(|step| step.parse::<Step>().ok());
     let body = match step.filter(|step| *step <= setup.reached).unwrap_or(setup.reached) {
         Step::Business => business::of_agent(&setup),
         Step::Hours => hours::form(&setup, None),
@@ -211,7 +204,7 @@ async fn to_screen(
     let step = match form {
         "answers" => Step::Try,
         "tried" | "account" | "finish" => Step::Number,
-        step => Step::from_word(step).ok_or(Fault::NotFound)?,
+        step => step.parse().map_err(|_| Fault::NotFound)?,
     };
     Ok(to_step(id, step))
 }

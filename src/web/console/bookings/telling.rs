@@ -66,7 +66,8 @@ pub(super) fn field(way: Option<&Way>, (tells, typed): (bool, Option<&str>)) -> 
 }
 
 /// What became of the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Told {
     Sent,
     /// It may have been sent.
@@ -79,12 +80,7 @@ pub(super) enum Told {
 impl Told {
     /// Its word in addresses.
     pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Perhaps => "perhaps",
-            Self::Often => "often",
-            Self::Not => "not",
-        }
+        self.into()
     }
 
     /// What is said of it; nothing of what is no word for it.
