@@ -83,7 +83,7 @@ pub struct SignedIn {
 pub struct SignIn {
     service: Arc<Service>,
     places: Arc<Semaphore>,
-    code_pace: Duration,
+    pub(super) code_pace: Duration,
 }
 
 #[derive(Deserialize)]
@@ -115,13 +115,6 @@ impl SignIn {
     pub fn new(project: &SupabaseProject) -> Result<Self, reqwest::Error> {
         let service = Arc::new(Service::new(project)?);
         Ok(Self { service, places: Arc::new(Semaphore::new(PLACES)), code_pace: CODE_PACE })
-    }
-
-    /// The same, but who asks for a code is answered after `pace`: for tests, which have nothing to
-    /// hide.
-    #[must_use]
-    pub fn answering_codes_after(self, pace: Duration) -> Self {
-        Self { code_pace: pace, ..self }
     }
 
     /// Signs in with a password.

@@ -26,8 +26,10 @@ fn private(text: &str) -> Private<String> {
 async fn started() -> (GoTrue, SignIn) {
     let gotrue = GoTrue::start(Signer::p256(), NOW).await;
     gotrue.add(EMAIL, PASSWORD);
-    let sign_in = SignIn::new(&project(&gotrue, None)).unwrap();
-    (gotrue, sign_in.answering_codes_after(Duration::ZERO))
+    let mut sign_in = SignIn::new(&project(&gotrue, None)).unwrap();
+    // There is nothing to hide.
+    sign_in.code_pace = Duration::ZERO;
+    (gotrue, sign_in)
 }
 
 async fn password(sign_in: &SignIn, email: &str, password: &str) -> Result<SignedIn, SignInError> {
@@ -144,7 +146,8 @@ async fn asking_for_a_code_does_not_tell_who_is_known() {
         assert_eq!(asked(&sign_in, EMAIL).await, Ok(()), "{body}");
     }
     // What has nothing to do with the address is told, and at once.
-    let later = sign_in.clone().answering_codes_after(Duration::from_secs(3_600));
+    let mut later = sign_in.clone();
+    later.code_pace = Duration::from_secs(3_600);
     for (status, body, error) in [
         (400, r#"{"error_code":"captcha_failed","msg":"x"}"#, refused("captcha_failed")),
         (401, r#"{"message":"Invalid API key"}"#, refused("401")),

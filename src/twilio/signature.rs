@@ -10,7 +10,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The header that carries the signature.
@@ -19,21 +18,10 @@ pub const SIGNATURE_HEADER: &str = "x-twilio-signature";
 /// The header that names another key and algorithm (SharedKey signing, public beta in 2026).
 pub const SETTINGS_HEADER: &str = "x-twilio-webhooks-signature-settings";
 
-/// The hash below the HMAC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// What the auth token signs with.
-    Sha1,
-    /// What a SharedKey may sign with.
-    Sha256,
-}
-
 /// The signature of a request: `url` as Twilio requested it, without its fragment, then for each
 /// distinct parameter name in byte order each distinct value in order, URL-decoded.
-pub fn sign(key: &[u8], url: &str, params: &[(String, String)], algorithm: Algorithm) -> String {
-    let mut text = without_fragment(url).to_owned();
-    text.push_str(&sorted(params));
-    hmac_base64(key, &text, algorithm)
+pub fn sign(key: &[u8], url: &str, params: &[(String, String)]) -> String {
+    hmac_base64(key, &format!("{}{}", without_fragment(url), sorted(params)))
 }
 
 /// Whether `signature_header` is the auth token's signature of a form POST, or of a GET with no
@@ -47,27 +35,9 @@ pub fn is_valid(
 ) -> bool {
     let params = sorted(params);
     url_variants(without_fragment(url)).iter().any(|variant| {
-        let expected =
-            hmac_base64(auth_token.as_bytes(), &format!("{variant}{params}"), Algorithm::Sha1);
+        let expected = hmac_base64(auth_token.as_bytes(), &format!("{variant}{params}"));
         expected.as_bytes().ct_eq(signature_header.as_bytes()).into()
     })
-}
-
-/// Whether `signature_header` is the auth token's signature of a request with a body that is not
-/// a form: the query names the body's SHA-256 as `bodySHA256`, and the URL alone is signed.
-pub fn is_valid_with_body(
-    auth_token: &str,
-    url: &str,
-    body: &[u8],
-    signature_header: &str,
-) -> bool {
-    let Some((_, query)) = without_fragment(url).split_once('?') else { return false };
-    let named = url::form_urlencoded::parse(query.as_bytes())
-        .find_map(|(name, value)| (name == "bodySHA256").then_some(value));
-    let Some(named) = named else { return false };
-    let body_matches: bool =
-        hex(&Sha256::digest(body)).as_bytes().ct_eq(named.to_ascii_lowercase().as_bytes()).into();
-    body_matches && is_valid(auth_token, url, &[], signature_header)
 }
 
 /// Whether `signature_header` signs the upgrade of a media stream. Twilio signs the URL of the
@@ -98,18 +68,9 @@ pub fn settings_header_is_acceptable(header: Option<&str>) -> bool {
     header.is_none()
 }
 
-fn hmac_base64(key: &[u8], text: &str, algorithm: Algorithm) -> String {
-    const ANY_KEY: &str = "an HMAC key may have any length";
-    match algorithm {
-        Algorithm::Sha1 => {
-            let mac = Hmac::<Sha1>::new_from_slice(key).expect(ANY_KEY);
-            STANDARD.encode(mac.chain_update(text).finalize().into_bytes())
-        }
-        Algorithm::Sha256 => {
-            let mac = Hmac::<Sha256>::new_from_slice(key).expect(ANY_KEY);
-            STANDARD.encode(mac.chain_update(text).finalize().into_bytes())
-        }
-    }
+fn hmac_base64(key: &[u8], text: &str) -> String {
+    let mac = Hmac::<Sha1>::new_from_slice(key).expect("an HMAC key may have any length");
+    STANDARD.encode(mac.chain_update(text).finalize().into_bytes())
 }
 
 fn sorted(params: &[(String, String)]) -> String {
@@ -185,15 +146,11 @@ fn escape_component(text: &str) -> String {
     escaped
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Vector<'a> = (&'a str, Vec<(String, String)>, Algorithm, &'a str);
+    type Vector<'a> = (&'a str, Vec<(String, String)>, &'a str);
 
     const KEY: &str = "12345";
     const PUBLISHED: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
@@ -218,32 +175,16 @@ mod tests {
         let empty = pairs(&[("CallSid", "CA1"), ("CallerName", "")]);
         let json = "https://mycompany.com/myapp.php?foo=1&bar=2&bodySHA256=\
                     0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620";
-        let vectors: [Vector<'_>; 7] = [
-            (PUBLISHED, published(), Algorithm::Sha1, "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
-            (with_port, published(), Algorithm::Sha1, "kvajT1Ptam85bY51eRf/AJRuM3w="),
-            (
-                PUBLISHED,
-                published(),
-                Algorithm::Sha256,
-                "033hgUJA9M/hXIZsYjwkerEP/DBm35nEri5FhCYjA5s=",
-            ),
-            (
-                "wss://voice.example.com/twilio/stream",
-                vec![],
-                Algorithm::Sha1,
-                "t/8qbLNvETeS9S8Jhtt2tU1aQPg=",
-            ),
-            (
-                "wss://voice.example.com/twilio/stream/",
-                vec![],
-                Algorithm::Sha1,
-                "+YcLFBRNgsnDQaCNvnBnVhdmvXY=",
-            ),
-            ("https://a.example/voice", empty, Algorithm::Sha1, "Z1XZbxfjKMtsBLNXrm1yljcbAMM="),
-            (json, vec![], Algorithm::Sha1, "a9nBmqA0ju/hNViExpshrM61xv4="),
+        let vectors: [Vector<'_>; 6] = [
+            (PUBLISHED, published(), "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
+            (with_port, published(), "kvajT1Ptam85bY51eRf/AJRuM3w="),
+            ("wss://voice.example.com/twilio/stream", vec![], "t/8qbLNvETeS9S8Jhtt2tU1aQPg="),
+            ("wss://voice.example.com/twilio/stream/", vec![], "+YcLFBRNgsnDQaCNvnBnVhdmvXY="),
+            ("https://a.example/voice", empty, "Z1XZbxfjKMtsBLNXrm1yljcbAMM="),
+            (json, vec![], "a9nBmqA0ju/hNViExpshrM61xv4="),
         ];
-        for (url, params, algorithm, signature) in vectors {
-            assert_eq!(sign(KEY.as_bytes(), url, &params, algorithm), signature, "{url}");
+        for (url, params, signature) in vectors {
+            assert_eq!(sign(KEY.as_bytes(), url, &params), signature, "{url}");
         }
     }
 
@@ -258,6 +199,9 @@ mod tests {
         }
         assert!(!is_valid(KEY, PUBLISHED, &published(), ""));
         assert!(!is_valid(KEY, PUBLISHED, &published(), "RSOYDt4T1cUTdK1PDd93/VVr8B8"));
+        // What a SharedKey would sign, with SHA-256.
+        let sha256 = "033hgUJA9M/hXIZsYjwkerEP/DBm35nEri5FhCYjA5s=";
+        assert!(!is_valid(KEY, PUBLISHED, &published(), sha256));
     }
 
     #[test]
@@ -280,7 +224,7 @@ mod tests {
     fn a_query_may_be_escaped_either_way() {
         let signed = "https://a.example/voice?name=a%20b'c";
         let seen = "https://a.example/voice?name=a+b%27c";
-        let signature = sign(KEY.as_bytes(), signed, &[], Algorithm::Sha1);
+        let signature = sign(KEY.as_bytes(), signed, &[]);
         assert!(is_valid(KEY, seen, &[], &signature));
     }
 
@@ -295,17 +239,6 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_a_form_is_signed_through_its_hash() {
-        let url = "https://mycompany.com/myapp.php?foo=1&bar=2&bodySHA256=\
-                   0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620";
-        let body = br#"{"property": "value", "boolean": true}"#;
-        let signature = "a9nBmqA0ju/hNViExpshrM61xv4=";
-        assert!(is_valid_with_body(KEY, url, body, signature));
-        assert!(!is_valid_with_body(KEY, url, b"{}", signature));
-        assert!(!is_valid_with_body(KEY, PUBLISHED, body, signature));
-    }
-
-    #[test]
     fn an_upgrade_is_accepted_in_each_form_it_may_be_signed_in() {
         let (public, path) = ("https://voice.example.com", "/twilio/stream");
         for url in [
@@ -316,11 +249,11 @@ mod tests {
             "ws://voice.example.com:80/twilio/stream/",
             "http://voice.example.com/twilio/stream",
         ] {
-            let signature = sign(KEY.as_bytes(), url, &[], Algorithm::Sha1);
+            let signature = sign(KEY.as_bytes(), url, &[]);
             assert!(upgrade_is_valid(KEY, public, path, &signature), "{url}");
             assert!(upgrade_is_valid(KEY, "https://voice.example.com/", path, &signature));
         }
-        let other = sign(KEY.as_bytes(), "wss://voice.example.com/other", &[], Algorithm::Sha1);
+        let other = sign(KEY.as_bytes(), "wss://voice.example.com/other", &[]);
         assert!(!upgrade_is_valid(KEY, public, path, &other));
     }
 

@@ -8,7 +8,7 @@ use frontdesk::rehearsal::phone::twiml_reader::{self, Verb};
 use frontdesk::rehearsal::phone::{Ended, PhoneEventKind, Sample, Step, random_sid};
 use frontdesk::rehearsal::speech::SpeechOptions;
 use frontdesk::rehearsal::speech::script::Turn;
-use frontdesk::twilio::signature::{self, Algorithm};
+use frontdesk::twilio::signature;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -367,7 +367,7 @@ async fn webhooks_of_new_calls_are_sent_on_where_the_host_can_do_that() {
         let sid = random_sid("CA");
         let form = crate::harness::voice(&sid, NUMBER);
         let fields = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let signed = signature::sign(TOKEN.as_bytes(), &url, &fields, Algorithm::Sha1);
+        let signed = signature::sign(TOKEN.as_bytes(), &url, &fields);
         let request = house.http.post(&url).form(&form).header("x-twilio-signature", &signed);
         let answer = request.send().await.unwrap();
         let to = answer.headers().get("fly-replay")?.to_str().unwrap().to_owned();

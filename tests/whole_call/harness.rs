@@ -12,7 +12,7 @@ use frontdesk::rehearsal::phone::{Sample, Step};
 use frontdesk::rehearsal::speech::script::{Script, Turn};
 use frontdesk::rehearsal::speech::{SAMPLES, Speech, SpeechOptions, serve};
 use frontdesk::store::migrate::migrate;
-use frontdesk::twilio::signature::{self, Algorithm};
+use frontdesk::twilio::signature;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{AssertSqlSafe, ConnectOptions};
@@ -291,7 +291,7 @@ impl House {
             request = request.header(*name, *value);
         }
         if let Some(token) = token {
-            let signed = signature::sign(token.as_bytes(), url, &fields, Algorithm::Sha1);
+            let signed = signature::sign(token.as_bytes(), url, &fields);
             request = request.header("x-twilio-signature", signed);
         }
         let answer = request.send().await.unwrap();

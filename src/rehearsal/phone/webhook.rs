@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::CallOptions;
 use crate::clock::{unix_now, within};
 use crate::tls::body_of;
-use crate::twilio::signature::{self, Algorithm};
+use crate::twilio::signature;
 
 /// How long an answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -93,7 +93,7 @@ pub(super) fn sign(
         Signing::WrongKey => b"another key",
         Signing::None => return None,
     };
-    Some(signature::sign(key, without_fragment(url), fields, Algorithm::Sha1))
+    Some(signature::sign(key, without_fragment(url), fields))
 }
 
 /// A fragment configures Twilio; it is neither sent nor signed.
