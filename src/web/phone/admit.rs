@@ -1,8 +1,10 @@
 //! Admission: a call gets its slot, its row and its task, or the agent's fallback and a row.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -38,6 +40,9 @@ const READ_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a call beyond the agent's own limit is not taken.
 const LINES_TAKEN: &str = "the agent's lines are taken";
+
+/// Why one that nobody may have placed is not.
+const MADE_UP: &str = "lines are scarce, and Twilio does not know the call";
 
 /// The CallSid is that of another agent's call.
 pub(super) struct Foreign;
@@ -88,9 +93,7 @@ impl AppState {
             return self.refuse(agent, new, &refusal.to_string()).await;
         }
         if self.may_be_made_up(agent, call_sid).await {
-            return self
-                .refuse(agent, new, "lines are scarce, and Twilio does not know the call")
-                .await;
+            return self.refuse(agent, new, MADE_UP).await;
         }
         let begin = || registry.begin(call_sid, new.id, Arc::clone(agent), &new.nonce);
         let begun = match begin() {
@@ -131,17 +134,8 @@ impl AppState {
     ) -> Result<Option<Document>, Foreign> {
         let agent = Arc::clone(&opening.agent);
         let mut is_in_database = true;
-        let history = self.history(agent.id, &new.caller);
-        let knowledge = {
-            let (front, agent_id) = (Arc::clone(self), agent.id);
-            clock::spawn(async move { front.has_knowledge(agent_id).await })
-        };
-        let row = self.exchange.log.open(new.clone());
-        let (opened, history) = tokio::join!(row, history);
-        // The caller waits for the row; the look-up goes on for those who call next.
-        let has_knowledge = clock::within(KNOWLEDGE_GRACE, knowledge).await;
-        opening.history = history;
-        opening.has_knowledge = has_knowledge.and_then(Result::ok).unwrap_or(true);
+        let (opened, history, has_knowledge) = self.row_and_what_is_known(&new).await;
+        (opening.history, opening.has_knowledge) = (history, has_knowledge);
         match opened {
             Opened::Admitted(admission) => match admission.outcome {
                 AdmissionOutcome::Admitted => {
@@ -182,6 +176,22 @@ impl AppState {
         registry.has_row(agent.id, &opening.call_sid, row, is_in_database);
         self.exchange.start(opening);
         Ok(Some(document))
+    }
+
+    /// Writes a call's row, and reads meanwhile what is known of its caller, and whether its agent has
+    /// knowledge.
+    async fn row_and_what_is_known(&self, new: &NewCall) -> (Opened, History, bool) {
+        let history = self.history(new.agent_id, &new.caller);
+        let knowledge = pin!(self.has_knowledge(new.agent_id));
+        let row = self.exchange.log.open(new.clone());
+        let row = pin!(async { tokio::join!(row, history) });
+        let ((opened, history), has_knowledge) = match select(row, knowledge).await {
+            Either::Left((row, knowledge)) => {
+                (row, clock::within(KNOWLEDGE_GRACE, knowledge).await.unwrap_or(true))
+            }
+            Either::Right((has_knowledge, row)) => (row.await, has_knowledge),
+        };
+        (opened, history, has_knowledge)
     }
 
     /// A new token of a call that is here, one after the other, so that memory and the row end with
