@@ -1,5 +1,7 @@
 //! What calls are looked for by, as it stands in an address: the same for the API and the pages.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Zoned};
@@ -63,17 +65,17 @@ pub(super) struct Invalid {
     /// The name of its field.
     pub(super) field: &'static str,
     /// What was wrong, and what is accepted.
-    pub(super) detail: &'static str,
+    pub(super) detail: Cow<'static, str>,
 }
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        Self::invalid(invalid.field, invalid.detail)
+        Self::invalid(invalid.field, invalid.detail.into_owned())
     }
 }
 
 fn invalid(field: &'static str, detail: &'static str) -> Invalid {
-    Invalid { field, detail }
+    Invalid { field, detail: detail.into() }
 }
 
 /// Where and when people ask from.
@@ -109,7 +111,10 @@ impl WantedCalls {
     /// It is no id.
     pub(super) fn agent(&self) -> Result<Option<Uuid>, Invalid> {
         let agent = given(self.agent.as_ref());
-        agent.map(str::parse).transpose().map_err(|_| invalid("agent", "an agent's id, a UUID"))
+        agent
+            .map(str::parse)
+            .transpose()
+            .map_err(|_| invalid("agent", "accepted is an agent's id, a UUID"))
     }
 
     /// How many are wanted.
@@ -117,7 +122,7 @@ impl WantedCalls {
     /// # Errors
     /// It is no such number.
     pub(super) fn limit(&self) -> Result<i64, Invalid> {
-        let wrong = || invalid("limit", "a number from 1 to 200");
+        let wrong = || invalid("limit", "accepted is a number from 1 to 200");
         let Some(text) = given(self.limit.as_ref()) else { return Ok(PAGE) };
         let limit = text.parse().map_err(|_| wrong())?;
         (1..=LIMIT_MAX).contains(&limit).then_some(limit).ok_or_else(wrong)
@@ -129,7 +134,7 @@ impl WantedCalls {
     /// It is nothing that was given as `next`.
     pub(super) fn after(&self) -> Result<Option<CallPlace>, Invalid> {
         let Some(text) = given(self.after.as_ref()) else { return Ok(None) };
-        read_cursor(text).map(Some).ok_or(invalid("after", "`next` of the page before"))
+        read_cursor(text).map(Some).ok_or(invalid("after", "accepted is `next` of the page before"))
     }
 
     /// What is looked for.
@@ -143,7 +148,10 @@ impl WantedCalls {
         let from_us = time(self.from.as_ref(), "from", here, false)?;
         let until_us = time(self.to.as_ref(), "to", here, true)?;
         if from_us.zip(until_us).is_some_and(|(from, until)| from > until) {
-            return Err(invalid("to", "a time that is not before `from`"));
+            return Err(invalid(
+                "to",
+                "it is before `From`; accepted is the same day or a later one",
+            ));
         }
         let (number, number_end) = match self.number(here)? {
             None => (None, None),
@@ -178,7 +186,7 @@ impl WantedCalls {
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         match is_end && END_DIGITS.contains(&digits.len()) {
             true => Ok(Some(Number::End(digits))),
-            false => Err(invalid("number", NUMBERS)),
+            false => Err(Invalid { field: "number", detail: numbers(here.region).into() }),
         }
     }
 
@@ -214,8 +222,14 @@ impl WantedCalls {
 
 /// How many of the last digits of a number find its calls.
 const END_DIGITS: std::ops::RangeInclusive<usize> = 4..=9;
-const NUMBERS: &str = "this is no telephone number; accepted is a whole one, such as +44 7700 900123 or as \
-    you dial it, or at least its last 4 digits";
+
+fn numbers(region: Option<Region>) -> String {
+    let example = Region::example(region);
+    format!(
+        "this is no telephone number; accepted is a whole one, such as {example} or as you dial it, or \
+         at least its last 4 digits"
+    )
+}
 
 /// A number that is looked for.
 enum Number {
@@ -226,14 +240,14 @@ enum Number {
 }
 
 const OUTCOMES: &str =
-    "`in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or `failed`";
+    "accepted is `in-progress`, `completed`, `transferred`, `voicemail`, `no-answer` or `failed`";
 
 /// Whether something is wanted.
 fn yes(field: Option<&String>, name: &'static str) -> Result<bool, Invalid> {
     match given(field) {
         None | Some("false" | "0") => Ok(false),
         Some("true" | "1" | "on") => Ok(true),
-        Some(_) => Err(invalid(name, "`true` or `false`")),
+        Some(_) => Err(invalid(name, "accepted is `true` or `false`")),
     }
 }
 
@@ -241,7 +255,7 @@ fn yes(field: Option<&String>, name: &'static str) -> Result<bool, Invalid> {
 fn text(field: Option<&String>, name: &'static str) -> Result<Option<String>, Invalid> {
     let Some(text) = given(field) else { return Ok(None) };
     if text.chars().count() > TEXT_MAX {
-        return Err(invalid(name, "at most 200 characters"));
+        return Err(invalid(name, "accepted are at most 200 characters"));
     }
     Ok(Some(text.replace(char::is_control, " ")))
 }
@@ -255,8 +269,12 @@ fn time(
     is_end: bool,
 ) -> Result<Option<i64>, Invalid> {
     let Some(text) = given(field) else { return Ok(None) };
-    let wrong =
-        || invalid(name, "a date such as 2026-11-29, or a time such as 2026-11-29T14:05:00Z");
+    let wrong = || {
+        invalid(
+            name,
+            "accepted is a date such as 2026-11-29, or a time such as 2026-11-29T14:05:00Z",
+        )
+    };
     // A plus that was not percent-encoded has become a blank.
     let time: Option<Timestamp> = text.parse().or_else(|_| text.replace(' ', "+").parse()).ok();
     let time = match time {
@@ -288,104 +306,5 @@ fn read_cursor(text: &str) -> Option<CallPlace> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn here() -> Here {
-        let zone = TimeZone::get("Europe/London").unwrap();
-        Here { zone, region: Region::of_zone("Europe/London") }
-    }
-
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
-    #[test]
-    fn dates_are_days_of_the_business() {
-        let read = |from: &str, to: &str| {
-            let wanted = WantedCalls { from: some(from), to: some(to), ..WantedCalls::default() };
-            let filter = wanted.filter(&here()).unwrap();
-            let text =
-                |us: Option<i64>| Timestamp::from_microsecond(us.unwrap()).unwrap().to_string();
-            (text(filter.from_us), text(filter.until_us))
-        };
-        // A day of 25 hours: summer time ends.
-        let (from, until) = read("2026-10-25", "2026-10-25");
-        assert_eq!((&*from, &*until), ("2026-10-24T23:00:00Z", "2026-10-26T00:00:00Z"));
-        let (from, until) = read("2026-03-29", "2026-03-29T14:05:00+02:00");
-        assert_eq!((&*from, &*until), ("2026-03-29T00:00:00Z", "2026-03-29T12:05:00Z"));
-        assert_eq!(read("2026-03-29T14:05:00 02:00", "2026-03-30").0, "2026-03-29T12:05:00Z");
-    }
-
-    #[test]
-    fn what_is_not_accepted_is_named() {
-        type Change = fn(&mut WantedCalls);
-        let cases: [(&str, Change); 13] = [
-            ("from", |w| w.from = some("yesterday")),
-            ("from", |w| w.from = some("-009999-01-01")),
-            ("to", |w| w.to = some("2026-13-01")),
-            ("to", |w| w.to = some("2026-11-01T10:00:00")),
-            ("to", |w| (w.from, w.to) = (some("2026-11-02"), some("2026-11-01T00:00:00Z"))),
-            ("outcome", |w| w.outcome = some("great")),
-            ("number", |w| w.number = some("012")),
-            ("words", |w| w.words = Some("x".repeat(201))),
-            ("function", |w| w.function = Some("x".repeat(201))),
-            ("tests", |w| w.tests = some("maybe")),
-            ("after", |w| w.after = some("9223372036854775807.0")),
-            ("limit", |w| w.limit = some("0")),
-            ("agent", |w| w.agent = some("1")),
-        ];
-        for (field, change) in cases {
-            let mut wanted = WantedCalls::default();
-            change(&mut wanted);
-            let read = wanted
-                .agent()
-                .and_then(|_| wanted.limit())
-                .and_then(|_| wanted.after())
-                .and_then(|_| wanted.filter(&here()));
-            assert_eq!(read.unwrap_err().field, field);
-        }
-    }
-
-    #[test]
-    fn numbers_are_read_as_people_write_them() {
-        for text in ["07700 900123", "+44 7700 900123", " 447700900123", "00447700900123"] {
-            let wanted = WantedCalls { number: some(text), ..WantedCalls::default() };
-            let number = wanted.filter(&here()).unwrap().number.unwrap();
-            assert_eq!(number.reveal(), "+447700900123", "{text}");
-        }
-    }
-
-    #[test]
-    fn the_last_digits_of_a_number_are_enough() {
-        let read = |text: &str| {
-            let wanted = WantedCalls { number: some(text), ..WantedCalls::default() };
-            wanted.filter(&here()).map(|filter| (filter.number.is_some(), filter.number_end))
-        };
-        for (text, digits) in [("0123", "0123"), (" 900 123 ", "900123"), ("90-01.23", "900123")] {
-            assert_eq!(
-                read(text).unwrap(),
-                (false, Some(Private::new(digits.to_owned()))),
-                "{text}"
-            );
-        }
-        assert_eq!(read("07700 900123").unwrap(), (true, None));
-        for odd in ["abc", "123", "+1234", "1234a", "12345678901234567890"] {
-            assert!(read(odd).unwrap_err().detail.contains("last 4 digits"), "{odd}");
-        }
-    }
-
-    #[test]
-    fn a_place_is_read_back() {
-        let place = CallPlace { started_us: 1_795_960_800_000_000, id: Uuid::from_u128(7) };
-        assert_eq!(read_cursor(&cursor(place)), Some(place));
-        let wanted = WantedCalls {
-            words: some("a&b"),
-            outcome: some(" "),
-            after: some("1.2"),
-            ..WantedCalls::default()
-        };
-        assert_eq!(wanted.query(&[("after", "x")]), "?words=a%26b&after=x");
-        assert_eq!(WantedCalls::default().query(&[]), "");
-    }
-}
+#[path = "call_filter_tests.rs"]
+mod tests;

@@ -22,12 +22,14 @@ use super::agent::{self, Sent};
 use super::layout::{Section, Shell};
 use super::{assets, errors, unfinished};
 use crate::agent::Agent;
-use crate::agent::phone_number::normalise_local;
+use crate::agent::phone_number::{normalise_local, readable};
+use crate::agent::region::Region;
 use crate::call::LogEvent;
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Maintain, Object};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
+use crate::web::call_filter::Here;
 use crate::web::editing;
 use crate::web::extract::ApiJson;
 use crate::web::guard::may;
@@ -37,8 +39,6 @@ use crate::web::session::PageViewer;
 use crate::web::speech::HAS_STAND_IN;
 use crate::web::{AppState, session};
 
-/// Whom a test calls as, unless something else is wanted: a number that is nobody's (kept for fiction).
-const FICTIONAL: &str = "+12025550123";
 /// What a caller is who withholds their number, as Twilio says it.
 const WITHHELD: &str = "anonymous";
 /// The most events of a test that another one goes on from.
@@ -81,7 +81,9 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     let has_voice = state.exchange.engines.openai.api_key.is_some();
     let go_on = unfinished::go_on(&shell, Some(id));
     let scripted = state.test_calls.scripted.get().map(Vec::as_slice).unwrap_or_default();
-    let body = html! { (go_on) (body(id, has_voice, scripted, draft.as_ref())) };
+    let region = Here::of(shell.agents.find(id)).region;
+    let caller = readable(Region::fictional(region));
+    let body = html! { (go_on) (body(id, has_voice, scripted, (draft.as_ref(), &caller))) };
     let head = html! {
         script src=(assets::LIVE.path) defer {}
         script src=(assets::TRY.path) defer {}
@@ -93,7 +95,13 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     response
 }
 
-fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -> Markup {
+/// Whom a test calls as, unless something else is wanted, is `caller`: a number that nobody has.
+fn body(
+    id: Uuid,
+    has_voice: bool,
+    scripted: &[String],
+    (draft, caller): (Option<&Draft>, &str),
+) -> Markup {
     html! {
         h1 { "Try the agent" }
         @if !scripted.is_empty() {
@@ -117,7 +125,7 @@ fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -
             div .form-row {
                 div {
                     label for="caller" { "Number that you call from" }
-                    input #caller name="caller" type="tel" value=(FICTIONAL) aria-describedby="caller-hint";
+                    input #caller name="caller" type="tel" value=(caller) aria-describedby="caller-hint";
                     p .hint #caller-hint { "The agent knows callers by it. Empty: the number is withheld." }
                 }
             }
@@ -313,10 +321,12 @@ async fn begin(
     let caller = match wanted.caller.trim() {
         "" => WITHHELD.to_owned(),
         number => normalise_local(number, agent.region).ok_or_else(|| {
-            Problem::invalid(
-                "caller",
-                "This is no telephone number. Write a whole one, such as +1 202 555 0123, or nothing.",
-            )
+            let example = Region::example(agent.region);
+            let why = format!(
+                "This is no telephone number. Write one as it is dialled where the business is, or a \
+                 whole one, such as {example}, or nothing."
+            );
+            Problem::invalid("caller", why)
         })?,
     };
     let engines = voice::engines(state).await?;

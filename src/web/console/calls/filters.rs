@@ -64,7 +64,7 @@ pub(super) fn form(
             }
         }
         @if let Some(wrong) = wrong {
-            p .error #wrong role="alert" { (name_of(wrong.field)) ": " (plain(wrong.detail)) }
+            p .error #wrong role="alert" { (name_of(wrong.field)) ": " (plain(&wrong.detail)) }
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::web::AppState;
 use crate::web::console::plain::plain;
 use crate::web::console::{errors, voices};
 use crate::web::session::PageViewer;
+use crate::web::speech;
 
 /// The longest greeting, in characters.
 const GREETING_MAX: usize = 1000;
@@ -62,7 +63,12 @@ impl VoiceForm {
     }
 }
 
-pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Markup {
+pub(super) async fn form(
+    state: &AppState,
+    setup: &Setup,
+    again: Option<(&VoiceForm, &[Wrong])>,
+) -> Markup {
+    let is_heard = speech::trouble(state).await.is_none();
     let stored = VoiceForm::stored(setup);
     let (form, wrong) = again.unwrap_or((&stored, &[]));
     html! {
@@ -75,7 +81,11 @@ pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Mark
             (error(wrong, "greeting"))
             label for="voice" { "Voice" }
             select #voice name="voice" aria-describedby="voice-hint" { (voices::options(&form.voice)) }
-            p .hint #voice-hint { "OpenAI recommends two of them for the best sound. You hear yours on the next screen, and can come back." }
+            p .hint #voice-hint {
+                "OpenAI recommends two of them for the best sound. "
+                @if is_heard { "You hear yours on the next screen, and can come back." }
+                @else { "You cannot hear it yet, as the next screen says. Another one can be chosen at any time." }
+             }
             (error(wrong, "voice"))
             label .check { input type="checkbox" name="recording" value="yes" checked[form.recording.is_some()]; " Record calls, after saying so" }
             p .hint { "In many places callers have to agree to a recording. The agent says “This call is recorded.” before anything else." }
@@ -98,7 +108,7 @@ pub(super) async fn send(
     };
     let wrong = sent.wrong(setup.text("/settings/voice"));
     if !wrong.is_empty() {
-        return refused(&setup, &form(&setup, Some((&sent, &wrong))));
+        return refused(&setup, &form(&state, &setup, Some((&sent, &wrong))).await);
     }
     let change = json!({"settings": {
         "greeting": sent.greeting.trim().replace("\r\n", "\n"),
@@ -114,7 +124,7 @@ pub(super) async fn send(
             let is_voice = problem.field.as_deref() == Some("settings.voice");
             let field = if is_voice { "voice" } else { "greeting" };
             let wrong = [(field, plain(&problem.detail.unwrap_or_default()))];
-            refused(&setup, &form(&setup, Some((&sent, &wrong))))
+            refused(&setup, &form(&state, &setup, Some((&sent, &wrong))).await)
         }
         Err(problem) => errors::problem(&problem),
     }
