@@ -43,8 +43,6 @@ use crate::web::{AppState, session};
 const WITHHELD: &str = "anonymous";
 /// The most events of a test that another one goes on from.
 const EARLIER_MAX: i64 = 5_000;
-/// The keys of a telephone.
-const KEYS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -96,12 +94,8 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
 }
 
 /// Whom a test calls as, unless something else is wanted, is `caller`: a number that nobody has.
-fn body(
-    id: Uuid,
-    has_voice: bool,
-    scripted: &[String],
-    (draft, caller): (Option<&Draft>, &str),
-) -> Markup {
+fn body(id: Uuid, has_voice: bool, scripted: &[String], of: (Option<&Draft>, &str)) -> Markup {
+    let (draft, caller) = of;
     html! {
         h1 { "Try the agent" }
         @if !scripted.is_empty() {
@@ -142,9 +136,7 @@ fn body(
                 meter #meter min="0" max="1" low="0.02" value="0" {}
                 span #doing .badge role="status" {}
             }
-            p #keys .actions role="group" aria-label="Keys" hidden {
-                @for key in KEYS { button type="button" data-key=(key) { (key) } }
-            }
+            (line::keys())
         }
         p #said .note role="status" hidden {}
         p #lost .note.warn role="status" hidden { "The words cannot be followed just now." }
@@ -153,7 +145,7 @@ fn body(
         div role="log" aria-live="polite" aria-labelledby="words" tabindex="0" {
             ol .list #live data-one="test" data-stay="yes" {}
         }
-        (typing())
+        (line::typing())
         @if !scripted.is_empty() { (lines(scripted)) }
         p .hint { "“Change” beside what you typed goes back to it: say it in other words, and see what the "
             "agent answers then. What was booked after it is undone." }
@@ -182,22 +174,6 @@ fn lines(scripted: &[String]) -> Markup {
         h2 #lines { "Lines that the stand-in knows" }
         ol .lines aria-labelledby="lines" {
             @for line in scripted { li { button type="button" data-scripted disabled { (line) } } }
-        }
-    }
-}
-
-/// Where a caller's words are typed.
-fn typing() -> Markup {
-    html! {
-        form #say hidden {
-            label for="text" { "What the caller says" }
-            div .form-row {
-                input #text name="text" type="text" maxlength="2000" autocomplete="off" required;
-            }
-            p .actions {
-                button #send type="submit" { "Say it" }
-                button #keep .plain type="button" hidden { "Keep it as it was" }
-            }
         }
     }
 }
