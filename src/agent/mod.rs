@@ -42,7 +42,7 @@ use crate::private::Private;
 use fault::{Faults, TEXT_MAX, TOO_LONG};
 use function::{FunctionSource, Functions};
 use hours::Hours;
-use numbers::{ACCEPTED_NUMBER, ASSIGNED_NUMBER, Numbering};
+use numbers::{ASSIGNED_NUMBER, Numbering, accepted_number};
 use region::Region;
 use settings::{AgentSettings, WhenClosed};
 
@@ -220,12 +220,14 @@ fn faults_of_number(
     written: Option<&str>,
     is_read: bool,
     is_unassigned: bool,
-    faults: &mut Faults,
+    (region, faults): (Option<Region>, &mut Faults),
 ) {
     let is_written = written.is_some_and(|number| !number.trim().is_empty());
     let (found, accepted) = match (is_written, is_read) {
-        (true, false) => ("another text", ACCEPTED_NUMBER),
-        (true, true) if is_unassigned => ("a number that its owner typed", ASSIGNED_NUMBER),
+        (true, false) => ("another text", accepted_number(region)),
+        (true, true) if is_unassigned => {
+            ("a number that its owner typed", ASSIGNED_NUMBER.to_owned())
+        }
         _ => return,
     };
     faults.add("twilio_phone_number".to_owned(), found, accepted);
@@ -250,7 +252,8 @@ impl Agent {
         // The server's token signs for the numbers of all its customers, so a number that one of them
         // typed is not theirs by that.
         let is_unassigned = source.is_number_typed && auth_token.is_none();
-        faults_of_number(written, number.is_some(), is_unassigned, &mut faults);
+        let is_read = number.is_some();
+        faults_of_number(written, is_read, is_unassigned, (region, &mut faults));
         let mut text = |text: Option<String>, column| cut(filled(text)?, column, &mut faults);
         let name = text(business.name.map(Private::into_inner), "business_name");
         let kind = text(business.kind, "type_of_business");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Agent;
-use super::fault::{Faults, Fields};
+use super::fault::{Faults, Fields, kind};
 use super::phone_number::{normalise_e164, normalise_local};
 use super::region::Region;
 use super::settings::Fallback;
@@ -14,9 +14,13 @@ use crate::private::Private;
 pub(super) const ASSIGNED_NUMBER: &str = "a number that an administrator of this server has connected; \
     or any of the agent's own Twilio account, once that is entered";
 
-/// What is accepted for a number, for a fault.
-pub(super) const ACCEPTED_NUMBER: &str = "a number with its country code, such as +15551230001, or \
-                                          as it is dialled where the business is";
+/// What is accepted for a number of a business in this country, for a fault.
+pub(super) fn accepted_number(region: Option<Region>) -> String {
+    let example = Region::example(region);
+    format!(
+        "a number with its country code, such as {example}, or as it is dialled where the business is"
+    )
+}
 
 /// What the numbers of an agent are read with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,9 +38,13 @@ pub(super) fn read_number(
     numbering: Numbering<'_>,
     faults: &mut Faults,
 ) -> Option<Private<String>> {
-    let number = fields.accept(name, ACCEPTED_NUMBER, faults, |value| {
-        normalise_local(value.as_str()?, numbering.region)
-    })?;
+    let written = fields.get(name)?;
+    let read = written.as_str().and_then(|text| normalise_local(text, numbering.region));
+    let Some(number) = read else {
+        let accepted = accepted_number(numbering.region);
+        faults.add(fields.path_of(name), kind(written), accepted);
+        return None;
+    };
     if numbering.own == Some(number.as_str()) {
         faults.add(fields.path_of(name), "the agent's own number", "the number of somebody else");
         return None;

@@ -3,11 +3,26 @@
 use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 
-use super::phone_number::normalise_e164;
+use super::phone_number::{normalise_e164, readable};
 
 /// A line for each country: its code and its time zones, old names among them. Made of `zone.tab`
 /// and `backward` of the time zone database, 2025b, which is in the public domain.
 const ZONES: &str = include_str!("zone_countries.txt");
+
+/// Numbers that are kept for fiction, where a country keeps some: nobody has them.
+const FICTIONAL: [(&str, &str); 9] = [
+    ("US", "+12025550123"),
+    ("CA", "+16135550123"),
+    ("GB", "+442079460123"),
+    ("IE", "+353209100123"),
+    ("AU", "+61255501234"),
+    ("NZ", "+6495550123"),
+    ("DE", "+493023125123"),
+    ("FR", "+33199001234"),
+    ("SE", "+46840500123"),
+];
+/// The one where nothing is known of the country, or it keeps none.
+const FICTIONAL_ELSEWHERE: &str = "+12025550123";
 
 /// A country whose people write their numbers without a country code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +67,34 @@ impl Region {
             .or_else(|| agent_number.and_then(of_number))
     }
 
+    /// A number that nobody has, E.164: of the business's country where that keeps some for fiction.
+    pub fn fictional(of: Option<Self>) -> &'static str {
+        let kept = of.and_then(Self::kept_for_fiction);
+        kept.unwrap_or(FICTIONAL_ELSEWHERE)
+    }
+
+    fn kept_for_fiction(self) -> Option<&'static str> {
+        let country = self.0.as_ref();
+        FICTIONAL.iter().find(|(known, _)| *known == country).map(|(_, number)| *number)
+    }
+
+    /// A number as one of the business's country is written, with its country code: what hints show.
+    pub fn example(of: Option<Self>) -> String {
+        let written = of.and_then(|region| {
+            region.kept_for_fiction().map(str::to_owned).or_else(|| region.planned())
+        });
+        readable(written.as_deref().unwrap_or(FICTIONAL_ELSEWHERE))
+    }
+
+    /// The example of the country's number plan.
+    fn planned(self) -> Option<String> {
+        let plan = DATABASE.by_id(self.0.as_ref())?;
+        let kinds = plan.descriptors();
+        let kinds = [kinds.fixed_line(), kinds.mobile(), Some(kinds.general())];
+        let national = kinds.into_iter().flatten().find_map(|kind| kind.example())?;
+        Some(format!("+{}{national}", plan.country_code()))
+    }
+
     pub(super) fn id(self) -> Id {
         self.0
     }
@@ -82,6 +125,27 @@ mod tests {
         ] {
             assert_eq!(code(Region::of_zone(zone)).as_deref(), expected, "{zone}");
         }
+    }
+
+    #[test]
+    fn an_example_is_of_the_businesss_own_country() {
+        for (zone, expected) in [
+            ("Europe/London", "+44 20 7946 0123"),
+            ("America/New_York", "+1 202-555-0123"),
+            ("America/Toronto", "+1 613-555-0123"),
+            ("Europe/Berlin", "+49 30 23125123"),
+            ("Europe/Zurich", "+41 21 234 56 78"),
+            ("Asia/Calcutta", "+91 74104 10123"),
+            ("UTC", "+1 202-555-0123"),
+        ] {
+            assert_eq!(Region::example(Region::of_zone(zone)), expected, "{zone}");
+        }
+        for (country, number) in FICTIONAL {
+            let region = Region::of(number);
+            assert_eq!(code(region).as_deref(), Some(country), "{number}");
+            assert_eq!(Region::fictional(region), number);
+        }
+        assert_eq!(Region::fictional(Region::of_zone("Europe/Zurich")), FICTIONAL_ELSEWHERE);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fault::{Faults, Fields, SettingFault, kind};
-use super::numbers::{ACCEPTED_NUMBER, Numbering, read_number, read_numbers};
+use super::numbers::{Numbering, accepted_number, read_number, read_numbers};
 use super::signing_key::signing_key;
 use super::take_over::TakeOver;
 use crate::call::CallSettings;
@@ -362,7 +362,7 @@ fn read_fallback(
         _ => None,
     });
     if fields.get("kind").is_some_and(|kind| kind == "forward") && fields.get("number").is_none() {
-        faults.add(fields.path_of("number"), "nothing", ACCEPTED_NUMBER);
+        faults.add(fields.path_of("number"), "nothing", accepted_number(numbering.region));
     }
     (fallback.unwrap_or(Fallback::Voicemail), message)
 }

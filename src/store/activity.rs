@@ -35,8 +35,21 @@ pub struct Deed {
     pub object: Option<String>,
     /// The name of the person or the function it was done to, if that is still there.
     pub object_name: Option<Private<String>>,
+    /// What owners know the function by that it was done to, besides its name; none where there is none.
+    pub function: Option<Private<FunctionTitle>>,
     /// What changed.
     pub change: Option<Value>,
+}
+
+/// What owners know a function by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionTitle {
+    /// `type`.
+    pub kind: String,
+    /// `data.title`.
+    pub title: Option<String>,
+    /// `data.builtin`.
+    pub builtin: Option<String>,
 }
 
 /// Which of it is wanted.
@@ -57,7 +70,9 @@ const SHOWN_SQL: &str =
     "select l.id, (extract(epoch from l.at) * 1000000)::bigint as at_us, l.actor,
         left(c.username, 200) as username, l.actor_kind, l.voice_agent_id, l.action, l.object,
         l.change::text as change,
-        left(coalesce(p.username, f.name), 200) as object_name";
+        left(coalesce(p.username, f.name), 200) as object_name, f.type::text as function_type,
+        left(f.data ->> 'title', 200) as function_title,
+        left(f.data ->> 'builtin', 200) as function_builtin";
 
 /// The people and the function of a row. A change of a function is one of its agent, in this part.
 const NAMES_SQL: &str = "left join public.customer c on c.uuid = l.actor
@@ -155,7 +170,16 @@ impl Store {
 
 fn deed(row: &PgRow) -> Result<Deed> {
     let name = |column: &str| row.try_get::<Option<String>, _>(column);
+    let function = match name("function_type")? {
+        Some(kind) => Some(FunctionTitle {
+            kind,
+            title: name("function_title")?,
+            builtin: name("function_builtin")?,
+        }),
+        None => None,
+    };
     Ok(Deed {
+        function: function.map(Private::new),
         id: row.try_get("id")?,
         at_us: row.try_get("at_us")?,
         actor: row.try_get("actor")?,

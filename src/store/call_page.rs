@@ -43,8 +43,8 @@ pub struct CallPage {
     pub metadata: Private<Value>,
     /// Whether a summary is still being made.
     pub is_summary_due: bool,
-    /// Whether the agent's calls are recorded, by its settings of now.
-    pub is_recorded: bool,
+    /// Whether calls were recorded when this one began, by what the agent's settings were then.
+    pub was_to_be_recorded: bool,
 }
 
 impl CallPage {
@@ -87,8 +87,16 @@ const COLUMNS: &str =
     c.summary::text as summary, c.metadata::text as metadata, c.call_end is null as is_live,
     exists (select from public.aftercall_jobs j where j.call_log_id = c.id
         and j.kind = 'summary' and j.state = 'pending') as is_summary_due,
-    coalesce((select a.private_settings -> 'recording' ->> 'enabled' = 'true'
-        from public.voice_agents a where a.id = c.voice_agent_id), false) as is_recorded";
+    -- What was in force when it began: before the first change since then, or else now.
+    coalesce(
+        (select coalesce(v.before -> 'settings' -> 'recording' ->> 'enabled', 'false')
+            from public.agent_versions v
+            where v.voice_agent_id = c.voice_agent_id and v.part = 'agent' and v.before is not null
+                and v.at > c.call_start
+            order by v.n limit 1),
+        (select a.private_settings -> 'recording' ->> 'enabled'
+            from public.voice_agents a where a.id = c.voice_agent_id),
+        'false') = 'true' as was_to_be_recorded";
 
 /// SQLSTATE of a table or a column that is not there.
 const MISSING: [&str; 2] = ["42P01", "42703"];
@@ -296,6 +304,6 @@ fn read(row: &PgRow) -> Result<CallPage> {
         summary: lenient_json(row.try_get("summary")?).unwrap_or_default().into(),
         metadata: lenient_json(row.try_get("metadata")?).unwrap_or_default().into(),
         is_summary_due: row.try_get("is_summary_due")?,
-        is_recorded: row.try_get("is_recorded")?,
+        was_to_be_recorded: row.try_get("was_to_be_recorded")?,
     })
 }

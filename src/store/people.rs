@@ -120,6 +120,38 @@ impl Store {
         })
     }
 
+    /// The addresses of those who look after the installation, who was there first in front; `limit` at most.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn admins(&self, limit: i64) -> Result<Vec<Private<String>>> {
+        let rows = sqlx::query_scalar(
+            "select email from public.customer where isadmin order by created_at, uuid limit $1",
+        );
+        let rows: Vec<String> = rows.bind(limit).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Private::new).collect())
+    }
+
+    /// Whether somebody has this address here.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn is_person(&self, email: &str) -> Result<bool> {
+        let found = sqlx::query_scalar(
+            "select exists (select from public.customer where lower(email) = lower($1))",
+        );
+        Ok(found.bind(email).fetch_one(&self.pool).await?)
+    }
+
+    /// Whether there is any agent, whoever may see it.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn has_agents(&self) -> Result<bool> {
+        let found = sqlx::query_scalar("select exists (select from public.voice_agents)");
+        Ok(found.fetch_one(&self.pool).await?)
+    }
+
     /// Begins a session.
     ///
     /// # Errors

@@ -34,6 +34,9 @@ struct SampleCall {
     gaps: Vec<String>,
     #[serde(default)]
     messages: Vec<Value>,
+    /// The message that the caller left, as calls have it.
+    #[serde(default)]
+    voicemail: Value,
     /// Kind, words, urgency.
     #[serde(default)]
     tasks: Vec<(String, String, i32)>,
@@ -147,7 +150,7 @@ async fn add_call(
     let metadata = json!({
         "call_sid": sid, "ended_by": call.by, "engine": "realtime", "model": "rehearsal",
         "turns": call.turns, "gaps": call.gaps, "messages": call.messages, "functions": used.collect::<Vec<Value>>(),
-        "usage": {"input_tokens": 900, "output_tokens": 300}, "sample": true,
+        "usage": {"input_tokens": 900, "output_tokens": 300}, "voicemail": call.voicemail, "sample": true,
     });
     sqlx::query_scalar(
         "with at as (

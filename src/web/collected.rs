@@ -17,6 +17,8 @@ const COLUMNS_MAX: usize = 40;
 pub(super) struct Collecting {
     /// What it is called.
     pub(super) name: String,
+    /// Whether what callers say to it is kept.
+    pub(super) is_kept: bool,
     /// The names of its variables.
     pub(super) columns: Vec<String>,
 }
@@ -38,7 +40,8 @@ pub(super) async fn collecting(
     }
     let document = document(row);
     let name = document["name"].as_str().unwrap_or("A function").to_owned();
-    Ok(Some(Collecting { name, columns: variables(&document["variables"]) }))
+    let columns = variables(&document["variables"]);
+    Ok(Some(Collecting { name, is_kept: row.save_data, columns }))
 }
 
 /// The names of variables: of a list, or of a JSON Schema.

@@ -12,7 +12,7 @@ use axum::{Form, Router};
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use maud::html;
+use maud::{Markup, html};
 use serde::Deserialize;
 use url::Url;
 use uuid::Uuid;
@@ -75,9 +75,8 @@ async fn page(
         "Sign in",
         &html! {
             h1 { "Sign in" }
-            p { "Open your one-time sign-in link. Whoever runs this server makes one for you with" }
-            pre { code { "frontdesk token --email you@example.com" } }
-            p { "and it is printed when the server starts for the first time." }
+            p { "Open your one-time sign-in link. It is printed when the server starts for the first time, and is good once." }
+            (another_link(&state))
         },
     )
 }
@@ -107,8 +106,20 @@ async fn link_page(
     ))
 }
 
+/// How one gets another link, without being made another person.
+fn another_link(state: &AppState) -> Markup {
+    if state.test_calls.scripted.get().is_some() {
+        return html! { p { "End the demo with Ctrl-C and start it again: it prints a new link." } };
+    }
+    html! {
+        p { "Do you run this server? On its machine this makes another link for you:" }
+        pre { code { "frontdesk token" } }
+        p { "Does somebody else run it? They make one for you with the address by which you were invited, or signed in before. With any other address you would be somebody new, who sees no agent:" }
+        pre { code { "frontdesk token --email you@example.com" } }
+    }
+}
+
 fn used_up(state: &AppState, is_signed_in: bool) -> Response {
-    let is_demo = state.test_calls.scripted.get().is_some();
     let page = layout::outside(
         "Sign in",
         &html! {
@@ -116,12 +127,9 @@ fn used_up(state: &AppState, is_signed_in: bool) -> Response {
             @if is_signed_in {
                 p { "It was used already, and this browser is signed in." }
                 p { a .button .main href="/" { "Go to Today" } }
-            } @else if is_demo {
-                p { "It was used already, or is too old. End the demo with Ctrl-C and start it again: it prints a "
-                    "new link." }
             } @else {
-                p { "It was used already, or is too old. Ask for another one: whoever runs this server makes it with" }
-                pre { code { "frontdesk token --email you@example.com" } }
+                p { "It was used already, or is too old." }
+                (another_link(state))
             }
         },
     );

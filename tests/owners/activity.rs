@@ -124,7 +124,15 @@ async fn a_change_says_what_was_changed() {
     assert_eq!(given.status, StatusCode::SEE_OTHER, "{}", given.text);
     let page = owner.get("/activity").await.text;
     assert!(page.contains("Changed: First words, What the business does"), "{page}");
-    assert!(page.contains("changed a function <bdi>prices</bdi>"), "{page}");
+    assert!(page.contains("changed a function <bdi>Take a message</bdi>"), "{page}");
+    // As the page of what the agent can do has it.
+    desk.sql(&format!(
+        "update functions set type = 'form', data = '{{\"title\": \"New patient\"}}' where id = '{}'",
+        desk.function
+    ))
+    .await;
+    let named = owner.get("/activity").await.text;
+    assert!(named.contains("changed a function <bdi>New patient</bdi>"), "{named}");
     let question = "gave the agent an answer: “<bdi>Is &lt;b&gt;parking&lt;/b&gt; free?</bdi>”";
     assert!(page.contains(question), "{page}");
     for word in ["parts", "versions", "fields"] {

@@ -347,6 +347,10 @@ async fn earlier_versions_are_shown_and_brought_back() {
     {
         assert!(shown.contains(words), "{words}: {shown}");
     }
+    let button = |n: u32| format!("action=\"{path}/{n}/restore\"");
+    let now = "<span class=\"badge good\">now</span>";
+    assert!(shown.contains(&button(1)) && shown.matches(now).count() == 1, "{shown}");
+    assert!(!shown.contains(&button(2)), "it is that already: {shown}");
     let back = owner.form(&format!("{path}/1/restore"), &[]).await;
     assert_eq!(back.status, StatusCode::SEE_OTHER, "{}", back.text);
     assert!(owner.get(back.header("location")).await.text.contains("Saved."));

@@ -74,6 +74,10 @@ async fn what_a_form_collected_is_a_table_and_can_be_taken_away() {
     desk.sql(&format!("update functions set is_shownable = false where id = '{form}'")).await;
     let page = owner.get(&format!("{address}/collected")).await;
     assert!(page.text.contains("is not shown") && !page.text.contains("b@"), "{}", page.text);
+    let setting = format!("href=\"{address}#is_shownable\"");
+    assert!(page.text.contains(&setting), "{}", page.text);
+    let form_page = owner.get(&address).await.text;
+    assert!(form_page.contains("id=\"is_shownable\""), "the link leads somewhere: {form_page}");
     for path in [api.clone(), format!("{api}.csv")] {
         let hidden = owner.get(&path).await;
         assert_eq!(hidden.status, StatusCode::NOT_FOUND, "{}", hidden.text);
@@ -138,4 +142,26 @@ async fn who_is_removed_while_they_read_gets_no_more_rows() {
             Err(_) => break,
         }
     }
+}
+
+/// The form says that what was said is kept, and it is unless its owner says otherwise.
+#[tokio::test]
+async fn a_new_form_keeps_and_shows_what_callers_say() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let functions = format!("/agents/{}/functions", desk.agent);
+    let ticked = |name: &str| format!("name=\"{name}\" value=\"yes\" checked");
+    let form = owner.get(&format!("{functions}/new?type=form")).await.text;
+    assert!(
+        form.contains(&ticked("save_data")) && form.contains(&ticked("is_shownable")),
+        "{form}"
+    );
+    let asks = owner.get(&format!("{functions}/new?type=json_api")).await.text;
+    assert!(!asks.contains(&ticked("save_data")), "{asks}");
+
+    let made = add_form(&desk).await;
+    desk.sql(&format!("update functions set save_data = false where id = '{made}'")).await;
+    let page = owner.get(&format!("{functions}/{made}/collected")).await.text;
+    assert!(page.contains("Nothing is kept of what callers say to it"), "{page}");
+    assert!(page.contains(&format!("{functions}/{made}#save_data")), "{page}");
 }

@@ -286,7 +286,17 @@ async fn twilio_is_asked_before_an_account_counts() {
     let before = credentials(&desk).await;
     let wrong = use_account(&owner, &desk, "the-owners-own-auth-tokem").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(wrong.text.contains("Twilio does not know this account"), "{}", wrong.text);
+    let fields = [
+        "Twilio does not know this account".to_owned(),
+        format!("value=\"{OWN}\""),
+        format!("id=\"auth_token-{}-error\"", desk.agent),
+        "<nav class=\"menu\"".to_owned(),
+        "<details open>".to_owned(),
+    ];
+    for shown in fields {
+        assert!(wrong.text.contains(&shown), "{shown}: {}", wrong.text);
+    }
+    assert!(!wrong.text.contains("the-owners-own-auth-tokem"), "a token is shown to nobody");
     assert_eq!(credentials(&desk).await, before, "the line goes on as it was");
 
     // Its number is on the account that it leaves.
@@ -338,6 +348,11 @@ async fn a_connection_that_fails_leaves_the_agent_its_number() {
         twilio.refuses.store(status, SeqCst);
         let refused = owner.form(connect, &[("agent", &agent)]).await;
         assert_eq!(refused.status, StatusCode::BAD_GATEWAY, "{}", refused.text);
+        assert!(
+            refused.text.contains("<nav class=\"menu\""),
+            "the page once more: {}",
+            refused.text
+        );
         let says = refused.text.contains("Nothing was changed");
         assert_eq!(says, says_unchanged, "{}", refused.text);
         assert!(refused.text.contains(NUMBER), "it says what the agent answers: {}", refused.text);
@@ -391,7 +406,17 @@ async fn a_number_is_written_by_hand_by_whose_word_it_is() {
     assert!(!page.contains(&field), "what they write is not theirs by that: {page}");
     let wrong = admin.form(&path, &[("number", "12")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.text);
-    assert!(wrong.text.contains("Write one with its country code"), "{}", wrong.text);
+    // The page once more, with its menu, what was typed and what is wrong with it.
+    for shown in [
+        "<nav class=\"menu\"",
+        "value=\"12\"",
+        "aria-invalid=\"true\"",
+        "<details open>",
+        "Write a number with its country code, such as +44 20 7946 0123, or as it is dialled where",
+    ] {
+        assert!(wrong.text.contains(shown), "{shown}: {}", wrong.text);
+    }
+    assert!(!wrong.text.contains("Calls are still being answered"), "{}", wrong.text);
     assert_eq!(answers(&desk, NUMBER).await, Some(desk.agent));
 
     let kept = admin.form(&path, &[("number", "+1 (555) 987-0777")]).await;
@@ -399,6 +424,10 @@ async fn a_number_is_written_by_hand_by_whose_word_it_is() {
     assert_eq!((kept.status, kept.header("location")), (StatusCode::SEE_OTHER, &*back));
     assert_eq!(answers(&desk, HOTLINE).await, Some(desk.agent));
     assert_eq!(answers(&desk, NUMBER).await, None);
+    // As it is dialled where the business is.
+    let dialled = admin.form(&path, &[("number", "020 7183 8750")]).await;
+    assert_eq!(dialled.status, StatusCode::SEE_OTHER, "{}", dialled.text);
+    assert_eq!(answers(&desk, "+442071838750").await, Some(desk.agent));
     let none = admin.form(&path, &[("number", "")]).await;
     let back = format!("/numbers?agent={}&done=none", desk.agent);
     assert_eq!((none.status, none.header("location")), (StatusCode::SEE_OTHER, &*back));
@@ -408,4 +437,14 @@ async fn a_number_is_written_by_hand_by_whose_word_it_is() {
     assert!(!page.contains("The number is kept"), "{page}");
     let page = owner.get("/numbers").await.text;
     assert!(page.contains("An agent needs a number first"), "{page}");
+}
+
+/// A code is on a line of its own, which fits a phone; an answered call is no entry of Today.
+#[tokio::test]
+async fn the_codes_for_forwarding_are_a_list() {
+    let desk = Desk::open().await;
+    let page = desk.sign_in("owner@example.com").await.get("/numbers").await.text;
+    assert!(page.contains("<dt>Always</dt><dd><code>**21*number#</code></dd>"), "{page}");
+    assert!(!page.contains("<table>"), "{page}");
+    assert!(page.contains("the call appears on <a href=\"/calls\">Calls</a>"), "{page}");
 }

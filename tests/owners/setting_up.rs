@@ -383,6 +383,20 @@ async fn a_number_of_ones_own_account_is_connected_and_its_first_call_is_waited_
     let wrong = browser.form(&at("account"), &wrong).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text.contains("Twilio does not know this account"), "{}", wrong.text);
+    assert!(
+        wrong.text.contains("<details class=\"card\" open>"),
+        "its form is open: {}",
+        wrong.text
+    );
+    assert!(wrong.text.contains(&format!("value=\"{ACCOUNT}\"")), "{}", wrong.text);
+    assert!(
+        wrong.text.contains("auth_token-error") && !wrong.text.contains("0123456789abcdef0123")
+    );
+    let odd = browser.form(&at("account"), &[("account_sid", "AC12"), ("auth_token", TOKEN)]).await;
+    assert!(odd.text.contains("The account SID is AC and 32 digits"), "{}", odd.text);
+    assert!(
+        odd.text.contains("account_sid-error") && odd.text.contains("title=\"AC and 32 digits")
+    );
     assert_eq!(rows(&desk, agent).await["credentials"], json!({}), "what is wrong is not kept");
     twilio.set_trial(true);
     let given =
@@ -476,12 +490,22 @@ async fn what_is_away_is_said_where_the_agent_is_tried() {
     let ending = browser.get(&format!("/setup/{agent}/call?since=0")).await.text;
     assert!(ending.contains("The speech service does not answer just now"), "{ending}");
     assert!(ending.contains("It is not switched on."), "{ending}");
+    assert!(ending.contains("One answer is saved, and callers do not get it yet"), "{ending}");
+    assert!(ending.contains("not in use yet") && !ending.contains("It knows"), "{ending}");
 
     let desk = Desk::open_with(&[("OPENAI_API_KEY", String::new())]).await;
     let browser = newcomer(&desk).await;
-    begun(&browser, "tried").await;
+    let agent = begun(&browser, "tried").await;
+    let voice = browser.get(&format!("/setup?agent={agent}&step=voice")).await.text;
+    assert!(
+        voice.contains("You cannot hear it yet") && !voice.contains("You hear yours"),
+        "{voice}"
+    );
+    browser.form(&format!("/setup/{agent}/answers"), &[("answer-0", "40 pounds.")]).await;
     let shown = browser.get("/setup").await.text;
     assert!(shown.contains("no key of a speech service"), "{shown}");
+    assert!(shown.contains("no key of the service that makes texts searchable"), "{shown}");
+    assert!(!shown.contains("searchable does not answer just now"), "{shown}");
     assert!(
         shown.contains("sets OPENAI_API_KEY") && shown.contains("a stand-in speaks"),
         "{shown}"

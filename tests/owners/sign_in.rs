@@ -274,4 +274,27 @@ async fn the_demo_does_not_advise_a_command_that_cannot_help() {
     let late = desk.stranger().get("/sign-in/nothing").await;
     assert_eq!(late.status, StatusCode::GONE);
     assert!(late.text.contains("start it again") && !late.text.contains("frontdesk token"));
+    let page = desk.stranger().get("/sign-in").await.text;
+    assert!(page.contains("start it again") && !page.contains("frontdesk token"), "{page}");
+}
+
+/// Whoever was here first gets a link without saying who they are; another address is another person, who
+/// reads why they see nothing.
+#[tokio::test]
+async fn who_runs_the_server_comes_back_as_who_they_were() {
+    let desk = Desk::open().await;
+    for path in ["/sign-in", "/sign-in/nothing"] {
+        let page = desk.stranger().get(path).await.text;
+        assert!(page.contains("<code>frontdesk token</code>"), "{page}");
+        assert!(page.contains("somebody new, who sees no agent"), "{page}");
+    }
+    let admins = desk.app.store.admins(10).await.unwrap();
+    assert_eq!(
+        admins.iter().map(|email| email.reveal().as_str()).collect::<Vec<_>>(),
+        ["admin@example.com"]
+    );
+    crate::desk::add_person(&desk.pool, "you@example.com", "You").await;
+    let page = desk.sign_in("you@example.com").await.get("/").await.text;
+    assert!(page.contains("There are agents on this server, and none that you may see"), "{page}");
+    assert!(page.contains("you@example.com") && page.contains("frontdesk token"), "{page}");
 }

@@ -40,7 +40,12 @@ async fn a_test_is_posted_and_what_came_of_it_is_said() {
     let allowed = format!("{address},{refusing}");
     let desk = Desk::open_with(&[("ALLOW_PRIVATE_TOOL_URLS", allowed)]).await;
     let maintainer = desk.sign_in("maintainer@example.com").await;
-    assert!(!maintainer.get("/webhooks").await.text.contains("Send a test"), "there is no webhook");
+    let page = maintainer.get("/webhooks").await.text;
+    assert!(!page.contains("Send a test"), "there is no webhook");
+    let field = format!("<a href=\"/agents/{}#settings-webhook-url\">", desk.agent);
+    assert!(page.contains(&field) && page.contains("Write the address of your program"), "{page}");
+    let agent_page = maintainer.get(&format!("/agents/{}", desk.agent)).await.text;
+    assert!(agent_page.contains("id=\"settings-webhook-url\""), "the link leads somewhere");
     let set = async |address: &str| {
         let webhook = json!({"webhook": {"url": format!("http://{address}/told"),
             "secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}});
@@ -52,7 +57,12 @@ async fn a_test_is_posted_and_what_came_of_it_is_said() {
         desk.app.directory.refresh(Some(desk.agent), None).await;
     };
     set(&address).await;
-    assert!(maintainer.get("/webhooks").await.text.contains("Send a test"));
+    let page = maintainer.get("/webhooks").await.text;
+    assert!(
+        page.contains("Send a test") && page.contains("Each call that ends is posted"),
+        "{page}"
+    );
+    assert!(!page.contains("Write the address of your program"), "it is written: {page}");
     let agent = desk.agent.to_string();
     let page = maintainer.form("/webhooks/test", &[("agent", &agent)]).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -70,6 +80,9 @@ async fn a_test_is_posted_and_what_came_of_it_is_said() {
     let noted = "select string_agg(change ->> 'status', ' ' order by id) from audit_log
         where action = 'webhook.test'";
     assert_eq!(desk.made(noted).await, "204 500 500");
+    set("nobody.invalid").await;
+    let page = maintainer.form("/webhooks/test", &[("agent", &agent)]).await.text;
+    assert!(page.contains("no server answers there") && !page.contains("webhook: "), "{page}");
     let support = desk.sign_in("support@example.com").await;
     let refused = support.form("/webhooks/test", &[("agent", &agent)]).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);

@@ -166,9 +166,12 @@ fn number(text: &str, place: &BookingPlace) -> Result<String, Invalid> {
     match text.trim() {
         "" => Ok(String::new()),
         text => normalise_local(text, region).ok_or_else(|| {
-            let accepted = "is no telephone number; accepted is one such as +44 20 7946 0000, or as it is \
-                dialled where the business is";
-            Invalid::new("phone", accepted)
+            let example = Region::example(region);
+            let why = format!(
+                "is no telephone number; accepted is one such as {example}, or as it is dialled where \
+                 the business is"
+            );
+            Invalid::new("phone", why)
         }),
     }
 }
@@ -235,5 +238,11 @@ mod tests {
         assert_eq!(phone("+49 30 901820").unwrap(), "+4930901820");
         assert_eq!(phone(" ").unwrap(), "");
         assert!(phone("12").is_err());
+        let example = |zone: &str| {
+            let there = BookingPlace { zone: Some(zone.to_owned()), ..place() };
+            sent("12").draft(&there, None).unwrap_err().invalid[0].detail.clone()
+        };
+        assert!(example("America/New_York").contains("such as +1 202-555-0123"));
+        assert!(example("Europe/London").contains("such as +44 20 7946 0123"));
     }
 }

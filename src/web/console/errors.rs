@@ -63,6 +63,8 @@ pub(crate) fn problem(problem: &Problem) -> Response {
         return not_found();
     }
     let title = title(problem.status());
+    // What somebody sent has nothing to do with calls; what fails here may seem to.
+    let is_ours = problem.status().is_server_error();
     let page = layout::outside(
         title,
         &html! {
@@ -73,7 +75,7 @@ pub(crate) fn problem(problem: &Problem) -> Response {
                 }
                 (plain(problem.detail.as_deref().unwrap_or_default()))
             }
-            p .quiet { @if problem.is_unchanged() { "Nothing was changed. " } "Calls are still being answered. Go back with your browser, or to " a href="/" { "Today" } "." }
+            p .quiet { @if problem.is_unchanged() { "Nothing was changed. " } @if is_ours { "Calls are still being answered. " } "Go back with your browser, or to " a href="/" { "Today" } "." }
         },
     );
     (problem.status(), page).into_response()

@@ -209,7 +209,10 @@ fn line(found: &Found) -> Markup {
     };
     html! {
         span .grow {
-            b { (name(&found.what)) } @if is_setting(&found.what) { " " code .quiet { (found.what) } }
+            @let name = name(&found.what);
+            // A setting that has no other name is named once.
+            @let setting = Some(&found.what).filter(|what| is_setting(what) && **what != name);
+            b { (name) } @if let Some(setting) = setting { " " code .quiet { (setting) } }
             br;
             (sentence(&found.found))
             @if let Some(remedy) = &found.remedy { br; b { "What to do: " } (sentence(remedy)) }
@@ -239,6 +242,8 @@ fn name(what: &str) -> String {
         "EMBEDDING_MODEL" => "The model that finds what an agent knows",
         "embeddings" => "Making texts searchable",
         "sessions" => "Trying the agents",
+        "TWILIO_ACCOUNT_SID" => "The Twilio account",
+        "TWILIO_AUTH_TOKEN" => "What Twilio signs with",
         other => return capital(other),
     };
     known.to_owned()
@@ -285,6 +290,8 @@ mod tests {
             "EMBEDDING_MODEL",
             "embeddings",
             "sessions",
+            "TWILIO_ACCOUNT_SID",
+            "TWILIO_AUTH_TOKEN",
         ];
         let names: std::collections::BTreeSet<String> = all.into_iter().map(name).collect();
         assert_eq!(names.len(), all.len(), "{names:?}");
@@ -307,5 +314,9 @@ mod tests {
         assert!(odd.contains("Agent &lt;b&gt;x") && odd.contains("A b."), "{odd}");
         assert!(!odd.contains("<code"), "it is said once: {odd}");
         assert!(key.contains("OPENAI_API_KEY</code>"), "{key}");
+        let account = line(&found("TWILIO_ACCOUNT_SID", "not set", None)).into_string();
+        assert!(account.contains("<b>The Twilio account</b>"), "{account}");
+        let unknown = line(&found("SOME_SETTING", "not set", None)).into_string();
+        assert_eq!(unknown.matches("SOME_SETTING").count(), 1, "it is said once: {unknown}");
     }
 }

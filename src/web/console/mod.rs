@@ -26,6 +26,7 @@ mod setup;
 mod tasks;
 mod time;
 mod try_it;
+mod twilio_account;
 mod unfinished;
 mod usage;
 mod versions;

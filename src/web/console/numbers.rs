@@ -1,27 +1,39 @@
 //! `/numbers`: where each number's calls go, and how they come here.
 
+mod account;
 mod by_hand;
+mod forwarding;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::web::routing::{get, post};
+use account::credentials;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Router};
+use forwarding::forwarding;
+use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::errors::Shown;
+use super::errors::{self, Shown};
 use super::layout::{Section, Shell};
+use super::plain::plain;
+use super::twilio_account::Wrong;
 use crate::agent::phone_number::readable;
-use crate::private::Private;
-use crate::store::access::{Maintain, Object, Own, Role};
+use crate::clock::within;
+use crate::store::access::{Maintain, Object, Role};
+use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::guard::may;
-use crate::web::numbers::account::{NewAccount, use_own, use_servers};
 use crate::web::numbers::{self, AccountNumbers, Listed, NumberItem};
+use crate::web::problem::Problem;
 use crate::web::session::PageRequest;
+
+/// How long Twilio may take to list the numbers once more, where something was not done.
+const LIST_AGAIN_LIMIT: Duration = Duration::from_secs(3);
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -30,8 +42,8 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/numbers/{sid}/connect", post(connect))
         .route("/numbers/{sid}/restore", post(restore))
         .route("/agents/{id}/number", post(by_hand::written))
-        .route("/agents/{id}/twilio", post(account))
-        .route("/agents/{id}/twilio/server", post(servers_account))
+        .route("/agents/{id}/twilio", post(account::own))
+        .route("/agents/{id}/twilio/server", post(account::servers))
 }
 
 /// What the page is asked with.
@@ -51,8 +63,68 @@ struct Wanted {
 async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
     let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;
     let listed = numbers::page_of(&state, &shell.viewer, &shell.listed(), wanted.after).await?;
-    let body = body(&state, &shell, &wanted, &listed);
+    let body = body(&state, &shell, (&wanted, None), &listed);
     Ok(shell.page(Some(Section::Numbers), "Numbers", &body))
+}
+
+/// What was sent and not done.
+struct Again<'a> {
+    /// Of which agent.
+    agent: Uuid,
+    which: Which<'a>,
+    problem: &'a Problem,
+}
+
+/// What it was sent with.
+enum Which<'a> {
+    /// A button, which has nothing to show again.
+    Button,
+    /// A number that was written by hand, as it was typed.
+    Number(&'a str),
+    /// A Twilio account.
+    Account(&'a Wrong<'a>),
+}
+
+impl Again<'_> {
+    /// What stands at the top of the page.
+    fn told(&self) -> Markup {
+        if let Which::Account(wrong) = self.which {
+            return account::with_form(self.agent, Some(wrong), |form| wrong.told(form));
+        }
+        let words = plain(self.problem.detail.as_deref().unwrap_or(&self.problem.title));
+        html! {
+            p .note.bad role="alert" tabindex="-1" autofocus {
+                @if let Which::Number(_) = self.which {
+                    strong { "The number is as it was." } " " a href={ "#number-" (self.agent) } { "What you wrote" } ": " (words)
+                } @else {
+                    (words) @if self.problem.is_unchanged() { " Nothing was changed." }
+                }
+            }
+        }
+    }
+}
+
+/// The page once more, with what was typed and what was wrong with it. Where Twilio takes long to list the
+/// numbers once more, why it was not done alone.
+async fn refused(state: &Arc<AppState>, viewer: Viewer, again: &Again<'_>) -> Response {
+    let status = again.problem.status();
+    if matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
+        return errors::problem(again.problem);
+    }
+    let shell = match Shell::of(&state.owners.store, viewer, Some(again.agent)).await {
+        Ok(shell) => shell,
+        Err(error) => return errors::store(&error),
+    };
+    let wanted = Wanted { agent: Some(again.agent), after: None, done: String::new() };
+    let listed = shell.listed();
+    let listing = numbers::page_of(state, &shell.viewer, &listed, None);
+    match within(LIST_AGAIN_LIMIT, listing).await {
+        Some(Ok(listed)) => {
+            let body = body(state, &shell, (&wanted, Some(again)), &listed);
+            (status, shell.page(Some(Section::Numbers), "Not done: Numbers", &body)).into_response()
+        }
+        _ => errors::problem(again.problem),
+    }
 }
 
 /// What was done just now.
@@ -81,16 +153,22 @@ fn notice(done: &str) -> Markup {
     }
 }
 
-fn body(state: &AppState, shell: &Shell, wanted: &Wanted, listed: &Listed) -> Markup {
+fn body(
+    state: &AppState,
+    shell: &Shell,
+    (wanted, again): (&Wanted, Option<&Again<'_>>),
+    listed: &Listed,
+) -> Markup {
     let accounts = &listed.accounts;
     html! {
         h1 { "Numbers" }
         (notice(&wanted.done))
+        @if let Some(again) = again { (again.told()) }
         p { "A call to a number goes where Twilio is told. Connect a number, and its calls come here; what it did before is kept, and can be put back." }
         @if accounts.is_empty() {
             p .empty { "You have no agent whose number you may change. " a href="/setup" { "Set one up" } ", or ask the owner." }
         }
-        @for account in accounts { (of_account(account, shell.viewer.is_admin())) }
+        @for account in accounts { (of_account(account, shell.viewer.is_admin(), again)) }
         @if let Some(last) = listed.next {
             p .note { "These are the numbers of " (accounts.len()) " agents; you have more. " a href={ "/numbers?after=" (last) } { "Show the next ones" } }
         }
@@ -103,8 +181,17 @@ fn body(state: &AppState, shell: &Shell, wanted: &Wanted, listed: &Listed) -> Ma
     }
 }
 
-fn of_account(account: &AccountNumbers, is_admin: bool) -> Markup {
+fn of_account(account: &AccountNumbers, is_admin: bool, again: Option<&Again<'_>>) -> Markup {
     let agent = &account.agent;
+    let which = again.filter(|again| again.agent == agent.id).map(|again| &again.which);
+    let wrong_account = match which {
+        Some(Which::Account(wrong)) => Some(*wrong),
+        _ => None,
+    };
+    let wrong_number = match which {
+        Some(Which::Number(typed)) => again.map(|again| (*typed, again.problem)),
+        _ => None,
+    };
     html! {
         section .card aria-labelledby={ "a-" (agent.id) } {
             h2 id={ "a-" (agent.id) } { bdi { (agent.business) } }
@@ -125,8 +212,8 @@ fn of_account(account: &AccountNumbers, is_admin: bool) -> Markup {
                 Ok(numbers) => ul .list { @for number in numbers { (row(account, number)) } },
             }
             @if let (Some(answers), None) = (&account.answers, &agent.typed_number) { p { "It answers " strong { (readable(answers)) } "." } }
-            (by_hand::form(account, is_admin))
-            @if agent.role >= Role::Owner { (credentials(agent.id, account.is_own)) }
+            (by_hand::form(account, is_admin, wrong_number))
+            @if agent.role >= Role::Owner { (credentials(agent.id, account.is_own, wrong_account)) }
         }
     }
 }
@@ -174,55 +261,6 @@ fn row(account: &AccountNumbers, number: &NumberItem) -> Markup {
     }
 }
 
-/// The forms for an account's credentials, which are never shown.
-fn credentials(agent: Uuid, is_own: bool) -> Markup {
-    html! {
-        details {
-            summary { "Use another Twilio account" }
-            form method="post" action={ "/agents/" (agent) "/twilio" } autocomplete="off" {
-                label for={ "sid-" (agent) } { "Account SID" }
-                input id={ "sid-" (agent) } name="account_sid" required pattern="AC[0-9a-fA-F]{32}" spellcheck="false";
-                p .hint { "AC and 32 digits or letters from a to f, on the first page of Twilio's console." }
-                label for={ "token-" (agent) } { "Auth token" }
-                input id={ "token-" (agent) } name="auth_token" type="password" required autocomplete="off";
-                p .hint { "Twilio is asked before the account is used. The token is kept encrypted if the server has a key, and never shown again." }
-                label .check { input type="checkbox" name="gives_number_up" value="yes"; " Use it all the same if the agent's number is not on it" }
-                p .actions { button type="submit" { "Use this account" } }
-            }
-            @if is_own {
-                form method="post" action={ "/agents/" (agent) "/twilio/server" } {
-                    p .hint { "Or go back to the account of this server. The token that is stored here is deleted." }
-                    p .actions { button type="submit" { "Use the server's account again" } }
-                }
-            }
-        }
-    }
-}
-
-/// How calls come here from a number that stays where it is.
-fn forwarding(has_number: bool) -> Markup {
-    html! {
-        details .card {
-            summary { "Keep the number that you have: forward it" }
-            p {
-                @if has_number { "Have your own line forward calls to a number above." }
-                @else { "An agent needs a number first: connect one above. Then have your own line forward calls to it." }
-                " The codes are the usual ones; your telephone company may have others. " strong { "Try it" } ": call your own number, and the call appears on Today."
-            }
-            div .scroll tabindex="0" role="region" aria-label="Codes for forwarding" {
-                table {
-                    thead { tr { th scope="col" { "Line" } th scope="col" { "When nobody answers" } th scope="col" { "Always" } th scope="col" { "Off" } } }
-                    tbody {
-                        tr { th scope="row" { "Mobile (GSM, UK, T-Mobile)" } td { code { "**61*number#" } } td { code { "**21*number#" } } td { code { "##002#" } } }
-                        tr { th scope="row" { "Verizon" } td { code { "*71number" } } td { code { "*72number" } } td { code { "*73" } } }
-                        tr { th scope="row" { "Landline (US)" } td { code { "*92number" } } td { code { "*72number" } } td { code { "*73" } } }
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// What the buttons send.
 #[derive(Debug, Deserialize)]
 struct Wired {
@@ -236,8 +274,10 @@ async fn connect(
 ) -> Shown {
     let access =
         may::<Maintain>(&state, &viewer, Object::Agent(form.agent), "number.connect").await?;
-    numbers::connect(&state, &viewer, &access, &sid).await?;
-    Ok(done("connected"))
+    match numbers::connect(&state, &viewer, &access, &sid).await {
+        Ok(()) => Ok(done("connected")),
+        Err(problem) => Ok(again(&state, viewer, form.agent, &problem).await),
+    }
 }
 
 async fn restore(
@@ -247,44 +287,17 @@ async fn restore(
 ) -> Shown {
     let access =
         may::<Maintain>(&state, &viewer, Object::Agent(form.agent), "number.restore").await?;
-    numbers::restore(&state, &viewer, &access, &sid).await?;
-    Ok(done("restored"))
+    match numbers::restore(&state, &viewer, &access, &sid).await {
+        Ok(()) => Ok(done("restored")),
+        Err(problem) => Ok(again(&state, viewer, form.agent, &problem).await),
+    }
 }
 
 fn done(what: &str) -> Response {
     Redirect::to(&format!("/numbers?done={what}")).into_response()
 }
 
-/// What the form for credentials sends.
-#[derive(Deserialize)]
-struct Credentials {
-    account_sid: String,
-    auth_token: String,
-    gives_number_up: Option<String>,
-}
-
-async fn account(
-    PageRequest { state, viewer }: PageRequest,
-    Path(agent): Path<Uuid>,
-    Form(form): Form<Credentials>,
-) -> Shown {
-    let access = may::<Own>(&state, &viewer, Object::Agent(agent), "credentials.change").await?;
-    let wanted = NewAccount {
-        sid: form.account_sid.trim().to_owned(),
-        token: Private::new(form.auth_token.trim().to_owned()),
-        gives_number_up: form.gives_number_up.is_some(),
-    };
-    let notes = use_own(&state, &viewer, &access, &wanted).await?;
-    let trial = if notes.is_trial { "-trial" } else { "" };
-    let lacks = if notes.lacks_number { "-lacks" } else { "" };
-    Ok(done(&format!("account{trial}{lacks}")))
-}
-
-async fn servers_account(
-    PageRequest { state, viewer }: PageRequest,
-    Path(agent): Path<Uuid>,
-) -> Shown {
-    let access = may::<Own>(&state, &viewer, Object::Agent(agent), "credentials.remove").await?;
-    use_servers(&state, &viewer, &access).await?;
-    Ok(done("server"))
+/// What a button should have done was not done.
+async fn again(state: &Arc<AppState>, viewer: Viewer, agent: Uuid, problem: &Problem) -> Response {
+    refused(state, viewer, &Again { agent, which: Which::Button, problem }).await
 }

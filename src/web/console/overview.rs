@@ -92,6 +92,7 @@ async fn page(
         return Ok(shell.page(Some(Section::Today), "Today", &html! {
             h1 { "Welcome" }
             p { "You have no agent yet. It takes about five minutes, and ends with talking to it." }
+            (unfinished::none_of_theirs(&state, &shell).await)
             p .actions { a .button .main href="/setup" { "Set one up" } }
         }));
     }

@@ -87,7 +87,10 @@ mod tests {
                 "This is no whole number. Write a whole number.",
             ),
             ("the call is over", "The call is over."),
-            ("a time that is not before `from`", "A time that is not before from."),
+            (
+                "it is before `From`; accepted is the same day or a later one",
+                "It is before From. Write the same day or a later one.",
+            ),
             ("Choose one. Then go on.", "Choose one. Then go on."),
             ("", ""),
         ] {

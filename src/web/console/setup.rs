@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{StatusCode, Uri};
-use maud::Markup;
+use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -172,12 +172,12 @@ async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<W
     let body = match step.filter(|step| *step <= setup.reached).unwrap_or(setup.reached) {
         Step::Business => business::of_agent(&setup),
         Step::Hours => hours::form(&setup, None),
-        Step::Voice => voice::form(&setup, None),
+        Step::Voice => voice::form(&state, &setup, None).await,
         Step::Try => talk::form(&state, &setup, None).await?,
         Step::Number => {
             let accepted = wanted.done.as_deref() == Some("account");
-            let told = accepted.then(number::Told::account_accepted);
-            number::form(&state, &setup, told.as_ref()).await?
+            let told = accepted.then(number::account_accepted);
+            number::form(&state, &setup, &told.unwrap_or_else(|| html! {}), None).await?
         }
     };
     Ok(shown(&setup.shell, StatusCode::OK, &body))

@@ -23,12 +23,14 @@ use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::{assets, errors, unfinished};
 use crate::agent::Agent;
-use crate::agent::phone_number::normalise_local;
+use crate::agent::phone_number::{normalise_local, readable};
+use crate::agent::region::Region;
 use crate::call::LogEvent;
 use crate::private::Private;
 use crate::store::access::{AgentAccess, Maintain, Object};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
+use crate::web::call_filter::Here;
 use crate::web::editing;
 use crate::web::extract::ApiJson;
 use crate::web::guard::may;
@@ -38,14 +40,10 @@ use crate::web::session::PageRequest;
 use crate::web::speech::HAS_STAND_IN;
 use crate::web::{AppState, session};
 
-/// Whom a test calls as, unless something else is wanted: a number that is nobody's (kept for fiction).
-const FICTIONAL: &str = "+12025550123";
 /// What a caller is who withholds their number, as Twilio says it.
 const WITHHELD: &str = "anonymous";
 /// The most events of a test that another one goes on from.
 const EARLIER_MAX: i64 = 5_000;
-/// The keys of a telephone.
-const KEYS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -71,7 +69,9 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     let has_voice = state.exchange.engines.openai.api_key.is_some();
     let go_on = unfinished::go_on(&shell, Some(id));
     let scripted = state.test_calls.scripted.get().map(Vec::as_slice).unwrap_or_default();
-    let body = html! { (go_on) (body(id, has_voice, scripted, draft.as_ref())) };
+    let region = Here::of(shell.agents.find(id)).region;
+    let caller = readable(Region::fictional(region));
+    let body = html! { (go_on) (body(id, has_voice, scripted, (draft.as_ref(), &caller))) };
     let head = html! {
         script src=(assets::LIVE.path) defer {}
         script src=(assets::TRY.path) defer {}
@@ -83,7 +83,9 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     Ok(response)
 }
 
-fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -> Markup {
+/// Whom a test calls as, unless something else is wanted, is `caller`: a number that nobody has.
+fn body(id: Uuid, has_voice: bool, scripted: &[String], of: (Option<&Draft>, &str)) -> Markup {
+    let (draft, caller) = of;
     html! {
         h1 { "Try the agent" }
         @if !scripted.is_empty() {
@@ -107,7 +109,7 @@ fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -
             div .form-row {
                 div {
                     label for="caller" { "Number that you call from" }
-                    input #caller name="caller" type="tel" value=(FICTIONAL) aria-describedby="caller-hint";
+                    input #caller name="caller" type="tel" value=(caller) aria-describedby="caller-hint";
                     p .hint #caller-hint { "The agent knows callers by it. Empty: the number is withheld." }
                 }
             }
@@ -124,9 +126,7 @@ fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -
                 meter #meter min="0" max="1" low="0.02" value="0" {}
                 span #doing .badge role="status" {}
             }
-            p #keys .actions role="group" aria-label="Keys" hidden {
-                @for key in KEYS { button type="button" data-key=(key) { (key) } }
-            }
+            (line::keys())
         }
         p #said .note role="status" hidden {}
         p #lost .note.warn role="status" hidden { "The words cannot be followed just now." }
@@ -135,7 +135,7 @@ fn body(id: Uuid, has_voice: bool, scripted: &[String], draft: Option<&Draft>) -
         div role="log" aria-live="polite" aria-labelledby="words" tabindex="0" {
             ol .list #live data-one="test" data-stay="yes" {}
         }
-        (typing())
+        (line::typing())
         @if !scripted.is_empty() { (lines(scripted)) }
         p .hint { "“Change” beside what you typed goes back to it: say it in other words, and see what the "
             "agent answers then. What was booked after it is undone." }
@@ -164,22 +164,6 @@ fn lines(scripted: &[String]) -> Markup {
         h2 #lines { "Lines that the stand-in knows" }
         ol .lines aria-labelledby="lines" {
             @for line in scripted { li { button type="button" data-scripted disabled { (line) } } }
-        }
-    }
-}
-
-/// Where a caller's words are typed.
-fn typing() -> Markup {
-    html! {
-        form #say hidden {
-            label for="text" { "What the caller says" }
-            div .form-row {
-                input #text name="text" type="text" maxlength="2000" autocomplete="off" required;
-            }
-            p .actions {
-                button #send type="submit" { "Say it" }
-                button #keep .plain type="button" hidden { "Keep it as it was" }
-            }
         }
     }
 }
@@ -295,10 +279,12 @@ async fn begin(
     let caller = match wanted.caller.trim() {
         "" => WITHHELD.to_owned(),
         number => normalise_local(number, agent.region).ok_or_else(|| {
-            Problem::invalid(
-                "caller",
-                "This is no telephone number. Write a whole one, such as +1 202 555 0123, or nothing.",
-            )
+            let example = Region::example(agent.region);
+            let why = format!(
+                "This is no telephone number. Write one as it is dialled where the business is, or a \
+                 whole one, such as {example}, or nothing."
+            );
+            Problem::invalid("caller", why)
         })?,
     };
     let engines = voice::engines(state).await?;

@@ -14,11 +14,12 @@ use super::agent::{Saved, flash};
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::{changes, time};
+use crate::agent::AgentSource;
 use crate::store::access::{Inspect, Object};
 use crate::store::versions::AgentVersion;
 use crate::web::AppState;
 use crate::web::editing::diff;
-use crate::web::editing::restore::restore;
+use crate::web::editing::restore::{Beside, beside_now, restore};
 use crate::web::guard::may;
 use crate::web::lists::cut;
 use crate::web::query::empty_is_none;
@@ -74,7 +75,7 @@ async fn show(
         @if versions.is_empty() {
             p .empty { "Every change of the agent will stand here, with who made it and a way back. Nothing was changed yet." }
         }
-        @for version in &versions { (one(&shell, id, version, name_of(&version.part))) }
+        @for version in &versions { (one(&shell, &row, version, name_of(&version.part))) }
         @if let Some(next) = next {
             p .pager { a href={ "/agents/" (id) "/versions?after=" (next) } { "Older" } }
         }
@@ -83,7 +84,13 @@ async fn show(
     Ok(shell.page(Some(Section::Agent), "Earlier versions", &body))
 }
 
-fn one(shell: &Shell, id: Uuid, version: &AgentVersion, function: Option<String>) -> Markup {
+fn one(
+    shell: &Shell,
+    row: &AgentSource,
+    version: &AgentVersion,
+    function: Option<String>,
+) -> Markup {
+    let (id, beside) = (row.id, beside_now(row, version));
     let at = time::at(version.at_us, &shell.zone());
     let what = match version.part.as_str() {
         "agent" => "The agent".to_owned(),
@@ -107,7 +114,11 @@ fn one(shell: &Shell, id: Uuid, version: &AgentVersion, function: Option<String>
                         None => "somebody who is not here any more",
                     }
                 }
-                @if version.after.is_some() {
+                @if beside == Beside::Now {
+                    span .badge.good { "now" }
+                } @else if beside == Beside::AsNow {
+                    span .quiet { "as now, but for its number and whether it answers" }
+                } @else if version.after.is_some() {
                     form method="post" action={ "/agents/" (id) "/versions/" (version.n) "/restore" } {
                         button type="submit" aria-label={ "Go back to this: version " (version.n) } { "Go back to this" }
                     }

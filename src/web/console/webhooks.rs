@@ -66,7 +66,7 @@ async fn show(state: &AppState, viewer: Viewer, wanted: &Wanted, told: &Markup) 
         p .zone { "What your server was told when a call ended. Times in " (shell.zone_name()) "." }
         (told)
         (testing(&shell, &told_to))
-        (deliveries(&shell, rows))
+        (deliveries(&shell, (rows, !told_to.is_empty())))
     };
     Ok(shell.page(Some(Section::Webhooks), "Webhooks", &body))
 }
@@ -93,14 +93,39 @@ fn testing(shell: &Shell, told_to: &[(Uuid, String)]) -> Markup {
     }
 }
 
-fn deliveries(shell: &Shell, mut rows: Vec<DeliveryRow>) -> Markup {
+/// That no call was told of, and where it is said to whom calls are told.
+fn nothing_yet(shell: &Shell, is_told: bool) -> Markup {
+    let agent = shell.agent().filter(|agent| agent.role >= Role::Maintainer);
+    let field = |words: &str| {
+        html! {
+            @match agent {
+                Some(agent) => a href={ "/agents/" (agent.id) "#settings-webhook-url" } { (words) },
+                None => (words),
+            }
+        }
+    };
+    let setting = "“Tell another program of each call”";
+    html! {
+        p .empty {
+            @if is_told {
+                "No call was told of yet. Each call that ends is posted, with its summary, to the address that stands under "
+                (field(setting)) "."
+            } @else {
+                "No call was told of yet. Write the address of your program under " (field(setting))
+                " on the page Agent, and each call that ends is posted to it, with its summary."
+            }
+        }
+    }
+}
+
+fn deliveries(shell: &Shell, (mut rows, is_told): (Vec<DeliveryRow>, bool)) -> Markup {
     let zone = shell.zone();
     let said = |us: i64| time::when(&time::at(us, &zone), &shell.now);
     let has_more = cut(&mut rows, ROWS);
     let older = rows.last().filter(|_| has_more).map(|row| row.id);
     html! {
         @if rows.is_empty() {
-            p .empty { "Nothing was told yet. Give the agent a webhook address on the page Agent, and each call that ends is posted to it, with its summary." }
+            (nothing_yet(shell, is_told))
         } @else {
             div .scroll tabindex="0" role="region" aria-label="What was told" {
                 table {
@@ -150,8 +175,31 @@ fn answer(row: &DeliveryRow) -> Markup {
             Some(status) => span .badge .bad { "refused (" (status) ")" },
             None => span .badge .bad { "not reached" },
         }
-        @if let Some(error) = &row.error { " " span .quiet { (error) } }
+        @if let Some(error) = &row.error { " " span .quiet { (why(error)) } }
     }
+}
+
+/// Why a server was not told, in an owner's words. What is kept names no address.
+fn why(error: &str) -> String {
+    let error = error.strip_prefix("webhook: ").unwrap_or(error);
+    let words = match error {
+        "no connection to a public address of that host" => {
+            "no server answers there. Look at the address; it has to be one that is on the internet"
+        }
+        "no answer in time" => "it was reached, and gave no answer in time",
+        "the connection broke" => "it broke the connection, or speaks no HTTP there",
+        "too many requests at once" => "too many were on their way at once. Try again",
+        "the request is too large" => "the call is too large to be told",
+        "the row cannot be read" => "what is kept of the call cannot be read",
+        "the address cannot be used" => {
+            "the address is none. Write a whole one, such as https://example.com/calls"
+        }
+        _ if error.starts_with("redirected") => {
+            "it sends on to another address. Write the address that it sends on to"
+        }
+        _ => error,
+    };
+    words.to_owned()
 }
 
 async fn redeliver(
@@ -186,8 +234,31 @@ async fn test(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Teste
                 "Your server answered with status " (status) " " (took)
                 ". It counts as told only with a status from 200 to 299."
             },
-            (Some(error), None) => p .note.bad role="alert" { "Your server was not reached: " (error) "." },
+            (Some(error), None) => p .note.bad role="alert" { "The test did not reach your server: " (why(error)) "." },
         }
     };
     show(&state, viewer, &Wanted { agent: sent.chosen, after: None }, &told).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::egress::EgressError;
+
+    #[test]
+    fn why_a_server_was_not_told_is_said_in_an_owners_words() {
+        for error in [
+            EgressError::Unreachable,
+            EgressError::TimedOut,
+            EgressError::Broken,
+            EgressError::Busy,
+            EgressError::RequestTooLarge,
+        ] {
+            let kept = format!("webhook: {error}");
+            let said = why(&kept);
+            assert!(!said.contains("webhook") && said != error.to_string(), "{kept}: {said}");
+        }
+        assert!(why("webhook: redirected: to no public address").starts_with("it sends on"));
+        assert_eq!(why("webhook: answered 500"), "answered 500");
+    }
 }

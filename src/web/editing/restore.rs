@@ -8,6 +8,7 @@ use super::diff::{FieldChange, changes};
 use super::document::{BUSINESS_FIELDS, document, masked};
 use super::function::Wanted;
 use super::{access, agent, function, make_known};
+use crate::agent::AgentSource;
 use crate::agent::edit::mask::{MASK, Path, SecretPlaces, Unkept, at_mut};
 use crate::store::access::{Maintain, Object, Role};
 use crate::store::agent_edits::Editing;
@@ -48,6 +49,43 @@ pub(in crate::web) async fn restore(
     match function {
         Some(function) => restore_function(state, who, editing, (function, version)).await,
         None => restore_agent(state, who, editing, version).await,
+    }
+}
+
+/// What a version is beside what the agent is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::web) enum Beside {
+    /// It is that.
+    Now,
+    /// Going back to it would change nothing: only what stays of today differs.
+    AsNow,
+    /// Something else.
+    Earlier,
+}
+
+/// What this version is beside the agent as its rows are now.
+pub(in crate::web) fn beside_now(row: &AgentSource, version: &AgentVersion) -> Beside {
+    let Some(mut then) = version.after.clone() else { return Beside::Earlier };
+    if let Some(fields) = then.as_object_mut() {
+        fields.remove("changed_secrets");
+    }
+    let same = |now: &Value, then: &Value| changes(now, then).is_empty();
+    if let Some(id) = version.part.strip_prefix("function ") {
+        let id: Option<Uuid> = id.parse().ok();
+        let now = id.and_then(|id| function::find(row, id)).map(function::document);
+        let is_now = now.is_some_and(|now| same(&function::masked(&now), &then));
+        return if is_now { Beside::Now } else { Beside::Earlier };
+    }
+    let mut now = masked(&document(row));
+    let business = now.as_object_mut().and_then(|fields| fields.remove("business"));
+    if version.part == "business" {
+        let is_now = business.is_some_and(|now| same(&now, &then));
+        return if is_now { Beside::Now } else { Beside::Earlier };
+    }
+    match (same(&now, &then), same(&now["settings"], &then["settings"])) {
+        (true, _) => Beside::Now,
+        (false, true) if now["name"] == then["name"] => Beside::AsNow,
+        _ => Beside::Earlier,
     }
 }
 

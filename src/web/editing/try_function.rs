@@ -10,6 +10,7 @@ use crate::agent::Agent;
 use crate::agent::form::Form;
 use crate::agent::function::{AgentFunction, Work};
 use crate::agent::phone_number::normalise_local;
+use crate::agent::region::Region;
 use crate::functions::{DryRun, Pretended, dry_run, signatures};
 use crate::store::access::{Maintain, Object};
 use crate::store::audit::AuditEntry;
@@ -58,7 +59,8 @@ pub(in crate::web) async fn try_function(
     };
     let caller = caller.filter(|caller| !caller.trim().is_empty()).unwrap_or(CALLER);
     let caller = normalise_local(caller, agent.region).ok_or_else(|| {
-        Problem::invalid("caller", "accepted is a telephone number, such as +15551230001")
+        let example = Region::example(agent.region);
+        Problem::invalid("caller", format!("accepted is a telephone number, such as {example}"))
     })?;
     // Written down before it is done: it may do something in the world.
     let deed = AuditEntry::of(viewer, "function.try").agent(agent.id).object("function", id);

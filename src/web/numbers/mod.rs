@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::AppState;
 use super::problem::Problem;
 use crate::agent::Agent;
+use crate::agent::region::Region;
 use crate::clock::within;
 use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::people::Viewer;
@@ -61,6 +62,8 @@ pub(super) struct AccountNumbers {
     pub(super) is_own: bool,
     /// The number that the agent answers, E.164.
     pub(super) answers: Option<String>,
+    /// Where the business is.
+    pub(super) region: Option<Region>,
     pub(super) numbers: Result<Vec<NumberItem>, RestError>,
 }
 
@@ -117,6 +120,7 @@ pub(super) async fn page_of(
         agent: (*agent).clone(),
         is_own: loaded.credentials.is_some(),
         answers: loaded.number.clone(),
+        region: loaded.region,
         numbers: answer(loaded).map(|numbers| {
             let item = |number: OwnedNumber| {
                 let has = |(of, sid): &(Uuid, String)| *of == agent.id && *sid == number.sid;

@@ -167,9 +167,11 @@ async fn odd_values_are_named() {
     let page = owner.get("/calls?number=12&words=%22%3E%3Cscript%3E").await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(page.text.contains("aria-invalid=\"true\"") && !page.text.contains("<script>"));
-    let said = "Number: This is no telephone number. Write a whole one, such as +44 7700 900123 or as you \
+    let said = "Number: This is no telephone number. Write a whole one, such as +44 20 7946 0123 or as you \
                 dial it, or at least its last 4 digits.";
     assert!(page.text.contains(said), "{}", page.text);
+    let page = owner.get("/calls?from=2026-11-29&to=2026-11-01").await.text;
+    assert!(page.contains("To: It is before From. Write the same day or a later one."), "{page}");
     let other = owner.get(&format!("/api/v1/calls?agent={}", desk.other_agent)).await;
     assert_eq!(other.status, StatusCode::NOT_FOUND);
 }

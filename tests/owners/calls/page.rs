@@ -155,6 +155,7 @@ async fn what_was_written_as_it_happened_comes_first() {
     assert!(!page.text.contains(SCRIPT), "{}", page.text);
     assert!(!page.text.contains("Sorry to hear"), "the events say it better");
     assert!(page.text.contains("Nobody took the call.") && page.text.contains("failed</span>"));
+    assert!(page.text.contains("Tried <bdi>"), "what failed was not done: {}", page.text);
 
     let events = owner.get(&format!("/api/v1/calls/{id}/events?limit=4")).await.json();
     assert_eq!(events["items"][0]["kind"], "caller_said");
@@ -385,4 +386,94 @@ async fn what_a_call_booked_and_changed_stands_under_its_head() {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(!page.contains(&others), "{page}");
+}
+
+/// A past tense beside “failed” reads as done.
+#[tokio::test]
+async fn what_failed_is_told_as_what_was_wanted() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let id = add_call(&desk, desk.agent, json!({})).await;
+    for (seq, run, name, ok) in
+        [(1, 1, "book_appointment", false), (3, 2, "reschedule_appointment", true)]
+    {
+        let called = json!({"run": run, "turn": 1, "name": name, "arguments": {}});
+        add_event(&desk, id, seq, 1_000, "function_called", called).await;
+        let finished = json!({"run": run, "ok": ok, "took_ms": 5, "result": {}});
+        add_event(&desk, id, seq + 1, 1_100, "function_finished", finished).await;
+    }
+    let page = owner.get(&format!("/calls/{id}")).await.text;
+    assert!(page.contains("Tried to book an appointment"), "{page}");
+    assert!(
+        !page.contains("Booked an appointment") && page.contains("Moved an appointment"),
+        "{page}"
+    );
+}
+
+/// What the agent's settings were when the call began says whether there is to be a recording, and no
+/// recording is waited for without an end.
+#[tokio::test]
+async fn a_recording_is_waited_for_only_where_one_was_to_be_made() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let agent = format!("/api/v1/agents/{}", desk.agent);
+    let now = desk
+        .made("select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+        .await;
+    let call = async |start: &str, end: &str, streams: Value| {
+        let metadata = json!({"stream_sids": streams, "recording": null});
+        let columns = json!({"call_start": start, "call_end": end, "metadata": metadata});
+        add_call(&desk, desk.agent, columns).await
+    };
+    let before = call(&now, &now, json!(["MZ1"])).await;
+    let on = owner.patch(&agent, json!({"settings": {"recording": {"enabled": true}}})).await;
+    assert_eq!(on.status, StatusCode::OK, "{}", on.text);
+    let page = owner.get(&format!("/calls/{before}")).await.text;
+    assert!(page.contains("This call was not recorded."), "it was switched on later: {page}");
+
+    let later = desk.made("select to_char(now() at time zone 'utc' + interval '2 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").await;
+    for (start, end, streams, words) in [
+        (&*later, &*later, json!(["MZ1"]), "still being made"),
+        (&*later, &*later, json!([]), "This call was not recorded."),
+    ] {
+        let id = call(start, end, streams).await;
+        let page = owner.get(&format!("/calls/{id}")).await.text;
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    // Of a call of long ago, before which nothing is known to have changed.
+    desk.sql("delete from agent_versions").await;
+    let old = call("2026-11-27T12:38:00Z", "2026-11-27T12:40:51Z", json!(["MZ1"])).await;
+    let page = owner.get(&format!("/calls/{old}")).await.text;
+    assert!(
+        page.contains("no recording came of it") && !page.contains("still being made"),
+        "{page}"
+    );
+}
+
+/// Why it cannot be heard, and that the caller said something.
+#[tokio::test]
+async fn a_message_that_cannot_be_heard_is_said_to_be_one() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let left = async |metadata: Value| {
+        let call = json!({"status": "voicemail", "metadata": metadata});
+        let id = add_call(&desk, desk.agent, call).await;
+        owner.get(&format!("/calls/{id}")).await.text
+    };
+    let sample =
+        left(json!({"sample": true, "voicemail": {"recording_url": null, "seconds": 24}})).await;
+    assert!(
+        sample.contains("message</b> of 24 seconds. It is a sample: there is nothing to hear."),
+        "{sample}"
+    );
+    assert!(sample.contains("sample week"), "{sample}");
+    let lost = left(json!({})).await;
+    assert!(lost.contains("Where it is has not come here"), "{lost}");
+    for page in [sample, lost] {
+        assert!(page.contains("What they said is in the message above."), "{page}");
+        assert!(
+            !page.contains("Nothing was said.") && !page.contains("This call was not recorded"),
+            "{page}"
+        );
+    }
 }

@@ -191,8 +191,10 @@ impl ProfileForm {
         };
         let phone = profile.phone.reveal();
         if !phone.is_empty() && phone != stored.phone.reveal() && !is_number(phone, agents) {
-            let why =
-                "is no whole telephone number; write it with its country, such as +44 20 7946 0000";
+            let example = Region::example(agents.list().first().and_then(region));
+            let why = format!(
+                "is no whole telephone number; write it with its country, such as {example}"
+            );
             invalid.push(Invalid::new("phone", why));
         }
         if invalid.is_empty() { Ok(profile) } else { Err((profile, invalid)) }
@@ -202,11 +204,13 @@ impl ProfileForm {
 /// Whether a live call can be put through to it: with its country, or as it is dialled where one of the
 /// businesses is.
 fn is_number(phone: &str, agents: &VisibleAgents) -> bool {
-    let region = |agent: &VisibleAgent| {
-        Region::of_business(None, agent.zone.as_deref(), agent.number.as_deref())
-    };
     let regions = agents.list().iter().map(region);
     std::iter::once(None).chain(regions).any(|region| normalise_local(phone, region).is_some())
+}
+
+/// Where a business is.
+fn region(agent: &VisibleAgent) -> Option<Region> {
+    Region::of_business(None, agent.zone.as_deref(), agent.number.as_deref())
 }
 
 fn done(what: &str) -> Response {

@@ -11,14 +11,15 @@ use axum::Router;
 use axum::extract::Query;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::errors::Shown;
 use super::layout::{Section, Shell};
-use super::time;
+use super::{functions, time};
 use crate::private::Private;
 use crate::store::access::{Role, VisibleAgents};
-use crate::store::activity::{ActivityWanted, Deed};
+use crate::store::activity::{ActivityWanted, Deed, FunctionTitle};
 use crate::store::{Result, Store};
 use crate::web::AppState;
 use crate::web::lists::cut;
@@ -154,7 +155,7 @@ fn row(deed: &Deed, shell: &Shell, questions: &Questions) -> Markup {
                 }
                 " " (words::words(&deed.action))
                 @if deed.action != "sign_in" {
-                    @if let Some(name) = &deed.object_name { " " bdi { (name.reveal()) } }
+                    @if let Some(name) = object_name(deed) { " " bdi { (name) } }
                 }
                 @if let Some(question) = question { ": “" bdi { (shortened(question.reveal())) } "”" }
                 @if let Some((path, words)) = link { ": " a href=(path) { (words) } }
@@ -165,6 +166,15 @@ fn row(deed: &Deed, shell: &Shell, questions: &Questions) -> Markup {
             time datetime=(at.timestamp()) .quiet { (time::when(&at, &shell.now)) }
         }
     }
+}
+
+/// What it was done to: a function as the page of what the agent can do names it.
+fn object_name(deed: &Deed) -> Option<String> {
+    let name = deed.object_name.as_ref().map(|name| name.reveal().clone());
+    let Some(function) = &deed.function else { return name };
+    let FunctionTitle { kind, title, builtin } = function.reveal();
+    let data = json!({"title": title, "builtin": builtin});
+    Some(functions::title(&json!({"type": kind, "name": name, "data": data})))
 }
 
 /// As much of a question as tells which it is.

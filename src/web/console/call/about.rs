@@ -143,18 +143,30 @@ fn message(message: &Value) -> Markup {
     }
 }
 
+/// Whether the caller left a recorded message. Twilio's word of where it is may not have come.
+pub(super) fn has_message(call: &CallPage) -> bool {
+    let is_told = call.status == "voicemail" && call.ended_us.is_some();
+    is_told || !call.metadata.reveal()["voicemail"].is_null()
+}
+
 fn voicemail(call: &CallPage) -> Markup {
-    let voicemail = &call.metadata.reveal()["voicemail"];
-    if voicemail.is_null() {
+    let metadata = call.metadata.reveal();
+    let voicemail = &metadata["voicemail"];
+    if !has_message(call) {
         return html! {};
     }
     let is_kept = recording_sids(text(voicemail, "recording_url")).is_some();
+    let why_not = match (metadata["sample"] == true, voicemail.is_null()) {
+        (true, _) => " It is a sample: there is nothing to hear.",
+        (false, true) => " Where it is has not come here, so it can't be heard here.",
+        (false, false) => " It is not kept any more.",
+    };
     html! {
         div .note #message {
             p {
                 b { "The caller left a recorded message" }
                 @if let Some(seconds) = voicemail["seconds"].as_u64() { " of " (seconds) " seconds" }
-                "." @if !is_kept { " It is not kept any more." }
+                "." @if !is_kept { (why_not) }
             }
             @if is_kept {
                 audio controls preload="none" aria-label="The caller's message"

@@ -221,6 +221,10 @@ impl Seen {
         match about::removed(metadata, "transcript", &self.zone) {
             Some(day) => format!("The words were removed on {day}, as the agent's settings say."),
             None if self.call.ended_us.is_none() => "Nothing was said yet.".to_owned(),
+            None if about::has_message(&self.call) => {
+                "The caller did not talk with the agent. What they said is in the message above."
+                    .to_owned()
+            }
             None => "Nothing was said.".to_owned(),
         }
     }

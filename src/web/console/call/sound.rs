@@ -10,7 +10,8 @@ use crate::clock;
 use crate::store::call_page::CallPage;
 use crate::web::console::assets;
 
-/// So long after a call its recording may still be in the making, microseconds.
+/// So long after a call its recording may still be in the making, microseconds: it is written once the
+/// call is over, and again where the place for recordings did not answer.
 const MADE_WITHIN_US: i64 = 10 * 60 * 1_000_000;
 
 /// A call's recording.
@@ -68,6 +69,10 @@ impl Sound {
 
 fn why_none(call: &CallPage, zone: &TimeZone) -> String {
     let metadata = call.metadata.reveal();
+    if metadata["sample"] == true {
+        return "This is a call of the sample week. Nobody made it, so there is no sound."
+            .to_owned();
+    }
     if let Some(day) = removed(metadata, "recording", zone) {
         return format!("The recording was removed on {day}, as the agent's settings say.");
     }
@@ -77,8 +82,18 @@ fn why_none(call: &CallPage, zone: &TimeZone) -> String {
     };
     let now_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
     let is_fresh = now_us.saturating_sub(ended_us) < MADE_WITHIN_US;
-    match call.is_recorded && is_fresh && metadata["recording"] == Value::Null {
-        true => "The recording is still being made. Look again in a minute.".to_owned(),
-        false => "This call was not recorded.".to_owned(),
-    }
+    // What the agent did not hear is not on its recording: the row names the streams that there were.
+    let had_agent = metadata["stream_sids"].as_array().is_some_and(|streams| !streams.is_empty());
+    let is_due = call.was_to_be_recorded && had_agent && metadata["recording"] == Value::Null;
+    let why = match (is_due, is_fresh) {
+        (true, true) => "The recording is still being made. Look again in a minute.",
+        (true, false) => {
+            "The call was to be recorded, but no recording came of it. Whoever runs this server finds why in its log."
+        }
+        (false, _) if call.status == "voicemail" => {
+            "The call itself was not recorded. What the caller left is a message of its own."
+        }
+        (false, _) => "This call was not recorded.",
+    };
+    why.to_owned()
 }

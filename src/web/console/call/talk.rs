@@ -128,7 +128,7 @@ fn function(run: &Run) -> Markup {
     };
     let has_values = !run.arguments.is_null() || !run.result.is_null();
     let head = html! {
-        (deed(&run.name)) " " span class=(if run.is_ok == Some(true) { "badge" } else { "badge warn" }) { (outcome) }
+        (deed(run)) " " span class=(if run.is_ok == Some(true) { "badge" } else { "badge warn" }) { (outcome) }
         @if let Some(ms) = run.took_ms { " " span .quiet { (tenths(ms)) } }
     };
     html! {
@@ -144,10 +144,15 @@ fn function(run: &Run) -> Markup {
     }
 }
 
-/// What a built-in function does, in an owner's words; others have their own names.
-fn deed(name: &str) -> Markup {
+/// What a built-in function did or was to do, in an owner's words; others have their own names.
+fn deed(run: &Run) -> Markup {
+    let is_done = run.is_ok == Some(true);
+    let words = if is_done { deeds::done(&run.name) } else { deeds::tried(&run.name) };
     html! {
-        @match deeds::done(name) { Some(words) => (words), None => { "Used " bdi { "“" (name) "”" } } }
+        @match words {
+            Some(words) => (words),
+            None => { @if is_done { "Used " } @else { "Tried " } bdi { "“" (run.name) "”" } }
+        }
     }
 }
 

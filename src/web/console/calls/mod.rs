@@ -87,7 +87,7 @@ fn frame(around: &Around<'_>, wrong: Option<&Invalid>, list: &Markup) -> Respons
         "Calls",
         &html! {
             h1 { "Calls" }
-            p .zone { "Times are in " (shell.zone_name()) "." }
+            p .zone { "A call stands here with the time at which it began. Times are in " (shell.zone_name()) "." }
             (paused::note(shell, paused::Place::Calls))
             (filters::form(shell, wanted, functions, wrong))
             (list)

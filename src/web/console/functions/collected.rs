@@ -38,8 +38,10 @@ pub(super) async fn show(
     let address = format!("/agents/{id}/functions/{function}");
     let Some(of) = collecting(&state, &inspected.access, function).await? else {
         let body = html! {
-            p .empty { "What this function collects is not shown here, as its settings say." }
-            p { a href=(address) { "Its settings" } }
+            p .empty {
+                "What this function collects is not shown, here or with the calls. Its settings say so: "
+                a href={ (address) "#is_shownable" } { "Show what was kept in the console" } "."
+            }
         };
         return Ok(inspected.page(StatusCode::OK, "What it collected", &body));
     };
@@ -53,7 +55,11 @@ pub(super) async fn show(
         @if runs.is_empty() {
             p .empty {
                 @if after.is_some() { "There is nothing older." }
-                @else { "Nothing yet. What callers say to it appears here, one line for each call." }
+                @else if of.is_kept { "Nothing yet. What callers say to it appears here, one line for each call." }
+                @else {
+                    "Nothing is kept of what callers say to it. Its settings say so: "
+                    a href={ (address) "#save_data" } { "Keep what was collected and answered" } "."
+                }
             }
         } @else {
             p .zone { "Times are in " (inspected.shell.zone_name()) "." }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::fields::{MORE_VARIABLES, TYPES, Variable, built_in, variables};
 use crate::agent::function::Builtin;
+use crate::agent::region::Region;
 use crate::web::console::agent::Sent;
 use crate::web::console::changes::{self, Of};
 use crate::web::console::plain::plain;
@@ -22,6 +23,8 @@ pub(super) struct FunctionForm<'a> {
     pub(super) action: &'a str,
     /// What was seen, for a function that is there.
     pub(super) version: Option<&'a str>,
+    /// Where the business is.
+    pub(super) region: Option<Region>,
 }
 
 impl FunctionForm<'_> {
@@ -125,7 +128,7 @@ impl FunctionForm<'_> {
     fn check(&self, name: &str, label: &str) -> Markup {
         html! {
             label .check {
-                input type="checkbox" name=(name) value="yes" checked[!self.text(name).is_empty()];
+                input id=(id(name)) type="checkbox" name=(name) value="yes" checked[!self.text(name).is_empty()];
                 (label)
             }
         }
@@ -160,7 +163,7 @@ impl FunctionForm<'_> {
         html! {
             h2 { "The form" }
             (self.line("data.title", "Title", ""))
-            (self.line("data.submit_url", "Where it is handed in", "Empty: what was said is kept here."))
+            (self.line("data.submit_url", "Where it is handed in", "Empty: what was said is kept here, as ticked below."))
         }
     }
 
@@ -184,7 +187,7 @@ impl FunctionForm<'_> {
             }
             p .hint { "Every agent has it. Switched off here, the agent cannot do it; with a name, it has that name." }
             (self.error("data.builtin"))
-            (self.area("data.targets", "Numbers to put through to", "Only for that one. JSON, such as {\"sales\": \"+44 20 7946 0958\"}."))
+            (self.area("data.targets", "Numbers to put through to", &format!("Only for that one. JSON, such as {{\"sales\": \"{}\"}}.", Region::example(self.region))))
         }
     }
 

@@ -24,9 +24,11 @@ use super::layout::{Section, Shell};
 use super::words::capital;
 use crate::agent::AgentSource;
 use crate::agent::function::Builtin;
+use crate::agent::region::Region;
 use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::people::Viewer;
 use crate::web::AppState;
+use crate::web::call_filter::Here;
 use crate::web::editing::function::{self, document, find, masked};
 use crate::web::editing::{Seen, change as changing, version_of};
 use crate::web::guard::may;
@@ -77,6 +79,11 @@ impl Inspected {
         (status, self.shell.page(Some(Section::Agent), title, &body)).into_response()
     }
 
+    /// Where the business is.
+    fn region(&self) -> Option<Region> {
+        Here::of(self.shell.agents.find(self.row.id)).region
+    }
+
     /// A function of this agent's, secrets masked.
     fn document(&self, id: Uuid) -> Result<Value, Fault> {
         let row = find(&self.row, id).ok_or(Fault::NotFound)?;
@@ -111,9 +118,21 @@ async fn new(
     let inspected = Inspected::of(&state, viewer, id).await?;
     let known = KINDS.iter().find(|(kind, ..)| *kind == wanted.kind);
     let (kind, title, what) = known.ok_or(Fault::NotFound)?;
-    let texts: Sent = [("is_active".to_owned(), "yes".to_owned())].into();
+    let ticked = |name: &&str| (name.to_string(), "yes".to_owned());
+    let mut texts: Sent = ["is_active"].iter().map(ticked).collect();
+    // A form says that what callers say is kept and shown; other functions answer the agent alone.
+    if *kind == "form" {
+        texts.extend(["save_data", "is_shownable"].iter().map(ticked));
+    }
     let action = format!("/agents/{id}/functions");
-    let form = FunctionForm { kind, texts: &texts, problem: None, action: &action, version: None };
+    let form = FunctionForm {
+        kind,
+        texts: &texts,
+        problem: None,
+        action: &action,
+        version: None,
+        region: inspected.region(),
+    };
     let body = html! { p { (what) } (form.markup()) };
     Ok(inspected.page(StatusCode::OK, title, &body))
 }
@@ -158,6 +177,7 @@ async fn edit(
         problem: None,
         action: &action,
         version: Some(&version),
+        region: inspected.region(),
     };
     let body = html! {
         (form.markup())
@@ -207,7 +227,8 @@ fn refused(
     }
     let is_conflict = problem.conflict.is_some();
     let shown = (!is_conflict).then_some(problem);
-    let form = FunctionForm { kind, texts: sent, problem: shown, action, version };
+    let region = inspected.region();
+    let form = FunctionForm { kind, texts: sent, problem: shown, action, version, region };
     let body = html! {
         @if let Some(conflict) = &problem.conflict { (meanwhile(conflict)) }
         (form.markup())
@@ -267,7 +288,7 @@ async fn set_secret(
 
 /// What owners call a function: a form by its title, what every agent can do by what it is, the rest by
 /// its name.
-fn title(document: &Value) -> String {
+pub(super) fn title(document: &Value) -> String {
     let data = &document["data"];
     if let Some(builtin) = tuned(document) {
         return fields::built_in(builtin).to_owned();

@@ -6,32 +6,46 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use uuid::Uuid;
 
-use crate::agent::phone_number::{normalise_e164, readable};
+use super::{Again, Which, refused};
+use crate::agent::phone_number::readable;
+use crate::agent::region::Region;
 use crate::web::console::errors::Shown;
+use crate::web::console::plain::plain;
 use crate::web::editing::change::change;
 use crate::web::numbers::AccountNumbers;
 use crate::web::problem::Problem;
 use crate::web::session::PageRequest;
 
 /// The form, for whom a number that they write counts: an admin, or one with a Twilio account of their own.
-pub(super) fn form(account: &AccountNumbers, is_admin: bool) -> Markup {
+/// What was typed, and why it was not accepted, is `wrong`.
+pub(super) fn form(
+    account: &AccountNumbers,
+    is_admin: bool,
+    wrong: Option<(&str, &Problem)>,
+) -> Markup {
     let id = account.agent.id;
     let number = account.answers.as_deref().map(readable);
     let answers = number.as_deref().unwrap_or_default();
+    let value = wrong.map_or(answers, |(typed, _)| typed);
+    let why = wrong.map(|(_, problem)| plain(problem.detail.as_deref().unwrap_or(&problem.title)));
+    let hint = format!("number-{id}-hint");
+    let described = if why.is_some() { format!("number-{id}-error {hint}") } else { hint.clone() };
     html! {
         @if is_admin || account.is_own {
-            details {
+            details open[wrong.is_some()] {
                 summary { "Write its number by hand" }
                 form method="post" action={ "/agents/" (id) "/number" } {
                     label for={ "number-" (id) } { "Number that this agent answers" }
-                    input id={ "number-" (id) } name="number" type="tel" value=(answers) aria-describedby={ "number-" (id) "-hint" };
-                    p .hint id={ "number-" (id) "-hint" } {
-                        "Nothing is changed at Twilio: you tell it yourself where to send the calls (below). Without Twilio "
+                    input id={ "number-" (id) } name="number" type="tel" value=(value)
+                        aria-invalid=[why.as_ref().map(|_| "true")] aria-describedby=(described);
+                    p .hint id=(hint) {
+                        "As you dial it, or with its country code, such as " (Region::example(account.region)) ". Nothing is changed at Twilio: you tell it yourself where to send the calls (below). Without Twilio "
                         "it is the number that " code { "frontdesk dial --to" } " calls. Empty: none."
                     }
+                    @if let Some(why) = &why { p .error id={ "number-" (id) "-error" } { (why) } }
                     @if let Some(number) = &number {
                         p .hint { "This agent answers " bdi { (number) } " now. It answers one number: once you keep another one here, callers of " bdi { (number) } " do not reach it any more." }
                     }
@@ -56,22 +70,13 @@ pub(super) async fn written(
     Form(form): Form<Written>,
 ) -> Shown {
     let done = if form.number.trim().is_empty() { "none" } else { "written" };
-    let number = match form.number.trim() {
-        "" => Ok(Value::Null),
-        text => normalise_e164(text).map(Value::String).ok_or_else(|| {
-            let why = "this is no telephone number; accepted is one with its country code, such as \
-                       +1 202 555 0123";
-            Problem::invalid("number", why)
-        }),
-    };
-    let wanted = |number| Map::from_iter([("twilio_phone_number".to_owned(), number)]);
-    match number {
-        Ok(number) => change(&state, &viewer, id, wanted(number), None).await?,
+    // It is read as it is dialled where the business is.
+    let wanted = Map::from_iter([("twilio_phone_number".to_owned(), form.number.trim().into())]);
+    match change(&state, &viewer, id, wanted, None).await {
+        Ok(_) => Ok(Redirect::to(&format!("/numbers?agent={id}&done={done}")).into_response()),
         Err(problem) => {
-            // Who may not is told that, and not what a number looks like.
-            change(&state, &viewer, id, Map::new(), None).await?;
-            return Err(problem.into());
+            let which = Which::Number(&form.number);
+            Ok(refused(&state, viewer, &Again { agent: id, which, problem: &problem }).await)
         }
-    };
-    Ok(Redirect::to(&format!("/numbers?agent={id}&done={done}")).into_response())
+    }
 }

@@ -4,60 +4,48 @@ use axum::Form;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
-use serde::Deserialize;
 use uuid::Uuid;
 
-use super::number::{self, Told};
+use super::number;
 use super::{opened_with, shown};
-use crate::private::Private;
 use crate::store::access::Own;
 use crate::web::console::errors::Shown;
-use crate::web::console::plain::plain;
-use crate::web::numbers::account::{NewAccount, use_own};
+use crate::web::console::twilio_account::{AccountForm, Sent, Wrong};
+use crate::web::numbers::account::use_own;
 use crate::web::session::PageRequest;
 
-pub(super) fn form(id: Uuid, is_own: bool) -> Markup {
-    html! {
-        details .card {
-            summary { @if is_own { "Use another Twilio account" } @else { "Use your own Twilio account" } }
-            form method="post" action={ "/setup/" (id) "/account" } autocomplete="off" {
-                label for="account" { "Account SID" }
-                input #account name="account_sid" required pattern="AC[0-9a-fA-F]{32}" spellcheck="false" aria-describedby="account-hint";
-                p .hint #account-hint { "AC and 32 digits or letters from a to f, on the first page of Twilio's console." }
-                label for="token" { "Auth token" }
-                input #token name="auth_token" type="password" required autocomplete="off" aria-describedby="token-hint";
-                p .hint #token-hint { "Beside the SID. Twilio is asked whether both are right; the token is never shown again." }
-                p .actions { button type="submit" { "Show its numbers" } }
-            }
-        }
-    }
+/// What the form is made with.
+fn with_form<T>(
+    id: Uuid,
+    wrong: Option<&Wrong<'_>>,
+    shown: impl FnOnce(&AccountForm<'_>) -> T,
+) -> T {
+    let (action, button) = (format!("/setup/{id}/account"), "Show its numbers");
+    shown(&AccountForm { action: &action, of: "", button, may_give_up: false, wrong })
 }
 
-/// What the form sends.
-#[derive(Deserialize)]
-pub(super) struct AccountForm {
-    #[serde(default)]
-    account_sid: String,
-    #[serde(default)]
-    auth_token: String,
+pub(super) fn form(id: Uuid, is_own: bool, wrong: Option<&Wrong<'_>>) -> Markup {
+    html! {
+        details .card open[wrong.is_some()] {
+            summary { @if is_own { "Use another Twilio account" } @else { "Use your own Twilio account" } }
+            (with_form(id, wrong, |form| form.markup()))
+        }
+    }
 }
 
 /// An account was entered.
 pub(super) async fn send(
     PageRequest { state, viewer }: PageRequest,
     Path(id): Path<Uuid>,
-    Form(sent): Form<AccountForm>,
+    Form(sent): Form<Sent>,
 ) -> Shown {
     let (setup, access) = opened_with::<Own>(&state, viewer, id, "credentials.change").await?;
-    let wanted = NewAccount {
-        sid: sent.account_sid.trim().to_owned(),
-        token: Private::new(sent.auth_token.trim().to_owned()),
-        gives_number_up: false,
-    };
-    let Err(problem) = use_own(&state, &setup.shell.viewer, &access, &wanted).await else {
+    let used = use_own(&state, &setup.shell.viewer, &access, &sent.wanted()).await;
+    let Err(problem) = used else {
         return Ok(Redirect::to(&format!("/setup?agent={id}&done=account")).into_response());
     };
-    let words = plain(problem.detail.as_deref().unwrap_or_default());
-    let body = number::form(&state, &setup, Some(&Told { is_bad: true, words })).await?;
+    let wrong = Wrong { sent: &sent, problem: &problem };
+    let told = with_form(id, Some(&wrong), |form| wrong.told(form));
+    let body = number::form(&state, &setup, &told, Some(&wrong)).await?;
     Ok(shown(&setup.shell, problem.status(), &body))
 }

@@ -48,7 +48,9 @@ pub(super) async fn page(
     let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
     let Some(since) = wanted.since else { return Ok(from_now(id)) };
     let call = store.call_since(&access, since.clamp(0, LATEST) * 1_000_000).await?;
-    let answers = store.answers(&access).await?.len();
+    let answers = store.answers(&access).await?;
+    let known = answers.iter().filter(|answer| answer.is_known).count();
+    let answers = (known, answers.len() - known);
     let row = store.agent_to_inspect(&access).await?.ok_or(Fault::NotFound)?;
     let is_reached = call.is_some()
         || store.call_since(&access, 0).await?.is_some()
@@ -59,7 +61,8 @@ pub(super) async fn page(
     let number = seen.and_then(|agent| agent.number.as_deref()).map(str::trim);
     let number = number.filter(|number| !number.is_empty());
     let speech = speech::trouble(&state).await;
-    let given = Given { agent: &agent, number, is_reached, speech, answers };
+    let (answers, waiting) = answers;
+    let given = Given { agent: &agent, number, is_reached, speech, answers, waiting };
     let takes_calls = agent.status == Status::Active && !agent.unavailable;
     let waits = number.filter(|_| takes_calls);
     let head = html! {
@@ -75,7 +78,7 @@ pub(super) async fn page(
             div #waiting role="status" {
                 @match &call {
                     Some(call) => (arrived(&shell, call)),
-                    None => (waiting(number)),
+                    None => (waiting_for_call(number)),
                 }
             }
             p #lost .note .warn role="status" hidden { "The connection is lost. Calls are still being answered; this page tries again." }
@@ -86,7 +89,7 @@ pub(super) async fn page(
     Ok(shell.page_with(None, "Set up", &head, &body))
 }
 
-fn waiting(number: &str) -> Markup {
+fn waiting_for_call(number: &str) -> Markup {
     html! {
         div .note data-waits="" {
             p { strong { "Waiting for your call…" } }

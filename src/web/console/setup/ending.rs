@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::talk::not_in_use;
 use crate::agent::phone_number::readable;
 use crate::agent::{Agent, Status};
 use crate::store::access::Role;
@@ -18,8 +19,10 @@ pub(super) struct Given<'a> {
     pub(super) is_reached: bool,
     /// What is wrong with the speech service.
     pub(super) speech: Option<Trouble>,
-    /// How many answers it was given.
+    /// How many of the answers that it was given callers get.
     pub(super) answers: usize,
+    /// How many wait to be taken into use.
+    pub(super) waiting: usize,
 }
 
 /// A thing that works, or does not yet.
@@ -41,6 +44,8 @@ enum State {
     Works,
     /// Nothing has shown yet that it does.
     Unknown,
+    /// It is there, and something else is waited for.
+    Waits,
     /// Callers do without.
     Better,
     /// Without it nobody is helped.
@@ -55,8 +60,9 @@ impl Given<'_> {
         items.sort_by_key(|item| match item.state {
             State::Missing => 0,
             State::Unknown => 1,
-            State::Better => 2,
-            State::Works => 3,
+            State::Waits => 2,
+            State::Better => 3,
+            State::Works => 4,
         });
         let role = shell.agents.find(id).map_or(Role::Support, |agent| agent.role);
         html! {
@@ -70,6 +76,7 @@ impl Given<'_> {
                         @match item.state {
                             State::Works => span .badge .good { "works" },
                             State::Unknown => span .badge .warn { "not known yet" },
+                            State::Waits => span .badge .warn { "not in use yet" },
                             State::Better => span .badge { "can be better" },
                             State::Missing => span .badge .warn { "missing" },
                         }
@@ -155,18 +162,20 @@ impl Given<'_> {
 
     fn known(&self, id: Uuid) -> Item {
         let address = format!("/knowledge?agent={id}");
-        match self.answers {
-            0 => Item {
+        let knows = html! {
+            b { "Answers. " } @if self.answers > 0 { "It knows " (self.answers) " of yours." }
+        };
+        match (self.answers, self.waiting) {
+            (0, 0) => Item {
                 state: State::Better,
                 words: html! { b { "Answers. " } "It was given none yet. What it is asked and cannot say appears under Knowledge." },
                 link: Some((address, "Add some")),
             },
-            count => Item {
-                state: State::Works,
-                words: html! {
-                    b { "Answers. " } "It knows " (count) " of yours."
-                },
-                link: Some((address, "Add more")),
+            (_, 0) => Item { state: State::Works, words: knows, link: Some((address, "Add more")) },
+            (_, waiting) => Item {
+                state: State::Waits,
+                words: html! { (knows) " " (not_in_use(waiting, self.speech)) },
+                link: Some((address, "Look at them")),
             },
         }
     }

@@ -15,6 +15,7 @@ use super::presets::{HOURS, schedule};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::agent::hours::Hours;
 use crate::agent::phone_number::normalise_local;
+use crate::agent::region::Region;
 use crate::agent::{Agent, AgentSource, BusinessSource};
 use crate::web::console::agent::{Editor, Sent, WrongDay};
 use crate::web::console::errors::Shown;
@@ -164,9 +165,11 @@ fn changed(setup: &Setup, sent: &Sent) -> Result<Map<String, Value>, Again> {
     let team = sent.get("team").map(|team| team.trim()).unwrap_or_default();
     let number = normalise_local(team, setup.agent.region);
     if !team.is_empty() && number.is_none() {
-        let why =
-            "This is no telephone number. Write it with its country, such as +44 20 7946 0000.";
-        again.wrong.push(("team", why.to_owned()));
+        let example = Region::example(setup.agent.region);
+        let why = format!(
+            "This is no telephone number. Write it as you dial it, or with its country, such as {example}."
+        );
+        again.wrong.push(("team", why));
     }
     if !again.wrong.is_empty() || !again.wrong_days.is_empty() {
         return Err(again);

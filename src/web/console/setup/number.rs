@@ -20,6 +20,7 @@ use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::plain::plain;
+use crate::web::console::twilio_account::Wrong;
 use crate::web::editing::change::set_up;
 use crate::web::numbers::{NumberItem, connect, of_agents, words};
 use crate::web::problem::Problem;
@@ -28,18 +29,10 @@ use crate::web::session::PageRequest;
 /// How long Twilio may take to say what an account is. It is only for a hint.
 const STATE_LIMIT: Duration = Duration::from_secs(3);
 
-/// What the screen says of what was sent.
-pub(super) struct Told {
-    /// Whether it was not done.
-    pub(super) is_bad: bool,
-    pub(super) words: String,
-}
-
-impl Told {
-    /// An account of the agent's own counts now.
-    pub(super) fn account_accepted() -> Self {
-        let words = "Twilio accepts the account. Choose one of its numbers.".to_owned();
-        Self { is_bad: false, words }
+/// That an account of the agent's own counts now.
+pub(super) fn account_accepted() -> Markup {
+    html! {
+        p .note .good role="status" { "Twilio accepts the account. Choose one of its numbers." }
     }
 }
 
@@ -81,7 +74,8 @@ async fn numbers(state: &Arc<AppState>, setup: &Setup) -> Result<Numbers, Fault>
 pub(super) async fn form(
     state: &Arc<AppState>,
     setup: &Setup,
-    told: Option<&Told>,
+    told: &Markup,
+    wrong: Option<&Wrong<'_>>,
 ) -> Result<Markup, Fault> {
     let numbers = numbers(state, setup).await?;
     let id = setup.row.id;
@@ -92,9 +86,7 @@ pub(super) async fn form(
     Ok(html! {
         h1 { "Which number does it answer?" }
         (progress(Step::Number))
-        @if let Some(told) = told {
-            p .note .bad[told.is_bad] .good[!told.is_bad] role="status" { (told.words) }
-        }
+        (told)
         form .card method="post" action={ "/setup/" (id) "/finish" } {
             fieldset {
                 legend { "Number" }
@@ -114,7 +106,7 @@ pub(super) async fn form(
             @if !takes_calls.is_empty() { p .hint { "You keep the number that you have? Choose one here all the same; the next page says how to forward yours to it." } }
             p .actions { button .main type="submit" { "Finish" } }
         }
-        @if may_own { (account::form(id, numbers.is_own)) }
+        @if may_own { (account::form(id, numbers.is_own, wrong)) }
         (back(id, Step::Try))
     })
 }
@@ -207,8 +199,9 @@ async fn not_finished(state: &Arc<AppState>, setup: &Setup, problem: &Problem) -
         StatusCode::NOT_FOUND => "There is no such number any more.".to_owned(),
         _ => plain(problem.detail.as_deref().unwrap_or_default()),
     };
-    let words = format!("{why} The agent does not answer yet; choose again.");
-    let told = Told { is_bad: true, words };
-    let body = form(state, setup, Some(&told)).await?;
+    let told = html! {
+        p .note .bad role="alert" tabindex="-1" autofocus { (why) " The agent does not answer yet; choose again." }
+    };
+    let body = form(state, setup, &told, None).await?;
     Ok(shown(&setup.shell, problem.status(), &body))
 }

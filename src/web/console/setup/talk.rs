@@ -74,13 +74,7 @@ pub(super) async fn form(
                     (error(wrong, field))
                 }
             }
-            @if waiting > 0 {
-                p .note .warn {
-                    @if waiting == 1 { "One answer is" } @else { (waiting) " answers are" }
-                    " saved, and callers do not get " @if waiting == 1 { "it" } @else { "them" } " yet: the service that \
-                    makes texts searchable does not answer just now. It is tried again by itself, and you can go on."
-                }
-            }
+            @if waiting > 0 { p .note .warn { (not_in_use(waiting, speech)) " You can go on." } }
             p .actions { button type="submit" { "Save the answers" } @if given > 0 { span .quiet { (given) " of " (FIELDS.len()) " answered" } } }
             p .actions {
                 button .main type="submit" formaction={ "/setup/" (id) "/tried" } { "Go on to the number" }
@@ -89,6 +83,21 @@ pub(super) async fn form(
         }
         @if again.is_some() { (back_unsaved(id, Step::Voice)) }
     })
+}
+
+/// That some answers do not reach callers yet, and why.
+pub(super) fn not_in_use(waiting: usize, speech: Option<Trouble>) -> Markup {
+    let has_no_key = speech.is_some_and(|trouble| trouble.is_missing);
+    html! {
+        @if waiting == 1 { "One answer is" } @else { (waiting) " answers are" }
+        " saved, and callers do not get " @if waiting == 1 { "it" } @else { "them" } " yet: "
+        @if has_no_key {
+            "this server has no key of the service that makes texts searchable. Once whoever runs the server has set "
+            code { "OPENAI_API_KEY" } ", that is done by itself."
+        } @else {
+            "the service that makes texts searchable does not answer just now. It is tried again by itself."
+        }
+    }
 }
 
 /// Whether callers get an answer yet.

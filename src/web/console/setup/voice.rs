@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 use super::forms::{BACK, back_unsaved, described, error, keep_and_back, progress, summary, told};
 use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
+use crate::web::AppState;
 use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
 use crate::web::console::voices;
 use crate::web::session::PageRequest;
+use crate::web::speech;
 
 /// The longest greeting, in characters.
 const GREETING_MAX: usize = 1000;
@@ -59,7 +61,12 @@ impl VoiceForm {
     }
 }
 
-pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Markup {
+pub(super) async fn form(
+    state: &AppState,
+    setup: &Setup,
+    again: Option<(&VoiceForm, &[Wrong])>,
+) -> Markup {
+    let is_heard = speech::trouble(state).await.is_none();
     let stored = VoiceForm::stored(setup);
     let (form, wrong) = again.unwrap_or((&stored, &[]));
     html! {
@@ -72,7 +79,11 @@ pub(super) fn form(setup: &Setup, again: Option<(&VoiceForm, &[Wrong])>) -> Mark
             (error(wrong, "greeting"))
             label for="voice" { "Voice" }
             select #voice name="voice" aria-describedby="voice-hint" { (voices::options(&form.voice)) }
-            p .hint #voice-hint { "OpenAI recommends two of them for the best sound. You hear yours on the next screen, and can come back." }
+            p .hint #voice-hint {
+                "OpenAI recommends two of them for the best sound. "
+                @if is_heard { "You hear yours on the next screen, and can come back." }
+                @else { "You cannot hear it yet, as the next screen says. Another one can be chosen at any time." }
+             }
             (error(wrong, "voice"))
             label .check { input type="checkbox" name="recording" value="yes" checked[form.recording.is_some()]; " Record calls, after saying so" }
             p .hint { "In many places callers have to agree to a recording. The agent says “This call is recorded.” before anything else." }
@@ -91,7 +102,7 @@ pub(super) async fn send(
     let setup = opened_to_change(&state, viewer, id).await?;
     let wrong = sent.wrong(setup.text("/settings/voice"));
     if !wrong.is_empty() {
-        return Ok(refused(&setup, &form(&setup, Some((&sent, &wrong)))));
+        return Ok(refused(&setup, &form(&state, &setup, Some((&sent, &wrong))).await));
     }
     let change = json!({"settings": {
         "greeting": sent.greeting.trim().replace("\r\n", "\n"),
@@ -107,7 +118,7 @@ pub(super) async fn send(
             let is_voice = problem.field.as_deref() == Some("settings.voice");
             let field = if is_voice { "voice" } else { "greeting" };
             let wrong = [(field, plain(&problem.detail.unwrap_or_default()))];
-            Ok(refused(&setup, &form(&setup, Some((&sent, &wrong)))))
+            Ok(refused(&setup, &form(&state, &setup, Some((&sent, &wrong))).await))
         }
         Err(problem) => Err(problem.into()),
     }

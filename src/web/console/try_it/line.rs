@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use http::StatusCode;
+use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ use crate::web::problem::Problem;
 use crate::web::session::ApiRequest;
 use crate::web::{AppState, csrf};
 
+/// The keys of a telephone.
+const KEYS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 /// The longest that is typed at once, in characters.
 const TYPED_CHARACTERS: usize = 2_000;
 
@@ -28,6 +31,31 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/agents/{id}/try/{call}/stream", get(stream))
         .route("/agents/{id}/try/{call}/say", post(say))
         .route("/agents/{id}/try/{call}/after", post(after))
+}
+
+/// The keys, which are there while one talks.
+pub(super) fn keys() -> Markup {
+    html! {
+        p #keys .actions role="group" aria-label="Keys" hidden {
+            @for key in KEYS { button type="button" data-key=(key) { (key) } }
+        }
+    }
+}
+
+/// Where a caller's words are typed.
+pub(super) fn typing() -> Markup {
+    html! {
+        form #say hidden {
+            label for="text" { "What the caller says" }
+            div .form-row {
+                input #text name="text" type="text" maxlength="2000" autocomplete="off" required;
+            }
+            p .actions {
+                button #send type="submit" { "Say it" }
+                button #keep .plain type="button" hidden { "Keep it as it was" }
+            }
+        }
+    }
 }
 
 /// What an address about a test call says.
