@@ -252,8 +252,7 @@ impl Agent {
         // The server's token signs for the numbers of all its customers, so a number that one of them
         // typed is not theirs by that.
         let is_unassigned = source.is_number_typed && auth_token.is_none();
-        let is_read = number.is_some();
-        faults_of_number(written, is_read, is_unassigned, (region, &mut faults));
+        faults_of_number(written, number.is_some(), is_unassigned, (region, &mut faults));
         let mut text = |text: Option<String>, column| cut(filled(text)?, column, &mut faults);
         let name = text(business.name.map(Private::into_inner), "business_name");
         let kind = text(business.kind, "type_of_business");

@@ -87,7 +87,7 @@ impl WantedCalls {
         agent
             .map(str::parse)
             .transpose()
-            .map_err(|_| Invalid::new("agent", "an agent's id, a UUID"))
+            .map_err(|_| Invalid::new("agent", "accepted is an agent's id, a UUID"))
     }
 
     /// How many are wanted.
@@ -95,7 +95,7 @@ impl WantedCalls {
     /// # Errors
     /// It is no such number.
     pub(super) fn limit(&self) -> Result<i64, Invalid> {
-        let wrong = || Invalid::new("limit", "a number from 1 to 200");
+        let wrong = || Invalid::new("limit", "accepted is a number from 1 to 200");
         let Some(text) = given(self.limit.as_ref()) else { return Ok(PAGE) };
         let limit = text.parse().map_err(|_| wrong())?;
         (1..=LIMIT_MAX).contains(&limit).then_some(limit).ok_or_else(wrong)
@@ -107,7 +107,7 @@ impl WantedCalls {
     /// It is nothing that was given as `next`.
     pub(super) fn after(&self) -> Result<Option<CallPlace>, Invalid> {
         let Some(text) = given(self.after.as_ref()) else { return Ok(None) };
-        let wrong = || Invalid::new("after", "`next` of the page before");
+        let wrong = || Invalid::new("after", "accepted is `next` of the page before");
         read_cursor(text).map(Some).ok_or_else(wrong)
     }
 
@@ -124,7 +124,10 @@ impl WantedCalls {
         let from_us = time(self.from.as_ref(), "from", here, false)?;
         let until_us = time(self.to.as_ref(), "to", here, true)?;
         if from_us.zip(until_us).is_some_and(|(from, until)| from > until) {
-            return Err(Invalid::new("to", "the same day as `From`, or a later one"));
+            return Err(Invalid::new(
+                "to",
+                "it is before `From`; accepted is the same day or a later one",
+            ));
         }
         let (number, number_end) = match self.number(here)? {
             None => (None, None),
@@ -159,7 +162,7 @@ impl WantedCalls {
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         match is_end && END_DIGITS.contains(&digits.len()) {
             true => Ok(Some(Number::End(digits))),
-            false => Err(Invalid { field: "number", detail: numbers(here.region) }),
+            false => Err(Invalid::new("number", numbers(here.region))),
         }
     }
 
@@ -220,7 +223,7 @@ fn yes(field: Option<&String>, name: &'static str) -> Result<bool, Invalid> {
     match given(field) {
         None | Some("false" | "0") => Ok(false),
         Some("true" | "1" | "on") => Ok(true),
-        Some(_) => Err(Invalid::new(name, "`true` or `false`")),
+        Some(_) => Err(Invalid::new(name, "accepted is `true` or `false`")),
     }
 }
 
@@ -228,7 +231,7 @@ fn yes(field: Option<&String>, name: &'static str) -> Result<bool, Invalid> {
 fn text(field: Option<&String>, name: &'static str) -> Result<Option<String>, Invalid> {
     let Some(text) = given(field) else { return Ok(None) };
     if text.chars().count() > TEXT_MAX {
-        return Err(Invalid::new(name, "at most 200 characters"));
+        return Err(Invalid::new(name, "accepted are at most 200 characters"));
     }
     Ok(Some(text.replace(char::is_control, " ")))
 }
@@ -242,8 +245,12 @@ fn time(
     is_end: bool,
 ) -> Result<Option<i64>, Invalid> {
     let Some(text) = given(field) else { return Ok(None) };
-    let wrong =
-        || Invalid::new(name, "a date such as 2026-11-29, or a time such as 2026-11-29T14:05:00Z");
+    let wrong = || {
+        Invalid::new(
+            name,
+            "accepted is a date such as 2026-11-29, or a time such as 2026-11-29T14:05:00Z",
+        )
+    };
     // A plus that was not percent-encoded has become a blank.
     let time: Option<Timestamp> = text.parse().or_else(|_| text.replace(' ', "+").parse()).ok();
     let time = match time {

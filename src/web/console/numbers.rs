@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::errors::{self, Shown};
+use super::errors::Shown;
 use super::layout::{Section, Shell};
 use super::plain::plain;
 use super::twilio_account::Wrong;
@@ -106,24 +106,22 @@ impl Again<'_> {
 
 /// The page once more, with what was typed and what was wrong with it. Where Twilio takes long to list the
 /// numbers once more, why it was not done alone.
-async fn refused(state: &Arc<AppState>, viewer: Viewer, again: &Again<'_>) -> Response {
+async fn refused(state: &Arc<AppState>, viewer: Viewer, again: &Again<'_>) -> Shown {
     let status = again.problem.status();
     if matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
-        return errors::problem(again.problem);
+        return Err(again.problem.clone().into());
     }
-    let shell = match Shell::of(&state.owners.store, viewer, Some(again.agent)).await {
-        Ok(shell) => shell,
-        Err(error) => return errors::store(&error),
-    };
+    let shell = Shell::of(&state.owners.store, viewer, Some(again.agent)).await?;
     let wanted = Wanted { agent: Some(again.agent), after: None, done: String::new() };
     let listed = shell.listed();
     let listing = numbers::page_of(state, &shell.viewer, &listed, None);
     match within(LIST_AGAIN_LIMIT, listing).await {
         Some(Ok(listed)) => {
             let body = body(state, &shell, (&wanted, Some(again)), &listed);
-            (status, shell.page(Some(Section::Numbers), "Not done: Numbers", &body)).into_response()
+            let page = shell.page(Some(Section::Numbers), "Not done: Numbers", &body);
+            Ok((status, page).into_response())
         }
-        _ => errors::problem(again.problem),
+        _ => Err(again.problem.clone().into()),
     }
 }
 
@@ -276,7 +274,7 @@ async fn connect(
         may::<Maintain>(&state, &viewer, Object::Agent(form.agent), "number.connect").await?;
     match numbers::connect(&state, &viewer, &access, &sid).await {
         Ok(()) => Ok(done("connected")),
-        Err(problem) => Ok(again(&state, viewer, form.agent, &problem).await),
+        Err(problem) => again(&state, viewer, form.agent, &problem).await,
     }
 }
 
@@ -289,7 +287,7 @@ async fn restore(
         may::<Maintain>(&state, &viewer, Object::Agent(form.agent), "number.restore").await?;
     match numbers::restore(&state, &viewer, &access, &sid).await {
         Ok(()) => Ok(done("restored")),
-        Err(problem) => Ok(again(&state, viewer, form.agent, &problem).await),
+        Err(problem) => again(&state, viewer, form.agent, &problem).await,
     }
 }
 
@@ -298,6 +296,6 @@ fn done(what: &str) -> Response {
 }
 
 /// What a button should have done was not done.
-async fn again(state: &Arc<AppState>, viewer: Viewer, agent: Uuid, problem: &Problem) -> Response {
+async fn again(state: &Arc<AppState>, viewer: Viewer, agent: Uuid, problem: &Problem) -> Shown {
     refused(state, viewer, &Again { agent, which: Which::Button, problem }).await
 }

@@ -10,7 +10,7 @@ use crate::store::access::{Object, Own};
 use crate::web::console::errors::Shown;
 use crate::web::console::twilio_account::{AccountForm, Sent, Wrong};
 use crate::web::guard::may;
-use crate::web::numbers::account::{AccountNotes, use_own, use_servers};
+use crate::web::numbers::account::{use_own, use_servers};
 use crate::web::session::PageRequest;
 
 /// What the form is made with.
@@ -46,15 +46,16 @@ pub(super) async fn own(
     Form(sent): Form<Sent>,
 ) -> Shown {
     let access = may::<Own>(&state, &viewer, Object::Agent(agent), "credentials.change").await?;
-    let used = use_own(&state, &viewer, &access, &sent.wanted()).await;
-    let trial = |notes: &AccountNotes| if notes.is_trial { "-trial" } else { "" };
-    let lacks = |notes: &AccountNotes| if notes.lacks_number { "-lacks" } else { "" };
-    match used {
-        Ok(notes) => Ok(done(&format!("account{}{}", trial(&notes), lacks(&notes)))),
+    match use_own(&state, &viewer, &access, &sent.wanted()).await {
+        Ok(notes) => {
+            let trial = if notes.is_trial { "-trial" } else { "" };
+            let lacks = if notes.lacks_number { "-lacks" } else { "" };
+            Ok(done(&format!("account{trial}{lacks}")))
+        }
         Err(problem) => {
             let wrong = Wrong { sent: &sent, problem: &problem };
-            let which = Which::Account(&wrong);
-            Ok(refused(&state, viewer, &Again { agent, which, problem: &problem }).await)
+            let again = Again { agent, which: Which::Account(&wrong), problem: &problem };
+            refused(&state, viewer, &again).await
         }
     }
 }
@@ -66,6 +67,6 @@ pub(super) async fn servers(
     let access = may::<Own>(&state, &viewer, Object::Agent(agent), "credentials.remove").await?;
     match use_servers(&state, &viewer, &access).await {
         Ok(()) => Ok(done("server")),
-        Err(problem) => Ok(again(&state, viewer, agent, &problem).await),
+        Err(problem) => again(&state, viewer, agent, &problem).await,
     }
 }

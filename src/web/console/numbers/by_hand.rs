@@ -76,7 +76,7 @@ pub(super) async fn written(
         Ok(_) => Ok(Redirect::to(&format!("/numbers?agent={id}&done={done}")).into_response()),
         Err(problem) => {
             let which = Which::Number(&form.number);
-            Ok(refused(&state, viewer, &Again { agent: id, which, problem: &problem }).await)
+            refused(&state, viewer, &Again { agent: id, which, problem: &problem }).await
         }
     }
 }

@@ -48,9 +48,9 @@ pub(super) async fn page(
     let access = store.access::<Inspect>(&viewer, Object::Agent(id)).await?;
     let Some(since) = wanted.since else { return Ok(from_now(id)) };
     let call = store.call_since(&access, since.clamp(0, LATEST) * 1_000_000).await?;
-    let answers = store.answers(&access).await?;
-    let known = answers.iter().filter(|answer| answer.is_known).count();
-    let answers = (known, answers.len() - known);
+    let given = store.answers(&access).await?;
+    let answers = given.iter().filter(|answer| answer.is_known).count();
+    let waiting = given.len() - answers;
     let row = store.agent_to_inspect(&access).await?.ok_or(Fault::NotFound)?;
     let is_reached = call.is_some()
         || store.call_since(&access, 0).await?.is_some()
@@ -61,7 +61,6 @@ pub(super) async fn page(
     let number = seen.and_then(|agent| agent.number.as_deref()).map(str::trim);
     let number = number.filter(|number| !number.is_empty());
     let speech = speech::trouble(&state).await;
-    let (answers, waiting) = answers;
     let given = Given { agent: &agent, number, is_reached, speech, answers, waiting };
     let takes_calls = agent.status == Status::Active && !agent.unavailable;
     let waits = number.filter(|_| takes_calls);
