@@ -175,7 +175,7 @@ fn is_switched_off(fields: &Map<String, Value>) -> Result<bool, (&'static str, &
             (None, Value::String(word)) if is_closed(word) => true,
             (None, Value::Null) => continue,
             // `"day_off": "yes"`, as a switch is written elsewhere.
-            (None, Value::String(_)) if read_switch(value).is_some() => {
+            (None, Value::String(word)) if is_switch_word(word) => {
                 return Err(("an unknown switch", ACCEPTED_SWITCH));
             }
             // Nothing is booked over what may be a break.
@@ -190,6 +190,12 @@ fn is_switched_off(fields: &Map<String, Value>) -> Result<bool, (&'static str, &
         closed = Some(says);
     }
     Ok(closed == Some(true))
+}
+
+/// Whether it is how switches are written; a number may be anything.
+fn is_switch_word(word: &str) -> bool {
+    let words = ["true", "yes", "on", "false", "no", "off"];
+    words.iter().any(|switch| switch.eq_ignore_ascii_case(word.trim()))
 }
 
 /// Whether a field beside the times may say that it is closed between them.
