@@ -95,15 +95,15 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, TokenError> {
     if store.vouch_for(person).await? {
         say!("An invitation had made this account. Its sessions, keys and older links have ended.");
     }
+    let public_url = config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(config.port));
+    let link = sign_in_link(&store, &public_url, person).await?;
+    say!("Sign in as {email}, once, within an hour: {link}");
     if is_new && store.has_agents().await? {
         say!(
             "{email} is new here, and sees no agent before an agent's owner invites them. A link for whoever looks \
              after this server is made without --email."
         );
     }
-    let public_url = config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(config.port));
-    let link = sign_in_link(&store, &public_url, person).await?;
-    say!("Sign in as {email}, once, within an hour: {link}");
     if config.public_url.is_none() {
         say!(
             "PUBLIC_URL is not set here, so the link leads to {}. If the server runs with another \

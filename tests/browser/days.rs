@@ -235,7 +235,7 @@ async fn what_a_form_collected_and_the_webhook_are_fit_for_everybody() {
     fill(&desk).await;
     page.goto(&address(&desk, "/webhooks")).await;
     page.submit("main form[action='/webhooks/test']").await;
-    page.wait_for_text("main", "Your server was not reached").await;
+    page.wait_for_text("main", "The test did not reach your server").await;
     check_page(&page, "webhooks-tested").await;
 }
 

@@ -199,11 +199,11 @@ async fn a_newcomer_comes_from_nothing_to_a_first_test_call_and_a_number() {
     check_page(&page, "setup-5-number").await;
     page.click_text("Use your own Twilio account").await;
     pace.clicked();
-    page.wait_for("#account").await;
+    page.wait_for("#account_sid").await;
     pace.inputs += 2;
     check_page(&page, "setup-5-account").await;
     // Both are copied from Twilio's page.
-    for (field, text) in [("#account", ACCOUNT), ("#token", TOKEN)] {
+    for (field, text) in [("#account_sid", ACCOUNT), ("#auth_token", TOKEN)] {
         page.fill(field, text).await;
         pace.seconds += 10.0;
     }
@@ -267,8 +267,8 @@ async fn the_set_up_is_gone_through_and_gone_on_with_without_scripts() {
     page.click_text("Go on to the number").await;
     page.wait_for_text("h1", "Which number does it answer?").await;
     page.click_text("Use your own Twilio account").await;
-    page.fill("#account", ACCOUNT).await;
-    page.fill("#token", TOKEN).await;
+    page.fill("#account_sid", ACCOUNT).await;
+    page.fill("#auth_token", TOKEN).await;
     page.click_text("Show its numbers").await;
     page.wait_for_text("main", &readable(FREE)).await;
     page.click("main fieldset label input").await;
