@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::Receiver;
 
 /// A queue that costs next to nothing to ask when nothing has come. A call's task is woken a hundred times
@@ -16,7 +16,7 @@ pub(super) struct Inbox<T> {
     bell: Arc<Bell>,
     /// Rings the bell.
     ringer: Waker,
-    /// Whom the bell wakes.
+    /// Whom the bell wakes, as it was told.
     task: Option<Waker>,
 }
 
@@ -24,7 +24,8 @@ pub(super) struct Inbox<T> {
 #[derive(Debug, Default)]
 struct Bell {
     is_rung: AtomicBool,
-    task: AtomicWaker,
+    /// It stays when it was woken: a late ring for what was taken already must not use it up.
+    task: Mutex<Option<Waker>>,
 }
 
 impl Wake for Bell {
@@ -34,7 +35,9 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.is_rung.store(true, Ordering::Release);
-        self.task.wake();
+        if let Some(task) = &*self.task.lock() {
+            task.wake_by_ref();
+        }
     }
 }
 
@@ -50,10 +53,12 @@ impl<T> Inbox<T> {
         if is_known && !self.bell.is_rung.load(Ordering::Acquire) {
             return Poll::Pending;
         }
-        // In this order: whoever sends from here on wakes this task, and is looked for in its next turn.
-        self.bell.task.register(cx.waker());
-        self.task = Some(cx.waker().clone());
-        self.bell.is_rung.store(false, Ordering::Release);
+        if !is_known {
+            *self.bell.task.lock() = Some(cx.waker().clone());
+            self.task = Some(cx.waker().clone());
+        }
+        // Before the queue is asked: whoever sends from here on rings anew, and is looked for in the next turn.
+        self.bell.is_rung.swap(false, Ordering::AcqRel);
         let next = self.queue.poll_recv(&mut Context::from_waker(&self.ringer));
         if next.is_ready() {
             // There may be more, for which nobody rings.
