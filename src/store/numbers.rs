@@ -1,7 +1,7 @@
 //! Telephone numbers that others wrote, read by the program once and kept beside them
 //! (migration 0019). Before numbers are compared, those that are still to be read are read.
 
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::{Result, Store, StoreError};
@@ -199,9 +199,15 @@ impl Store {
         agent_id: Option<Uuid>,
         batches: usize,
     ) -> NumbersRead {
+        // One connection for all of it: PostgreSQL says that a statement was refused before it lets go
+        // of the rows, and another connection would pass them over as somebody else's.
+        let mut connection = match self.pool.acquire().await.map_err(StoreError::from) {
+            Ok(connection) => connection,
+            Err(error) => return failed(error),
+        };
         let mut is_again = false;
         for _ in 0..batches {
-            match self.read_batch(column, agent_id).await {
+            match read_batch(&mut connection, column, agent_id).await {
                 Ok(batch) if batch.found == BATCH && batch.kept == BATCH => {}
                 Ok(Read { found, kept, refused }) if found < BATCH && kept + refused >= found => {
                     return NumbersRead::All;
@@ -209,78 +215,88 @@ impl Store {
                 // Rows that somebody else had locked may be free by now.
                 Ok(_) if !is_again => is_again = true,
                 Ok(_) => return NumbersRead::Some,
-                Err(error) => {
-                    tracing::warn!(%error, "numbers that others wrote could not be read");
-                    return NumbersRead::Failed(error);
-                }
+                Err(error) => return failed(error),
             }
         }
         NumbersRead::Some
     }
+}
 
-    async fn read_batch(&self, column: &Column, agent_id: Option<Uuid>) -> Result<Read> {
-        let rows = sqlx::query(column.unread)
-            .bind(BATCH as i64)
-            .bind(WRITTEN_CHARACTERS)
-            .bind(agent_id)
-            .fetch_all(&self.pool)
-            .await?;
-        if rows.is_empty() {
-            return Ok(Read::default());
-        }
-        let mut numbers = Vec::with_capacity(rows.len());
-        // Rows of one agent follow each other, and its country takes longer to read than a number.
-        let mut known = (Place::default(), None);
-        for row in &rows {
-            let place = Place {
-                phone: row.try_get("business_phone")?,
-                timezone: row.try_get("business_timezone")?,
-                agent: row.try_get("twilio_phone_number")?,
-            };
-            if place != known.0 {
-                let Place { phone, timezone, agent } = &place;
-                let region =
-                    Region::of_business(phone.as_deref(), timezone.as_deref(), agent.as_deref());
-                known = (place, region);
-            }
-            let written: String = row.try_get("written")?;
-            let read = normalise_local(&written, known.1).unwrap_or_default();
-            let country_changes = row.try_get("country_changes")?;
-            numbers.push(Number { id: row.try_get("id")?, written, read, country_changes });
-        }
-        let mut batch = Read { found: numbers.len(), ..Read::default() };
-        match self.keep_numbers(column, &numbers).await {
-            Err(StoreError::Refused(_)) => {}
-            kept => return kept.map(|kept| Read { kept, ..batch }),
-        }
-        // One of them may not have its number, such as an agent whose number is another's. It is
-        // found under none until it may.
-        for number in numbers.chunks(1) {
-            match self.keep_numbers(column, number).await {
-                Err(StoreError::Refused(_)) => {
-                    batch.refused += 1;
-                    tracing::debug!(row = %number[0].id, "a number was read and may not be kept");
-                }
-                one => batch.kept += one?,
-            }
-        }
-        Ok(batch)
-    }
+fn failed(error: StoreError) -> NumbersRead {
+    tracing::warn!(%error, "numbers that others wrote could not be read");
+    NumbersRead::Failed(error)
+}
 
-    /// How many were kept.
-    async fn keep_numbers(&self, column: &Column, numbers: &[Number]) -> Result<usize> {
-        let ids: Vec<Uuid> = numbers.iter().map(|number| number.id).collect();
-        let written: Vec<&str> = numbers.iter().map(|number| number.written.as_str()).collect();
-        let read: Vec<&str> = numbers.iter().map(|number| number.read.as_str()).collect();
-        let changes: Vec<i64> = numbers.iter().map(|number| number.country_changes).collect();
-        let kept = sqlx::query(column.keep)
-            .bind(ids)
-            .bind(written)
-            .bind(read)
-            .bind(WRITTEN_CHARACTERS)
-            .bind(changes)
-            .execute(&self.pool)
-            .await?;
-        Ok(usize::try_from(kept.rows_affected()).unwrap_or(BATCH))
+async fn read_batch(
+    connection: &mut PgConnection,
+    column: &Column,
+    agent_id: Option<Uuid>,
+) -> Result<Read> {
+    let rows = sqlx::query(column.unread)
+        .bind(BATCH as i64)
+        .bind(WRITTEN_CHARACTERS)
+        .bind(agent_id)
+        .fetch_all(&mut *connection)
+        .await?;
+    if rows.is_empty() {
+        return Ok(Read::default());
     }
+    let mut numbers = Vec::with_capacity(rows.len());
+    // Rows of one agent follow each other, and its country takes longer to read than a number.
+    let mut known = (Place::default(), None);
+    for row in &rows {
+        let place = Place {
+            phone: row.try_get("business_phone")?,
+            timezone: row.try_get("business_timezone")?,
+            agent: row.try_get("twilio_phone_number")?,
+        };
+        if place != known.0 {
+            let Place { phone, timezone, agent } = &place;
+            let region =
+                Region::of_business(phone.as_deref(), timezone.as_deref(), agent.as_deref());
+            known = (place, region);
+        }
+        let written: String = row.try_get("written")?;
+        let read = normalise_local(&written, known.1).unwrap_or_default();
+        let country_changes = row.try_get("country_changes")?;
+        numbers.push(Number { id: row.try_get("id")?, written, read, country_changes });
+    }
+    let mut batch = Read { found: numbers.len(), ..Read::default() };
+    match keep_numbers(connection, column, &numbers).await {
+        Err(StoreError::Refused(_)) => {}
+        kept => return kept.map(|kept| Read { kept, ..batch }),
+    }
+    // One of them may not have its number, such as an agent whose number is another's. It is
+    // found under none until it may.
+    for number in numbers.chunks(1) {
+        match keep_numbers(connection, column, number).await {
+            Err(StoreError::Refused(_)) => {
+                batch.refused += 1;
+                tracing::debug!(row = %number[0].id, "a number was read and may not be kept");
+            }
+            one => batch.kept += one?,
+        }
+    }
+    Ok(batch)
+}
+
+/// How many were kept.
+async fn keep_numbers(
+    connection: &mut PgConnection,
+    column: &Column,
+    numbers: &[Number],
+) -> Result<usize> {
+    let ids: Vec<Uuid> = numbers.iter().map(|number| number.id).collect();
+    let written: Vec<&str> = numbers.iter().map(|number| number.written.as_str()).collect();
+    let read: Vec<&str> = numbers.iter().map(|number| number.read.as_str()).collect();
+    let changes: Vec<i64> = numbers.iter().map(|number| number.country_changes).collect();
+    let kept = sqlx::query(column.keep)
+        .bind(ids)
+        .bind(written)
+        .bind(read)
+        .bind(WRITTEN_CHARACTERS)
+        .bind(changes)
+        .execute(connection)
+        .await?;
+    Ok(usize::try_from(kept.rows_affected()).unwrap_or(BATCH))
 }
