@@ -11,11 +11,15 @@
 //!   through one, and a program that reaches one half of a service misleads whoever looks at it.
 
 use std::error::Error;
-use std::io::Error as IoError;
+use std::io::{Error as IoError, ErrorKind};
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::CertificateDer;
+use http::Uri;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::MaybeTlsStream;
 use tracing::warn;
 
 /// How deep the causes of an error are looked at.
@@ -51,6 +55,26 @@ pub async fn body_of(
         body.extend_from_slice(&part);
     }
     Ok(Some(body))
+}
+
+/// Opens a connection to where a WebSocket's address points, `wss:` with TLS. What is written leaves at once.
+///
+/// # Errors
+/// Nobody answers there, or [`fault`] says what is wrong with TLS.
+pub async fn connect(address: &Uri) -> Result<MaybeTlsStream<TcpStream>, IoError> {
+    // An IPv6 address stands in brackets.
+    let host = address.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_secure = address.scheme_str() == Some("wss");
+    let port = address.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    if !is_secure {
+        return Ok(MaybeTlsStream::Plain(stream));
+    }
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| IoError::new(ErrorKind::InvalidInput, error))?;
+    let connector = TlsConnector::from(client_config());
+    Ok(MaybeTlsStream::Rustls(connector.connect(name, stream).await?))
 }
 
 /// What TLS connections are opened with. The trust store is read once.

@@ -64,6 +64,8 @@ pub(super) struct CallTask {
     /// The reply whose audio began last.
     audible: Option<ReplyId>,
     alarm: Alarm,
+    /// Whether the alarm is set to what is due next: only what wakes the task changes that.
+    is_alarm_set: bool,
     /// When the call is given up for want of a stream.
     pub(super) stream_due: Option<Duration>,
     /// When the media WebSocket is given up for want of `start`.
@@ -137,6 +139,7 @@ impl CallTask {
             woken: None,
             audible: None,
             alarm: Alarm::new(),
+            is_alarm_set: false,
             stream_due: Some(now + STREAM_LIMIT + notice),
             start_due: None,
             leaving: None,
@@ -161,6 +164,7 @@ impl CallTask {
     pub(super) async fn run(mut self, span: Span) {
         while self.over.is_none() {
             let wake = std::future::poll_fn(|cx| self.poll(cx)).await;
+            self.is_alarm_set = false;
             span.in_scope(|| {
                 self.wake(wake, Stopwatch::start());
                 self.part_if_quiet();
@@ -254,8 +258,12 @@ impl CallTask {
         if let Poll::Ready(recalled) = self.recalls.poll(cx) {
             return Poll::Ready(Wake::Done(recalled));
         }
-        let due = self.next_due();
-        self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
+        let is_held_up = self.phone.as_ref().is_some_and(Phone::is_held_up);
+        if is_held_up || !self.is_alarm_set {
+            let due = self.next_due();
+            self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
+            self.is_alarm_set = !is_held_up;
+        }
         self.alarm.poll(cx).map(|()| Wake::Alarm)
     }
 

@@ -28,12 +28,14 @@ impl Pace {
         self.left = self.left.saturating_sub(1);
     }
 
-    /// How long nothing is to be read; none: something may be.
-    pub(super) fn rest(&mut self, now: Duration) -> Option<Duration> {
+    /// How long nothing is to be read; none: something may be. What time it is matters only to a stream that
+    /// sends too much.
+    pub(super) fn rest(&mut self, now: impl FnOnce() -> Duration) -> Option<Duration> {
         let one = Duration::from_secs(1) / PER_SECOND;
         if self.left > 0 {
             return None;
         }
+        let now = now();
         let since = now.saturating_sub(self.filled);
         // The bucket never holds more than a full burst.
         let come = u32::try_from(since.as_nanos() / one.as_nanos()).unwrap_or(u32::MAX).min(BURST);
@@ -55,7 +57,7 @@ mod tests {
         let mut pace = Pace::new(Duration::ZERO);
         let mut take = |at: Duration| {
             let mut taken = 0;
-            while pace.rest(at).is_none() {
+            while pace.rest(|| at).is_none() {
                 pace.spend();
                 taken += 1;
                 assert!(taken <= BURST, "no end");

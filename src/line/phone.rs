@@ -123,6 +123,11 @@ impl Phone {
         self.rest
     }
 
+    /// Whether a write or a read waits, without anything that wakes the task saying so.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.socket.is_stuck() || self.rest.is_some()
+    }
+
     /// Writes what is queued.
     ///
     /// # Errors
@@ -165,7 +170,7 @@ impl Phone {
         mut hear: impl FnMut(Heard<'_>),
     ) -> Poll<FromPhone> {
         loop {
-            self.rest = self.pace.rest(self.open.elapsed());
+            self.rest = self.pace.rest(|| self.open.elapsed());
             if self.rest.is_some() {
                 return Poll::Pending;
             }

@@ -10,7 +10,6 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
@@ -57,16 +56,16 @@ pub fn upgrade(
         .into_response();
     Ok((response, async move {
         let upgraded = on_upgrade.await.ok()?;
-        over_tcp(upgraded, config).await
+        over_tcp(upgraded, config)
     }))
 }
 
 /// The server listens on TCP only, so what was upgraded is a TCP stream.
-async fn over_tcp(upgraded: Upgraded, config: WebSocketConfig) -> Option<ServerSocket> {
+fn over_tcp(upgraded: Upgraded, config: WebSocketConfig) -> Option<ServerSocket> {
     let parts = upgraded.downcast::<Connection>().ok()?;
     let stream = parts.io.into_inner();
     let read = parts.read_buf.to_vec();
-    Some(WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await)
+    Some(ServerSocket::new(stream, read, Role::Server, config))
 }
 
 fn accept_key(headers: &HeaderMap) -> Result<String, UpgradeError> {

@@ -105,7 +105,7 @@ async fn an_agent_that_may_not_have_its_number_keeps_no_other_from_being_found()
     fixture.sql("alter table voice_agents add check (number_e164 <> '+15559870002')").await;
     // A sequence keeps what a statement told it that was refused.
     sqlx::raw_sql(
-            "create sequence last_backend; create sequence changes_of_backend;
+        "create sequence last_backend; create sequence changes_of_backend;
             create function see_backend() returns trigger language plpgsql as $$ begin
                 if (select is_called and last_value <> pg_backend_pid() from last_backend) then
                     perform nextval('changes_of_backend');
@@ -115,15 +115,16 @@ async fn an_agent_that_may_not_have_its_number_keeps_no_other_from_being_found()
             end $$;
             create trigger see before update of number_e164 on voice_agents
                 for each row execute function see_backend()",
-        )
-        .execute(&fixture.pool)
-        .await
-        .unwrap();
+    )
+    .execute(&fixture.pool)
+    .await
+    .unwrap();
     assert!(is_answered(&fixture).await);
     let unread = "select string_agg(name, ',') from voice_agents where number_e164 is null";
     assert_eq!(fixture.text(unread).await.as_deref(), Some("2"));
     // PostgreSQL says "refused" before it unlocks: to another back end the rows are still somebody's.
-    let change = "select is_called::text from changes_of_backend where (select is_called from last_backend)";
+    let change =
+        "select is_called::text from changes_of_backend where (select is_called from last_backend)";
     assert_eq!(fixture.text(change).await.as_deref(), Some("false"));
 }
 

@@ -6,15 +6,13 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-};
 
 use super::RealtimeConfig;
 use super::wire::ServerError;
-use crate::socket::small_buffers;
+use crate::socket::{WebSocket, small_buffers};
 use crate::{clock, service_json, tls};
 
 /// How long the service may take to answer the handshake.
@@ -23,7 +21,7 @@ const DIAL_LIMIT: Duration = Duration::from_secs(5);
 const MESSAGE_MAX: usize = 16 * 1024 * 1024;
 
 /// What came of dialling.
-pub(super) type Dialled = Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Refusal>;
+pub(super) type Dialled = Result<WebSocket<MaybeTlsStream<TcpStream>>, Refusal>;
 
 /// Why the service could not be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +38,13 @@ pub(super) async fn dial(request: Option<http::Request<()>>) -> Dialled {
     let request =
         request.ok_or_else(|| Refusal { fatal: true, why: "bad address or key".into() })?;
     // Boxed: the handshake's state is large and soon over.
-    let handshake = Box::pin(connect_async_tls_with_config(
-        request,
-        Some(small_buffers(MESSAGE_MAX)),
-        true,
-        Some(Connector::Rustls(tls::client_config())),
-    ));
+    let handshake = Box::pin(async {
+        let stream = tls::connect(request.uri()).await.map_err(SocketError::Io)?;
+        WebSocket::client(request, stream, small_buffers(MESSAGE_MAX)).await
+    });
     match clock::within(DIAL_LIMIT, handshake).await {
         None => Err(broken("dialling timed out")),
-        Some(Ok((stream, _))) => Ok(stream),
+        Some(Ok(stream)) => Ok(stream),
         Some(Err(SocketError::Http(response))) => {
             let body = response.body().as_deref().unwrap_or_default();
             Err(refusal(response.status(), body))

@@ -177,7 +177,7 @@ async fn send(
 /// away what the other side has not read yet.
 async fn drop_gently(socket: &mut ServerSocket) -> Result<(), Error> {
     socket.flush().await?;
-    socket.get_mut().shutdown().await?;
+    socket.stream_mut().shutdown().await?;
     while let Some(Ok(_)) = socket.next().await {}
     Ok(())
 }

@@ -1,20 +1,20 @@
 //! A WebSocket that its owner polls: our own queue in front of it, so that what is queued can be
 //! counted, thrown away or overtaken, and a time limit on every write.
 
+mod web_socket;
+
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::clock::Stopwatch;
+pub use web_socket::{Readable, WebSocket};
 
 /// How long a write may make no progress before the other side counts as gone.
 pub const WRITE_LIMIT: Duration = Duration::from_secs(5);
@@ -55,12 +55,12 @@ pub enum Received {
 }
 
 /// A WebSocket that a client opened to us.
-pub type ServerSocket = WebSocketStream<TcpStream>;
+pub type ServerSocket = WebSocket<TcpStream>;
 
 /// A WebSocket with a queue.
 #[derive(Debug)]
 pub struct Socket<S> {
-    stream: WebSocketStream<S>,
+    stream: WebSocket<S>,
     queue: VecDeque<Utf8Bytes>,
     flushing: bool,
     stuck: Option<Stopwatch>,
@@ -70,9 +70,9 @@ pub struct Socket<S> {
     pings: u32,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Socket<S> {
     /// Takes a socket whose handshake is over.
-    pub fn new(stream: WebSocketStream<S>) -> Self {
+    pub fn new(stream: WebSocket<S>) -> Self {
         let queue = VecDeque::new();
         Self { stream, queue, flushing: false, stuck: None, received: 0, pings: 0 }
     }
@@ -103,6 +103,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.queue.is_empty() && !self.flushing
     }
 
+    /// Whether the present write has made no progress.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
     /// How long the present write has made no progress.
     pub fn stuck_for(&self) -> Option<Duration> {
         self.stuck.map(|since| since.elapsed())
@@ -121,14 +126,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub fn ping(&mut self) -> Result<(), &'static str> {
         self.flushing = true;
         let ping = Message::Ping(bytes::Bytes::new());
-        Pin::new(&mut self.stream).start_send(ping).map_err(|error| class(&error))
+        self.stream.write(ping).map_err(|error| class(&error))
     }
 
     /// Writes what can be written now. Registers for a wake when more can be.
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), &'static str> {
         loop {
             if self.flushing {
-                match Pin::new(&mut self.stream).poll_flush(cx) {
+                match self.stream.poll_flush(cx) {
                     Poll::Ready(Ok(())) => {
                         (self.flushing, self.stuck, self.pings) = (false, None, 0);
                     }
@@ -149,9 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             {
                 batch += text.len();
                 self.flushing = true;
-                Pin::new(&mut self.stream)
-                    .start_send(Message::Text(text))
-                    .map_err(|error| class(&error))?;
+                self.stream.write(Message::Text(text)).map_err(|error| class(&error))?;
             }
             if !self.flushing {
                 return Ok(());
@@ -161,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Reads the next message. After `Closed` or `Broken` nothing more comes.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
-        let next = Pin::new(&mut self.stream).poll_next(cx);
+        let next = self.stream.poll_read(cx);
         self.received += u64::from(next.is_ready());
         next.map(|next| match next {
             Some(Ok(Message::Text(text))) => Received::Text(text),
@@ -226,17 +229,25 @@ fn class(error: &Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::SinkExt;
+    use std::pin::Pin;
+
+    use futures_util::{SinkExt, Stream};
+    use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
+
+    impl Readable for tokio::io::DuplexStream {
+        fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
 
     #[tokio::test]
     async fn a_peer_that_pings_and_reads_no_answer_is_given_up_and_one_that_reads_is_not() {
         for reads in [true, false] {
             let (ours, theirs) = tokio::io::duplex(16 * 1024);
-            let config = Some(small_buffers(1024));
-            let ours = WebSocketStream::from_raw_socket(ours, Role::Client, config).await;
+            let ours = WebSocket::new(ours, Vec::new(), Role::Client, small_buffers(1024));
             let mut theirs = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
             let mut socket = Socket::new(ours);
             let mut given_up = None;

@@ -1,0 +1,324 @@
+//! A WebSocket for one task. tungstenite speaks the protocol; this joins it to a stream of tokio's.
+//!
+//! tokio-tungstenite does the same for two tasks, one that reads and one that writes, and wakes both by
+//! proxies. A call has one task, which is woken a hundred times a second.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::{Sink, Stream};
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::handshake::client::ClientHandshake;
+use tokio_tungstenite::tungstenite::handshake::{HandshakeError, MidHandshake};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Error, Message};
+
+/// What ends the head of an HTTP answer.
+const END_OF_HEAD: u32 = u32::from_be_bytes(*b"\r\n\r\n");
+
+/// A stream that may know without a system call that there is nothing to read.
+pub trait Readable {
+    /// Ready: something may have come. Pending: nothing has, and the task is woken when it does.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Readable for TcpStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // An error is met by whoever reads.
+        self.poll_read_ready(cx).map(|_| ())
+    }
+}
+
+impl Readable for MaybeTlsStream<TcpStream> {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(stream) => stream.poll_readable(cx),
+            // What was decrypted may wait where the network has nothing.
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+/// A WebSocket that one task reads and writes.
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    inner: tungstenite::WebSocket<Polled<S>>,
+    has_ended: bool,
+    /// How many bytes the messages took that were read, at least.
+    taken: u64,
+    role: Role,
+    /// The library has an answer to a ping that it would write when it reads next.
+    has_answer: bool,
+    /// The stream did not take all of what was written last.
+    is_blocked: bool,
+    /// A close is under way: the library says the rest when it is asked.
+    is_closing: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
+    /// Over a stream whose handshake is over, of which `read` was read behind it.
+    pub fn new(stream: S, read: Vec<u8>, role: Role, config: WebSocketConfig) -> Self {
+        let polled = Polled::new(stream, Some(read.len() as u64));
+        let inner = tungstenite::WebSocket::from_partially_read(polled, read, role, Some(config));
+        Self::over(inner, role)
+    }
+
+    /// Shakes hands as a client.
+    ///
+    /// # Errors
+    /// The connection broke, or the server refused: [`Error::Http`] has its answer.
+    pub async fn client(
+        request: Request<()>,
+        stream: S,
+        config: WebSocketConfig,
+    ) -> Result<Self, Error> {
+        let polled = Polled::new(stream, None);
+        let mut begun = Some((request, polled));
+        let mut under_way: Option<MidHandshake<ClientHandshake<Polled<S>>>> = None;
+        std::future::poll_fn(|cx| {
+            let handshake = match (begun.take(), under_way.take()) {
+                (Some((request, mut polled)), _) => {
+                    polled.wakes(cx);
+                    tungstenite::client::client_with_config(request, polled, Some(config))
+                }
+                (None, Some(mut handshake)) => {
+                    handshake.get_mut().get_mut().wakes(cx);
+                    handshake.handshake()
+                }
+                (None, None) => return Poll::Ready(Err(Error::AlreadyClosed)),
+            };
+            match handshake {
+                Ok((inner, _)) => Poll::Ready(Ok(Self::over(inner, Role::Client))),
+                Err(HandshakeError::Failure(error)) => Poll::Ready(Err(error)),
+                Err(HandshakeError::Interrupted(handshake)) => {
+                    under_way = Some(handshake);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    fn over(inner: tungstenite::WebSocket<Polled<S>>, role: Role) -> Self {
+        Self {
+            inner,
+            has_ended: false,
+            taken: 0,
+            role,
+            has_answer: false,
+            is_blocked: false,
+            is_closing: false,
+        }
+    }
+
+    /// Whether nothing has come: then the library, which clears its buffer for each try, is not asked.
+    fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        let polled = self.inner.get_ref();
+        !self.is_closing
+            && !self.has_answer
+            && polled.come == Some(self.taken)
+            && polled.stream.poll_readable(cx).is_pending()
+    }
+
+    /// The next message, control messages included; none after the end.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        if self.is_idle(cx) {
+            return Poll::Pending;
+        }
+        self.inner.get_mut().wakes(cx);
+        if self.has_answer {
+            // Not written yet: it is tried again as the stream can take it. A fault comes up below.
+            self.has_answer = matches!(self.inner.flush(), Err(ref error) if would_block(error));
+        }
+        match self.inner.read() {
+            Err(error) if would_block(&error) => Poll::Pending,
+            Ok(message) => {
+                self.taken += wire_length(&message, self.role);
+                self.has_answer |= message.is_ping();
+                self.is_closing |= message.is_close();
+                Poll::Ready(Some(Ok(message)))
+            }
+            Err(error) => {
+                self.has_ended = true;
+                let is_over = matches!(error, Error::AlreadyClosed | Error::ConnectionClosed);
+                Poll::Ready((!is_over).then_some(Err(error)))
+            }
+        }
+    }
+
+    /// Hands the library a message. What the stream does not take now waits for [`Self::poll_flush`].
+    ///
+    /// # Errors
+    /// The connection is broken, or too much waits.
+    pub fn write(&mut self, message: Message) -> Result<(), Error> {
+        match self.inner.write(message) {
+            Err(error) if would_block(&error) => {
+                self.is_blocked = true;
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// Writes what waits.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.get_mut().wakes(cx);
+        let flushed = over_or(self.inner.flush());
+        self.is_blocked = flushed.is_pending();
+        flushed
+    }
+
+    /// Sends a close with this code and reason, if any, and writes what waits. What comes after it is still
+    /// to be read.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn close(&mut self, frame: Option<CloseFrame>) -> Result<(), Error> {
+        let mut frame = Some(frame);
+        std::future::poll_fn(|cx| {
+            self.inner.get_mut().wakes(cx);
+            self.is_closing = true;
+            over_or(match frame.take() {
+                Some(frame) => self.inner.close(frame),
+                None => self.inner.flush(),
+            })
+        })
+        .await
+    }
+
+    /// The stream below.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.inner.get_mut().stream
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Stream for WebSocket<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_read(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Sink<Message> for WebSocket<S> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.is_blocked { WebSocket::poll_flush(&mut self, cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.write(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        WebSocket::poll_flush(&mut self, cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.get_mut().wakes(cx);
+        let is_first = !std::mem::replace(&mut self.is_closing, true);
+        over_or(if is_first { self.inner.close(None) } else { self.inner.flush() })
+    }
+}
+
+fn would_block(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+/// A connection that closed as it was to be written to the end is no fault.
+fn over_or(written: Result<(), Error>) -> Poll<Result<(), Error>> {
+    match written {
+        Ok(()) | Err(Error::ConnectionClosed) => Poll::Ready(Ok(())),
+        Err(error) if would_block(&error) => Poll::Pending,
+        Err(error) => Poll::Ready(Err(error)),
+    }
+}
+
+/// How many bytes a message takes on the wire if it comes in one frame (RFC 6455, 5.2); in several it
+/// takes more.
+fn wire_length(message: &Message, role: Role) -> u64 {
+    let length = message.len() as u64;
+    let head = match length {
+        0..126 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    };
+    // A client masks what it sends.
+    let mask = if role == Role::Server { 4 } else { 0 };
+    head + mask + length
+}
+
+/// A stream as the library wants one: what cannot be done now is an error, and the task is woken.
+#[derive(Debug)]
+struct Polled<S> {
+    stream: S,
+    waker: Waker,
+    /// How many bytes have come that are the WebSocket's; not known before the end of the handshake.
+    come: Option<u64>,
+    /// The last four bytes of the handshake so far.
+    head: u32,
+}
+
+impl<S> Polled<S> {
+    fn new(stream: S, come: Option<u64>) -> Self {
+        Self { stream, waker: Waker::noop().clone(), come, head: 0 }
+    }
+
+    /// Whom the stream wakes from here on.
+    fn wakes(&mut self, cx: &Context<'_>) {
+        self.waker.clone_from(cx.waker());
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        let mut head = 0;
+        while self.come.is_none() && head < bytes.len() {
+            self.head = self.head << 8 | u32::from(bytes[head]);
+            head += 1;
+            self.come = (self.head == END_OF_HEAD).then_some(0);
+        }
+        if let Some(come) = &mut self.come {
+            *come += (bytes.len() - head) as u64;
+        }
+    }
+}
+
+fn or_later<T>(done: Poll<io::Result<T>>) -> io::Result<T> {
+    match done {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+    }
+}
+
+impl<S: AsyncRead + Unpin> Read for Polled<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        let mut cx = Context::from_waker(&self.waker);
+        or_later(Pin::new(&mut self.stream).poll_read(&mut cx, &mut buffer))?;
+        self.count(buffer.filled());
+        Ok(buffer.filled().len())
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Write for Polled<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut cx = Context::from_waker(&self.waker);
+        or_later(Pin::new(&mut self.stream).poll_write(&mut cx, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut cx = Context::from_waker(&self.waker);
+        or_later(Pin::new(&mut self.stream).poll_flush(&mut cx))
+    }
+}
+
+#[cfg(test)]
+#[path = "web_socket_tests.rs"]
+mod tests;
