@@ -25,6 +25,7 @@ const AGENTS_MAX: u64 = 100_000;
 const SOME_FOR: Duration = Duration::from_secs(60);
 /// How long it is remembered that there are none: an owner who adds some wants to hear them.
 const NONE_FOR: Duration = Duration::from_secs(2);
+
 /// Why a search gave nothing. Nothing of what was looked for is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
@@ -99,7 +100,7 @@ impl Knowledge {
             return self.was_there(agent);
         }
         // Any direction finds something where there is something.
-        let mut direction = [0.0; DIMENSIONS];
+        let mut direction = vec![0.0; DIMENSIONS];
         direction[0] = 1.0;
         let search = self.store.search_passages(agent, &direction, 1);
         let Ok(found) = search.await else { return self.was_there(agent) };

@@ -59,7 +59,7 @@ fn waits(line: &str, are_types_of_tokio: bool) -> bool {
         };
         !(is_type && are_types_of_tokio) && code.match_indices(*call).any(is_whole)
     };
-    CALLS.iter().any(|call| calls(&call))
+    CALLS.iter().any(calls)
 }
 
 /// The lines of formatted code that wait for a disk, and of these those in something async.
