@@ -1,8 +1,18 @@
 //! Folders and files that nobody else on the machine may read: recordings, and what is on its way
-//! to the database.
+//! to the database; and where files are waited for.
 
 use std::io;
 use std::path::Path;
+
+/// Does something with files, on a thread that may block: those of the runtime carry the calls' audio.
+///
+/// # Errors
+/// It panicked, or the runtime ends.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}
 
 /// Makes a folder, and those above it that are not there, for this user alone. One that is there is
 /// closed to others, if it is ours.

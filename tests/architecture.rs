@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "architecture/files.rs"]
+mod files;
+
 /// The longest file, in lines. A longer one is split by question.
 const LINES_MAX: usize = 400;
 

@@ -12,6 +12,7 @@ use super::rejected;
 use super::shared::Shared;
 use super::spool::{Batch, SpoolFile};
 use crate::clock::{self, Stopwatch};
+use crate::files::blocking;
 use crate::store::{Presence, StoreError};
 
 /// How often the database is asked whether it is there.
@@ -207,11 +208,6 @@ fn is_empty(batch: &Batch) -> bool {
 fn unreadable(error: &io::Error) -> bool {
     tracing::error!(kind = %error.kind(), "a spool cannot be read");
     false
-}
-
-/// Does something with files, on a thread that may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
 fn flat<T>(result: io::Result<io::Result<T>>) -> io::Result<T> {

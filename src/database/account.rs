@@ -1,7 +1,6 @@
 //! Which user runs the server. PostgreSQL refuses root, so that for root another user does.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -53,9 +52,9 @@ impl Account {
         if effective_user().await? != 0 {
             return Ok(Self::Ours);
         }
-        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let users = tokio::fs::read_to_string("/etc/passwd").await.unwrap_or_default();
         for folder in [home.cluster(), home.data_dir().to_owned()] {
-            if let Ok(owner) = folder.metadata()
+            if let Ok(owner) = tokio::fs::metadata(&folder).await
                 && owner.uid() != 0
             {
                 return Ok(Self::other(owner.uid(), owner.gid(), &users));
@@ -115,23 +114,19 @@ impl Account {
 
     /// A shell script that runs as this user on `folder`, which is open as descriptor 5 and named
     /// by `$1`: the user may not be able to reach it by its path. Output goes where errors go.
-    pub(super) fn script(&self, script: &str, folder: &Path) -> io::Result<Command> {
-        let by_path = !(self.is_other() && Path::new("/proc/self/fd").is_dir());
+    pub(super) async fn script(&self, script: &str, folder: &Path) -> io::Result<Command> {
+        let by_path = !(self.is_other() && tokio::fs::try_exists("/proc/self/fd").await?);
+        let opened = tokio::fs::File::open(folder).await?.into_std().await;
         let name = if by_path { folder.to_owned() } else { PathBuf::from(OPEN_FOLDER) };
         let mut command = self.command(Path::new("/bin/sh"));
-        command
-            .arg("-c")
-            .arg(format!("{OPEN}{script}"))
-            .arg("sh")
-            .arg(name)
-            .stdout(File::open(folder)?);
+        command.arg("-c").arg(format!("{OPEN}{script}")).arg("sh").arg(name).stdout(opened);
         Ok(command)
     }
 }
 
 /// Our user, whose rights we have.
 async fn effective_user() -> io::Result<u32> {
-    if let Ok(ourselves) = Path::new("/proc/self").metadata() {
+    if let Ok(ourselves) = tokio::fs::metadata("/proc/self").await {
         return Ok(ourselves.uid());
     }
     let id = process::run(Command::new("id").arg("-u").stdout(Stdio::piped())).await?;

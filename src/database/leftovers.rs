@@ -26,11 +26,13 @@ pub(super) fn fresh(path: &Path) -> PathBuf {
 pub(super) async fn clear(path: &Path) {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
     let begins = name.to_string_lossy();
-    let Ok(entries) = std::fs::read_dir(parent) else { return };
-    let old = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&*begins));
-    for entry in old {
+    let Ok(mut entries) = tokio::fs::read_dir(parent).await else { return };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        if !entry.file_name().to_string_lossy().starts_with(&*begins) {
+            continue;
+        }
         for _ in 0..TRIES {
-            match std::fs::remove_dir_all(entry.path()) {
+            match tokio::fs::remove_dir_all(entry.path()).await {
                 Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
                     pause(TRY_PAUSE).await
                 }

@@ -157,15 +157,15 @@ impl OwnDatabase {
     /// [`DatabaseError`]; each says what to do.
     pub async fn start(place: &Place, on_stage: OnStage<'_>) -> Result<Self, DatabaseError> {
         let home = Home::of(&place.data_dir)?;
-        let lock = home.lock()?;
+        let lock = home.lock().await?;
         let account = Account::of(&home).await.map_err(|source| home.unusable(source))?;
         let binaries = find(place, &home, &account, on_stage).await?;
-        if home.version().is_none() {
+        if home.version().await.is_none() {
             on_stage(Stage::Creating);
             cluster::create(&home, &account, &binaries, place.is_durable).await?;
         }
         on_stage(Stage::Starting);
-        let address = home.address()?;
+        let address = home.address().await?;
         let launch = Launch { home, account, binaries, is_durable: place.is_durable };
         let server = launch.start().await?;
         let (stop, stopped) = oneshot::channel();
@@ -195,13 +195,16 @@ impl OwnDatabase {
 
 /// Where a server that another program runs in `data_dir` listens, if one does.
 pub async fn running(data_dir: &Path) -> Option<Address> {
-    let address = Home::of(data_dir).ok()?.address().ok()?;
+    let address = Home::of(data_dir).ok()?.address().await.ok()?;
     address.answers().await.then_some(address)
 }
 
 /// Whether there is a database of the program's own in `data_dir`.
-pub fn exists(data_dir: &Path) -> bool {
-    Home::of(data_dir).is_ok_and(|home| home.version().is_some())
+pub async fn exists(data_dir: &Path) -> bool {
+    match Home::of(data_dir) {
+        Ok(home) => home.version().await.is_some(),
+        Err(_) => false,
+    }
 }
 
 /// The binaries that fit the data, or the newest ones where there is none.
@@ -211,15 +214,15 @@ async fn find(
     account: &Account,
     on_stage: OnStage<'_>,
 ) -> Result<Binaries, DatabaseError> {
-    let wanted = home.version();
+    let wanted = home.version().await;
     if let Some(found) = binaries::of_system(account, wanted).await {
         return Ok(found);
     }
     if let Some(major) = wanted.filter(|major| *major != fetch::MAJOR) {
         return Err(DatabaseError::OtherVersion { folder: home.cluster(), major });
     }
-    let cache = fetch::cache(place.cache.as_deref(), home, account);
-    let bin = match fetch::fetched(&cache) {
+    let cache = fetch::cache(place.cache.as_deref(), home, account).await;
+    let bin = match fetch::fetched(&cache).await {
         Some(bin) => bin,
         None => {
             on_stage(Stage::Fetching);

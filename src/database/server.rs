@@ -133,17 +133,19 @@ impl Launch {
     async fn stop_one_left_behind(&self) -> Result<(), DatabaseError> {
         let unusable = |source| self.home.unusable(source);
         let pid_file = self.home.pid_file();
-        let Ok(text) = std::fs::read_to_string(&pid_file) else { return Ok(()) };
-        let address = self.home.address()?;
+        let Ok(text) = tokio::fs::read_to_string(&pid_file).await else { return Ok(()) };
+        let address = self.home.address().await?;
         if !address.answers().await {
             // PostgreSQL believes in any process that has the number now.
-            if text.lines().next().is_some_and(is_something_else) {
-                std::fs::remove_file(&pid_file).map_err(unusable)?;
+            if let Some(pid) = text.lines().next()
+                && is_something_else(pid).await
+            {
+                tokio::fs::remove_file(&pid_file).await.map_err(unusable)?;
             }
             return Ok(());
         }
         tracing::warn!("a PostgreSQL that a killed program left behind is stopped");
-        let mut stop = self.account.script(STOP, &self.home.cluster()).map_err(unusable)?;
+        let mut stop = self.account.script(STOP, &self.home.cluster()).await.map_err(unusable)?;
         if !matches!(within(STOP_LIMIT, process::run(&mut stop)).await, Some(Ok(done)) if done.status.success())
         {
             tracing::warn!("it cannot be told to end");
@@ -158,7 +160,7 @@ impl Launch {
     async fn launch(&self) -> Result<Server, NotStarted> {
         let unusable = |source| NotStarted::Failed(self.home.unusable(source));
         let mut log = LogFile::open(&self.home.log()).await.map_err(unusable)?;
-        let mut child = self.spawn().map_err(unusable)?;
+        let mut child = self.spawn().await.map_err(unusable)?;
         let pipe = child.stdin.take();
         let errors = child.stderr.take().expect("its errors are piped");
         let mut output = receiver(errors).map_err(unusable)?;
@@ -179,8 +181,8 @@ impl Launch {
         }
     }
 
-    fn spawn(&self) -> std::io::Result<Child> {
-        let mut command = self.account.script(SERVE, &self.home.cluster())?;
+    async fn spawn(&self) -> std::io::Result<Child> {
+        let mut command = self.account.script(SERVE, &self.home.cluster()).await?;
         command.arg(self.binaries.bin.join("postgres")).arg("-p").arg(PORT);
         let care = if self.is_durable { DURABLE } else { THROWN_AWAY };
         for (name, value) in SETTINGS.iter().chain(care) {
@@ -269,7 +271,7 @@ async fn write_down(mut output: Receiver, mut log: LogFile) {
 }
 
 /// Whether the process of this number is known to be no PostgreSQL. Only Linux says so.
-fn is_something_else(pid: &str) -> bool {
-    let name = std::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("comm"));
-    name.is_ok_and(|name| !name.starts_with("postgres"))
+async fn is_something_else(pid: &str) -> bool {
+    let name = tokio::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("comm"));
+    name.await.is_ok_and(|name| !name.starts_with("postgres"))
 }

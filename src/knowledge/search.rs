@@ -25,8 +25,6 @@ const AGENTS_MAX: u64 = 100_000;
 const SOME_FOR: Duration = Duration::from_secs(60);
 /// How long it is remembered that there are none: an owner who adds some wants to hear them.
 const NONE_FOR: Duration = Duration::from_secs(2);
-/// How long the database may take to say it. The engine is dialled after that.
-const CHECK_LIMIT: Duration = Duration::from_millis(250);
 
 /// Why a search gave nothing. Nothing of what was looked for is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,9 +80,15 @@ impl Knowledge {
         self.embedder.embed("opening hours").await.map(|_| ())
     }
 
+    /// Whether an agent has anything to be searched, by what was known last; where nothing was, that
+    /// there is: a search will tell.
+    pub fn was_there(&self, agent: Uuid) -> bool {
+        self.known.get(&agent).is_none_or(|known| known.has_passages)
+    }
+
     /// Whether an agent has anything to be searched. Where the database cannot be asked, or
-    /// `may_ask` is false because it is known to be away, what was known last counts, and else
-    /// that there is something: a search will tell.
+    /// `may_ask` is false because it is known to be away, it is as it [was](Self::was_there).
+    /// It takes as long as the database does: who asks does not wait for it.
     pub async fn is_there(&self, agent: Uuid, may_ask: bool) -> bool {
         let known = self.known.get(&agent);
         if let Some(known) = known
@@ -92,15 +96,14 @@ impl Knowledge {
         {
             return known.has_passages;
         }
-        let otherwise = known.is_none_or(|known| known.has_passages);
         if !may_ask {
-            return otherwise;
+            return self.was_there(agent);
         }
         // Any direction finds something where there is something.
-        let mut direction = [0.0; DIMENSIONS];
+        let mut direction = vec![0.0; DIMENSIONS];
         direction[0] = 1.0;
         let search = self.store.search_passages(agent, &direction, 1);
-        let Some(Ok(found)) = clock::within(CHECK_LIMIT, search).await else { return otherwise };
+        let Ok(found) = search.await else { return self.was_there(agent) };
         let now = Known {
             has_search: found.is_some(),
             has_passages: found.is_some_and(|rows| !rows.is_empty()),

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::proxy::{Wire, join};
+use crate::proxy::{Tape, Wire, join};
 
 /// How often a program is asked how it is.
 const CHECK_PAUSE: Duration = Duration::from_millis(200);
@@ -105,7 +105,7 @@ impl Shared {
     async fn take(&self, mut client: TcpStream) {
         self.open.fetch_add(1, Ordering::Relaxed);
         match self.reach().await {
-            Some(program) => join(client, program, self.wire.subscribe()).await,
+            Some(program) => join(client, program, self.wire.subscribe(), Tape::default()).await,
             None => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 // Who is answered before they have asked does not hear the answer. They may be gone.

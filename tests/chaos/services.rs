@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::plan;
-use crate::proxy::{Wire, carry};
+use crate::proxy::{Tape, Wire, carry};
 
 /// How the request for a session begins.
 const SESSION: &[u8] = b"GET /v1/realtime";
@@ -74,5 +74,6 @@ async fn take(
         }
     }
     let wire = if head == SESSION { sessions } else { language };
-    carry(client, (target.ip().to_string(), target.port()), wire.subscribe()).await;
+    let target = (target.ip().to_string(), target.port());
+    carry(client, target, wire.subscribe(), Tape::default()).await;
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::calls::add_call;
 use crate::desk::{Client, Desk, NUMBER, TOKEN};
+use crate::try_it::begin;
 
 /// What must come comes within this time.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -55,14 +56,18 @@ impl Events {
         }
     }
 
-    /// Reads until an event is this one.
+    /// Reads until an event is this one. A stream on which nothing comes sends a sign of life, so that
+    /// one that does not come has to be waited for with a limit.
     pub(crate) async fn until(&mut self, is_it: impl Fn(&str, &Value) -> bool) -> Value {
-        loop {
-            let (name, data) = self.next().await.expect("it comes before the end");
-            if is_it(&name, &data) {
-                return data;
+        let reading = async {
+            loop {
+                let (name, data) = self.next().await.expect("it comes before the end");
+                if is_it(&name, &data) {
+                    return data;
+                }
             }
-        }
+        };
+        within(DEADLINE, reading).await.expect("it is told of in time")
     }
 
     /// The words of whoever says something first from here.
@@ -290,4 +295,26 @@ async fn the_words_of_a_call_go_on_however_many_are_newer() {
     .await;
     let ended = events.until(|name, _| name == "call.ended").await;
     assert_eq!(ended["call"], old.to_string());
+}
+
+/// What this process says of its own calls is told before it is written.
+#[tokio::test]
+async fn who_begins_to_watch_while_nothing_can_be_written_misses_nothing() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let (answer, _line) = begin(&desk, &maintainer, json!({"typed": true})).await;
+    let path = format!("/api/v1/live?call={}", answer["call"].as_str().unwrap());
+    let mut first = Events::open(&maintainer, &path).await;
+    first.says("agent", "Good day.").await;
+    // Events can be read, and not written.
+    let mut lock = desk.pool.begin().await.unwrap();
+    let sql = "lock table public.call_events in share mode";
+    sqlx::query(sql).execute(&mut *lock).await.unwrap();
+    let said = json!({"text": "Do you open on Sundays?"});
+    let said = maintainer.post(answer["say"].as_str().unwrap(), said).await;
+    assert_eq!(said.status, StatusCode::NO_CONTENT, "{}", said.text);
+    first.says("caller", "Do you open on Sundays?").await;
+    let mut late = Events::open(&maintainer, &path).await;
+    lock.rollback().await.unwrap();
+    late.says("caller", "Do you open on Sundays?").await;
 }

@@ -20,7 +20,7 @@ use crate::live::Events;
 const DEADLINE: Duration = Duration::from_secs(40);
 
 /// The browser's end of a test call.
-struct Line {
+pub(crate) struct Line {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     ids: StreamIds,
     frames: u64,
@@ -66,7 +66,7 @@ impl Line {
     }
 
     /// Says nothing and hears what there is, until `is_enough`; false: the stream ended before.
-    async fn listen(&mut self, is_enough: impl Fn(&Self) -> bool) -> bool {
+    pub(crate) async fn listen(&mut self, is_enough: impl Fn(&Self) -> bool) -> bool {
         let listening = async {
             while !is_enough(self) {
                 tokio::select! {
@@ -119,7 +119,7 @@ async fn ask(desk: &Desk, client: &Client, wanted: Value) -> Answered {
     client.post(&format!("/agents/{}/try", desk.agent), wanted).await
 }
 
-async fn begin(desk: &Desk, client: &Client, wanted: Value) -> (Value, Line) {
+pub(crate) async fn begin(desk: &Desk, client: &Client, wanted: Value) -> (Value, Line) {
     let answered = ask(desk, client, wanted).await;
     assert_eq!(answered.status, StatusCode::CREATED, "{}", answered.text);
     let answer = answered.json();

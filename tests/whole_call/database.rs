@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::{
-    DEADLINE, FALLBACK, House, NUMBER, Plan, TOKEN, add_agent, row, say, script, stream_url, turn,
-    until, voice,
+    DEADLINE, FALLBACK, House, NUMBER, Plan, TOKEN, add_agent, ms, row, say, script, stream_url,
+    turn, until, voice,
 };
 use crate::proxy::Wire;
 
@@ -58,6 +58,54 @@ async fn a_statement_that_waits_for_a_lock_is_no_lost_database() {
     assert_eq!(ready.unwrap().status(), 200);
     until("the row", DEADLINE, || async { row(&house.pool, &sid).await }).await;
     assert!(house.app.exchange.log.is_database_up());
+}
+
+/// What a call's row keeps of a long call is long, and Twilio asks often.
+#[tokio::test]
+async fn no_webhook_and_no_end_of_a_call_reads_all_that_its_row_keeps() {
+    const KEPT: &str = "what-a-long-call-keeps-in-its-row";
+    const CALLER: &str = "+15551239876";
+    let house = wired(Some(TOKEN)).await;
+    let neighbour = house.neighbour().await;
+    // Work after a call reads all of it, once.
+    for sql in [
+        "create function nothing() returns trigger language plpgsql as $$ begin return null; end $$",
+        "create trigger nothing before insert on aftercall_jobs for each row execute function nothing()",
+    ] {
+        house.sql(sql).await;
+    }
+    let mut options = house.options();
+    options.from = CALLER.to_owned().into();
+    let mut call = house.place(options, vec![Step::wait_for_agent(), Step::Wait(ms(600_000))]);
+    call.heard_agent().await;
+    house.kinds(&call.sid, "agent_said").await;
+    let keep = format!("update call_logs set metadata = metadata || '{{\"kept\": \"{KEPT}\"}}'");
+    house.sql(&keep).await;
+
+    let wire = house.wire.as_ref().unwrap();
+    wire.listen();
+    for (said, app) in
+        [("in-progress", &neighbour), ("in-progress", &house.app), ("completed", &neighbour)]
+    {
+        for path in ["stream-status", "dial", "voicemail", "after", "voice", "status"] {
+            let url = app.public_url.join(&format!("/twilio/{path}"));
+            let fields = [
+                ("CallSid", call.sid.as_str()),
+                ("CallStatus", said),
+                ("DialCallStatus", "busy"),
+                ("From", CALLER),
+                ("To", NUMBER),
+            ];
+            let (status, body) = house.post_to(&url, &fields, Some(TOKEN)).await;
+            assert!(status < 300, "{path} {said}: {status} {body}");
+        }
+    }
+    let row = house.row(&call.sid).await;
+    assert_eq!(row.metadata()["kept"], KEPT);
+    house.emptied().await;
+    assert!(wire.has_brought(CALLER), "its row was read");
+    assert!(!wire.has_brought(KEPT), "all of its row was read");
+    call.freeze();
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use frontdesk::rehearsal::speech::script::{FunctionCall, Turn, Words};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use crate::harness::{DEADLINE, House, Plan, Row, ms, say, script, turn, until};
+use crate::harness::{
+    DEADLINE, GREETING, House, NUMBER, Plan, Row, TOKEN, ms, say, script, turn, until, voice,
+};
 use crate::proxy::Wire;
 
 const PARKING: &str = "Parking is free behind the building.";
@@ -108,9 +110,7 @@ async fn what_comes_late_is_not_waited_for() {
     let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
     let mut call = house.place(house.options(), steps);
     call.heard_agent().await;
-    let mut lock = house.pool.begin().await.unwrap();
-    let table = format!(r#"lock table public."zz_{}" in access exclusive mode"#, house.agent);
-    sqlx::query(AssertSqlSafe(table)).execute(&mut *lock).await.unwrap();
+    let lock = house.lock_table().await;
     call.heard_agent().await;
     lock.rollback().await.unwrap();
     let call = call.ended().await;
@@ -120,6 +120,54 @@ async fn what_comes_late_is_not_waited_for() {
     assert_eq!(turn["latency_ms"]["retrieval"], Value::Null);
     assert_eq!(row.lines()[2], "Agent: Behind the building.");
     assert_eq!(house.told(), ["reply", "reply"]);
+}
+
+impl House {
+    /// Holds the first agent's table, until what is given is rolled back: nobody else can read it.
+    async fn lock_table(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let mut lock = self.pool.begin().await.unwrap();
+        let table = format!(r#"lock table public."zz_{}" in access exclusive mode"#, self.agent);
+        sqlx::query(AssertSqlSafe(table)).execute(&mut *lock).await.unwrap();
+        lock
+    }
+}
+
+#[tokio::test]
+async fn while_its_table_is_locked_an_agent_answers_and_speaks() {
+    let house = House::with(vec![question(0)], patient()).await;
+    house.learn(&[PARKING]).await;
+    let lock = house.lock_table().await;
+    let steps = vec![Step::wait_for_agent(), say(0), Step::wait_for_agent(), Step::HangUp];
+    let mut call = house.place(house.options(), steps);
+    call.heard_agent().await;
+    lock.rollback().await.unwrap();
+    let call = call.ended().await;
+    assert_eq!(call.errors, [""; 0]);
+    let row = house.row(&call.call_sid).await;
+    assert_eq!(row.lines()[0], format!("Agent: {GREETING}"));
+    // Nothing was known of its knowledge, so that it was looked for.
+    let turn = &row.metadata()["turns"][0];
+    assert_eq!((turn["retrieval"].as_str(), ids(turn)), (Some("ready"), vec![1]), "{turn}");
+}
+
+#[tokio::test]
+async fn while_its_table_is_locked_a_call_of_an_agent_s_is_taken_over() {
+    let house = House::with(vec![], patient()).await;
+    let neighbour = house.neighbour().await;
+    let steps = vec![Step::wait_for_agent(), Step::Wait(ms(600_000))];
+    let mut call = house.place(house.options(), steps);
+    call.heard_agent().await;
+    house.kinds(&call.sid, "agent_said").await;
+    let lock = house.lock_table().await;
+    let url = neighbour.public_url.join("/twilio/after");
+    let mut fields = voice(&call.sid, NUMBER);
+    fields[2] = ("CallStatus", "in-progress");
+    let (status, body) = house.post_to(&url, &fields, Some(TOKEN)).await;
+    assert!(status == 200 && body.contains("<Connect"), "{status} {body}");
+    let is_dialled = || async { (house.speech.observer().counts().opened == 2).then_some(()) };
+    until("another session", DEADLINE, is_dialled).await;
+    lock.rollback().await.unwrap();
+    call.freeze();
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn own(config: &Config) -> (Vec<Finding>, Option<Opened>) {
         ),
         "set it to the address of a PostgreSQL with pgvector",
     )];
-    if !database::exists(&config.data_dir) {
+    if !database::exists(&config.data_dir).await {
         return (findings, None);
     }
     let place = Place {

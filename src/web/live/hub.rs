@@ -140,7 +140,9 @@ impl LiveHub {
             let mut known = Known::default();
             while !self.watched.lock().by.is_empty() {
                 let (agents, change) = self.agents();
-                match clock::within(LOOK_LIMIT, self.look(&mut known, &agents)).await {
+                let is_changed = *self.looked.borrow() != change;
+                let looking = self.look(&mut known, &agents, is_changed);
+                match clock::within(LOOK_LIMIT, looking).await {
                     Some(Ok(())) => {
                         self.looked.send_replace(change);
                     }
@@ -194,7 +196,16 @@ impl LiveHub {
         let _ = self.told.send(Arc::new(Told { agent_id, is_test, position, message }));
     }
 
-    async fn look(&self, known: &mut Known, agents: &VisibleAgents) -> Result<()> {
+    /// `is_changed`: others watch than at the last look.
+    async fn look(
+        &self,
+        known: &mut Known,
+        agents: &VisibleAgents,
+        is_changed: bool,
+    ) -> Result<()> {
+        if is_changed {
+            self.step_back(known, agents).await?;
+        }
         let mut now = self.store.live_calls(agents).await?;
         known.calls.retain(|_, known| agents.find(known.call.agent_id).is_some());
         // More calls are newer than one look gives: what is missing need not be over.
@@ -229,6 +240,21 @@ impl LiveHub {
         known.calls.retain(|id, _| is_live.contains(id));
         known.agents = agents.ids().into_iter().collect();
         known.position = now.at_us;
+        Ok(())
+    }
+
+    /// Goes back to what is written. Events are told before that, and who has just begun to watch was not
+    /// told of those, nor can read them yet: they are told again.
+    async fn step_back(&self, known: &mut Known, agents: &VisibleAgents) -> Result<()> {
+        let ids: Vec<Uuid> = known.calls.keys().copied().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for (id, written) in self.store.last_events(agents, &ids).await? {
+            if let Some(call) = known.calls.get_mut(&id) {
+                call.told = call.told.min(written.max(BEGINNING));
+            }
+        }
         Ok(())
     }
 

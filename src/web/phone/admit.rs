@@ -32,8 +32,9 @@ pub(super) const RENEW_LIMIT: Duration = Duration::from_millis(250);
 /// How long it may take to be read what is known of a caller. It is read while the call's row is
 /// written, which may take longer.
 const HISTORY_LIMIT: Duration = Duration::from_millis(150);
-/// How much longer than the row it may take to be read whether an agent has knowledge. The engine is dialled
-/// after that: a call of an agent whose table does not answer has it.
+/// How much longer than what is read beside it may take whether an agent has knowledge. The engine is
+/// dialled after that, and Twilio answered: where the agent's table does not answer, what was known last
+/// counts.
 const KNOWLEDGE_GRACE: Duration = Duration::from_millis(50);
 /// How long it may take to be read what another process wrote of a call.
 const READ_LIMIT: Duration = Duration::from_secs(1);
@@ -182,15 +183,9 @@ impl AppState {
     /// knowledge.
     async fn row_and_what_is_known(&self, new: &NewCall) -> (Opened, History, bool) {
         let history = self.history(new.agent_id, &new.caller);
-        let knowledge = pin!(self.has_knowledge(new.agent_id));
         let row = self.exchange.log.open(new.clone());
-        let row = pin!(async { tokio::join!(row, history) });
-        let ((opened, history), has_knowledge) = match select(row, knowledge).await {
-            Either::Left((row, knowledge)) => {
-                (row, clock::within(KNOWLEDGE_GRACE, knowledge).await.unwrap_or(true))
-            }
-            Either::Right((has_knowledge, row)) => (row.await, has_knowledge),
-        };
+        let row = async { tokio::join!(row, history) };
+        let ((opened, history), has_knowledge) = self.and_knowledge(new.agent_id, row).await;
         (opened, history, has_knowledge)
     }
 
@@ -271,7 +266,7 @@ impl AppState {
         }
         let before = self.written(row.id).await;
         let history = self.history(agent.id, &row.caller);
-        let (history, has_knowledge) = tokio::join!(history, self.has_knowledge(agent.id));
+        let (history, has_knowledge) = self.and_knowledge(agent.id, history).await;
         registry.has_row(agent.id, call_sid, (row.id, position.epoch), true);
         self.exchange.start(Opening {
             slot,
@@ -292,11 +287,20 @@ impl AppState {
         registry.find(agent.id, call_sid)
     }
 
-    /// Whether an agent has knowledge to look things up in. Asked while the call's row is written:
-    /// the engine is dialled right after, and waits for nothing.
-    pub(super) async fn has_knowledge(&self, agent_id: Uuid) -> bool {
-        let may_ask = self.exchange.log.is_database_up();
-        self.exchange.toolbox.knowledge.is_there(agent_id, may_ask).await
+    /// What is read or written for a call, and whether its agent has knowledge to look things up in.
+    /// That is asked meanwhile, and not waited for: the engine is dialled right after.
+    pub(super) async fn and_knowledge<T>(
+        &self,
+        agent_id: Uuid,
+        reading: impl Future<Output = T>,
+    ) -> (T, bool) {
+        let knowledge = &self.exchange.toolbox.knowledge;
+        let asking = knowledge.is_there(agent_id, self.exchange.log.is_database_up());
+        let (read, found) = match select(pin!(reading), pin!(asking)).await {
+            Either::Left((read, asking)) => (read, clock::within(KNOWLEDGE_GRACE, asking).await),
+            Either::Right((found, reading)) => (reading.await, Some(found)),
+        };
+        (read, found.unwrap_or_else(|| knowledge.was_there(agent_id)))
     }
 
     /// What is known of a caller from before, if the database says it soon: nobody waits for that.

@@ -225,7 +225,7 @@ impl AppState {
         let row = (kept.call_log_id, kept.position.epoch);
         registry.has_row(kept.agent.id, call_sid, row, false);
         let document = self.to_agent(&kept.agent, call_sid, &nonce, false);
-        let has_knowledge = self.has_knowledge(kept.agent.id).await;
+        let has_knowledge = self.exchange.toolbox.knowledge.was_there(kept.agent.id);
         self.exchange.start(Opening {
             slot,
             commands,

@@ -140,7 +140,7 @@ impl AppState {
         }
         registry.has_row(agent.id, &call_sid, (new.id, FIRST_EPOCH), true);
         let history = self.history(agent.id, &new.caller);
-        let (history, has_knowledge) = tokio::join!(history, self.has_knowledge(agent.id));
+        let (history, has_knowledge) = self.and_knowledge(agent.id, history).await;
         let mut before = CallRecord::new();
         for (at_ms, event) in &test.earlier {
             before.apply(*at_ms, event);
