@@ -106,7 +106,7 @@ impl Form {
     pub fn call_sid(&self) -> Result<&str, FormError> {
         let name = "CallSid";
         let sid = self.get(name).ok_or(FormError::Missing { name })?;
-        let accepted = "CA and 32 hexadecimal digits in lower case";
+        let accepted = "CA and 32 hexadecimal digits";
         if is_call_sid(sid) { Ok(sid) } else { Err(FormError::Unacceptable { name, accepted }) }
     }
 
@@ -234,12 +234,11 @@ impl StreamEvent {
     }
 }
 
-/// Whether `text` is a CallSid: `CA` and 32 hexadecimal digits in lower case, as Twilio makes them. No
-/// webhook names a call otherwise: in another spelling it would be another call, with a row of its own.
-/// Calls that do not come from Twilio have a name of another form.
+/// Whether `text` is a CallSid: `CA` and 32 hexadecimal digits. No webhook names a call otherwise;
+/// calls that do not come from Twilio have a name of another form.
 pub fn is_call_sid(text: &str) -> bool {
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.strip_prefix("CA").is_some_and(|rest| rest.len() == 32 && rest.bytes().all(is_digit))
+    text.strip_prefix("CA")
+        .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn decode(text: &[u8], field: usize) -> Result<String, FormError> {

