@@ -32,7 +32,7 @@ mod usage;
 mod versions;
 mod voices;
 mod webhooks;
-mod words;
+pub(super) mod words;
 mod zones;
 
 use std::sync::Arc;
