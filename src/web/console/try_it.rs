@@ -70,8 +70,7 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     let go_on = unfinished::go_on(&shell, Some(id));
     let scripted = state.test_calls.scripted.get().map(Vec::as_slice).unwrap_or_default();
     let region = Here::of(shell.agents.find(id)).region;
-    let caller = readable(Region::fictional(region));
-    let body = html! { (go_on) (body(id, has_voice, scripted, (draft.as_ref(), &caller))) };
+    let body = html! { (go_on) (body(id, has_voice, scripted, (draft.as_ref(), region))) };
     let head = html! {
         script src=(assets::LIVE.path) defer {}
         script src=(assets::TRY.path) defer {}
@@ -83,9 +82,15 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     Ok(response)
 }
 
-/// Whom a test calls as, unless something else is wanted, is `caller`: a number that nobody has.
-fn body(id: Uuid, has_voice: bool, scripted: &[String], of: (Option<&Draft>, &str)) -> Markup {
-    let (draft, caller) = of;
+/// Whom a test calls as, unless something else is wanted, is a number that nobody has: where the business
+/// is in `region`, if such numbers are kept there.
+fn body(
+    id: Uuid,
+    has_voice: bool,
+    scripted: &[String],
+    (draft, region): (Option<&Draft>, Option<Region>),
+) -> Markup {
+    let caller = readable(Region::fictional(region));
     html! {
         h1 { "Try the agent" }
         @if !scripted.is_empty() {
@@ -110,12 +115,16 @@ fn body(id: Uuid, has_voice: bool, scripted: &[String], of: (Option<&Draft>, &st
                 div {
                     label for="caller" { "Number that you call from" }
                     input #caller name="caller" type="tel" value=(caller) aria-describedby="caller-hint";
-                    p .hint #caller-hint { "The agent knows callers by it. Empty: the number is withheld." }
+                    p .hint #caller-hint {
+                        @if Region::keeps_fictional(region) { "Nobody has this one. " }
+                        @else { "Nobody has this one. It is American: where the business is, no numbers are kept for tests. Write another one, such as your own, if that matters. " }
+                        "The agent knows callers by it. Empty: the number is withheld."
+                    }
                 }
             }
             label .check {
                 input type="checkbox" name="reaches_out" value="yes";
-                " Really send texts and ask other services. Otherwise the page says what would be sent."
+                " Really send texts, to the number above, and ask other services. Otherwise the page says what would be sent."
             }
             @if let Some(draft) = draft { textarea name="draft" hidden { (draft.change) } }
             p #needs .note.warn { "This page needs JavaScript, and talking needs a microphone." }
