@@ -3,7 +3,9 @@
 mod collected;
 mod fields;
 mod form;
+mod json;
 mod list;
+mod summary;
 mod tried;
 
 use std::sync::Arc;
