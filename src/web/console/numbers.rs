@@ -236,7 +236,7 @@ fn row(shell: &Shell, account: &AccountNumbers, number: &NumberItem) -> Markup {
     html! {
         li {
             div .row {
-                span .grow { strong { (readable(&number.number)) } " " span class={ "badge " (badge) } { (words) } }
+                span .grow { strong { (readable(&number.number)) } " " span class={ "badge long " (badge) } { (words) } }
                 div .actions {
                     @if can_connect {
                         form method="post" action={ "/numbers/" (number.sid) "/connect" } {

@@ -82,15 +82,13 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     Ok(response)
 }
 
-/// Whom a test calls as, unless something else is wanted, is a number that nobody has: where the business
-/// is in `region`, if such numbers are kept there.
+/// The page of an agent whose business is in `region`.
 fn body(
     id: Uuid,
     has_voice: bool,
     scripted: &[String],
     (draft, region): (Option<&Draft>, Option<Region>),
 ) -> Markup {
-    let caller = readable(Region::fictional(region));
     html! {
         h1 { "Try the agent" }
         @if !scripted.is_empty() {
@@ -111,17 +109,7 @@ fn body(
         }
         @if let Some(draft) = draft { (unsaved(id, draft)) }
         form #try data-path={ "/agents/" (id) "/try" } data-phone=(assets::PHONE.path) {
-            div .form-row {
-                div {
-                    label for="caller" { "Number that you call from" }
-                    input #caller name="caller" type="tel" value=(caller) aria-describedby="caller-hint";
-                    p .hint #caller-hint {
-                        @if Region::keeps_fictional(region) { "Nobody has this one. " }
-                        @else { "Nobody has this one. It is American: where the business is, no numbers are kept for tests. Write another one, such as your own, if that matters. " }
-                        "The agent knows callers by it. Empty: the number is withheld."
-                    }
-                }
-            }
+            (caller_field(region))
             label .check {
                 input type="checkbox" name="reaches_out" value="yes";
                 " Really send texts, to the number above, and ask other services. Otherwise the page says what would be sent."
@@ -148,6 +136,26 @@ fn body(
         @if !scripted.is_empty() { (lines(scripted)) }
         p .hint { "“Change” beside what you typed goes back to it: say it in other words, and see what the "
             "agent answers then. What was booked after it is undone." }
+    }
+}
+
+/// Whom a test calls as: a number that nobody has, unless something else is wanted. It is one from where the
+/// business is, if such numbers are kept there.
+fn caller_field(region: Option<Region>) -> Markup {
+    html! {
+        div .form-row {
+            div {
+                label for="caller" { "Number that you call from" }
+                input #caller name="caller" type="tel" value=(readable(Region::fictional(region))) aria-describedby="caller-hint";
+                p .hint #caller-hint {
+                    "Nobody has this one. "
+                    @if !Region::keeps_fictional(region) {
+                        "It is American: where the business is, no numbers are kept for tests. Write another one, such as your own, if that matters. "
+                    }
+                    "The agent knows callers by it. Empty: the number is withheld."
+                }
+            }
+        }
     }
 }
 
