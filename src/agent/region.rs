@@ -73,6 +73,11 @@ impl Region {
         kept.unwrap_or(FICTIONAL_ELSEWHERE)
     }
 
+    /// Whether [`fictional`](Self::fictional) gives a number of the business's own country.
+    pub fn keeps_fictional(of: Option<Self>) -> bool {
+        of.and_then(Self::kept_for_fiction).is_some()
+    }
+
     fn kept_for_fiction(self) -> Option<&'static str> {
         let country = self.0.as_ref();
         FICTIONAL.iter().find(|(known, _)| *known == country).map(|(_, number)| *number)
@@ -144,8 +149,12 @@ mod tests {
             let region = Region::of(number);
             assert_eq!(code(region).as_deref(), Some(country), "{number}");
             assert_eq!(Region::fictional(region), number);
+            assert!(Region::keeps_fictional(region), "{number}");
         }
-        assert_eq!(Region::fictional(Region::of_zone("Europe/Zurich")), FICTIONAL_ELSEWHERE);
+        for region in [Region::of_zone("Europe/Zurich"), None] {
+            assert_eq!(Region::fictional(region), FICTIONAL_ELSEWHERE);
+            assert!(!Region::keeps_fictional(region));
+        }
     }
 
     #[test]

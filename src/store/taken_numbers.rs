@@ -13,6 +13,9 @@ use super::audit::{self, AuditEntry};
 use super::{Result, Store};
 use crate::private::Private;
 
+/// The most agents that are looked at for the numbers of one page.
+const ACTIVE_MAX: i64 = 500;
+
 /// An agent's number as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberRow {
@@ -98,6 +101,18 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// The active agents that these numbers, E.164, may be of. Some of them are nobody's whom whoever
+    /// asks may see: that a number is in use is all that they are told.
+    pub async fn active_with_numbers(&self, numbers: &[String]) -> Result<Vec<Uuid>> {
+        let ids = sqlx::query_scalar(
+            "select id from public.voice_agents
+            where coalesce(number_e164, twilio_phone_number) = any($1)
+                and coalesce(status::text, 'active') = 'active'
+            order by id limit $2",
+        );
+        Ok(ids.bind(numbers).bind(ACTIVE_MAX).fetch_all(&self.pool).await?)
     }
 
     /// Writes down from which agents a number was taken. Their owners see it in their activity, without

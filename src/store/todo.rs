@@ -45,6 +45,8 @@ pub struct TaskRow {
     pub name: Option<Private<String>>,
     /// When the call ended, microseconds since the Unix epoch.
     pub at_us: i64,
+    /// When the call began: what people remember it by.
+    pub began_us: i64,
     /// When it was ticked.
     pub done_us: Option<i64>,
     /// Who ticked it, `customer.uuid`.
@@ -129,6 +131,8 @@ const COLUMNS: &str = "t.id, t.voice_agent_id, t.call_log_id, t.kind, t.text, t.
     t.caller_number, t.done_by, t.note, t.question_key,
     t.kind = 'voicemail' and exists (select from call_logs l where l.id = t.call_log_id
         and l.metadata -> 'voicemail' ->> 'recording_url' is not null) as has_voicemail, (extract(epoch from t.at) * 1000000)::bigint as at_us,
+    (extract(epoch from coalesce((select l.call_start from call_logs l where l.id = t.call_log_id),
+        t.at)) * 1000000)::bigint as began_us,
     (extract(epoch from t.done_at) * 1000000)::bigint as done_us,
     (select left(d ->> 'value', 200)
         from call_logs l, jsonb_array_elements(case jsonb_typeof(l.summary -> 'data_collected')
@@ -326,6 +330,7 @@ fn task(row: &PgRow) -> Result<TaskRow> {
         caller: private("caller_number")?,
         name: private("caller_name")?,
         at_us: row.try_get("at_us")?,
+        began_us: row.try_get("began_us")?,
         done_us: row.try_get("done_us")?,
         done_by: row.try_get("done_by")?,
         note: private("note")?,

@@ -1,4 +1,6 @@
-//! What the functions that every agent has do, in an owner's words.
+//! What functions do, in an owner's words.
+
+use super::console::words::capital;
 
 /// A function in an owner's words.
 struct Deed {
@@ -67,19 +69,34 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     DEEDS.iter().map(|deed| (deed.name, deed.done))
 }
 
-/// What was done; none: it is a function of the owner's, which has its own name.
-pub(super) fn done(name: &str) -> Option<&'static str> {
-    named(name).map(|deed| deed.done)
+/// Whether every agent has it, so that it has words of its own.
+pub(super) fn is_known(name: &str) -> bool {
+    named(name).is_some()
 }
 
-/// What is being done; none: it is a function of the owner's, which has its own name.
-pub(super) fn doing(name: &str) -> Option<&'static str> {
-    named(name).map(|deed| deed.doing)
+/// What was done; of a function of the owner's, that it was used.
+pub(super) fn done(name: &str) -> String {
+    named(name).map_or_else(|| format!("Used “{}”", spoken(name)), |deed| deed.done.to_owned())
 }
 
-/// What was wanted of a run that did not do it; none: it is a function of the owner's.
-pub(super) fn tried(name: &str) -> Option<&'static str> {
-    named(name).map(|deed| deed.tried)
+/// What is being done; of a function of the owner's, that it is being used.
+pub(super) fn doing(name: &str) -> String {
+    named(name).map_or_else(|| format!("Using “{}”", spoken(name)), |deed| deed.doing.to_owned())
+}
+
+/// What was wanted of a run that did not do it.
+pub(super) fn tried(name: &str) -> String {
+    let own = || format!("Tried to use “{}”", spoken(name));
+    named(name).map_or_else(own, |deed| deed.tried.to_owned())
+}
+
+/// A function's name as people say it: `Check insurance` of `check_insurance`.
+pub(super) fn spoken(name: &str) -> String {
+    let words = name.replace(['_', '-'], " ");
+    match words.trim() {
+        "" => name.to_owned(),
+        words => capital(words),
+    }
 }
 
 fn named(name: &str) -> Option<&'static Deed> {
@@ -94,9 +111,18 @@ mod tests {
     #[test]
     fn every_function_that_all_agents_have_has_its_words() {
         for builtin in Builtin::all() {
-            assert!(done(builtin.name()).is_some() && doing(builtin.name()).is_some());
-            assert!(tried(builtin.name()).is_some_and(|words| words.starts_with("Tried to ")));
+            assert!(is_known(builtin.name()), "{builtin:?}");
+            assert!(tried(builtin.name()).starts_with("Tried to "));
         }
-        assert_eq!((done("prices"), doing("prices"), all().count()), (None, None, DEEDS.len()));
+        assert_eq!(all().count(), DEEDS.len());
+    }
+
+    #[test]
+    fn an_owners_function_is_called_as_people_say_it() {
+        assert!(!is_known("check_insurance"));
+        assert_eq!(done("check_insurance"), "Used “Check insurance”");
+        assert_eq!(doing("check-insurance"), "Using “Check insurance”");
+        assert_eq!(tried("prices"), "Tried to use “Prices”");
+        assert_eq!((spoken("_"), spoken("")), ("_".to_owned(), String::new()));
     }
 }

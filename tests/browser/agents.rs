@@ -42,8 +42,23 @@ async fn fill(desk: &Desk) {
     let functions = [
         ("json_api", "ask_stock", json!({"url": "https://stock.example/{{ args.item }}"})),
         ("form", "new_patient", json!({"title": "New patient"})),
-        ("flows", "steps", json!({"start": "a", "nodes": {"a": {"end": "Bye."}}})),
+        (
+            "flows",
+            "steps",
+            json!({"start": "kind", "nodes": {
+            "kind": {"ask": "Is it urgent?", "collect": "urgent", "type": "choice",
+                "choices": ["yes", "no"], "next": "fork"},
+            "fork": {"branch": [{"if": "urgent == 'yes'", "next": "person"}], "next": "look"},
+            "person": {"transfer": "reception"},
+            "look": {"call": "check_availability", "next": "bye", "on_error": "bye"},
+            "bye": {"end": "Thank you for calling."}}}),
+        ),
         ("json_api", "broken", json!({"url": "nowhere"})),
+        (
+            "function",
+            "put_through",
+            json!({"builtin": "transfer_call", "targets": {"lab": "+442079460960"}}),
+        ),
     ];
     for (kind, name, data) in functions {
         sqlx::query(
@@ -86,10 +101,16 @@ async fn the_pages_are_fit_for_everybody() {
     save(&page, "greeting").await;
     page.wait_for("#settings-limits-call_seconds-error").await;
     check_page(&page, "agent-refused").await;
-    page.fill("#settings-limits-call_seconds", "900").await;
+    page.fill("#settings-limits-call_seconds", "15").await;
     save(&page, "greeting").await;
     page.wait_for("#saved.note.good:target").await;
     check_page(&page, "agent-saved").await;
+    page.click("details:has(#messages) > summary").await;
+    check_page(&page, "agent-people").await;
+    page.fill("[name='settings.transfer.targets.1.number']", "twelve").await;
+    save(&page, "messages").await;
+    page.wait_for("#settings-transfer-targets-1-error").await;
+    check_page(&page, "agent-people-refused").await;
     for (rest, name) in pages.into_iter().skip(1) {
         page.goto(&path(&desk, rest)).await;
         check_page(&page, name).await;
@@ -106,6 +127,14 @@ async fn the_pages_are_fit_for_everybody() {
     page.submit("#try form").await;
     page.wait_for("div[role=status]").await;
     check_page(&page, "function-tried").await;
+    for (title, name) in
+        [("Steps", "function-steps"), ("Put the caller through", "function-people")]
+    {
+        page.goto(&path(&desk, "/functions")).await;
+        page.click_text(title).await;
+        page.wait_for("#try").await;
+        check_page(&page, name).await;
+    }
     let look = browser.page().await;
     sign_in(&desk, &look, "support@example.com").await;
     look.goto(&path(&desk, "")).await;

@@ -276,3 +276,24 @@ async fn the_set_up_is_gone_through_and_gone_on_with_without_scripts() {
     page.wait_for_text("main", "The page looks every 5 seconds.").await;
     assert!(page.exists("meta[http-equiv=refresh]").await);
 }
+
+/// A number that another agent of the account answers has no button, and leads to that agent.
+#[tokio::test]
+async fn a_number_that_is_taken_leads_to_its_agent() {
+    let Some(browser) = Browser::shared().await else { return };
+    let desk = with_twilio().await;
+    desk.sql(&format!(
+        "update voice_agents set twilio_phone_number = '{FREE}' where id = '{}'",
+        desk.other_agent
+    ))
+    .await;
+    desk.app.directory.refresh(None, None).await;
+    let page = browser.page().await;
+    sign_in(&desk, &page, "admin@example.com").await;
+    page.goto(&address(&desk, &format!("/numbers?agent={}", desk.agent))).await;
+    let link = format!(".card li a[href='/agents/{}']", desk.other_agent);
+    page.wait_for_text(&link, "Iron Pipes").await;
+    check_page(&page, "numbers-taken").await;
+    page.click(&link).await;
+    page.wait_for_text("h1", "Iron Pipes").await;
+}

@@ -50,7 +50,7 @@ async fn a_section_is_saved_and_shows_what_changed() {
         ("settings.greeting.kind", "words"),
         ("settings.greeting", "Hello from the form."),
         ("settings.interruptions.allow", "yes"),
-        ("settings.limits.call_seconds", "900"),
+        ("settings.limits.call_seconds", "15"),
     ];
     let saved = send(&desk, &maintainer, "greeting", &greeting).await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
@@ -84,7 +84,6 @@ async fn what_is_not_accepted_stands_beside_its_field() {
     for (section, name, value) in [
         ("greeting", "settings.limits.call_seconds", "a while"),
         ("greeting", "settings.voice", "my voice"),
-        ("messages", "settings.transfer.targets", "sales"),
         ("messages", "settings.webhook.url", "nowhere"),
         ("bookings", "business.default_appointment_length", "0"),
         ("recording", "settings.retention.recording_days", "-1"),
@@ -98,11 +97,84 @@ async fn what_is_not_accepted_stands_beside_its_field() {
         assert!(refused.text.contains(&format!("aria-describedby=\"{id}\"")), "{name}");
         assert!(refused.text.contains(value), "what was written is still there: {name}");
     }
+    // Of people each row says what is wrong with it.
+    for (name, number, why) in [
+        ("sales", "", "Write a number with its country code"),
+        ("sales", "twelve", "Write a number with its country code"),
+        ("", "+442079460958", "Write a name beside the number"),
+    ] {
+        let row = |column: &str| format!("settings.transfer.targets.3.{column}");
+        let pair = [(&*row("name"), name), (&*row("number"), number)];
+        let refused = send(&desk, &owner, "messages", &pair).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{name} {number}");
+        let shown = refused.text.split("id=\"settings-transfer-targets-0-error\">").nth(1);
+        let shown = shown.and_then(|rest| rest.split("</p>").next()).unwrap_or_default();
+        assert!(shown.contains(why), "{name} {number}: {shown}: {}", refused.text);
+        let typed = [name, number].map(|text| format!("value=\"{text}\""));
+        assert!(typed.iter().all(|text| refused.text.contains(text)), "{}", refused.text);
+    }
     let versions: i64 = sqlx::query_scalar("select count(*) from agent_versions")
         .fetch_one(&desk.pool)
         .await
         .unwrap();
     assert_eq!(versions, 0);
+}
+
+#[tokio::test]
+async fn people_minutes_and_languages_are_written_as_owners_think_of_them() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    desk.sql(&format!(
+        "update voice_agents set private_settings = '{{\"transfer\": {{\"targets\": {{\"sales\": \"020 7946 0958\",
+            \"old\": \"+442079460959\"}}, \"x\": 1}}, \"language\": \"de-CH\", \"limits\": {{\"call_seconds\": 100}}}}'
+        where id = '{}'",
+        desk.agent
+    ))
+    .await;
+    let shown = owner.get(&page(&desk)).await.text;
+    for field in [
+        "<option value=\"de-CH\" selected>German (de-CH)</option>",
+        "name=\"settings.limits.call_seconds\" value=\"1.67\"",
+        "name=\"settings.transfer.targets.1.name\" value=\"sales\"",
+        "placeholder=\"+44 20 7946 0123\"",
+    ] {
+        assert!(shown.contains(field), "{field}: {shown}");
+    }
+    let people = [
+        ("settings.transfer.targets.0.name", ""),
+        ("settings.transfer.targets.0.number", ""),
+        ("settings.transfer.targets.1.name", "sales"),
+        ("settings.transfer.targets.1.number", "020 7946 0958"),
+        ("settings.transfer.targets.2.name", "desk"),
+        ("settings.transfer.targets.2.number", "020 7946 0960"),
+        ("settings.fallback.kind", "voicemail"),
+        ("settings.live.take_over", "maintainer"),
+    ];
+    let saved = send(&desk, &owner, "messages", &people).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let greeting = [
+        ("name", "Bright Smile"),
+        ("settings.greeting.kind", "own"),
+        ("settings.language", "de-CH"),
+        ("settings.interruptions.allow", "yes"),
+        ("settings.limits.call_seconds", "1.67"),
+    ];
+    let same = send(&desk, &owner, "greeting", &greeting).await;
+    assert!(same.header("location").contains("saved=0"), "nothing was changed: {}", same.text);
+    let longer = greeting.map(|(name, value)| (name, if value == "1.67" { "2,5" } else { value }));
+    let saved = send(&desk, &owner, "greeting", &longer).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let stored: Value =
+        sqlx::query_scalar("select private_settings from voice_agents where id = $1")
+            .bind(desk.agent)
+            .fetch_one(&desk.pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        stored,
+        json!({"transfer": {"targets": {"sales": "020 7946 0958", "desk": "020 7946 0960"}, "x": 1},
+            "language": "de-CH", "limits": {"call_seconds": 150}})
+    );
 }
 
 #[tokio::test]

@@ -195,7 +195,10 @@ async fn versions_are_in_an_owners_words() {
     ];
     let saved = send(&desk, &owner, "hours", &hours).await;
     let saved = owner.get(saved.header("location")).await.text;
-    let people = [("settings.transfer.targets", "team: +442079460958")];
+    let people = [
+        ("settings.transfer.targets.0.name", "team"),
+        ("settings.transfer.targets.0.number", "+442079460958"),
+    ];
     assert_eq!(send(&desk, &owner, "messages", &people).await.status, StatusCode::SEE_OTHER);
     owner.form(&format!("{}/status", page(&desk)), &[("status", "off")]).await;
     let versions = owner.get(&format!("{}/versions", page(&desk))).await.text;
@@ -246,7 +249,10 @@ async fn what_nobody_can_use_is_refused() {
 async fn an_agent_without_a_number_is_not_said_to_answer() {
     let desk = Desk::open().await;
     let owner = desk.sign_in("owner@example.com").await;
-    let people = [("settings.transfer.targets", "team: +442079460958")];
+    let people = [
+        ("settings.transfer.targets.0.name", "team"),
+        ("settings.transfer.targets.0.number", "+442079460958"),
+    ];
     send(&desk, &owner, "messages", &people).await;
     let shown = owner.get(&page(&desk)).await.text;
     assert!(shown.contains("badge good\">It answers calls."), "{shown}");

@@ -367,3 +367,72 @@ async fn a_function_is_written_on_its_page() {
     owner.form(&secrets, &[("name", "CRM"), ("remove", "yes")]).await;
     assert!(desk.app.directory.remembered(NUMBER).unwrap().settings.secrets.is_empty());
 }
+
+#[tokio::test]
+async fn steps_are_read_in_words_a_fault_names_its_line_and_people_are_rows() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let page = format!("/agents/{}/functions", desk.agent);
+    let broken =
+        "{\n  \"a\": {\"ask\": \"Urgent?\", \"collect\": \"u\", \"next\": \"b\"}\n  \"b\": {}\n}";
+    let whole = broken.replace("}\n  \"b\": {}", "},\n  \"b\": {\"end\": \"Bye.\"}");
+    let mut steps = [
+        ("type", "flows"),
+        ("name", "steps"),
+        ("is_active", "yes"),
+        ("data.start", "a"),
+        ("data.nodes", broken),
+    ];
+    let refused = owner.form(&page, &steps).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let error =
+        refused.text.split("id=\"data-nodes-error\"").nth(1).expect("it is beside the field");
+    let error = error.split("</p>").next().unwrap();
+    assert!(
+        error.contains("Line 3, “") && error.contains("b") && error.contains("JSON"),
+        "{error}"
+    );
+    steps[4].1 = &whole;
+    let made = owner.form(&page, &steps).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
+
+    let people = [
+        ("type", "function"),
+        ("name", "transfer_call"),
+        ("is_active", "yes"),
+        ("data.builtin", "transfer_call"),
+        ("data.targets.0.name", "desk"),
+        ("data.targets.0.number", "020 7946 0958"),
+    ];
+    let made = owner.form(&page, &people).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
+    let listed = owner.get(&list(&desk)).await.json();
+    let of = |name: &str| {
+        let mut items = listed["items"].as_array().unwrap().iter();
+        items.find(|it| it["name"] == name).unwrap_or_else(|| panic!("{name}: {listed}")).clone()
+    };
+    let (steps, people) = (of("steps"), of("transfer_call"));
+    assert_eq!(people["data"]["targets"], json!({"desk": "020 7946 0958"}));
+    let shown = owner.get(&format!("{page}/{}", steps["id"].as_str().unwrap())).await.text;
+    assert!(shown.contains("<bdi>a</bdi></b>: asks “Urgent?” (text), then b"), "{shown}");
+    let one = format!("{page}/{}", people["id"].as_str().unwrap());
+    let shown = owner.get(&one).await.text;
+    assert!(shown.contains("name=\"data.targets.0.name\" value=\"desk\""), "{shown}");
+    // A form without the rows takes nobody away; emptied rows do.
+    let change = |rows: &[(&'static str, &'static str)]| {
+        let fixed =
+            [("type", "function"), ("name", "transfer_call"), ("data.builtin", "transfer_call")];
+        [&fixed[..], rows].concat()
+    };
+    for (rows, left) in [
+        (&[][..], json!({"desk": "020 7946 0958"})),
+        (&[("data.targets.0.name", ""), ("data.targets.0.number", "")][..], Value::Null),
+    ] {
+        let saved = owner.form(&one, &change(rows)).await;
+        assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+        let listed = owner.get(&list(&desk)).await.json();
+        let items = listed["items"].as_array().unwrap();
+        let people = items.iter().find(|it| it["name"] == "transfer_call").unwrap();
+        assert_eq!(people["data"]["targets"], left, "{people}");
+    }
+}

@@ -232,10 +232,14 @@ async fn an_owner_reads_sentences() {
         ("section", "greeting"),
         ("version", version.split('"').next().unwrap()),
         ("name", "Bright Smile"),
+        ("settings.idle.reprompts", "often"),
         ("settings.limits.call_seconds", "long"),
     ];
     let refused = owner.form(&section, &long).await;
-    let said = "This can't be used as it is. Write a whole number from 1 to 14400.";
+    let said = "Write how many minutes, from 1 to 240.";
+    assert!(refused.text.contains(said), "{}", refused.text);
+    let refused = owner.form(&section, &long[..4]).await;
+    let said = "This can't be used as it is. Write a whole number from 0 to ";
     assert!(refused.text.contains(said), "{}", refused.text);
     let nameless = owner.form(&functions, &[("type", "form"), ("name", "")]).await;
     assert!(nameless.text.contains("Nothing is written here. Write a name"), "{}", nameless.text);

@@ -345,3 +345,43 @@ async fn a_number_of_the_agents_account_is_its_own_also_written_by_hand() {
     assert_eq!(kept.status, StatusCode::SEE_OTHER, "{}", kept.text);
     assert_moved(&desk, desk.agent).await;
 }
+
+/// An account is shared: what one of its agents answers is not there to be connected to another.
+#[tokio::test]
+async fn a_number_that_another_agent_of_the_account_answers_says_so_in_the_buttons_place() {
+    let (_, url) = Twilio::serve().await;
+    let desk = desk_at(url).await;
+    for agent in [desk.agent, desk.other_agent] {
+        has_account(&desk, agent, (OWN, OWN_TOKEN)).await;
+    }
+    let set = format!("twilio_phone_number = '{HOTLINE}' where id = '{}'", desk.agent);
+    desk.sql(&format!("update voice_agents set {set}")).await;
+    desk.app.directory.refresh(None, None).await;
+    let connect = format!("action=\"/numbers/{}/connect\"", sid_of(HOTLINE));
+    let of = |agent: Uuid| format!("<input type=\"hidden\" name=\"agent\" value=\"{agent}\">");
+
+    // Whoever sees the other agent is led to it.
+    let admin = desk.sign_in("admin@example.com").await;
+    let page = admin.get("/numbers").await.text;
+    let link = format!("<a href=\"/agents/{}\"><bdi>Bright Smile</bdi></a> answers", desk.agent);
+    assert_eq!(page.matches(&link).count(), 1, "{page}");
+    assert!(page.contains(&connect) && page.contains(&of(desk.agent)), "it may be wired: {page}");
+    assert!(!page.contains(&of(desk.other_agent)), "{page}");
+
+    // Whoever does not reads that it is in use, and no more.
+    let other = desk.sign_in("other@example.com").await;
+    let page = other.get("/numbers").await.text;
+    assert!(page.contains("In use: another agent of this Twilio account"), "{page}");
+    assert!(!page.contains(&connect) && !page.contains("Bright Smile"), "{page}");
+    let listed = other.get("/api/v1/numbers").await;
+    assert!(!listed.text.contains(&desk.agent.to_string()), "{}", listed.text);
+    let item = &listed.json()["items"][0];
+    assert_eq!((&item["is_taken"], &item["agent"]), (&json!(true), &Value::Null), "{item}");
+
+    // Switched off, it gives the number up.
+    desk.sql(&format!("update voice_agents set status = 'inactive' where id = '{}'", desk.agent))
+        .await;
+    desk.app.directory.refresh(None, None).await;
+    let page = other.get("/numbers").await.text;
+    assert!(page.contains(&connect) && !page.contains("In use:"), "{page}");
+}

@@ -66,6 +66,23 @@ async fn each_thing_says_which_business_it_is_of() {
 }
 
 #[tokio::test]
+async fn a_task_stands_there_with_the_time_at_which_its_call_began() {
+    let (desk, _) = two_businesses().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let (task, call) = add_task(&desk, desk.agent, "message", None).await;
+    desk.sql(&format!(
+        "update call_logs set call_start = '2026-10-05T09:07Z', call_end = '2026-10-05T09:31Z'
+        where id = '{call}'"
+    ))
+    .await;
+    desk.sql(&format!("update call_tasks set at = '2026-10-05T09:31Z' where id = {task}")).await;
+    for address in ["/".to_owned(), format!("/callers/{CALLER}")] {
+        let page = owner.get(&address).await.text;
+        assert!(page.contains(":07</time>") && !page.contains(":31</time>"), "{address}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn the_choice_of_an_agent_leads_somewhere() {
     let (desk, salon) = two_businesses().await;
     let owner = desk.sign_in("owner@example.com").await;

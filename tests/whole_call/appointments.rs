@@ -2,7 +2,7 @@
 
 use frontdesk::rehearsal::phone::Step;
 use frontdesk::rehearsal::speech::SpeechOptions;
-use frontdesk::rehearsal::speech::script::{FunctionCall, Turn};
+use frontdesk::rehearsal::speech::script::{FunctionCall, Script, Turn};
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
@@ -249,6 +249,53 @@ async fn nobody_reaches_anybody_elses_appointments() {
     assert_eq!(leo["cancelled"]["name"], "Leo Perez");
     let status: Vec<Value> = rows(&house).await.iter().map(|row| row[4].clone()).collect();
     assert_eq!(status, ["pending", "pending", "cancelled"]);
+}
+
+#[tokio::test]
+async fn of_a_callers_two_appointments_the_one_that_is_named_is_moved() {
+    let (monday, tuesday) = (monday(), tuesday());
+    let to = |which: Value, date: Date, time: &str| {
+        let mut arguments =
+            json!({"name": "Ana Pérez", "new_date": date.to_string(), "new_time": time});
+        arguments.as_object_mut().unwrap().extend(which.as_object().unwrap().clone());
+        ("reschedule_appointment", arguments)
+    };
+    let turns = vec![
+        calls(&[to(json!({}), monday, "14:00")]),
+        calls(&[to(json!({"date": tuesday.to_string()}), tuesday, "14:00")]),
+        calls(&[to(json!({"time": "10:00"}), monday, "15:00")]),
+    ];
+    let house = house(turns, false).await;
+    write(&house, monday, "10:00", "Ana Pérez", CALLER).await;
+    write(&house, tuesday, "12:00", "Ana Pérez", CALLER).await;
+    let (results, _) = call(&house, 3, CALLER).await;
+    let [which, by_day, by_time] = &results[..] else { panic!("{results:?}") };
+    assert!(error(which).contains("ask which one is meant"), "{which}");
+    assert_eq!(times(&which["appointments"]), ["10:00", "12:00"]);
+    assert_eq!(by_day["before"], said(tuesday, "12:00"), "{by_day}");
+    assert_eq!(by_time["before"], said(monday, "10:00"), "{by_time}");
+    let when: Vec<Value> = rows(&house).await.iter().map(|row| row[6].clone()).collect();
+    assert_eq!(
+        when,
+        [(monday, "15:00"), (tuesday, "14:00")]
+            .map(|(date, time)| json!(local(date, time).timestamp().as_second()))
+    );
+}
+
+/// Whoever rehearses the demo's call once more has the appointment of the call before.
+#[tokio::test]
+async fn the_demos_caller_moves_the_new_appointment_beside_an_earlier_one() {
+    let booking = |turn: &Turn| !turn.functions.is_empty() && turn.functions[0].name != "end_call";
+    let turns: Vec<Turn> = Script::default().turns.into_iter().filter(booking).collect();
+    assert_eq!(turns.len(), 3);
+    let house = house(turns, false).await;
+    write(&house, monday(), "14:00", "Maria Lopez", CALLER).await;
+    let (results, row) = call(&house, 3, CALLER).await;
+    let [free, booked, moved] = &results[..] else { panic!("{results:?}") };
+    assert_eq!((&booked["ok"], &moved["ok"]), (&json!(true), &json!(true)), "{moved}");
+    assert_eq!(moved["before"]["time"], free["offers"][1]["time"], "{moved}");
+    assert_eq!(moved["rescheduled"]["time"], free["offers"][2]["time"], "{moved}");
+    assert_eq!(row.metadata()["gaps"], json!([]));
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ impl Seen {
                 h2 { "To do" }
                 ul .list {
                     @for task in &self.tasks {
-                        @let at = time::at(task.at_us, &self.shell.zone());
+                        @let at = time::at(task.began_us, &self.shell.zone());
                         @let query = self.shell.query();
                         li .row {
                             div .grow {

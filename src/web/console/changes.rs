@@ -4,8 +4,9 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::agent::{Known, SCHEDULE, known, label};
+use super::agent::{Known, LONGEST_CALL, SCHEDULE, known, label};
 use super::functions::{KINDS, NAMES};
+use super::languages;
 use super::words::{capital, short};
 use crate::agent::phone_number::readable;
 use crate::web::editing::diff::FieldChange;
@@ -113,6 +114,7 @@ fn value(field: &str, value: &Value, of: Of) -> Markup {
     let said = match (of, field) {
         (Of::Function, "type") => KINDS.iter().find(|kind| kind.0 == word).map(|kind| kind.1),
         (Of::Agent, "status") => named(&STATES),
+        (Of::Agent, "settings.language") => return html! { (language(value)) },
         (Of::Agent, field) => known(field).and_then(|known| named(known.choices)),
         (Of::Function, _) => None,
     };
@@ -128,8 +130,19 @@ fn value(field: &str, value: &Value, of: Of) -> Markup {
             (None, Value::Number(ms)) if field == "data.timeout_ms" => {
                 (ms.as_f64().unwrap_or_default() / 1000.0) " s"
             }
+            (None, Value::Number(seconds)) if of == Of::Agent && field == LONGEST_CALL => {
+                (seconds.as_f64().unwrap_or_default() / 60.0)
+            }
             (None, value) => (shown(value)),
         }
+    }
+}
+
+/// A language by its name.
+fn language(value: &Value) -> Markup {
+    match value.as_str().and_then(languages::name) {
+        Some(name) => html! { (name) },
+        None => shown(value),
     }
 }
 
@@ -236,6 +249,9 @@ mod tests {
                 ),
             ),
             ("business_name", json!("A & B"), ("Name of the business", "A &amp; B")),
+            ("settings.language", json!("de-CH"), ("Language", "German (de-CH)")),
+            ("settings.language", json!("<x>"), ("Language", "&lt;x&gt;")),
+            ("settings.limits.call_seconds", json!(2700), ("Longest call, in minutes", "45")),
         ] {
             let expected = (Some(expected.0.to_owned()), expected.1.to_owned());
             assert_eq!(read(field, after, Of::Agent), expected, "{field}");

@@ -24,7 +24,7 @@ use super::plain::plain;
 use super::twilio_account::Wrong;
 use crate::agent::phone_number::readable;
 use crate::clock::within;
-use crate::store::access::{Maintain, Object, Role};
+use crate::store::access::{Maintain, Object, Role, VisibleAgents};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::guard::may;
@@ -166,7 +166,7 @@ fn body(
         @if accounts.is_empty() {
             p .empty { "You have no agent whose number you may change. " a href="/setup" { "Set one up" } ", or ask the owner." }
         }
-        @for account in accounts { (of_account(account, shell.viewer.is_admin(), again)) }
+        @for account in accounts { (of_account(shell, account, again)) }
         @if let Some(last) = listed.next {
             p .note { "These are the numbers of " (accounts.len()) " agents; you have more. " a href={ "/numbers?after=" (last) } { "Show the next ones" } }
         }
@@ -179,8 +179,8 @@ fn body(
     }
 }
 
-fn of_account(account: &AccountNumbers, is_admin: bool, again: Option<&Again<'_>>) -> Markup {
-    let agent = &account.agent;
+fn of_account(shell: &Shell, account: &AccountNumbers, again: Option<&Again<'_>>) -> Markup {
+    let (agent, is_admin) = (&account.agent, shell.viewer.is_admin());
     let which = again.filter(|again| again.agent == agent.id).map(|again| &again.which);
     let wrong_account = match which {
         Some(Which::Account(wrong)) => Some(*wrong),
@@ -207,7 +207,7 @@ fn of_account(account: &AccountNumbers, is_admin: bool, again: Option<&Again<'_>
                     "The account has no number that you may connect."
                     @if !account.is_own && !is_admin { " Whoever runs this server gives an agent a number of this account." }
                 },
-                Ok(numbers) => ul .list { @for number in numbers { (row(account, number)) } },
+                Ok(numbers) => ul .list { @for number in numbers { (row(shell, account, number)) } },
             }
             @if let (Some(answers), None) = (&account.answers, &agent.typed_number) { p { "It answers " strong { (readable(answers)) } "." } }
             (by_hand::form(account, is_admin, wrong_number))
@@ -216,7 +216,7 @@ fn of_account(account: &AccountNumbers, is_admin: bool, again: Option<&Again<'_>
     }
 }
 
-fn row(account: &AccountNumbers, number: &NumberItem) -> Markup {
+fn row(shell: &Shell, account: &AccountNumbers, number: &NumberItem) -> Markup {
     let (badge, words) = match number.calls_go {
         "here" => ("good", "Calls come here".to_owned()),
         "elsewhere" => (
@@ -229,13 +229,14 @@ fn row(account: &AccountNumbers, number: &NumberItem) -> Markup {
         _ => ("bad", "Calls go nowhere".to_owned()),
     };
     let is_here = number.calls_go == "here";
-    let can_connect = number.calls_go != "no_calls" && !(is_here && number.agent.is_some());
-    let is_taken = matches!(number.calls_go, "elsewhere" | "application" | "trunk");
+    let is_its_own = account.answers.as_ref() == Some(&number.number);
+    let can_connect = number.calls_go != "no_calls" && !number.is_taken && !(is_here && is_its_own);
+    let goes_elsewhere = matches!(number.calls_go, "elsewhere" | "application" | "trunk");
     let answers = account.answers.as_ref().filter(|answers| **answers != number.number);
     html! {
         li {
             div .row {
-                span .grow { strong { (readable(&number.number)) } " " span class={ "badge " (badge) } { (words) } }
+                span .grow { strong { (readable(&number.number)) } " " span class={ "badge long " (badge) } { (words) } }
                 div .actions {
                     @if can_connect {
                         form method="post" action={ "/numbers/" (number.sid) "/connect" } {
@@ -251,10 +252,23 @@ fn row(account: &AccountNumbers, number: &NumberItem) -> Markup {
                     }
                 }
             }
-            @if is_taken { p .hint { "Connecting takes the calls away from there. You can put it back here at any time." } }
+            @if number.is_taken { p .hint { (taken(&shell.agents, number)) } }
+            @if goes_elsewhere && can_connect { p .hint { "Connecting takes the calls away from there. You can put it back here at any time." } }
             @if let Some(answers) = answers.filter(|_| can_connect) {
                 p .hint { "This agent answers " bdi { (readable(answers)) } " now. It answers one number: once this one is connected, callers of " bdi { (readable(answers)) } " do not reach it any more." }
             }
+        }
+    }
+}
+
+/// Who has a number that is another agent's, for those who see that agent.
+pub(super) fn taken(agents: &VisibleAgents, number: &NumberItem) -> Markup {
+    html! {
+        @match number.taken_by.and_then(|id| agents.find(id)) {
+            Some(other) => {
+                a href={ "/agents/" (other.id) } { bdi { (other.business) } } " answers this number. To connect it here, give that agent another one first, or switch it off."
+            },
+            None => "In use: another agent of this Twilio account answers it.",
         }
     }
 }

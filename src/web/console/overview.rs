@@ -199,7 +199,7 @@ fn who(name: Option<&Private<String>>, number: Option<&Private<String>>) -> Mark
 
 fn task_row(shell: &Shell, task: &TaskRow) -> Markup {
     let (class, word) = badge(task.kind);
-    let at = time::when(&time::at(task.at_us, &shell.zone()), &shell.now);
+    let at = time::when(&time::at(task.began_us, &shell.zone()), &shell.now);
     let query = shell.query();
     let shown = Shown { call: None, query: &query };
     let role = shell.agents.find(task.agent_id).map_or(Role::Support, |agent| agent.role);

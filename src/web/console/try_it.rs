@@ -70,8 +70,7 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     let go_on = unfinished::go_on(&shell, Some(id));
     let scripted = state.test_calls.scripted.get().map(Vec::as_slice).unwrap_or_default();
     let region = Here::of(shell.agents.find(id)).region;
-    let caller = readable(Region::fictional(region));
-    let body = html! { (go_on) (body(id, has_voice, scripted, (draft.as_ref(), &caller))) };
+    let body = html! { (go_on) (body(id, has_voice, scripted, (draft.as_ref(), region))) };
     let head = html! {
         script src=(assets::LIVE.path) defer {}
         script src=(assets::TRY.path) defer {}
@@ -83,9 +82,13 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     Ok(response)
 }
 
-/// Whom a test calls as, unless something else is wanted, is `caller`: a number that nobody has.
-fn body(id: Uuid, has_voice: bool, scripted: &[String], of: (Option<&Draft>, &str)) -> Markup {
-    let (draft, caller) = of;
+/// The page of an agent whose business is in `region`.
+fn body(
+    id: Uuid,
+    has_voice: bool,
+    scripted: &[String],
+    (draft, region): (Option<&Draft>, Option<Region>),
+) -> Markup {
     html! {
         h1 { "Try the agent" }
         @if !scripted.is_empty() {
@@ -106,16 +109,10 @@ fn body(id: Uuid, has_voice: bool, scripted: &[String], of: (Option<&Draft>, &st
         }
         @if let Some(draft) = draft { (unsaved(id, draft)) }
         form #try data-path={ "/agents/" (id) "/try" } data-phone=(assets::PHONE.path) {
-            div .form-row {
-                div {
-                    label for="caller" { "Number that you call from" }
-                    input #caller name="caller" type="tel" value=(caller) aria-describedby="caller-hint";
-                    p .hint #caller-hint { "The agent knows callers by it. Empty: the number is withheld." }
-                }
-            }
+            (caller_field(region))
             label .check {
                 input type="checkbox" name="reaches_out" value="yes";
-                " Really send texts and ask other services. Otherwise the page says what would be sent."
+                " Really send texts, to the number above, and ask other services. Otherwise the page says what would be sent."
             }
             @if let Some(draft) = draft { textarea name="draft" hidden { (draft.change) } }
             p #needs .note.warn { "This page needs JavaScript, and talking needs a microphone." }
@@ -139,6 +136,26 @@ fn body(id: Uuid, has_voice: bool, scripted: &[String], of: (Option<&Draft>, &st
         @if !scripted.is_empty() { (lines(scripted)) }
         p .hint { "“Change” beside what you typed goes back to it: say it in other words, and see what the "
             "agent answers then. What was booked after it is undone." }
+    }
+}
+
+/// Whom a test calls as: a number that nobody has, unless something else is wanted. It is one from where the
+/// business is, if such numbers are kept there.
+fn caller_field(region: Option<Region>) -> Markup {
+    html! {
+        div .form-row {
+            div {
+                label for="caller" { "Number that you call from" }
+                input #caller name="caller" type="tel" value=(readable(Region::fictional(region))) aria-describedby="caller-hint";
+                p .hint #caller-hint {
+                    "Nobody has this one. "
+                    @if !Region::keeps_fictional(region) {
+                        "It is American: where the business is, no numbers are kept for tests. Write another one, such as your own, if that matters. "
+                    }
+                    "The agent knows callers by it. Empty: the number is withheld."
+                }
+            }
+        }
     }
 }
 

@@ -183,7 +183,7 @@ fn doing(event: &LogEvent) -> Option<String> {
                 false => "Speaking".to_owned(),
             }
         }
-        LogEvent::FunctionCalled { name, .. } => using(name),
+        LogEvent::FunctionCalled { name, .. } => deeds::doing(name),
         LogEvent::FunctionFinished { .. } => "Thinking".to_owned(),
         LogEvent::TransferStarted { target } => format!("Put through to {}", target.name),
         LogEvent::TransferEnded { answered: false } => "Nobody answered there".to_owned(),
@@ -192,11 +192,6 @@ fn doing(event: &LogEvent) -> Option<String> {
         _ => return None,
     };
     Some(words)
-}
-
-/// What an agent does that uses a function.
-fn using(name: &str) -> String {
-    deeds::doing(name).map_or_else(|| format!("Using “{name}”"), str::to_owned)
 }
 
 /// That the agent could not go on, and the caller gets what is set for that.
@@ -230,7 +225,7 @@ fn line(at_ms: i64, event: LogEvent) -> Option<LiveLine> {
             whole(format!("k{at_ms}"), Who::Caller, at_ms, format!("(pressed {keys})"))
         }
         LogEvent::FunctionCalled { run, name, .. } => {
-            whole(format!("f{run}"), Who::Function, at_ms, using(&name))
+            whole(format!("f{run}"), Who::Function, at_ms, deeds::doing(&name))
         }
         LogEvent::FunctionFinished { run, ok, .. } => {
             let text = if ok { "done" } else { "did not work" };
@@ -283,7 +278,7 @@ mod tests {
     #[test]
     fn what_is_done_is_told_in_an_owners_words() {
         for (name, words) in
-            [("check_availability", "Looking for free times"), ("prices", "Using “prices”")]
+            [("check_availability", "Looking for free times"), ("prices", "Using “Prices”")]
         {
             let called = json!({"run": 1, "turn": 1, "name": name, "arguments": {}});
             let event = EventRow {

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::AppState;
 use super::problem::Problem;
-use crate::agent::Agent;
 use crate::agent::region::Region;
+use crate::agent::{Agent, Status};
 use crate::clock::within;
 use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::people::Viewer;
@@ -52,6 +52,11 @@ pub(super) struct NumberItem {
     pub(super) elsewhere: Option<String>,
     /// Whether what was there before a connection can be put back.
     pub(super) can_restore: bool,
+    /// Whether another active agent of the same account answers it: it cannot be connected to this one.
+    pub(super) is_taken: bool,
+    /// Which one that is. Whoever asks may not see it: its name is shown to those who do.
+    #[serde(skip)]
+    pub(super) taken_by: Option<Uuid>,
 }
 
 /// What an agent's account says.
@@ -116,6 +121,10 @@ pub(super) async fn page_of(
         let at = accounts.iter().position(|known| known.credentials == agent.credentials);
         at.and_then(|at| asked.get(at)).cloned().unwrap_or(Err(RestError::Unknown))
     };
+    let sees_all = |agent: &Agent| agent.credentials.is_some() || viewer.is_admin();
+    let shown = accounts.iter().zip(&asked).filter(|(agent, _)| sees_all(agent));
+    let shown = shown.filter_map(|(_, asked)| asked.as_ref().ok()).flatten();
+    let answering = answering(state, shown.map(|number| number.number.clone()).collect()).await?;
     let accounts = loaded.iter().map(|(agent, loaded)| AccountNumbers {
         agent: (*agent).clone(),
         is_own: loaded.credentials.is_some(),
@@ -125,7 +134,9 @@ pub(super) async fn page_of(
             let item = |number: OwnedNumber| {
                 let has = |(of, sid): &(Uuid, String)| *of == agent.id && *sid == number.sid;
                 let can_restore = restorable.iter().any(has);
-                describe(state, agents, agent.id, number, can_restore)
+                let taken_by = taken_by(state, &answering, loaded, &number.number);
+                let item = describe(state, agents, agent.id, number, can_restore);
+                NumberItem { is_taken: taken_by.is_some(), taken_by, ..item }
             };
             may_see(viewer, loaded, numbers).into_iter().map(item).collect()
         }),
@@ -137,6 +148,38 @@ pub(super) async fn page_of(
 async fn numbers_of(state: &AppState, agent: &Agent) -> Result<Vec<OwnedNumber>, RestError> {
     let asking = state.exchange.toolbox.twilio.owned_numbers(agent);
     within(LIST_LIMIT, asking).await.unwrap_or(Err(RestError::Unknown))
+}
+
+/// The agents that answer one of these numbers.
+async fn answering(state: &AppState, numbers: Vec<String>) -> Result<Vec<Arc<Agent>>, Problem> {
+    let ids = state.owners.store.active_with_numbers(&numbers).await?;
+    let mut agents = Vec::with_capacity(ids.len());
+    for id in ids {
+        agents.extend(state.directory.by_id(id).await);
+    }
+    Ok(agents)
+}
+
+/// The agent that keeps this one from a number of its account: it answers the number, by the same account.
+/// One of another account does not: see [`connect`].
+fn taken_by(
+    state: &AppState,
+    answering: &[Arc<Agent>],
+    agent: &Agent,
+    number: &str,
+) -> Option<Uuid> {
+    let account = |agent: &Agent| {
+        let sid = state.exchange.toolbox.twilio.account_sid(agent)?;
+        Some(sid.trim().to_ascii_lowercase())
+    };
+    let own = account(agent)?;
+    let is_it = |other: &&Arc<Agent>| {
+        other.id != agent.id
+            && other.status == Status::Active
+            && other.number.as_deref() == Some(number)
+            && account(other).as_ref() == Some(&own)
+    };
+    answering.iter().find(is_it).map(|other| other.id)
 }
 
 /// Those that the viewer may see and change. What counts is the account that was asked, which the agent
@@ -182,6 +225,8 @@ fn describe(
             .filter(|_| calls_go == "elsewhere")
             .and_then(|url| url.host_str().map(str::to_owned)),
         can_restore,
+        is_taken: false,
+        taken_by: None,
         sid: number.sid,
         number: number.number,
     }

@@ -95,6 +95,27 @@ async fn each_filter_finds_its_calls() {
     has(found(&owner, "?outcome=transferred&function=nothing").await, &[]);
 }
 
+#[tokio::test]
+async fn what_the_agent_did_is_chosen_by_words() {
+    let desk = Desk::open().await;
+    let (owner, agent) = (desk.sign_in("owner@example.com").await, desk.agent);
+    desk.sql(&format!(
+        "insert into functions (assistant_id, type, name)
+        values ('{agent}', 'json_api', 'check_insurance'), ('{agent}', 'function', 'book_appointment')"
+    ))
+    .await;
+    let run = json!({"functions": [{"name": "check_insurance", "ok": true}]});
+    let used = add_call(&desk, agent, json!({"metadata": run})).await;
+    let page = owner.get("/calls?function=check_insurance").await.text;
+    let chosen = "<option value=\"check_insurance\" selected>Used “Check insurance”</option>";
+    assert!(page.contains(chosen), "{page}");
+    assert_eq!(page.matches("<option value=\"book_appointment\">Booked").count(), 1, "{page}");
+    assert!(!page.contains(">book_appointment<") && !page.contains("“check_insurance"), "{page}");
+    assert_eq!(found(&owner, "?function=check_insurance").await, [used]);
+    let none = owner.get("/calls?function=old_one").await.text;
+    assert!(none.contains("Remove Used “Old one”"), "{none}");
+}
+
 /// `call_words` and `words_query`, as the migration has them, where it is not there.
 async fn with_words(desk: &Desk) {
     desk.sql(

@@ -155,7 +155,7 @@ async fn what_was_written_as_it_happened_comes_first() {
     assert!(!page.text.contains(SCRIPT), "{}", page.text);
     assert!(!page.text.contains("Sorry to hear"), "the events say it better");
     assert!(page.text.contains("Nobody took the call.") && page.text.contains("failed</span>"));
-    assert!(page.text.contains("Tried <bdi>"), "what failed was not done: {}", page.text);
+    assert!(page.text.contains("<bdi>Tried to use “"), "what failed was not done: {}", page.text);
 
     let events = owner.get(&format!("/api/v1/calls/{id}/events?limit=4")).await.json();
     assert_eq!(events["items"][0]["kind"], "caller_said");
@@ -351,7 +351,7 @@ async fn values_are_shown_where_the_owner_says_so_and_not_any_more_when_the_row_
     ] {
         desk.sql(sql).await;
         let page = owner.get(&format!("/calls/{id}")).await.text;
-        assert!(page.contains("prices"), "{page}");
+        assert!(page.contains("“Prices”"), "{page}");
         assert_eq!(page.contains("the-value"), is_shown, "{sql}");
         assert!(!page.contains("of-no-row"), "it did not end: nobody knows whose it is");
     }

@@ -9,14 +9,18 @@ pub(super) enum Kind {
     Area,
     /// A number; what comes without one.
     Number(&'static str),
+    /// Minutes, which are stored as seconds; what holds without any.
+    Minutes(&'static str),
     /// A tick; what holds without one.
     Check(bool),
     /// One of these; the first is what holds without one. Each with what it means.
     Choice(&'static [(&'static str, &'static str)]),
     /// A text that is not shown again.
     Secret,
-    /// Names and telephone numbers, one pair a line.
+    /// Names and telephone numbers, a row each.
     Numbers,
+    /// The language to begin in.
+    Language,
     /// The first words, with the choice of none.
     Greeting,
     /// A time zone.
@@ -53,6 +57,11 @@ const fn field(path: &'static str, label: &'static str, hint: &'static str, kind
 /// Weekly hours and holidays, which have an editor of their own.
 pub(in crate::web::console) const SCHEDULE: &str = "business.operating_schedule";
 
+/// How long a call may be: seconds, which owners write as minutes.
+pub(in crate::web::console) const LONGEST_CALL: &str = "settings.limits.call_seconds";
+/// What is accepted there.
+pub(super) const MINUTES: &str = "Write how many minutes, from 1 to 240.";
+
 /// All sections, in the page's order.
 pub(super) const PARTS: [Part; 6] = [
     Part { id: "greeting", title: "Greeting & voice", fields: GREETING },
@@ -69,8 +78,8 @@ const GREETING: &[Field] = &[
     field(
         "settings.language",
         "Language",
-        "A code such as en, de or es-MX. It changes to the caller's language by itself.",
-        Kind::Line,
+        "It begins in it, and changes to the caller's by itself.",
+        Kind::Language,
     ),
     field(
         "settings.voice",
@@ -83,15 +92,20 @@ const GREETING: &[Field] = &[
     field(
         "settings.idle.reprompt_seconds",
         "Silence before it asks if somebody is there, in seconds",
-        "0: it never asks.",
+        "10 unless set. 0: it never asks.",
         Kind::Number("10"),
     ),
-    field("settings.idle.reprompts", "How often it asks before it hangs up", "", Kind::Number("2")),
     field(
-        "settings.limits.call_seconds",
-        "Longest call, in seconds",
-        "The caller is warned before the end.",
-        Kind::Number("1800"),
+        "settings.idle.reprompts",
+        "How often it asks before it hangs up",
+        "2 unless set.",
+        Kind::Number("2"),
+    ),
+    field(
+        LONGEST_CALL,
+        "Longest call, in minutes",
+        "30 unless set. The caller is warned before the end.",
+        Kind::Minutes("30"),
     ),
 ];
 const HOURS: &[Field] = &[
@@ -112,12 +126,7 @@ const HOURS: &[Field] = &[
     ),
 ];
 const MESSAGES: &[Field] = &[
-    field(
-        "settings.transfer.targets",
-        "Who callers can be put through to",
-        "One a line, such as: sales: +44 20 7946 0958",
-        Kind::Numbers,
-    ),
+    field("settings.transfer.targets", "Who callers can be put through to", "", Kind::Numbers),
     field(
         "settings.fallback.kind",
         "When the agent cannot take a call",
@@ -233,7 +242,15 @@ pub(super) fn part(id: &str) -> Option<&'static Part> {
 impl Field {
     /// Whether it stands beside others.
     pub(super) fn is_short(&self) -> bool {
-        matches!(self.kind, Kind::Line | Kind::Number(_) | Kind::Zone | Kind::Voice)
+        matches!(
+            self.kind,
+            Kind::Line
+                | Kind::Number(_)
+                | Kind::Minutes(_)
+                | Kind::Zone
+                | Kind::Voice
+                | Kind::Language
+        )
     }
 }
 

@@ -5,6 +5,7 @@ mod form;
 mod hours;
 mod page;
 mod preview;
+mod sent;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-pub(super) use fields::{Known, SCHEDULE, known, label};
+pub(super) use fields::{Known, LONGEST_CALL, SCHEDULE, known, label};
 pub(super) use hours::{Editor, Wrong as WrongDay};
 
 use super::errors::{Fault, Shown};
@@ -33,9 +34,10 @@ use crate::web::editing::{Seen, access, change as changing, diff, make_known};
 use crate::web::problem::Problem;
 use crate::web::session::PageRequest;
 use fields::{Part, part};
+use form::Refused;
 pub(super) use form::Sent;
-use form::{Refused, change, put};
 use page::{Page, reduced, saved};
+use sent::{change, put};
 
 /// The most versions that a page names as just changed.
 const SAVED_MAX: usize = 3;
@@ -180,16 +182,21 @@ pub(super) fn draft(sent: &Sent, row: &AgentSource) -> Result<Map<String, Value>
 /// What a section's form changes; or the fields that cannot be read, and why.
 fn changed(
     part: &Part,
-    sent: &Sent,
+    form: &Sent,
     row: &AgentSource,
 ) -> Result<Map<String, Value>, Vec<(String, String)>> {
-    let mut fields = change(part, sent, &document(row));
+    let document = document(row);
+    let wrong = sent::wrong(part, form, &document);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut fields = change(part, form, &document);
     if part.id == "hours" {
         let agent = Agent::new(row.clone());
         let today = jiff::civil::Date::constant(2026, 1, 1);
         let stored = Editor::stored(&agent.hours, today);
         let whole = |(day, why)| (format!("{SCHEDULE}.{day}"), why);
-        let schedule = Editor::sent(sent)
+        let schedule = Editor::sent(form)
             .changed(&stored)
             .map_err(|wrong| wrong.into_iter().map(whole).collect::<Vec<_>>())?;
         if let Some(schedule) = schedule {

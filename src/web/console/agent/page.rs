@@ -15,7 +15,7 @@ use crate::agent::history::History;
 use crate::agent::phone_number::readable;
 use crate::agent::prompt::DESCRIPTION_MAX;
 use crate::agent::settings::Fallback;
-use crate::agent::{Agent, AgentSource, Status};
+use crate::agent::{Agent, AgentSource, SettingFault, Status};
 use crate::functions::signatures;
 use crate::line::instructions;
 use crate::private::Private;
@@ -98,7 +98,7 @@ impl Page<'_> {
                     @if part.id == "hours" { (editor(agent, (base, today), refused)) }
                     @for row in part.fields.chunk_by(|one, next| one.is_short() && next.is_short()) {
                         div .form-row[row.len() > 1] {
-                            @for field in row { (line(field, document, refused)) }
+                            @for field in row { (line(field, document, refused, agent.region)) }
                         }
                     }
                     p .actions {
@@ -289,13 +289,17 @@ fn faults(base: &str, agent: &Agent) -> Markup {
             None => path,
         }
     };
+    let why = |fault: &SettingFault| match fault.path.ends_with("limits.call_seconds") {
+        true => fields::MINUTES.to_owned(),
+        false => plain(&format!("found {}; accepted is {}", fault.found, fault.accepted)),
+    };
     html! {
         @if !agent.faults.is_empty() {
             div .note.warn {
                 p { "Calls go on without what cannot be used:" }
                 ul {
                     @for fault in own {
-                        li { b { (name(&fault.path)) } ": " (plain(&format!("found {}; accepted is {}", fault.found, fault.accepted))) }
+                        li { b { (name(&fault.path)) } ": " (why(fault)) }
                     }
                     @if !functions.is_empty() {
                         li { a href={ (base) "/functions" } { "What it can do" } ": what is marked there as left out" }

@@ -144,16 +144,10 @@ fn function(run: &Run) -> Markup {
     }
 }
 
-/// What a built-in function did or was to do, in an owner's words; others have their own names.
+/// What a function did or was to do, in an owner's words. A model may have made its name up.
 fn deed(run: &Run) -> Markup {
     let is_done = run.is_ok == Some(true);
-    let words = if is_done { deeds::done(&run.name) } else { deeds::tried(&run.name) };
-    html! {
-        @match words {
-            Some(words) => (words),
-            None => { @if is_done { "Used " } @else { "Tried " } bdi { "“" (run.name) "”" } }
-        }
-    }
+    html! { bdi { (if is_done { deeds::done(&run.name) } else { deeds::tried(&run.name) }) } }
 }
 
 /// A value as text, shortened.

@@ -74,11 +74,10 @@ pub(super) fn form(
 fn function_choice(chosen: &str, functions: &[String], wrong: Option<&Invalid>) -> Markup {
     let is_wrong = wrong.is_some_and(|wrong| wrong.field == "function");
     let chosen = chosen.trim();
-    let own = functions.iter().map(String::as_str).filter(|name| deeds::done(name).is_none());
+    let own = functions.iter().map(String::as_str).filter(|name| !deeds::is_known(name));
     // One of a bookmark may be gone since.
-    let is_known = chosen.is_empty()
-        || deeds::done(chosen).is_some()
-        || functions.iter().any(|name| name == chosen);
+    let is_known =
+        chosen.is_empty() || deeds::is_known(chosen) || functions.iter().any(|name| name == chosen);
     html! {
         div {
             label for="function" { "What the agent did" }
@@ -89,9 +88,9 @@ fn function_choice(chosen: &str, functions: &[String], wrong: Option<&Invalid>) 
                     option value=(name) selected[name == chosen] { (words) }
                 }
                 @for name in own {
-                    option value=(name) selected[name == chosen] { "Used “" (name) "”" }
+                    option value=(name) selected[name == chosen] { (deeds::done(name)) }
                 }
-                @if !is_known { option value=(chosen) selected { "Used “" (chosen) "”" } }
+                @if !is_known { option value=(chosen) selected { (deeds::done(chosen)) } }
             }
         }
     }
@@ -163,10 +162,9 @@ fn said(name: &str, value: &str) -> String {
         ("outcome", Some(outcome)) => format!("“{}”", words::choice(outcome)),
         ("todo", _) => "“with something to do”".to_owned(),
         ("tests", _) => "“test calls”".to_owned(),
-        ("function", _) => match deeds::done(value) {
-            Some(words) => format!("“{words}”"),
-            None => format!("“used {value}”"),
-        },
+        // A name in it has its own quotation marks.
+        ("function", _) if deeds::is_known(value) => format!("“{}”", deeds::done(value)),
+        ("function", _) => deeds::done(value),
         _ => format!("{} “{value}”", name_of(name).to_lowercase()),
     }
 }

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::json::{as_json, as_text, read_json};
 use crate::agent::function::Builtin;
 use crate::web::console::agent::Sent;
+use crate::web::console::named_numbers;
 use crate::web::problem::Problem;
 
 /// What a variable can be, with what owners call it.
@@ -60,6 +62,8 @@ pub(in crate::web::console) const NAMES: [(&str, &str); 21] = [
 ];
 /// The field of a time limit: a form has seconds, and the row milliseconds.
 const TIME_LIMIT: &str = "data.timeout_ms";
+/// The field of those to whom callers are put through.
+pub(super) const TARGETS: &str = "data.targets";
 /// Variables that are read of a form, and empty lines for more.
 const VARIABLES_MAX: usize = 60;
 pub(super) const MORE_VARIABLES: usize = 2;
@@ -96,8 +100,16 @@ pub(super) fn texts(document: &Value) -> Sent {
     for name in ["headers", "query"] {
         put(&format!("data.{name}"), lines(&data[name]));
     }
-    for name in ["body", "nodes", "targets"] {
+    for name in ["body", "nodes"] {
         put(&format!("data.{name}"), as_json(&data[name]));
+    }
+    match named_numbers::stored(&data["targets"]) {
+        Some(rows) => {
+            for (name, text) in named_numbers::texts(TARGETS, &rows) {
+                put(&name, text);
+            }
+        }
+        None => put(TARGETS, as_json(&data["targets"])),
     }
     match list(&document["variables"]) {
         Some(variables) => {
@@ -248,10 +260,25 @@ fn data(kind: &str, sent: &Sent, stored: &Value) -> Result<Value, Problem> {
         }
         _ => {
             put("builtin", plain("builtin"));
-            put("targets", read_json("data.targets", filled("data.targets"))?);
+            put("targets", targets(sent, &stored["data"]["targets"])?);
         }
     }
     Ok(Value::Object(data))
+}
+
+/// Whom callers are put through to: rows, or JSON where what is stored says more than they can.
+fn targets(sent: &Sent, before: &Value) -> Result<Option<Value>, Problem> {
+    if sent.contains_key(TARGETS) {
+        return read_json(TARGETS, filled(sent, TARGETS));
+    }
+    let Some(rows) = named_numbers::sent(sent, TARGETS) else {
+        return Ok((!before.is_null()).then(|| before.clone()));
+    };
+    if let Some((field, why)) = named_numbers::wrong(TARGETS, &rows).into_iter().next() {
+        return Err(Problem::invalid(field, why));
+    }
+    let numbers = named_numbers::value(&rows, before);
+    Ok((!numbers.is_empty()).then_some(Value::Object(numbers)))
 }
 
 /// Milliseconds as seconds; what is no number as it stands.
@@ -287,14 +314,6 @@ fn definition(variable: Variable) -> Value {
     definition
 }
 
-fn read_json(field: &str, text: Option<String>) -> Result<Option<Value>, Problem> {
-    let read = |text: String| {
-        serde_json::from_str(&text)
-            .map_err(|error| Problem::invalid(field, format!("accepted is JSON: {error}")))
-    };
-    text.map(read).transpose()
-}
-
 /// `Name: value`, one a line. A list or the like that a line cannot hold is kept if its name is there.
 fn pairs(text: &str, stored: &Value) -> Option<Value> {
     let pairs = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
@@ -311,22 +330,6 @@ fn pairs(text: &str, stored: &Value) -> Option<Value> {
 fn lines(value: &Value) -> String {
     let fields = value.as_object().into_iter().flatten();
     fields.map(|(name, value)| format!("{name}: {}", as_text(value))).collect::<Vec<_>>().join("\n")
-}
-
-fn as_text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn as_json(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => serde_json::to_string_pretty(other).unwrap_or_default(),
-    }
 }
 
 /// What owners call a built-in function.

@@ -3,13 +3,19 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::fields::{MORE_VARIABLES, TYPES, Variable, built_in, variables};
+use super::fields::{MORE_VARIABLES, TARGETS, TYPES, Variable, built_in, variables};
+use super::summary;
 use crate::agent::function::Builtin;
 use crate::agent::region::Region;
 use crate::web::console::agent::Sent;
 use crate::web::console::changes::{self, Of};
+use crate::web::console::named_numbers;
 use crate::web::console::plain::plain;
 use crate::web::problem::Problem;
+
+/// The lines of a field that are shown at once: of an empty one, and at most.
+const ROWS_MIN: usize = 3;
+const ROWS_MAX: usize = 24;
 
 /// What the form shows.
 pub(super) struct FunctionForm<'a> {
@@ -117,12 +123,17 @@ impl FunctionForm<'_> {
     fn area(&self, name: &str, label: &str, hint: &str) -> Markup {
         html! {
             label for=(id(name)) { (label) }
-            textarea id=(id(name)) name=(name) spellcheck="false"
+            textarea id=(id(name)) name=(name) spellcheck="false" rows=(self.rows(name))
                 aria-invalid=[self.why(name).map(|_| "true")] aria-describedby=[self.described(name)]
                 { (self.text(name)) }
             @if !hint.is_empty() { p .hint { (hint) } }
             (self.error(name))
         }
+    }
+
+    /// As many lines as stand in a field, so far as a page has room for them.
+    fn rows(&self, name: &str) -> usize {
+        self.text(name).lines().count().clamp(ROWS_MIN, ROWS_MAX)
     }
 
     fn check(&self, name: &str, label: &str) -> Markup {
@@ -171,6 +182,7 @@ impl FunctionForm<'_> {
         html! {
             h2 { "The steps" }
             (self.line("data.start", "The first step", "Its name."))
+            (summary::steps(self.text("data.start").trim(), self.text("data.nodes")))
             (self.area("data.nodes", "Steps", "JSON: each step by its name. A step has one of say, ask, call, branch, transfer, end."))
         }
     }
@@ -187,7 +199,27 @@ impl FunctionForm<'_> {
             }
             p .hint { "Every agent has it. Switched off here, the agent cannot do it; with a name, it has that name." }
             (self.error("data.builtin"))
-            (self.area("data.targets", "Numbers to put through to", &format!("Only for that one. JSON, such as {{\"sales\": \"{}\"}}.", Region::example(self.region))))
+            (self.targets())
+        }
+    }
+
+    /// Whom callers are put through to, which is of one of those alone.
+    fn targets(&self) -> Markup {
+        let (name, example) = ("Numbers to put through to", Region::example(self.region));
+        let wrong: Vec<(String, String)> = self
+            .problem
+            .into_iter()
+            .filter_map(|problem| {
+                Some((problem.field.clone()?, plain(problem.detail.as_deref().unwrap_or_default())))
+            })
+            .collect();
+        html! {
+            p .hint { "Only for “" (built_in(Builtin::TransferCall)) "”:" }
+            @if self.texts.contains_key(TARGETS) {
+                (self.area(TARGETS, name, "JSON: names with telephone numbers."))
+            } @else {
+                (named_numbers::fields((TARGETS, name), &named_numbers::sent(self.texts, TARGETS).unwrap_or_default(), &example, &wrong))
+            }
         }
     }
 
@@ -197,6 +229,7 @@ impl FunctionForm<'_> {
         html! {
             h2 { "What the agent asks the caller for" }
             @if self.texts.contains_key("variables") {
+                (summary::asked_for(self.text("variables")))
                 (self.area("variables", "Variables", "JSON: a list, or a JSON Schema of an object."))
             } @else {
                 (self.error("variables"))

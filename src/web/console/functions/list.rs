@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::fields::{KINDS, built_in};
+use super::fields::{KINDS, NAMES, built_in};
 use crate::agent::edit::unpacked;
 use crate::agent::function::{Builtin, FunctionSource};
 use crate::agent::{Agent, AgentSource};
@@ -86,7 +86,7 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionSource, uses: &[FunctionUse]) -> M
                     (row.purpose.as_deref().unwrap_or_default())
                     @if let Some(fault) = fault {
                         @let field = fault.path.splitn(3, '.').nth(2).unwrap_or_default();
-                        p .error { (field) ": " (plain(&format!("found {}; accepted is {}", fault.found, fault.accepted))) }
+                        p .error { (named(field)) ": " (plain(&format!("found {}; accepted is {}", fault.found, fault.accepted))) }
                     }
                 }
                 span { (count(uses, is_use)) }
@@ -99,6 +99,17 @@ fn one(agent: &Agent, id: Uuid, row: &FunctionSource, uses: &[FunctionUse]) -> M
             }
         }
     }
+}
+
+/// What owners call a field of a function, and what is below it.
+fn named(field: &str) -> String {
+    let below = |known: &str| match field.strip_prefix(known)? {
+        "" => Some(String::new()),
+        rest => rest.strip_prefix('.').map(|rest| format!(", {rest}")),
+    };
+    let mut names = NAMES.iter();
+    let name = names.find_map(|(known, name)| Some(format!("{name}{}", below(known)?)));
+    name.unwrap_or_else(|| field.to_owned())
 }
 
 fn built_ins(agent: &Agent, id: Uuid, tuned: &[&FunctionSource], uses: &[FunctionUse]) -> Markup {

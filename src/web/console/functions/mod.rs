@@ -3,7 +3,9 @@
 mod collected;
 mod fields;
 mod form;
+mod json;
 mod list;
+mod summary;
 mod tried;
 
 use std::sync::Arc;
@@ -21,7 +23,6 @@ use uuid::Uuid;
 use super::agent::{Saved, Sent, flash};
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
-use super::words::capital;
 use crate::agent::AgentSource;
 use crate::agent::function::Builtin;
 use crate::agent::region::Region;
@@ -29,6 +30,7 @@ use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::call_filter::Here;
+use crate::web::deeds;
 use crate::web::editing::function::{self, document, find, masked};
 use crate::web::editing::{Seen, change as changing, version_of};
 use crate::web::guard::may;
@@ -295,7 +297,7 @@ pub(super) fn title(document: &Value) -> String {
     }
     let title = data["title"].as_str().map(str::trim);
     let title = title.filter(|title| document["type"] == "form" && !title.is_empty());
-    let name = || document["name"].as_str().filter(|name| !name.is_empty()).map(spoken);
+    let name = || document["name"].as_str().filter(|name| !name.is_empty()).map(deeds::spoken);
     title.map(str::to_owned).or_else(name).unwrap_or_else(|| "A function".to_owned())
 }
 
@@ -303,9 +305,4 @@ pub(super) fn title(document: &Value) -> String {
 fn tuned(document: &Value) -> Option<Builtin> {
     let name = document["data"]["builtin"].as_str().filter(|_| document["type"] == "function");
     name.and_then(Builtin::named)
-}
-
-/// `Check insurance` of `check_insurance`.
-fn spoken(name: &str) -> String {
-    capital(name.replace(['_', '-'], " ").trim())
 }

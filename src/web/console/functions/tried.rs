@@ -7,11 +7,12 @@ use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
 use super::fields::{Variable, plain_variables};
-use super::{Inspected, spoken, title};
+use super::{Inspected, title};
 use crate::functions::DryRun;
 use crate::web::console::agent::Sent;
 use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
+use crate::web::deeds;
 use crate::web::editing::try_function::{Tried, try_function};
 use crate::web::problem::Problem;
 use crate::web::session::PageRequest;
@@ -51,7 +52,7 @@ fn name_of(variable: &Variable) -> String {
 /// The field of a variable: what the caller would have said.
 fn argument(variable: &Variable, value: &str) -> Markup {
     let id = format!("argument-{}", variable.name);
-    let label = spoken(&variable.name);
+    let label = deeds::spoken(&variable.name);
     let choices: Vec<&str> = match variable.kind.as_str() {
         "boolean" => vec!["yes", "no"],
         _ => variable.choices.split(',').map(str::trim).filter(|one| !one.is_empty()).collect(),

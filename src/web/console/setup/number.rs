@@ -19,6 +19,7 @@ use crate::store::access::{AgentAccess, Maintain, Role};
 use crate::store::setup::SetupMove;
 use crate::web::AppState;
 use crate::web::console::errors::{Fault, Shown};
+use crate::web::console::numbers::taken;
 use crate::web::console::plain::plain;
 use crate::web::console::twilio_account::Wrong;
 use crate::web::editing::change::set_up;
@@ -82,7 +83,9 @@ pub(super) async fn form(
     let may_own = setup.shell.agent().is_some_and(|agent| agent.role >= Role::Owner);
     let has = setup.number();
     let takes_calls = numbers.list.iter().filter(|number| number.calls_go != "no_calls");
-    let takes_calls: Vec<&NumberItem> = takes_calls.collect();
+    let (taken_ones, takes_calls): (Vec<&NumberItem>, Vec<&NumberItem>) =
+        takes_calls.partition(|number| number.is_taken);
+    let has_taken = !taken_ones.is_empty();
     Ok(html! {
         h1 { "Which number does it answer?" }
         (progress(Step::Number))
@@ -91,13 +94,14 @@ pub(super) async fn form(
             fieldset {
                 legend { "Number" }
                 @for number in &takes_calls { (choice(number, has)) }
+                @for number in taken_ones { p .hint { (readable(&number.number)) ": " (taken(&setup.shell.agents, number)) } }
                 label .check {
                     // Who has numbers to choose from says so.
                     input type="radio" name="sid" value="" required checked[!has.is_empty() || takes_calls.is_empty()];
                     @if has.is_empty() { " Later" } @else { " It keeps " bdi { (readable(has)) } }
                 }
                 @if let Some(trouble) = &numbers.trouble { p .note .warn { (trouble) } }
-                @else if takes_calls.is_empty() { p .hint { (none_yet(numbers.is_own)) } }
+                @else if takes_calls.is_empty() && !has_taken { p .hint { (none_yet(numbers.is_own)) } }
                 @if numbers.is_trial {
                     p .note .warn { "This is a trial account: only telephones that were verified at Twilio can call, and it ends after 30 days. Upgrade it in Twilio's console before customers call." }
                 }
