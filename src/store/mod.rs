@@ -50,6 +50,7 @@ mod numbers;
 mod outage;
 mod outings;
 pub mod overview;
+pub mod paces;
 mod passages;
 pub mod people;
 mod presence;

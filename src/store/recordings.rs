@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
+use super::access::{AgentAccess, Level};
 use super::{Result, Store, lenient_json};
 
 /// A call whose tape waits to be finished.
@@ -36,6 +37,20 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// Whose an agent is: who made it, or nobody but itself.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn owner_of<L: Level>(&self, access: &AgentAccess<L>) -> Result<Uuid> {
+        let owner: Option<Uuid> =
+            sqlx::query_scalar("select created_by from public.voice_agents where id = $1")
+                .bind(access.agent_id())
+                .fetch_optional(&self.pool)
+                .await?
+                .flatten();
+        Ok(owner.unwrap_or(access.agent_id()))
     }
 
     /// Writes where a call's recording is, if it still is where `before` says; whether it was

@@ -6,6 +6,11 @@ pub enum Rule {
     /// As many agents as a plan allows.
     #[error("the plan allows no more agents; delete one, or choose a larger plan")]
     AgentsOfPlan,
+    /// As many agents as an owner without a plan has.
+    #[error(
+        "an owner without a plan has no more agents; delete one, or ask whoever runs this server for a plan"
+    )]
+    AgentsOfOwner,
     /// As many sources of knowledge as a plan allows.
     #[error("the plan allows no more sources of knowledge; remove one, or choose a larger plan")]
     SourcesOfPlan,
@@ -25,6 +30,7 @@ impl Rule {
     pub(super) fn named(constraint: Option<&str>) -> Self {
         match constraint {
             Some("voiceagents_allowed") => Self::AgentsOfPlan,
+            Some("agents_of_owner") => Self::AgentsOfOwner,
             Some("source_links_allowed") => Self::SourcesOfPlan,
             Some("last_owner") => Self::LastOwner,
             _ => Self::Other,

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::access::{AgentAccess, Maintain};
 use super::audit::{self, AuditEntry};
+use super::people::Viewer;
 use super::{Result, Store};
 use crate::private::Private;
 
@@ -123,6 +124,57 @@ impl Store {
     pub async fn note_taken(&self, taken: &[TakenNumber]) -> Result<()> {
         let mut connection = self.pool.acquire().await?;
         Ok(note(&mut connection, taken).await?)
+    }
+}
+
+/// Who keeps a number from another agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberHolder {
+    /// `voice_agents.id`.
+    pub agent: Uuid,
+    /// `voice_agents.name`.
+    pub name: String,
+    /// Whether somebody only typed the number for it.
+    pub is_typed: bool,
+}
+
+impl Store {
+    /// The agent that keeps a number from this one; for an administrator, who sees all agents.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn number_holder(
+        &self,
+        viewer: &Viewer,
+        (number, agent): (&str, Uuid),
+    ) -> Result<Option<NumberHolder>> {
+        if !viewer.is_admin() {
+            return Ok(None);
+        }
+        // As `number_is_free` looks for it (migration 0041).
+        let row = sqlx::query(
+            "select a.id, left(a.name, 200) as name,
+                coalesce(a.number_typed = a.twilio_phone_number, false) as is_typed
+            from public.voice_agents a cross join public.normalised_number($1) as wanted
+            where a.id <> $2 and (a.number_held = wanted or a.status = 'active'
+                and (coalesce(a.number_e164, a.twilio_phone_number) = wanted
+                    or public.normalised_number(a.twilio_phone_number) = wanted
+                        and not public.is_number_unassigned(
+                            a.twilio_phone_number, a.number_typed, a.twilio_credentials)))
+            order by a.created_at, a.id limit 1",
+        )
+        .bind(number)
+        .bind(agent)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(NumberHolder {
+                agent: row.try_get("id")?,
+                name: row.try_get("name")?,
+                is_typed: row.try_get("is_typed")?,
+            })
+        })
+        .transpose()
     }
 }
 

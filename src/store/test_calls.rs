@@ -14,6 +14,8 @@ pub enum TestOpened {
     Opened,
     /// The agent has as many tests at once as it may.
     AtOnce,
+    /// All agents of its owner together have as many at once as they may.
+    OwnerAtOnce,
     /// As many were made within a day as may be.
     InADay,
     /// There is no such agent.
@@ -27,6 +29,8 @@ pub enum TestOpened {
 pub struct TestLimits {
     /// At once.
     pub at_once: i32,
+    /// At once, together with all other agents of its owner.
+    pub at_once_of_owner: i32,
     /// Within a day.
     pub in_a_day: i32,
 }
@@ -44,6 +48,12 @@ impl Store {
                     where a.id = $2 and a.status = 'suspended'
                         and c.uuid = $11 and not coalesce(c.isadmin, false))
                 then 'suspended'
+                when (select count(*) from public.voice_agents mine
+                    join public.voice_agents a on a.created_by = mine.created_by
+                    join public.call_logs c on c.voice_agent_id = a.id
+                    where mine.id = $2 and c.call_end is null and starts_with(c.call_sid, 'FT')
+                        and c.call_start > now() - interval '1 day') >= $12
+                then 'owner_at_once'
                 else test_call_open($1, $2, $3, $4, $5, $6, $7,
                     timestamptz 'epoch' + $8::bigint * interval '1 microsecond', $9, $10) end",
         )
@@ -58,6 +68,7 @@ impl Store {
         .bind(limits.at_once)
         .bind(limits.in_a_day)
         .bind(access.person())
+        .bind(limits.at_once_of_owner)
         .fetch_one(&self.pool)
         .await?;
         outcome(opened)

@@ -9,6 +9,8 @@ use super::people::Viewer;
 
 /// The most agents that a person's lists show.
 const AGENTS_MAX: i64 = 500;
+/// The most that an owner without a plan has (migration 0047).
+const AGENTS_WITHOUT_PLAN: i32 = 100;
 
 /// An agent that somebody sees, as lists and menus need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct VisibleAgent {
     pub is_away: bool,
     /// Whether its set-up was begun and is not over.
     pub is_being_set_up: bool,
+    /// Whose it is: who made it, or nobody but itself.
+    pub owner: Uuid,
     /// Whether the person made it.
     pub is_theirs: bool,
     /// What the person is to it.
@@ -103,8 +107,10 @@ impl Store {
                     b.business_timezone, a.twilio_phone_number, a.status::text as status,
                     coalesce(a.\"unAvailable\", false) as is_away,
                     a.setup_step is not null and a.status = 'inactive' as is_being_set_up,
-                    a.created_by = c.uuid as is_theirs,
+                    coalesce(a.created_by, a.id) as owner, a.created_by = c.uuid as is_theirs,
                     coalesce(c.plan_mode, '') = '' and coalesce(c.voiceagents_allowed, 0) <= 0
+                            and (coalesce(c.isadmin, false)
+                                or coalesce(c.total_voiceagents, 0) < {AGENTS_WITHOUT_PLAN})
                         or coalesce(c.total_voiceagents, 0) < coalesce(c.voiceagents_allowed, 0)
                         as has_room,
                     a.number_typed is not null and nullif(btrim(
@@ -142,6 +148,7 @@ impl Store {
                 status: row.try_get("status")?,
                 is_away: row.try_get("is_away")?,
                 is_being_set_up: row.try_get("is_being_set_up")?,
+                owner: row.try_get("owner")?,
                 is_theirs: row.try_get("is_theirs")?,
                 role: Role::from_word(&role).unwrap_or(Role::Support),
             })

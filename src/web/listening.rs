@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use moka::sync::Cache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+use super::shares::{Share, Shares};
 use crate::archive::Archive;
 use crate::store::access::{Role, VisibleAgent, VisibleAgents};
 use crate::store::audit::AuditEntry;
@@ -18,6 +18,8 @@ use crate::store::{LiveCall, Result, Store};
 /// The most that recordings take in memory while they are decoded, megabytes: the longest that there
 /// are has 72.
 pub(super) const DECODED_MAX_MB: u32 = 96;
+/// The most of it for one owner's calls, but for a single longer one.
+const DECODED_EACH_MB: u32 = 32;
 /// So long after the last part that a player or a page asked for, whoever asks again listens again.
 const LISTENED: Duration = Duration::from_secs(3600);
 /// How many listeners are remembered.
@@ -59,7 +61,7 @@ pub(super) struct Listening {
     /// Messages that were fetched lately: of a call, by Twilio's name.
     messages: Cache<(Uuid, String), Bytes>,
     /// Room in memory for recordings that are decoded, megabytes.
-    decoding: Arc<Semaphore>,
+    decoding: Arc<Shares>,
 }
 
 impl Listening {
@@ -71,19 +73,15 @@ impl Listening {
             .max_capacity(MESSAGES_MAX)
             .time_to_live(MESSAGE_KEPT)
             .build();
-        Self {
-            archive,
-            heard,
-            messages,
-            decoding: Arc::new(Semaphore::new(DECODED_MAX_MB as usize)),
-        }
+        Self { archive, heard, messages, decoding: Shares::new(DECODED_MAX_MB, DECODED_EACH_MB) }
     }
 
-    /// Room to decode a recording of so many bytes, as long as it is held; none if there is none now.
-    pub(super) fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    /// Room to decode a recording of so many bytes of this owner's, as long as it is held; none if there is
+    /// none now, or they have their share.
+    pub(super) fn room(&self, owner: Uuid, bytes: u64) -> Option<Share> {
         let mb = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
         let mb = mb.clamp(1, DECODED_MAX_MB);
-        Arc::clone(&self.decoding).try_acquire_many_owned(mb).ok()
+        self.decoding.take([owner], mb).ok()
     }
 
     /// A message that was fetched lately. Whoever asks for it has been found to see its call.

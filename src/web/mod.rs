@@ -1,6 +1,7 @@
 //! HTTP: Twilio's routes, the operators', and the owners' console and API.
 
 mod api;
+mod at_once;
 mod body;
 mod bookings;
 mod call_filter;
@@ -25,6 +26,7 @@ pub mod live;
 mod numbers;
 pub mod operators;
 pub mod owners;
+mod paces;
 mod people;
 pub mod phone;
 mod places;
@@ -37,6 +39,7 @@ mod routing;
 pub mod secret;
 pub mod serve;
 pub mod session;
+mod shares;
 mod sign_in;
 mod speech;
 mod still;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use uuid::Uuid;
 
+use super::at_once::AtOnce;
 use super::doctor::Doctor;
 use super::exports::Exports;
 use super::listening::Listening;
@@ -45,6 +46,8 @@ pub struct Owners {
     pub(super) supabase: Option<Supabase>,
     /// Recordings, and who listens to them.
     pub(super) listening: Listening,
+    /// Whose requests are worked on.
+    pub(super) at_once: AtOnce,
     /// Who takes a list away.
     pub(super) exports: Arc<Exports>,
     /// What the speech service said lately.
@@ -76,7 +79,8 @@ impl Owners {
             speech: Speech::default(),
             supabase: supabase.transpose()?,
             listening: Listening::new(archive),
-            exports: Arc::default(),
+            at_once: AtOnce::default(),
+            exports: Exports::new(),
             doctor: Arc::default(),
         }))
     }

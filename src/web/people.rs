@@ -3,6 +3,7 @@
 use super::AppState;
 use super::invalid::{Invalid, one_line};
 use super::owners::newcomers_link;
+use super::paces::{INVITATIONS, count};
 use crate::store::access::{AgentAccess, Own, Role};
 use crate::store::members::Member;
 use crate::store::people::Viewer;
@@ -110,7 +111,7 @@ pub(super) async fn count_invitation<E: From<StoreError>>(
 ) -> std::result::Result<(), E> {
     let owners = &state.owners;
     let first = owners.store.first_inviter(viewer.id()).await?;
-    owners.limits.invitations.take(&first.to_string()).map_err(too_many)
+    count(&owners.store, &INVITATIONS, first, too_many).await
 }
 
 #[cfg(test)]

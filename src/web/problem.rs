@@ -93,7 +93,11 @@ impl Problem {
 
     /// 429: try again in so many seconds.
     pub fn too_many(seconds: u64) -> Self {
-        let detail = format!("too many requests; try again in {seconds} s");
+        Self::wait(seconds, format!("too many requests; try again in {seconds} s"))
+    }
+
+    /// 429, and why: try again in so many seconds.
+    pub fn wait(seconds: u64, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
         Self { retry_after_s: Some(u32::try_from(seconds).unwrap_or(u32::MAX)), ..problem }
     }

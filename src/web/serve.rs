@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use super::at_once::Turn;
 use super::connection::Connection;
 use super::places::{Place, Places};
 use super::rejections;
@@ -179,6 +180,8 @@ async fn answer(
     let (mut head, body) = request.into_parts();
     // Handlers count what an address asks for.
     head.extensions.insert(from);
+    let turn = Turn::default();
+    head.extensions.insert(turn.clone());
     let reading = read(body, limits.body_bytes, place);
     let body = match clock::within(limits.body_time, reading).await {
         Some(Ok(body)) => body,
@@ -188,6 +191,7 @@ async fn answer(
     place.waits(false);
     let answered = router.call(Request::from_parts(head, Body::from(body))).await;
     place.waits(true);
+    turn.over();
     answered.unwrap_or_else(|never| match never {})
 }
 

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::AppState;
+use super::at_once::Busy;
 use super::console::errors::Fault;
 use super::problem::Problem;
 use super::rate_limit::{RateLimit, Rule};
@@ -31,7 +32,8 @@ const USER_AGENT_MAX: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddress(pub IpAddr);
 
-/// How often people may ask.
+/// How often people may ask. In this process's memory: what costs money or reaches strangers is counted in
+/// the database ([`paces`](super::paces)).
 #[derive(Debug)]
 pub struct Limits {
     /// Attempts to sign in, by address.
@@ -54,12 +56,6 @@ pub struct Limits {
     pub refused: RateLimit,
     /// Readings of one calendar feed.
     pub feed: RateLimit,
-    /// Invitations by one person, and by those whom they invited, and so on: an invited owner may invite.
-    pub invitations: RateLimit,
-    /// Functions that somebody tries: each asks somebody else's service.
-    pub dry_runs: RateLimit,
-    /// Texts that one person has sent to those who booked: the operator may pay for them.
-    pub texts: RateLimit,
 }
 
 impl Default for Limits {
@@ -76,9 +72,6 @@ impl Default for Limits {
             requests: limit(600, 60),
             refused: limit(60, 60),
             feed: limit(60, 3600),
-            invitations: limit(30, 3600),
-            dry_runs: limit(20, 600),
-            texts: limit(20, 600),
         }
     }
 }
@@ -218,7 +211,17 @@ pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut
         return Err(SignedOut::Nobody);
     };
     owners.limits.requests.take(&viewer.id().to_string()).map_err(SignedOut::TooMany)?;
+    owners.at_once.wait(parts, viewer.id()).await.map_err(|Busy| SignedOut::TooMany(1))?;
     Ok(viewer)
+}
+
+/// Who asks with a browser's cookie. `Authorization` is how programs ask, and opens no page; a cookie beside
+/// it does not count either, since such a request is not looked at for the site that it comes from.
+pub(super) async fn browser(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut> {
+    if parts.headers.contains_key(AUTHORIZATION) {
+        return Err(SignedOut::Nobody);
+    }
+    viewer(state, parts).await
 }
 
 /// Whose the credentials are that a request was sent with; none: they are not in force, or not any more.
@@ -290,7 +293,27 @@ impl FromRequestParts<Arc<AppState>> for ApiRequest {
     }
 }
 
-/// The same for a page. A token is for programs: pages want the cookie.
+/// The same of a page's script, which wants the cookie as its page does.
+#[derive(Debug)]
+pub struct ScriptRequest {
+    /// The server.
+    pub state: Arc<AppState>,
+    /// Who asks.
+    pub viewer: Viewer,
+}
+
+impl FromRequestParts<Arc<AppState>> for ScriptRequest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self { state: Arc::clone(state), viewer: browser(state, parts).await? })
+    }
+}
+
+/// The same for a page. A key is for programs: pages want the cookie.
 #[derive(Debug)]
 pub struct PageRequest {
     /// The server.
@@ -306,7 +329,7 @@ impl FromRequestParts<Arc<AppState>> for PageRequest {
         parts: &mut Parts,
         state: &Arc<AppState>,
     ) -> Result<Self, Self::Rejection> {
-        match viewer(state, parts).await {
+        match browser(state, parts).await {
             Ok(viewer) => Ok(Self { state: Arc::clone(state), viewer }),
             Err(SignedOut::Nobody) => Err(to_sign_in(parts)),
             Err(SignedOut::TooMany(seconds)) => Err(Fault::TooMany(seconds).into_response()),
@@ -322,7 +345,7 @@ impl OptionalFromRequestParts<Arc<AppState>> for PageRequest {
         parts: &mut Parts,
         state: &Arc<AppState>,
     ) -> Result<Option<Self>, Self::Rejection> {
-        let viewer = viewer(state, parts).await.ok();
+        let viewer = browser(state, parts).await.ok();
         Ok(viewer.map(|viewer| Self { state: Arc::clone(state), viewer }))
     }
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::AppState;
 use super::guard::may;
+use super::paces::{TRIES, count};
 use super::problem::Problem;
 use crate::post_call::webhook::{Trial, try_out};
 use crate::store::access::{Maintain, Object};
@@ -22,8 +23,7 @@ pub(super) async fn try_webhook(
     agent: Uuid,
 ) -> Result<Trial, Problem> {
     let access = may::<Maintain>(state, viewer, Object::Agent(agent), "webhook.test").await?;
-    let limit = &state.owners.limits.dry_runs;
-    limit.take(&viewer.id().to_string()).map_err(Problem::too_many)?;
+    count(&state.owners.store, &TRIES, viewer.id(), Problem::too_many).await?;
     let agent = state.directory.by_id(access.agent_id()).await.ok_or_else(Problem::not_found)?;
     let Some(webhook) = &agent.settings.webhook else {
         let why = "the agent has no webhook: set its address first";

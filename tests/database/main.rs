@@ -17,6 +17,7 @@ mod given_up;
 mod guarded;
 mod lists;
 mod meanwhile;
+mod paces;
 mod plans;
 mod recall;
 mod rest;

@@ -261,3 +261,38 @@ async fn of_two_owners_who_go_at_once_one_stays() {
     let came = second(&database, &removes(other), &removes(owner)).await;
     assert_eq!(came, refused("last_owner"));
 }
+
+/// Each agent has tables of its own, so there is an end to them without a plan, too.
+#[tokio::test]
+async fn without_a_plan_an_owner_has_a_hundred_agents_and_an_administrator_any_number() {
+    let (_database, pool) = migrated().await;
+    let mut connection = pool.acquire().await.expect("a connection");
+    let adds = |customer: Uuid, n: u32| {
+        format!(
+            "insert into public.voice_agents (name, created_by)
+            select 'x', '{customer}' from generate_series(1, {n})"
+        )
+    };
+    let (owner, admin, other) = (person(&pool).await, person(&pool).await, person(&pool).await);
+    plan(&pool, admin, "isadmin = true").await;
+    assert_eq!(write(&mut connection, &adds(owner, 99)).await, Ok(99));
+    assert_eq!(write(&mut connection, &adds(owner, 2)).await, refused("agents_of_owner"));
+    assert_eq!(write(&mut connection, &adds_agent(owner)).await, Ok(1));
+    assert_eq!(write(&mut connection, &adds_agent(owner)).await, refused("agents_of_owner"));
+    // Nor does somebody else's become theirs, nor one come back that was deleted.
+    assert_eq!(write(&mut connection, &adds_agent(other)).await, Ok(1));
+    let gives = format!(
+        "update public.voice_agents set created_by = '{owner}' where created_by = '{other}'"
+    );
+    assert_eq!(write(&mut connection, &gives).await, refused("agents_of_owner"));
+    let one = format!("(select id from public.voice_agents where created_by = '{owner}' limit 1)");
+    let deletes = format!("update public.voice_agents set status = 'deleted' where id = {one}");
+    assert_eq!(write(&mut connection, &deletes).await, Ok(1));
+    assert_eq!(write(&mut connection, &adds_agent(owner)).await, Ok(1));
+    let revives = "update public.voice_agents set status = 'active' where status = 'deleted'";
+    assert_eq!(write(&mut connection, revives).await, refused("agents_of_owner"));
+    plan(&pool, owner, "voiceagents_allowed = 101").await;
+    assert_eq!(write(&mut connection, revives).await, Ok(1));
+    assert_eq!(write(&mut connection, &adds_agent(owner)).await, refused("voiceagents_allowed"));
+    assert_eq!(write(&mut connection, &adds(admin, 101)).await, Ok(101));
+}

@@ -13,6 +13,7 @@ mod collected;
 #[path = "../common/database.rs"]
 mod common_database;
 mod desk;
+mod fair_shares;
 mod forms;
 mod functions;
 mod health;

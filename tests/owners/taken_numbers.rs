@@ -320,6 +320,34 @@ async fn a_number_that_is_on_neither_account_stays_with_who_has_it() {
     assert_stayed(&desk).await;
 }
 
+/// An administrator has the last word on numbers, and sees all agents: they are told where to take it from.
+#[tokio::test]
+async fn an_administrator_is_told_who_has_the_number_that_they_assign() {
+    let (_, url) = Twilio::serve().await;
+    let desk = desk_at(url).await;
+    squatted(&desk).await;
+    let (admin, owner) =
+        (desk.sign_in("admin@example.com").await, desk.sign_in("owner@example.com").await);
+    let path = |agent: Uuid| format!("/api/v1/agents/{agent}");
+    let wish = json!({"twilio_phone_number": HOTLINE});
+    let refused = admin.patch(&path(desk.agent), wish.clone()).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    let told = refused.json()["detail"].as_str().unwrap().to_owned();
+    let other = desk.other_agent.to_string();
+    assert!(told.contains(&other) && told.contains("somebody typed it"), "{told}");
+    // Whose it is, is theirs to tell: not to anybody else.
+    has_account(&desk, desk.agent, (SERVERS, TOKEN)).await;
+    let refused = owner.patch(&path(desk.agent), wish.clone()).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    assert!(!refused.text.contains(&other), "{}", refused.text);
+    // What they are told to do does it.
+    let taken = admin.patch(&path(desk.other_agent), json!({"twilio_phone_number": null})).await;
+    assert_eq!(taken.status, StatusCode::OK, "{}", taken.text);
+    let assigned = admin.patch(&path(desk.agent), wish).await;
+    assert_eq!(assigned.status, StatusCode::OK, "{}", assigned.text);
+    assert_eq!(answers(&desk, HOTLINE).await, Some(desk.agent));
+}
+
 #[tokio::test]
 async fn an_account_that_has_the_agents_number_brings_it() {
     let (_, url) = Twilio::serve().await;

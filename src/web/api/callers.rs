@@ -105,7 +105,7 @@ async fn asked(
         (status = 200, body = Caller),
         Refusals,
         (status = 403, description = "The agents that know them are not your own", body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem)
+        (status = 429, description = "You, or others of the business, take lists away already", body = Problem)
     )
 )]
 async fn export(
@@ -114,7 +114,8 @@ async fn export(
     Asking(of): Asking<OfAgent>,
 ) -> Result<Response, Problem> {
     let (agents, own, number) = asked(&state, &viewer, &number, &of, "caller.export").await?;
-    let turn = state.owners.exports.turn(viewer.id());
+    let businesses = agents.list().iter().filter(|agent| own.contains(&agent.id));
+    let turn = state.owners.exports.turn(viewer.id(), businesses.map(|agent| agent.owner));
     let _turn = turn.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
     let mut caller = Caller {
         number,

@@ -113,7 +113,7 @@ fn hidden() -> Problem {
         (status = 200, content_type = "text/csv"),
         Refusals,
         (status = 404, description = "`detail` says why there is none", body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem)
+        (status = 429, description = "You, or others of the business, take lists away already", body = Problem)
     )
 )]
 async fn table(
@@ -126,7 +126,8 @@ async fn table(
     let access = owners.store.access::<Own>(&viewer, Object::Function(id)).await?;
     let access = access.raised::<Inspect>(&viewer).ok_or_else(Problem::not_found)?;
     let of = collecting(&state, &access, id).await?.ok_or_else(hidden)?;
-    let turn = owners.exports.turn(viewer.id()).ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
+    let turn = owners.exports.turn(viewer.id(), [owners.store.owner_of(&access).await?]);
+    let turn = turn.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
     let deed = AuditEntry::of(&viewer, "collected.export").agent(access.agent_id());
     let deed = deed.object("function", id).change(json!({"format": "csv"}));
     owners.store.note_deed(&deed).await?;

@@ -60,7 +60,8 @@ fn yes() -> bool {
 /// `call.started`, `call.words` and `call.ended`; `data` is JSON. A line of `call.words` is told again
 /// whenever there is more of it. `id` is a position: sent back in `Last-Event-ID`, the stream goes on
 /// behind it, and some of it may be told twice. A stream ends now and then; come back with the last `id`.
-/// At most four at a time for a person.
+/// At most four at a time for a person, and a hundred for all people of a business together. Who sees no agent
+/// gets what there is, and the end.
 #[utoipa::path(
     get,
     path = "/live",

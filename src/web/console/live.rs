@@ -91,7 +91,8 @@ async fn list(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<O
         h1 { "On the phone now" }
         p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
         (lost())
-        div #live data-stream=(stream) {
+        // Who sees no agent has nothing to wait for.
+        div #live data-stream=[(!agents.list().is_empty()).then_some(stream)] {
             @if calls.is_empty() {
                 p .empty { "No one is on the phone. A call appears here as soon as it comes in." }
             } @else {

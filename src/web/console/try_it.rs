@@ -277,7 +277,7 @@ async fn begin(
     parts: &Parts,
     request: Request,
 ) -> Result<(StatusCode, Json<TestAnswer>), Problem> {
-    let viewer = session::viewer(state, parts).await?;
+    let viewer = session::browser(state, parts).await?;
     let id: Uuid = id.parse().map_err(|_| Problem::not_found())?;
     let store = &state.owners.store;
     let access: AgentAccess<Maintain> = may(state, &viewer, Object::Agent(id), "agent.try").await?;

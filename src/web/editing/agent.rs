@@ -16,6 +16,7 @@ use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::body::unknown_in;
 use crate::web::invalid::{one_line, seen};
+use crate::web::paces::{AGENTS, count};
 use crate::web::problem::Problem;
 
 /// The longest name of an agent, in characters.
@@ -76,6 +77,7 @@ pub(in crate::web) async fn make(
     given: Map<String, Value>,
 ) -> Result<Uuid, Problem> {
     let write = first(viewer, given)?;
+    count(&state.owners.store, &AGENTS, viewer.id(), Problem::too_many).await?;
     let id = state.owners.store.make_agent(viewer, &write).await?;
     let number =
         write.agent.as_ref().and_then(|agent| agent.reveal()["twilio_phone_number"].as_str());

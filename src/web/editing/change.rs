@@ -12,7 +12,7 @@ use crate::store::access::{Maintain, Object};
 use crate::store::agent_edits::WriteError;
 use crate::store::people::Viewer;
 use crate::store::setup::SetupMove;
-use crate::store::taken_numbers::ListedNumber;
+use crate::store::taken_numbers::{ListedNumber, NumberHolder};
 use crate::web::AppState;
 use crate::web::numbers::UNUSABLE;
 use crate::web::numbers::listed::listed;
@@ -100,13 +100,34 @@ impl Wish<'_> {
             Err(Failure::Problem(problem)) => return Err(problem),
             Err(Failure::NumberOfAnother(agent)) => agent,
         };
-        // The same as of a number that nobody could use: whose it is, is theirs to tell.
-        let unusable = || Problem::invalid(number::NUMBER, UNUSABLE);
-        let listed = listed(self.state, &agent).await.ok_or_else(unusable)?;
-        self.attempted(Some(listed)).await.map_err(|failure| match failure {
-            Failure::Problem(problem) => problem,
-            Failure::NumberOfAnother(_) => unusable(),
-        })
+        let Some(listed) = listed(self.state, &agent).await else {
+            return Err(self.unusable(&agent).await);
+        };
+        match self.attempted(Some(listed)).await {
+            Ok(changed) => Ok(changed),
+            Err(Failure::Problem(problem)) => Err(problem),
+            Err(Failure::NumberOfAnother(_)) => Err(self.unusable(&agent).await),
+        }
+    }
+
+    /// The same as of a number that nobody could use: whose it is, is theirs to tell. An administrator, who
+    /// sees all agents and has the last word on their numbers, is told where it is to be taken from.
+    async fn unusable(&self, agent: &Agent) -> Problem {
+        let number = agent.number.as_deref().unwrap_or_default();
+        let store = &self.state.owners.store;
+        let why = match store.number_holder(self.viewer, (number, self.id)).await {
+            Ok(Some(holder)) => {
+                let NumberHolder { agent, name, is_typed } = holder;
+                let how = if is_typed { ", for which somebody typed it" } else { "" };
+                format!(
+                    "the agent {name} ({agent}) has this number{how}, and Twilio does not list it for \
+                     the account of this one; take it from that one first"
+                )
+            }
+            Ok(None) => UNUSABLE.to_owned(),
+            Err(error) => return error.into(),
+        };
+        Problem::invalid(number::NUMBER, why)
     }
 
     async fn attempted(&self, listed: Option<ListedNumber>) -> Result<Changed, Failure> {

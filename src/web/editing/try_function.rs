@@ -16,6 +16,7 @@ use crate::store::access::{Maintain, Object};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
 use crate::web::AppState;
+use crate::web::paces::{TRIES, count};
 use crate::web::problem::Problem;
 
 /// Who calls unless said: nobody's number.
@@ -42,9 +43,8 @@ pub(in crate::web) async fn try_function(
     caller: Option<&str>,
 ) -> Result<Tried, Problem> {
     let access = access::<Maintain>(state, viewer, Object::Function(id), "function.try").await?;
-    let person = viewer.id().to_string();
-    state.owners.limits.dry_runs.take(&person).map_err(Problem::too_many)?;
     let store = &state.owners.store;
+    count(store, &TRIES, viewer.id(), Problem::too_many).await?;
     let inspecting = access.raised(viewer).ok_or_else(Problem::not_found)?;
     let row = store.agent_to_inspect(&inspecting).await?.ok_or_else(Problem::not_found)?;
     function::find(&row, id).ok_or_else(Problem::not_found)?;

@@ -16,6 +16,7 @@ use crate::call_log::writer::LogWriter;
 use crate::clock;
 use crate::store::access::VisibleAgents;
 use crate::store::{EndedLive, EventRow, FIRST_EPOCH, LiveCall, Result, Store};
+use crate::web::shares::{NoShare, Share, Shares};
 
 /// How long between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
@@ -27,8 +28,9 @@ const TOLD_MAX: usize = 1024;
 const BEGINNING: i64 = (FIRST_EPOCH as i64) << 32;
 /// How many streams one person may have.
 const STREAMS_EACH_MAX: usize = 4;
-/// How many there may be in all.
-const STREAMS_MAX: usize = 500;
+/// How many there may be in all, and how many of them for one business: all of its people's together.
+const STREAMS_MAX: u32 = 500;
+const STREAMS_OF_BUSINESS_MAX: u32 = 100;
 
 /// A message, and what it takes to know whom it is for.
 #[derive(Debug, Clone)]
@@ -50,6 +52,7 @@ pub struct LiveHub {
     log: LogWriter,
     told: broadcast::Sender<Arc<Told>>,
     watched: Mutex<Watched>,
+    shares: Arc<Shares>,
     rung: Notify,
     /// The last change of who watches that a look has taken into account.
     looked: watch::Sender<u64>,
@@ -71,6 +74,25 @@ pub struct Watching {
     number: u64,
     change: u64,
     person: Uuid,
+    _share: Share,
+}
+
+/// Why somebody gets no stream now. Shown, it says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoStream {
+    /// They have enough.
+    #[error(
+        "you have {STREAMS_EACH_MAX} streams of live calls open, which is the most for one person; close one"
+    )]
+    OfPerson,
+    /// Those who work for the same business have enough.
+    #[error(
+        "{STREAMS_OF_BUSINESS_MAX} streams of this business's live calls are open, which is the most; close one"
+    )]
+    OfBusiness,
+    /// All businesses together have.
+    #[error("this server has no more streams of live calls now; try again in a moment")]
+    OfAll,
 }
 
 /// What the last look found.
@@ -96,23 +118,32 @@ impl LiveHub {
             log,
             told: broadcast::channel(TOLD_MAX).0,
             watched: Mutex::default(),
+            shares: Shares::new(STREAMS_MAX, STREAMS_OF_BUSINESS_MAX),
             rung: Notify::new(),
             looked: watch::channel(0).0,
         })
     }
 
-    /// Somebody watches these agents from now on; none: they, or all together, have enough streams.
+    /// Somebody watches these agents, which are not none, from now on.
+    ///
+    /// # Errors
+    /// [`NoStream`].
     pub fn watch(
         self: &Arc<Self>,
         person: Uuid,
         agents: VisibleAgents,
-    ) -> Option<(Watching, broadcast::Receiver<Arc<Told>>)> {
+    ) -> std::result::Result<(Watching, broadcast::Receiver<Arc<Told>>), NoStream> {
         let told = self.told.subscribe();
         let mut watched = self.watched.lock();
         let streams = watched.streams.get(&person).copied().unwrap_or_default();
-        if streams >= STREAMS_EACH_MAX || watched.by.len() >= STREAMS_MAX {
-            return None;
+        if streams >= STREAMS_EACH_MAX {
+            return Err(NoStream::OfPerson);
         }
+        let share = self.shares.take(agents.list().iter().map(|agent| agent.owner), 1);
+        let share = share.map_err(|none| match none {
+            NoShare::Business => NoStream::OfBusiness,
+            NoShare::All => NoStream::OfAll,
+        })?;
         watched.streams.insert(person, streams + 1);
         watched.next += 1;
         watched.change += 1;
@@ -120,7 +151,7 @@ impl LiveHub {
         watched.by.insert(number, agents);
         drop(watched);
         self.rung.notify_one();
-        Some((Watching { hub: Arc::clone(self), number, change, person }, told))
+        Ok((Watching { hub: Arc::clone(self), number, change, person, _share: share }, told))
     }
 
     /// The agents that anybody watches, and the last change of that.

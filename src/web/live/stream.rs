@@ -43,6 +43,10 @@ const LASTS: Duration = Duration::from_secs(9 * 60);
 const OVERLAP_US: i64 = 5_000_000;
 /// How much longer before it a call may have ended whose end was written later.
 const END_OVERLAP_US: i64 = 600_000_000;
+/// Whoever gets no stream may ask again in so many seconds.
+const RETRY_SECONDS: u64 = 10;
+/// Who sees no agent comes back in so many milliseconds.
+const NOTHING_RETRY_MS: u32 = 30_000;
 /// How many events of a call are read for somebody who comes: for a list, and for one call.
 const EVENTS_OF_LIST: i64 = 12;
 const EVENTS_OF_CALL: i64 = 2_000;
@@ -106,13 +110,15 @@ pub async fn answer(
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why));
     }
     let agents = wanted.agents(&state.owners.store.visible_agents(viewer).await?);
-    if !wanted.follow {
+    // Who sees no agent has nothing to wait for, and takes nobody's place: they come back now and then.
+    if !wanted.follow || agents.list().is_empty() {
         let queue = first(&state, viewer, &agents, &wanted).await?;
         let body: Vec<u8> = queue.into_iter().flatten().collect();
         return Ok(respond(Body::from(body)));
     }
     let watched = state.live.watch(viewer.id(), agents.clone());
-    let (watching, told) = watched.ok_or_else(|| Problem::too_many(10))?;
+    let (watching, told) =
+        watched.map_err(|none| Problem::wait(RETRY_SECONDS, none.to_string()))?;
     let late = || {
         let why = "the database does not answer now; calls are still being answered";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
@@ -188,7 +194,10 @@ async fn first(
     }
     let events = store.latest_events(agents, &ids, each, since_us).await?;
     // Not all at once when a server comes back.
-    let retry_ms = rand::rng().random_range(2_000..5_000);
+    let retry_ms = match agents.list().is_empty() {
+        true => NOTHING_RETRY_MS,
+        false => rand::rng().random_range(2_000..5_000),
+    };
     let mut queue = VecDeque::from([Bytes::from(format!("retry: {retry_ms}\n\n"))]);
     for call in calls {
         queue.push_back(written(&LiveMessage::from(call), now.at_us));

@@ -22,6 +22,7 @@ use crate::store::people::Viewer;
 use crate::store::{AttendedCall, CallCommand, Store, StoreError};
 use crate::web::AppState;
 use crate::web::guard::{may, note_refusal};
+use crate::web::paces::{TRANSFERS, count};
 use crate::web::problem::Problem;
 
 /// The longest sentence that the agent is given to end with, in characters.
@@ -100,6 +101,7 @@ impl AppState {
             let why = "that number forwards to this agent, so the caller would come back here";
             return Err(Problem::invalid("to", why));
         }
+        count(&self.owners.store, &TRANSFERS, viewer.id(), Problem::too_many).await?;
         let deed = AuditEntry::of(viewer, "call.transfer").change(change);
         self.act(attended, call, deed, CallCommand::Transfer { target }).await
     }
@@ -122,6 +124,7 @@ impl AppState {
                 return Err(Problem::invalid("to", why));
             }
         };
+        count(&self.owners.store, &TRANSFERS, viewer.id(), Problem::too_many).await?;
         let target = TransferTarget { name: named_as(viewer), number };
         let deed = AuditEntry::of(viewer, "call.transfer").change(json!({"to": "themselves"}));
         self.act(attended, call, deed, CallCommand::Transfer { target }).await

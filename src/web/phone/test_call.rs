@@ -40,12 +40,13 @@ use crate::store::{
 use crate::twilio::media::{Inbound, Start};
 use crate::twilio::token::{self, StreamClaims};
 use crate::web::AppState;
+use crate::web::paces::{TESTS, count};
 use crate::web::problem::Problem;
 use crate::web::still::{CutOff, Still};
 use crate::web::upgrade::upgrade;
 
 /// How many tests an agent may have.
-const LIMITS: TestLimits = TestLimits { at_once: 2, in_a_day: 20 };
+const LIMITS: TestLimits = TestLimits { at_once: 2, at_once_of_owner: 6, in_a_day: 20 };
 /// The same for tests that are typed: each return to an earlier turn begins one.
 const TYPED_LIMITS: TestLimits = TestLimits { in_a_day: 100, ..LIMITS };
 /// How long a stream token is good.
@@ -127,17 +128,12 @@ impl AppState {
             metadata: metadata.into(),
             started_us: unix_us(clock::unix_now()),
         };
+        count(&self.owners.store, &TESTS, viewer.id(), Problem::too_many).await?;
         let token = self.test_token(viewer, &new).await?;
         let registry = &self.exchange.registry;
         let begun = registry.begin_test(&call_sid, new.id, Arc::clone(&agent), &new.nonce);
         let Begin::New(slot, commands) = begun else { return Err(busy()) };
-        match self.owners.store.open_test(access, &new, limits).await? {
-            TestOpened::Opened => {}
-            TestOpened::AtOnce => return Err(too_many("at once", limits)),
-            TestOpened::InADay => return Err(too_many("within a day", limits)),
-            TestOpened::NoAgent => return Err(Problem::not_found()),
-            TestOpened::Suspended => return Err(Problem::new(StatusCode::FORBIDDEN, SUSPENDED)),
-        }
+        opened(self.owners.store.open_test(access, &new, limits).await?, limits)?;
         registry.has_row(agent.id, &call_sid, (new.id, FIRST_EPOCH), true);
         let history = self.history(agent.id, &new.caller);
         let (history, has_knowledge) = self.and_knowledge(agent.id, history).await;
@@ -335,10 +331,21 @@ fn busy() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
+fn opened(what: TestOpened, limits: TestLimits) -> Result<(), Problem> {
+    match what {
+        TestOpened::Opened => Ok(()),
+        TestOpened::AtOnce | TestOpened::OwnerAtOnce => Err(too_many("at once", limits)),
+        TestOpened::InADay => Err(too_many("within a day", limits)),
+        TestOpened::NoAgent => Err(Problem::not_found()),
+        TestOpened::Suspended => Err(Problem::new(StatusCode::FORBIDDEN, SUSPENDED)),
+    }
+}
+
 fn too_many(when: &str, limits: TestLimits) -> Problem {
-    let TestLimits { at_once, in_a_day } = limits;
+    let TestLimits { at_once, at_once_of_owner, in_a_day } = limits;
     let why = format!(
-        "too many tests {when}: an agent has at most {at_once} at once and {in_a_day} a day"
+        "too many tests {when}: an agent has at most {at_once} at once and {in_a_day} a day, and all agents \
+         of an owner together {at_once_of_owner} at once"
     );
     Problem::new(StatusCode::TOO_MANY_REQUESTS, why)
 }

@@ -74,7 +74,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
         (status = 200, content_type = "text/csv", body = String),
         Refusals,
         (status = 403, description = "You own none of the agents", body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem)
+        (status = 429, description = "You, or others of the business, take lists away already", body = Problem)
     )
 )]
 async fn table(
@@ -96,7 +96,7 @@ async fn table(
         (status = 200, body = Vec<Call>),
         Refusals,
         (status = 403, description = "You own none of the agents", body = Problem),
-        (status = 429, description = "You take a list away already", body = Problem)
+        (status = 429, description = "You, or others of the business, take lists away already", body = Problem)
     )
 )]
 async fn whole(
@@ -160,7 +160,9 @@ async fn begin(
             .map_or(Refused::NotFound, |has| Refused::Forbidden { needs: Role::Owner, has })
             .into());
     }
-    let turn = owners.exports.turn(viewer.id()).ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
+    let businesses = agents.list().iter().map(|agent| agent.owner);
+    let turn = owners.exports.turn(viewer.id(), businesses);
+    let turn = turn.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
     let word = if format == Format::Csv { "csv" } else { "json" };
     // Which fields, and nothing of what was looked for: that may be a number or words.
     let change = json!({"format": word, "filters": wanted.names()});

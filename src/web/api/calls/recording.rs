@@ -13,7 +13,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
@@ -31,6 +30,7 @@ use crate::web::problem::Problem;
 use crate::web::query::Asking;
 use crate::web::range::Asked;
 use crate::web::session::ApiRequest;
+use crate::web::shares::Share;
 use crate::web::still::Still;
 
 /// The longest path of a recording.
@@ -56,6 +56,7 @@ struct WantedPart {
 /// A recording that the viewer may hear.
 struct Found {
     agent_id: Uuid,
+    owner: Uuid,
     call: Uuid,
     path: String,
     bytes: u64,
@@ -117,7 +118,7 @@ async fn wav(
 ) -> Result<Response, Problem> {
     let found = find(&state, &viewer, call, &wanted).await?;
     // It is in memory while it is decoded: so much of all that are.
-    let room = state.owners.listening.room(found.bytes);
+    let room = state.owners.listening.room(found.owner, found.bytes);
     let room = room.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
     if found.bytes > u64::from(DECODED_MAX_MB) << 20 {
         return Err(none("the recording is too long to be decoded; ask for it without `.wav`"));
@@ -140,10 +141,7 @@ async fn wav(
 }
 
 /// Pieces that are decoded as they are read, a second at a time, where nothing waits for it.
-fn decoded(
-    part: WavPart,
-    room: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
+fn decoded(part: WavPart, room: Share) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
     stream::try_unfold((part, room), |(mut part, room)| async move {
         let decoding = tokio::task::spawn_blocking(move || {
             let piece = part.next_piece();
@@ -179,6 +177,7 @@ async fn find(
     let store = &state.owners.store;
     let access = store.access::<Read>(viewer, Object::Call(call)).await?;
     let agent_id = access.agent_id();
+    let owner = store.owner_of(&access).await?;
     let page = store.call(&access, call).await?.ok_or_else(Problem::not_found)?;
     let part = match wanted.part.as_deref() {
         None | Some("") => 1,
@@ -187,7 +186,7 @@ async fn find(
     let path = path(page.metadata.reveal(), agent_id, part)?;
     let bytes = state.owners.listening.archive.size(&path).await.map_err(away)?;
     let bytes = bytes.ok_or_else(|| none("the recording's file is missing"))?;
-    Ok(Found { agent_id, call, path, bytes })
+    Ok(Found { agent_id, owner, call, path, bytes })
 }
 
 /// Where a part is. What others wrote into the row gives nobody another agent's file.

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::retention::recording_sids;
-use crate::store::access::{Object, Read};
+use crate::store::access::{AgentAccess, Object, Read};
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
 use crate::web::api::refusals::Refusals;
@@ -65,7 +65,7 @@ async fn voicemail(
         false => none("the message is not kept any more"),
     })?;
     let own_account = message["own_account"] == true;
-    let sound = fetched(&state, agent, (call, account, sid), own_account).await?;
+    let sound = fetched(&state, &access, (call, account, sid), own_account).await?;
     let bytes = sound.len() as u64;
     let asked = Asked::of(&headers, bytes);
     let part = asked.bytes(bytes);
@@ -84,7 +84,7 @@ async fn voicemail(
 /// The whole message: a player asks for one part after another, and Twilio is asked once.
 async fn fetched(
     state: &AppState,
-    agent: Uuid,
+    access: &AgentAccess<Read>,
     (call, account, sid): (Uuid, &str, &str),
     own_account: bool,
 ) -> Result<Bytes, Problem> {
@@ -93,9 +93,10 @@ async fn fetched(
     if let Some(sound) = listening.message(&key) {
         return Ok(sound);
     }
-    let room = listening.room(MESSAGE_MAX as u64);
+    let owner = state.owners.store.owner_of(access).await?;
+    let room = listening.room(owner, MESSAGE_MAX as u64);
     let _room = room.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
-    let agent = state.directory.by_id(agent).await.ok_or_else(Problem::not_found)?;
+    let agent = state.directory.by_id(access.agent_id()).await.ok_or_else(Problem::not_found)?;
     if own_account && agent.credentials.is_none() {
         return Err(away(&RestError::NoAccount));
     }

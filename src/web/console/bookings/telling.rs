@@ -16,6 +16,7 @@ use crate::store::people::Viewer;
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
 use crate::web::console::time;
+use crate::web::paces::TEXTS;
 
 /// The longest text, in characters: two parts of a long message.
 const TEXT_MAX: usize = 300;
@@ -105,8 +106,13 @@ pub(super) async fn tell(
 ) -> Told {
     let text: String = text.trim().chars().take(TEXT_MAX).collect();
     let text = if text.is_empty() { way.words.clone() } else { text };
-    if state.owners.limits.texts.take(&viewer.id().to_string()).is_err() {
-        return Told::Often;
+    match state.owners.store.take_pace(&TEXTS, viewer.id()).await {
+        Ok(None) => {}
+        Ok(Some(_)) => return Told::Often,
+        Err(error) => {
+            warn!(%error, "a text about a cancelled booking is not sent: it cannot be counted");
+            return Told::Not;
+        }
     }
     // Before it is sent: nobody is to have a text of which nothing is written down.
     let deed = AuditEntry::of(viewer, "booking.text").agent(booking.agent_id);

@@ -12,6 +12,7 @@ use crate::store::access::{Maintain, Object};
 use crate::web::console::errors::{Fault, Shown};
 use crate::web::console::layout::{Section, Shell};
 use crate::web::guard::may;
+use crate::web::paces::{TRIES, count};
 use crate::web::session::PageRequest;
 
 /// What the form sends.
@@ -42,7 +43,7 @@ pub(super) async fn send(
 ) -> Shown {
     let access = may::<Maintain>(&state, &viewer, Object::Agent(agent), "knowledge.ask").await?;
     // Each question costs the operator an embedding.
-    state.owners.limits.dry_runs.take(&viewer.id().to_string()).map_err(Fault::TooMany)?;
+    count(&state.owners.store, &TRIES, viewer.id(), Fault::TooMany).await?;
     let question = asked.question.trim();
     let question = &question[..question.floor_char_boundary(QUESTION_BYTES)];
     let known = state.directory.by_id(access.agent_id()).await.ok_or(Fault::NotFound)?;

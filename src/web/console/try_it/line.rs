@@ -17,7 +17,7 @@ use crate::store::people::Viewer;
 use crate::web::extract::ApiJson;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
-use crate::web::session::ApiRequest;
+use crate::web::session::ScriptRequest;
 use crate::web::{AppState, csrf};
 
 /// The keys of a telephone.
@@ -89,7 +89,7 @@ fn elsewhere(state: &AppState, place: &Place) -> Option<Response> {
 }
 
 async fn stream(
-    ApiRequest { state, viewer }: ApiRequest,
+    ScriptRequest { state, viewer }: ScriptRequest,
     Path((agent, call)): Path<(Uuid, Uuid)>,
     Query(place): Query<Place>,
     request: Request,
@@ -113,7 +113,7 @@ struct Typed {
 }
 
 async fn say(
-    ApiRequest { state, viewer }: ApiRequest,
+    ScriptRequest { state, viewer }: ScriptRequest,
     Path((agent, call)): Path<(Uuid, Uuid)>,
     Query(place): Query<Place>,
     ApiJson(typed): ApiJson<Typed>,
@@ -147,7 +147,7 @@ struct AfterAnswer {
 }
 
 async fn after(
-    ApiRequest { state, viewer }: ApiRequest,
+    ScriptRequest { state, viewer }: ScriptRequest,
     Path((agent, call)): Path<(Uuid, Uuid)>,
     Query(place): Query<Place>,
     ApiJson(asked): ApiJson<AfterAsked>,
