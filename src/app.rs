@@ -140,7 +140,7 @@ pub struct App {
     /// The database that the server works on.
     pub store: Store,
     /// The services that all calls share, and with them the calls.
-    pub exchange: Arc<CallServices>,
+    pub services: Arc<CallServices>,
     /// The agents in memory, by number.
     pub directory: Arc<Directory>,
     /// What it consists of: all of these run as long as it does.
@@ -184,20 +184,20 @@ impl App {
             config.public_url.clone().unwrap_or_else(|| PublicUrl::localhost(address.port()));
         let database = Database::open(own_database, &config).await?;
         let made = Made::of(&database, &config, clock)?;
-        let exchange = Arc::clone(&made.exchange);
+        let services = Arc::clone(&made.services);
         let store = database.store.clone();
         let directory = Directory::new(store.clone(), clock);
-        let neighbours = Peers::default();
+        let peers = Peers::default();
         let tasks = Supervisor::default();
         made.watch(&tasks, database.own.as_ref());
-        let mut background = after_calls(&tasks, &exchange, &directory, &neighbours, &public_url);
+        let mut background = after_calls(&tasks, &services, &directory, &peers, &public_url);
         background.extend(made.sweepers(&tasks, &directory, &config));
-        background.extend(following(&tasks, &exchange, &directory, &database));
+        background.extend(following(&tasks, &services, &directory, &database));
         let unwritten = Unwritten::default();
         let around = Around {
             store: &store,
             directory: &directory,
-            neighbours,
+            peers,
             public_url: &public_url,
             unwritten: &unwritten,
             tasks: &tasks,
@@ -213,7 +213,7 @@ impl App {
             address,
             public_url,
             store,
-            exchange,
+            services,
             directory,
             tasks,
             drain: config.drain,
@@ -270,20 +270,20 @@ impl App {
     /// everything down and ends.
     pub async fn shut_down(self, hurry: impl Future<Output = ()>) {
         self.tasks.stop();
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         registry.stop_taking_calls();
         info!("shutting down: no more calls are taken");
-        let draining = self.store.note_draining(self.exchange.instance_id);
+        let draining = self.store.note_draining(self.services.instance_id);
         if !matches!(clock::within(NOTE_LIMIT, draining).await, Some(Ok(()))) {
             warn!("the other processes could not be told");
         }
         tokio::select! {
-            _ = self.exchange.clock.timeout(self.drain, registry.empty()) => {}
+            _ = self.services.clock.timeout(self.drain, registry.empty()) => {}
             () = hurry => {}
         }
-        self.exchange.hand_over(&self.public_url.join("/twilio/after")).await;
+        self.services.hand_over(&self.public_url.join("/twilio/after")).await;
         registry.tell_all(|| Command::Drain).await;
-        let goodbyes = self.exchange.clock.timeout(GOODBYE_LIMIT, registry.empty());
+        let goodbyes = self.services.clock.timeout(GOODBYE_LIMIT, registry.empty());
         if goodbyes.await.is_none() {
             warn!("some calls did not end in time; they are completed as failed");
         }
@@ -304,7 +304,7 @@ impl App {
         }
         self.aftercall.stop().await;
         // A process that ends has no calls left for others to look after.
-        let ours = [self.exchange.instance_id];
+        let ours = [self.services.instance_id];
         let gone = self.store.remove_instances(&ours);
         let _ = clock::within(Duration::from_secs(1), gone).await;
         if let Some(own_database) = self.own_database {
@@ -327,13 +327,13 @@ fn finder(directory: &Arc<Directory>) -> FindAgent {
 /// The tasks that keep what is remembered as the database has it, and that finish its migration.
 fn following(
     tasks: &Supervisor,
-    exchange: &CallServices,
+    services: &CallServices,
     directory: &Arc<Directory>,
     database: &Database,
 ) -> impl Iterator<Item = JoinHandle<()>> {
     let warming = database.is_up.then(|| clock::spawn(Arc::clone(directory).warm()));
     let changes = Changes::new(&database.store);
-    let knowledge = Arc::clone(&exchange.toolbox.knowledge);
+    let knowledge = Arc::clone(&services.function_services.knowledge);
     let learned = move |agent| knowledge.forget(agent);
     let following = tasks.spawn("changes", Arc::clone(directory).follow(changes, learned));
     warming.into_iter().chain([following]).chain(database.finishing())
@@ -350,22 +350,23 @@ fn on_live_calls(tasks: &Supervisor, front: &Arc<AppState>) -> [JoinHandle<()>; 
 /// The tasks that look after calls that no process has.
 fn after_calls(
     tasks: &Supervisor,
-    exchange: &Arc<CallServices>,
+    services: &Arc<CallServices>,
     directory: &Arc<Directory>,
-    neighbours: &Peers,
+    peers: &Peers,
     public_url: &PublicUrl,
 ) -> Vec<JoinHandle<()>> {
-    let (clock, store) = (exchange.clock, exchange.toolbox.store.in_background());
-    let (registry, log) = (Arc::clone(&exchange.registry), exchange.log.clone());
+    let (clock, store) = (services.clock, services.function_services.store.in_background());
+    let (registry, log) = (Arc::clone(&services.registry), services.log.clone());
     let going_down = Arc::clone(&registry);
     let (left, given) = LeftCalls::queue();
-    let reconciler = Reconciler::new(store.clone(), exchange.instance_id)
-        .with_signs_on(exchange.toolbox.store.clone())
+    let reconciler = Reconciler::new(store.clone(), services.instance_id)
+        .with_signs_on(services.function_services.store.clone())
         .asking(left)
-        .telling(neighbours.clone());
+        .telling(peers.clone());
     let agents = finder(directory);
     let after_url = public_url.join("/twilio/after");
-    let asker = StatusPoller::new(store, exchange.toolbox.twilio.clone(), agents, &after_url);
+    let asker =
+        StatusPoller::new(store, services.function_services.twilio.clone(), agents, &after_url);
     vec![
         tasks.spawn(
             "reconciler",

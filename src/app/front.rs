@@ -18,7 +18,7 @@ use crate::web::{AppState, operators};
 pub(super) struct Around<'a> {
     pub(super) store: &'a Store,
     pub(super) directory: &'a Arc<Directory>,
-    pub(super) neighbours: Peers,
+    pub(super) peers: Peers,
     pub(super) public_url: &'a PublicUrl,
     pub(super) unwritten: &'a Unwritten,
     pub(super) tasks: &'a Supervisor,
@@ -30,20 +30,20 @@ pub(super) fn front(
     config: &Config,
     around: Around<'_>,
 ) -> Result<Arc<AppState>, StartError> {
-    let Around { store, directory, neighbours, public_url, unwritten, tasks } = around;
+    let Around { store, directory, peers, public_url, unwritten, tasks } = around;
     let (console, archive) = (store.for_console(), made.archive.clone());
     Ok(Arc::new(AppState {
-        exchange: Arc::clone(&made.exchange),
+        services: Arc::clone(&made.services),
         directory: Arc::clone(directory),
         store: store.clone(),
         owners: Owners::new(console.clone(), archive, config.supabase.as_deref())?,
         test_calls: TestCalls::default(),
-        live: LiveHub::new(console, made.exchange.log.clone()),
+        live: LiveHub::new(console, made.services.log.clone()),
         public_url: public_url.clone(),
         twilio: config.twilio.clone(),
         client_address_header: config.client_address_header.clone(),
         fly_machine_id: config.fly_machine_id.clone(),
-        neighbours,
+        peers,
         answers: IdempotencyCache::default(),
         unsigned: Unsigned::default(),
         noting: Noting::default(),

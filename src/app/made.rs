@@ -30,7 +30,7 @@ use crate::twilio::rest::TwilioRest;
 
 /// The parts that a server is made of, before it serves.
 pub(super) struct Made {
-    pub(super) exchange: Arc<CallServices>,
+    pub(super) services: Arc<CallServices>,
     pub(super) log: LogWriterTask,
     pub(super) recorder: RecorderTask,
     pub(super) aftercall: PostCall,
@@ -74,23 +74,23 @@ impl Made {
             completed: log.completed(),
             at_once: AT_ONCE,
         });
-        let toolbox = Arc::new(FunctionServices {
+        let function_services = Arc::new(FunctionServices {
             store: store.clone(),
             knowledge: Arc::new(Knowledge::new(store, openai, &models.embedding)?),
-            services: egress::Client::new(config.private_tool_urls.clone())?,
+            egress: egress::Client::new(config.private_tool_urls.clone())?,
             twilio: TwilioRest::new(config.twilio_api_url.clone(), config.twilio.clone())?,
         });
-        let exchange = Arc::new(CallServices {
+        let services = Arc::new(CallServices {
             clock,
             registry: Registry::new(config.calls_max),
             log,
             recorder,
             prompts,
             engines: Engines::new(openai.clone(), models.clone()),
-            toolbox,
+            function_services,
             instance_id,
         });
-        Ok(Self { exchange, log: log_task, recorder: recorder_task, aftercall, archive })
+        Ok(Self { services, log: log_task, recorder: recorder_task, aftercall, archive })
     }
 
     /// Gives their tasks to the supervisor.
@@ -110,11 +110,12 @@ impl Made {
         directory: &Arc<Directory>,
         config: &Config,
     ) -> [JoinHandle<()>; 4] {
-        let toolbox = &self.exchange.toolbox;
-        let (behind, twilio) = (toolbox.store.in_background(), toolbox.twilio.clone());
+        let function_services = &self.services.function_services;
+        let (behind, twilio) =
+            (function_services.store.in_background(), function_services.twilio.clone());
         let archive = self.archive.clone();
         let sweeper = Sweeper::new(behind.clone(), archive.clone(), twilio, finder(directory));
-        let answers = Answers::new(behind.clone(), Arc::clone(&toolbox.knowledge));
+        let answers = Answers::new(behind.clone(), Arc::clone(&function_services.knowledge));
         let recordings = Recordings::new(behind, archive, tapes(config));
         [
             tasks.spawn("lag", numbers::watch_lag()),

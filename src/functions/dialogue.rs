@@ -140,7 +140,7 @@ pub(super) async fn form(
 
 /// Hands a form in, if it goes anywhere. Whether it was taken; none if that is not known.
 async fn submit(
-    Run { toolbox, caller, .. }: Run<'_>,
+    Run { function_services, caller, .. }: Run<'_>,
     function: &AgentFunction,
     form: &Form,
     values: &Value,
@@ -163,7 +163,7 @@ async fn submit(
         headers,
         body: Some(values.to_string().into()),
     };
-    match toolbox.services.send(request).await {
+    match function_services.egress.send(request).await {
         Ok(Response { status, .. }) if status.is_success() => Some(true),
         Ok(Response { status, .. }) => {
             warn!(function = %function.id, %status, "a form was not taken");
@@ -254,7 +254,8 @@ async fn gone_on(
 /// Calls another function of the agent for a flow.
 async fn call(run: Run<'_>, arguments: Value) -> Outcome {
     let (agent, name) = (&run.caller.agent, run.request.name.as_str());
-    let offer = find(run.toolbox, agent, name).or_else(|| renamed(run.toolbox, agent, name));
+    let offer = find(run.function_services, agent, name)
+        .or_else(|| renamed(run.function_services, agent, name));
     match (offer, arguments) {
         (Some(offer), Value::Object(arguments)) => carry_out_at_once(run, offer, arguments).await,
         _ => Outcome::refused("this is not possible here"),

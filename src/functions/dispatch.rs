@@ -25,12 +25,12 @@ const SAVE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Carries out whatever was called.
 pub(super) async fn carry_out(
-    toolbox: &FunctionServices,
+    function_services: &FunctionServices,
     caller: &CallContext,
     request: &FunctionRequest,
 ) -> Outcome {
-    let run = Run { toolbox, caller, request };
-    let Some(offer) = find(toolbox, &caller.agent, &request.name) else {
+    let run = Run { function_services, caller, request };
+    let Some(offer) = find(function_services, &caller.agent, &request.name) else {
         let name: String = request.name.chars().take(64).collect();
         return Outcome::refused(format!(
             "there is no function called {name}; do not call it again"
@@ -69,9 +69,10 @@ pub(super) async fn carry_out_at_once(
             };
             let names = function.parameters.names();
             let row = json_api::Row { id: function.id, api, names };
-            let Run { toolbox, caller, request } = run;
+            let Run { function_services, caller, request } = run;
             let outcome =
-                json_api::json_api(&toolbox.services, caller, request, row, &arguments).await;
+                json_api::json_api(&function_services.egress, caller, request, row, &arguments)
+                    .await;
             // The arguments are saved even if the service refused them: they were collected.
             save(run, function, arguments, &outcome.output).await;
             return outcome;
@@ -137,7 +138,7 @@ pub(super) async fn keep(
     arguments: Value,
     result: &Value,
 ) -> bool {
-    let Run { toolbox, caller, .. } = run;
+    let Run { function_services, caller, .. } = run;
     // What somebody made up is no customer's.
     if caller.test.is_some() {
         return true;
@@ -149,7 +150,7 @@ pub(super) async fn keep(
         arguments: Private::new(arguments),
         result: Private::new(result.clone()),
     };
-    match clock::within(SAVE_LIMIT, toolbox.store.save_run(&saved)).await {
+    match clock::within(SAVE_LIMIT, function_services.store.save_run(&saved)).await {
         Some(Ok(())) => true,
         Some(Err(error)) => {
             warn!(function = %function.id, %error, "what a function collected is not kept");

@@ -1,4 +1,4 @@
-//! What tests of functions work with: a toolbox whose database and services are away.
+//! What tests of functions work with: services of which the database and the others are away.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::knowledge::Knowledge;
 use crate::store::Store;
 use crate::twilio::rest::TwilioRest;
 
-/// A toolbox that may reach these services although they are private, and nothing else.
-pub(super) fn toolbox(services: Vec<HostPort>) -> FunctionServices {
+/// Services that may reach these hosts although they are private, and nothing else.
+pub(super) fn function_services(services: Vec<HostPort>) -> FunctionServices {
     let nowhere = || "http://localhost:1/".parse().expect("a URL");
     let store = Store::at("postgres://nobody@localhost:1/nothing", 1).expect("an address");
     let openai = OpenAi { api_key: None, base_url: nowhere() };
@@ -22,7 +22,7 @@ pub(super) fn toolbox(services: Vec<HostPort>) -> FunctionServices {
     FunctionServices {
         knowledge: Arc::new(Knowledge::new(store.clone(), &openai, "model").expect("a client")),
         store,
-        services: egress::Client::new(services).expect("a client"),
+        egress: egress::Client::new(services).expect("a client"),
         twilio: TwilioRest::new(nowhere(), account).expect("a client"),
     }
 }

@@ -31,12 +31,12 @@ pub(super) fn signature() -> FunctionSignature {
 
 /// Searches the agent's own passages.
 pub(super) async fn search_knowledge(run: Run<'_>, arguments: &Value) -> Outcome {
-    let Run { toolbox, caller, request } = run;
+    let Run { function_services, caller, request } = run;
     let query = arguments["query"].as_str().map(str::trim).unwrap_or_default();
     if query.is_empty() {
         return Outcome::refused("query is empty; give it a question or a few words");
     }
-    match toolbox.knowledge.search(&caller.agent, query).await {
+    match function_services.knowledge.search(&caller.agent, query).await {
         Ok(passages) if passages.is_empty() => {
             let gap = LogEvent::Gap { turn: request.turn, question: query.to_owned() };
             Outcome { notes: vec![gap], ..Outcome::done(json!({"passages": [], "note": NOTHING})) }

@@ -101,7 +101,7 @@ const NO_CALLBACK: &str = "callback is not a telephone number: give its digits w
 /// # Errors
 /// Why it is refused.
 pub(super) async fn send_sms(run: Run<'_>, arguments: &Value) -> Result<Outcome, String> {
-    let Run { toolbox, caller, request } = run;
+    let Run { function_services, caller, request } = run;
     let text = read_text(arguments, MAX_MESSAGE_CHARACTERS)?;
     let to = caller_number(caller.caller.reveal()).ok_or(
         "the caller's number is withheld, so no text can be sent to it; say it instead, or take a \
@@ -117,7 +117,7 @@ pub(super) async fn send_sms(run: Run<'_>, arguments: &Value) -> Result<Outcome,
         return Ok(instead);
     }
     // Dropped here, it stays among those that may have been sent.
-    let sent = toolbox.twilio.send_message(&caller.agent, &to, from, text).await;
+    let sent = function_services.twilio.send_message(&caller.agent, &to, from, text).await;
     caller.texts.settle(&request.engine_call_id, &sent);
     let Err(error) = sent else { return Ok(Outcome::done(json!({"sent": true}))) };
     warn!(%error, "a text was not sent");

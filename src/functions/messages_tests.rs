@@ -39,9 +39,9 @@ fn account() -> TwilioAccount {
     TwilioAccount { account_sid: Some("AC1".into()), auth_token: Some("secret".into()) }
 }
 
-fn toolbox(api_url: &str, twilio: TwilioAccount) -> FunctionServices {
+fn function_services(api_url: &str, twilio: TwilioAccount) -> FunctionServices {
     let twilio = TwilioRest::new(api_url.parse().unwrap(), twilio).unwrap();
-    FunctionServices { twilio, ..fixture::toolbox(Vec::new()) }
+    FunctionServices { twilio, ..fixture::function_services(Vec::new()) }
 }
 
 /// A server that gives each connection the next answer, an empty one being none at all; what it
@@ -73,9 +73,14 @@ fn is_whole(request: &str) -> bool {
     length.is_some_and(|length| length.parse() == Ok(body.len()))
 }
 
-async fn send(toolbox: &FunctionServices, caller: &CallContext, id: &str, text: &str) -> Outcome {
+async fn send(
+    function_services: &FunctionServices,
+    caller: &CallContext,
+    id: &str,
+    text: &str,
+) -> Outcome {
     let request = &request(id);
-    send_sms(Run { toolbox, caller, request }, &json!({"text": text}))
+    send_sms(Run { function_services, caller, request }, &json!({"text": text}))
         .await
         .unwrap_or_else(Outcome::refused)
 }
@@ -123,16 +128,16 @@ fn a_message_without_words_or_with_a_callback_that_is_none_is_refused() {
 #[tokio::test]
 async fn a_text_goes_to_the_caller_once_for_each_request_and_each_text() {
     let (url, asked) = answering(&[TAKEN, TAKEN, TAKEN]).await;
-    let (toolbox, caller) = (toolbox(&url, account()), caller("+15551230001"));
+    let (function_services, caller) = (function_services(&url, account()), caller("+15551230001"));
     let sent = json!({"ok": true, "sent": true});
-    assert_eq!(send(&toolbox, &caller, "c1", "One & two").await.output, sent);
+    assert_eq!(send(&function_services, &caller, "c1", "One & two").await.output, sent);
     for (id, text) in [("c1", "One & two"), ("c2", " One & two "), ("c1", "another")] {
-        let again = send(&toolbox, &caller, id, text).await;
+        let again = send(&function_services, &caller, id, text).await;
         assert_eq!(again.output, json!({"ok": true, "sent": true, "before": true}));
     }
-    assert!(send(&toolbox, &caller, "c3", "Three").await.ok);
-    assert!(send(&toolbox, &caller, "c4", "Four").await.ok);
-    let fourth = send(&toolbox, &caller, "c5", "Five").await;
+    assert!(send(&function_services, &caller, "c3", "Three").await.ok);
+    assert!(send(&function_services, &caller, "c4", "Four").await.ok);
+    let fourth = send(&function_services, &caller, "c5", "Five").await;
     assert!(fourth.output["error"].as_str().unwrap().starts_with("3 texts were sent"));
 
     let asked = within(Duration::from_secs(20), asked).await.unwrap().unwrap();
@@ -148,9 +153,9 @@ async fn a_text_goes_to_the_caller_once_for_each_request_and_each_text() {
 #[tokio::test]
 async fn a_text_that_may_have_been_sent_is_not_sent_again() {
     let (url, asked) = answering(&[""]).await;
-    let (toolbox, caller) = (toolbox(&url, account()), caller("+15551230001"));
+    let (function_services, caller) = (function_services(&url, account()), caller("+15551230001"));
     for id in ["c1", "c1", "c2"] {
-        let outcome = send(&toolbox, &caller, id, "Hello").await;
+        let outcome = send(&function_services, &caller, id, "Hello").await;
         assert_eq!(outcome.output, json!({"ok": false, "error": MAY_BE_SENT}));
     }
     let asked = within(Duration::from_secs(20), asked).await.unwrap().unwrap();
@@ -160,30 +165,31 @@ async fn a_text_that_may_have_been_sent_is_not_sent_again() {
 #[tokio::test]
 async fn a_text_that_was_refused_may_be_tried_again() {
     let (url, asked) = answering(&[OPTED_OUT, TAKEN]).await;
-    let (toolbox, caller) = (toolbox(&url, account()), caller("+15551230001"));
-    let refused = send(&toolbox, &caller, "c1", "Hello").await;
+    let (function_services, caller) = (function_services(&url, account()), caller("+15551230001"));
+    let refused = send(&function_services, &caller, "c1", "Hello").await;
     assert!(refused.output["error"].as_str().unwrap().contains("opted out"), "{refused:?}");
-    assert!(send(&toolbox, &caller, "c2", "Hello").await.ok);
+    assert!(send(&function_services, &caller, "c2", "Hello").await.ok);
     within(Duration::from_secs(20), asked).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn nobody_but_a_caller_with_a_number_is_texted() {
     // Whoever is asked here is not there.
-    let toolbox = toolbox("http://localhost:1", account());
+    let function_services = function_services("http://localhost:1", account());
     for from in ["anonymous", "", "sip:mallory@example.com"] {
-        let refused = send(&toolbox, &caller(from), "c1", "Hello").await;
+        let refused = send(&function_services, &caller(from), "c1", "Hello").await;
         assert!(refused.output["error"].as_str().unwrap().contains("withheld"), "{refused:?}");
     }
-    let refused = send(&toolbox, &caller("+15551230001"), "c1", &"x".repeat(1_601)).await;
+    let refused = send(&function_services, &caller("+15551230001"), "c1", &"x".repeat(1_601)).await;
     assert!(refused.output["error"].as_str().unwrap().contains("at most 1600"), "{refused:?}");
 }
 
 #[tokio::test]
 async fn texts_are_offered_where_they_can_be_sent() {
     let url = "http://localhost:1";
-    let offers =
-        |agent: &Agent, twilio| send_sms_signature(agent, &toolbox(url, twilio).twilio).is_some();
+    let offers = |agent: &Agent, twilio| {
+        send_sms_signature(agent, &function_services(url, twilio).twilio).is_some()
+    };
     assert!(offers(&agent(Some("+15559870002")), account()));
     assert!(!offers(&agent(None), account()));
     assert!(!offers(&agent(Some("+15559870002")), TwilioAccount::default()));
@@ -231,10 +237,10 @@ async fn what_was_sent_before_the_call_was_taken_over_is_not_sent_again() {
 
 #[tokio::test]
 async fn in_a_test_call_no_text_is_sent() {
-    let toolbox = toolbox("http://localhost:1", account());
+    let function_services = function_services("http://localhost:1", account());
     let test = Some(crate::functions::TestCall { reaches_out: false });
     let caller = CallContext { test, ..caller("+15551230001") };
-    let outcome = send(&toolbox, &caller, "a", "See you.").await;
+    let outcome = send(&function_services, &caller, "a", "See you.").await;
     let would = json!({"to": "+15551230001", "text": "See you."});
     assert_eq!((outcome.ok, &outcome.output["would_have_sent"]), (true, &would));
 }

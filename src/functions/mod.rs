@@ -64,7 +64,7 @@ pub struct FunctionServices {
     /// The search in the agents' passages.
     pub knowledge: Arc<Knowledge>,
     /// The HTTP client for requests to owners' services.
-    pub services: egress::Client,
+    pub egress: egress::Client,
     /// Twilio's REST interface, for text messages.
     pub twilio: TwilioRest,
 }
@@ -137,7 +137,7 @@ pub struct FunctionRequest {
 /// A function at work: what it works with, the call that it is for, and what was called.
 #[derive(Debug, Clone, Copy)]
 struct Run<'a> {
-    toolbox: &'a FunctionServices,
+    function_services: &'a FunctionServices,
     caller: &'a CallContext,
     request: &'a FunctionRequest,
 }
@@ -214,15 +214,15 @@ pub fn known_name<'n>(agent: &Agent, name: &'n str) -> &'n str {
 /// Carries out a function. What was begun goes on when the result is not waited for any more: the
 /// caller may hang up while a form is handed in.
 pub fn run(
-    toolbox: &Arc<FunctionServices>,
+    function_services: &Arc<FunctionServices>,
     caller: &Arc<CallContext>,
     request: FunctionRequest,
 ) -> Running {
-    let (toolbox, caller) = (Arc::clone(toolbox), Arc::clone(caller));
+    let (function_services, caller) = (Arc::clone(function_services), Arc::clone(caller));
     let run = request.run;
     let row = offers::row(&caller.agent, &request.name).map(|function| function.id);
     let work = async move {
-        let working = Box::pin(dispatch::carry_out(&toolbox, &caller, &request));
+        let working = Box::pin(dispatch::carry_out(&function_services, &caller, &request));
         clock::within(RUN_LIMIT, working).await
     };
     // What is logged of it names the call.

@@ -26,40 +26,43 @@ pub(super) enum Offer<'a> {
 }
 
 /// What the model may call.
-pub fn signatures(toolbox: &FunctionServices, agent: &Agent) -> Vec<FunctionSignature> {
+pub fn signatures(function_services: &FunctionServices, agent: &Agent) -> Vec<FunctionSignature> {
     let functions = &agent.functions;
-    let rows = functions.rows.iter().filter_map(|row| row_signature(toolbox, agent, row));
+    let rows = functions.rows.iter().filter_map(|row| row_signature(function_services, agent, row));
     let defaults = Builtin::all().filter(|builtin| stands(agent, *builtin));
-    let defaults = defaults.filter_map(|builtin| builtin_signature(toolbox, agent, builtin));
+    let defaults =
+        defaults.filter_map(|builtin| builtin_signature(function_services, agent, builtin));
     rows.chain(defaults).collect()
 }
 
 /// The function that the model calls by this name, if it is offered.
 pub(super) fn find<'a>(
-    toolbox: &FunctionServices,
+    function_services: &FunctionServices,
     agent: &'a Agent,
     name: &str,
 ) -> Option<Offer<'a>> {
     if let Some(function) = row(agent, name) {
         let is_there = match function.work {
-            Work::Builtin(builtin, _) => builtin_signature(toolbox, agent, builtin).is_some(),
+            Work::Builtin(builtin, _) => {
+                builtin_signature(function_services, agent, builtin).is_some()
+            }
             Work::JsonApi(_) | Work::Form(_) | Work::Flow(_) => true,
         };
         return is_there.then_some(Offer::Row(function));
     }
     let builtin = Builtin::named(name).filter(|builtin| stands(agent, *builtin))?;
-    builtin_signature(toolbox, agent, builtin).map(|_| Offer::Builtin(builtin))
+    builtin_signature(function_services, agent, builtin).map(|_| Offer::Builtin(builtin))
 }
 
 /// The row that gives a built-in function another name than this one, its own.
 pub(super) fn renamed<'a>(
-    toolbox: &FunctionServices,
+    function_services: &FunctionServices,
     agent: &'a Agent,
     name: &str,
 ) -> Option<Offer<'a>> {
     let builtin = Builtin::named(name)?;
     let function = agent.functions.rows.iter().find(|function| tunes(function, builtin))?;
-    find(toolbox, agent, &function.name)
+    find(function_services, agent, &function.name)
 }
 
 /// The row with this name.
@@ -89,7 +92,7 @@ fn stands(agent: &Agent, builtin: Builtin) -> bool {
 }
 
 fn row_signature(
-    toolbox: &FunctionServices,
+    function_services: &FunctionServices,
     agent: &Agent,
     function: &AgentFunction,
 ) -> Option<FunctionSignature> {
@@ -98,7 +101,7 @@ fn row_signature(
         Work::Form(form) => (FORM.to_owned(), form.schema(&function.parameters)),
         Work::Flow(flow) => (FLOW.to_owned(), flow.schema(&function.parameters)),
         Work::Builtin(builtin, _) => {
-            let signature = builtin_signature(toolbox, agent, *builtin)?;
+            let signature = builtin_signature(function_services, agent, *builtin)?;
             (signature.description, signature.parameters)
         }
     };
@@ -108,7 +111,7 @@ fn row_signature(
 
 /// A built-in function as the model sees it; none where the agent cannot do it.
 fn builtin_signature(
-    toolbox: &FunctionServices,
+    function_services: &FunctionServices,
     agent: &Agent,
     builtin: Builtin,
 ) -> Option<FunctionSignature> {
@@ -121,7 +124,7 @@ fn builtin_signature(
         }
         Builtin::TransferCall => transfer::signature(agent),
         Builtin::TakeMessage => Some(messages::take_message_signature()),
-        Builtin::SendSms => messages::send_sms_signature(agent, &toolbox.twilio),
+        Builtin::SendSms => messages::send_sms_signature(agent, &function_services.twilio),
         Builtin::SearchKnowledge => Some(knowledge::signature()),
         Builtin::EndCall => Some(end_call()),
     }

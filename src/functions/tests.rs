@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::dispatch::carry_out;
-use super::fixture::{caller, request, toolbox};
+use super::fixture::{caller, function_services, request};
 use super::test_service::{Reply, Service, json as answer, reply};
 use super::*;
 use crate::agent::AgentSource;
@@ -37,7 +37,7 @@ fn agent(settings: Value, functions: Vec<FunctionSource>) -> Agent {
 }
 
 fn names(agent: &Agent) -> Vec<String> {
-    signatures(&toolbox(Vec::new()), agent).into_iter().map(|one| one.name).collect()
+    signatures(&function_services(Vec::new()), agent).into_iter().map(|one| one.name).collect()
 }
 
 /// A wish of the model's after the caller has spoken once more.
@@ -48,7 +48,7 @@ fn later(name: &str, engine_call_id: &str, arguments: &str) -> FunctionRequest {
 /// A phone call with these functions and one service, in which the caller speaks before each of
 /// them.
 struct Desk {
-    toolbox: Arc<FunctionServices>,
+    function_services: Arc<FunctionServices>,
     caller: Arc<CallContext>,
     calls: u32,
 }
@@ -58,7 +58,11 @@ impl Desk {
         let services = service.map(Service::allowed).into_iter().collect();
         let settings = json!({"transfer": {"targets": {"front desk": "+15550003333"}}});
         let caller = caller(agent(settings, functions), "+15551230001");
-        Self { toolbox: Arc::new(toolbox(services)), caller: Arc::new(caller), calls: 0 }
+        Self {
+            function_services: Arc::new(function_services(services)),
+            caller: Arc::new(caller),
+            calls: 0,
+        }
     }
 
     async fn call(&mut self, name: &str, arguments: Value) -> Outcome {
@@ -66,7 +70,7 @@ impl Desk {
         let id = format!("call_{}", self.calls);
         let request = request(name, &id, &arguments.to_string());
         let request = FunctionRequest { turn: self.calls, ..request };
-        carry_out(&self.toolbox, &self.caller, &request).await
+        carry_out(&self.function_services, &self.caller, &request).await
     }
 }
 
@@ -112,7 +116,7 @@ async fn rows_add_tune_replace_and_take_away() {
             row(5, "function", "hang_up", json!({"builtin": "end_call"}), Value::Null),
         ],
     );
-    let offered = signatures(&toolbox(Vec::new()), &agent);
+    let offered = signatures(&function_services(Vec::new()), &agent);
     let names: Vec<&str> = offered.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(
         names,
@@ -131,7 +135,8 @@ async fn rows_add_tune_replace_and_take_away() {
     assert_eq!(offered[2].parameters["properties"]["day"], json!({"type": "string"}));
     for taken in ["send_sms", "book_appointment", "transfer_call", "nobody"] {
         let request = request(taken, "call_1", "{}");
-        let outcome = carry_out(&toolbox(Vec::new()), &caller(agent.clone(), ""), &request).await;
+        let outcome =
+            carry_out(&function_services(Vec::new()), &caller(agent.clone(), ""), &request).await;
         assert!(outcome.output["error"].as_str().unwrap().starts_with("there is no function"));
     }
     let mut desk = Desk::new(None, vec![builtin(1, "hang_up", "end_call")]);
@@ -158,7 +163,7 @@ async fn a_transfer_row_names_whom_the_caller_can_be_put_through_to() {
 async fn a_form_is_posted_once_with_its_values() {
     let service = Service::start(vec![answer(&json!({}))]).await;
     let mut desk = Desk::new(Some(&service), vec![form(&service)]);
-    let schema = signatures(&desk.toolbox, &desk.caller.agent).remove(0).parameters;
+    let schema = signatures(&desk.function_services, &desk.caller.agent).remove(0).parameters;
     assert_eq!(schema["properties"]["confirmed"]["type"], "boolean");
     assert_eq!(schema.get("required"), None);
     assert!(!desk.call("sign_up", json!({"email": "ada"})).await.ok);
@@ -185,8 +190,9 @@ async fn two_confirmations_at_once_hand_a_form_in_once() {
     let service = Service::start(vec![answer(&json!({}))]).await;
     let mut desk = Desk::new(Some(&service), vec![form(&service)]);
     desk.call("sign_up", json!({"email": "ada@example.com"})).await;
-    let confirm =
-        |id: &str| run(&desk.toolbox, &desk.caller, later("sign_up", id, r#"{"confirmed":true}"#));
+    let confirm = |id: &str| {
+        run(&desk.function_services, &desk.caller, later("sign_up", id, r#"{"confirmed":true}"#))
+    };
     let (one, other) = futures_util::future::join(confirm("a"), confirm("b")).await;
     for event in [one, other] {
         let Event::FunctionDone { row, output, .. } = event else { panic!("{event:?}") };
@@ -201,7 +207,11 @@ async fn a_form_is_handed_in_although_the_caller_hangs_up() {
     let mut service = Service::start(vec![answer(&json!({}))]).await;
     let mut desk = Desk::new(Some(&service), vec![form(&service)]);
     desk.call("sign_up", json!({"email": "ada@example.com"})).await;
-    drop(run(&desk.toolbox, &desk.caller, later("sign_up", "a", r#"{"confirmed":true}"#)));
+    drop(run(
+        &desk.function_services,
+        &desk.caller,
+        later("sign_up", "a", r#"{"confirmed":true}"#),
+    ));
     service.wait_for_connections(1).await;
 }
 
@@ -349,11 +359,12 @@ async fn arguments_that_are_no_object_are_told_apart_from_none() {
         ("7", false),
     ] {
         let request = request("hello", "call_1", arguments);
-        let outcome = carry_out(&desk.toolbox, &desk.caller, &request).await;
+        let outcome = carry_out(&desk.function_services, &desk.caller, &request).await;
         assert_eq!(outcome.ok, ok, "{arguments}: {outcome:?}");
     }
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(20_000));
-    let outcome = carry_out(&desk.toolbox, &desk.caller, &request("hello", "a", &long)).await;
+    let outcome =
+        carry_out(&desk.function_services, &desk.caller, &request("hello", "a", &long)).await;
     assert!(outcome.output["error"].as_str().unwrap().contains("too long"));
 }
 
@@ -365,7 +376,7 @@ async fn what_the_model_is_told_is_short() {
         (0..40).map(|n| (format!("f{n}"), json!("y".repeat(300)))).collect();
     let request = request("long", "a", &Value::Object(given).to_string());
     desk.calls += 1;
-    let event = run(&desk.toolbox, &desk.caller, request).await;
+    let event = run(&desk.function_services, &desk.caller, request).await;
     let Event::FunctionDone { ok: true, output, .. } = event else { panic!("{event:?}") };
     assert!(output.len() <= 4096 && output.contains(r#""ok":true"#), "{}", output.len());
 }
@@ -373,12 +384,12 @@ async fn what_the_model_is_told_is_short() {
 /// Begins a call of a function, and gives it up once the service has been asked.
 async fn given_up(desk: &Desk, service: &mut Service, name: &str, arguments: &str) {
     let request = later(name, "given up", arguments);
-    let mut working = Box::pin(carry_out(&desk.toolbox, &desk.caller, &request));
+    let mut working = Box::pin(carry_out(&desk.function_services, &desk.caller, &request));
     let asked = Box::pin(service.wait_for_connections(1));
     let waiting = futures_util::future::select(&mut working, asked).await;
     assert!(matches!(waiting, futures_util::future::Either::Right(_)), "it was not asked");
     // Meanwhile the model calls it again.
-    let again = carry_out(&desk.toolbox, &desk.caller, &request).await;
+    let again = carry_out(&desk.function_services, &desk.caller, &request).await;
     assert!(again.output["error"].as_str().unwrap().contains("still being worked on"));
 }
 

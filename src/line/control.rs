@@ -70,7 +70,7 @@ impl CallTask {
             Command::Drain => self.tell(Event::Drain),
             Command::Part { answer } => self.part(answer),
             Command::Rejoin => self.rejoin(),
-            Command::Note(event) => self.notes.write(self.now(), event),
+            Command::Note(event) => self.call_log.write(self.now(), event),
         }
     }
 
@@ -83,7 +83,7 @@ impl CallTask {
             engine.add_message(Role::Caller, text);
         }
         // The log's numbers are given once.
-        let utterance = format!("typed-{}", self.notes.position().next_seq);
+        let utterance = format!("typed-{}", self.call_log.position().next_seq);
         let event = Event::CallerWords { utterance, words: Words::Final(text.to_owned()) };
         self.sending_since(Stopwatch::start(), |line| line.tell(event));
     }
@@ -96,12 +96,12 @@ impl CallTask {
             self.phone_gone("replaced");
         }
         if self.leaving.is_some() || self.over.is_some() {
-            clock::spawn(Phone::new(socket, self.notes.call_sid(), None).close());
+            clock::spawn(Phone::new(socket, self.call_log.call_sid(), None).close());
             return;
         }
         let tap = self.taps.as_ref().map(Taps::tap);
-        let phone = self.phone.insert(Phone::new(socket, self.notes.call_sid(), tap));
-        self.start_due = Some(self.exchange.clock.now() + START_LIMIT);
+        let phone = self.phone.insert(Phone::new(socket, self.call_log.call_sid(), tap));
+        self.start_due = Some(self.services.clock.now() + START_LIMIT);
         match start.and_then(|start| phone.start(start)) {
             Some(FromPhone::Started(stream_sid)) => self.started(stream_sid),
             Some(FromPhone::Gone(why)) => self.phone_gone(why),
@@ -140,7 +140,7 @@ impl CallTask {
             (Plan::PutThrough, Some(Onward::Party(target))) => AfterPlan::Transfer(target.number),
             (Plan::HangUp, _) => AfterPlan::HangUp,
             (Plan::Fallback { why: Some(why) }, _) => {
-                self.notes.write(self.now(), LogEvent::MovedToFallback { why: why.to_owned() });
+                self.call_log.write(self.now(), LogEvent::MovedToFallback { why: why.to_owned() });
                 AfterPlan::Fallback
             }
             // Also what is no answer to this question, which would be a bug: somebody speaks.
@@ -166,14 +166,14 @@ impl CallTask {
     fn expect_stream_again(&mut self) {
         self.returns += 1;
         if self.call.opened_at().is_none() {
-            self.stream_due = Some(self.exchange.clock.now() + STREAM_LIMIT);
+            self.stream_due = Some(self.services.clock.now() + STREAM_LIMIT);
         }
         self.call.expect_line(self.now());
     }
 
     /// Leaves the media stream; Twilio asks what happens next, and is told this.
     pub(super) fn leave_for(&mut self, to: Onward) {
-        self.leaving = Some(Leaving { to, due: self.exchange.clock.now() + STREAM_LIMIT });
+        self.leaving = Some(Leaving { to, due: self.services.clock.now() + STREAM_LIMIT });
         self.leave_stream();
     }
 
@@ -183,7 +183,7 @@ impl CallTask {
             .call
             .deadline()
             .map(|(at, _)| self.born + Duration::from_millis(at.ms()).saturating_sub(self.age));
-        let wall = |left: Duration| self.exchange.clock.now() + left * self.exchange.clock.speed();
+        let wall = |left: Duration| self.services.clock.now() + left * self.services.clock.speed();
         let stuck = self.phone.as_ref().and_then(Phone::stuck_for);
         let stuck = stuck.map(|stuck| wall(WRITE_LIMIT.saturating_sub(stuck)));
         let rest = self.phone.as_ref().and_then(Phone::rests_for).map(wall);
@@ -197,7 +197,7 @@ impl CallTask {
 
     pub(super) fn due(&mut self) {
         self.look();
-        let now = self.exchange.clock.now();
+        let now = self.services.clock.now();
         let is_due = |due: Option<Duration>| due.is_some_and(|due| due <= now);
         if is_due(self.start_due) {
             self.phone_gone("no start");

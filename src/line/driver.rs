@@ -36,12 +36,12 @@ const HELD_MAX: usize = 1024;
 
 /// The task that owns a call while it is on the line.
 pub(super) struct CallTask {
-    pub(super) exchange: Arc<CallServices>,
+    pub(super) services: Arc<CallServices>,
     pub(super) call: Call,
     pub(super) agent: Arc<Agent>,
     pub(super) caller: Private<String>,
     pub(super) history: History,
-    pub(super) notes: CallLog,
+    pub(super) call_log: CallLog,
     pub(super) engine: Option<Box<dyn Engine>>,
     /// The session that is to take its place.
     pub(super) successor: Option<Box<dyn Engine>>,
@@ -97,19 +97,19 @@ enum Wake {
 
 impl CallTask {
     /// Dials the engine and waits for the rest.
-    pub(super) fn new(exchange: Arc<CallServices>, opening: Opening) -> Self {
-        let now = exchange.clock.now();
-        let notes = CallLog::new(&exchange, &opening);
+    pub(super) fn new(services: Arc<CallServices>, opening: Opening) -> Self {
+        let now = services.clock.now();
+        let call_log = CallLog::new(&services, &opening);
         let history = opening.before.history();
         // A call that was open before goes on in its own time, nearly since its webhook.
         let age = match opening.before.has_opened() {
-            true => clock::unix_now().saturating_sub(opening.started) * exchange.clock.speed(),
+            true => clock::unix_now().saturating_sub(opening.started) * services.clock.speed(),
             false => Duration::ZERO,
         };
         let function_caller = Arc::new(opening.function_caller());
         let taps = Taps::of(
-            &exchange.recorder,
-            exchange.clock,
+            &services.recorder,
+            services.clock,
             &opening.agent,
             opening.call_log_id,
             now,
@@ -122,7 +122,7 @@ impl CallTask {
             agent: opening.agent,
             caller: opening.caller,
             history: opening.history,
-            notes,
+            call_log,
             engine: None,
             successor: None,
             phone: None,
@@ -150,7 +150,7 @@ impl CallTask {
             confirm_due: None,
             over: None,
             engines: opening.test.and_then(|test| test.engines),
-            exchange,
+            services,
         };
         line.dial(history);
         if line.call.record().transfer().is_some() {
@@ -178,12 +178,12 @@ impl CallTask {
         let (end, is_noted) = match self.over.take() {
             Some(Exit::Out { limit, plan, answer }) => {
                 info!("the caller is out");
-                self.notes.go_out(limit, self.returns).await;
-                let exchange = Arc::clone(&self.exchange);
-                self.slot.note_position(self.notes.position());
+                self.call_log.go_out(limit, self.returns).await;
+                let services = Arc::clone(&self.services);
+                self.slot.note_position(self.call_log.position());
                 if matches!(plan, AfterPlan::Transfer(_)) {
-                    let call_sid = self.notes.call_sid().to_owned();
-                    exchange.registry.kept.keep(&call_sid, self.keep());
+                    let call_sid = self.call_log.call_sid().to_owned();
+                    services.registry.kept.keep(&call_sid, self.keep());
                 } else {
                     drop(self.slot);
                 }
@@ -202,16 +202,16 @@ impl CallTask {
             Some(Exit::EndedOutside(end)) => (end, false),
             None => (LOST, false),
         };
-        if !self.notes.is_ours(is_noted, &self.exchange).await {
+        if !self.call_log.is_ours(is_noted, &self.services).await {
             info!("the call went on elsewhere");
             return;
         }
         if !is_noted {
-            self.notes.write(self.now(), LogEvent::Ended(end));
+            self.call_log.write(self.now(), LogEvent::Ended(end));
         }
         info!(status = ?end.status, ended_by = ?end.ended_by, "call ended");
         self.slot.ended();
-        self.notes.complete(end, self.call.record(), &self.exchange).await;
+        self.call_log.complete(end, self.call.record(), &self.services).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
@@ -261,7 +261,7 @@ impl CallTask {
         let is_held_up = self.phone.as_ref().is_some_and(Phone::is_held_up);
         if is_held_up || !self.is_alarm_set {
             let due = self.next_due();
-            self.alarm.set(due.map(|due| self.exchange.clock.wall(due)));
+            self.alarm.set(due.map(|due| self.services.clock.wall(due)));
             self.is_alarm_set = !is_held_up;
         }
         self.alarm.poll(cx).map(|()| Wake::Alarm)
@@ -279,7 +279,7 @@ impl CallTask {
     }
 
     pub(super) fn now(&self) -> CallTime {
-        CallTime::from(self.exchange.clock.now().saturating_sub(self.born) + self.age)
+        CallTime::from(self.services.clock.now().saturating_sub(self.born) + self.age)
     }
 
     /// Tells the core, and does what it says.
@@ -365,8 +365,8 @@ impl CallTask {
 
     pub(super) fn started(&mut self, stream_sid: String) {
         (self.stream_due, self.start_due) = (None, None);
-        self.watch.begin(self.exchange.clock.now());
-        self.notes.stream(stream_sid, self.now());
+        self.watch.begin(self.services.clock.now());
+        self.call_log.stream(stream_sid, self.now());
         self.tell(Event::LineOpen);
         for report in std::mem::take(&mut self.held) {
             self.report(report, Stopwatch::start());
@@ -376,7 +376,7 @@ impl CallTask {
     /// What is left of a call whose caller is out; its slot is free.
     pub(super) fn keep(self) -> TransferredCall {
         let mut record = self.call.into_record();
-        for stream_sid in self.notes.stream_sids() {
+        for stream_sid in self.call_log.stream_sids() {
             // The core does not know their names, and by them it is known that the call has opened.
             record.apply(0, &LogEvent::LineOpened { stream_sid: stream_sid.clone() });
         }
@@ -385,10 +385,10 @@ impl CallTask {
             call_log_id: self.function_caller.call_log_id,
             caller: self.caller,
             history: self.history,
-            started: self.notes.started(),
-            position: self.notes.position(),
+            started: self.call_log.started(),
+            position: self.call_log.position(),
             record,
-            is_partial: self.notes.is_partial(),
+            is_partial: self.call_log.is_partial(),
             returns: self.returns,
         }
     }

@@ -72,7 +72,7 @@ impl CallTask {
             let _ = answer.send(Parting::Away);
             return;
         }
-        let due = self.exchange.clock.now() + QUIET_LIMIT;
+        let due = self.services.clock.now() + QUIET_LIMIT;
         self.handing = Some(Handing::Waits { due, answer });
         self.part_if_quiet();
     }
@@ -86,8 +86,8 @@ impl CallTask {
             return;
         }
         let is_quiet = self.call.is_settled() && self.functions.is_empty();
-        let late = self.exchange.clock.now().saturating_sub(*due);
-        let is_due = self.exchange.clock.now() >= *due
+        let late = self.services.clock.now().saturating_sub(*due);
+        let is_due = self.services.clock.now() >= *due
             && (self.functions.is_empty() || late >= FUNCTIONS_LIMIT);
         if !is_quiet && !is_due {
             return;
@@ -107,7 +107,7 @@ impl CallTask {
         // Twilio may be slow to say that it will not move the call.
         self.call.expect_line(self.now().plus_ms(MOVING_MS));
         // Whoever asked may have gone away: then the line stays lost, and that has a limit.
-        let _ = answer.send(Parting::Here { position: self.notes.position() });
+        let _ = answer.send(Parting::Here { position: self.call_log.position() });
     }
 
     /// When the quiet moment is not waited for any longer.
@@ -177,7 +177,7 @@ impl CallServices {
     }
 
     async fn move_call(&self, call_sid: String, handle: CallHandle, back: &Back) {
-        if !self.toolbox.twilio.has_account(&handle.agent) || is_test(&call_sid) {
+        if !self.function_services.twilio.has_account(&handle.agent) || is_test(&call_sid) {
             return;
         }
         let to = match self.moved(&call_sid, &handle, back).await {
@@ -198,7 +198,8 @@ impl CallServices {
         };
         self.registry.note_parted(agent_id, call_sid, Parted::Told);
         let update = CallUpdate::Twiml(&back.twiml);
-        let updated = self.toolbox.twilio.update_call(&handle.agent, call_sid, update).await;
+        let updated =
+            self.function_services.twilio.update_call(&handle.agent, call_sid, update).await;
         drop(turn);
         let is_taken = match &updated {
             Ok(Updated::Done) | Err(RestError::Unknown) => self.is_taken(agent_id, call_sid).await,
@@ -274,7 +275,7 @@ impl CallServices {
     /// Whether another process takes calls; it is told that this one does not. The signs of life of
     /// the others are as old as an outage of the database, so after one they are waited for.
     async fn has_heir(&self) -> bool {
-        let store = self.toolbox.store.in_background();
+        let store = self.function_services.store.in_background();
         let asking = async || {
             // Also where it could not be told before: else a caller who comes back is one whose
             // line was lost.
@@ -292,7 +293,7 @@ impl CallServices {
 
     /// Waits until the database has a call.
     async fn is_known(&self, agent_id: Uuid, call_sid: &str) {
-        let store = self.toolbox.store.in_background();
+        let store = self.function_services.store.in_background();
         loop {
             let asking = store.call_by_sid(agent_id, call_sid);
             if let Some(Ok(Some(_))) = clock::within(ANSWER_LIMIT, asking).await {
@@ -320,7 +321,7 @@ impl CallServices {
     /// it there, and what comes later than that is refused. Whether it has.
     async fn written(&self, call_log_id: Uuid, next: LogPosition) -> bool {
         // Many calls ask at once, and must not keep the log waiting for what they wait for.
-        let store = self.toolbox.store.in_background();
+        let store = self.function_services.store.in_background();
         let writing = async {
             let LogPosition { epoch, next_seq } = next;
             while store.has_event(call_log_id, epoch, next_seq - 1).await != Ok(true) {
@@ -336,7 +337,7 @@ impl CallServices {
 
     /// Waits until another process has the call; whether one has.
     async fn is_taken(&self, agent_id: Uuid, call_sid: &str) -> bool {
-        let store = self.toolbox.store.in_background();
+        let store = self.function_services.store.in_background();
         let taking = async {
             loop {
                 if let Ok(Some(row)) = store.call_by_sid(agent_id, call_sid).await

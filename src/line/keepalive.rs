@@ -25,7 +25,7 @@ impl CallTask {
             Report::Event(Event::SpeechStarted { .. }) => {
                 self.watch.frames = self.phone.as_ref().map_or(0, |phone| phone.frames());
                 self.watch.filled = Duration::ZERO;
-                self.watch.caller_due = Some(self.exchange.clock.now() + SILENT_CALLER);
+                self.watch.caller_due = Some(self.services.clock.now() + SILENT_CALLER);
             }
             Report::Event(Event::SpeechStopped { .. } | Event::EngineLost { .. }) => {
                 self.watch.caller_due = None;
@@ -36,7 +36,7 @@ impl CallTask {
 
     /// Looks, if it is time to.
     pub(super) fn look(&mut self) {
-        let now = self.exchange.clock.now();
+        let now = self.services.clock.now();
         if self.watch.caller_due.is_some_and(|due| due <= now) {
             self.look_for_frames(now);
         }

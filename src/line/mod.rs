@@ -68,7 +68,7 @@ pub struct CallServices {
     /// How engines are reached.
     pub engines: Engines,
     /// The services that functions work with.
-    pub toolbox: Arc<FunctionServices>,
+    pub function_services: Arc<FunctionServices>,
     /// The id of this process, a row of `frontdesk_instances`.
     pub instance_id: Uuid,
 }
@@ -124,11 +124,11 @@ impl CallServices {
             agent = %opening.agent.id,
         );
         metrics::counter!("frontdesk_calls_started_total").increment(1);
-        let exchange = Arc::clone(self);
+        let services = Arc::clone(self);
         // Nothing is waited for before the engine is dialled: the caller is already on the line.
         // Should it ever panic, its slot is freed and the reconciler completes its row.
         clock::spawn(async move {
-            let line = span.in_scope(|| CallTask::new(exchange, opening));
+            let line = span.in_scope(|| CallTask::new(services, opening));
             line.run(span).await;
         });
     }
@@ -157,7 +157,7 @@ impl CallServices {
         before: &History,
         session: Session,
     ) -> Box<dyn Engine> {
-        let functions = functions::signatures(&self.toolbox, agent);
+        let functions = functions::signatures(&self.function_services, agent);
         let instructions = instructions(&self.prompts, agent, caller, before, &functions);
         Box::new(Realtime::dial(RealtimeConfig {
             history: session.history,

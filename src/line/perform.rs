@@ -28,8 +28,12 @@ impl CallTask {
                 let known = functions::known_name(&self.agent, &name);
                 info!(run = run.0, function = known, "function called");
                 let request = FunctionRequest { run, turn, engine_call_id, name, arguments };
-                let toolbox = &self.exchange.toolbox;
-                self.functions.push(functions::run(toolbox, &self.function_caller, request));
+                let function_services = &self.services.function_services;
+                self.functions.push(functions::run(
+                    function_services,
+                    &self.function_caller,
+                    request,
+                ));
             }
             Action::Recall { recall, query } => self.recall(recall, query),
             Action::DialEngine { history } => {
@@ -57,7 +61,7 @@ impl CallTask {
         let Some(engine) = &mut self.engine else { return };
         match action {
             Action::Reply { reply, purpose } => {
-                let instructions = self.exchange.reply_instructions(&self.agent, &purpose);
+                let instructions = self.services.reply_instructions(&self.agent, &purpose);
                 engine.reply(reply, instructions.as_deref());
                 let since = self.woken.unwrap_or_else(Stopwatch::start);
                 self.sending.push_back((reply, Sent::Request, since));
@@ -67,7 +71,7 @@ impl CallTask {
             Action::DeleteItem { item } => engine.delete(&item),
             Action::AddMessage { role, text } => engine.add_message(role, &text),
             Action::SetContext { passages } => {
-                engine.set_context(self.exchange.context(&passages).as_deref());
+                engine.set_context(self.services.context(&passages).as_deref());
             }
             Action::GiveOutput { engine_call_id, output } => {
                 engine.give_output(&engine_call_id, &output);
@@ -103,6 +107,6 @@ impl CallTask {
                 .increment(1);
         }
         let at = self.now();
-        self.notes.write(at, event);
+        self.call_log.write(at, event);
     }
 }

@@ -43,14 +43,14 @@ pub(super) struct CallLog {
 
 impl CallLog {
     /// Makes the log of a call that begins here.
-    pub(super) fn new(exchange: &CallServices, opening: &Opening) -> Self {
+    pub(super) fn new(services: &CallServices, opening: &Opening) -> Self {
         let mut log = Self {
-            log: exchange.log.clone(),
+            log: services.log.clone(),
             call_log_id: opening.call_log_id,
             agent_id: opening.agent.id,
             call_sid: opening.call_sid.clone(),
-            instance_id: exchange.instance_id,
-            model: exchange.engines.models.realtime.clone(),
+            instance_id: services.instance_id,
+            model: services.engines.models.realtime.clone(),
             started: opening.started,
             opened_at: opening.before.has_opened().then(CallTime::default),
             stream_sids: Vec::new(),
@@ -143,11 +143,11 @@ impl CallLog {
     /// Whether no other process has taken the call over meanwhile, as far as its row can be read;
     /// unless `knows_best`, nor completed it. The statement that completes the row asks the same; but a
     /// process that believes that a call is over has Twilio hang up on it, so it asks first.
-    pub(super) async fn is_ours(&self, knows_best: bool, exchange: &CallServices) -> bool {
+    pub(super) async fn is_ours(&self, knows_best: bool, services: &CallServices) -> bool {
         if !self.log.is_database_up() {
             return true;
         }
-        let reading = exchange.toolbox.store.call_by_sid(self.agent_id, &self.call_sid);
+        let reading = services.function_services.store.call_by_sid(self.agent_id, &self.call_sid);
         match clock::within(OWNER_LIMIT, reading).await {
             Some(Ok(Some(row))) => {
                 // A row that was there before the spool's copy came has an epoch of its own, with
@@ -162,7 +162,7 @@ impl CallLog {
     }
 
     /// Completes the call's row from everything that was written down.
-    pub(super) async fn complete(&self, end: End, record: &CallRecord, exchange: &CallServices) {
+    pub(super) async fn complete(&self, end: End, record: &CallRecord, services: &CallServices) {
         let ended = clock::unix_now();
         let status = status_word(end);
         let by = json!(end.ended_by).as_str().unwrap_or_default().to_owned();
@@ -182,8 +182,8 @@ impl CallLog {
         metadata.insert("engine".into(), json!("realtime"));
         metadata.insert("model".into(), json!(self.model));
         metadata.insert("ended_by".into(), json!(end.ended_by));
-        let lasted = ended.saturating_sub(self.started) * exchange.clock.speed();
-        exchange
+        let lasted = ended.saturating_sub(self.started) * services.clock.speed();
+        services
             .log
             .complete(CompletedCall {
                 call_log_id: self.call_log_id,

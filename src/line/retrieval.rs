@@ -14,10 +14,10 @@ use crate::clock::Stopwatch;
 impl CallTask {
     /// Looks up what the agent knows about what was said.
     pub(super) fn recall(&mut self, recall: RecallId, said: String) {
-        let (exchange, agent) = (Arc::clone(&self.exchange), Arc::clone(&self.agent));
+        let (services, agent) = (Arc::clone(&self.services), Arc::clone(&self.agent));
         let look_up = async move {
             let since = Stopwatch::start();
-            let found = look_up(&exchange, &agent, &said).await;
+            let found = look_up(&services, &agent, &said).await;
             histogram!("frontdesk_recall_seconds").record(since.elapsed());
             counter!("frontdesk_recalls_total", "outcome" => match &found {
                 Recollection::Found(passages) if passages.is_empty() => "nothing",
@@ -31,11 +31,11 @@ impl CallTask {
     }
 }
 
-async fn look_up(exchange: &CallServices, agent: &Agent, said: &str) -> Recollection {
+async fn look_up(services: &CallServices, agent: &Agent, said: &str) -> Recollection {
     // A search would wait for a connection, and the answer for the search.
-    if !exchange.log.is_database_up() {
+    if !services.log.is_database_up() {
         return Recollection::Failed;
     }
-    let found = exchange.toolbox.knowledge.search(agent, said).await;
+    let found = services.function_services.knowledge.search(agent, said).await;
     found.map_or(Recollection::Failed, Recollection::Found)
 }

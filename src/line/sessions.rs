@@ -53,14 +53,14 @@ impl CallTask {
     }
 
     fn connect(&self, history: Vec<Said>) -> Box<dyn Engine> {
-        self.exchange.dial(
-            self.engines.as_ref().unwrap_or(&self.exchange.engines),
+        self.services.dial(
+            self.engines.as_ref().unwrap_or(&self.services.engines),
             &self.agent,
             &self.caller,
             &self.history,
             Session {
                 // Names of another session may be the same.
-                utterance_prefix: match self.notes.position() {
+                utterance_prefix: match self.call_log.position() {
                     LogPosition::FIRST => String::new(),
                     LogPosition { epoch, next_seq } => format!("{epoch}-{next_seq}-"),
                 },

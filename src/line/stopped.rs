@@ -33,9 +33,9 @@ impl CallTask {
         if self.has_parted() {
             return;
         }
-        let may_ask = is_call_sid(self.notes.call_sid())
-            && self.exchange.toolbox.twilio.has_account(&self.agent);
-        self.confirm_due = may_ask.then(|| self.exchange.clock.now() + CONFIRM_LIMIT);
+        let may_ask = is_call_sid(self.call_log.call_sid())
+            && self.services.function_services.twilio.has_account(&self.agent);
+        self.confirm_due = may_ask.then(|| self.services.clock.now() + CONFIRM_LIMIT);
         self.caller_left();
     }
 
@@ -52,14 +52,14 @@ impl CallTask {
         }
         let mut end = end;
         if !self.is_told_of_end().await
-            && goes_on(&self.exchange, &self.agent, self.notes.call_sid()).await
+            && goes_on(&self.services, &self.agent, self.call_log.call_sid()).await
         {
             info!("somebody else redirected the call: it goes on without the agent");
             counter!("frontdesk_calls_redirected_total").increment(1);
-            self.notes.write(self.now(), LogEvent::Redirected {});
+            self.call_log.write(self.now(), LogEvent::Redirected {});
             end = REDIRECTED;
         }
-        self.notes.write(self.now(), LogEvent::Ended(end));
+        self.call_log.write(self.now(), LogEvent::Ended(end));
         end
     }
 
@@ -67,8 +67,8 @@ impl CallTask {
     /// call was not redirected.
     async fn is_told_of_end(&mut self) -> bool {
         let Some(due) = self.confirm_due else { return true };
-        let (clock, at) = (self.exchange.clock, self.now());
-        let (commands, notes) = (&mut self.commands, &mut self.notes);
+        let (clock, at) = (self.services.clock, self.now());
+        let (commands, call_log) = (&mut self.commands, &mut self.call_log);
         let told = async {
             while let Some(command) = commands.recv().await {
                 match command {
@@ -79,7 +79,7 @@ impl CallTask {
                         let _ = answer.send(AfterPlan::HangUp);
                         return true;
                     }
-                    Command::Note(event) => notes.write(at, event),
+                    Command::Note(event) => call_log.write(at, event),
                     // The conversation is over: there is nothing to do any of these with.
                     Command::Stream(_)
                     | Command::Started(..)
@@ -99,8 +99,8 @@ impl CallTask {
 }
 
 /// Whether Twilio says that the call is still in progress.
-async fn goes_on(exchange: &CallServices, agent: &Agent, call_sid: &str) -> bool {
-    let asking = exchange.toolbox.twilio.fetch_call(agent, call_sid);
+async fn goes_on(services: &CallServices, agent: &Agent, call_sid: &str) -> bool {
+    let asking = services.function_services.twilio.fetch_call(agent, call_sid);
     let news = clock::within(ASK_LIMIT, asking).await;
     matches!(news, Some(Ok(news)) if news.status == CallStatus::InProgress)
 }

@@ -55,7 +55,7 @@ pub struct Parts {
 pub struct PostCall {
     store: Store,
     instance_id: Uuid,
-    lanes: Vec<job_worker::Task>,
+    workers: Vec<job_worker::Task>,
 }
 
 impl PostCall {
@@ -63,7 +63,7 @@ impl PostCall {
     pub fn start(parts: Parts) -> Self {
         let Parts { store, instance_id, summaries, webhooks, completed, at_once } = parts;
         let [to_sum_up, summed_up, nobody] = std::array::from_fn(|_| Arc::new(Notify::new()));
-        let lane = |wake: &Arc<Notify>, woken: &Arc<Notify>, then: &Arc<Notify>| JobWorker {
+        let worker = |wake: &Arc<Notify>, woken: &Arc<Notify>, then: &Arc<Notify>| JobWorker {
             store: store.clone(),
             worker: instance_id,
             at_once,
@@ -72,22 +72,24 @@ impl PostCall {
             then: Arc::clone(then),
         };
         let early_tasks = Arc::new(EarlyTasks { store: store.clone() });
-        let lanes = vec![
-            job_worker::Task::start(lane(&completed, &to_sum_up, &nobody).run(early_tasks)),
-            job_worker::Task::start(lane(&to_sum_up, &nobody, &summed_up).run(Arc::new(summaries))),
-            job_worker::Task::start(lane(&summed_up, &nobody, &nobody).run(Arc::new(webhooks))),
+        let workers = vec![
+            job_worker::Task::start(worker(&completed, &to_sum_up, &nobody).run(early_tasks)),
+            job_worker::Task::start(
+                worker(&to_sum_up, &nobody, &summed_up).run(Arc::new(summaries)),
+            ),
+            job_worker::Task::start(worker(&summed_up, &nobody, &nobody).run(Arc::new(webhooks))),
         ];
-        Self { store, instance_id, lanes }
+        Self { store, instance_id, workers }
     }
 
     /// The tasks, for the supervisor to watch.
     pub fn tasks(&self) -> impl Iterator<Item = AbortHandle> {
-        self.lanes.iter().map(job_worker::Task::abort_handle)
+        self.workers.iter().map(job_worker::Task::abort_handle)
     }
 
     /// Stops, and gives the jobs that were begun back for other processes.
     pub async fn stop(self) {
-        drop(self.lanes);
+        drop(self.workers);
         let given_back = self.store.give_back_jobs(self.instance_id);
         if !matches!(clock::within(GIVE_BACK_LIMIT, given_back).await, Some(Ok(_))) {
             warn!("work after calls is free for others only when its leases are over");

@@ -69,7 +69,7 @@ pub struct Reconciler {
     left: Option<LeftCalls>,
     /// How many calls were handed on in this round.
     given: i64,
-    neighbours: Peers,
+    peers: Peers,
 }
 
 /// The last sign of a process, and since when it is that.
@@ -83,7 +83,7 @@ impl Reconciler {
     /// For the process `instance_id`.
     pub fn new(store: Store, instance_id: Uuid) -> Self {
         let (watched, proven_dead, strays) = Default::default();
-        let neighbours = Peers::default();
+        let peers = Peers::default();
         let signs = store.clone();
         Self {
             store,
@@ -94,12 +94,12 @@ impl Reconciler {
             strays,
             left: None,
             given: 0,
-            neighbours,
+            peers,
         }
     }
 
     /// Signs of life are written on the connections of `live`, which the hourly sweep and other
-    /// long work do not have: neighbours take the calls of a process that gives none.
+    /// long work do not have: peers take the calls of a process that gives none.
     pub fn with_signs_on(mut self, live: Store) -> Self {
         self.signs = live;
         self
@@ -112,8 +112,8 @@ impl Reconciler {
     }
 
     /// Says there what other processes there are.
-    pub fn telling(mut self, neighbours: Peers) -> Self {
-        self.neighbours = neighbours;
+    pub fn telling(mut self, peers: Peers) -> Self {
+        self.peers = peers;
         self
     }
 
@@ -217,7 +217,7 @@ impl Reconciler {
     async fn observe(&mut self, now: Duration) -> Result<Vec<Uuid>> {
         let seen = self.store.instances().await?;
         let others = seen.iter().filter(|other| other.takes_calls && other.id != self.instance_id);
-        self.neighbours.seen(others.map(|other| other.id).collect());
+        self.peers.seen(others.map(|other| other.id).collect());
         self.watched.retain(|id, _| seen.iter().any(|instance| instance.id == *id));
         for instance in seen {
             let watched = self

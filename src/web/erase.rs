@@ -154,7 +154,7 @@ async fn remove_voicemail(
         return Ok(());
     };
     let Some(agent) = state.directory.by_id(access.agent_id()).await else { return Ok(()) };
-    let twilio = &state.exchange.toolbox.twilio;
+    let twilio = &state.services.function_services.twilio;
     let own = agent.credentials.as_ref();
     if !twilio.has_account(&agent) || call.own_account && own.is_none() {
         return Ok(());

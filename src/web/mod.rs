@@ -78,7 +78,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct AppState {
     /// The services that all calls share, and with them the calls.
-    pub exchange: Arc<CallServices>,
+    pub services: Arc<CallServices>,
     /// The agents in memory, by number.
     pub directory: Arc<Directory>,
     /// The database, for what no call's task does.
@@ -98,7 +98,7 @@ pub struct AppState {
     /// This machine, where the host can send a request to another one.
     pub fly_machine_id: Option<String>,
     /// The other processes on the same database.
-    pub neighbours: Peers,
+    pub peers: Peers,
     /// What webhooks were answered lately.
     pub answers: phone::IdempotencyCache,
     /// How many requests were not signed as they should be.
@@ -118,7 +118,7 @@ pub struct AppState {
 impl AppState {
     /// Keeps answers to callers' questions.
     fn answers(&self) -> Answers {
-        let knowledge = Arc::clone(&self.exchange.toolbox.knowledge);
+        let knowledge = Arc::clone(&self.services.function_services.knowledge);
         Answers::new(self.owners.store.clone(), knowledge)
     }
 }

@@ -31,11 +31,11 @@ pub(super) fn metrics_router() -> Router<Arc<AppState>> {
 
 /// 200 when a call would be taken as it should be; else 503 and why not.
 async fn ready(State(front): State<Arc<AppState>>) -> Response {
-    let registry = &front.exchange.registry;
+    let registry = &front.services.registry;
     let missing = [
         (registry.is_draining(), "draining"),
         (!registry.has_room(), "all lines taken"),
-        (!front.exchange.log.is_database_up(), "database away"),
+        (!front.services.log.is_database_up(), "database away"),
         (front.tasks.ended().is_some(), "a task has ended"),
     ]
     .into_iter()
@@ -50,7 +50,7 @@ async fn ready(State(front): State<Arc<AppState>>) -> Response {
 
 /// Prometheus's text format.
 async fn metrics(State(front): State<Arc<AppState>>) -> Response {
-    let health = front.exchange.log.health();
+    let health = front.services.log.health();
     gauge!("frontdesk_log_spool_bytes").set(health.spool_bytes as f64);
     gauge!("frontdesk_log_queued").set(health.queued as f64);
     gauge!("frontdesk_database_up").set(f64::from(u8::from(health.database_up)));

@@ -41,7 +41,7 @@ const REHEARSED: Trouble = Trouble {
 pub(super) async fn trouble(state: &AppState) -> Option<Trouble> {
     match state.test_calls.scripted.get() {
         Some(_) => Some(REHEARSED),
-        None => state.owners.speech.trouble(&state.exchange.engines).await,
+        None => state.owners.speech.trouble(&state.services.engines).await,
     }
 }
 

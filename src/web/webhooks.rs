@@ -29,7 +29,7 @@ pub(super) async fn try_webhook(
         let why = "the agent has no webhook: set its address first";
         return Err(Problem::new(StatusCode::CONFLICT, why));
     };
-    let trial = try_out(&state.exchange.toolbox.services, agent.id, webhook).await;
+    let trial = try_out(&state.services.function_services.egress, agent.id, webhook).await;
     let deed = AuditEntry::of(viewer, "webhook.test").agent(agent.id);
     let change = json!({"status": trial.status});
     state.owners.store.note_deed(&deed.object("agent", agent.id).change(change)).await?;

@@ -163,6 +163,6 @@ async fn a_question_is_answered_where_it_is_read() {
     page.submit("main .list form").await;
     page.wait_for_text("main", "None in the last 90 days").await;
     page.wait_for_text("main", "Yes, we take BUPA and AXA.").await;
-    let found = desk.app.exchange.toolbox.knowledge.is_there(desk.agent, true).await;
+    let found = desk.app.services.function_services.knowledge.is_there(desk.agent, true).await;
     assert!(found, "the next call looks it up");
 }

@@ -150,7 +150,7 @@ async fn a_business_leaves_others_lines_for_their_tests() {
         insert into call_logs (voice_agent_id, call_sid, call_start, status, instance_id)
         select id, 'FT' || md5(id::text || n), now(), 'in-progress', '{}'
         from made, generate_series(1, 2) n",
-        desk.agent, desk.app.exchange.instance_id
+        desk.agent, desk.app.services.instance_id
     ))
     .await;
     let owner = desk.sign_in("owner@example.com").await;

@@ -233,7 +233,7 @@ async fn streams_are_few_and_end_when_the_process_goes_down() {
     assert_eq!(owner.get("/api/v1/live?follow=false").await.status, StatusCode::OK);
     let support = desk.sign_in("support@example.com").await;
     streams.push(Events::open(&support, "/api/v1/live").await);
-    desk.app.exchange.registry.stop_taking_calls();
+    desk.app.services.registry.stop_taking_calls();
     for mut stream in streams {
         assert!(stream.next().await.is_none());
     }

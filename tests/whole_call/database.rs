@@ -57,7 +57,7 @@ async fn a_statement_that_waits_for_a_lock_is_no_lost_database() {
     let ready = house.http.get(format!("http://{}/readyz", house.app.address)).send().await;
     assert_eq!(ready.unwrap().status(), 200);
     until("the row", DEADLINE, || async { row(&house.pool, &sid).await }).await;
-    assert!(house.app.exchange.log.is_database_up());
+    assert!(house.app.services.log.is_database_up());
 }
 
 /// What a call's row keeps of a long call is long, and Twilio asks often.

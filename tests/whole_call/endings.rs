@@ -97,7 +97,7 @@ async fn the_owner_ends_the_call() {
     let house = House::with(vec![], json!({})).await;
     let mut call = house.place(house.options(), vec![]);
     call.heard_agent().await;
-    let handle = house.app.exchange.registry.find(house.agent, &call.sid).unwrap();
+    let handle = house.app.services.registry.find(house.agent, &call.sid).unwrap();
     handle.commands.send(Command::OwnerEnds { words: None }).await.unwrap();
     let call = call.ended().await;
 
@@ -158,7 +158,7 @@ async fn a_draining_server_sends_callers_to_the_fallback() {
     let house = House::with(vec![], json!({})).await;
     let mut call = house.place(house.options(), vec![]);
     call.heard_agent().await;
-    house.app.exchange.registry.stop_taking_calls();
+    house.app.services.registry.stop_taking_calls();
     let (second, row) = house.call(vec![]).await;
     assert_eq!((second.said, row.end()), (vec![FALLBACK.to_owned()], ("no-answer", "agent")));
     let ready = house.http.get(format!("http://{}/readyz", house.app.address)).send().await;
@@ -234,8 +234,8 @@ async fn the_status_callback_alone_completes_a_call() {
 async fn redirect(house: &House, update: CallUpdate<'_>) -> (CallReport, Row) {
     let mut call = house.place(house.options(), vec![]);
     call.heard_agent().await;
-    let twilio = &house.app.exchange.toolbox.twilio;
-    let handle = house.app.exchange.registry.find(house.agent, &call.sid).unwrap();
+    let twilio = &house.app.services.function_services.twilio;
+    let handle = house.app.services.registry.find(house.agent, &call.sid).unwrap();
     twilio.update_call(&handle.agent, &call.sid, update).await.unwrap();
     let sid = call.sid.clone();
     let row = house.row(&sid).await;

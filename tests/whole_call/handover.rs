@@ -335,7 +335,7 @@ async fn a_call_whose_stream_has_not_come_is_left_to_whoever_gets_it() {
     let url = url.replacen(balancer.url().trim_start_matches("http://"), &there.to_string(), 1);
     let mut media = Media::open(&url, &sid).await;
     media.heard("media").await;
-    assert_eq!(house.app.exchange.registry.live(), 1);
+    assert_eq!(house.app.services.registry.live(), 1);
 }
 
 #[tokio::test]
@@ -351,7 +351,7 @@ async fn a_stream_is_not_sent_to_a_machine_that_goes_down() {
     );
     let there = reminted(&there, TOKEN, |claims| claims.machine = Some("machine2".to_owned()));
     assert_eq!(refused(&there).await, 200, "it is sent on to where the call is");
-    house.app.store.note_draining(house.app.exchange.instance_id).await.unwrap();
+    house.app.store.note_draining(house.app.services.instance_id).await.unwrap();
     let taken = || async { (refused(&there).await == 101).then_some(()) };
     until("the stream is taken here", DEADLINE, taken).await;
 }
@@ -360,7 +360,7 @@ async fn a_stream_is_not_sent_to_a_machine_that_goes_down() {
 async fn webhooks_of_new_calls_are_sent_on_where_the_host_can_do_that() {
     let balancer = Balancer::start().await;
     let (house, _neighbour) = machines(&balancer).await;
-    house.app.exchange.registry.stop_taking_calls();
+    house.app.services.registry.stop_taking_calls();
     let url = house.app.public_url.join("/twilio/voice");
     // Until the neighbour is known, a call is taken here and sent to the fallback.
     let sent_on = || async {
@@ -382,7 +382,7 @@ async fn webhooks_of_new_calls_are_sent_on_where_the_host_can_do_that() {
 async fn with_no_neighbour_that_takes_calls_nobody_is_moved() {
     let balancer = Balancer::start().await;
     let (mut house, neighbour) = pair(&balancer).await;
-    neighbour.store.note_draining(neighbour.exchange.instance_id).await.unwrap();
+    neighbour.store.note_draining(neighbour.services.instance_id).await.unwrap();
     let mut call = house.place(house.options(), vec![]);
     call.heard_agent().await;
     goes_down(&mut house, neighbour).await;

@@ -307,7 +307,7 @@ impl House {
 
     /// Waits until no call holds a slot.
     pub(crate) async fn emptied(&self) {
-        within(DEADLINE, self.app.exchange.registry.empty()).await.expect("the slots are freed");
+        within(DEADLINE, self.app.services.registry.empty()).await.expect("the slots are freed");
     }
 }
 

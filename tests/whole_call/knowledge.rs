@@ -216,7 +216,7 @@ async fn with_the_database_away_nothing_is_waited_for() {
     call.heard_agent().await;
     house.wire.as_ref().unwrap().set(Wire::Cut);
     call.heard_agent().await;
-    let is_down = || async { (!house.app.exchange.log.is_database_up()).then_some(()) };
+    let is_down = || async { (!house.app.services.log.is_database_up()).then_some(()) };
     until("the writer's notice", DEADLINE, is_down).await;
     call.heard_agent().await;
     house.wire.as_ref().unwrap().set(Wire::Joined);

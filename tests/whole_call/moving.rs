@@ -305,13 +305,13 @@ async fn another_process_takes_the_caller_back_after_this_one_has_stopped() {
     let pool = house.pool.clone();
     let asks = Asks { house: &house, sid: &sid };
     asks.is_out().await;
-    house.app.exchange.registry.stop_taking_calls();
-    house.app.store.note_draining(house.app.exchange.instance_id).await.unwrap();
+    house.app.services.registry.stop_taking_calls();
+    house.app.store.note_draining(house.app.services.instance_id).await.unwrap();
     let fields = [("CallStatus", "in-progress"), ("DialCallStatus", "failed")];
     let answer = asks.post_to(&neighbour, "/twilio/dial", &fields).await;
     let _media = Media::open(&stream_url(&answer), &sid).await;
     asks.heard(SORRY).await;
-    assert_eq!(neighbour.exchange.registry.live(), 1);
+    assert_eq!(neighbour.services.registry.live(), 1);
     neighbour.shut_down(std::future::ready(())).await;
     let row = row(&pool, &sid).await.unwrap();
     assert_eq!((row.end(), house.rows().await), (("failed", "error"), 1));
@@ -407,7 +407,7 @@ async fn a_question_that_comes_to_another_process_puts_the_caller_through() {
     let fields = [("CallStatus", "in-progress")];
     let again = asks.post_to(&neighbour, "/twilio/after", &fields).await;
     assert_eq!(dialled(&again).numbers, [SALES]);
-    assert_eq!(neighbour.exchange.registry.live(), 0);
+    assert_eq!(neighbour.services.registry.live(), 0);
 }
 
 /// The agent takes no calls: what its callers get, and the call.
@@ -570,7 +570,7 @@ async fn a_caller_whom_nobody_answered_and_whom_nobody_remembers_hears_the_fallb
     let sid = put_through(&house).await;
     let asks = Asks { house: &house, sid: &sid };
     asks.is_out().await;
-    house.app.exchange.registry.kept.take(house.agent, &sid);
+    house.app.services.registry.kept.take(house.agent, &sid);
     house.wire.as_ref().unwrap().set(Wire::Cut);
     assert_eq!(said(&asks.dial("no-answer").await), FALLBACK);
     house.wire.as_ref().unwrap().set(Wire::Joined);

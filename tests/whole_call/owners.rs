@@ -73,7 +73,7 @@ async fn a_task_that_has_lost_its_call_writes_nothing_more_of_it() {
     assert_eq!((&live.0["status"], &live.0["epoch"]), (&json!("in-progress"), &json!(3)));
     assert_eq!(epochs(&house, &sid).await, [1, 3]);
     // Its webhooks are answered as those of a live call that is elsewhere.
-    assert!(!house.app.exchange.registry.has_ended(house.agent, &sid));
+    assert!(!house.app.services.registry.has_ended(house.agent, &sid));
 
     drop(second);
     let over = [("CallSid", sid.as_str()), ("To", NUMBER), ("CallStatus", "completed")];
@@ -94,15 +94,15 @@ async fn a_task_that_has_lost_its_call_lets_go_of_it_when_the_caller_comes_back(
     // The neighbour has the call, and its stream does not come. The webhook comes again, here.
     let again = house.ring(&sid).await;
     let now = row(&house.pool, &sid).await.unwrap();
-    let ours = json!(house.app.exchange.instance_id);
+    let ours = json!(house.app.services.instance_id);
     assert_eq!((&now.0["epoch"], &now.0["instance_id"]), (&json!(5), &ours));
     let media = Media::open(&stream_url(&again), &sid).await;
     heard(&house, &sid, LOST).await;
-    assert_eq!(house.app.exchange.registry.live(), 1);
+    assert_eq!(house.app.services.registry.live(), 1);
     // So it is at the neighbour, whose task waits for its stream still, when it is asked.
     stream_url(&after(&house, &neighbour, &sid).await);
     let now = row(&house.pool, &sid).await.unwrap();
-    let theirs = json!(neighbour.exchange.instance_id);
+    let theirs = json!(neighbour.services.instance_id);
     assert_eq!((&now.0["epoch"], &now.0["instance_id"]), (&json!(7), &theirs));
     drop(media);
     assert_eq!(epochs(&house, &sid).await, [1, 5]);

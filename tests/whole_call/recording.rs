@@ -283,7 +283,7 @@ fn sweeper(house: &House) -> Sweeper {
         let directory = Arc::clone(&directory);
         Box::pin(async move { directory.by_id(id).await })
     });
-    let twilio = house.app.exchange.toolbox.twilio.clone();
+    let twilio = house.app.services.function_services.twilio.clone();
     Sweeper::new(house.app.store.clone(), house.archive(), twilio, agents)
 }
 

@@ -71,7 +71,7 @@ async fn an_agent_whose_lines_are_taken_sends_callers_to_the_fallback() {
     let (call, row) = house.call(vec![]).await;
     fell_back(&call, &row);
     assert!(
-        house.app.exchange.registry.find(house.agent, &first.sid).is_some(),
+        house.app.services.registry.find(house.agent, &first.sid).is_some(),
         "the first call goes on"
     );
 }
@@ -84,7 +84,7 @@ async fn a_full_process_sends_callers_to_the_fallback() {
     let (call, row) = house.call(vec![]).await;
     fell_back(&call, &row);
     assert!(
-        house.app.exchange.registry.find(house.agent, &first.sid).is_some(),
+        house.app.services.registry.find(house.agent, &first.sid).is_some(),
         "the first call goes on"
     );
 }
@@ -126,7 +126,7 @@ async fn of_several_agents_with_one_number_the_active_one_answers() {
         .await;
     let sid = "CA00000000000000000000000000000001";
     house.ring(sid).await;
-    let handle = house.app.exchange.registry.find(house.agent, sid).unwrap();
+    let handle = house.app.services.registry.find(house.agent, sid).unwrap();
     assert_eq!(handle.agent.id, house.agent);
 }
 
@@ -144,7 +144,7 @@ async fn of_agents_with_one_number_the_log_names_the_one_that_does_not_answer() 
         .await;
     let sid = "CA00000000000000000000000000000001";
     house.ring(sid).await;
-    assert!(house.app.exchange.registry.find(house.agent, sid).is_some(), "the older one answers");
+    assert!(house.app.services.registry.find(house.agent, sid).is_some(), "the older one answers");
     let (double, answers) = (format!("agent={newer}"), format!("answers={}", house.agent));
     let log = log.text();
     let is_told = |line: &str| {

@@ -169,7 +169,7 @@ async fn another_call_s_start_ends_the_stream() {
     media.start(&random_sid("CA")).await;
     media.closed().await;
     assert!(
-        house.app.exchange.registry.find(house.agent, &sid).is_some(),
+        house.app.services.registry.find(house.agent, &sid).is_some(),
         "the call itself may go on"
     );
 }

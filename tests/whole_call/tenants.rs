@@ -131,7 +131,7 @@ async fn a_live_call_is_out_of_another_tenant_s_reach_here_and_at_a_neighbour() 
         says_everything(&house, app, &call.sid).await;
     }
     assert_eq!(kept(&house, &call.sid).await, before);
-    assert_eq!((house.app.exchange.registry.live(), neighbour.exchange.registry.live()), (1, 0));
+    assert_eq!((house.app.services.registry.live(), neighbour.services.registry.live()), (1, 0));
     assert_eq!(house.speech.observer().counts().opened, 1, "no engine is dialled for it");
 
     // It goes on, and ends when its own agent's token says so.
@@ -173,7 +173,7 @@ async fn a_call_that_is_out_is_out_of_another_tenant_s_reach() {
     assert_eq!(status, 200);
     Media::open(&stream_url(&twiml_reader::parse(&body).unwrap()), &sid).await;
     assert_eq!(row(&house.pool, &sid).await.unwrap().0["stream_returns"], 1);
-    assert_eq!(neighbour.exchange.registry.live(), 1);
+    assert_eq!(neighbour.services.registry.live(), 1);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_stream_token_of_another_agent_opens_no_stream_of_the_call() {
         assert_eq!(refused(&url).await, 403, "{url}");
     }
     Media::open(&url, &sid).await.heard("media").await;
-    assert_eq!((house.app.exchange.registry.live(), neighbour.exchange.registry.live()), (1, 0));
+    assert_eq!((house.app.services.registry.live(), neighbour.services.registry.live()), (1, 0));
 }
 
 #[tokio::test]
@@ -222,20 +222,20 @@ async fn while_the_database_is_away_a_call_is_out_of_another_tenant_s_reach() {
     let before = kept(&house, &call.sid).await;
     let wire = house.wire.as_ref().unwrap();
     wire.set(Wire::Cut);
-    let away = || async { (!house.app.exchange.log.is_database_up()).then_some(()) };
+    let away = || async { (!house.app.services.log.is_database_up()).then_some(()) };
     until("the database is away", DEADLINE, away).await;
     // The database does not say whose call it is; its task does.
     says_everything(&house, &house.app, &call.sid).await;
-    assert_eq!(house.app.exchange.registry.live(), 1);
+    assert_eq!(house.app.services.registry.live(), 1);
     let goes_on = [("CallStatus", "in-progress")];
     let victim = (call.sid.as_str(), NUMBER, OWN);
     assert_eq!(post(&house, &house.app, "/twilio/stream-status", victim, &goes_on).await.0, 204);
-    let own = house.app.exchange.registry.find(house.agent, &call.sid);
+    let own = house.app.services.registry.find(house.agent, &call.sid);
     assert_eq!(own.expect("the call goes on").agent.id, house.agent);
 
     wire.set(Wire::Joined);
     let told = || async {
-        let health = house.app.exchange.log.health();
+        let health = house.app.services.log.health();
         (health.database_up && health.spool_bytes == 0).then_some(())
     };
     until("the spool is told", DEADLINE, told).await;
@@ -252,7 +252,7 @@ async fn while_the_database_is_away_a_call_is_out_of_another_tenant_s_reach() {
 /// Cuts the line to the database, and waits until the server has noticed.
 async fn cut(house: &House) {
     house.wire.as_ref().unwrap().set(Wire::Cut);
-    let away = || async { (!house.app.exchange.log.is_database_up()).then_some(()) };
+    let away = || async { (!house.app.services.log.is_database_up()).then_some(()) };
     until("the database is away", DEADLINE, away).await;
 }
 
@@ -266,7 +266,7 @@ async fn while_the_database_is_away_an_ended_call_is_out_of_another_tenant_s_rea
     house.row(&sid).await;
     cut(&house).await;
     says_everything(&house, &house.app, &sid).await;
-    assert_eq!(house.app.exchange.registry.live(), 0);
+    assert_eq!(house.app.services.registry.live(), 0);
     let victim = (sid.as_str(), NUMBER, OWN);
     for (path, status) in [("/twilio/voice", 200), ("/twilio/after", 200), ("/twilio/status", 204)]
     {
@@ -285,7 +285,7 @@ async fn while_the_database_is_away_a_call_that_is_out_is_out_of_another_tenant_
     house.emptied().await;
     cut(&house).await;
     says_everything(&house, &house.app, &sid).await;
-    assert_eq!(house.app.exchange.registry.live(), 0);
+    assert_eq!(house.app.services.registry.live(), 0);
     // It is still remembered for its own agent.
     let busy = [("CallStatus", "in-progress"), ("DialCallStatus", "busy")];
     let (_, body) = post(&house, &house.app, "/twilio/dial", (&sid, NUMBER, OWN), &busy).await;
@@ -308,7 +308,7 @@ async fn while_the_database_is_away_a_refused_call_is_out_of_another_tenant_s_re
         post(&house, &house.app, "/twilio/voice", (&sid, NUMBER, OWN), &ring).await;
     assert!(status == 200 && body.contains("<Record"), "{status} {body}");
     says_everything(&house, &house.app, &sid).await;
-    assert_eq!(house.app.exchange.registry.live(), 0);
+    assert_eq!(house.app.services.registry.live(), 0);
 }
 
 #[tokio::test]
@@ -320,7 +320,7 @@ async fn a_caller_who_is_out_is_remembered_for_their_own_agent_only() {
     call.freeze();
     house.emptied().await;
     house.wire.as_ref().unwrap().set(Wire::Cut);
-    let away = || async { (!house.app.exchange.log.is_database_up()).then_some(()) };
+    let away = || async { (!house.app.services.log.is_database_up()).then_some(()) };
     until("the database is away", DEADLINE, away).await;
     let busy = [("CallStatus", "in-progress"), ("DialCallStatus", "busy")];
     let attacker = (sid.as_str(), OTHER_NUMBER, OTHERS);
@@ -405,7 +405,7 @@ async fn answers_are_kept_for_each_agent_by_itself() {
     let (house, _) = two_tenants(true).await;
     let call = live(&house, vec![]).await;
     house.wire.as_ref().unwrap().set(Wire::Cut);
-    let away = || async { (!house.app.exchange.log.is_database_up()).then_some(()) };
+    let away = || async { (!house.app.services.log.is_database_up()).then_some(()) };
     until("the database is away", DEADLINE, away).await;
     let lost = [("CallStatus", "in-progress")];
     let victim = (call.sid.as_str(), NUMBER, OWN);

@@ -129,7 +129,7 @@ async fn what_is_answered_is_known_to_the_very_next_call() {
     let gap = store.gaps(&access).await.unwrap().remove(0);
     // The answer is all that is written down.
     house.sql(&format!(r#"delete from public."zz_{}""#, house.agent)).await;
-    let knowledge = Arc::clone(&house.app.exchange.toolbox.knowledge);
+    let knowledge = Arc::clone(&house.app.services.function_services.knowledge);
     let answers = Answers::new(store, knowledge);
     let question = gap.question.reveal();
     let answered = answers.answer_gap(&access, &owner, question, "Yes, we do.").await;

@@ -183,7 +183,7 @@ async fn call_statuses_come_twice_and_out_of_order() {
     for (status, number) in [("in-progress", "1"), ("ringing", "0"), ("in-progress", "1")] {
         is_said(&house, &sid, status, number).await;
     }
-    assert!(house.app.exchange.registry.find(house.agent, &sid).is_some(), "the call goes on");
+    assert!(house.app.services.registry.find(house.agent, &sid).is_some(), "the call goes on");
     is_said(&house, &sid, "completed", "2").await;
     let before = house.row(&sid).await;
     assert_eq!(before.end(), ("completed", "caller"));

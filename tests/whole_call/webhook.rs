@@ -104,7 +104,7 @@ async fn a_repeated_webhook_keeps_row_slot_and_engine_and_voids_the_old_token() 
     let mut media = Media::open(&new, SID).await;
     media.heard("media").await;
     assert_eq!(house.rows().await, 1);
-    assert_eq!(house.app.exchange.registry.live(), 1);
+    assert_eq!(house.app.services.registry.live(), 1);
     assert_eq!(house.speech.observer().counts().opened, 1);
 }
 
@@ -135,7 +135,7 @@ async fn a_number_stored_with_spaces_is_found() {
     let form = voice(&sid, "+15559870002");
     let (status, body) = house.post("/twilio/voice", &form, Some(TOKEN)).await;
     assert!(status == 200 && body.contains("<Connect"), "{body}");
-    assert_eq!(house.app.exchange.registry.agents_of(&sid)[0].id, agent);
+    assert_eq!(house.app.services.registry.agents_of(&sid)[0].id, agent);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn of_two_webhooks_that_come_at_once_one_token_is_good() {
     let tokens = [stream_url(&first), stream_url(&second)];
     let refusals = [refused(&tokens[0]).await, refused(&tokens[1]).await];
     assert!(refusals.contains(&403) && refusals.contains(&101), "{refusals:?}");
-    assert_eq!((house.rows().await, house.app.exchange.registry.live()), (1, 1));
+    assert_eq!((house.rows().await, house.app.services.registry.live()), (1, 1));
 }
 
 /// As large as they may be, of characters that are three times as many in a form.

@@ -69,7 +69,7 @@ pub(super) async fn check(config: &Config, store: &Store, agents: &[Agent]) -> V
 struct Bench {
     engines: Engines,
     prompts: Prompts,
-    toolbox: FunctionServices,
+    function_services: FunctionServices,
 }
 
 impl Bench {
@@ -82,10 +82,10 @@ impl Bench {
             prompts: crate::app::prompts(config.prompts_dir.as_deref())
                 .or_else(|_| crate::app::prompts(None))
                 .ok()?,
-            toolbox: FunctionServices {
+            function_services: FunctionServices {
                 store: store.clone(),
                 knowledge: Arc::new(knowledge.ok()?),
-                services: egress::Client::new(config.private_tool_urls.clone()).ok()?,
+                egress: egress::Client::new(config.private_tool_urls.clone()).ok()?,
                 twilio: twilio.ok()?,
             },
         })
@@ -93,7 +93,7 @@ impl Bench {
 
     async fn try_session(&self, agent: &Agent) -> Vec<Finding> {
         let check = format!("session of {}", named(agent));
-        let functions = functions::signatures(&self.toolbox, agent);
+        let functions = functions::signatures(&self.function_services, agent);
         let (caller, history) = (Private::from(CALLER.to_owned()), History::default());
         let told = instructions(&self.prompts, agent, &caller, &history, &functions);
         match probe(self.engines.session(agent, told, functions)).await {

@@ -50,10 +50,10 @@ pub(in crate::functions) struct BookingContext<'a> {
 }
 
 impl<'a> BookingContext<'a> {
-    pub(in crate::functions) fn new(Run { toolbox, caller, request }: Run<'a>) -> Self {
+    pub(in crate::functions) fn new(Run { function_services, caller, request }: Run<'a>) -> Self {
         let now_us = i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX);
         Self {
-            store: &toolbox.store,
+            store: &function_services.store,
             agent: &caller.agent,
             deed: IdempotencyKey {
                 call_log_id: caller.call_log_id,

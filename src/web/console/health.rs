@@ -68,8 +68,8 @@ fn is_local(state: &AppState) -> bool {
 }
 
 fn findings(state: &AppState) -> Vec<Finding> {
-    let registry = &state.exchange.registry;
-    let health = state.exchange.log.health();
+    let registry = &state.services.registry;
+    let health = state.services.log.health();
     let finding = |what, is_well, words: String| Finding { what, is_well, words };
     vec![
         finding(

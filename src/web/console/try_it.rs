@@ -66,7 +66,7 @@ async fn shown(state: &Arc<AppState>, viewer: Viewer, id: &str, draft: Option<Dr
     let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
     may::<Maintain>(state, &viewer, Object::Agent(id), "agent.try").await?;
     let shell = Shell::of(&state.owners.store, viewer, Some(id)).await?;
-    let has_voice = state.exchange.engines.openai.api_key.is_some();
+    let has_voice = state.services.engines.openai.api_key.is_some();
     let go_on = unfinished::go_on(&shell, Some(id));
     let scripted = state.test_calls.scripted.get().map(Vec::as_slice).unwrap_or_default();
     let region = Here::of(shell.agents.find(id)).region;

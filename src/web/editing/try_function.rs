@@ -66,8 +66,8 @@ pub(in crate::web) async fn try_function(
     let deed = AuditEntry::of(viewer, "function.try").agent(agent.id).object("function", id);
     store.note_deed(&deed.change(json!({"name": function.name}))).await?;
     let pretended = Pretended { arguments, caller: caller.into() };
-    let toolbox = &state.exchange.toolbox;
-    let ran = dry_run(&toolbox.services, &agent, function, pretended).await;
+    let function_services = &state.services.function_services;
+    let ran = dry_run(&function_services.egress, &agent, function, pretended).await;
     match ran.map_err(|why| Problem::invalid("arguments", why))? {
         Some(ran) => Ok(Tried::Ran(ran)),
         None => Ok(Tried::WouldDo(would_do(state, &agent, function))),
@@ -102,7 +102,7 @@ fn would_do(state: &AppState, agent: &Agent, function: &AgentFunction) -> String
             )
         }
         Work::Builtin(builtin, _) => {
-            let offered = signatures(&state.exchange.toolbox, agent);
+            let offered = signatures(&state.services.function_services, agent);
             let offered = offered.into_iter().find(|offered| offered.name == function.name);
             match offered {
                 Some(offered) => format!("The agent may do this: {}", offered.description),

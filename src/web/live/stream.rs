@@ -105,7 +105,7 @@ pub async fn answer(
     parts: Parts,
     wanted: Wanted,
 ) -> Result<Response, Problem> {
-    if wanted.follow && state.exchange.registry.is_draining() {
+    if wanted.follow && state.services.registry.is_draining() {
         let why = "this process goes down; another one answers in a moment";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why));
     }
@@ -261,7 +261,7 @@ impl LiveStream {
                     Err(_) => return None,
                 },
                 () = clock::pause(ACCESS_COUNTS.saturating_sub(age)) => {}
-                () = self.state.exchange.registry.drained() => return None,
+                () = self.state.services.registry.drained() => return None,
             }
         }
     }

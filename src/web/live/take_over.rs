@@ -140,7 +140,7 @@ impl AppState {
         let store = &self.owners.store;
         let access: AgentAccess<Attend> = may(self, viewer, Object::Call(id), action).await?;
         let call = store.attended_call(&access, id).await?.ok_or_else(Problem::not_found)?;
-        let here = self.exchange.registry.find(access.agent_id(), &call.call_sid);
+        let here = self.services.registry.find(access.agent_id(), &call.call_sid);
         let agent = match here {
             Some(handle) => Some(handle.agent),
             None => self.directory.by_id(access.agent_id()).await,
@@ -196,11 +196,11 @@ impl AppState {
     ) -> Result<(), Problem> {
         let store = &self.owners.store;
         info!(call_sid = call.call_sid, "somebody acts on a live call");
-        if tell(&self.exchange.registry, agent.id, &call.call_sid, command.clone()).await {
+        if tell(&self.services.registry, agent.id, &call.call_sid, command.clone()).await {
             return Ok(());
         }
         let over = || Problem::new(StatusCode::CONFLICT, "the call has just ended");
-        let elsewhere = call.instance_id.filter(|other| *other != self.exchange.instance_id);
+        let elsewhere = call.instance_id.filter(|other| *other != self.services.instance_id);
         let instance = elsewhere.ok_or_else(over)?;
         let given = store.give_command(access, id, instance, &command).await?;
         let given = given.ok_or_else(over)?;
@@ -219,10 +219,10 @@ impl AppState {
 
     /// Carries out what other processes want done with calls of this one, for as long as it runs.
     pub async fn carry_out_commands(self: Arc<Self>) {
-        let (registry, instance) = (&self.exchange.registry, self.exchange.instance_id);
+        let (registry, instance) = (&self.services.registry, self.services.instance_id);
         let store = self.store.in_background();
         loop {
-            let is_alone = !self.neighbours.are_there();
+            let is_alone = !self.peers.are_there();
             clock::pause(if is_alone { ALONE_PAUSE } else { LOOK_PAUSE }).await;
             if registry.live() == 0 {
                 continue;

@@ -137,7 +137,7 @@ async fn changed(
 
 /// Whether the account is a trial, if it is one that works.
 async fn checked(state: &AppState, wished: &Agent) -> Result<bool, Problem> {
-    let asking = state.exchange.toolbox.twilio.account_state(wished);
+    let asking = state.services.function_services.twilio.account_state(wished);
     match within(ASK_LIMIT, asking).await.unwrap_or(Err(RestError::Unknown)) {
         Ok(AccountState { status, is_trial }) if status == "active" => Ok(is_trial),
         Ok(_) => {
@@ -166,7 +166,7 @@ async fn lacks(
     number: &str,
     gives_it_up: bool,
 ) -> Result<bool, Problem> {
-    let twilio = &state.exchange.toolbox.twilio;
+    let twilio = &state.services.function_services.twilio;
     let has = async |of: &Agent| -> Result<Option<OwnedNumber>, RestError> {
         within(ASK_LIMIT, twilio.number(of, number)).await.unwrap_or(Err(RestError::Unknown))
     };

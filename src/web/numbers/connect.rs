@@ -121,7 +121,7 @@ impl Deed {
         let store = &self.state.owners.store;
         let set = store.set_number(&self.access, &number).await;
         let mut moved = set.map(|had| Moved { had, taken: Vec::new() });
-        let asked = self.state.exchange.toolbox.twilio.account_sid(&self.agent);
+        let asked = self.state.services.function_services.twilio.account_sid(&self.agent);
         if matches!(moved, Err(StoreError::Refused(_)))
             && let Some(asked) = asked
         {
@@ -164,7 +164,7 @@ impl Deed {
         let (store, sid) = (&self.state.owners.store, self.number.sid.as_str());
         let before = serde_json::to_value(&self.number.wiring).unwrap_or_default();
         let kept = store.keep_wiring(&self.access, "", sid, &before).await?;
-        let twilio = &self.state.exchange.toolbox.twilio;
+        let twilio = &self.state.services.function_services.twilio;
         let error = match twilio.wire_number(&self.agent, sid, &wanted).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
@@ -249,7 +249,7 @@ pub(in crate::web) async fn restore(
     })?;
     let before: Wiring = serde_json::from_value(row.before)
         .map_err(|_| Problem::invalid("sid", "what this number did before cannot be read"))?;
-    match state.exchange.toolbox.twilio.wire_number(&deed.agent, sid, &before).await {
+    match state.services.function_services.twilio.wire_number(&deed.agent, sid, &before).await {
         Ok(_) => {}
         Err(RestError::Unknown) => {
             let why = "Twilio gave no answer: it may have been put back. Look at the page Numbers in \

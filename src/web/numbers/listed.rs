@@ -14,7 +14,7 @@ pub(super) const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// none.
 pub(in crate::web) async fn listed(state: &AppState, agent: &Agent) -> Option<ListedNumber> {
     let number = agent.number.as_deref()?;
-    let twilio = &state.exchange.toolbox.twilio;
+    let twilio = &state.services.function_services.twilio;
     within(ASK_LIMIT, twilio.number(agent, number)).await?.ok()??;
     let account_sid = twilio.account_sid(agent)?.to_owned();
     Some(ListedNumber { number: number.to_owned().into(), account_sid })

@@ -146,7 +146,7 @@ pub(super) async fn page_of(
 
 /// All numbers of the agent's account.
 async fn numbers_of(state: &AppState, agent: &Agent) -> Result<Vec<OwnedNumber>, RestError> {
-    let asking = state.exchange.toolbox.twilio.owned_numbers(agent);
+    let asking = state.services.function_services.twilio.owned_numbers(agent);
     within(LIST_LIMIT, asking).await.unwrap_or(Err(RestError::Unknown))
 }
 
@@ -169,7 +169,7 @@ fn taken_by(
     number: &str,
 ) -> Option<Uuid> {
     let account = |agent: &Agent| {
-        let sid = state.exchange.toolbox.twilio.account_sid(agent)?;
+        let sid = state.services.function_services.twilio.account_sid(agent)?;
         Some(sid.trim().to_ascii_lowercase())
     };
     let own = account(agent)?;

@@ -81,13 +81,13 @@ impl AppState {
             agent_id: agent.id,
             call_sid: call_sid.to_owned(),
             caller: caller.number,
-            instance_id: self.exchange.instance_id,
+            instance_id: self.services.instance_id,
             nonce: nonce(),
             limit: Some(i32::try_from(agent.settings.limits.concurrent_calls).unwrap_or(i32::MAX)),
             metadata: metadata.into(),
             started_us: unix_us(clock::unix_now()),
         };
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         if registry.find(agent.id, call_sid).is_none()
             && let Err(refusal) = agent.answers_now(now())
         {
@@ -172,10 +172,10 @@ impl AppState {
         }
         let is_first = !opening.before.has_opened();
         let document = self.to_agent(&agent, &opening.call_sid, &new.nonce, is_first);
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         let row = (opening.call_log_id, opening.position.epoch);
         registry.has_row(agent.id, &opening.call_sid, row, is_in_database);
-        self.exchange.start(opening);
+        self.services.start(opening);
         Ok(Some(document))
     }
 
@@ -183,7 +183,7 @@ impl AppState {
     /// knowledge.
     async fn row_and_what_is_known(&self, new: &NewCall) -> (Opened, History, bool) {
         let history = self.history(new.agent_id, &new.caller);
-        let row = self.exchange.log.open(new.clone());
+        let row = self.services.log.open(new.clone());
         let row = async { tokio::join!(row, history) };
         let ((opened, history), has_knowledge) = self.and_knowledge(new.agent_id, row).await;
         (opened, history, has_knowledge)
@@ -193,7 +193,7 @@ impl AppState {
     /// the same one: the row is told, or memory alone decides about it. `false`: another process has
     /// taken the call over, and the task here, which can write nothing any more, has let go of it.
     async fn renew(&self, handle: &CallHandle, call_sid: &str, nonce: &str) -> bool {
-        let (registry, agent_id) = (&self.exchange.registry, handle.agent.id);
+        let (registry, agent_id) = (&self.services.registry, handle.agent.id);
         let turn = clock::within(RENEW_LIMIT, handle.renewing.lock()).await;
         registry.renew(agent_id, call_sid, nonce);
         let told = async {
@@ -203,7 +203,7 @@ impl AppState {
             let now = registry.find(agent_id, call_sid).filter(CallHandle::has_row)?;
             let who = self.claimant(agent_id, call_sid, Some(now.epoch));
             let renewed = self.store.renew_nonce(who, nonce);
-            if !self.exchange.log.is_database_up() {
+            if !self.services.log.is_database_up() {
                 return None;
             }
             clock::within(RENEW_LIMIT, renewed).await?.ok()
@@ -223,7 +223,7 @@ impl AppState {
     /// another process has taken it over, and it has no task here any more.
     pub(super) async fn to_agent_again(&self, agent: &Agent, call_sid: &str) -> Option<Document> {
         let nonce = nonce();
-        if let Some(handle) = self.exchange.registry.find(agent.id, call_sid)
+        if let Some(handle) = self.services.registry.find(agent.id, call_sid)
             && !self.renew(&handle, call_sid, &nonce).await
         {
             return None;
@@ -239,7 +239,7 @@ impl AppState {
         call_sid: &'a str,
         held: Option<i32>,
     ) -> Claimant<'a> {
-        Claimant { agent_id, call_sid, instance_id: self.exchange.instance_id, held }
+        Claimant { agent_id, call_sid, instance_id: self.services.instance_id, held }
     }
 
     /// A call that another process had, or none, goes on here, with an engine dialled anew, if
@@ -253,7 +253,7 @@ impl AppState {
     ) -> Option<CallHandle> {
         let row =
             clock::within(READ_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await?.ok()??;
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         let begin = registry.begin(call_sid, row.id, Arc::clone(agent), nonce);
         let Begin::New(slot, commands) = begin else { return None };
         let Taken { mut position, returns } = claimed.await?;
@@ -268,7 +268,7 @@ impl AppState {
         let history = self.history(agent.id, &row.caller);
         let (history, has_knowledge) = self.and_knowledge(agent.id, history).await;
         registry.has_row(agent.id, call_sid, (row.id, position.epoch), true);
-        self.exchange.start(Opening {
+        self.services.start(Opening {
             slot,
             commands,
             agent: Arc::clone(agent),
@@ -294,8 +294,8 @@ impl AppState {
         agent_id: Uuid,
         reading: impl Future<Output = T>,
     ) -> (T, bool) {
-        let knowledge = &self.exchange.toolbox.knowledge;
-        let asking = knowledge.is_there(agent_id, self.exchange.log.is_database_up());
+        let knowledge = &self.services.function_services.knowledge;
+        let asking = knowledge.is_there(agent_id, self.services.log.is_database_up());
         let (read, found) = match select(pin!(reading), pin!(asking)).await {
             Either::Left((read, asking)) => (read, clock::within(KNOWLEDGE_GRACE, asking).await),
             Either::Right((found, reading)) => (reading.await, Some(found)),
@@ -306,7 +306,7 @@ impl AppState {
     /// What is known of a caller from before, if the database says it soon: nobody waits for that.
     pub(super) async fn history(&self, agent_id: Uuid, caller: &Private<String>) -> History {
         let Some(number) = caller_number(caller.reveal()) else { return History::default() };
-        if !self.exchange.log.is_database_up() {
+        if !self.services.log.is_database_up() {
             return History::default();
         }
         let read = self.store.caller_history(agent_id, &number);
@@ -331,7 +331,7 @@ impl AppState {
         let mut metadata = CallRecord::new().metadata();
         metadata.insert("call_sid".into(), json!(call_sid));
         metadata.insert("engine".into(), json!("realtime"));
-        metadata.insert("model".into(), json!(self.exchange.engines.models.realtime));
+        metadata.insert("model".into(), json!(self.services.engines.models.realtime));
         Value::Object(metadata)
     }
 }

@@ -45,7 +45,7 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     if !is_over && front.is_for_another(agent.id, call_sid) {
         return front.ask_again();
     }
-    let here = match front.exchange.registry.find(agent.id, call_sid) {
+    let here = match front.services.registry.find(agent.id, call_sid) {
         Some(handle) if is_over => {
             // The send fails only where the task has ended, and then the call has ended too.
             let _ = handle.commands.send(Command::CallerLeft).await;
@@ -107,7 +107,7 @@ impl AppState {
         is_over: bool,
     ) -> Elsewhere {
         let plan = |plan| Elsewhere::Plan(plan);
-        if self.exchange.registry.has_ended(agent.id, call_sid) {
+        if self.services.registry.has_ended(agent.id, call_sid) {
             return plan(AfterPlan::HangUp);
         }
         // An instance that has just ended the call is still writing so.

@@ -48,7 +48,7 @@ impl AppState {
         let claims = StreamClaims {
             agent_id: agent.id,
             call_sid: call_sid.to_owned(),
-            instance: self.exchange.instance_id,
+            instance: self.services.instance_id,
             machine: self.fly_machine_id.clone(),
             expires_unix_s: (clock::unix_now() + TOKEN_LIFE + notice_time(agent)).as_secs(),
             nonce: nonce.to_owned(),

@@ -33,7 +33,7 @@ pub(super) async fn dial(
 }
 
 async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
-    let kept = front.exchange.registry.kept.take(agent.id, call_sid);
+    let kept = front.services.registry.kept.take(agent.id, call_sid);
     let is_answered = form.dial_is_answered();
     let answered = if is_answered { "yes" } else { "no" };
     counter!("frontdesk_dials_total", "answered" => answered).increment(1);
@@ -45,7 +45,7 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     }
     // Asked again: the caller is back already. A task that still waits to be asked where they go
     // has not heard that another process was.
-    if let Some(handle) = front.exchange.registry.find(agent.id, call_sid)
+    if let Some(handle) = front.services.registry.find(agent.id, call_sid)
         && clock::within(PLAN_LIMIT, handle.let_go(true)).await != Some(true)
         && let Some(document) = front.to_agent_again(agent, call_sid).await
     {

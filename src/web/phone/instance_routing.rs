@@ -26,13 +26,13 @@ impl AppState {
     /// Whether a call is to go on at another process: it has let go of its line here, or it is not
     /// here, and this process takes none any more while others do.
     pub(super) fn is_for_another(&self, agent_id: Uuid, call_sid: &str) -> bool {
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         if registry.has_parted(agent_id, call_sid) {
             return true;
         }
         let is_here =
             registry.find(agent_id, call_sid).is_some() || registry.has_ended(agent_id, call_sid);
-        !is_here && registry.is_draining() && self.neighbours.are_there()
+        !is_here && registry.is_draining() && self.peers.are_there()
     }
 
     /// Where the host can send a request on to another process: an answer that has it do so.
@@ -51,7 +51,7 @@ impl AppState {
     /// there is no room for is dropped and counted.
     pub(super) fn note(&self, agent_id: Uuid, call_sid: &str, event: LogEvent) {
         let Some(leave) = self.noting.leave(agent_id, call_sid) else { return };
-        let here = self.exchange.registry.find(agent_id, call_sid);
+        let here = self.services.registry.find(agent_id, call_sid);
         let (store, at_us) = (self.store.clone(), unix_us(clock::unix_now()));
         let call_sid = call_sid.to_owned();
         clock::spawn(async move {

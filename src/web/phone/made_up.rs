@@ -18,14 +18,14 @@ impl AppState {
     /// and Twilio does not know it. Of an account without a name nothing can be asked, so its calls may.
     /// Where Twilio does not answer a call is believed.
     pub(super) async fn may_be_made_up(&self, agent: &Agent, call_sid: &str) -> bool {
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         if agent.credentials.is_none()
             || !registry.is_scarce()
             || registry.find(agent.id, call_sid).is_some()
         {
             return false;
         }
-        let asking = self.exchange.toolbox.twilio.fetch_call(agent, call_sid);
+        let asking = self.services.function_services.twilio.fetch_call(agent, call_sid);
         let is_made_up = match clock::within(LIMIT, asking).await {
             Some(Ok(news)) => news.status.is_over(),
             Some(Err(RestError::NoAccount)) => true,

@@ -99,7 +99,7 @@ impl AppState {
                 match self.store.call_by_sid(agent_id, call_sid).await {
                     Ok(Some(row)) if row.ended || row.is_out => return Row::Found(row),
                     // Nothing of it is on its way from here.
-                    Ok(None) if self.exchange.log.health().spool_bytes == 0 => return Row::None,
+                    Ok(None) if self.services.log.health().spool_bytes == 0 => return Row::None,
                     _ => clock::pause(pause).await,
                 }
                 pause = (pause * 2).min(SETTLED_PAUSE_MAX);
@@ -190,7 +190,7 @@ impl AppState {
         agent: &Arc<Agent>,
         call_sid: &str,
     ) -> Option<Document> {
-        let (registry, nonce) = (&self.exchange.registry, nonce());
+        let (registry, nonce) = (&self.services.registry, nonce());
         let claimed = async {
             let held = registry.position_of(agent.id, call_sid).map(|ours| ours.epoch);
             let who = self.claimant(agent.id, call_sid, held);
@@ -217,7 +217,7 @@ impl AppState {
         call_sid: &str,
         kept: TransferredCall,
     ) -> Option<Document> {
-        let (registry, nonce) = (&self.exchange.registry, nonce());
+        let (registry, nonce) = (&self.services.registry, nonce());
         let begin = registry.begin(call_sid, kept.call_log_id, Arc::clone(&kept.agent), &nonce);
         let Begin::New(slot, commands) = begin else { return None };
         info!(call_sid, "a caller whom nobody answered comes back, from memory");
@@ -225,8 +225,8 @@ impl AppState {
         let row = (kept.call_log_id, kept.position.epoch);
         registry.has_row(kept.agent.id, call_sid, row, false);
         let document = self.to_agent(&kept.agent, call_sid, &nonce, false);
-        let has_knowledge = self.exchange.toolbox.knowledge.was_there(kept.agent.id);
-        self.exchange.start(Opening {
+        let has_knowledge = self.services.function_services.knowledge.was_there(kept.agent.id);
+        self.services.start(Opening {
             slot,
             commands,
             agent: kept.agent,
@@ -283,7 +283,7 @@ impl AppState {
     pub(super) async fn go_out(&self, row: &CallRow, call_sid: &str, limit: Duration) {
         // A row without a process is completed as it is.
         let Some(instance_id) = row.instance_id else { return };
-        self.exchange
+        self.services
             .log
             .go_out(OffStream {
                 agent_id: Some(row.agent_id),
@@ -291,7 +291,7 @@ impl AppState {
                 call_log_id: Some(row.id),
                 instance_id,
                 epoch: Some(row.epoch),
-                taken_by: Some(self.exchange.instance_id),
+                taken_by: Some(self.services.instance_id),
                 until_us: unix_us(clock::unix_now().saturating_add(limit)),
                 returns: row.stream_returns,
                 metadata: json!({}).into(),

@@ -203,7 +203,7 @@ impl AppState {
         loop {
             let due = self.unwritten.take_due();
             if due.is_empty() {
-                self.exchange.registry.kept.expire();
+                self.services.registry.kept.expire();
                 clock::within(TICK, self.unwritten.0.rung.notified()).await;
                 // Rung for what is not due yet: no busy loop.
                 clock::pause(TICK / 10).await;
@@ -216,7 +216,7 @@ impl AppState {
     }
 
     async fn write_callback(&self, mut callback: Callback) {
-        let log = self.exchange.log.health();
+        let log = self.services.log.health();
         let attempt = match callback.after_others {
             _ if !log.database_up => Attempt::Away,
             // The spool's records of the call take precedence, and are replayed first.

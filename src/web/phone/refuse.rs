@@ -25,7 +25,7 @@ impl AppState {
         why: &str,
     ) -> Result<Option<Document>, Foreign> {
         // Another instance may have the call, and this be its repeated webhook: its row is its own.
-        if self.exchange.log.is_database_up() {
+        if self.services.log.is_database_up() {
             let known =
                 clock::within(RENEW_LIMIT, self.store.call_by_sid(new.agent_id, &new.call_sid))
                     .await;
@@ -35,7 +35,7 @@ impl AppState {
         }
         // A limit of none: the row is written and takes no line.
         let new = NewCall { limit: Some(0), ..new };
-        match self.exchange.log.open(new.clone()).await {
+        match self.services.log.open(new.clone()).await {
             Opened::Admitted(Admission { outcome: AdmissionOutcome::Ended, .. }) => {
                 Ok(Some(hang_up()))
             }
@@ -69,7 +69,7 @@ impl AppState {
         why: &str,
     ) -> Option<Document> {
         info!(call_sid = new.call_sid, why, "a call goes to the fallback");
-        self.exchange.registry.note_owner(new.agent_id, &new.call_sid);
+        self.services.registry.note_owner(new.agent_id, &new.call_sid);
         let now_us = unix_us(clock::unix_now());
         let mut metadata = new.metadata.into_inner();
         metadata["fallback_reason"] = json!(why);
@@ -85,13 +85,13 @@ impl AppState {
                 returns: 0,
                 metadata: metadata.into(),
             };
-            self.exchange.log.go_out(outing).await;
+            self.services.log.go_out(outing).await;
             return None;
         }
-        self.exchange.registry.note_ended(new.agent_id, &new.call_sid);
+        self.services.registry.note_ended(new.agent_id, &new.call_sid);
         let end = End { status: Status::NoAnswer, ended_by: EndedBy::Agent };
         metadata["ended_by"] = json!(end.ended_by);
-        self.exchange
+        self.services
             .log
             .complete(CompletedCall {
                 call_log_id: new.id,

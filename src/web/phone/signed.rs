@@ -213,7 +213,7 @@ impl AppState {
     /// What this process knows of whose call it is: it is here, was, or its caller was sent out from
     /// here. Then nothing but the call's row says otherwise, least of all the number in a form.
     fn known_here(&self, call_sid: &str, webhook: &Webhook<'_>) -> Here {
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         let agents = registry.agents_of(call_sid);
         let ids: Vec<_> =
             agents.iter().map(|agent| agent.id).chain(registry.owner_of(call_sid)).collect();
@@ -234,7 +234,7 @@ impl AppState {
     /// remembered for the number.
     async fn agent_of_row(&self, webhook: &Webhook<'_>) -> Result<RowAgent, Refused> {
         let call_sid = webhook.form.call_sid()?;
-        if !self.exchange.log.is_database_up() {
+        if !self.services.log.is_database_up() {
             return Ok(RowAgent::Unread);
         }
         let reading = self.store.agent_of_call(call_sid);

@@ -32,12 +32,12 @@ pub(super) async fn status(
         Whose::Unread => return Err(Refused::Unavailable),
     };
     if form.call_status().is_some_and(|status| status.is_over()) {
-        match front.exchange.registry.find(agent.id, call_sid) {
+        match front.services.registry.find(agent.id, call_sid) {
             Some(handle) => {
                 // The send fails only where the task has ended, and then the call has ended too.
                 let _ = handle.commands.send(Command::CallerLeft).await;
             }
-            None if front.exchange.registry.has_ended(agent.id, call_sid) => {}
+            None if front.services.registry.has_ended(agent.id, call_sid) => {}
             None => front.complete_elsewhere(agent.id, call_sid.to_owned()).await,
         }
     }

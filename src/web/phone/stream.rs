@@ -73,7 +73,7 @@ impl AppState {
     /// The token's claims, if it was minted under the agent's auth token and is in time.
     async fn verified(&self, token: &str) -> Option<(StreamClaims, Arc<Agent>)> {
         let claims = token::peek(token)?;
-        let agent = match self.exchange.registry.find(claims.agent_id, &claims.call_sid) {
+        let agent = match self.services.registry.find(claims.agent_id, &claims.call_sid) {
             Some(handle) => handle.agent,
             None => match self.directory.remembered_by_id(claims.agent_id) {
                 Some(agent) => agent,
@@ -124,11 +124,11 @@ impl AppState {
     fn belongs_to<'a>(&self, claims: &'a StreamClaims) -> Option<&'a str> {
         let ours = self.fly_machine_id.as_deref()?;
         let theirs = claims.machine.as_deref()?;
-        let is_here = self.exchange.registry.find(claims.agent_id, &claims.call_sid).is_some();
+        let is_here = self.services.registry.find(claims.agent_id, &claims.call_sid).is_some();
         // The name goes into a header of ours.
         let is_plain = theirs.bytes().all(|byte| byte.is_ascii_alphanumeric());
         // One that goes down or is dead would not have the call for long, or not at all.
-        let may_have_it = self.neighbours.takes_calls(claims.instance) != Some(false);
+        let may_have_it = self.peers.takes_calls(claims.instance) != Some(false);
         (ours != theirs && !is_here && is_plain && may_have_it).then_some(theirs)
     }
 
@@ -139,10 +139,10 @@ impl AppState {
         agent: &Arc<Agent>,
     ) -> Option<CallHandle> {
         let StreamClaims { call_sid, nonce, .. } = claims;
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         match registry.claim(agent.id, call_sid, nonce) {
             // The task here may be one that lost the call to the process that minted the token.
-            Claim::Spent if claims.instance != self.exchange.instance_id => {
+            Claim::Spent if claims.instance != self.services.instance_id => {
                 let handle = registry.find(agent.id, call_sid)?;
                 let taken = self.claim_row(agent.id, call_sid, nonce).await?;
                 if clock::within(PLAN_LIMIT, handle.let_go(false)).await != Some(true) {
@@ -152,7 +152,7 @@ impl AppState {
             }
             Claim::Spent => None,
             Claim::Here(handle, RowKnown(row_known)) => {
-                let asks = row_known && self.exchange.log.is_database_up();
+                let asks = row_known && self.services.log.is_database_up();
                 let who = self.claimant(agent.id, call_sid, Some(handle.epoch));
                 let in_row =
                     async { clock::within(CLAIM_LIMIT, self.store.claim_stream(who, nonce)).await };

@@ -122,7 +122,7 @@ impl AppState {
             agent_id: agent.id,
             call_sid: call_sid.clone(),
             caller,
-            instance_id: self.exchange.instance_id,
+            instance_id: self.services.instance_id,
             nonce: nonce(),
             limit: None,
             metadata: metadata.into(),
@@ -130,7 +130,7 @@ impl AppState {
         };
         count(&self.owners.store, &TESTS, viewer.id(), Problem::too_many).await?;
         let token = self.test_token(viewer, &new).await?;
-        let registry = &self.exchange.registry;
+        let registry = &self.services.registry;
         let begun = registry.begin_test(&call_sid, new.id, Arc::clone(&agent), &new.nonce);
         let Begin::New(slot, commands) = begun else { return Err(busy()) };
         opened(self.owners.store.open_test(access, &new, limits).await?, limits)?;
@@ -143,7 +143,7 @@ impl AppState {
         }
         info!(call_sid, "a test call");
         counter!("frontdesk_test_calls_total").increment(1);
-        self.exchange.start(Opening {
+        self.services.start(Opening {
             slot,
             commands,
             agent,
@@ -181,7 +181,7 @@ impl AppState {
         let claims = StreamClaims {
             agent_id: call.agent_id,
             call_sid: call.call_sid.clone(),
-            instance: self.exchange.instance_id,
+            instance: self.services.instance_id,
             machine: self.fly_machine_id.clone(),
             expires_unix_s: (clock::unix_now() + TOKEN_LIFE).as_secs(),
             nonce: call.nonce.clone(),
@@ -226,7 +226,7 @@ impl AppState {
     /// Spends the token, here and in the row.
     async fn claim_test(&self, claims: &StreamClaims) -> Option<CallHandle> {
         let StreamClaims { agent_id, call_sid, nonce, .. } = claims;
-        let claim = self.exchange.registry.claim(*agent_id, call_sid, nonce);
+        let claim = self.services.registry.claim(*agent_id, call_sid, nonce);
         let Claim::Here(handle, _) = claim else { return None };
         let who = self.claimant(*agent_id, call_sid, Some(handle.epoch));
         let in_row = self.owners.store.claim_stream(who, nonce);
@@ -241,7 +241,7 @@ impl AppState {
         call_sid: &str,
         text: Private<String>,
     ) -> bool {
-        let Some(handle) = self.exchange.registry.find(agent_id, call_sid) else { return false };
+        let Some(handle) = self.services.registry.find(agent_id, call_sid) else { return false };
         let told = handle.commands.send(Command::CallerTypes(text));
         clock::within(PLAN_LIMIT, told).await.is_some_and(|told| told.is_ok())
     }
@@ -255,7 +255,7 @@ impl AppState {
         stream_sid: Option<String>,
     ) -> String {
         const OVER: &str = "The call is over.";
-        let Some(handle) = self.exchange.registry.find(agent_id, call_sid) else {
+        let Some(handle) = self.services.registry.find(agent_id, call_sid) else {
             return OVER.to_owned();
         };
         let (answer, plan) = oneshot::channel();

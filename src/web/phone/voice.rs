@@ -147,7 +147,7 @@ async fn admit_in_time(
 /// and its row says where the caller is.
 async fn let_go_late(front: &Arc<AppState>, agent: &Agent, call_sid: &str, started_us: i64) {
     const WHY: &str = "taken too late";
-    let handle = front.exchange.registry.find(agent.id, call_sid);
+    let handle = front.services.registry.find(agent.id, call_sid);
     if let Some(handle) = &handle {
         handle.let_go(false).await;
     }
@@ -164,7 +164,7 @@ async fn let_go_late(front: &Arc<AppState>, agent: &Agent, call_sid: &str, start
                 agent_id: agent.id,
                 call_sid: call_sid.to_owned(),
                 caller: String::new().into(),
-                instance_id: front.exchange.instance_id,
+                instance_id: front.services.instance_id,
                 nonce: String::new(),
                 limit: None,
                 metadata: front.first_metadata(call_sid).into(),

@@ -100,7 +100,7 @@ async fn fetched(
     if own_account && agent.credentials.is_none() {
         return Err(away(&RestError::NoAccount));
     }
-    let twilio = &state.exchange.toolbox.twilio;
+    let twilio = &state.services.function_services.twilio;
     let sound = twilio.read_recording(&agent, account, sid, MESSAGE_MAX).await;
     let sound = Bytes::from(sound.map_err(|error| away(&error))?);
     listening.keep_message(key, sound.clone());

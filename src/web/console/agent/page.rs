@@ -312,9 +312,9 @@ fn faults(base: &str, agent: &Agent) -> Markup {
 
 /// What the agent is told for a call that begins now, and what of it is cut.
 fn told(state: &AppState, agent: &Agent) -> Markup {
-    let functions = signatures(&state.exchange.toolbox, agent);
+    let functions = signatures(&state.services.function_services, agent);
     let caller = Private::new(CALLER.to_owned());
-    let prompts = &state.exchange.prompts;
+    let prompts = &state.services.prompts;
     let text = instructions(prompts, agent, &caller, &History::default(), &functions);
     let is_long = |text: &str| text.chars().count() > DESCRIPTION_MAX;
     let cut: Vec<&str> = functions

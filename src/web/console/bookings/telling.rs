@@ -35,7 +35,7 @@ pub(super) async fn way(state: &AppState, booking: &Booking, zone: &TimeZone) ->
     let agent = state.directory.by_id(booking.agent_id).await?;
     let from = agent.number.clone()?;
     let to = normalise_local(booking.phone.reveal(), agent.region)?;
-    if !state.exchange.toolbox.twilio.has_account(&agent) {
+    if !state.services.function_services.twilio.has_account(&agent) {
         return None;
     }
     let at = time::at(booking.start_us, zone);
@@ -121,7 +121,7 @@ pub(super) async fn tell(
         warn!(%error, "a text about a cancelled booking is not sent: it cannot be written down");
         return Told::Not;
     }
-    let twilio = &state.exchange.toolbox.twilio;
+    let twilio = &state.services.function_services.twilio;
     match twilio.send_message(&way.agent, &way.to, &way.from, &text).await {
         Ok(()) => Told::Sent,
         Err(RestError::Unknown) => Told::Perhaps,

@@ -47,7 +47,7 @@ pub(super) async fn send(
     let question = asked.question.trim();
     let question = &question[..question.floor_char_boundary(QUESTION_BYTES)];
     let known = state.directory.by_id(access.agent_id()).await.ok_or(Fault::NotFound)?;
-    let found = state.exchange.toolbox.knowledge.search(&known, question).await.ok();
+    let found = state.services.function_services.knowledge.search(&known, question).await.ok();
     let shell = Shell::of(&state.owners.store, viewer, Some(agent)).await?;
     let body = html! {
         h1 { "What it would find" }

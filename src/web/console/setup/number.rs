@@ -65,7 +65,7 @@ async fn numbers(state: &Arc<AppState>, setup: &Setup) -> Result<Numbers, Fault>
         && (account.is_own || viewer.is_admin())
         && let Some(agent) = state.directory.by_id(setup.row.id).await
     {
-        let asking = state.exchange.toolbox.twilio.account_state(&agent);
+        let asking = state.services.function_services.twilio.account_state(&agent);
         is_trial =
             within(STATE_LIMIT, asking).await.is_some_and(|told| told.is_ok_and(|it| it.is_trial));
     }

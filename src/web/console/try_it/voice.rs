@@ -8,7 +8,7 @@ use crate::web::problem::Problem;
 /// The engines of a test; none: those of all calls.
 #[cfg(feature = "rehearsal")]
 pub(super) async fn engines(state: &AppState) -> Result<Option<Engines>, Problem> {
-    let ours = &state.exchange.engines;
+    let ours = &state.services.engines;
     if ours.openai.api_key.is_some() {
         return Ok(None);
     }
@@ -27,7 +27,7 @@ pub(super) async fn engines(state: &AppState) -> Result<Option<Engines>, Problem
 #[cfg(not(feature = "rehearsal"))]
 pub(super) async fn engines(state: &AppState) -> Result<Option<Engines>, Problem> {
     let why = "no speech service is set up: whoever runs this server sets OPENAI_API_KEY";
-    match &state.exchange.engines.openai.api_key {
+    match &state.services.engines.openai.api_key {
         Some(_) => Ok(None),
         None => Err(Problem::new(http::StatusCode::SERVICE_UNAVAILABLE, why)),
     }
