@@ -201,13 +201,13 @@ impl Store {
     ) -> NumbersRead {
         // One connection for all of it: PostgreSQL says that a statement was refused before it lets go
         // of the rows, and another connection would pass them over as somebody else's.
-        let mut connection = match self.pool.acquire().await.map_err(StoreError::from) {
+        let mut connection = match Box::pin(self.pool.acquire()).await.map_err(StoreError::from) {
             Ok(connection) => connection,
             Err(error) => return failed(error),
         };
         let mut is_again = false;
         for _ in 0..batches {
-            match read_batch(&mut connection, column, agent_id).await {
+            match Box::pin(read_batch(&mut connection, column, agent_id)).await {
                 Ok(batch) if batch.found == BATCH && batch.kept == BATCH => {}
                 Ok(Read { found, kept, refused }) if found < BATCH && kept + refused >= found => {
                     return NumbersRead::All;
