@@ -36,8 +36,9 @@ $$;
 
 select public.guard_table('public.frontdesk_paces'::regclass);
 
--- As in 0037, and without a plan an owner has at most 100 agents: each has tables of its own. Whoever looks
--- after the server has no such limit, and `voiceagents_allowed` gives an owner more.
+-- As in 0037, and a person who makes agents for themselves, by the console, the API or REST, has at most 100
+-- without a plan: each agent has tables of its own. Whoever looks after the server has no such limit, in SQL or
+-- as an administrator, and `voiceagents_allowed` gives an owner more.
 create or replace function public.plan_allows()
 returns trigger
 language plpgsql
@@ -74,7 +75,9 @@ begin
         else plan.voiceagents_allowed end, 0);
     has_plan := coalesce(plan.plan_mode, '') <> '' or allowed > 0;
     if not has_plan then
-        if tg_table_name = 'sources' or coalesce(plan.isadmin, false) then
+        if tg_table_name = 'sources' or coalesce(plan.isadmin, false)
+            or coalesce(current_setting('frontdesk.by_person', true), '') <> 'on'
+                and current_setting('role') not in ('authenticated', 'anon') then
             return new;
         end if;
         allowed := 100;

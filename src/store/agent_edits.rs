@@ -180,7 +180,7 @@ impl Store {
                 coalesce(c ->> 'status', 'active')::public.voice_agent_status_enum,
                 coalesce((c ->> 'unAvailable')::boolean, false),
                 coalesce(nullif(c -> 'private_settings', 'null'), '{}')
-            from (select $1::jsonb as c) given"#,
+            from (select $1::jsonb as c) given, set_config('frontdesk.by_person', 'on', true)"#,
         )
         .bind(columns(values.as_ref()))
         .bind(viewer.id())

@@ -64,7 +64,7 @@ impl Store {
                 (id, name, created_by, status, private_settings, setup_step)
             select $3, c ->> 'name', $2, 'inactive',
                 coalesce(nullif(c -> 'private_settings', 'null'), '{}'), $4
-            from (select $1::jsonb as c) given
+            from (select $1::jsonb as c) given, set_config('frontdesk.by_person', 'on', true)
             on conflict (id) do nothing",
         )
         .bind(super::agent_edits::columns(write.agent.as_ref()))

@@ -272,6 +272,13 @@ async fn no_row_is_moved_to_or_taken_from_another_business() {
         town.stranger
     );
     assert_eq!(comes_to(&town, town.stranger, &makes).await, Ok(1));
+    // But not without end.
+    let makes = format!(
+        "insert into public.voice_agents (name, created_by)
+        select 'x', '{}' from generate_series(1, 101)",
+        town.stranger
+    );
+    assert_eq!(comes_to(&town, town.stranger, &makes).await, Err("PT409".into()));
 }
 
 #[tokio::test]
