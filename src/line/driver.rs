@@ -84,6 +84,12 @@ pub(super) struct CallTask {
     pub(super) engines: Option<Engines>,
 }
 
+/// A call that was open before goes on in its own time, nearly since its webhook.
+fn age_of(opening: &Opening, speed: u32) -> Duration {
+    let since = clock::unix_now().saturating_sub(opening.started);
+    if opening.before.has_opened() { since * speed } else { Duration::ZERO }
+}
+
 /// Everything that wakes the task.
 enum Wake {
     Command(Command),
@@ -101,11 +107,7 @@ impl CallTask {
         let now = services.clock.now();
         let call_log = CallLog::new(&services, &opening);
         let history = opening.before.history();
-        // A call that was open before goes on in its own time, nearly since its webhook.
-        let age = match opening.before.has_opened() {
-            true => clock::unix_now().saturating_sub(opening.started) * services.clock.speed(),
-            false => Duration::ZERO,
-        };
+        let age = age_of(&opening, services.clock.speed());
         let function_caller = Arc::new(opening.function_caller());
         let taps = Taps::of(
             &services.recorder,
