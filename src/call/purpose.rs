@@ -26,3 +26,18 @@ pub(super) fn is_final(purpose: &Purpose) -> bool {
 pub(super) fn is_last_words(purpose: &Purpose) -> bool {
     matches!(purpose, Purpose::Goodbye(..) | Purpose::Handover(..))
 }
+
+/// Whether the caller waits for the rest of it when it breaks off: else nobody says anything until they do.
+pub(super) fn is_waited_for(purpose: &Purpose) -> bool {
+    match purpose {
+        Purpose::Answer | Purpose::Greeting | Purpose::WelcomeBack | Purpose::HandoverFailed(_) => {
+            true
+        }
+        // A prompt has its next, and what comes last goes on without the engine.
+        Purpose::Filler
+        | Purpose::Reprompt(_)
+        | Purpose::LimitWarning
+        | Purpose::Handover(..)
+        | Purpose::Goodbye(..) => false,
+    }
+}

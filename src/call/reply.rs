@@ -2,7 +2,7 @@
 
 use super::links::{Engine, Line};
 use super::playout::Spoken;
-use super::purpose::{is_final, is_last_words, rank};
+use super::purpose::{is_final, is_last_words, is_waited_for, rank};
 use super::requests::{Response, Wanted};
 use super::state::Call;
 use super::{Action, GoodbyeReason, LogEvent, Purpose, ReplyId, ReplyOutcome, Timer, Usage};
@@ -240,7 +240,7 @@ impl Call {
     }
 
     /// The engine's connection is gone, and what it was working on with it. What it said plays on;
-    /// what was not answered is asked for again.
+    /// what was not answered is asked for again, and so is what the caller waits for the rest of.
     pub(super) fn abandon_response(&mut self) {
         self.timers.clear(Timer::Reply);
         self.playout.forget_items();
@@ -255,7 +255,7 @@ impl Call {
             self.close(response.reply);
         }
         let is_due = silent && response.purpose != Purpose::Filler;
-        if is_due || response.purpose == Purpose::Answer {
+        if is_due || is_waited_for(&response.purpose) {
             self.want(Wanted::again(response.purpose, response.attempt));
         }
     }

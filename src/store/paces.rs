@@ -61,4 +61,21 @@ impl Store {
         .await?;
         Ok(wait.map(i64::unsigned_abs))
     }
+
+    /// Gives one back that came to nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn give_pace_back(&self, pace: &Pace, who: Uuid) -> Result<()> {
+        sqlx::query(
+            "update public.frontdesk_paces set paid_at = paid_at - $3 * interval '1 second' / $2
+            where key = $1",
+        )
+        .bind(format!("{} {who}", pace.name))
+        .bind(pace.burst.max(1))
+        .bind(pace.seconds)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
 }

@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -43,6 +44,12 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 /// itself. It is as much of the agent's audio as a caller's interruption comes too late for, some
 /// five seconds that Twilio has not read, and it is full soon when a peer reads no more.
 const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+/// After how long without a word the kernel asks whether a peer is there, and how often it asks again.
+const ASK_AFTER: Duration = Duration::from_secs(15);
+const ASK_EVERY: Duration = Duration::from_secs(5);
+/// How long a peer may leave what was sent to it without a sign. A telephone that goes into a tunnel closes
+/// nothing: what watches live calls would hold its place until the kernel gives up, after a quarter of an hour.
+const GONE_AFTER: Duration = Duration::from_secs(20);
 /// How long requests that are being answered may take once no more are taken.
 const LAST_REQUESTS_LIMIT: Duration = Duration::from_secs(6);
 /// Connections that wait to be accepted.
@@ -68,8 +75,19 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     // Connections have what their listener has.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    notice_who_is_gone(&socket)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Has the kernel notice peers that went without a word.
+fn notice_who_is_gone(socket: &TcpSocket) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    let asking = TcpKeepalive::new().with_time(ASK_AFTER).with_interval(ASK_EVERY);
+    socket.set_tcp_keepalive(&asking)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(GONE_AFTER))?;
+    Ok(())
 }
 
 /// Serves `router` on `listener` until `stop`. Requests that have come by then are answered, for
@@ -207,4 +225,22 @@ async fn read(body: Incoming, bytes_max: usize, place: &Place) -> Result<Bytes, 
         whole.extend_from_slice(&part);
     }
     Ok(whole.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn peers_that_go_without_a_word_are_noticed() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (stream, _) = accepted.expect("it connects");
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().expect("it is asked"));
+        assert_eq!(socket.tcp_keepalive_time().expect("it is asked"), ASK_AFTER);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().expect("it is asked"), Some(GONE_AFTER));
+    }
 }

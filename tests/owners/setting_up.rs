@@ -116,6 +116,9 @@ async fn the_screens_lead_from_nothing_to_an_agent_that_answers() {
     assert!(odd.text.contains("call me"), "what was typed is still there");
     let hours = [("hours", "salon"), ("team", "020 7946 0000")];
     assert_eq!(browser.form(&at("hours"), &hours).await.status, StatusCode::SEE_OTHER);
+    let odd = [("greeting", "Hello."), ("voice", "coral"), ("language", "no language")];
+    let odd = browser.form(&at("voice"), &odd).await;
+    assert!(odd.text.contains("href=\"#language\""), "{}", odd.text);
     let odd = browser.form(&at("voice"), &[("greeting", ""), ("voice", "bass")]).await;
     assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY);
     // The voice of another service, which somebody gave it, may stay.
@@ -127,8 +130,15 @@ async fn the_screens_lead_from_nothing_to_an_agent_that_answers() {
     let theirs =
         browser.form(&at("voice"), &[("greeting", "Hello."), ("voice", "voice_1234")]).await;
     assert_eq!(theirs.status, StatusCode::SEE_OTHER, "{}", theirs.text);
-    let voice = [("greeting", "Hello from us."), ("voice", "coral"), ("recording", "yes")];
+    let voice = [
+        ("greeting", "Hello from us."),
+        ("language", "de"),
+        ("voice", "coral"),
+        ("recording", "yes"),
+    ];
     assert_eq!(browser.form(&at("voice"), &voice).await.status, StatusCode::SEE_OTHER);
+    let again = browser.get(&format!("/setup?agent={agent}&step=voice")).await.text;
+    assert!(again.contains("It begins in German"), "{again}");
     assert_eq!(browser.form(&at("tried"), &[]).await.status, StatusCode::SEE_OTHER);
     let last = browser.get("/setup").await;
     assert!(

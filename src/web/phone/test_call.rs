@@ -105,8 +105,25 @@ fn test_sid() -> String {
 }
 
 impl AppState {
-    /// Takes a test call: its slot, its row and its task, which dials the engine.
+    /// Begins a test call, and counts it for whoever makes it.
     pub(crate) async fn begin_test(
+        self: &Arc<Self>,
+        viewer: &Viewer,
+        access: &AgentAccess<Maintain>,
+        wanted: WantedTest,
+    ) -> Result<BegunTest, Problem> {
+        let store = &self.owners.store;
+        count(store, &TESTS, viewer.id(), Problem::too_many).await?;
+        let begun = Box::pin(self.take_test(viewer, access, wanted)).await;
+        if begun.is_err() {
+            // Nothing was made that anybody pays for. Where that fails too, it stays counted.
+            let _ = store.give_pace_back(&TESTS, viewer.id()).await;
+        }
+        begun
+    }
+
+    /// Takes a test call: its slot, its row and its task, which dials the engine.
+    async fn take_test(
         self: &Arc<Self>,
         viewer: &Viewer,
         access: &AgentAccess<Maintain>,
@@ -128,7 +145,6 @@ impl AppState {
             metadata: metadata.into(),
             started_us: unix_us(clock::unix_now()),
         };
-        count(&self.owners.store, &TESTS, viewer.id(), Problem::too_many).await?;
         let token = self.test_token(viewer, &new).await?;
         let registry = &self.services.registry;
         let begun = registry.begin_test(&call_sid, new.id, Arc::clone(&agent), &new.nonce);

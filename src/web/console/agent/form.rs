@@ -45,7 +45,7 @@ impl Refused {
     }
 
     /// Why this field was not accepted.
-    fn why(&self, path: &str) -> Option<&str> {
+    pub(super) fn why(&self, path: &str) -> Option<&str> {
         let is_it = |field: &str| {
             field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
@@ -69,6 +69,11 @@ impl Refused {
     }
 }
 
+/// The name of a field's line on its page.
+pub(super) fn id_of(field: &Field) -> String {
+    field.path.replace('.', "-")
+}
+
 /// A field's line in its form.
 pub(super) fn line(
     field: &Field,
@@ -79,7 +84,7 @@ pub(super) fn line(
     let stored = document.pointer(&pointer(field.path)).unwrap_or(&Value::Null);
     let why = refused.and_then(|refused| refused.why(field.path));
     let meanwhile = refused.and_then(|refused| refused.stored.get(field.path));
-    let id = field.path.replace('.', "-");
+    let id = id_of(field);
     let error = format!("{id}-error");
     let described = why.map(|_| error.as_str());
     let sent = refused.map(|refused| &refused.sent);
@@ -93,7 +98,7 @@ pub(super) fn line(
     let why =
         why.filter(|_| field.kind != Kind::Numbers || errors.iter().any(|e| e.0 == field.path));
     html! {
-        div {
+        div id=[is_without_id(field.kind).then_some(id.as_str())] {
             (input.control())
             @if !field.hint.is_empty() { p .hint { (field.hint) } }
             @if let Some(why) = why { p .error id=(error) { (why) } }
@@ -102,6 +107,11 @@ pub(super) fn line(
             }
         }
     }
+}
+
+/// Whether a field's control has not its name: it is several.
+fn is_without_id(kind: Kind) -> bool {
+    matches!(kind, Kind::Check(_) | Kind::Choice(_) | Kind::Numbers)
 }
 
 /// What somebody else wrote meanwhile, as its field shows it.

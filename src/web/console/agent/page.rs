@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::fields::{PARTS, Part};
-use super::form::{Refused, line};
+use super::form::{Refused, id_of, line};
 use super::hours::Editor;
 use super::{fields, preview};
 use crate::agent::history::History;
@@ -91,8 +91,9 @@ impl Page<'_> {
                         }
                     }
                     @if let Some(why) = refused.why_not(part) { p .error { (why) } }
+                    (told_of(part, refused))
                 }
-                form method="post" action={ (base) "#" (part.id) } aria-labelledby=(part.id) {
+                form method="post" action={ (base) "#" (part.id) } aria-labelledby=(part.id) data-keeps=(part.title) {
                     input type="hidden" name="section" value=(part.id);
                     input type="hidden" name="version" value=(version(part, document, refused));
                     @if part.id == "hours" { (editor(agent, (base, today), refused)) }
@@ -110,6 +111,20 @@ impl Page<'_> {
                 @if part.id == "messages" {
                     p .quiet { "As it is now: " (preview::fallback(agent)) }
                 }
+            }
+        }
+    }
+}
+
+/// What is wrong with a section, above its fields: the browser shows its beginning.
+fn told_of(part: &Part, refused: &Refused) -> Markup {
+    let wrong: Vec<_> =
+        part.fields.iter().filter_map(|field| Some((field, refused.why(field.path)?))).collect();
+    html! {
+        @if !wrong.is_empty() {
+            div .note.bad {
+                p { "This was not saved. What you wrote is still here. Please look at:" }
+                ul { @for (field, why) in wrong { li { a href={ "#" (id_of(field)) } { (field.label) } ": " (why) } } }
             }
         }
     }

@@ -16,6 +16,17 @@ const unfold = () => {
 };
 addEventListener("hashchange", unfold);
 unfold();
+// What was written into another form of the page is lost with it: one is asked first.
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form[data-keeps]");
+  if (form) form.dataset.written = "1";
+});
+document.addEventListener("submit", (event) => {
+  const left = [...document.querySelectorAll("form[data-written]")].find((form) => form !== event.target);
+  if (!left || event.defaultPrevented || event.target.method !== "post") return;
+  const asked = `What you changed under “${left.dataset.keeps}” is not saved, and would be lost. Go on?`;
+  if (!confirm(asked)) event.preventDefault();
+});
 // A form is sent once.
 document.addEventListener("submit", (event) => {
   const form = event.target;

@@ -13,7 +13,7 @@ use super::{Setup, Step, Wrong, go_on, opened_to_change, refused};
 use crate::web::AppState;
 use crate::web::console::errors::Shown;
 use crate::web::console::plain::plain;
-use crate::web::console::voices;
+use crate::web::console::{languages, voices};
 use crate::web::session::PageRequest;
 use crate::web::speech;
 
@@ -27,6 +27,8 @@ pub(super) struct VoiceForm {
     greeting: String,
     #[serde(default)]
     voice: String,
+    #[serde(default)]
+    language: String,
     recording: Option<String>,
     /// Where its sender goes from here.
     then: Option<String>,
@@ -40,6 +42,10 @@ impl VoiceForm {
             voice: match setup.text("/settings/voice") {
                 "" => voices::FIRST.to_owned(),
                 voice => voice.to_owned(),
+            },
+            language: match setup.text("/settings/language") {
+                "" => languages::FIRST.to_owned(),
+                language => language.to_owned(),
             },
             recording: records.then(|| "yes".to_owned()),
             then: None,
@@ -72,11 +78,12 @@ pub(super) async fn form(
     html! {
         h1 { "How does it answer?" }
         (progress(Step::Voice))
-        (summary(&told(wrong, &[("greeting", "What callers hear first"), ("voice", "Voice")])))
+        (summary(&told(wrong, &[("greeting", "What callers hear first"), ("language", "Language"), ("voice", "Voice")])))
         form .card method="post" action={ "/setup/" (setup.row.id) "/voice" } {
             label for="greeting" { "What callers hear first" }
             textarea #greeting name="greeting" required maxlength=(GREETING_MAX) aria-describedby=[described(wrong, "greeting")] { (form.greeting) }
             (error(wrong, "greeting"))
+            (language(&form.language, wrong))
             label for="voice" { "Voice" }
             select #voice name="voice" aria-describedby="voice-hint" { (voices::options(&form.voice)) }
             p .hint #voice-hint {
@@ -93,6 +100,24 @@ pub(super) async fn form(
     }
 }
 
+/// The language: folded, since most leave it.
+fn language(chosen: &str, wrong: &[Wrong]) -> Markup {
+    let is_wrong = wrong.iter().any(|(field, _)| *field == "language");
+    html! {
+        details open[is_wrong] {
+            summary { "It begins in " (languages::name(chosen).unwrap_or_else(|| chosen.to_owned())) }
+            label for="language" { "Language" }
+            select #language name="language" aria-describedby="language-hint" { (languages::options(chosen)) }
+            p .hint #language-hint {
+                "It changes to the caller's by itself. Write what callers hear first in this language. What they \
+                 are told of a recording, and when the agent cannot answer, is English until you write it on the \
+                 agent's page."
+            }
+            (error(wrong, "language"))
+        }
+    }
+}
+
 /// The screen was sent.
 pub(super) async fn send(
     PageRequest { state, viewer }: PageRequest,
@@ -104,19 +129,26 @@ pub(super) async fn send(
     if !wrong.is_empty() {
         return Ok(refused(&setup, &form(&state, &setup, Some((&sent, &wrong))).await));
     }
-    let change = json!({"settings": {
+    let mut change = json!({"settings": {
         "greeting": sent.greeting.trim().replace("\r\n", "\n"),
         "voice": sent.voice,
         "recording": {"enabled": sent.recording.is_some()},
     }});
+    // A page from before has none.
+    if !sent.language.is_empty() {
+        change["settings"]["language"] = sent.language.as_str().into();
+    }
     let change = change.as_object().cloned().unwrap_or_default();
     let goes_back = sent.then.as_deref() == Some(BACK);
     let next = if goes_back { Step::Hours } else { Step::Try };
     match go_on(&state, &setup, change, next).await {
         Ok(response) => Ok(response),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
-            let is_voice = problem.field.as_deref() == Some("settings.voice");
-            let field = if is_voice { "voice" } else { "greeting" };
+            let field = match problem.field.as_deref() {
+                Some("settings.voice") => "voice",
+                Some("settings.language") => "language",
+                _ => "greeting",
+            };
             let wrong = [(field, plain(&problem.detail.unwrap_or_default()))];
             Ok(refused(&setup, &form(&state, &setup, Some((&sent, &wrong))).await))
         }
