@@ -163,6 +163,45 @@ async fn so_many_agents_are_made_in_a_time() {
 }
 
 #[tokio::test]
+async fn whom_an_administrator_invites_counts_alone_and_so_do_they_for_whom_they_invite() {
+    let desk = Desk::open().await;
+    let admin = desk.sign_in("admin@example.com").await;
+    let path = |agent: Uuid| format!("/api/v1/agents/{agent}/access");
+    let new = |email: &str, role: &str| json!({"email": email, "role": role});
+    let (mine, others) = (path(desk.agent), path(desk.other_agent));
+    for (path, email) in [(&mine, "ana@example.com"), (&others, "ben@example.com")] {
+        let made = admin.post(path, new(email, "owner")).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    }
+    let (ana, ben) = (desk.sign_in("ana@example.com").await, desk.sign_in("ben@example.com").await);
+    desk.sql("delete from frontdesk_paces").await;
+    let made = ana.post(&mine, new("nora@example.com", "owner")).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    desk.sql("update frontdesk_paces set paid_at = now() + interval '1 hour'").await;
+    let refused = ana.post(&mine, new("late@example.com", "support")).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text);
+    for (client, email) in [(&ben, "b@example.com"), (&admin, "a@example.com")] {
+        let made = client.post(&others, new(email, "support")).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    }
+
+    // A co-owner hands out the link: it is still Ana for whom the newcomer's invitations count.
+    let owner = desk.sign_in("owner@example.com").await;
+    let link = format!("/people/{}/link", made.json()["access"]["id"]);
+    let linked = owner.form(&link, &[]).await;
+    assert_eq!(linked.status, StatusCode::OK, "{}", linked.text);
+    let nora = desk.sign_in("nora@example.com").await;
+    desk.sql("delete from frontdesk_paces").await;
+    let made = nora.post(&mine, new("n@example.com", "support")).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    // Nobody gets a link for whoever has signed in, and none is counted.
+    assert_eq!(owner.form(&link, &[]).await.status, StatusCode::NOT_FOUND);
+    let ana = "select 'invitation ' || uuid from customer where email = 'ana@example.com'";
+    let counted = "select string_agg(key, ', ') from frontdesk_paces";
+    assert_eq!(desk.made(counted).await, desk.made(ana).await);
+}
+
+#[tokio::test]
 async fn a_business_leaves_others_lines_for_their_tests() {
     let desk = Desk::open().await;
     desk.sql(&format!(
