@@ -202,6 +202,45 @@ async fn whom_an_administrator_invites_counts_alone_and_so_do_they_for_whom_they
 }
 
 #[tokio::test]
+async fn tests_that_come_together_are_counted_one_after_another() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let second = owner.post("/api/v1/agents", json!({"name": "Second"})).await.json();
+    desk.sql(&format!(
+        "with made as (
+            insert into voice_agents (name, created_by) select 'n', created_by
+            from voice_agents, generate_series(1, 5) where id = '{}' returning id)
+        insert into call_logs (voice_agent_id, call_sid, call_start, status, instance_id)
+        select id, 'FT' || md5(id::text), now(), 'in-progress', '{}' from made",
+        desk.agent, desk.app.services.instance_id
+    ))
+    .await;
+    // Both are as far as they come before either has written its row.
+    let mut lock = desk.pool.begin().await.unwrap();
+    let held = sqlx::query("lock table call_logs in share row exclusive mode");
+    held.execute(&mut *lock).await.unwrap();
+    let wait = async {
+        let waiting = "select count(*)::text from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'
+                and (query like '%test_call_open%' or query like '%pg_advisory_xact_lock%')";
+        while desk.made(waiting).await != "2" {
+            pause(Duration::from_millis(20)).await;
+        }
+    };
+    let release = async {
+        within(DEADLINE, wait).await.expect("both wait");
+        lock.commit().await.unwrap();
+    };
+    let paths = [desk.agent.to_string(), second["id"].as_str().unwrap().to_owned()]
+        .map(|agent| format!("/agents/{agent}/try"));
+    let (one, other, ()) =
+        tokio::join!(owner.post(&paths[0], json!({})), owner.post(&paths[1], json!({})), release);
+    let mut answered = [one.status.as_u16(), other.status.as_u16()];
+    answered.sort_unstable();
+    assert_eq!(answered, [201, 429], "{} {}", one.text, other.text);
+}
+
+#[tokio::test]
 async fn a_business_leaves_others_lines_for_their_tests() {
     let desk = Desk::open().await;
     desk.sql(&format!(
