@@ -15,6 +15,11 @@ create table if not exists public.frontdesk_paces (
 -- What is long paid for is removed beside the next one.
 create index if not exists idx_frontdesk_paces_paid_at on public.frontdesk_paces (paid_at);
 
+-- By whose invitation somebody's account was made. `invited_by` says whose link they can only have had, and is
+-- emptied where that was several people's; this stays: for that person their own invitations count.
+alter table public.customer add column if not exists brought_by uuid;
+update public.customer set brought_by = invited_by where brought_by is null and invited_by is not null;
+
 -- As in 0027, with that one.
 create or replace function public.own_tables()
 returns setof regclass

@@ -69,6 +69,16 @@ pub fn tasks(agent: &Agent, call: &EndedCall, findings: Option<&Findings>) -> Ve
     list.tasks
 }
 
+/// Whether a message without a number, or a question, stands in a task of this text and kind whole.
+pub fn says_whole(kind: TaskKind, task: &str, said: &str) -> bool {
+    let is_cut = said.split_whitespace().collect::<Vec<_>>().join(" ") != shortened(said);
+    match kind {
+        TaskKind::Message => !is_cut && task == sentence("Message", &shortened(said)),
+        TaskKind::Gap => !is_cut && task == asked(said),
+        _ => false,
+    }
+}
+
 struct List {
     /// E.164.
     caller: Option<Private<String>>,
@@ -211,8 +221,7 @@ impl List {
             if key.is_empty() || !keys.insert(key.clone()) {
                 continue;
             }
-            let text = format!("Asked: “{}” — the agent had no answer.", shortened(question));
-            if let Some(task) = self.add(TaskKind::Gap, SOME_TIME, text) {
+            if let Some(task) = self.add(TaskKind::Gap, SOME_TIME, asked(question)) {
                 task.question_key = Some(key.into());
             }
         }
@@ -281,6 +290,11 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", text[..end].trim_end()),
         None => text,
     }
+}
+
+/// A question that nobody answered.
+fn asked(question: &str) -> String {
+    format!("Asked: “{}” — the agent had no answer.", shortened(question))
 }
 
 /// `Message: Late by ten minutes.`; without words the kind alone.

@@ -1,6 +1,7 @@
 //! How often somebody may do what costs money or reaches strangers, counted here, so that all processes
 //! count together and a start forgets nothing (`frontdesk_paces`).
 
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::{Result, Store};
@@ -27,9 +28,37 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError): then nothing is to be done.
     pub async fn take_pace(&self, pace: &Pace, who: Uuid) -> Result<Option<u64>> {
-        // Of two at once one waits for the other's row.
-        let wait: Option<i64> = sqlx::query_scalar(
-            "with rule as (
+        let mut connection = self.pool.acquire().await?;
+        Ok(take(&mut connection, pace, who).await?)
+    }
+
+    /// Gives one back that came to nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn give_pace_back(&self, pace: &Pace, who: Uuid) -> Result<()> {
+        sqlx::query(
+            "update public.frontdesk_paces set paid_at = paid_at - $3 * interval '1 second' / $2
+            where key = $1",
+        )
+        .bind(format!("{} {who}", pace.name))
+        .bind(pace.burst.max(1))
+        .bind(pace.seconds)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The same within a transaction: what is rolled back was not taken.
+pub(super) async fn take(
+    connection: &mut PgConnection,
+    pace: &Pace,
+    who: Uuid,
+) -> sqlx::Result<Option<u64>> {
+    // Of two at once one waits for the other's row.
+    let wait: Option<i64> = sqlx::query_scalar(
+        "with rule as (
                 select $3 * interval '1 second' / $2 as cost, $3 * interval '1 second' as period
             ), gone as (
                 delete from public.frontdesk_paces where key in (
@@ -51,31 +80,13 @@ impl Store {
                     (select p.paid_at from public.frontdesk_paces p where p.key = $1),
                     clock_timestamp() + period) + cost - period - clock_timestamp())))::bigint end
             from rule",
-        )
-        .bind(format!("{} {who}", pace.name))
-        .bind(pace.burst.max(1))
-        .bind(pace.seconds)
-        .bind(KEPT_SECONDS)
-        .bind(REMOVED_MAX)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(wait.map(i64::unsigned_abs))
-    }
-
-    /// Gives one back that came to nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn give_pace_back(&self, pace: &Pace, who: Uuid) -> Result<()> {
-        sqlx::query(
-            "update public.frontdesk_paces set paid_at = paid_at - $3 * interval '1 second' / $2
-            where key = $1",
-        )
-        .bind(format!("{} {who}", pace.name))
-        .bind(pace.burst.max(1))
-        .bind(pace.seconds)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
+    )
+    .bind(format!("{} {who}", pace.name))
+    .bind(pace.burst.max(1))
+    .bind(pace.seconds)
+    .bind(KEPT_SECONDS)
+    .bind(REMOVED_MAX)
+    .fetch_one(connection)
+    .await?;
+    Ok(wait.map(i64::unsigned_abs))
 }

@@ -325,9 +325,11 @@ pub(super) async fn add_person(
             returning id, email
         )
         -- Whoever is there first looks after the installation.
-        insert into public.customer (uuid, email, username, plan_id, isadmin, invited_to, invited_by)
+        insert into public.customer
+            (uuid, email, username, plan_id, isadmin, invited_to, invited_by, brought_by)
         select id, email, $2, 0, not exists (select from public.customer),
             case when exists (select from made) then $3::uuid end,
+            case when exists (select from made) then $4::uuid end,
             case when exists (select from made) then $4::uuid end
         from (select * from known union all select * from made) person
         on conflict do nothing

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::access::{AgentAccess, Inspect};
 use super::agent_edits::{AgentWrite, WriteError, note, write_business};
+use super::paces::{self, Pace};
 use super::people::Viewer;
 use super::{Result, Store};
 use crate::private::Private;
@@ -30,6 +31,17 @@ pub enum SetupMove {
     End,
 }
 
+/// What became of a set-up that was to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// There is an agent now.
+    Made,
+    /// There is one with this id already.
+    Known,
+    /// This person has made too many lately: again in so many seconds.
+    TooMany(u64),
+}
+
 /// A call that reached an agent.
 #[derive(Debug, Clone)]
 pub struct ArrivedCall {
@@ -46,19 +58,27 @@ pub struct ArrivedCall {
 }
 
 impl Store {
-    /// Makes an agent of this person's that answers nobody yet and is to be set up; false: there is one
-    /// with this id already.
+    /// Makes an agent of this person's that answers nobody yet and is to be set up. It counts in `pace`
+    /// if it is made.
     ///
     /// # Errors
     /// [`WriteError`]: a conflict without a column where the person's plan allows no more agents.
     pub async fn begin_setup(
         &self,
-        viewer: &Viewer,
+        (viewer, pace): (&Viewer, &Pace),
         id: Uuid,
         write: &AgentWrite,
         next: &'static str,
-    ) -> std::result::Result<bool, WriteError> {
+    ) -> std::result::Result<Begun, WriteError> {
+        // Whoever sends it again is led to what is there, however many they have made.
+        let known = "select exists (select from public.voice_agents where id = $1)";
+        if sqlx::query_scalar(known).bind(id).fetch_one(&self.pool).await? {
+            return Ok(Begun::Known);
+        }
         let mut transaction = self.pool.begin().await?;
+        if let Some(seconds) = paces::take(&mut transaction, pace, viewer.id()).await? {
+            return Ok(Begun::TooMany(seconds));
+        }
         let made = sqlx::query(
             "insert into public.voice_agents
                 (id, name, created_by, status, private_settings, setup_step)
@@ -74,12 +94,12 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         if made.rows_affected() == 0 {
-            return Ok(false);
+            return Ok(Begun::Known);
         }
         write_business(&mut transaction, id, write.business.as_ref()).await?;
         note(&mut transaction, viewer, id, "agent.create", write).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Begun::Made)
     }
 
     /// How far the set-up of an agent has come.

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use crate::store::paces::Pace;
 use crate::store::{Store, StoreError};
 
-/// Invitations by one person, and by those whom they invited, and so on: an invited owner may invite.
+/// Invitations by one person, and by those whom they invited, and so on: an invited owner may invite. Whom an
+/// administrator invited counts alone.
 pub(super) const INVITATIONS: Pace = pace("invitation", 30, 3600);
 /// Functions, webhooks and questions that somebody tries: each asks somebody else's service.
 pub(super) const TRIES: Pace = pace("try", 20, 600);
@@ -17,7 +18,7 @@ pub(super) const TRANSFERS: Pace = pace("transfer", 30, 600);
 /// Test calls that one person makes: the operator pays the speech service for them.
 pub(super) const TESTS: Pace = pace("test", 120, 6 * 3600);
 /// Agents that one person makes: each leaves tables behind, also when it is deleted.
-pub(super) const AGENTS: Pace = pace("agent", 60, 3600);
+pub(super) const AGENTS: Pace = pace("agent", 120, 3600);
 
 const fn pace(name: &'static str, burst: i32, seconds: i32) -> Pace {
     Pace { name, burst, seconds }

@@ -85,15 +85,20 @@ fn is_email(text: &str) -> bool {
         && text.chars().all(is_plain)
 }
 
-/// A one-time sign-in link for a member, where an owner may hand it to them: never for somebody whose
-/// account may lead to anything else, and nowhere that Supabase signs people in.
+/// Whether an owner may hand a member a one-time sign-in link: never to somebody whose account may lead to
+/// anything else, and nowhere that Supabase signs people in.
+pub(super) fn may_have_link(state: &AppState, member: &Member) -> bool {
+    member.may_have_link && member.is_active && state.owners.supabase.is_none()
+}
+
+/// A one-time sign-in link for a member, where [an owner may hand it to them](may_have_link).
 pub(super) async fn link_for(
     state: &AppState,
     viewer: &Viewer,
     access: &AgentAccess<Own>,
     member: &Member,
 ) -> Result<Option<String>> {
-    if !member.may_have_link || !member.is_active || state.owners.supabase.is_some() {
+    if !may_have_link(state, member) {
         return Ok(None);
     }
     state.owners.store.gives_link_to(access, viewer, member).await?;

@@ -38,7 +38,7 @@ async fn rows(pool: &PgPool, embeddings: &str) -> Vec<String> {
                    - 'duration_minutes' - 'booking_key' - 'change_key' \
                    - 'is_extracted' - 'quotation' - 'asks' - 'ask_at' - 'epoch' - 'total_voiceagents'
                    - 'setup_step' - 'revision' - 'cancel_reason' - 'booked_by' - 'checked_at'
-                   - 'invited_to' - 'invited_by' - 'number_typed' - 'invited_at'";
+                   - 'invited_to' - 'invited_by' - 'brought_by' - 'number_typed' - 'invited_at'";
         let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
             "select '{}: ' || (to_jsonb(t) {own})::text as row from {table} t order by row",
             table.replace('\'', "''")

@@ -126,7 +126,7 @@ async fn people_minutes_and_languages_are_written_as_owners_think_of_them() {
     let owner = desk.sign_in("owner@example.com").await;
     desk.sql(&format!(
         "update voice_agents set private_settings = '{{\"transfer\": {{\"targets\": {{\"sales\": \"020 7946 0958\",
-            \"old\": \"+442079460959\"}}, \"x\": 1}}, \"language\": \"de-CH\", \"limits\": {{\"call_seconds\": 100}}}}'
+            \"old\": \"+442079460959\", \"odd\": {{\"desk\": [\"1\"]}}, \"none\": null}}, \"x\": 1}}, \"language\": \"de-CH\", \"limits\": {{\"call_seconds\": 100}}}}'
         where id = '{}'",
         desk.agent
     ))
@@ -172,7 +172,8 @@ async fn people_minutes_and_languages_are_written_as_owners_think_of_them() {
             .unwrap();
     assert_eq!(
         stored,
-        json!({"transfer": {"targets": {"sales": "020 7946 0958", "desk": "020 7946 0960"}, "x": 1},
+        json!({"transfer": {"targets": {"sales": "020 7946 0958", "desk": "020 7946 0960",
+                "odd": {"desk": ["1"]}, "none": null}, "x": 1},
             "language": "de-CH", "limits": {"call_seconds": 150}})
     );
 }

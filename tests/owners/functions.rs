@@ -142,6 +142,9 @@ async fn what_is_not_accepted_is_named() {
         (api(json!({"url": "https://x.example/{{ nonsense }}"})), "data.url"),
         (api(json!({"url": "https://x.example/", "headers": {"Host": "y"}})), "data.headers.Host"),
         (api(json!({"url": "https://x.example/", "body": "{\"a\": "})), "data.body"),
+        (api(json!({"url": "https://x.example/", "timeout_ms": 99})), "data.timeout_ms"),
+        (api(json!({"url": "https://x.example/", "timeout_ms": 60_000})), "data.timeout_ms"),
+        (api(json!({"url": "https://x.example/", "timeout_ms": "60000"})), "data.timeout_ms"),
         (
             json!({"type": "json_api", "name": "ask", "data": {"url": "https://x.example/"}, "variables": [{"type": "text"}]}),
             "variables[0].name",
@@ -163,6 +166,27 @@ async fn what_is_not_accepted_is_named() {
     let count: i64 =
         sqlx::query_scalar("select count(*) from functions").fetch_one(&desk.pool).await.unwrap();
     assert_eq!(count, 2, "nothing was written");
+}
+
+#[tokio::test]
+async fn a_time_limit_out_of_bounds_from_before_hinders_no_other_change() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let data = json!({"url": "https://x.example/", "timeout_ms": 20_000});
+    let new = json!({"type": "json_api", "name": "ask", "data": data});
+    let made = owner.post(&list(&desk), new).await.json();
+    let id = made["id"].as_str().unwrap();
+    desk.sql(&format!(
+        "update functions set data = data || '{{\"timeout_ms\": 60000}}' where id = '{id}'"
+    ))
+    .await;
+    let path = format!("/api/v1/functions/{id}");
+    let data = json!({"url": "https://y.example/", "timeout_ms": 60_000});
+    let kept = owner.patch(&path, json!({"data": data})).await;
+    assert_eq!(kept.status, StatusCode::OK, "{}", kept.text);
+    let data = json!({"url": "https://y.example/", "timeout_ms": 70_000});
+    let refused = owner.patch(&path, json!({"data": data})).await;
+    assert_eq!(field(&refused), "data.timeout_ms", "{}", refused.text);
 }
 
 #[tokio::test]

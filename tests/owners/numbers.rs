@@ -333,6 +333,38 @@ async fn twilio_is_asked_before_an_account_counts() {
 }
 
 #[tokio::test]
+async fn the_set_up_offers_what_it_tells_to_choose() {
+    let (_, url) = Twilio::serve(None, false).await;
+    let desk = desk_at(url).await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let agent = desk.agent;
+    let number = |number: &str| {
+        format!(
+            "update voice_agents set status = 'inactive', setup_step = 'number',
+                twilio_phone_number = {number} where id = '{agent}'"
+        )
+    };
+    desk.sql(&number("null")).await;
+    let page = format!("/setup?agent={agent}");
+    let shown = owner.get(&page).await.text;
+    assert!(shown.contains("name=\"auth_token\""), "{shown}");
+    assert!(!shown.contains("gives_number_up"), "there is none to give up: {shown}");
+    desk.sql(&number(&format!("'{NUMBER}'"))).await;
+    assert!(owner.get(&page).await.text.contains("id=\"gives_number_up\""));
+    let path = format!("/setup/{agent}/account");
+    let mut form = vec![("account_sid", OWN), ("auth_token", OWN_TOKEN)];
+    let refused = owner.form(&path, &form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    for shown in ["Choose “Use it all the same”", "#gives_number_up", "id=\"gives_number_up\""]
+    {
+        assert!(refused.text.contains(shown), "{shown}: {}", refused.text);
+    }
+    form.push(("gives_number_up", "yes"));
+    let used = owner.form(&path, &form).await;
+    assert_eq!(used.status, StatusCode::SEE_OTHER, "{}", used.text);
+}
+
+#[tokio::test]
 async fn a_connection_that_fails_leaves_the_agent_its_number() {
     let (twilio, url) = Twilio::serve(None, false).await;
     let desk = desk_at(url).await;

@@ -24,7 +24,7 @@ use address::Address;
 pub const NAMES: [&str; 5] = ["args", "caller", "call", "agent", "secrets"];
 
 /// How long a request may take with all that belongs to it, ms: the least, the default, the most.
-const TIME_MS: [f64; 3] = [100.0, 8_000.0, 20_000.0];
+pub const TIME_MS: [f64; 3] = [100.0, 8_000.0, 20_000.0];
 /// The most headers and the most query parameters.
 const FIELDS_MAX: usize = 50;
 const TEMPLATE: &str = "a text with {{ }} over args, caller, call, agent and secrets";
@@ -312,15 +312,19 @@ fn looks_like_json(text: &str) -> bool {
     text.starts_with(['{', '[']) && !is_template
 }
 
+/// The milliseconds of a time limit as a row has it.
+pub fn milliseconds(value: &Value) -> Option<f64> {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    number.filter(|number| number.is_finite())
+}
+
+/// One that is out of bounds in a row is held to them; whoever writes one is told, see [`TIME_MS`].
 fn read_time_limit(value: Option<&Value>) -> Result<Duration, SettingFault> {
     let [least, default, most] = TIME_MS;
     let ms = match value {
         None => default,
-        Some(value) => {
-            let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
-            let number = number.filter(|number| number.is_finite());
-            number.ok_or_else(|| fault("timeout_ms", value, "a number of milliseconds"))?
-        }
+        Some(value) => milliseconds(value)
+            .ok_or_else(|| fault("timeout_ms", value, "a number of milliseconds"))?,
     };
     Ok(Duration::from_millis(ms.clamp(least, most) as u64))
 }

@@ -17,20 +17,32 @@ pub(super) struct NamedNumber {
 
 /// What is stored, as rows; none where it is more than names with texts.
 pub(super) fn stored(value: &Value) -> Option<Vec<NamedNumber>> {
-    let fields = match value {
-        Value::Null => return Some(Vec::new()),
-        Value::Object(fields) => fields,
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Object(fields) => fields.iter().map(row).collect(),
+        _ => None,
+    }
+}
+
+/// What can be shown of what is stored, as rows. What is no text beside a name, somebody else wrote: a form
+/// neither shows nor changes it.
+pub(super) fn readable(value: &Value) -> Vec<NamedNumber> {
+    value.as_object().into_iter().flatten().filter_map(row).collect()
+}
+
+/// The names that rows show, as they are stored.
+pub(super) fn shown_names(value: &Value) -> impl Iterator<Item = &String> {
+    let fields = value.as_object().into_iter().flatten();
+    fields.filter(|field| row(*field).is_some()).map(|(name, _)| name)
+}
+
+fn row((name, number): (&String, &Value)) -> Option<NamedNumber> {
+    let number = match number {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    let row = |(name, number): (&String, &Value)| {
-        let number = match number {
-            Value::String(text) => text.trim().to_owned(),
-            Value::Number(number) => number.to_string(),
-            _ => return None,
-        };
-        Some(NamedNumber { name: name.trim().to_owned(), number })
-    };
-    fields.iter().map(row).collect()
+    Some(NamedNumber { name: name.trim().to_owned(), number })
 }
 
 /// What a form sent of the field with this path; none where it has no such rows.
@@ -78,7 +90,7 @@ pub(super) fn wrong(path: &str, rows: &[NamedNumber]) -> Vec<(String, String)> {
 
 /// The rows as they are stored. A number that was not changed stays as it is written there.
 pub(super) fn value(rows: &[NamedNumber], before: &Value) -> Map<String, Value> {
-    let shown = stored(before).unwrap_or_default();
+    let shown = readable(before);
     let rows = rows.iter().map(|row| {
         let kept = before.get(&row.name).filter(|_| shown.contains(row));
         let number = kept.cloned().unwrap_or_else(|| Value::String(row.number.clone()));
@@ -165,7 +177,11 @@ mod tests {
 
     #[test]
     fn what_rows_cannot_show_is_not_shown_as_rows_and_no_rows_are_no_change() {
-        assert_eq!(stored(&json!({"sales": {"number": "1"}})), None);
+        let odd = json!({"sales": "1", "desk": {"number": "1"}, "old": null, "list": ["2"]});
+        assert_eq!(stored(&odd), None);
+        let shown = NamedNumber { name: "sales".to_owned(), number: "1".to_owned() };
+        assert_eq!(readable(&odd), [shown], "one by one the others can be");
+        assert_eq!(shown_names(&odd).collect::<Vec<_>>(), ["sales"]);
         assert_eq!(stored(&json!("sales")), None);
         assert_eq!(stored(&Value::Null), Some(Vec::new()));
         assert_eq!(sent(&form(&[]), "x"), None);

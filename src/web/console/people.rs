@@ -23,7 +23,7 @@ use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::guard::{PageId, may, may_in_person};
 use crate::web::invalid::Invalid;
-use crate::web::people::{Invitation, count_invitation, link_for};
+use crate::web::people::{Invitation, count_invitation, link_for, may_have_link};
 use crate::web::session::PageRequest;
 
 /// Its routes.
@@ -303,10 +303,13 @@ async fn remove(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i
 async fn link(PageRequest { state, viewer }: PageRequest, PageId(id): PageId<i64>) -> Shown {
     let access: AgentAccess<Own> =
         may_in_person(&state, &viewer, Object::Access(id), "access.link").await?;
-    count_invitation(&state, &viewer, Fault::TooMany).await?;
     let store = &state.owners.store;
     let member = store.member(&access, id).await?.ok_or(Fault::NotFound)?;
     // Whoever has signed in, or has something elsewhere, gets no link from others.
+    if !may_have_link(&state, &member) {
+        return Err(Fault::NotFound);
+    }
+    count_invitation(&state, &viewer, Fault::TooMany).await?;
     let link = link_for(&state, &viewer, &access, &member).await?.ok_or(Fault::NotFound)?;
     let deed = AuditEntry::of(&viewer, "access.link").agent(access.agent_id());
     store.note_deed(&deed.object("person", member.person)).await?;

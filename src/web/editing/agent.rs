@@ -13,6 +13,7 @@ use crate::agent::{APPOINTMENT_MAX_MINUTES, Agent, AgentSource, TOO_LARGE};
 use crate::store::access::Role;
 use crate::store::agent_edits::{AgentWrite, PartChange};
 use crate::store::people::Viewer;
+use crate::store::setup::Begun;
 use crate::web::AppState;
 use crate::web::body::unknown_in;
 use crate::web::invalid::{one_line, seen};
@@ -32,7 +33,8 @@ const JSON_MAX: usize = 400_000;
 /// false: there is one with this id already.
 ///
 /// # Errors
-/// [`Problem`], as of a change; 409 without a field where the plan allows no more.
+/// [`Problem`], as of a change; 409 without a field where the plan allows no more, 429 where too many were
+/// made lately.
 pub(in crate::web) async fn begin_setup(
     state: &AppState,
     viewer: &Viewer,
@@ -41,11 +43,14 @@ pub(in crate::web) async fn begin_setup(
     next: &'static str,
 ) -> Result<bool, Problem> {
     let write = first(viewer, given)?;
-    let made = state.owners.store.begin_setup(viewer, id, &write, next).await?;
-    if made {
-        make_known(state, id, None).await;
+    match state.owners.store.begin_setup((viewer, &AGENTS), id, &write, next).await? {
+        Begun::Made => {
+            make_known(state, id, None).await;
+            Ok(true)
+        }
+        Begun::Known => Ok(false),
+        Begun::TooMany(seconds) => Err(Problem::too_many(seconds)),
     }
-    Ok(made)
 }
 
 /// The agent as a change would make it. Nothing is written.

@@ -9,6 +9,7 @@ use super::{Seen, access, make_known};
 use crate::agent::edit::faults_of_functions;
 use crate::agent::edit::mask::{Path, SecretPlaces, Unkept};
 use crate::agent::function::FunctionSource;
+use crate::agent::json_api::{TIME_MS, milliseconds};
 use crate::agent::{Agent, AgentSource};
 use crate::store::access::{Maintain, Object, Role};
 use crate::store::agent_edits::{AgentWrite, Editing, FunctionWrite, PartChange};
@@ -258,6 +259,7 @@ fn apply(before: &Value, change: Map<String, Value>) -> Result<(Value, Vec<Path>
             return Err(Problem::invalid(name, why));
         }
     }
+    check_time_limit(before, &after)?;
     // What is not given is null, so that two documents are compared by the same names.
     for name in FIELDS {
         if after.get(name).is_none() {
@@ -265,6 +267,19 @@ fn apply(before: &Value, change: Map<String, Value>) -> Result<(Value, Vec<Path>
         }
     }
     Ok((after, kept))
+}
+
+/// A call would hold a time limit out of bounds to them: nobody is told then, so whoever writes one is told
+/// here. One that is stored stays.
+fn check_time_limit(before: &Value, after: &Value) -> Result<(), Problem> {
+    let limit = &after["data"]["timeout_ms"];
+    let [least, _, most] = TIME_MS;
+    let is_out = milliseconds(limit).is_some_and(|ms| !(least..=most).contains(&ms));
+    if after["type"] != "json_api" || !is_out || *limit == before["data"]["timeout_ms"] {
+        return Ok(());
+    }
+    let why = format!("accepted is {least} to {most} milliseconds");
+    Err(Problem::invalid("data.timeout_ms", why))
 }
 
 fn value_of(name: &str, value: Value) -> Result<Value, Problem> {

@@ -110,6 +110,47 @@ async fn a_call_is_told_from_its_row() {
     assert!(order.is_sorted(), "{order:?}");
 }
 
+/// The task that this call gives, in words as the list has them.
+async fn add_task(desk: &Desk, call: Uuid, kind: &str, ordinal: i32, text: &str) {
+    sqlx::query(
+        "insert into call_tasks (voice_agent_id, call_log_id, kind, ordinal, text, urgency, at)
+        values ($1, $2, $3, $4, $5, 1, now())",
+    )
+    .bind(desk.agent)
+    .bind(call)
+    .bind(kind)
+    .bind(ordinal)
+    .bind(text)
+    .execute(&desk.pool)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn what_no_task_says_whole_stands_on_the_page() {
+    let desk = Desk::open().await;
+    let support = desk.sign_in("support@example.com").await;
+    let long = "Please bring the blue folder. ".repeat(15) + "And call Mrs Okafor.";
+    let metadata = json!({
+        "messages": [{"text": long}, {"text": "I am late"}, {"text": "Never mind."}],
+        "gaps": ["Do you take BUPA?", "do you take bupa", "Is there parking?", "…?!"],
+    });
+    let id = add_call(&desk, desk.agent, json!({"metadata": metadata})).await;
+    let cut = format!("Message: {}…", &long[..299]);
+    add_task(&desk, id, "message", 1, &cut).await;
+    add_task(&desk, id, "message", 2, "Message: I am late.").await;
+    let asked = "Asked: “Do you take BUPA?” — the agent had no answer.";
+    add_task(&desk, id, "gap", 1, asked).await;
+    let page = support.get(&format!("/calls/{id}")).await.text;
+    for shown in ["And call Mrs Okafor.", "Never mind.", "Is there parking?", "…?!"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let (_, notes) = page.split_once("<b>Message: </b>").expect("the notes");
+    for twice in ["I am late", "BUPA", "bupa"] {
+        assert!(!notes.contains(twice), "{twice} stands there already: {page}");
+    }
+}
+
 #[tokio::test]
 async fn what_was_written_as_it_happened_comes_first() {
     let desk = Desk::open().await;

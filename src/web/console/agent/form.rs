@@ -196,11 +196,11 @@ impl Input<'_> {
     fn numbers(&self) -> Markup {
         let Field { path, label, .. } = self.field;
         let rows = match self.sent {
-            Some(sent) => named_numbers::sent(sent, path),
-            None => named_numbers::stored(self.stored),
+            Some(sent) => named_numbers::sent(sent, path).unwrap_or_default(),
+            None => named_numbers::readable(self.stored),
         };
         let example = Region::example(self.region);
-        named_numbers::fields((path, label), &rows.unwrap_or_default(), &example, self.errors)
+        named_numbers::fields((path, label), &rows, &example, self.errors)
     }
 
     fn greeting(&self) -> Markup {

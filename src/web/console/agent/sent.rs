@@ -83,18 +83,14 @@ fn seconds(text: &str) -> Option<u32> {
     (1.0..=240.0).contains(&minutes).then(|| (minutes * 60.0).round() as u32)
 }
 
-/// Names and numbers, if they are others. Names that are not there any more are removed.
+/// Names and numbers, if they are others. Names that were shown and are not there any more are removed.
 fn numbers(sent: &Sent, path: &str, stored: &Value) -> Option<Value> {
     let rows = named_numbers::sent(sent, path)?;
-    if named_numbers::stored(stored).unwrap_or_default() == rows {
+    if named_numbers::readable(stored) == rows {
         return None;
     }
-    let mut numbers: Map<String, Value> = stored
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| (name.clone(), Value::Null))
-        .collect();
+    let shown = named_numbers::shown_names(stored);
+    let mut numbers: Map<String, Value> = shown.map(|name| (name.clone(), Value::Null)).collect();
     numbers.extend(named_numbers::value(&rows, stored));
     Some(Value::Object(numbers))
 }
@@ -174,6 +170,25 @@ mod tests {
                 "limits": {"concurrent_calls": "five"},
             }})
         );
+    }
+
+    #[test]
+    fn what_is_no_number_hides_and_removes_no_other_one() {
+        let messages = part("messages").unwrap();
+        for odd in [json!(null), json!({"number": "1"}), json!(["1"]), json!(true)] {
+            let targets = json!({"desk": odd, "old": "+442079460959", "sales": "+442079460958"});
+            let document = json!({"settings": {"transfer": {"targets": targets}}});
+            let shown = [
+                ("settings.transfer.targets.1.name", "sales"),
+                ("settings.transfer.targets.1.number", "+442079460958"),
+                ("settings.transfer.targets.2.name", "new"),
+                ("settings.transfer.targets.2.number", "020 7946 0960"),
+                ("settings.fallback.kind", "voicemail"),
+            ];
+            let changed = change(messages, &sent(&shown), &document);
+            let targets = json!({"sales": "+442079460958", "old": null, "new": "020 7946 0960"});
+            assert_eq!(changed["settings"]["transfer"]["targets"], targets, "{odd}");
+        }
     }
 
     #[test]

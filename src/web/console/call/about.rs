@@ -1,11 +1,15 @@
 //! What a call came to: the summary first, then what has to be looked at.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::proposal::{self, Spoken};
+use crate::call::question_key;
+use crate::post_call::tasks::says_whole;
 use crate::retention::recording_sids;
 use crate::store::call_page::CallPage;
 use crate::store::{TaskKind, TaskRow};
@@ -49,7 +53,7 @@ pub(super) fn summary(call: &CallPage, zone: &TimeZone) -> Markup {
                 p { span .badge.bad { "urgent" } @if !urgent.is_empty() { " " bdi { (urgent) } } }
             }
             p { bdi { (words) } }
-            (items("What follows from it", summary, "action_items"))
+            (items("What follows from it", &list(summary, "action_items").filter_map(Value::as_str).collect::<Vec<_>>()))
             // Who called stands at the top.
             @let data: Vec<_> = list(summary, "data_collected").filter(|datum| text(datum, "value") != caller_name(summary)).collect();
             @if !data.is_empty() {
@@ -63,8 +67,7 @@ pub(super) fn summary(call: &CallPage, zone: &TimeZone) -> Markup {
     }
 }
 
-fn items(heading: &str, value: &Value, name: &str) -> Markup {
-    let items: Vec<&str> = list(value, name).filter_map(Value::as_str).collect();
+fn items(heading: &str, items: &[&str]) -> Markup {
     html! {
         @if !items.is_empty() {
             h3 { (heading) }
@@ -96,21 +99,28 @@ pub(super) fn removed(metadata: &Value, what: &str, zone: &TimeZone) -> Option<S
 }
 
 /// What has to be looked at: claims without a deed, appointments, messages, open questions. Messages and
-/// questions that are among what there is to do stand there.
+/// questions that stand whole among what there is to do are not said twice.
 pub(super) fn notes(call: &CallPage, spoken: &Spoken<'_>, tasks: &[TaskRow]) -> Markup {
     let metadata = call.metadata.reveal();
-    let is_there = |kind: TaskKind| tasks.iter().any(|task| task.kind == kind);
+    let is_there = |kind: TaskKind, said: &str| {
+        let mut tasks = tasks.iter().filter(|task| task.kind == kind);
+        tasks.any(|task| says_whole(kind, task.text.reveal(), said))
+    };
+    let questions = || list(metadata, "gaps").filter_map(Value::as_str);
+    let told: BTreeSet<String> =
+        questions().filter(|one| is_there(TaskKind::Gap, one)).map(question_key).collect();
+    let open = questions().filter(|one| !told.contains(&question_key(one))).collect::<Vec<_>>();
     html! {
         @for claim in list(metadata, "unbacked_claims") { (self::claim(claim)) }
         @for (place, told) in list(metadata, "extracted_appointments").enumerate() {
             (proposal::note(call, (place, told), spoken))
         }
         @for message in list(metadata, "messages") {
-            @let is_said = is_there(TaskKind::Message) && text(message, "callback").is_empty();
+            @let is_said = text(message, "callback").is_empty() && is_there(TaskKind::Message, text(message, "text"));
             @if !is_said { (self::message(message)) }
         }
         (voicemail(call))
-        @if !is_there(TaskKind::Gap) { (items("Questions without an answer", metadata, "gaps")) }
+        (items("Questions without an answer", &open))
     }
 }
 

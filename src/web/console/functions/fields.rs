@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::json::{as_json, as_text, read_json};
-use crate::agent::function::Builtin;
+use crate::agent::json_api::TIME_MS;
 use crate::web::console::agent::Sent;
 use crate::web::console::named_numbers;
 use crate::web::problem::Problem;
@@ -292,10 +292,14 @@ fn in_ms(text: &str, stored: &Value) -> Result<Value, Problem> {
     if text == in_seconds(stored) {
         return Ok(stored.clone());
     }
-    let seconds = text.replace(',', ".").parse::<f64>().ok();
-    let seconds = seconds.filter(|seconds| (0.0..=3_600.0).contains(seconds));
-    let refuse = || Problem::invalid(TIME_LIMIT, "accepted is a number of seconds, such as 2.5");
-    Ok(json!((seconds.ok_or_else(refuse)? * 1000.0).round() as i64))
+    let [least, _, most] = TIME_MS;
+    let ms = text.replace(',', ".").parse::<f64>().ok().map(|seconds| (seconds * 1000.0).round());
+    let refuse = || {
+        let (least, most) = (least / 1000.0, most / 1000.0);
+        Problem::invalid(TIME_LIMIT, format!("accepted is {least} to {most} seconds, such as 2.5"))
+    };
+    let ms = ms.filter(|ms| (least..=most).contains(ms)).ok_or_else(refuse)?;
+    Ok(json!(ms as i64))
 }
 
 fn definition(variable: Variable) -> Value {
@@ -332,21 +336,6 @@ fn lines(value: &Value) -> String {
     fields.map(|(name, value)| format!("{name}: {}", as_text(value))).collect::<Vec<_>>().join("\n")
 }
 
-/// What owners call a built-in function.
-pub(super) fn built_in(builtin: Builtin) -> &'static str {
-    match builtin {
-        Builtin::CheckAvailability => "Look for free times",
-        Builtin::BookAppointment => "Book an appointment",
-        Builtin::RescheduleAppointment => "Move an appointment",
-        Builtin::CancelAppointment => "Cancel an appointment",
-        Builtin::TransferCall => "Put the caller through",
-        Builtin::TakeMessage => "Take a message",
-        Builtin::SendSms => "Send a text message",
-        Builtin::SearchKnowledge => "Look something up",
-        Builtin::EndCall => "Hang up",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,10 +366,14 @@ mod tests {
             let data = data("json_api", &sent(text), &document).unwrap();
             assert_eq!(data["timeout_ms"], ms, "{text}");
         }
-        for odd in ["soon", "-1", "1e9", "NaN"] {
+        for odd in ["soon", "-1", "1e9", "NaN", "0", "0.05", "20.1", "3600"] {
             let problem = data("json_api", &sent(odd), &document).unwrap_err();
             assert_eq!(problem.field.as_deref(), Some(TIME_LIMIT), "{odd}");
         }
+        // One that was stored before stays as it is.
+        let document = json!({"type": "json_api", "data": {"timeout_ms": 60_000}});
+        let same = data("json_api", &sent("60"), &document).unwrap();
+        assert_eq!(same["timeout_ms"], 60_000);
     }
 
     #[test]

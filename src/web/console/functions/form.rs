@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::fields::{MORE_VARIABLES, TARGETS, TYPES, Variable, built_in, variables};
-use super::summary;
+use super::fields::{MORE_VARIABLES, TARGETS, TYPES, Variable, variables};
+use super::summary::{self, built_in};
 use crate::agent::function::Builtin;
 use crate::agent::region::Region;
 use crate::web::console::agent::Sent;

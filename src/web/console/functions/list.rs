@@ -4,7 +4,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::fields::{KINDS, NAMES, built_in};
+use super::fields::{KINDS, NAMES};
+use super::summary::built_in;
 use crate::agent::edit::unpacked;
 use crate::agent::function::{Builtin, FunctionSource};
 use crate::agent::{Agent, AgentSource};

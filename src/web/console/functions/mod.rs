@@ -293,7 +293,7 @@ async fn set_secret(
 pub(super) fn title(document: &Value) -> String {
     let data = &document["data"];
     if let Some(builtin) = tuned(document) {
-        return fields::built_in(builtin).to_owned();
+        return summary::built_in(builtin).to_owned();
     }
     let title = data["title"].as_str().map(str::trim);
     let title = title.filter(|title| document["type"] == "form" && !title.is_empty());

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::fields::TYPES;
+use crate::agent::function::Builtin;
 use crate::web::console::words::short;
 use crate::web::deeds;
 
@@ -130,6 +131,21 @@ fn step(node: &Value) -> String {
     let then = text("next").map(|next| format!(", then {next}")).unwrap_or_default();
     let failing = text("on_error").map(|next| format!("; if that fails, {next}"));
     format!("{does}{then}{}", failing.unwrap_or_default())
+}
+
+/// What owners call a built-in function.
+pub(super) fn built_in(builtin: Builtin) -> &'static str {
+    match builtin {
+        Builtin::CheckAvailability => "Look for free times",
+        Builtin::BookAppointment => "Book an appointment",
+        Builtin::RescheduleAppointment => "Move an appointment",
+        Builtin::CancelAppointment => "Cancel an appointment",
+        Builtin::TransferCall => "Put the caller through",
+        Builtin::TakeMessage => "Take a message",
+        Builtin::SendSms => "Send a text message",
+        Builtin::SearchKnowledge => "Look something up",
+        Builtin::EndCall => "Hang up",
+    }
 }
 
 #[cfg(test)]

@@ -7,30 +7,34 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::number;
-use super::{opened_with, shown};
+use super::{Setup, opened_with, shown};
 use crate::store::access::Own;
 use crate::web::console::errors::Shown;
 use crate::web::console::twilio_account::{AccountForm, Sent, Wrong};
 use crate::web::numbers::account::use_own;
 use crate::web::session::PageRequest;
 
-/// What the form is made with.
+/// What the form is made with. Where the agent has a number, that may be given up.
 fn with_form<T>(
-    id: Uuid,
+    (id, may_give_up): (Uuid, bool),
     wrong: Option<&Wrong<'_>>,
     shown: impl FnOnce(&AccountForm<'_>) -> T,
 ) -> T {
     let (action, button) = (format!("/setup/{id}/account"), "Show its numbers");
-    shown(&AccountForm { action: &action, of: "", button, may_give_up: false, wrong })
+    shown(&AccountForm { action: &action, of: "", button, may_give_up, wrong })
 }
 
-pub(super) fn form(id: Uuid, is_own: bool, wrong: Option<&Wrong<'_>>) -> Markup {
+pub(super) fn form(setup: &Setup, is_own: bool, wrong: Option<&Wrong<'_>>) -> Markup {
     html! {
         details .card open[wrong.is_some()] {
             summary { @if is_own { "Use another Twilio account" } @else { "Use your own Twilio account" } }
-            (with_form(id, wrong, |form| form.markup()))
+            (with_form(of(setup), wrong, |form| form.markup()))
         }
     }
+}
+
+fn of(setup: &Setup) -> (Uuid, bool) {
+    (setup.row.id, !setup.number().is_empty())
 }
 
 /// An account was entered.
@@ -45,7 +49,7 @@ pub(super) async fn send(
         return Ok(Redirect::to(&format!("/setup?agent={id}&done=account")).into_response());
     };
     let wrong = Wrong { sent: &sent, problem: &problem };
-    let told = with_form(id, Some(&wrong), |form| wrong.told(form));
+    let told = with_form(of(&setup), Some(&wrong), |form| wrong.told(form));
     let body = number::form(&state, &setup, &told, Some(&wrong)).await?;
     Ok(shown(&setup.shell, problem.status(), &body))
 }

@@ -110,7 +110,7 @@ pub(super) async fn form(
             @if !takes_calls.is_empty() { p .hint { "You keep the number that you have? Choose one here all the same; the next page says how to forward yours to it." } }
             p .actions { button .main type="submit" { "Finish" } }
         }
-        @if may_own { (account::form(id, numbers.is_own, wrong)) }
+        @if may_own { (account::form(setup, numbers.is_own, wrong)) }
         (back(id, Step::Try))
     })
 }
