@@ -20,6 +20,7 @@ use crate::clock::{Stopwatch, pause, within};
 use crate::config::TwilioAccount;
 use crate::tls::body_of;
 
+pub use recording::KeptMessage;
 pub use wiring::{AccountState, OwnedNumber, Wiring};
 
 /// The longest document that an update takes, in characters.
@@ -218,27 +219,6 @@ impl TwilioRest {
         }
     }
 
-    /// Deletes a recording that an account has, the agent's own or one below it. One that is not
-    /// there any more is as good; of another account's, Twilio may say that for another reason.
-    ///
-    /// # Errors
-    /// If it was not deleted, or perhaps not.
-    pub async fn delete_recording(
-        &self,
-        agent: &Agent,
-        owner_sid: &str,
-        sid: &str,
-    ) -> Result<(), RestError> {
-        let account = self.account(agent)?;
-        let owner = Account { sid: owner_sid, token: account.token };
-        let url = self.url(&owner, &["Recordings", &format!("{sid}.json")]);
-        match self.exchange(&account, self.http.delete(url), Repeatable::Yes).await {
-            Ok(_) => Ok(()),
-            Err(RestError::Refused { code: 20404, .. }) if owner_sid == account.sid => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Sends a text message from one of the account's numbers. Never sent again when it may have
     /// been: there is no key by which Twilio would know it for the same.
     ///
@@ -269,16 +249,19 @@ impl TwilioRest {
     /// The agent's own account, or else the global one. One with a token and no name is its own,
     /// and nothing can be asked with it.
     fn account<'a>(&'a self, agent: &'a Agent) -> Result<Account<'a>, RestError> {
-        let (sid, token) = match &agent.credentials {
-            Some(own) if own.are_sealed() => return Err(RestError::Sealed),
-            Some(own) => (&own.account_sid, Some(own.auth_token.reveal().as_str())),
-            None => {
-                let token = self.global.auth_token.as_ref();
-                (&self.global.account_sid, token.map(|token| token.expose_secret()))
+        match &agent.credentials {
+            Some(own) if own.are_sealed() => Err(RestError::Sealed),
+            Some(own) => {
+                let sid = own.account_sid.as_deref().ok_or(RestError::NoAccount)?;
+                Ok(Account { sid, token: own.auth_token.reveal() })
             }
-        };
-        match (sid, token) {
-            (Some(sid), Some(token)) => Ok(Account { sid, token }),
+            None => self.global_account(),
+        }
+    }
+
+    fn global_account(&self) -> Result<Account<'_>, RestError> {
+        match (&self.global.account_sid, &self.global.auth_token) {
+            (Some(sid), Some(token)) => Ok(Account { sid, token: token.expose_secret() }),
             _ => Err(RestError::NoAccount),
         }
     }

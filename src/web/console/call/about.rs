@@ -6,9 +6,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::proposal::{self, Spoken};
-use crate::retention::recording_sids;
 use crate::store::call_page::CallPage;
 use crate::store::{TaskKind, TaskRow};
+use crate::twilio::rest::KeptMessage;
 use crate::web::console::words;
 
 /// A list in a JSON value; nothing where there is none.
@@ -155,7 +155,7 @@ fn voicemail(call: &CallPage) -> Markup {
     if !has_message(call) {
         return html! {};
     }
-    let is_kept = recording_sids(text(voicemail, "recording_url")).is_some();
+    let is_kept = KeptMessage::read(text(voicemail, "recording_url"), false).is_some();
     let why_not = match (metadata["sample"] == true, voicemail.is_null()) {
         (true, _) => " It is a sample: there is nothing to hear.",
         (false, true) => " Where it is has not come here, so it can't be heard here.",
