@@ -202,9 +202,34 @@ impl TwilioRest {
     /// # Errors
     /// If Twilio does not say.
     pub async fn fetch_call(&self, agent: &Agent, call_sid: &str) -> Result<CallNews, RestError> {
-        let account = self.account_of(agent, call_sid)?;
-        let request = self.http.get(self.call_url(&account, call_sid));
-        match self.exchange(&account, request, Repeatable::Yes).await {
+        self.fetch(&self.account_of(agent, call_sid)?, call_sid).await
+    }
+
+    /// Where a call is that a webhook announces which the agent's token signed. The token is that of the
+    /// account which the webhook names, if Twilio sent it: the agent's may have no name, or another's.
+    ///
+    /// # Errors
+    /// If Twilio does not say.
+    pub async fn fetch_announced(
+        &self,
+        agent: &Agent,
+        account_sid: Option<&str>,
+        call_sid: &str,
+    ) -> Result<CallNews, RestError> {
+        let is_sid =
+            |sid: &&str| sid.starts_with("AC") && sid.bytes().all(|c| c.is_ascii_alphanumeric());
+        let account = match (&agent.credentials, account_sid.filter(is_sid)) {
+            (Some(own), Some(sid)) if !own.are_sealed() && !is_test(call_sid) => {
+                Account { sid, token: own.auth_token.reveal() }
+            }
+            _ => self.account_of(agent, call_sid)?,
+        };
+        self.fetch(&account, call_sid).await
+    }
+
+    async fn fetch(&self, account: &Account<'_>, call_sid: &str) -> Result<CallNews, RestError> {
+        let request = self.http.get(self.call_url(account, call_sid));
+        match self.exchange(account, request, Repeatable::Yes).await {
             Ok(body) => match serde_json::from_slice::<CallBody>(&body) {
                 Ok(call) => Ok(CallNews {
                     status: CallStatus::read(&call.status),
