@@ -3,6 +3,7 @@
 //! One instance does it at a time, and any other may take its place. An object is removed first and its row then says so; between
 //! the two a further attempt finds nothing to remove, which is as good.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use metrics::counter;
@@ -16,7 +17,7 @@ use crate::archive::{Archive, ArchiveError};
 use crate::clock;
 use crate::recovery::status_poller::FindAgent;
 use crate::store::{OldVoicemail, Store, StoreError};
-use crate::twilio::rest::{RestError, TwilioRest};
+use crate::twilio::rest::{KeptMessage, RestError, TwilioRest};
 
 /// How often it is looked for what has become too old: settings count in days.
 const PAUSE: Duration = Duration::from_secs(3_600);
@@ -202,23 +203,24 @@ impl Sweeper {
         removing
     }
 
-    /// The messages that callers left, which Twilio keeps.
+    /// The messages that callers left, which Twilio keeps. An agent's may be in several accounts: one that
+    /// does not let us in keeps none of those in another.
     async fn voicemails(&self, agent: Uuid, days: u32) -> Result<u64> {
-        let (mut removed, mut after) = (0, Uuid::nil());
+        let (mut removed, mut after, mut closed) = (0, Uuid::nil(), HashSet::new());
         for _ in 0..BATCHES {
             let old = soon(self.store.old_voicemails(agent, days, after, CALLS)).await?;
             let Some(last) = old.last() else { break };
             after = last.call_log_id;
             let Some(owner) = (self.agents)(agent).await else { break };
-            if !self.twilio.has_account(&owner) {
+            if owner.credentials.is_none() && !self.twilio.has_account(&owner) {
                 break;
             }
             for voicemail in &old {
-                match self.delete(&owner, voicemail).await {
-                    Ok(()) if soon(self.store.voicemail_removed(voicemail)).await? => {
+                match self.delete(&owner, voicemail, &mut closed).await {
+                    Ok(true) if soon(self.store.voicemail_removed(voicemail)).await? => {
                         removed += noted("voicemail", 1);
                     }
-                    Ok(()) => {}
+                    Ok(_) => {}
                     Err(why) => {
                         warn!(%why, call = %voicemail.call_log_id, "a voicemail is not removed");
                         counter!("frontdesk_retention_failed_total").increment(1);
@@ -235,12 +237,24 @@ impl Sweeper {
         Ok(removed)
     }
 
-    async fn delete(&self, owner: &Agent, voicemail: &OldVoicemail) -> Result<(), Kept> {
-        let (owner_sid, sid) = recording_sids(&voicemail.recording_url).ok_or(Kept::Elsewhere)?;
-        if voicemail.own_account && owner.credentials.is_none() {
-            return Err(Kept::OwnAccount);
+    /// Whether a message was deleted. One in an account that is `closed` is not asked for.
+    async fn delete(
+        &self,
+        owner: &Agent,
+        voicemail: &OldVoicemail,
+        closed: &mut HashSet<(String, bool)>,
+    ) -> Result<bool, Kept> {
+        let message = KeptMessage::read(&voicemail.recording_url, voicemail.own_account);
+        let message = message.ok_or(Kept::Elsewhere)?;
+        let account = (message.owner_sid.to_owned(), message.own_account);
+        if closed.contains(&account) {
+            return Ok(false);
         }
-        Ok(self.twilio.delete_recording(owner, owner_sid, sid).await?)
+        let deleted = self.twilio.delete_recording(owner, &message).await.map_err(Kept::from);
+        if deleted.as_ref().is_err_and(Kept::is_of_account) {
+            closed.insert(account);
+        }
+        deleted.map(|()| true)
     }
 
     async fn transcripts(&self, agent: Uuid, days: u32) -> Result<u64> {
@@ -261,27 +275,21 @@ impl Sweeper {
 enum Kept {
     #[error("it is not at Twilio")]
     Elsewhere,
-    #[error("it is in an account of the agent's own, which the agent has no more")]
-    OwnAccount,
     #[error(transparent)]
     Twilio(#[from] RestError),
 }
 
 impl Kept {
+    /// Whether those in the same account would be kept as well.
+    fn is_of_account(&self) -> bool {
+        use RestError::{NoAccount, Refused, Sealed};
+        matches!(self, Self::Twilio(NoAccount | Sealed | Refused { status: 401, .. }))
+    }
+
     /// Whether the next ones would be kept as well, and each attempt may take seconds.
     fn is_of_all(&self) -> bool {
-        match self {
-            Self::Elsewhere
-            | Self::OwnAccount
-            | Self::Twilio(RestError::TooLong { .. } | RestError::TooLarge { .. }) => false,
-            Self::Twilio(RestError::Refused { status, .. }) => matches!(status, 401 | 429),
-            Self::Twilio(
-                RestError::NoAccount
-                | RestError::Sealed
-                | RestError::Unreachable
-                | RestError::Unknown,
-            ) => true,
-        }
+        use RestError::{Refused, Unknown, Unreachable};
+        matches!(self, Self::Twilio(Unreachable | Unknown | Refused { status: 429, .. }))
     }
 }
 
@@ -305,18 +313,6 @@ fn noted(what: &'static str, times: u64) -> u64 {
 /// Whether there is nothing behind a batch of so many.
 fn is_last(batch: usize) -> bool {
     batch < usize::try_from(CALLS).unwrap_or(usize::MAX)
-}
-
-/// The account that has a recording, and its name there: `…/Accounts/AC…/Recordings/RE…`.
-pub(crate) fn recording_sids(url: &str) -> Option<(&str, &str)> {
-    let path = url.split(['?', '#']).next()?;
-    let (rest, name) = path.rsplit_once("/Recordings/")?;
-    let (_, account) = rest.rsplit_once("/Accounts/")?;
-    let sid = name.split('.').next()?;
-    let is_sid = |sid: &str, kind: &str| {
-        sid.starts_with(kind) && sid.chars().all(|c| c.is_ascii_alphanumeric())
-    };
-    (is_sid(account, "AC") && is_sid(sid, "RE")).then_some((account, sid))
 }
 
 /// What a query gives, if it does in time.
@@ -343,7 +339,7 @@ fn paths(recording: &Value) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ArchiveError, Kept, RestError, is_away, recording_sids};
+    use super::{ArchiveError, Kept, RestError, is_away};
 
     #[test]
     fn one_voicemail_that_is_refused_keeps_no_other() {
@@ -353,7 +349,9 @@ mod tests {
             (Kept::Elsewhere, false),
             (refused(400), false),
             (refused(404), false),
-            (refused(401), true),
+            (refused(401), false),
+            (twilio(RestError::NoAccount), false),
+            (twilio(RestError::Sealed), false),
             (refused(429), true),
             (twilio(RestError::Unreachable), true),
             (twilio(RestError::Unknown), true),
@@ -371,23 +369,5 @@ mod tests {
         assert_eq!(away(&|| ArchiveError::Object("permission denied")), Some(200));
         assert_eq!(away(&|| ArchiveError::Store("it cannot be reached")), Some(5));
         assert_eq!(away(&|| ArchiveError::Slow), Some(5));
-    }
-
-    #[test]
-    fn a_recording_is_named_by_its_address() {
-        for (end, expected) in [
-            ("Accounts/AC1/Recordings/RE0a", Some(("AC1", "RE0a"))),
-            ("Accounts/AC1/Recordings/RE0a.mp3?x=/y", Some(("AC1", "RE0a"))),
-            ("Accounts/AC1/Recordings/RE0a#/RE1", Some(("AC1", "RE0a"))),
-            ("Accounts/AC1/Recordings/", None),
-            ("Accounts/AC1/Recordings/CA0a", None),
-            ("Accounts/AC1/Recordings/RE%2fx", None),
-            ("Accounts/../Recordings/RE1", None),
-            ("Recordings/RE1", None),
-            ("", None),
-        ] {
-            let url = format!("https://api.twilio.com/2010-04-01/{end}");
-            assert_eq!(recording_sids(&url), expected, "{end}");
-        }
     }
 }

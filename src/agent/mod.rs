@@ -54,6 +54,8 @@ pub const APPOINTMENT_MAX_MINUTES: u32 = 24 * 60;
 pub struct Agent {
     /// `voice_agents.id`.
     pub id: Uuid,
+    /// The business whose it is.
+    pub owner: Uuid,
     /// Its name, as the owner calls it.
     pub name: String,
     /// The number that it answers, E.164 where it can be read as that.
@@ -155,6 +157,8 @@ pub enum Refusal {
 pub struct AgentSource {
     /// `voice_agents.id`.
     pub id: Uuid,
+    /// `voice_agents.created_by`; its own id where that is nobody.
+    pub owner: Uuid,
     /// `voice_agents.name`.
     pub name: Private<String>,
     /// `voice_agents.twilio_phone_number`, as it was written.
@@ -262,6 +266,7 @@ impl Agent {
         settings.transfer_targets.append(&mut functions.targets);
         Self {
             id: source.id,
+            owner: source.owner,
             name: source.name.into_inner(),
             number: number.filter(|_| !is_unassigned),
             forwards_here: Vec::new(),

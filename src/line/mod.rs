@@ -14,6 +14,7 @@ mod handover;
 mod inbox;
 mod keepalive;
 mod known_calls;
+mod line_shares;
 mod listed;
 pub mod opening;
 mod pace;

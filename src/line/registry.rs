@@ -13,6 +13,7 @@ pub(super) use super::command::Parted;
 pub use super::command::{Command, Parting};
 pub use super::exit::AfterPlan;
 use super::known_calls::KnownCalls;
+use super::line_shares::{LastBusinesses, Taken};
 use super::transferred_calls::TransferredCalls;
 use crate::agent::Agent;
 use crate::store::{FIRST_EPOCH, LogPosition};
@@ -51,6 +52,7 @@ pub struct Registry {
     /// Whose calls were here, and which are over: what late webhooks about them are told even while
     /// the database is away.
     known: KnownCalls,
+    businesses: Mutex<LastBusinesses>,
     draining: watch::Sender<bool>,
     live: watch::Sender<usize>,
 }
@@ -66,6 +68,8 @@ pub enum Begin {
     Ended,
     /// No slot is free, or none is given any more.
     Full,
+    /// Slots are free, and the agent's business has its part of them all.
+    ShareTaken,
 }
 
 /// A call's place. Dropped, it is free.
@@ -75,6 +79,8 @@ pub struct Slot {
     key: CallKey,
     /// How many calls of the same agent were here before it.
     pub calls_before: usize,
+    /// Whether half of all slots were taken before it.
+    pub was_scarce: bool,
 }
 
 impl Drop for Slot {
@@ -128,6 +134,7 @@ impl Registry {
             calls: Mutex::default(),
             calls_max,
             known: KnownCalls::default(),
+            businesses: Mutex::default(),
             draining: watch::channel(false).0,
             live: watch::channel(0).0,
         })
@@ -146,7 +153,20 @@ impl Registry {
         agent: Arc<Agent>,
         nonce: &str,
     ) -> Begin {
-        self.begin_within(self.calls_max, call_sid, call_log_id, agent, nonce)
+        let are_others_about = self.businesses.lock().note(agent.owner);
+        let limits = (self.calls_max, Some(are_others_about));
+        self.begin_within(limits, call_sid, call_log_id, agent, nonce)
+    }
+
+    /// The same for a call that was taken before, whatever its business has: its caller is on the phone.
+    pub fn begin_again(
+        self: &Arc<Self>,
+        call_sid: &str,
+        call_log_id: Uuid,
+        agent: Arc<Agent>,
+        nonce: &str,
+    ) -> Begin {
+        self.begin_within((self.calls_max, None), call_sid, call_log_id, agent, nonce)
     }
 
     /// The same for a test, which never takes one of the last slots.
@@ -159,12 +179,13 @@ impl Registry {
     ) -> Begin {
         let spared = (self.calls_max / SPARED_PART).max(1);
         let calls_max = self.calls_max.saturating_sub(spared);
-        self.begin_within(calls_max, call_sid, call_log_id, agent, nonce)
+        self.begin_within((calls_max, Some(false)), call_sid, call_log_id, agent, nonce)
     }
 
+    /// Within so many slots, and the business's part of them, if that counts: others may be about.
     fn begin_within(
         self: &Arc<Self>,
-        calls_max: usize,
+        (calls_max, share): (usize, Option<bool>),
         call_sid: &str,
         call_log_id: Uuid,
         agent: Arc<Agent>,
@@ -181,10 +202,16 @@ impl Registry {
         if self.is_draining() || calls.len() >= calls_max {
             return Begin::Full;
         }
+        let of_same = |is_same: fn(&Agent, &Agent) -> bool| {
+            calls.values().filter(|entry| is_same(&entry.handle.agent, &agent)).count()
+        };
+        let calls_before = of_same(|one, other| one.id == other.id);
+        let taken = Taken { all: calls.len(), own: of_same(|one, other| one.owner == other.owner) };
+        if share.is_some_and(|others| taken.is_share_taken(self.calls_max, others)) {
+            return Begin::ShareTaken;
+        }
         let (commands, listener) = mpsc::channel(COMMANDS_MAX);
         let (row, has_row) = watch::channel(false);
-        let is_same = |entry: &&Entry| entry.handle.agent.id == agent.id;
-        let calls_before = calls.values().filter(is_same).count();
         let entry = Entry {
             handle: CallHandle {
                 call_log_id,
@@ -202,7 +229,8 @@ impl Registry {
         };
         calls.insert(key.clone(), entry);
         self.count(calls.len());
-        let slot = Slot { registry: Arc::clone(self), key, calls_before };
+        let was_scarce = taken.is_scarce(self.calls_max);
+        let slot = Slot { registry: Arc::clone(self), key, calls_before, was_scarce };
         Begin::New(slot, listener)
     }
 
@@ -327,11 +355,6 @@ impl Registry {
     /// How many calls are here.
     pub fn live(&self) -> usize {
         self.calls.lock().len()
-    }
-
-    /// Whether half of the slots are taken.
-    pub fn is_scarce(&self) -> bool {
-        self.live() * 2 >= self.calls_max
     }
 
     /// Whether a slot is free.

@@ -257,7 +257,9 @@ fn missed_because(metadata: &Value) -> &'static str {
     let why = metadata["fallback_reason"].as_str();
     match why {
         Some("the business is closed") => "the business was closed",
-        Some("all lines taken") => "all lines were taken",
+        Some("all lines taken" | "the business has its part of the lines") => {
+            "all lines were taken"
+        }
         Some("nobody answered, and the caller cannot come back once more") => "nobody answered",
         Some(_) => "the agent could not take it",
         None if metadata["ended_by"] == "caller" => "the caller hung up before anybody spoke",

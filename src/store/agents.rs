@@ -20,7 +20,7 @@ use crate::private::Private;
 macro_rules! agent_query {
     ($rest:literal) => {
         concat!(
-            r#"select a.id, left(a.name, 65537) as name,
+            r#"select a.id, coalesce(a.created_by, a.id) as owner, left(a.name, 65537) as name,
                 left(a.twilio_phone_number, 500) as twilio_phone_number,
                 a.number_typed is not null as is_number_typed,
                 coalesce(a.status::text, 'active') as status,
@@ -172,6 +172,7 @@ pub(super) fn agent(row: &PgRow, vault: &Vault) -> sqlx::Result<AgentSource> {
     };
     Ok(AgentSource {
         id,
+        owner: row.try_get("owner")?,
         name: private(row, "name")?.unwrap_or_default(),
         number: private(row, "twilio_phone_number")?,
         is_number_typed: row.try_get("is_number_typed")?,

@@ -59,7 +59,8 @@ impl Store {
     }
 
     /// The same with a number that Twilio has listed for the agent's account: also what was taken from
-    /// those for whom it was only typed. That is to be given back or noted.
+    /// those for whom it was only typed. That is written down: their owners see it in their activity,
+    /// without who did it.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError); `Refused` where a live agent has the number all the same.
@@ -71,14 +72,14 @@ impl Store {
         listed: &ListedNumber,
     ) -> Result<(Option<NumberRow>, Vec<TakenNumber>)> {
         let mut transaction = self.pool.begin().await?;
-        let taken = take(&mut transaction, access.agent_id(), listed).await?;
+        let taken = take_and_note(&mut transaction, access.agent_id(), listed).await?;
         let had = set(&mut transaction, access.agent_id(), number, None).await?;
         transaction.commit().await?;
         Ok((had, taken))
     }
 
     /// Gives an agent the number back that it had, if it has `instead_of` now, and others what was taken
-    /// from them: all of it or nothing.
+    /// from them, and writes that down: all of it or nothing.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError); `Refused` where another live agent has a number by now.
@@ -100,6 +101,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
+        note(&mut transaction, "number.returned", taken).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -114,16 +116,6 @@ impl Store {
             order by id limit $2",
         );
         Ok(ids.bind(numbers).bind(ACTIVE_MAX).fetch_all(&self.pool).await?)
-    }
-
-    /// Writes down from which agents a number was taken. Their owners see it in their activity, without
-    /// who did it.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn note_taken(&self, taken: &[TakenNumber]) -> Result<()> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(note(&mut connection, taken).await?)
     }
 }
 
@@ -259,9 +251,13 @@ async fn take(
     taken.collect()
 }
 
-async fn note(connection: &mut PgConnection, taken: &[TakenNumber]) -> sqlx::Result<()> {
+async fn note(
+    connection: &mut PgConnection,
+    action: &'static str,
+    taken: &[TakenNumber],
+) -> sqlx::Result<()> {
     for one in taken {
-        let deed = AuditEntry::of_nobody("number.taken").agent(one.agent);
+        let deed = AuditEntry::of_nobody(action).agent(one.agent);
         audit::note(connection, &deed).await?;
     }
     Ok(())
@@ -272,7 +268,8 @@ pub(super) async fn take_and_note(
     connection: &mut PgConnection,
     agent: Uuid,
     listed: &ListedNumber,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Vec<TakenNumber>> {
     let taken = take(connection, agent, listed).await?;
-    note(connection, &taken).await
+    note(connection, "number.taken", &taken).await?;
+    Ok(taken)
 }

@@ -20,6 +20,7 @@ use crate::clock::{Stopwatch, pause, within};
 use crate::config::TwilioAccount;
 use crate::tls::body_of;
 
+pub use recording::KeptMessage;
 pub use wiring::{AccountState, OwnedNumber, Wiring};
 
 /// The longest document that an update takes, in characters.
@@ -201,9 +202,34 @@ impl TwilioRest {
     /// # Errors
     /// If Twilio does not say.
     pub async fn fetch_call(&self, agent: &Agent, call_sid: &str) -> Result<CallNews, RestError> {
-        let account = self.account_of(agent, call_sid)?;
-        let request = self.http.get(self.call_url(&account, call_sid));
-        match self.exchange(&account, request, Repeatable::Yes).await {
+        self.fetch(&self.account_of(agent, call_sid)?, call_sid).await
+    }
+
+    /// Where a call is that a webhook announces which the agent's token signed. The token is that of the
+    /// account which the webhook names, if Twilio sent it: the agent's may have no name, or another's.
+    ///
+    /// # Errors
+    /// If Twilio does not say.
+    pub async fn fetch_announced(
+        &self,
+        agent: &Agent,
+        account_sid: Option<&str>,
+        call_sid: &str,
+    ) -> Result<CallNews, RestError> {
+        let is_sid =
+            |sid: &&str| sid.starts_with("AC") && sid.bytes().all(|c| c.is_ascii_alphanumeric());
+        let account = match (&agent.credentials, account_sid.filter(is_sid)) {
+            (Some(own), Some(sid)) if !own.are_sealed() && !is_test(call_sid) => {
+                Account { sid, token: own.auth_token.reveal() }
+            }
+            _ => self.account_of(agent, call_sid)?,
+        };
+        self.fetch(&account, call_sid).await
+    }
+
+    async fn fetch(&self, account: &Account<'_>, call_sid: &str) -> Result<CallNews, RestError> {
+        let request = self.http.get(self.call_url(account, call_sid));
+        match self.exchange(account, request, Repeatable::Yes).await {
             Ok(body) => match serde_json::from_slice::<CallBody>(&body) {
                 Ok(call) => Ok(CallNews {
                     status: CallStatus::read(&call.status),
@@ -214,27 +240,6 @@ impl TwilioRest {
             Err(error) if is_over(&error) => {
                 Ok(CallNews { status: CallStatus::Completed, seconds: None })
             }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Deletes a recording that an account has, the agent's own or one below it. One that is not
-    /// there any more is as good; of another account's, Twilio may say that for another reason.
-    ///
-    /// # Errors
-    /// If it was not deleted, or perhaps not.
-    pub async fn delete_recording(
-        &self,
-        agent: &Agent,
-        owner_sid: &str,
-        sid: &str,
-    ) -> Result<(), RestError> {
-        let account = self.account(agent)?;
-        let owner = Account { sid: owner_sid, token: account.token };
-        let url = self.url(&owner, &["Recordings", &format!("{sid}.json")]);
-        match self.exchange(&account, self.http.delete(url), Repeatable::Yes).await {
-            Ok(_) => Ok(()),
-            Err(RestError::Refused { code: 20404, .. }) if owner_sid == account.sid => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -269,16 +274,19 @@ impl TwilioRest {
     /// The agent's own account, or else the global one. One with a token and no name is its own,
     /// and nothing can be asked with it.
     fn account<'a>(&'a self, agent: &'a Agent) -> Result<Account<'a>, RestError> {
-        let (sid, token) = match &agent.credentials {
-            Some(own) if own.are_sealed() => return Err(RestError::Sealed),
-            Some(own) => (&own.account_sid, Some(own.auth_token.reveal().as_str())),
-            None => {
-                let token = self.global.auth_token.as_ref();
-                (&self.global.account_sid, token.map(|token| token.expose_secret()))
+        match &agent.credentials {
+            Some(own) if own.are_sealed() => Err(RestError::Sealed),
+            Some(own) => {
+                let sid = own.account_sid.as_deref().ok_or(RestError::NoAccount)?;
+                Ok(Account { sid, token: own.auth_token.reveal() })
             }
-        };
-        match (sid, token) {
-            (Some(sid), Some(token)) => Ok(Account { sid, token }),
+            None => self.global_account(),
+        }
+    }
+
+    fn global_account(&self) -> Result<Account<'_>, RestError> {
+        match (&self.global.account_sid, &self.global.auth_token) {
+            (Some(sid), Some(token)) => Ok(Account { sid, token: token.expose_secret() }),
             _ => Err(RestError::NoAccount),
         }
     }

@@ -14,11 +14,10 @@ use super::AppState;
 use super::guard::{may, note_refusal};
 use super::problem::Problem;
 use crate::clock::{self, Stopwatch};
-use crate::retention::recording_sids;
 use crate::store::access::{AgentAccess, Object, Own, Refused, Role, VisibleAgents};
 use crate::store::callers::ErasableCall;
 use crate::store::people::Viewer;
-use crate::twilio::rest::RestError;
+use crate::twilio::rest::{KeptMessage, RestError};
 
 /// How many calls are removed at once.
 const CALLS: i64 = 25;
@@ -53,9 +52,7 @@ pub(super) async fn call(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<
     }
     remove_voicemail(state, &access, &call).await.map_err(|error| {
         warn!(%error, call = %id, "a voicemail is not removed");
-        let why =
-            "the message that the caller left cannot be removed at Twilio now; try again later";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        message_stays(&error)
     })?;
     store.erase_call(&access, viewer, id).await?;
     remove_files(state, &call.recordings).await;
@@ -144,28 +141,41 @@ async fn calls_of(
     }
 }
 
-/// Removes the message that a caller left with Twilio. One that is with nobody we know stays.
+/// Removes the message that a caller left with Twilio. One that is with nobody we know stays. One in an
+/// account that does not let us in is left: nobody may read that it was erased.
 async fn remove_voicemail(
     state: &AppState,
     access: &AgentAccess<Own>,
     call: &ErasableCall,
 ) -> Result<(), RestError> {
-    let Some((account, sid)) = call.voicemail_url.as_deref().and_then(recording_sids) else {
-        return Ok(());
-    };
+    let message = call.voicemail_url.as_deref();
+    let message = message.and_then(|url| KeptMessage::read(url, call.own_account));
+    let Some(message) = message else { return Ok(()) };
     let Some(agent) = state.directory.by_id(access.agent_id()).await else { return Ok(()) };
-    let twilio = &state.services.function_services.twilio;
-    let own = agent.credentials.as_ref();
-    if !twilio.has_account(&agent) || call.own_account && own.is_none() {
-        return Ok(());
-    }
-    let is_anothers = own.is_some_and(|own| own.account_sid.as_deref() != Some(account));
-    match twilio.delete_recording(&agent, account, sid).await {
-        // Whoever signed named a message of somebody else's, or the agent's account was another one then.
-        Err(RestError::Refused { status: 401 | 403, .. }) if is_anothers => Ok(()),
+    match state.services.function_services.twilio.delete_recording(&agent, &message).await {
+        Err(RestError::NoAccount) => Ok(()),
         // Twilio has no such recording, and will never have.
         Err(RestError::Refused { status: 400 | 404 | 410, .. }) => Ok(()),
         other => other,
+    }
+}
+
+/// Why a call is not removed whose message is still at Twilio.
+fn message_stays(error: &RestError) -> Problem {
+    match error {
+        RestError::Refused { status: 401 | 403, .. } => Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "Twilio does not let the agent's account remove the message that the caller left: give \
+             the agent the account that took the message, and try again",
+        ),
+        RestError::Sealed => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the agent's Twilio account cannot be read now, and has the message that the caller left",
+        ),
+        _ => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the message that the caller left cannot be removed at Twilio now; try again later",
+        ),
     }
 }
 

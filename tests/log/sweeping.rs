@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use frontdesk::agent::{Agent, AgentSource};
 use frontdesk::archive::Archive;
 use frontdesk::clock;
@@ -36,12 +38,19 @@ async fn old_calls(fixture: &Fixture, metadata: impl Iterator<Item = Value>) {
 }
 
 fn sweeper(fixture: &Fixture, folder: &Path, port: u16) -> Sweeper {
+    sweeper_of(AgentSource::default(), fixture, folder, port)
+}
+
+fn sweeper_of(source: AgentSource, fixture: &Fixture, folder: &Path, port: u16) -> Sweeper {
     let archive = Archive::open(&ObjectStore::Folder(folder.to_owned())).unwrap();
     let account =
         TwilioAccount { account_sid: Some("AC1".to_owned()), auth_token: Some("token".into()) };
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
-    let agents: FindAgent =
-        Box::new(|_| Box::pin(async { Some(Arc::new(Agent::new(AgentSource::default()))) }));
+    let agent = Arc::new(Agent::new(source));
+    let agents: FindAgent = Box::new(move |_| {
+        let agent = Arc::clone(&agent);
+        Box::pin(async move { Some(agent) })
+    });
     let twilio = TwilioRest::new(url, account).unwrap();
     Sweeper::new(fixture.store.clone(), archive, twilio, agents)
 }
@@ -96,7 +105,7 @@ async fn twilio_is_not_asked_on_where_it_answers_nothing() {
         let port = listener.local_addr().unwrap().port();
         let sids = Arc::new(Mutex::new(BTreeSet::new()));
         let seen = Arc::clone(&sids);
-        let router = axum::Router::new().fallback(async move |uri: axum::http::Uri| {
+        let router = axum::Router::new().fallback(async move |uri: Uri| {
             seen.lock().unwrap().insert(uri.path().to_owned());
             StatusCode::from_u16(status).unwrap()
         });
@@ -111,4 +120,47 @@ async fn twilio_is_not_asked_on_where_it_answers_nothing() {
         assert_eq!(removed, Removed { voicemails: expected, ..Removed::default() }, "{status}");
         assert_eq!(sids.lock().unwrap().len(), asked, "{status}");
     }
+}
+
+#[tokio::test]
+async fn an_account_that_lets_nobody_in_keeps_no_message_of_another_one() {
+    let fixture = fixture().await;
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let router = axum::Router::new().fallback(async move |uri: Uri, headers: HeaderMap| {
+        let by = headers["authorization"].to_str().unwrap().trim_start_matches("Basic ").to_owned();
+        let by = String::from_utf8(STANDARD.decode(by).unwrap()).unwrap();
+        let account = uri.path().split('/').nth(3).unwrap().to_owned();
+        let is_its_own = ["AC1:token", "AC2:own"].contains(&&*by) && by.starts_with(&account);
+        seen.lock().unwrap().push((account, by));
+        if is_its_own { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED }
+    });
+    clock::spawn(async move { axum::serve(listener, router).await });
+    // The agent has its second account of its own, and had the server's before.
+    let left = [("AC3", true), ("AC3", true), ("AC1", true), ("AC1", false), ("AC2", true)];
+    let voicemail = |(n, (account, own)): (usize, (&str, bool))| {
+        let url = format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/RE{n}");
+        let mut message = json!({"recording_url": url});
+        if own {
+            message["own_account"] = true.into();
+        }
+        json!({"voicemail": message})
+    };
+    old_calls(&fixture, left.into_iter().enumerate().map(voicemail)).await;
+    let source = AgentSource {
+        account_sid: Some("AC2".to_owned().into()),
+        auth_token: Some("own".to_owned().into()),
+        ..AgentSource::default()
+    };
+    let sweeper = sweeper_of(source, &fixture, folder.path(), port);
+    let removed = sweeper.sweep().await.unwrap();
+    assert_eq!(removed, Removed { voicemails: 2, ..Removed::default() });
+    // Each account that lets nobody in once; the server's only for what its own token signed for.
+    let expected =
+        [("AC3", "AC2:own"), ("AC1", "AC2:own"), ("AC1", "AC1:token"), ("AC2", "AC2:own")];
+    let expected = expected.map(|(account, by)| (account.to_owned(), by.to_owned()));
+    assert_eq!(*asked.lock().unwrap(), expected);
 }

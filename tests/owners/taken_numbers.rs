@@ -23,6 +23,8 @@ const ELSEWHERE: &str = "AC0000000000000000000000000000000e";
 const ELSEWHERE_TOKEN: &str = "somebody-elses-auth-token";
 /// What the owner reads in the activity of an agent that lost the number.
 const TAKEN: &str = "found the number on another telephone account";
+/// And where it has it back.
+const RETURNED: &str = "gave it back to this one";
 
 /// A Twilio with three accounts, which does what it is told to.
 struct Twilio {
@@ -132,10 +134,11 @@ async fn number_of(desk: &Desk, agent: Uuid) -> Option<String> {
         .unwrap()
 }
 
-/// Whether the other business reads that it lost the number.
+/// Whether the other business reads that it lost the number, and has not got it back.
 async fn is_told(desk: &Desk) -> bool {
     let other = desk.sign_in("other@example.com").await;
-    other.get("/activity").await.text.contains(TAKEN)
+    let page = other.get("/activity").await.text;
+    page.matches(TAKEN).count() > page.matches(RETURNED).count()
 }
 
 /// The number is the agent's now, and the other business's no more.
@@ -225,6 +228,40 @@ async fn a_connection_that_fails_gives_back_what_it_took() {
     assert_eq!(connected.status, StatusCode::NO_CONTENT, "{}", connected.text);
     assert_moved(&desk, desk.agent).await;
     assert_eq!(number_of(&desk, idle).await.as_deref(), Some(HOTLINE));
+}
+
+/// Twilio sends the calls here: nobody reads that it did not work, and whoever lost the number reads it.
+#[tokio::test]
+async fn a_number_that_is_connected_stays_so_where_the_rest_cannot_be_written_down() {
+    let (twilio, url) = Twilio::serve().await;
+    let desk = desk_at(url).await;
+    squatted(&desk).await;
+    has_account(&desk, desk.agent, (OWN, OWN_TOKEN)).await;
+    let owner = desk.sign_in("owner@example.com").await;
+    twilio.refuses.store(503, SeqCst);
+    assert_eq!(connect(&owner, desk.agent).await.status, StatusCode::BAD_GATEWAY);
+    let other = desk.sign_in("other@example.com").await;
+    let page = other.get("/activity").await.text;
+    assert_eq!((page.matches(TAKEN).count(), page.matches(RETURNED).count()), (1, 1), "{page}");
+    desk.sql(
+        "create function public.not_now() returns trigger language plpgsql as $$
+            begin raise exception 'not now'; end $$",
+    )
+    .await;
+    desk.sql(
+        "create trigger not_now before insert on public.agent_versions
+        for each row execute function public.not_now()",
+    )
+    .await;
+    desk.sql(
+        "create trigger not_now before insert on public.audit_log for each row
+        when (new.action = 'number.connect') execute function public.not_now()",
+    )
+    .await;
+    twilio.refuses.store(0, SeqCst);
+    let connected = connect(&owner, desk.agent).await;
+    assert_eq!(connected.status, StatusCode::NO_CONTENT, "{}", connected.text);
+    assert_moved(&desk, desk.agent).await;
 }
 
 #[tokio::test]

@@ -148,7 +148,8 @@ impl House {
             ("OPENAI_API_KEY", "sk-the-operators-key".to_owned()),
             ("OPENAI_BASE_URL", plan.engine_url.unwrap_or_else(|| speech.base_url())),
         ];
-        values.extend(plan.environment);
+        // The first one of a name counts.
+        values.splice(0..0, plan.environment);
         let app = start(&values, clock).await;
         let http = frontdesk::tls::http_client().build().unwrap();
         Self {

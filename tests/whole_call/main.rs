@@ -34,6 +34,7 @@ mod receiver;
 mod recording;
 mod refusals;
 mod refused_settings;
+mod scarce;
 mod stream;
 mod supervision;
 mod survival;

@@ -68,7 +68,7 @@ async fn live(house: &House, steps: Vec<Step>) -> Placed {
 }
 
 /// Posts a form about a call, as whoever has `number` and `token`.
-async fn post(
+pub(crate) async fn post(
     house: &House,
     app: &App,
     path: &str,
@@ -457,43 +457,4 @@ async fn nobody_makes_another_account_s_message_their_own() {
         let expected = json!({"recording_url": place, "seconds": 9, "own_account": true});
         assert_eq!(kept, expected, "{anothers}");
     }
-}
-
-#[tokio::test]
-async fn calls_that_nobody_places_take_half_of_the_lines_and_no_more() {
-    let house = House::open(Plan { calls_max: 4, ..Plan::default() }).await;
-    let other =
-        add_agent(&house.pool, OTHER_NUMBER, json!({"limits": {"concurrent_calls": 100}})).await;
-    let own = async |account: &str, token: &str| {
-        let credentials = json!({"account_sid": account, "auth_token": token});
-        sqlx::query("update voice_agents set twilio_credentials = $2 where id = $1")
-            .bind(other)
-            .bind(credentials)
-            .execute(&house.pool)
-            .await
-            .unwrap();
-        house.app.directory.refresh(None, None).await;
-    };
-    own(&random_sid("AC"), OTHERS).await;
-    let rings = [("CallStatus", "ringing")];
-    let mut streams = 0;
-    for _ in 0..8 {
-        let call = (&*random_sid("CA"), OTHER_NUMBER, OTHERS);
-        let (status, document) = post(&house, &house.app, "/twilio/voice", call, &rings).await;
-        assert_eq!(status, 200, "{document}");
-        streams += usize::from(document.contains("<Stream"));
-    }
-    assert_eq!(streams, 2);
-    // Another's caller has a line, and one of the same agent's whom Twilio knows.
-    let mut call = house.place(house.options(), vec![]);
-    call.saw(|kind| *kind == PhoneEventKind::AgentEnded).await;
-    own(ACCOUNT, crate::harness::TOKEN).await;
-    let options = frontdesk::rehearsal::phone::CallOptions {
-        to: OTHER_NUMBER.to_owned().into(),
-        ..house.options()
-    };
-    let mut real = house.place(options, vec![]);
-    real.saw(|kind| *kind == PhoneEventKind::AgentEnded).await;
-    call.freeze();
-    real.freeze();
 }

@@ -58,9 +58,13 @@ impl Deed {
         })
     }
 
-    async fn note(&self, action: &'static str) -> Result<(), Problem> {
+    /// Twilio has done it: what cannot be written down any more does not make it undone.
+    async fn note(&self, action: &'static str) {
         let entry = AuditEntry::of(&self.viewer, action).agent(self.access.agent_id());
-        Ok(self.state.owners.store.note_deed(&entry.object("number", &self.number.sid)).await?)
+        let entry = entry.object("number", &self.number.sid);
+        if let Err(error) = self.state.owners.store.note_deed(&entry).await {
+            tracing::warn!(%error, action, "what was done with a number was not written down");
+        }
     }
 }
 
@@ -103,11 +107,13 @@ impl Deed {
         if let Err(error) = self.wire().await {
             return Err(self.put_back(&moved, error).await);
         }
-        self.state.owners.store.note_taken(&moved.taken).await?;
-        if let Some(had) = &moved.had {
-            number_version(&self.state, &self.viewer, &self.access, had).await?;
+        if let Some(had) = &moved.had
+            && let Err(problem) = number_version(&self.state, &self.viewer, &self.access, had).await
+        {
+            tracing::warn!(status = problem.status, "an agent's number was not kept as a version");
         }
-        self.note("number.connect").await
+        self.note("number.connect").await;
+        Ok(())
     }
 
     /// Gives the agent the number. A number is on one account alone, and Twilio has just said that it is
@@ -193,9 +199,6 @@ impl Deed {
                 put.is_ok()
             }
         };
-        if !is_back && let Err(error) = store.note_taken(&moved.taken).await {
-            tracing::error!(%error, "a number was taken from an agent, and that was not written down");
-        }
         let kept = match (is_back, had.and_then(|had| had.number.as_ref())) {
             (false, _) => format!("The agent's number is {new} now, in our rows alone."),
             (true, Some(old)) => format!("The agent still answers {}.", old.reveal()),
@@ -258,6 +261,9 @@ pub(in crate::web) async fn restore(
         }
         Err(error) => return Err(refused(&error)),
     }
-    store.note_restored(access, sid).await?;
-    deed.note("number.restore").await
+    if let Err(error) = store.note_restored(access, sid).await {
+        tracing::warn!(%error, "a number that was put back is offered to be put back once more");
+    }
+    deed.note("number.restore").await;
+    Ok(())
 }

@@ -42,6 +42,9 @@ const READ_LIMIT: Duration = Duration::from_secs(1);
 /// Why a call beyond the agent's own limit is not taken.
 const LINES_TAKEN: &str = "the agent's lines are taken";
 
+/// Why one beyond the part of all lines that its business may have is not.
+const SHARE_TAKEN: &str = "the business has its part of the lines";
+
 /// Why one that nobody may have placed is not.
 const MADE_UP: &str = "lines are scarce, and Twilio does not know the call";
 
@@ -54,6 +57,8 @@ pub(super) struct Caller {
     pub(super) number: Private<String>,
     /// Whose line forwarded the call, E.164, where that is known.
     pub(super) forwarder: Option<Private<String>>,
+    /// The Twilio account that the webhook names.
+    pub(super) account_sid: Option<String>,
 }
 
 /// A call that was claimed for this process.
@@ -93,9 +98,6 @@ impl AppState {
         {
             return self.refuse(agent, new, &refusal.to_string()).await;
         }
-        if self.may_be_made_up(agent, call_sid).await {
-            return self.refuse(agent, new, MADE_UP).await;
-        }
         let begin = || registry.begin(call_sid, new.id, Arc::clone(agent), &new.nonce);
         let begun = match begin() {
             Begin::Live(mut handle) => {
@@ -115,7 +117,7 @@ impl AppState {
         match begun {
             Begin::New(slot, commands) => {
                 let opening = first_opening(agent, &new, (slot, commands));
-                self.open(new, opening).await
+                self.open(new, opening, caller.account_sid).await
             }
             // Somebody speaks, and twice at once something is amiss.
             Begin::Live(_) => Ok(None),
@@ -124,6 +126,7 @@ impl AppState {
                 let why = if registry.is_draining() { "draining" } else { "all lines taken" };
                 self.refuse(agent, new, why).await
             }
+            Begin::ShareTaken => self.refuse(agent, new, SHARE_TAKEN).await,
         }
     }
 
@@ -132,10 +135,18 @@ impl AppState {
         self: &Arc<Self>,
         new: NewCall,
         mut opening: Opening,
+        account_sid: Option<String>,
     ) -> Result<Option<Document>, Foreign> {
         let agent = Arc::clone(&opening.agent);
         let mut is_in_database = true;
-        let (opened, history, has_knowledge) = self.row_and_what_is_known(&new).await;
+        // Beside the row's writing: Twilio may take a while.
+        let row = self.row_and_what_is_known(&new);
+        let is_made_up = self.is_made_up(&opening, account_sid.as_deref());
+        let ((opened, history, has_knowledge), is_made_up) = tokio::join!(row, is_made_up);
+        if is_made_up && let Some(epoch) = first_epoch(&opened) {
+            drop(opening);
+            return Ok(self.reject(&agent, new, epoch, MADE_UP).await);
+        }
         (opening.history, opening.has_knowledge) = (history, has_knowledge);
         match opened {
             Opened::Admitted(admission) => match admission.outcome {
@@ -254,7 +265,7 @@ impl AppState {
         let row =
             clock::within(READ_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await?.ok()??;
         let registry = &self.services.registry;
-        let begin = registry.begin(call_sid, row.id, Arc::clone(agent), nonce);
+        let begin = registry.begin_again(call_sid, row.id, Arc::clone(agent), nonce);
         let Begin::New(slot, commands) = begin else { return None };
         let Taken { mut position, returns } = claimed.await?;
         info!(call_sid, "a call of another instance goes on here");
@@ -333,6 +344,17 @@ impl AppState {
         metadata.insert("engine".into(), json!("realtime"));
         metadata.insert("model".into(), json!(self.services.engines.models.realtime));
         Value::Object(metadata)
+    }
+}
+
+/// The epoch of a call that nobody had before, and that has its row now.
+fn first_epoch(opened: &Opened) -> Option<i32> {
+    match opened {
+        Opened::Admitted(admission) => {
+            let is_new = admission.outcome == AdmissionOutcome::Admitted;
+            is_new.then_some(admission.position.epoch)
+        }
+        Opened::Spooled => Some(FIRST_EPOCH),
     }
 }
 

@@ -3,39 +3,28 @@
 
 use std::time::Duration;
 
-use metrics::counter;
-
-use crate::agent::Agent;
 use crate::clock;
+use crate::line::opening::Opening;
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
 
-/// How long Twilio may take to say whether it has a call.
-const LIMIT: Duration = Duration::from_secs(2);
+/// How long Twilio may take to say whether it has a call: it rings on meanwhile.
+const LIMIT: Duration = Duration::from_millis(700);
 
 impl AppState {
-    /// Whether a new call may be made up, with lines getting scarce: it is signed with the agent's own token,
-    /// and Twilio does not know it. Of an account without a name nothing can be asked, so its calls may.
-    /// Where Twilio does not answer a call is believed.
-    pub(super) async fn may_be_made_up(&self, agent: &Agent, call_sid: &str) -> bool {
-        let registry = &self.services.registry;
-        if agent.credentials.is_none()
-            || !registry.is_scarce()
-            || registry.find(agent.id, call_sid).is_some()
-        {
+    /// Whether a new call is made up, with lines getting scarce: it is signed with the agent's own token,
+    /// and Twilio does not know it. Where Twilio does not answer a call is believed.
+    pub(super) async fn is_made_up(&self, call: &Opening, account_sid: Option<&str>) -> bool {
+        if call.agent.credentials.is_none() || !call.slot.was_scarce {
             return false;
         }
-        let asking = self.services.function_services.twilio.fetch_call(agent, call_sid);
-        let is_made_up = match clock::within(LIMIT, asking).await {
+        let twilio = &self.services.function_services.twilio;
+        let asking = twilio.fetch_announced(&call.agent, account_sid, &call.call_sid);
+        match clock::within(LIMIT, asking).await {
             Some(Ok(news)) => news.status.is_over(),
             Some(Err(RestError::NoAccount)) => true,
             Some(Err(RestError::Refused { status, .. })) => matches!(status, 400 | 401 | 403 | 404),
             Some(Err(_)) | None => false,
-        };
-        if is_made_up {
-            counter!("frontdesk_calls_rejected_total", "reason" => "unknown to twilio")
-                .increment(1);
         }
-        is_made_up
     }
 }

@@ -218,7 +218,8 @@ impl AppState {
         kept: TransferredCall,
     ) -> Option<Document> {
         let (registry, nonce) = (&self.services.registry, nonce());
-        let begin = registry.begin(call_sid, kept.call_log_id, Arc::clone(&kept.agent), &nonce);
+        let begin =
+            registry.begin_again(call_sid, kept.call_log_id, Arc::clone(&kept.agent), &nonce);
         let Begin::New(slot, commands) = begin else { return None };
         info!(call_sid, "a caller whom nobody answered comes back, from memory");
         // Its token is this process's to spend.

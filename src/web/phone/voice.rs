@@ -70,6 +70,7 @@ async fn answer(front: &Arc<AppState>, webhook: &Webhook<'_>) -> Result<Response
     let caller = |agent: &Agent| Caller {
         number: form.from(),
         forwarder: agent.forwarder(form.get("ForwardedFrom")),
+        account_sid: form.get("AccountSid").map(str::to_owned),
     };
     let (agent, admitted) = match admit_in_time(front, &agent, call_sid, caller(&agent)).await {
         Ok(admitted) => (agent, admitted),

@@ -129,10 +129,47 @@ async fn only_the_agent_s_own_account_is_asked_for_what_its_token_signed_for() {
     assert!(removed.status.is_success(), "{}", removed.text);
     assert_eq!(twilio.recordings(), [MESSAGE]);
     let made_up = json!({"account_sid": ACCOUNT, "auth_token": "made-up"});
+    has_account(&desk, &made_up).await;
+    let id = signed_for().await;
+    is_not_heard(id).await;
+    // Twilio lets that account do nothing: nobody may read that the message was erased.
+    let kept = owner.send(Method::DELETE, &format!("/api/v1/calls/{id}"), Body::None).await;
+    assert_eq!(kept.status, StatusCode::BAD_GATEWAY, "{}", kept.text);
+    assert!(kept.text.contains("the account that took the message"), "{}", kept.text);
+    let calls = format!("select count(*)::text from call_logs where id = '{id}'");
+    assert_eq!(desk.made(&calls).await, "1");
+    assert_eq!(twilio.recordings(), [MESSAGE]);
+}
+
+async fn has_account(desk: &Desk, credentials: &serde_json::Value) {
     let agent = desk.agent;
     desk.sql(&format!(
-        "update voice_agents set twilio_credentials = '{made_up}' where id = '{agent}'"
+        "update voice_agents set twilio_credentials = '{credentials}' where id = '{agent}'"
     ))
     .await;
-    is_not_heard(signed_for().await).await;
+    desk.app.directory.refresh(None, None).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_has_another_account_now_keeps_its_earlier_messages() {
+    let (desk, twilio) = with_message().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    // The server's token signed for it.
+    let id = left(&desk, desk.agent, ACCOUNT, MESSAGE).await;
+    let own = "AC00000000000000000000000000000002";
+    has_account(&desk, &json!({"account_sid": own, "auth_token": "its-own"})).await;
+    let heard = owner.get_with(&format!("/api/v1/calls/{id}/voicemail"), "accept", "*/*").await.0;
+    assert_eq!(heard.status, StatusCode::OK, "{}", heard.text);
+    let removed = owner.send(Method::DELETE, &format!("/api/v1/calls/{id}"), Body::None).await;
+    assert!(removed.status.is_success(), "{}", removed.text);
+    assert!(twilio.recordings().is_empty(), "the message was erased as well");
+
+    // Left with an account that the agent had before this one.
+    let earlier = left(&desk, desk.agent, "AC00000000000000000000000000000003", MESSAGE).await;
+    let kept = owner.send(Method::DELETE, &format!("/api/v1/calls/{earlier}"), Body::None).await;
+    assert_eq!(kept.status, StatusCode::BAD_GATEWAY, "{}", kept.text);
+    // One that does not open with this server's key opens again with the right one.
+    has_account(&desk, &json!({"account_sid": own, "auth_token": "sealed:v1:AAAA"})).await;
+    let kept = owner.send(Method::DELETE, &format!("/api/v1/calls/{earlier}"), Body::None).await;
+    assert_eq!(kept.status, StatusCode::SERVICE_UNAVAILABLE, "{}", kept.text);
 }

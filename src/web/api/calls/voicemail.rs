@@ -13,9 +13,8 @@ use tracing::warn;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use crate::retention::recording_sids;
 use crate::store::access::{AgentAccess, Object, Read};
-use crate::twilio::rest::RestError;
+use crate::twilio::rest::{KeptMessage, RestError};
 use crate::web::AppState;
 use crate::web::api::refusals::Refusals;
 use crate::web::extract::ApiPath;
@@ -59,13 +58,13 @@ async fn voicemail(
     let agent = access.agent_id();
     let page = owners.store.call(&access, call).await?.ok_or_else(Problem::not_found)?;
     let message = &page.metadata.reveal()["voicemail"];
-    let place = message["recording_url"].as_str().and_then(recording_sids);
-    let (account, sid) = place.ok_or_else(|| match message.is_null() {
+    let place = message["recording_url"].as_str();
+    let kept = place.and_then(|url| KeptMessage::read(url, message["own_account"] == true));
+    let kept = kept.ok_or_else(|| match message.is_null() {
         true => none("no message was left in this call"),
         false => none("the message is not kept any more"),
     })?;
-    let own_account = message["own_account"] == true;
-    let sound = fetched(&state, &access, (call, account, sid), own_account).await?;
+    let sound = fetched(&state, &access, call, &kept).await?;
     let bytes = sound.len() as u64;
     let asked = Asked::of(&headers, bytes);
     let part = asked.bytes(bytes);
@@ -85,11 +84,11 @@ async fn voicemail(
 async fn fetched(
     state: &AppState,
     access: &AgentAccess<Read>,
-    (call, account, sid): (Uuid, &str, &str),
-    own_account: bool,
+    call: Uuid,
+    message: &KeptMessage<'_>,
 ) -> Result<Bytes, Problem> {
     let listening = &state.owners.listening;
-    let key = (call, sid.to_owned());
+    let key = (call, message.sid.to_owned());
     if let Some(sound) = listening.message(&key) {
         return Ok(sound);
     }
@@ -97,11 +96,8 @@ async fn fetched(
     let room = listening.room(owner, MESSAGE_MAX as u64);
     let _room = room.ok_or_else(|| Problem::too_many(RETRY_SECONDS))?;
     let agent = state.directory.by_id(access.agent_id()).await.ok_or_else(Problem::not_found)?;
-    if own_account && agent.credentials.is_none() {
-        return Err(away(&RestError::NoAccount));
-    }
     let twilio = &state.services.function_services.twilio;
-    let sound = twilio.read_recording(&agent, account, sid, MESSAGE_MAX).await;
+    let sound = twilio.read_recording(&agent, message, MESSAGE_MAX).await;
     let sound = Bytes::from(sound.map_err(|error| away(&error))?);
     listening.keep_message(key, sound.clone());
     Ok(sound)

@@ -57,6 +57,10 @@ const WORDS: &[(&str, &str)] = &[
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
     (
+        "number.returned",
+        "could not have the number's calls go to the other agent, and gave it back to this one",
+    ),
+    (
         "number.taken",
         "found the number on another telephone account, and gave it to an agent there",
     ),

@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::proposal::{self, Spoken};
 use crate::call::question_key;
 use crate::post_call::tasks::says_whole;
-use crate::retention::recording_sids;
 use crate::store::call_page::CallPage;
 use crate::store::{TaskKind, TaskRow};
+use crate::twilio::rest::KeptMessage;
 use crate::web::console::words;
 
 /// A list in a JSON value; nothing where there is none.
@@ -165,7 +165,7 @@ fn voicemail(call: &CallPage) -> Markup {
     if !has_message(call) {
         return html! {};
     }
-    let is_kept = recording_sids(text(voicemail, "recording_url")).is_some();
+    let is_kept = KeptMessage::read(text(voicemail, "recording_url"), false).is_some();
     let why_not = match (metadata["sample"] == true, voicemail.is_null()) {
         (true, _) => " It is a sample: there is nothing to hear.",
         (false, true) => " Where it is has not come here, so it can't be heard here.",

@@ -1,0 +1,168 @@
+//! Lines that get scarce: no business has them all, and calls that nobody placed have none.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use frontdesk::clock;
+use frontdesk::rehearsal::phone::random_sid;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::harness::{
+    ACCOUNT, DEADLINE, House, NUMBER, Placed, Plan, TOKEN, add_agent, row, until, voice,
+};
+
+const OTHER_NUMBER: &str = "+15559870077";
+/// The other business's own token.
+const OTHERS: &str = "the-token-of-another-tenant";
+const MADE_UP: &str = "lines are scarce, and Twilio does not know the call";
+const SHARE_TAKEN: &str = "the business has its part of the lines";
+
+/// A second business with as many lines of its own as it wants.
+async fn other_business(house: &House) -> Uuid {
+    add_agent(&house.pool, OTHER_NUMBER, json!({"limits": {"concurrent_calls": 100}})).await
+}
+
+async fn has_account(house: &House, agent: Uuid, credentials: Value) {
+    house
+        .change(&format!(
+            "update voice_agents set twilio_credentials = '{credentials}' where id = '{agent}'"
+        ))
+        .await;
+}
+
+/// A call that lasts, once the agent has spoken.
+async fn live(house: &House, number: &str) -> Placed {
+    let mut options = house.options();
+    options.to = number.to_owned().into();
+    let mut call = house.place(options, vec![]);
+    call.heard_agent().await;
+    call
+}
+
+/// A call is announced. Why it is refused; none where it is taken.
+async fn announced(house: &House, sid: &str, number: &str, token: &str) -> Option<String> {
+    let (status, document) = house.post("/twilio/voice", &voice(sid, number), Some(token)).await;
+    assert_eq!(status, 200, "{document}");
+    if document.contains("<Stream") {
+        return None;
+    }
+    let row = house.row(sid).await;
+    Some(row.metadata()["fallback_reason"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn calls_that_nobody_places_have_no_line_once_half_are_taken() {
+    let house = House::open(Plan { calls_max: 4, ..Plan::default() }).await;
+    let other = other_business(&house).await;
+    let own = json!({"account_sid": random_sid("AC"), "auth_token": OTHERS});
+    has_account(&house, other, own).await;
+    let mut calls = vec![live(&house, NUMBER).await, live(&house, NUMBER).await];
+    for _ in 0..4 {
+        let made_up = announced(&house, &random_sid("CA"), OTHER_NUMBER, OTHERS).await;
+        assert_eq!(made_up.as_deref(), Some(MADE_UP));
+    }
+    // One of the same agent's whom Twilio knows has a line.
+    has_account(&house, other, json!({"account_sid": ACCOUNT, "auth_token": TOKEN})).await;
+    calls.push(live(&house, OTHER_NUMBER).await);
+    for call in calls {
+        call.freeze();
+    }
+}
+
+#[tokio::test]
+async fn a_business_has_all_lines_while_it_is_alone() {
+    let house = House::open(Plan { calls_max: 2, ..Plan::default() }).await;
+    for call in [live(&house, NUMBER).await, live(&house, NUMBER).await] {
+        call.freeze();
+    }
+}
+
+#[tokio::test]
+async fn a_business_leaves_half_of_the_lines_to_others() {
+    let house = House::open(Plan { calls_max: 4, ..Plan::default() }).await;
+    other_business(&house).await;
+    house.app.directory.refresh(None, None).await;
+    let mut calls = vec![live(&house, OTHER_NUMBER).await];
+    for _ in 0..2 {
+        calls.push(live(&house, NUMBER).await);
+    }
+    // The free line is for whoever has fewer than half.
+    let refused = announced(&house, &random_sid("CA"), NUMBER, TOKEN).await;
+    assert_eq!(refused.as_deref(), Some(SHARE_TAKEN));
+    calls.push(live(&house, OTHER_NUMBER).await);
+    for call in calls {
+        call.freeze();
+    }
+}
+
+/// A Twilio that answers about a call only when its row is written.
+#[derive(Clone)]
+struct Slow {
+    pool: PgPool,
+    known: String,
+    silent: String,
+    asked: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+async fn about_call(
+    State(slow): State<Slow>,
+    Path((account, call)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let call = call.trim_end_matches(".json").to_owned();
+    let by = headers["authorization"].to_str().unwrap().trim_start_matches("Basic ").to_owned();
+    let by = String::from_utf8(STANDARD.decode(by).unwrap()).unwrap();
+    slow.asked.lock().unwrap().push((account, by));
+    if call == slow.silent {
+        return pending().await;
+    }
+    until("the row is written", DEADLINE, || row(&slow.pool, &call)).await;
+    match call == slow.known {
+        true => Json(json!({"sid": call, "status": "ringing"})).into_response(),
+        false => (StatusCode::NOT_FOUND, Json(json!({"code": 20404}))).into_response(),
+    }
+}
+
+#[tokio::test]
+async fn twilio_is_asked_while_the_row_is_written_and_believed_where_it_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let environment = vec![("TWILIO_API_URL", url)];
+    let house = House::open(Plan { calls_max: 5, environment, ..Plan::default() }).await;
+    let slow = Slow {
+        pool: house.pool.clone(),
+        known: random_sid("CA"),
+        silent: random_sid("CA"),
+        asked: Arc::default(),
+    };
+    let route = "/2010-04-01/Accounts/{account}/Calls/{call}";
+    let router = Router::new().route(route, routing::get(about_call)).with_state(slow.clone());
+    clock::spawn(async move { axum::serve(listener, router).await });
+    let other = other_business(&house).await;
+    // Without the account's name: the form has it.
+    has_account(&house, other, json!({"auth_token": OTHERS})).await;
+    let mut ours = Vec::new();
+    for _ in 0..3 {
+        ours.push(live(&house, NUMBER).await);
+    }
+    let made_up = announced(&house, &random_sid("CA"), OTHER_NUMBER, OTHERS).await;
+    assert_eq!(made_up.as_deref(), Some(MADE_UP));
+    for believed in [&slow.known, &slow.silent] {
+        assert_eq!(announced(&house, believed, OTHER_NUMBER, OTHERS).await, None);
+    }
+    let asked = slow.asked.lock().unwrap().clone();
+    let expected = (ACCOUNT.to_owned(), format!("{ACCOUNT}:{OTHERS}"));
+    assert_eq!(asked[..], [expected.clone(), expected.clone(), expected]);
+    for call in ours {
+        call.freeze();
+    }
+}
