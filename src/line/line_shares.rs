@@ -24,11 +24,13 @@ impl Taken {
         self.all * 2 >= lines
     }
 
-    /// Whether a business has its part, half of the lines: where others are about, the other half is
-    /// theirs, so that who holds none finds one. Nobody else about, it may have all.
+    /// Whether a business has its part while others are about: who has half of the lines leaves the last
+    /// tenth to those that have fewer. Nobody else about, it may have all; of fewer than ten, too: a free
+    /// line that no caller gets helps nobody.
     pub(super) fn is_share_taken(self, lines: usize, are_others_about: bool) -> bool {
         let others = are_others_about || self.all > self.own;
-        others && self.own >= lines.div_ceil(2)
+        let is_last_tenth = self.all + lines / 10 >= lines;
+        others && is_last_tenth && self.own * 2 >= lines
     }
 }
 
@@ -57,18 +59,22 @@ mod tests {
     const CARA: Uuid = Uuid::from_u128(3);
 
     #[test]
-    fn a_business_has_half_of_the_lines_while_others_are_about() {
-        for (own, all, others, expected) in [
-            (9, 9, false, false),
-            (5, 5, true, true),
-            (4, 4, true, false),
-            (5, 6, false, true),
-            (0, 9, true, false),
+    fn a_business_leaves_the_last_lines_to_others_while_they_are_about() {
+        for (own, all, lines, others, expected) in [
+            (19, 19, 20, false, false),
+            (17, 17, 20, true, false),
+            (18, 18, 20, true, true),
+            (17, 18, 20, false, true),
+            (9, 18, 20, true, false),
+            (10, 18, 20, true, true),
+            (0, 19, 20, true, false),
+            // Of few lines none is kept.
+            (8, 8, 9, true, false),
+            (0, 0, 1, true, false),
         ] {
-            assert_eq!(Taken { all, own }.is_share_taken(10, others), expected, "{own} of {all}");
+            let taken = Taken { all, own };
+            assert_eq!(taken.is_share_taken(lines, others), expected, "{own} of {all} of {lines}");
         }
-        // The one line that there is.
-        assert!(!Taken::default().is_share_taken(1, true));
         assert!(Taken { all: 5, own: 0 }.is_scarce(10) && !Taken { all: 4, own: 4 }.is_scarce(10));
     }
 

@@ -87,12 +87,12 @@ async fn a_business_has_all_lines_while_it_is_alone() {
 }
 
 #[tokio::test]
-async fn a_business_leaves_half_of_the_lines_to_others() {
-    let house = House::open(Plan { calls_max: 4, ..Plan::default() }).await;
+async fn a_business_leaves_the_last_lines_to_others() {
+    let house = House::open(Plan { calls_max: 10, ..Plan::default() }).await;
     other_business(&house).await;
     house.app.directory.refresh(None, None).await;
     let mut calls = vec![live(&house, OTHER_NUMBER).await];
-    for _ in 0..2 {
+    for _ in 0..8 {
         calls.push(live(&house, NUMBER).await);
     }
     // The free line is for whoever has fewer than half.
