@@ -128,6 +128,8 @@ struct Knowledge {
     utterances: BTreeMap<String, Told>,
     /// The one that stopped last, and until when its recall is waited for.
     waiting: Option<(String, CallTime)>,
+    /// The turn of the keys that were pressed last.
+    keys_turn: u32,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -371,8 +373,13 @@ impl World {
                 let ids: Vec<i64> = chunks.iter().map(|chunk| chunk.id).collect();
                 assert_eq!(ids, self.knowledge.context, "it says what the engine has");
             }
-            // Their answer waits for nothing.
-            LogEvent::KeysPressed { .. } => self.knowledge.waiting = None,
+            // Their answer waits for nothing, nor for what was said in a turn before theirs.
+            LogEvent::KeysPressed { turn, .. } => {
+                (self.knowledge.waiting, self.knowledge.keys_turn) = (None, *turn);
+            }
+            LogEvent::CallerSaid { turn, .. } if *turn < self.knowledge.keys_turn => {
+                self.knowledge.waiting = None;
+            }
             LogEvent::Gap { turn, .. } => assert!(self.knowledge.gaps.insert(*turn), "told twice"),
             _ => {}
         }
