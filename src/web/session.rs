@@ -33,7 +33,7 @@ const USER_AGENT_MAX: usize = 200;
 pub struct PeerAddress(pub IpAddr);
 
 /// How often people may ask. In this process's memory: what costs money or reaches strangers is counted in
-/// the database ([`paces`](super::paces)).
+/// the database (`paces`).
 #[derive(Debug)]
 pub struct Limits {
     /// Attempts to sign in, by address.

@@ -161,7 +161,7 @@ async fn answering(state: &AppState, numbers: Vec<String>) -> Result<Vec<Arc<Age
 }
 
 /// The agent that keeps this one from a number of its account: it answers the number, by the same account.
-/// One of another account does not: see [`connect`].
+/// One of another account does not: see [`connect()`].
 fn taken_by(
     state: &AppState,
     answering: &[Arc<Agent>],
