@@ -57,6 +57,17 @@ pub struct Registry {
     live: watch::Sender<usize>,
 }
 
+/// Whom a slot is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotFor {
+    /// A caller whom nobody has answered yet.
+    NewCaller,
+    /// A caller who was answered before and is on the phone, whatever their business has.
+    KnownCaller,
+    /// A test of the console, which never takes one of the last slots.
+    Test,
+}
+
 /// What came of asking for a slot.
 #[derive(Debug)]
 pub enum Begin {
@@ -148,49 +159,13 @@ impl Registry {
     /// Takes a slot for a call, or says why not.
     pub fn begin(
         self: &Arc<Self>,
+        slot_for: SlotFor,
         call_sid: &str,
         call_log_id: Uuid,
         agent: Arc<Agent>,
         nonce: &str,
     ) -> Begin {
-        let are_others_about = self.businesses.lock().note(agent.owner);
-        let limits = (self.calls_max, Some(are_others_about));
-        self.begin_within(limits, call_sid, call_log_id, agent, nonce)
-    }
-
-    /// The same for a call that was taken before, whatever its business has: its caller is on the phone.
-    pub fn begin_again(
-        self: &Arc<Self>,
-        call_sid: &str,
-        call_log_id: Uuid,
-        agent: Arc<Agent>,
-        nonce: &str,
-    ) -> Begin {
-        self.begin_within((self.calls_max, None), call_sid, call_log_id, agent, nonce)
-    }
-
-    /// The same for a test, which never takes one of the last slots.
-    pub fn begin_test(
-        self: &Arc<Self>,
-        call_sid: &str,
-        call_log_id: Uuid,
-        agent: Arc<Agent>,
-        nonce: &str,
-    ) -> Begin {
-        let spared = (self.calls_max / SPARED_PART).max(1);
-        let calls_max = self.calls_max.saturating_sub(spared);
-        self.begin_within((calls_max, Some(false)), call_sid, call_log_id, agent, nonce)
-    }
-
-    /// Within so many slots, and the business's part of them, if that counts: others may be about.
-    fn begin_within(
-        self: &Arc<Self>,
-        (calls_max, share): (usize, Option<bool>),
-        call_sid: &str,
-        call_log_id: Uuid,
-        agent: Arc<Agent>,
-        nonce: &str,
-    ) -> Begin {
+        let (calls_max, share) = self.limits(slot_for, &agent);
         let key = key(agent.id, call_sid);
         let mut calls = self.calls.lock();
         if let Some(entry) = calls.get(&key) {
@@ -232,6 +207,19 @@ impl Registry {
         let was_scarce = taken.is_scarce(self.calls_max);
         let slot = Slot { registry: Arc::clone(self), key, calls_before, was_scarce };
         Begin::New(slot, listener)
+    }
+
+    /// How many slots there are for it, and whether its business's part of them counts: if so, whether
+    /// others are about.
+    fn limits(&self, slot_for: SlotFor, agent: &Agent) -> (usize, Option<bool>) {
+        match slot_for {
+            SlotFor::NewCaller => (self.calls_max, Some(self.businesses.lock().note(agent.owner))),
+            SlotFor::KnownCaller => (self.calls_max, None),
+            SlotFor::Test => {
+                let spared = (self.calls_max / SPARED_PART).max(1);
+                (self.calls_max.saturating_sub(spared), Some(false))
+            }
+        }
     }
 
     /// The call has its row, in the database or in the spool, which turned out to have this id and

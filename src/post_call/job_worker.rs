@@ -101,6 +101,8 @@ pub struct JobWorker {
     pub(super) woken: Arc<Notify>,
     /// Rung when some was done.
     pub(super) then: Arc<Notify>,
+    /// Notified when no more is to be claimed.
+    pub(super) stopping: Arc<Notify>,
 }
 
 /// A task that ends when this is dropped.
@@ -108,7 +110,7 @@ pub struct JobWorker {
 pub struct Task(JoinHandle<()>);
 
 impl Task {
-    pub(super) fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
+    fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(clock::spawn(work))
     }
 
@@ -133,8 +135,15 @@ impl Drop for Task {
 }
 
 impl JobWorker {
-    /// Runs without end; dropping the future stops it.
-    pub async fn run<W: Work>(self, work: Arc<W>) {
+    /// Runs in a task of its own.
+    pub(super) fn start<W: Work>(self, work: Arc<W>) -> Task {
+        Task::start(self.run(work))
+    }
+
+    /// Runs until it is told to stop, and drops the attempts under way then. A claim is awaited first:
+    /// one that was only dropped would still be carried out by the database, after this process has
+    /// given back what it had.
+    async fn run<W: Work>(self, work: Arc<W>) {
         let lane = Arc::new(self);
         let mut running = FuturesUnordered::new();
         let mut is_away = false;
@@ -153,6 +162,8 @@ impl JobWorker {
                 running.push(Task::start(attempt.instrument(span)));
             }
             tokio::select! {
+                biased;
+                () = lane.stopping.notified() => return,
                 Some(()) = running.next() => {}
                 () = lane.wake.notified() => lane.woken.notify_one(),
                 () = clock::pause(POLL) => {}

@@ -15,6 +15,7 @@ pub mod webhook;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::warn;
@@ -30,6 +31,8 @@ use webhook::Webhooks;
 /// Jobs of a kind that a process works on at once. They wait for others nearly all the time: a
 /// summary takes some seconds, so that these are about 300 a minute.
 pub const AT_ONCE: usize = 16;
+/// How long a shutdown waits for claims under way.
+const CLAIM_LIMIT: Duration = Duration::from_secs(2);
 /// How long it may take at a shutdown to give claimed jobs back.
 const GIVE_BACK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -56,6 +59,7 @@ pub struct PostCall {
     store: Store,
     instance_id: Uuid,
     workers: Vec<job_worker::Task>,
+    stopping: [Arc<Notify>; 3],
 }
 
 impl PostCall {
@@ -63,23 +67,23 @@ impl PostCall {
     pub fn start(parts: Parts) -> Self {
         let Parts { store, instance_id, summaries, webhooks, completed, at_once } = parts;
         let [to_sum_up, summed_up, nobody] = std::array::from_fn(|_| Arc::new(Notify::new()));
-        let worker = |wake: &Arc<Notify>, woken: &Arc<Notify>, then: &Arc<Notify>| JobWorker {
+        let stopping: [Arc<Notify>; 3] = Default::default();
+        let worker = |n: usize, [wake, woken, then]: [&Arc<Notify>; 3]| JobWorker {
             store: store.clone(),
             worker: instance_id,
             at_once,
             wake: Arc::clone(wake),
             woken: Arc::clone(woken),
             then: Arc::clone(then),
+            stopping: Arc::clone(&stopping[n]),
         };
         let early_tasks = Arc::new(EarlyTasks { store: store.clone() });
         let workers = vec![
-            job_worker::Task::start(worker(&completed, &to_sum_up, &nobody).run(early_tasks)),
-            job_worker::Task::start(
-                worker(&to_sum_up, &nobody, &summed_up).run(Arc::new(summaries)),
-            ),
-            job_worker::Task::start(worker(&summed_up, &nobody, &nobody).run(Arc::new(webhooks))),
+            worker(0, [&completed, &to_sum_up, &nobody]).start(early_tasks),
+            worker(1, [&to_sum_up, &nobody, &summed_up]).start(Arc::new(summaries)),
+            worker(2, [&summed_up, &nobody, &nobody]).start(Arc::new(webhooks)),
         ];
-        Self { store, instance_id, workers }
+        Self { store, instance_id, workers, stopping }
     }
 
     /// The tasks, for the supervisor to watch.
@@ -89,7 +93,9 @@ impl PostCall {
 
     /// Stops, and gives the jobs that were begun back for other processes.
     pub async fn stop(self) {
-        drop(self.workers);
+        self.stopping.iter().for_each(|worker| worker.notify_one());
+        // Those that have not stopped by then are dropped.
+        let _ = clock::within(CLAIM_LIMIT, join_all(self.workers)).await;
         let given_back = self.store.give_back_jobs(self.instance_id);
         if !matches!(clock::within(GIVE_BACK_LIMIT, given_back).await, Some(Ok(_))) {
             warn!("work after calls is free for others only when its leases are over");

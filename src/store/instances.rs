@@ -187,7 +187,8 @@ impl Store {
 
 impl Store {
     /// Forgets those of these dead processes whose calls are all completed or taken over, and gives
-    /// which these are.
+    /// which these are. The work after calls that they had claimed is free for others then, ahead of
+    /// its lease: an attempt that counts, for it may be what the process died of.
     pub async fn forget_dead(&self, dead: &[Uuid]) -> Result<Vec<Uuid>> {
         let gone = sqlx::query_scalar(
             "with gone as (
@@ -196,6 +197,12 @@ impl Store {
                     and l.call_end is null and l.call_sid is not null and l.out_until is null)
             ), removed as (
                 delete from frontdesk_instances i using gone where i.id = gone.id
+            ), claimed as materialized (
+                select j.id from aftercall_jobs j join gone on j.leased_by = gone.id
+                where j.state = 'pending' for update of j skip locked
+            ), freed as (
+                update aftercall_jobs j set leased_by = null, leased_until = null
+                from claimed where j.id = claimed.id
             )
             select id from gone",
         )

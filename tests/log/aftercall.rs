@@ -228,6 +228,52 @@ async fn a_failure_waits_and_what_a_process_gives_back_does_not() {
     assert_eq!(fixture.claim(JobKind::Summary, 1).await, []);
 }
 
+#[tokio::test]
+async fn a_process_that_ends_while_it_claims_leaves_nothing_claimed() {
+    let fixture = fixture().await;
+    let speech = speech(Vec::new()).await;
+    fixture
+        .sql(
+            "create function dawdle() returns trigger language plpgsql as
+                $$ begin perform pg_sleep(0.5); return new; end $$",
+        )
+        .await;
+    fixture
+        .sql(
+            "create trigger dawdle before update on aftercall_jobs
+                for each row when (old.leased_by is null) execute function dawdle()",
+        )
+        .await;
+    let wake = Arc::new(Notify::new());
+    let working = fixture.aftercall(&speech, &wake, "127.0.0.1:1");
+    fixture.ended("CA1", TALK).await;
+    wake.notify_one();
+    let claims = "select count(*) > 0 from pg_stat_activity
+        where wait_event = 'PgSleep' and datname = current_database()";
+    eventually("a claim", async || fixture.text(claims).await.as_deref() == Some("true")).await;
+    working.stop().await;
+    let claimed = "select count(*) from aftercall_jobs where leased_by is not null";
+    let at_once = "select count(*) from pg_stat_activity
+        where wait_event = 'PgSleep' and datname = current_database()";
+    eventually("its end", async || fixture.text(at_once).await.as_deref() == Some("0")).await;
+    assert_eq!(fixture.text(claimed).await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn what_a_dead_process_has_claimed_is_free_when_it_is_forgotten() {
+    let fixture = fixture().await;
+    fixture.ended("CA1", TALK).await;
+    let job = fixture.claim(JobKind::Summary, 1).await.remove(0);
+    assert_eq!(fixture.claim(JobKind::Summary, 1).await, []);
+    assert_eq!(fixture.store.forget_dead(&[Uuid::new_v4()]).await.unwrap().len(), 1);
+    assert_eq!(fixture.claim(JobKind::Summary, 1).await, []);
+    assert_eq!(fixture.store.forget_dead(&[job.worker]).await, Ok(vec![job.worker]));
+    let again = fixture.claim(JobKind::Summary, 1).await.remove(0);
+    assert_eq!((again.id, again.attempt), (job.id, 2));
+    // The process was not dead: it does not settle what is another's by now.
+    assert_eq!(fixture.store.settle_job(&job, &Settled::Done("x")).await, Ok(false));
+}
+
 /// An appointment that was agreed, so many hours after the call.
 fn agreed(hours: i64) -> Value {
     json!({"start_us": NOON_US + hours * 3_600_000_000, "minutes": 30, "name": "Maria Lopez",

@@ -21,7 +21,7 @@ use crate::call_log::writer::Opened;
 use crate::clock;
 use crate::line::opening::Opening;
 use crate::line::record::unix_us;
-use crate::line::registry::{Begin, CallHandle, Command, Slot};
+use crate::line::registry::{Begin, CallHandle, Command, Slot, SlotFor};
 use crate::private::Private;
 use crate::recovery::reconciler::record_of;
 use crate::store::{AdmissionOutcome, Claimant, FIRST_EPOCH, LogPosition, NewCall, Renewal};
@@ -98,7 +98,8 @@ impl AppState {
         {
             return self.refuse(agent, new, &refusal.to_string()).await;
         }
-        let begin = || registry.begin(call_sid, new.id, Arc::clone(agent), &new.nonce);
+        let begin =
+            || registry.begin(SlotFor::NewCaller, call_sid, new.id, Arc::clone(agent), &new.nonce);
         let begun = match begin() {
             Begin::Live(mut handle) => {
                 // Twice at once: the first one may still be waiting for the row.
@@ -265,7 +266,8 @@ impl AppState {
         let row =
             clock::within(READ_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await?.ok()??;
         let registry = &self.services.registry;
-        let begin = registry.begin_again(call_sid, row.id, Arc::clone(agent), nonce);
+        let begin =
+            registry.begin(SlotFor::KnownCaller, call_sid, row.id, Arc::clone(agent), nonce);
         let Begin::New(slot, commands) = begin else { return None };
         let Taken { mut position, returns } = claimed.await?;
         info!(call_sid, "a call of another instance goes on here");

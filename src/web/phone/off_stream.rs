@@ -19,7 +19,7 @@ use crate::clock;
 use crate::line::exit::fallback_limit;
 use crate::line::opening::Opening;
 use crate::line::record::unix_us;
-use crate::line::registry::Begin;
+use crate::line::registry::{Begin, SlotFor};
 use crate::line::transferred_calls::TransferredCall;
 use crate::recovery::completion::{CameTo, complete_live, write};
 use crate::store::{CallRow, OffStream, Returned};
@@ -218,8 +218,13 @@ impl AppState {
         kept: TransferredCall,
     ) -> Option<Document> {
         let (registry, nonce) = (&self.services.registry, nonce());
-        let begin =
-            registry.begin_again(call_sid, kept.call_log_id, Arc::clone(&kept.agent), &nonce);
+        let begin = registry.begin(
+            SlotFor::KnownCaller,
+            call_sid,
+            kept.call_log_id,
+            Arc::clone(&kept.agent),
+            &nonce,
+        );
         let Begin::New(slot, commands) = begin else { return None };
         info!(call_sid, "a caller whom nobody answered comes back, from memory");
         // Its token is this process's to spend.

@@ -27,7 +27,7 @@ use crate::clock;
 use crate::functions::TestCall;
 use crate::line::opening::{Opening, TestOpening};
 use crate::line::record::unix_us;
-use crate::line::registry::{AfterPlan, Begin, CallHandle, Claim, Command};
+use crate::line::registry::{AfterPlan, Begin, CallHandle, Claim, Command, SlotFor};
 use crate::line::{Engines, stream_config};
 use crate::private::Private;
 use crate::recovery::completion::CameTo;
@@ -147,7 +147,8 @@ impl AppState {
         };
         let token = self.test_token(viewer, &new).await?;
         let registry = &self.services.registry;
-        let begun = registry.begin_test(&call_sid, new.id, Arc::clone(&agent), &new.nonce);
+        let begun =
+            registry.begin(SlotFor::Test, &call_sid, new.id, Arc::clone(&agent), &new.nonce);
         let Begin::New(slot, commands) = begun else { return Err(busy()) };
         opened(self.owners.store.open_test(access, &new, limits).await?, limits)?;
         registry.has_row(agent.id, &call_sid, (new.id, FIRST_EPOCH), true);
