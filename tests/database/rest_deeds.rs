@@ -209,7 +209,12 @@ async fn nobody_but_an_owner_moves_the_host_of_a_function_by_what_it_is_made_of(
         ("http://{{ agent.name }}:18099/x", false),
         ("{{ agent.name }}/x", false),
         ("https://{% if agent.name %}a{% endif %}.example/x", false),
+        ("https://{# a/b #}{{ agent.name }}.example/x", false),
+        ("{# a/b #}{{ agent.name }}/x", false),
+        ("\u{a0}https://{{ agent.name }}/x", false),
+        ("https://a{{ \"/\" if false }}{{ agent.name }}/x", false),
         ("https://crm.example/{{ agent.name }}", true),
+        ("https://crm.example\\{{ agent.name }}", true),
         ("https://crm.example/?a={{ agent.name }}", true),
         ("https://{{ args.shop }}.example/", true),
     ] {
@@ -217,4 +222,11 @@ async fn nobody_but_an_owner_moves_the_host_of_a_function_by_what_it_is_made_of(
         assert_eq!(renames(town.maintainer).await, may, "{address}");
         assert!(renames(town.owner).await, "{address}");
     }
+    let in_a_string = format!(
+        "update public.functions set data = to_jsonb(jsonb_build_object('url',
+            'https://{{{{ agent.name }}}}.example/x')::text) where assistant_id = '{}'",
+        town.agent
+    );
+    run(&mut town.pool.acquire().await.expect("a connection"), &in_a_string).await;
+    assert!(!renames(town.maintainer).await && renames(town.owner).await);
 }
