@@ -318,7 +318,53 @@ fn a_call_has_few_fields() {
     assert!((1..=CALL_FIELDS_MAX).contains(&fields), "{fields} fields");
 }
 
-/// The files of one room that each file names as `super::file` or `crate::room::file`.
+/// The first names behind `super::`, as often as it stands there, in groups too: with how many folders up
+/// each of them is looked for.
+fn named_siblings(code: &str) -> Vec<(usize, String)> {
+    let word = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("super::") {
+        // The others of a chain are counted with its first.
+        if code[..at].ends_with("super::") {
+            continue;
+        }
+        let (mut up, mut rest) = (0, &code[at..]);
+        while let Some(after) = rest.strip_prefix("super::") {
+            (up, rest) = (up + 1, after);
+        }
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push((up, word(rest)));
+            continue;
+        };
+        let (mut depth, mut starts) = (0, true);
+        for (place, letter) in group.char_indices() {
+            match letter {
+                '}' if depth == 0 => break,
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => starts = true,
+                _ if starts && !letter.is_whitespace() => {
+                    starts = false;
+                    found.push((up, word(&group[place..])));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn names_in_groups_are_seen() {
+    let code = "use super::{a, b::{c, d},\n    e as f};\nuse super::super::g; super::h::i();";
+    let found: Vec<_> = named_siblings(code);
+    let expected = [(1, "a"), (1, "b"), (1, "e"), (2, "g"), (1, "h")];
+    assert_eq!(found, expected.map(|(up, name)| (up, name.to_owned())));
+}
+
+/// The files beside it that each file names as `super::file`.
 fn imports(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     let paths: BTreeSet<&str> = sources.iter().map(|source| source.path.as_str()).collect();
     let of = |folder: &str, name: &str| {
@@ -329,19 +375,15 @@ fn imports(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     };
     let mut found = BTreeMap::new();
     for source in sources.iter().filter(|source| !source.is_test()) {
-        let folder = match source.path.rsplit_once('/') {
-            Some((folder, "mod.rs")) => folder.rsplit_once('/').map_or("", |(above, _)| above),
-            Some((folder, _)) => folder,
-            None => "",
-        };
-        let mut uses = BTreeSet::new();
+        let above = |path: &str| path.rsplit_once('/').map_or("", |(above, _)| above).to_owned();
+        let own = above(&source.path);
+        let folder = if source.path.ends_with("mod.rs") { above(&own) } else { own };
         let lines = source.code().lines().filter(|line| !line.trim_start().starts_with("//"));
-        for line in lines {
-            for after in line.split("super::").skip(1) {
-                let name: String =
-                    after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                uses.extend(of(folder, &name));
-            }
+        let code: String = lines.flat_map(|line| [line, "\n"]).collect();
+        let mut uses = BTreeSet::new();
+        for (up, name) in named_siblings(&code) {
+            let folder = (1..up).fold(folder.clone(), |folder, _| above(&folder));
+            uses.extend(of(&folder, &name));
         }
         uses.remove(&source.path);
         found.insert(source.path.clone(), uses);

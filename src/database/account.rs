@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::cluster::Home;
+use super::home::Home;
 use super::process;
 
 /// The user and group `nobody` where the system does not say otherwise.

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::account::Account;
-use super::cluster::{Home, last_words};
+use super::home::Home;
 use super::leftovers;
-use super::process::{self, NOT_RUN};
+use super::process::{self, NOT_RUN, last_words};
 use crate::clock::{pause, within};
 use crate::files::blocking;
 
@@ -48,7 +48,7 @@ pub(super) async fn cache(set: Option<&Path>, home: &Home, account: &Account) ->
     };
     match caches.filter(|caches| caches.is_absolute()) {
         Some(caches) => caches.join("frontdesk").join(NAME),
-        None => home.own_cache(),
+        None => home.folder().join(NAME),
     }
 }
 

@@ -14,6 +14,7 @@ mod account;
 mod binaries;
 mod cluster;
 mod fetch;
+mod home;
 mod leftovers;
 mod log_file;
 mod process;
@@ -31,10 +32,10 @@ use tracing::{error, info, warn};
 use crate::clock::{self, Stopwatch};
 use account::Account;
 use binaries::Binaries;
-use cluster::Home;
+use home::Home;
 use server::{Launch, Server};
 
-pub use cluster::Address;
+pub use home::Address;
 
 /// The most connections that a program may open to it: `max_connections` without those that a person
 /// may need.

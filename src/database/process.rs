@@ -102,6 +102,13 @@ impl Drop for Killed {
     }
 }
 
+/// The last lines of a program's output, as one.
+pub(super) fn last_words(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,5 +182,11 @@ mod tests {
         let pid = std::fs::read_to_string(&file).unwrap();
         let alive = Command::new("kill").args(["-0", pid.trim()]).output().unwrap();
         assert!(!alive.status.success());
+    }
+
+    #[test]
+    fn what_a_program_said_last_is_one_line() {
+        assert_eq!(last_words(b"one\n\n two\nthree\nfour\n"), "two; three; four");
+        assert_eq!(last_words(b""), "");
     }
 }

@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use super::DatabaseError;
 use super::account::Account;
 use super::binaries::Binaries;
-use super::cluster::{Home, PORT, last_words};
+use super::home::{Home, PORT};
 use super::log_file::LogFile;
-use super::process::{self, exit, receiver};
+use super::process::{self, exit, last_words, receiver};
 use crate::clock::{self, Stopwatch, pause, within};
 
 /// How long the server may take to be ready. After a crash of the machine it first repeats what was

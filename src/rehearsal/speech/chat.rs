@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::digest::digest;
-use super::http::{HttpError, Service};
 use super::language::count_tokens;
 use super::script::Chat;
+use super::service::{HttpError, Service};
 use crate::clock::unix_now;
 
 /// A schema that refers to itself is not followed further.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chat;
-use super::http::{HttpError, Service};
+use super::service::{HttpError, Service};
 use crate::knowledge::feature_hash;
 
 /// Texts of one request (protocols 6.6).

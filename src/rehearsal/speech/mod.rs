@@ -22,6 +22,7 @@ mod language;
 mod models;
 mod outputs;
 mod reply;
+mod service;
 mod session;
 mod settings;
 mod shape;
@@ -38,9 +39,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use self::fault::Fault;
-use self::http::Service;
 use self::observer::SpeechObserver;
 use self::script::{Script, Words};
+use self::service::Service;
 use crate::clock::{Clock, spawn};
 use crate::web::serve::Limits;
 

@@ -8,8 +8,8 @@ use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::http::{HttpError, Service};
 use super::script::Model;
+use super::service::{HttpError, Service};
 use crate::config::Models;
 
 pub(super) fn router() -> Router<Arc<Service>> {

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::Record;
 use super::fault::Fault;
-use super::http::Service;
+use super::service::Service;
 use super::session::{Outgoing, Session};
 use crate::clock::{unix_now, within};
 use crate::rehearsal::stamp;
