@@ -283,7 +283,7 @@ impl Kept {
     /// Whether those in the same account would be kept as well.
     fn is_of_account(&self) -> bool {
         use RestError::{NoAccount, Refused, Sealed};
-        matches!(self, Self::Twilio(NoAccount | Sealed | Refused { status: 401, .. }))
+        matches!(self, Self::Twilio(NoAccount | Sealed | Refused { status: 401 | 403, .. }))
     }
 
     /// Whether the next ones would be kept as well, and each attempt may take seconds.

@@ -15,6 +15,7 @@ use super::guard::{may, note_refusal};
 use super::problem::Problem;
 use crate::clock::{self, Stopwatch};
 use crate::store::access::{AgentAccess, Object, Own, Refused, Role, VisibleAgents};
+use crate::store::audit::AuditEntry;
 use crate::store::callers::ErasableCall;
 use crate::store::people::Viewer;
 use crate::twilio::rest::{KeptMessage, RestError};
@@ -26,6 +27,22 @@ const LIMIT: Duration = Duration::from_secs(6);
 /// How long the object store may take for one file; what it does not remove now is removed later.
 const FILE_LIMIT: Duration = Duration::from_secs(1);
 
+/// What becomes of a message that a caller left in a Twilio account which does not let it be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Messages {
+    /// Its call is left too.
+    Removed,
+    /// The call is removed without it: whoever asks knows that the message stays with Twilio. The activity
+    /// says where.
+    MayStay,
+}
+
+impl From<bool> for Messages {
+    fn from(leave: bool) -> Self {
+        if leave { Self::MayStay } else { Self::Removed }
+    }
+}
+
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Erased {
@@ -33,8 +50,8 @@ pub(super) struct Erased {
     pub(super) calls: u64,
     /// Appointments of which name, number and notes were removed.
     pub(super) appointments: u64,
-    /// Calls that are left: they go on, their message could not be removed at Twilio, or time was up.
-    /// Ask again.
+    /// Calls that are left: they go on, their message could not be removed at Twilio, or time was up. Ask
+    /// again; with `leave_messages` where the account that has the message is none of the agent's any more.
     pub(super) left: u64,
 }
 
@@ -42,7 +59,12 @@ pub(super) struct Erased {
 ///
 /// # Errors
 /// It may not be, goes on, or its message at Twilio cannot be removed now.
-pub(super) async fn call(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<(), Problem> {
+pub(super) async fn call(
+    state: &AppState,
+    viewer: &Viewer,
+    id: Uuid,
+    messages: Messages,
+) -> Result<(), Problem> {
     let store = &state.owners.store;
     let access = may::<Own>(state, viewer, Object::Call(id), "call.delete").await?;
     let call = store.erasable_call(&access, id).await?.ok_or_else(Problem::not_found)?;
@@ -50,7 +72,7 @@ pub(super) async fn call(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<
         let why = "the caller is still on the phone; end the call first";
         return Err(Problem::conflict(why, json!({"call": id})));
     }
-    remove_voicemail(state, &access, &call).await.map_err(|error| {
+    remove_voicemail(state, viewer, &access, &call, messages).await.map_err(|error| {
         warn!(%error, call = %id, "a voicemail is not removed");
         message_stays(&error)
     })?;
@@ -95,6 +117,7 @@ pub(super) async fn caller(
     viewer: &Viewer,
     agents: &[Uuid],
     number: &str,
+    messages: Messages,
 ) -> Result<Erased, Problem> {
     let store = &state.owners.store;
     let watch = Stopwatch::start();
@@ -102,7 +125,7 @@ pub(super) async fn caller(
     for agent in agents {
         let access = may::<Own>(state, viewer, Object::Agent(*agent), "caller.delete").await?;
         let appointments = store.erase_appointments(&access, viewer, number).await?;
-        let (calls, left) = calls_of(state, &access, viewer, number, &watch).await?;
+        let (calls, left) = calls_of((state, &watch), &access, viewer, number, messages).await?;
         all.calls += calls;
         all.appointments += appointments;
         all.left += left;
@@ -112,11 +135,11 @@ pub(super) async fn caller(
 
 /// Removes one agent's calls of a caller; gives how many were removed, and how many are left.
 async fn calls_of(
-    state: &AppState,
+    (state, watch): (&AppState, &Stopwatch),
     access: &AgentAccess<Own>,
     viewer: &Viewer,
     number: &str,
-    watch: &Stopwatch,
+    messages: Messages,
 ) -> Result<(u64, u64), Problem> {
     let store = &state.owners.store;
     let (mut removed, mut left, mut after) = (0, 0, Uuid::nil());
@@ -127,7 +150,10 @@ async fn calls_of(
         let (mut gone, mut files) = (Vec::new(), Vec::new());
         for call in &calls {
             let is_late = watch.elapsed() > LIMIT;
-            if is_late || call.is_live || remove_voicemail(state, access, call).await.is_err() {
+            if is_late
+                || call.is_live
+                || remove_voicemail(state, viewer, access, call, messages).await.is_err()
+            {
                 left += 1;
                 continue;
             }
@@ -141,32 +167,46 @@ async fn calls_of(
     }
 }
 
-/// Removes the message that a caller left with Twilio. One that is with nobody we know stays. One in an
-/// account that does not let us in is left: nobody may read that it was erased.
+/// Removes the message that a caller left with Twilio. One in an account that is not the agent's any more,
+/// or that does not let us in, is left: nobody may read that it was erased.
 async fn remove_voicemail(
     state: &AppState,
+    viewer: &Viewer,
     access: &AgentAccess<Own>,
     call: &ErasableCall,
+    messages: Messages,
 ) -> Result<(), RestError> {
-    let message = call.voicemail_url.as_deref();
-    let message = message.and_then(|url| KeptMessage::read(url, call.own_account));
+    let address = call.voicemail_url.as_deref();
+    let message = address.and_then(|url| KeptMessage::read(url, call.own_account));
     let Some(message) = message else { return Ok(()) };
     let Some(agent) = state.directory.by_id(access.agent_id()).await else { return Ok(()) };
-    match state.services.function_services.twilio.delete_recording(&agent, &message).await {
-        Err(RestError::NoAccount) => Ok(()),
+    let twilio = &state.services.function_services.twilio;
+    let Err(error) = twilio.delete_recording(&agent, &message).await else { return Ok(()) };
+    match error {
         // Twilio has no such recording, and will never have.
-        Err(RestError::Refused { status: 400 | 404 | 410, .. }) => Ok(()),
-        other => other,
+        RestError::Refused { status: 400 | 404 | 410, .. } => Ok(()),
+        error if messages == Messages::MayStay && is_kept_from_us(&error) => {
+            let stays = AuditEntry::of(viewer, "message.left").agent(access.agent_id());
+            let stays = stays.object("call", call.id).change(json!({"at": address}));
+            state.owners.store.note_deed(&stays).await.map_err(|_| RestError::Unknown)
+        }
+        error => Err(error),
     }
+}
+
+/// Whether it is no use to ask again: nobody here has the account that the message is in.
+fn is_kept_from_us(error: &RestError) -> bool {
+    matches!(error, RestError::NoAccount | RestError::Refused { status: 401 | 403, .. })
 }
 
 /// Why a call is not removed whose message is still at Twilio.
 fn message_stays(error: &RestError) -> Problem {
     match error {
-        RestError::Refused { status: 401 | 403, .. } => Problem::new(
+        error if is_kept_from_us(error) => Problem::new(
             StatusCode::BAD_GATEWAY,
             "Twilio does not let the agent's account remove the message that the caller left: give \
-             the agent the account that took the message, and try again",
+             the agent the account that took the message, and try again; or delete the call without \
+             the message (leave_messages)",
         ),
         RestError::Sealed => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

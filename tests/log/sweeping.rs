@@ -98,7 +98,7 @@ async fn recordings_of_deleted_calls_that_cannot_be_removed_keep_no_other() {
 
 #[tokio::test]
 async fn twilio_is_not_asked_on_where_it_answers_nothing() {
-    for (status, asked) in [(204, 3), (400, 3), (401, 1), (500, 1)] {
+    for (status, asked) in [(204, 3), (400, 3), (401, 1), (403, 1), (500, 1)] {
         let fixture = fixture().await;
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -52,6 +52,19 @@ struct OfAgent {
     agent: Option<String>,
 }
 
+/// What is removed of a caller.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+struct Erasing {
+    /// What one agent keeps; without it, all that you own.
+    #[param(value_type = Option<Uuid>)]
+    agent: Option<String>,
+    /// Also calls whose message has to stay at Twilio: its account is none of the agent's any more. The
+    /// activity says where it is.
+    leave_messages: bool,
+}
+
 /// All that is kept of a caller.
 #[derive(Debug, Serialize, ToSchema)]
 struct Caller {
@@ -191,7 +204,7 @@ impl Caller {
     delete,
     path = "/callers/{number}",
     tag = "callers",
-    params(("number" = String, Path, description = "E.164"), OfAgent),
+    params(("number" = String, Path, description = "E.164"), Erasing),
     responses(
         (status = 200, description = "Where `left` is not 0, ask again later", body = Erased),
         Refusals,
@@ -201,8 +214,9 @@ impl Caller {
 async fn remove(
     ApiRequest { state, viewer }: ApiRequest,
     Path(number): Path<String>,
-    Asking(of): Asking<OfAgent>,
+    Asking(Erasing { agent, leave_messages }): Asking<Erasing>,
 ) -> Answer<Erased> {
+    let of = OfAgent { agent };
     let (_, own, number) = asked(&state, &viewer, &number, &of, "caller.delete").await?;
-    Ok(Json(erase::caller(&state, &viewer, &own, &number).await?))
+    Ok(Json(erase::caller(&state, &viewer, &own, &number, leave_messages.into()).await?))
 }

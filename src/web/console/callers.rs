@@ -12,6 +12,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::call::leave_messages;
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
 use super::{calls, time, words};
@@ -244,6 +245,7 @@ impl Seen {
                     label for="confirm" { "Type the number " (readable(&self.number)) " to confirm" }
                     input #confirm name="confirm" type="tel" required autocomplete="off"
                         aria-invalid=[self.wrong.map(|_| "true")] aria-describedby=[self.wrong.map(|_| "wrong")];
+                    (leave_messages())
                     p { button .bad type="submit" { "Delete everything" } }
                 }
             }
@@ -270,6 +272,8 @@ struct Confirmed {
     agent: Option<Uuid>,
     #[serde(default)]
     confirm: String,
+    #[serde(default)]
+    leave_messages: bool,
 }
 
 async fn delete(
@@ -289,7 +293,7 @@ async fn delete(
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, seen.page()).into_response());
     }
     let Erased { calls, appointments, left } =
-        erase::caller(&state, &viewer, &own, &number).await?;
+        erase::caller(&state, &viewer, &own, &number, form.leave_messages.into()).await?;
     let agent = form.agent.map(|id| format!("&agent={id}")).unwrap_or_default();
     let told = format!("calls={calls}&appointments={appointments}&left={left}{agent}");
     Ok(Redirect::to(&format!("/callers/{number}?{told}")).into_response())

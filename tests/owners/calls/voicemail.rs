@@ -124,9 +124,15 @@ async fn only_the_agent_s_own_account_is_asked_for_what_its_token_signed_for() {
     };
     let id = signed_for().await;
     is_not_heard(id).await;
-    // It keeps nobody from removing the call, and stays where it is.
-    let removed = owner.send(Method::DELETE, &format!("/api/v1/calls/{id}"), Body::None).await;
+    // Nobody reads that it was erased; who says so removes the call without it.
+    let kept = owner.send(Method::DELETE, &format!("/api/v1/calls/{id}"), Body::None).await;
+    assert_eq!(kept.status, StatusCode::BAD_GATEWAY, "{}", kept.text);
+    let without = format!("/api/v1/calls/{id}?leave_messages=true");
+    let removed = owner.send(Method::DELETE, &without, Body::None).await;
     assert!(removed.status.is_success(), "{}", removed.text);
+    let noted = "select count(*)::text from audit_log where action = 'message.left'
+        and change ->> 'at' like '%/Recordings/%'";
+    assert_eq!(desk.made(noted).await, "1");
     assert_eq!(twilio.recordings(), [MESSAGE]);
     let made_up = json!({"account_sid": ACCOUNT, "auth_token": "made-up"});
     has_account(&desk, &made_up).await;

@@ -11,9 +11,9 @@ use crate::web::routing::routes;
 use axum::Json;
 use http::StatusCode;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
@@ -219,23 +219,36 @@ async fn one(ApiRequest { state, viewer }: ApiRequest, ApiPath(id): ApiPath<Uuid
     Ok(Json(Call::of(call, &zone_of(&agents, access.agent_id()))))
 }
 
+/// How a call is removed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+struct Erasing {
+    /// Also where a message that the caller left has to stay at Twilio: its account is none of the agent's
+    /// any more. The activity says where it is.
+    leave_messages: bool,
+}
+
 /// Removes a call that is over, with its words, its recording, the message that the caller left, and
 /// what there was to do because of it. For owners.
 #[utoipa::path(
     delete,
     path = "/calls/{id}",
     tag = "calls",
-    params(("id" = Uuid, Path)),
+    params(("id" = Uuid, Path), Erasing),
     responses(
         (status = 204, description = "It is gone"),
         Refusals,
+        (status = 502, description = "The message that the caller left is in a Twilio account that does \
+            not let it be removed", body = Problem),
         (status = 409, description = "The caller is still on the phone", body = Problem)
     )
 )]
 async fn remove(
     ApiRequest { state, viewer }: ApiRequest,
     ApiPath(id): ApiPath<Uuid>,
+    Asking(how): Asking<Erasing>,
 ) -> Result<StatusCode, Problem> {
-    erase::call(&state, &viewer, id).await?;
+    erase::call(&state, &viewer, id, how.leave_messages.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -35,6 +35,7 @@ const WORDS: &[(&str, &str)] = &[
     ("booking.reopen", "put a booking back"),
     ("booking.text", "asked for a text about a cancelled booking"),
     ("call.delete", "deleted a call"),
+    ("message.left", "deleted a call and left its message at Twilio"),
     ("call.end", "ended a call"),
     ("call.transfer", "had a call put through"),
     ("call.undone", "wanted something done with a call, and nothing was"),

@@ -21,6 +21,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use self::proposal::Spoken;
+pub(super) use self::removal::leave_messages;
 use self::talk::Around;
 use self::timeline::{Entry, What};
 use super::layout::{Section, Shell};

@@ -38,7 +38,20 @@ pub(super) fn form(call: &CallPage) -> Markup {
                     }
                 }
                 input #confirm name="confirm" type="text" required autocomplete="off";
+                (leave_messages())
                 p { button .bad type="submit" { "Delete this call" } }
+            }
+        }
+    }
+}
+
+/// The box for what cannot be removed with the rest.
+pub(in crate::web::console) fn leave_messages() -> Markup {
+    html! {
+        p {
+            label {
+                input type="checkbox" name="leave_messages" value="true";
+                " Also if a message has to stay at Twilio, in an account that the agent no longer has"
             }
         }
     }
@@ -49,6 +62,8 @@ pub(super) fn form(call: &CallPage) -> Markup {
 pub(super) struct Confirmed {
     #[serde(default)]
     confirm: String,
+    #[serde(default)]
+    leave_messages: bool,
 }
 
 /// Deletes the call.
@@ -57,7 +72,8 @@ pub(super) async fn delete(
     PageId(id): PageId<Uuid>,
     form: Result<Form<Confirmed>, FormRejection>,
 ) -> Shown {
-    let typed = form.map(|Form(form)| form.confirm).unwrap_or_default();
+    let Confirmed { confirm: typed, leave_messages } =
+        form.map(|Form(form)| form).unwrap_or_default();
     let store = &state.owners.store;
     let access = may::<Own>(&state, &viewer, Object::Call(id), "call.delete").await?;
     let call = store.call(&access, id).await?.ok_or(Fault::NotFound)?;
@@ -70,6 +86,6 @@ pub(super) async fn delete(
         let why = "the number that was typed is not this call's; nothing was deleted";
         return Err(Problem::invalid("confirm", why).into());
     }
-    erase::call(&state, &viewer, id).await?;
+    erase::call(&state, &viewer, id, leave_messages.into()).await?;
     Ok(Redirect::to("/calls?deleted=1").into_response())
 }
