@@ -11,6 +11,7 @@ use super::access::{AgentAccess, Attend};
 use super::audit::{self, AuditEntry};
 use super::{Result, Store, StoreError};
 use crate::call::TransferTarget;
+use crate::private::Private;
 
 /// How old a command may be that is still carried out, seconds. Whoever gave it waits less.
 const COUNTS_SECONDS: i32 = 8;
@@ -33,6 +34,8 @@ pub struct AttendedCall {
     pub ended: bool,
     /// Whether the caller is with another party or at the fallback.
     pub is_out: bool,
+    /// Whose line forwarded it here, E.164, where that is known.
+    pub forwarded_by: Option<Private<String>>,
 }
 
 /// What is to be done with a live call.
@@ -71,7 +74,7 @@ impl Store {
     ) -> Result<Option<AttendedCall>> {
         let row = sqlx::query(
             "select call_sid, instance_id, call_end is not null as ended,
-                out_until is not null as is_out
+                out_until is not null as is_out, metadata ->> 'forwarded_by' as forwarded_by
             from public.call_logs
             where id = $1 and voice_agent_id = $2 and call_sid is not null",
         )
@@ -85,6 +88,7 @@ impl Store {
                 instance_id: row.try_get("instance_id")?,
                 ended: row.try_get("ended")?,
                 is_out: row.try_get("is_out")?,
+                forwarded_by: row.try_get::<Option<String>, _>("forwarded_by")?.map(Private::new),
             })
         })
         .transpose()

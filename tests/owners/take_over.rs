@@ -148,6 +148,21 @@ async fn a_caller_is_put_through_to_whoever_watches() {
         let text = owner.get(&page).await.text;
         assert!(text.contains("can't take this call") && !text.contains("to me"), "{text}");
     }
+    // So would the line that forwarded this call.
+    desk.sql(
+        "update call_logs set metadata = metadata || '{\"forwarded_by\": \"+442070000008\"}'
+        where call_end is null",
+    )
+    .await;
+    phone("020 7000 0008").await;
+    let refused = owner.form(&path, &[("me", "yes")]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    for circle in ["+442070000008", "+15559870001"] {
+        let to = format!("/api/v1/calls/{id}/transfer");
+        let refused = owner.post(&to, json!({"to": circle})).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert!(refused.text.contains("would come back here"), "{}", refused.text);
+    }
     phone("020 7000 0009").await;
     let text = owner.get(&page).await.text;
     assert!(text.contains("Put through to me (+44 20 7000 0009)"), "{text}");

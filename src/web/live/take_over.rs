@@ -46,6 +46,20 @@ struct Attended {
     agent: Arc<Agent>,
 }
 
+impl Attended {
+    /// Refuses a number whose calls come back to this agent: its caller would go in a circle, and pay for
+    /// each round.
+    fn leads_out(&self, number: &Private<String>) -> Result<(), Problem> {
+        let is_own = self.agent.number.as_ref() == Some(number.reveal());
+        let has_forwarded = self.call.forwarded_by.as_ref() == Some(number);
+        if is_own || has_forwarded || self.agent.is_forwarded_by(number) {
+            let why = "that number forwards to this agent, so the caller would come back here";
+            return Err(Problem::invalid("to", why));
+        }
+        Ok(())
+    }
+}
+
 /// The least role that may act on a live call of this agent.
 pub fn needs(agent: &Agent) -> Role {
     match agent.settings.take_over {
@@ -97,10 +111,7 @@ impl AppState {
                 }
             },
         };
-        if attended.agent.is_forwarded_by(&target.number) {
-            let why = "that number forwards to this agent, so the caller would come back here";
-            return Err(Problem::invalid("to", why));
-        }
+        attended.leads_out(&target.number)?;
         count(&self.owners.store, &TRANSFERS, viewer.id(), Problem::too_many).await?;
         let deed = AuditEntry::of(viewer, "call.transfer").change(change);
         self.act(attended, call, deed, CallCommand::Transfer { target }).await
@@ -124,6 +135,7 @@ impl AppState {
                 return Err(Problem::invalid("to", why));
             }
         };
+        attended.leads_out(&number)?;
         count(&self.owners.store, &TRANSFERS, viewer.id(), Problem::too_many).await?;
         let target = TransferTarget { name: named_as(viewer), number };
         let deed = AuditEntry::of(viewer, "call.transfer").change(json!({"to": "themselves"}));
