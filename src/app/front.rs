@@ -11,7 +11,7 @@ use crate::recovery::peers::Peers;
 use crate::store::Store;
 use crate::web::live::LiveHub;
 use crate::web::owners::Owners;
-use crate::web::phone::{IdempotencyCache, Noting, TestCalls, Unsigned, Unwritten};
+use crate::web::phone::{IdempotencyCache, MadeUp, Noting, TestCalls, Unsigned, Unwritten};
 use crate::web::{AppState, operators};
 
 /// What the routes share with the rest of the server.
@@ -45,6 +45,7 @@ pub(super) fn front(
         fly_machine_id: config.fly_machine_id.clone(),
         peers,
         answers: IdempotencyCache::default(),
+        made_up: MadeUp::default(),
         unsigned: Unsigned::default(),
         noting: Noting::default(),
         unwritten: unwritten.clone(),

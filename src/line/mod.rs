@@ -25,6 +25,7 @@ pub mod record;
 pub mod registry;
 mod retrieval;
 mod sessions;
+mod slots;
 mod stopped;
 mod stream_watchdog;
 pub mod transferred_calls;

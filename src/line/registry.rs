@@ -14,6 +14,7 @@ pub use super::command::{Command, Parting};
 pub use super::exit::AfterPlan;
 use super::known_calls::KnownCalls;
 use super::line_shares::{LastBusinesses, Taken};
+pub use super::slots::{Begin, Proof, SlotFor};
 use super::transferred_calls::TransferredCalls;
 use crate::agent::Agent;
 use crate::store::{FIRST_EPOCH, LogPosition};
@@ -57,32 +58,6 @@ pub struct Registry {
     live: watch::Sender<usize>,
 }
 
-/// Whom a slot is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SlotFor {
-    /// A caller whom nobody has answered yet.
-    NewCaller,
-    /// A caller who was answered before and is on the phone, whatever their business has.
-    KnownCaller,
-    /// A test of the console, which never takes one of the last slots.
-    Test,
-}
-
-/// What came of asking for a slot.
-#[derive(Debug)]
-pub enum Begin {
-    /// The call has a slot; its task listens here.
-    New(Slot, mpsc::Receiver<Command>),
-    /// The call is already here, and has another token.
-    Live(CallHandle),
-    /// The call was here and is over.
-    Ended,
-    /// No slot is free, or none is given any more.
-    Full,
-    /// Slots are free, and the agent's business has its part of them all.
-    ShareTaken,
-}
-
 /// A call's place. Dropped, it is free.
 #[derive(Debug)]
 pub struct Slot {
@@ -90,8 +65,6 @@ pub struct Slot {
     key: CallKey,
     /// How many calls of the same agent were here before it.
     pub calls_before: usize,
-    /// Whether half of all slots were taken before it.
-    pub was_scarce: bool,
 }
 
 impl Drop for Slot {
@@ -160,12 +133,12 @@ impl Registry {
     pub fn begin(
         self: &Arc<Self>,
         slot_for: SlotFor,
+        proof: Proof,
         call_sid: &str,
         call_log_id: Uuid,
         agent: Arc<Agent>,
         nonce: &str,
     ) -> Begin {
-        let (calls_max, share) = self.limits(slot_for, &agent);
         let key = key(agent.id, call_sid);
         let mut calls = self.calls.lock();
         if let Some(entry) = calls.get(&key) {
@@ -174,7 +147,9 @@ impl Registry {
         if self.known.has_ended(agent.id, call_sid) {
             return Begin::Ended;
         }
-        if self.is_draining() || calls.len() >= calls_max {
+        let is_test = slot_for == SlotFor::Test;
+        let spared = if is_test { (self.calls_max / SPARED_PART).max(1) } else { 0 };
+        if self.is_draining() || calls.len() >= self.calls_max.saturating_sub(spared) {
             return Begin::Full;
         }
         let of_same = |is_same: fn(&Agent, &Agent) -> bool| {
@@ -182,7 +157,16 @@ impl Registry {
         };
         let calls_before = of_same(|one, other| one.id == other.id);
         let taken = Taken { all: calls.len(), own: of_same(|one, other| one.owner == other.owner) };
-        if share.is_some_and(|others| taken.is_share_taken(self.calls_max, others)) {
+        let is_proven = is_test || proof == Proof::Twilio || agent.credentials.is_none();
+        if !is_proven && taken.is_scarce(self.calls_max) {
+            return Begin::Unproven;
+        }
+        let are_others_about = match slot_for {
+            SlotFor::NewCaller => Some(self.businesses.lock().note(agent.owner)),
+            SlotFor::Test => Some(false),
+            SlotFor::KnownCaller => None,
+        };
+        if are_others_about.is_some_and(|others| taken.is_share_taken(self.calls_max, others)) {
             return Begin::ShareTaken;
         }
         let (commands, listener) = mpsc::channel(COMMANDS_MAX);
@@ -204,22 +188,7 @@ impl Registry {
         };
         calls.insert(key.clone(), entry);
         self.count(calls.len());
-        let was_scarce = taken.is_scarce(self.calls_max);
-        let slot = Slot { registry: Arc::clone(self), key, calls_before, was_scarce };
-        Begin::New(slot, listener)
-    }
-
-    /// How many slots there are for it, and whether its business's part of them counts: if so, whether
-    /// others are about.
-    fn limits(&self, slot_for: SlotFor, agent: &Agent) -> (usize, Option<bool>) {
-        match slot_for {
-            SlotFor::NewCaller => (self.calls_max, Some(self.businesses.lock().note(agent.owner))),
-            SlotFor::KnownCaller => (self.calls_max, None),
-            SlotFor::Test => {
-                let spared = (self.calls_max / SPARED_PART).max(1);
-                (self.calls_max.saturating_sub(spared), Some(false))
-            }
-        }
+        Begin::New(Slot { registry: Arc::clone(self), key, calls_before }, listener)
     }
 
     /// The call has its row, in the database or in the spool, which turned out to have this id and

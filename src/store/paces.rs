@@ -31,23 +31,6 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         Ok(take(&mut connection, pace, who).await?)
     }
-
-    /// Gives one back that came to nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`](super::StoreError).
-    pub async fn give_pace_back(&self, pace: &Pace, who: Uuid) -> Result<()> {
-        sqlx::query(
-            "update public.frontdesk_paces set paid_at = paid_at - $3 * interval '1 second' / $2
-            where key = $1",
-        )
-        .bind(format!("{} {who}", pace.name))
-        .bind(pace.burst.max(1))
-        .bind(pace.seconds)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
 }
 
 /// The same within a transaction: what is rolled back was not taken.

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Maintain};
+use super::paces::{Pace, take};
 use super::{NewCall, Result, Store, outcome, storable_json, storable_text};
 use crate::private::Private;
 
@@ -18,6 +19,9 @@ pub enum TestOpened {
     OwnerAtOnce,
     /// As many were made within a day as may be.
     InADay,
+    /// Who asks has made too many: again in so many seconds.
+    #[strum(disabled)]
+    TooMany(u64),
     /// There is no such agent.
     NoAgent,
     /// The operator has suspended the agent, and who asks is no administrator.
@@ -36,12 +40,14 @@ pub struct TestLimits {
 }
 
 impl Store {
-    /// Writes the row of a test call, which takes none of the agent's lines.
+    /// Writes the row of a test call, which takes none of the agent's lines, and counts it for whoever makes
+    /// it. One that is refused does not count.
     pub async fn open_test(
         &self,
         access: &AgentAccess<Maintain>,
         call: &NewCall,
         limits: TestLimits,
+        pace: &Pace,
     ) -> Result<TestOpened> {
         let mut transaction = self.pool.begin().await?;
         // The tests of an owner pass one at a time. This is a statement of its own: one that waited would
@@ -81,8 +87,14 @@ impl Store {
         .bind(limits.at_once_of_owner)
         .fetch_one(&mut *transaction)
         .await?;
+        let opened = outcome(opened)?;
+        if opened == TestOpened::Opened
+            && let Some(seconds) = take(&mut transaction, pace, access.person()).await?
+        {
+            return Ok(TestOpened::TooMany(seconds));
+        }
         transaction.commit().await?;
-        outcome(opened)
+        Ok(opened)
     }
 
     /// The CallSid of a test call of the agent's.

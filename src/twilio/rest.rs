@@ -119,6 +119,8 @@ struct Account<'a> {
 enum Repeatable {
     Yes,
     No,
+    /// Nothing is tried again: a caller waits for the first answer.
+    Never,
 }
 
 /// What an error's body says.
@@ -202,11 +204,12 @@ impl TwilioRest {
     /// # Errors
     /// If Twilio does not say.
     pub async fn fetch_call(&self, agent: &Agent, call_sid: &str) -> Result<CallNews, RestError> {
-        self.fetch(&self.account_of(agent, call_sid)?, call_sid).await
+        self.fetch(&self.account_of(agent, call_sid)?, call_sid, Repeatable::Yes).await
     }
 
     /// Where a call is that a webhook announces which the agent's token signed. The token is that of the
-    /// account which the webhook names, if Twilio sent it: the agent's may have no name, or another's.
+    /// account which the webhook names, if Twilio sent it: the agent's may have no name, or another's. Twilio
+    /// is asked once.
     ///
     /// # Errors
     /// If Twilio does not say.
@@ -216,20 +219,27 @@ impl TwilioRest {
         account_sid: Option<&str>,
         call_sid: &str,
     ) -> Result<CallNews, RestError> {
-        let is_sid =
-            |sid: &&str| sid.starts_with("AC") && sid.bytes().all(|c| c.is_ascii_alphanumeric());
+        let is_sid = |sid: &&str| {
+            let digits = sid.strip_prefix("AC").unwrap_or_default();
+            digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
         let account = match (&agent.credentials, account_sid.filter(is_sid)) {
             (Some(own), Some(sid)) if !own.are_sealed() && !is_test(call_sid) => {
                 Account { sid, token: own.auth_token.reveal() }
             }
             _ => self.account_of(agent, call_sid)?,
         };
-        self.fetch(&account, call_sid).await
+        self.fetch(&account, call_sid, Repeatable::Never).await
     }
 
-    async fn fetch(&self, account: &Account<'_>, call_sid: &str) -> Result<CallNews, RestError> {
+    async fn fetch(
+        &self,
+        account: &Account<'_>,
+        call_sid: &str,
+        repeatable: Repeatable,
+    ) -> Result<CallNews, RestError> {
         let request = self.http.get(self.call_url(account, call_sid));
-        match self.exchange(account, request, Repeatable::Yes).await {
+        match self.exchange(account, request, repeatable).await {
             Ok(body) => match serde_json::from_slice::<CallBody>(&body) {
                 Ok(call) => Ok(CallNews {
                     status: CallStatus::read(&call.status),
@@ -321,6 +331,7 @@ impl TwilioRest {
                 Err(failure) => failure,
             };
             let may_repeat = match &error {
+                _ if repeatable == Repeatable::Never => false,
                 RestError::Refused { status: 429, .. } | RestError::Unreachable => true,
                 RestError::Unknown => repeatable == Repeatable::Yes,
                 _ => false,

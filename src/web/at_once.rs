@@ -1,5 +1,6 @@
-//! How many requests of one person are worked on at once. The console has few connections to the database:
-//! whoever asks for a lot at the same time waits for themselves, and not everybody else for them.
+//! How much of one kind is done at once for each party: of a person's requests, of an agent's questions to
+//! Twilio. Whoever asks for a lot at the same time waits for themselves, and not everybody else for them: the
+//! console has few connections to the database.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,14 +13,17 @@ use uuid::Uuid;
 
 use crate::clock;
 
-/// So many. A browser asks for as many at the same time.
-const REQUESTS: usize = 6;
+/// So many requests of a person. A browser asks for as many at the same time.
+pub(super) const REQUESTS: usize = 6;
 /// How long one waits for the others; beyond, it is refused.
 const WAIT: Duration = Duration::from_secs(3);
 
-/// Whose requests are worked on.
-#[derive(Debug, Default)]
-pub(super) struct AtOnce(Mutex<HashMap<Uuid, Arc<Semaphore>>>);
+/// For whom something is done.
+#[derive(Debug)]
+pub(super) struct AtOnce {
+    each: usize,
+    places: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+}
 
 /// What a request holds until it has its answer. A copy is of the same request.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +41,17 @@ impl Turn {
 }
 
 impl AtOnce {
+    /// So much for each at once.
+    pub(super) fn new(each: usize) -> Self {
+        Self { each, places: Mutex::default() }
+    }
+
+    /// A place of this party's, once it has a free one.
+    pub(super) async fn place(&self, of: Uuid) -> Option<OwnedSemaphorePermit> {
+        // A semaphore that nobody closes gives a place in the end.
+        self.places_of(of).acquire_owned().await.ok()
+    }
+
     /// Has the request wait until it is this person's turn, and keep the turn.
     pub(super) async fn wait(&self, parts: &Parts, person: Uuid) -> Result<(), Busy> {
         // One that was made by hand has none.
@@ -44,16 +59,15 @@ impl AtOnce {
         if turn.0.lock().is_some() {
             return Ok(());
         }
-        let waiting = clock::within(WAIT, self.places_of(person).acquire_owned());
-        let permit = waiting.await.and_then(Result::ok).ok_or(Busy)?;
+        let permit = clock::within(WAIT, self.place(person)).await.flatten().ok_or(Busy)?;
         *turn.0.lock() = Some(permit);
         Ok(())
     }
 
-    fn places_of(&self, person: Uuid) -> Arc<Semaphore> {
-        let mut people = self.0.lock();
-        people.retain(|_, places| Arc::strong_count(places) > 1);
-        Arc::clone(people.entry(person).or_insert_with(|| Semaphore::new(REQUESTS).into()))
+    fn places_of(&self, of: Uuid) -> Arc<Semaphore> {
+        let mut all = self.places.lock();
+        all.retain(|_, places| Arc::strong_count(places) > 1);
+        Arc::clone(all.entry(of).or_insert_with(|| Semaphore::new(self.each).into()))
     }
 }
 
@@ -73,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn each_person_waits_for_their_own_requests_alone() {
         let (anna, ben) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let at_once = AtOnce::default();
+        let at_once = AtOnce::new(REQUESTS);
         let mut held = Vec::new();
         for _ in 0..REQUESTS {
             let (parts, turn) = request();
@@ -90,6 +104,6 @@ mod tests {
         assert_eq!(at_once.wait(&parts, anna).now_or_never(), Some(Ok(())));
         drop((parts, held));
         assert_eq!(at_once.wait(&request().0, ben).await, Ok(()));
-        assert_eq!(at_once.0.lock().len(), 1, "nobody is remembered who has none");
+        assert_eq!(at_once.places.lock().len(), 1, "nobody is remembered who has none");
     }
 }

@@ -101,6 +101,8 @@ pub struct AppState {
     pub peers: Peers,
     /// What webhooks were answered lately.
     pub answers: phone::IdempotencyCache,
+    /// About whose calls Twilio is asked whether it knows them.
+    pub made_up: phone::MadeUp,
     /// How many requests were not signed as they should be.
     pub unsigned: phone::Unsigned,
     /// What callbacks have written into calls.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use super::at_once::AtOnce;
+use super::at_once::{AtOnce, REQUESTS};
 use super::doctor::Doctor;
 use super::exports::Exports;
 use super::listening::Listening;
@@ -79,7 +79,7 @@ impl Owners {
             speech: Speech::default(),
             supabase: supabase.transpose()?,
             listening: Listening::new(archive),
-            at_once: AtOnce::default(),
+            at_once: AtOnce::new(REQUESTS),
             exports: Exports::new(),
             doctor: Arc::default(),
         }))

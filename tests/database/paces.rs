@@ -35,10 +35,6 @@ async fn all_count_together_and_a_start_forgets_nothing() {
         .expect("time passes");
     assert_eq!(fresh.take_pace(&RULE, anna).await.expect("it is counted"), None);
     assert!(fresh.take_pace(&RULE, anna).await.expect("it is counted").is_some());
-    // What came to nothing is not counted.
-    fresh.give_pace_back(&RULE, anna).await.expect("it is given back");
-    assert_eq!(fresh.take_pace(&RULE, anna).await.expect("it is counted"), None);
-    assert!(fresh.take_pace(&RULE, anna).await.expect("it is counted").is_some());
 }
 
 #[tokio::test]

@@ -16,9 +16,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::harness::{
-    ACCOUNT, DEADLINE, House, NUMBER, Placed, Plan, TOKEN, add_agent, row, until, voice,
-};
+use crate::harness::{ACCOUNT, House, NUMBER, Placed, Plan, TOKEN, add_agent, row, voice};
 
 const OTHER_NUMBER: &str = "+15559870077";
 /// The other business's own token.
@@ -104,65 +102,119 @@ async fn a_business_leaves_the_last_lines_to_others() {
     }
 }
 
-/// A Twilio that answers about a call only when its row is written.
+/// A Twilio that is asked about calls.
 #[derive(Clone)]
-struct Slow {
+struct Asked {
     pool: PgPool,
     known: String,
     silent: String,
-    asked: Arc<Mutex<Vec<(String, String)>>>,
+    busy: String,
+    /// With which account and what it was asked, and whether the call had a row by then.
+    by: Arc<Mutex<Vec<(String, String, bool)>>>,
+}
+
+impl Asked {
+    /// The same for a house of so many lines, with a second business that has a token and no account's name:
+    /// the form has it.
+    async fn house(calls_max: usize) -> (House, Self) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let environment = vec![("TWILIO_API_URL", url)];
+        let house = House::open(Plan { calls_max, environment, ..Plan::default() }).await;
+        let [known, silent, busy] = std::array::from_fn(|_| random_sid("CA"));
+        let asked = Self { pool: house.pool.clone(), known, silent, busy, by: Arc::default() };
+        let route = "/2010-04-01/Accounts/{account}/Calls/{call}";
+        let router = Router::new().route(route, routing::get(about_call)).with_state(asked.clone());
+        clock::spawn(async move { axum::serve(listener, router).await });
+        let other = other_business(&house).await;
+        has_account(&house, other, json!({"auth_token": OTHERS})).await;
+        (house, asked)
+    }
 }
 
 async fn about_call(
-    State(slow): State<Slow>,
+    State(asked): State<Asked>,
     Path((account, call)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
     let call = call.trim_end_matches(".json").to_owned();
     let by = headers["authorization"].to_str().unwrap().trim_start_matches("Basic ").to_owned();
     let by = String::from_utf8(STANDARD.decode(by).unwrap()).unwrap();
-    slow.asked.lock().unwrap().push((account, by));
-    if call == slow.silent {
+    let has_row = row(&asked.pool, &call).await.is_some();
+    asked.by.lock().unwrap().push((account, by, has_row));
+    if call == asked.silent {
         return pending().await;
     }
-    until("the row is written", DEADLINE, || row(&slow.pool, &call)).await;
-    match call == slow.known {
-        true => Json(json!({"sid": call, "status": "ringing"})).into_response(),
+    if call == asked.busy {
+        let wait = [("retry-after", "1")];
+        return (StatusCode::TOO_MANY_REQUESTS, wait, Json(json!({"code": 20429}))).into_response();
+    }
+    match call == asked.known {
+        true => Json(json!({"sid": call, "status": "in-progress"})).into_response(),
         false => (StatusCode::NOT_FOUND, Json(json!({"code": 20404}))).into_response(),
     }
 }
 
 #[tokio::test]
-async fn twilio_is_asked_while_the_row_is_written_and_believed_where_it_is_silent() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let environment = vec![("TWILIO_API_URL", url)];
-    let house = House::open(Plan { calls_max: 5, environment, ..Plan::default() }).await;
-    let slow = Slow {
-        pool: house.pool.clone(),
-        known: random_sid("CA"),
-        silent: random_sid("CA"),
-        asked: Arc::default(),
-    };
-    let route = "/2010-04-01/Accounts/{account}/Calls/{call}";
-    let router = Router::new().route(route, routing::get(about_call)).with_state(slow.clone());
-    clock::spawn(async move { axum::serve(listener, router).await });
-    let other = other_business(&house).await;
-    // Without the account's name: the form has it.
-    has_account(&house, other, json!({"auth_token": OTHERS})).await;
+async fn twilio_is_asked_before_a_call_has_anything_and_believed_where_it_is_silent() {
+    let (house, asked) = Asked::house(5).await;
     let mut ours = Vec::new();
     for _ in 0..3 {
         ours.push(live(&house, NUMBER).await);
     }
-    let made_up = announced(&house, &random_sid("CA"), OTHER_NUMBER, OTHERS).await;
-    assert_eq!(made_up.as_deref(), Some(MADE_UP));
-    for believed in [&slow.known, &slow.silent] {
+    // What an account brings upon itself by too many questions speaks for no call.
+    for refused in [&random_sid("CA"), &asked.busy] {
+        let why = announced(&house, refused, OTHER_NUMBER, OTHERS).await;
+        assert_eq!(why.as_deref(), Some(MADE_UP));
+    }
+    for believed in [&asked.known, &asked.silent] {
         assert_eq!(announced(&house, believed, OTHER_NUMBER, OTHERS).await, None);
     }
-    let asked = slow.asked.lock().unwrap().clone();
-    let expected = (ACCOUNT.to_owned(), format!("{ACCOUNT}:{OTHERS}"));
-    assert_eq!(asked[..], [expected.clone(), expected.clone(), expected]);
+    let by = asked.by.lock().unwrap().clone();
+    let expected = (ACCOUNT.to_owned(), format!("{ACCOUNT}:{OTHERS}"), false);
+    assert_eq!(by, vec![expected; 4]);
     for call in ours {
         call.freeze();
     }
+}
+
+#[tokio::test]
+async fn no_odd_name_of_an_account_speaks_for_a_call() {
+    let (house, asked) = Asked::house(2).await;
+    let ours = live(&house, NUMBER).await;
+    for account in
+        [format!("AC{}", "1".repeat(70_000)), format!("AC{}", "z".repeat(32)), String::new()]
+    {
+        let sid = random_sid("CA");
+        let mut form = voice(&sid, OTHER_NUMBER);
+        form[0] = ("AccountSid", &account);
+        let (status, document) = house.post("/twilio/voice", &form, Some(OTHERS)).await;
+        assert!(status == 200 && !document.contains("<Stream"), "{document}");
+        assert_eq!(house.row(&sid).await.metadata()["fallback_reason"], MADE_UP);
+    }
+    assert!(asked.by.lock().unwrap().is_empty());
+    ours.freeze();
+}
+
+#[tokio::test]
+async fn what_nobody_placed_is_not_brought_back_from_another_process() {
+    let (mut house, asked) = Asked::house(4).await;
+    let mut other = house.neighbour().await;
+    std::mem::swap(&mut house.app, &mut other);
+    let made_up = random_sid("CA");
+    for sid in [&made_up, &asked.known] {
+        assert_eq!(announced(&house, sid, OTHER_NUMBER, OTHERS).await, None);
+    }
+    std::mem::swap(&mut house.app, &mut other);
+    let ours = [live(&house, NUMBER).await, live(&house, NUMBER).await];
+    for (sid, is_back) in [(&made_up, false), (&asked.known, true)] {
+        let mut form = voice(sid, OTHER_NUMBER);
+        form[2] = ("CallStatus", "in-progress");
+        let (status, document) = house.post("/twilio/after", &form, Some(OTHERS)).await;
+        assert_eq!((status, document.contains("<Stream")), (200, is_back), "{document}");
+    }
+    for call in ours {
+        call.freeze();
+    }
+    other.shut_down(pending()).await;
 }

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::answer::{hang_up, nobody, nonce};
+use super::made_up::Wanted;
 use super::{Document, PLAN_LIMIT};
 use crate::agent::Agent;
 use crate::agent::history::History;
@@ -77,30 +78,22 @@ impl AppState {
         call_sid: &str,
         caller: Caller,
     ) -> Result<Option<Document>, Foreign> {
-        let mut metadata = self.first_metadata(call_sid);
-        if let Some(number) = &caller.forwarder {
-            metadata["forwarded_by"] = json!(number.reveal());
-        }
-        let new = NewCall {
-            id: Uuid::now_v7(),
-            agent_id: agent.id,
-            call_sid: call_sid.to_owned(),
-            caller: caller.number,
-            instance_id: self.services.instance_id,
-            nonce: nonce(),
-            limit: Some(i32::try_from(agent.settings.limits.concurrent_calls).unwrap_or(i32::MAX)),
-            metadata: metadata.into(),
-            started_us: unix_us(clock::unix_now()),
-        };
+        let new = self.new_call(agent, call_sid, &caller);
         let registry = &self.services.registry;
         if registry.find(agent.id, call_sid).is_none()
             && let Err(refusal) = agent.answers_now(now())
         {
             return self.refuse(agent, new, &refusal.to_string()).await;
         }
-        let begin =
-            || registry.begin(SlotFor::NewCaller, call_sid, new.id, Arc::clone(agent), &new.nonce);
-        let begun = match begin() {
+        let wanted = Wanted {
+            slot_for: SlotFor::NewCaller,
+            agent,
+            call_sid,
+            call_log_id: new.id,
+            nonce: &new.nonce,
+            account_sid: caller.account_sid.as_deref(),
+        };
+        let begun = match self.begin(wanted).await {
             Begin::Live(mut handle) => {
                 // Twice at once: the first one may still be waiting for the row.
                 if clock::within(READ_LIMIT, handle.is_taken()).await == Some(false) {
@@ -111,14 +104,14 @@ impl AppState {
                     return Ok(Some(self.to_agent(&handle.agent, call_sid, &new.nonce, is_new)));
                 }
                 // It begins here anew, with what was written of it since.
-                begin()
+                self.begin(wanted).await
             }
             begun => begun,
         };
         match begun {
             Begin::New(slot, commands) => {
                 let opening = first_opening(agent, &new, (slot, commands));
-                self.open(new, opening, caller.account_sid).await
+                self.open(new, opening).await
             }
             // Somebody speaks, and twice at once something is amiss.
             Begin::Live(_) => Ok(None),
@@ -127,7 +120,27 @@ impl AppState {
                 let why = if registry.is_draining() { "draining" } else { "all lines taken" };
                 self.refuse(agent, new, why).await
             }
+            Begin::Unproven => self.refuse(agent, new, MADE_UP).await,
             Begin::ShareTaken => self.refuse(agent, new, SHARE_TAKEN).await,
+        }
+    }
+
+    /// A call that nobody has had before.
+    fn new_call(&self, agent: &Agent, call_sid: &str, caller: &Caller) -> NewCall {
+        let mut metadata = self.first_metadata(call_sid);
+        if let Some(number) = &caller.forwarder {
+            metadata["forwarded_by"] = json!(number.reveal());
+        }
+        NewCall {
+            id: Uuid::now_v7(),
+            agent_id: agent.id,
+            call_sid: call_sid.to_owned(),
+            caller: caller.number.clone(),
+            instance_id: self.services.instance_id,
+            nonce: nonce(),
+            limit: Some(i32::try_from(agent.settings.limits.concurrent_calls).unwrap_or(i32::MAX)),
+            metadata: metadata.into(),
+            started_us: unix_us(clock::unix_now()),
         }
     }
 
@@ -136,18 +149,10 @@ impl AppState {
         self: &Arc<Self>,
         new: NewCall,
         mut opening: Opening,
-        account_sid: Option<String>,
     ) -> Result<Option<Document>, Foreign> {
         let agent = Arc::clone(&opening.agent);
         let mut is_in_database = true;
-        // Beside the row's writing: Twilio may take a while.
-        let row = self.row_and_what_is_known(&new);
-        let is_made_up = self.is_made_up(&opening, account_sid.as_deref());
-        let ((opened, history, has_knowledge), is_made_up) = tokio::join!(row, is_made_up);
-        if is_made_up && let Some(epoch) = first_epoch(&opened) {
-            drop(opening);
-            return Ok(self.reject(&agent, new, epoch, MADE_UP).await);
-        }
+        let (opened, history, has_knowledge) = self.row_and_what_is_known(&new).await;
         (opening.history, opening.has_knowledge) = (history, has_knowledge);
         match opened {
             Opened::Admitted(admission) => match admission.outcome {
@@ -261,14 +266,15 @@ impl AppState {
         agent: &Arc<Agent>,
         call_sid: &str,
         nonce: &str,
+        account_sid: Option<&str>,
         claimed: impl Future<Output = Option<Taken>>,
     ) -> Option<CallHandle> {
         let row =
             clock::within(READ_LIMIT, self.store.call_by_sid(agent.id, call_sid)).await?.ok()??;
         let registry = &self.services.registry;
-        let begin =
-            registry.begin(SlotFor::KnownCaller, call_sid, row.id, Arc::clone(agent), nonce);
-        let Begin::New(slot, commands) = begin else { return None };
+        let slot_for = SlotFor::KnownCaller;
+        let wanted = Wanted { slot_for, agent, call_sid, call_log_id: row.id, nonce, account_sid };
+        let Begin::New(slot, commands) = self.begin(wanted).await else { return None };
         let Taken { mut position, returns } = claimed.await?;
         info!(call_sid, "a call of another instance goes on here");
         if let Some(ours) = registry.position_of(agent.id, call_sid)
@@ -346,17 +352,6 @@ impl AppState {
         metadata.insert("engine".into(), json!("realtime"));
         metadata.insert("model".into(), json!(self.services.engines.models.realtime));
         Value::Object(metadata)
-    }
-}
-
-/// The epoch of a call that nobody had before, and that has its row now.
-fn first_epoch(opened: &Opened) -> Option<i32> {
-    match opened {
-        Opened::Admitted(admission) => {
-            let is_new = admission.outcome == AdmissionOutcome::Admitted;
-            is_new.then_some(admission.position.epoch)
-        }
-        Opened::Spooled => Some(FIRST_EPOCH),
     }
 }
 

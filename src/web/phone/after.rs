@@ -56,7 +56,7 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     };
     let plan = match here {
         Some(plan) => plan,
-        None => match front.plan_elsewhere(agent, call_sid, is_over).await {
+        None => match front.plan_elsewhere(agent, call_sid, form).await {
             Elsewhere::Plan(plan) => plan,
             Elsewhere::TakenOver(document) => return document,
         },
@@ -104,7 +104,7 @@ impl AppState {
         self: &Arc<Self>,
         agent: &Arc<Agent>,
         call_sid: &str,
-        is_over: bool,
+        form: &Form,
     ) -> Elsewhere {
         let plan = |plan| Elsewhere::Plan(plan);
         if self.services.registry.has_ended(agent.id, call_sid) {
@@ -113,7 +113,9 @@ impl AppState {
         // An instance that has just ended the call is still writing so.
         clock::pause(OWNER_WRITES).await;
         let found = self.found(self.row_of(agent.id, call_sid).await).await;
-        let question = Question::StreamEnded { over: is_over };
+        let question = Question::StreamEnded {
+            over: form.call_status().is_some_and(|status| status.is_over()),
+        };
         match (lifecycle::next(found.standing(None), question), &found) {
             (Plan::Complete { .. }, _) => {
                 self.complete_elsewhere(agent.id, call_sid.to_owned()).await;
@@ -126,7 +128,9 @@ impl AppState {
                 plan(number.map_or(AfterPlan::Fallback, AfterPlan::Transfer))
             }
             (Plan::TakeOver { otherwise }, Found::Row { row, record }) => {
-                if let Some(document) = self.bring_back(agent, call_sid).await {
+                if let Some(document) =
+                    self.bring_back(agent, call_sid, form.get("AccountSid")).await
+                {
                     return Elsewhere::TakenOver(document);
                 }
                 self.leave_for_fallback(agent, row, call_sid, record, otherwise).await;

@@ -61,14 +61,15 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     match (lifecycle::next(standing, question), &found, kept) {
         (Plan::HangUp, ..) => hang_up(),
         (Plan::TakeOver { otherwise }, Found::Row { row, record }, _) => {
-            if let Some(document) = front.bring_back(agent, call_sid).await {
+            if let Some(document) = front.bring_back(agent, call_sid, form.get("AccountSid")).await
+            {
                 return document;
             }
             front.leave_for_fallback(agent, row, call_sid, record, otherwise).await;
             front.fallback(agent, form)
         }
         (Plan::Remember, _, Some(kept)) => {
-            match front.bring_back_from_memory(call_sid, kept).await {
+            match front.bring_back_from_memory(call_sid, form.get("AccountSid"), kept).await {
                 Some(document) => document,
                 None => apologise(front, agent, call_sid).await,
             }

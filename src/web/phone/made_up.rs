@@ -1,30 +1,74 @@
 //! Calls that nobody places: whoever enters a Twilio account of their own knows the token that its webhooks
 //! are signed with, and could hold every line with calls that they make up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
+use crate::agent::Agent;
 use crate::clock;
-use crate::line::opening::Opening;
+use crate::line::registry::{Begin, Proof, SlotFor};
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
+use crate::web::at_once::AtOnce;
 
 /// How long Twilio may take to say whether it has a call: it rings on meanwhile.
 const LIMIT: Duration = Duration::from_millis(700);
+/// About how many calls of one agent it is asked at once.
+const ASKED_AT_ONCE: usize = 8;
+
+/// About whose calls Twilio is asked.
+#[derive(Debug)]
+pub struct MadeUp(AtOnce);
+
+impl Default for MadeUp {
+    fn default() -> Self {
+        Self(AtOnce::new(ASKED_AT_ONCE))
+    }
+}
+
+/// A call that wants a slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) slot_for: SlotFor,
+    pub(super) agent: &'a Arc<Agent>,
+    pub(super) call_sid: &'a str,
+    pub(super) call_log_id: Uuid,
+    pub(super) nonce: &'a str,
+    /// The Twilio account that the webhook names.
+    pub(super) account_sid: Option<&'a str>,
+}
 
 impl AppState {
-    /// Whether a new call is made up, with lines getting scarce: it is signed with the agent's own token,
-    /// and Twilio does not know it. Where Twilio does not answer a call is believed.
-    pub(super) async fn is_made_up(&self, call: &Opening, account_sid: Option<&str>) -> bool {
-        if call.agent.credentials.is_none() || !call.slot.was_scarce {
-            return false;
+    /// Takes a slot for a call. Where lines get scarce and the agent's own token alone speaks for the call,
+    /// Twilio is asked first: what is made up has no slot, and writes nothing, also while it is judged.
+    pub(super) async fn begin(&self, wanted: Wanted<'_>) -> Begin {
+        let begin = |proof| {
+            let Wanted { slot_for, agent, call_sid, call_log_id, nonce, .. } = wanted;
+            let registry = &self.services.registry;
+            registry.begin(slot_for, proof, call_sid, call_log_id, Arc::clone(agent), nonce)
+        };
+        match begin(Proof::Signature) {
+            Begin::Unproven if self.is_placed(&wanted).await => begin(Proof::Twilio),
+            begun => begun,
         }
-        let twilio = &self.services.function_services.twilio;
-        let asking = twilio.fetch_announced(&call.agent, account_sid, &call.call_sid);
-        match clock::within(LIMIT, asking).await {
-            Some(Ok(news)) => news.status.is_over(),
-            Some(Err(RestError::NoAccount)) => true,
-            Some(Err(RestError::Refused { status, .. })) => matches!(status, 400 | 401 | 403 | 404),
-            Some(Err(_)) | None => false,
+    }
+
+    /// Whether somebody placed the call. Where Twilio answers nobody a call is believed; what an account
+    /// brings upon itself, as too many questions, speaks for no call of its own.
+    async fn is_placed(&self, wanted: &Wanted<'_>) -> bool {
+        let Wanted { agent, call_sid, account_sid, .. } = *wanted;
+        let since = clock::Stopwatch::start();
+        let Some(Some(_place)) = clock::within(LIMIT, self.made_up.0.place(agent.id)).await else {
+            return false;
+        };
+        let asking =
+            self.services.function_services.twilio.fetch_announced(agent, account_sid, call_sid);
+        match clock::within(LIMIT.saturating_sub(since.elapsed()), asking).await {
+            Some(Ok(news)) => !news.status.is_over(),
+            Some(Err(RestError::Unreachable | RestError::Unknown)) | None => true,
+            Some(Err(_)) => false,
         }
     }
 }

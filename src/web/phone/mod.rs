@@ -20,6 +20,7 @@ mod voice;
 mod voicemail;
 
 pub use idempotency::IdempotencyCache;
+pub use made_up::MadeUp;
 pub use noting::Noting;
 pub use pending_writes::Unwritten;
 pub use test_call::TestCalls;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::admit::Taken;
 use super::answer::nonce;
+use super::made_up::Wanted;
 use super::pending_writes::{Attempt, Callback};
 use super::{Document, FIND_LIMIT};
 use crate::agent::Agent;
@@ -189,6 +190,7 @@ impl AppState {
         self: &Arc<Self>,
         agent: &Arc<Agent>,
         call_sid: &str,
+        account_sid: Option<&str>,
     ) -> Option<Document> {
         let (registry, nonce) = (&self.services.registry, nonce());
         let claimed = async {
@@ -199,7 +201,7 @@ impl AppState {
                 clock::within(FIND_LIMIT, counted).await?.ok()??;
             Some(Taken { position, returns: Some(returns) })
         };
-        if self.take_over(agent, call_sid, &nonce, claimed).await.is_some() {
+        if self.take_over(agent, call_sid, &nonce, account_sid, claimed).await.is_some() {
             return Some(self.to_agent(agent, call_sid, &nonce, false));
         }
         // Asked twice at once: the other one has brought them back, or tries to.
@@ -215,17 +217,19 @@ impl AppState {
     pub(super) async fn bring_back_from_memory(
         self: &Arc<Self>,
         call_sid: &str,
+        account_sid: Option<&str>,
         kept: TransferredCall,
     ) -> Option<Document> {
         let (registry, nonce) = (&self.services.registry, nonce());
-        let begin = registry.begin(
-            SlotFor::KnownCaller,
+        let wanted = Wanted {
+            slot_for: SlotFor::KnownCaller,
+            agent: &kept.agent,
             call_sid,
-            kept.call_log_id,
-            Arc::clone(&kept.agent),
-            &nonce,
-        );
-        let Begin::New(slot, commands) = begin else { return None };
+            call_log_id: kept.call_log_id,
+            nonce: &nonce,
+            account_sid,
+        };
+        let Begin::New(slot, commands) = self.begin(wanted).await else { return None };
         info!(call_sid, "a caller whom nobody answered comes back, from memory");
         // Its token is this process's to spend.
         let row = (kept.call_log_id, kept.position.epoch);

@@ -148,7 +148,7 @@ impl AppState {
                 if clock::within(PLAN_LIMIT, handle.let_go(false)).await != Some(true) {
                     return None;
                 }
-                self.take_over(agent, call_sid, "", async { Some(taken) }).await
+                self.take_over(agent, call_sid, "", None, async { Some(taken) }).await
             }
             Claim::Spent => None,
             Claim::Here(handle, RowKnown(row_known)) => {
@@ -169,7 +169,7 @@ impl AppState {
             // and Twilio asks what happens next.
             Claim::Elsewhere => {
                 let claimed = self.claim_row(agent.id, call_sid, nonce);
-                self.take_over(agent, call_sid, "", claimed).await
+                self.take_over(agent, call_sid, "", None, claimed).await
             }
         }
     }

@@ -27,7 +27,7 @@ use crate::clock;
 use crate::functions::TestCall;
 use crate::line::opening::{Opening, TestOpening};
 use crate::line::record::unix_us;
-use crate::line::registry::{AfterPlan, Begin, CallHandle, Claim, Command, SlotFor};
+use crate::line::registry::{AfterPlan, Begin, CallHandle, Claim, Command, Proof, SlotFor};
 use crate::line::{Engines, stream_config};
 use crate::private::Private;
 use crate::recovery::completion::CameTo;
@@ -40,7 +40,7 @@ use crate::store::{
 use crate::twilio::media::{Inbound, Start};
 use crate::twilio::token::{self, StreamClaims};
 use crate::web::AppState;
-use crate::web::paces::{TESTS, count};
+use crate::web::paces::TESTS;
 use crate::web::problem::Problem;
 use crate::web::still::{CutOff, Still};
 use crate::web::upgrade::upgrade;
@@ -105,25 +105,9 @@ fn test_sid() -> String {
 }
 
 impl AppState {
-    /// Begins a test call, and counts it for whoever makes it.
+    /// Begins a test call, which counts for whoever makes it: its slot, its row and its task, which dials
+    /// the engine.
     pub(crate) async fn begin_test(
-        self: &Arc<Self>,
-        viewer: &Viewer,
-        access: &AgentAccess<Maintain>,
-        wanted: WantedTest,
-    ) -> Result<BegunTest, Problem> {
-        let store = &self.owners.store;
-        count(store, &TESTS, viewer.id(), Problem::too_many).await?;
-        let begun = Box::pin(self.take_test(viewer, access, wanted)).await;
-        if begun.is_err() {
-            // Nothing was made that anybody pays for. Where that fails too, it stays counted.
-            let _ = store.give_pace_back(&TESTS, viewer.id()).await;
-        }
-        begun
-    }
-
-    /// Takes a test call: its slot, its row and its task, which dials the engine.
-    async fn take_test(
         self: &Arc<Self>,
         viewer: &Viewer,
         access: &AgentAccess<Maintain>,
@@ -147,10 +131,16 @@ impl AppState {
         };
         let token = self.test_token(viewer, &new).await?;
         let registry = &self.services.registry;
-        let begun =
-            registry.begin(SlotFor::Test, &call_sid, new.id, Arc::clone(&agent), &new.nonce);
+        let begun = registry.begin(
+            SlotFor::Test,
+            Proof::Signature,
+            &call_sid,
+            new.id,
+            Arc::clone(&agent),
+            &new.nonce,
+        );
         let Begin::New(slot, commands) = begun else { return Err(busy()) };
-        opened(self.owners.store.open_test(access, &new, limits).await?, limits)?;
+        opened(self.owners.store.open_test(access, &new, limits, &TESTS).await?, limits)?;
         registry.has_row(agent.id, &call_sid, (new.id, FIRST_EPOCH), true);
         let history = self.history(agent.id, &new.caller);
         let (history, has_knowledge) = self.and_knowledge(agent.id, history).await;
@@ -353,6 +343,7 @@ fn opened(what: TestOpened, limits: TestLimits) -> Result<(), Problem> {
         TestOpened::Opened => Ok(()),
         TestOpened::AtOnce | TestOpened::OwnerAtOnce => Err(too_many("at once", limits)),
         TestOpened::InADay => Err(too_many("within a day", limits)),
+        TestOpened::TooMany(seconds) => Err(Problem::too_many(seconds)),
         TestOpened::NoAgent => Err(Problem::not_found()),
         TestOpened::Suspended => Err(Problem::new(StatusCode::FORBIDDEN, SUSPENDED)),
     }
