@@ -48,7 +48,7 @@ const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 const ASK_AFTER: Duration = Duration::from_secs(15);
 const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How long a peer may leave what was sent to it without a sign. A telephone that goes into a tunnel closes
-/// nothing: what watches live calls would hold its place until the kernel gives up, after a quarter of an hour.
+/// nothing: what watches live calls would hold its place for minutes.
 const GONE_AFTER: Duration = Duration::from_secs(20);
 /// How long requests that are being answered may take once no more are taken.
 const LAST_REQUESTS_LIMIT: Duration = Duration::from_secs(6);
