@@ -3,6 +3,7 @@
 mod fields;
 mod form;
 mod hours;
+mod outside;
 mod page;
 mod preview;
 mod sent;
@@ -73,7 +74,12 @@ async fn show(
         return Ok(shell.page(Some(Section::Agent), "Agent", &reduced(&shell, &row)));
     };
     let row = store.agent_to_inspect(&inspecting).await?.ok_or(Fault::NotFound)?;
-    let flash = flash(&state, &inspecting, asked).await?;
+    let has_new_hours = asked.saved.is_some() && asked.section.as_deref() == Some("hours");
+    let mut flash = flash(&state, &inspecting, asked).await?;
+    if has_new_hours {
+        let outside = outside::note(store, &shell, &Agent::new(row.clone()).hours).await?;
+        flash = html! { (flash) (outside) };
+    }
     let role = access.role();
     let page = Page { state: &state, shell: &shell, row, role, refused: None, flash };
     Ok(shell.page(Some(Section::Agent), "Agent", &page.body()))
