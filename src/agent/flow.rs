@@ -1,6 +1,7 @@
 //! A flow: steps that an owner laid down. The position is kept here; the model is told what to say
 //! and ask at the present step and can only answer, so it cannot jump.
 
+mod look;
 mod read;
 #[cfg(test)]
 mod tests;

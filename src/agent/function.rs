@@ -201,7 +201,8 @@ impl Functions {
         if builtin == Some(Builtin::TransferCall) {
             targets.extend(read_numbers(&fields, numbering, faults));
         }
-        let name = self.read_name(row.name.as_deref(), builtin, &path, faults)?;
+        // What is wrong is told of all fields at once, so each is read.
+        let name = self.read_name(row.name.as_deref(), builtin, &path, faults);
         let reserved: &[&str] = match kind {
             Some("form") => &[form::CONFIRMED],
             Some("flows") => &[flow::ANSWER],
@@ -209,18 +210,27 @@ impl Functions {
         };
         let variables = if builtin.is_some() { None } else { Some(&variables) };
         let path_of_variables = format!("{path}.variables");
-        let parameters = variables::read(variables, &path_of_variables, reserved, region, faults)?;
+        let parameters = variables::read(variables, &path_of_variables, reserved, region, faults);
         let work = match (kind, builtin) {
-            (_, Some(builtin)) => Work::Builtin(builtin, data),
-            (Some("json_api"), _) => Work::JsonApi(Box::new(read_json_api(&data, &path, faults)?)),
-            (Some("form"), _) => Work::Form(read_form(&fields, &parameters, &path, faults)?),
-            (Some("flows"), _) => Work::Flow(Flow::read(&fields, &parameters, region, faults)?),
+            (_, Some(builtin)) => Some(Work::Builtin(builtin, data)),
+            (Some("json_api"), _) => {
+                read_json_api(&data, &path, faults).map(|api| Work::JsonApi(Box::new(api)))
+            }
+            (Some("form"), _) => {
+                read_form(&fields, parameters.as_ref(), &path, faults).map(Work::Form)
+            }
+            // What its steps may ask for is not known without them.
+            (Some("flows"), _) => {
+                let parameters = parameters.as_ref()?;
+                Flow::read(&fields, parameters, region, faults).map(Work::Flow)
+            }
             (other, _) => {
                 let found = if other.is_some() { "another type" } else { "nothing" };
                 faults.add(format!("{path}.type"), found, "json_api, form, flows or function");
-                return None;
+                None
             }
         };
+        let (name, parameters, work) = (name?, parameters?, work?);
         let description = described(row.purpose.as_deref(), row.trigger_reason.as_deref());
         let saves = row.save_data;
         Some(AgentFunction { id: row.id, name, description, parameters, work, saves })
@@ -311,24 +321,22 @@ fn read_builtin(data: &Fields<'_>, faults: &mut Faults) -> Option<Builtin> {
 }
 
 fn read_json_api(data: &Value, path: &str, faults: &mut Faults) -> Option<JsonApi> {
-    match JsonApi::read(data) {
-        Ok(api) => Some(api),
-        Err(fault) => {
-            faults.push(SettingFault { path: format!("{path}.data.{}", fault.path), ..fault });
-            None
-        }
+    let mut found = Vec::new();
+    let api = JsonApi::read_all(data, &mut found);
+    for fault in found {
+        faults.push(SettingFault { path: format!("{path}.data.{}", fault.path), ..fault });
     }
+    api
 }
 
 fn read_form(
     data: &Fields<'_>,
-    parameters: &Parameters,
+    parameters: Option<&Parameters>,
     path: &str,
     faults: &mut Faults,
 ) -> Option<Form> {
-    if parameters.names().is_empty() {
+    if parameters.is_some_and(|parameters| parameters.names().is_empty()) {
         faults.add(format!("{path}.variables"), "nothing", "the fields of the form");
-        return None;
     }
     Form::read(data, faults)
 }

@@ -93,28 +93,37 @@ fn from_list(items: &[Value], path: &str, faults: &mut Faults) -> Option<Read> {
     }
     let (mut names, mut optional) = (Vec::new(), BTreeSet::new());
     let (mut properties, mut required) = (Map::new(), Vec::new());
+    let mut is_whole = true;
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");
         let fields = Fields::read(Some(item), path.as_str(), &[], faults);
-        let name = read_name(&fields, faults)?;
-        let definition = definition(&fields, faults)?;
-        let is_required = match fields.get("required") {
-            None => None,
-            Some(_) => Some(fields.accept("required", "true or false", faults, Value::as_bool)?),
+        // The others are read too: what is wrong is told of all at once.
+        let Some((name, definition, is_required)) = read_item(&fields, faults) else {
+            is_whole = false;
+            continue;
         };
         if properties.insert(name.clone(), definition).is_some() {
             faults.add(fields.path_of("name"), "a name that is there twice", "another name");
-            return None;
+            is_whole = false;
         }
-        if is_required == Some(true) {
-            required.push(json!(name));
-        }
-        if is_required == Some(false) {
-            optional.insert(name.clone());
+        match is_required {
+            Some(true) => required.push(json!(name)),
+            Some(false) => drop(optional.insert(name.clone())),
+            None => {}
         }
         names.push(name);
     }
-    Some((object_schema(properties, required), names, optional))
+    is_whole.then(|| (object_schema(properties, required), names, optional))
+}
+
+/// A variable of a list: its name, its schema, and whether it is needed.
+fn read_item(fields: &Fields<'_>, faults: &mut Faults) -> Option<(String, Value, Option<bool>)> {
+    let (name, definition) = (read_name(fields, faults), definition(fields, faults));
+    let is_required = match fields.get("required") {
+        None => None,
+        Some(_) => Some(fields.accept("required", "true or false", faults, Value::as_bool)?),
+    };
+    Some((name?, definition?, is_required))
 }
 
 fn object_schema(

@@ -45,7 +45,7 @@ use crate::twilio::rest::TwilioRest;
 pub use dialogue::Dialogues;
 pub use dry_run::{CameBack, DryRun, Pretended, SentRequest, dry_run};
 pub use messages::Texts;
-pub use offers::{builtin, signatures};
+pub use offers::{builtin, is_offered, signatures};
 pub use rendering::{RenderError, rendered};
 
 /// A function at work; it ends with `Event::FunctionDone`.

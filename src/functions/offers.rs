@@ -35,6 +35,16 @@ pub fn signatures(function_services: &FunctionServices, agent: &Agent) -> Vec<Fu
     rows.chain(defaults).collect()
 }
 
+/// Whether the model is offered a function of the agent's rows: a built-in one that the agent cannot carry
+/// out is not.
+pub fn is_offered(
+    function_services: &FunctionServices,
+    agent: &Agent,
+    function: &AgentFunction,
+) -> bool {
+    row_signature(function_services, agent, function).is_some()
+}
+
 /// The function that the model calls by this name, if it is offered.
 pub(super) fn find<'a>(
     function_services: &FunctionServices,

@@ -33,7 +33,7 @@ pub struct Deed {
     pub action: String,
     /// Kind and id of what it was done to.
     pub object: Option<String>,
-    /// The name of the person or the function it was done to, if that is still there.
+    /// The name of the person it was done to, if they are still there, or of the function.
     pub object_name: Option<Private<String>>,
     /// What owners know the function by that it was done to, besides its name; none where there is none.
     pub function: Option<Private<FunctionTitle>>,
@@ -170,13 +170,24 @@ impl Store {
 
 fn deed(row: &PgRow) -> Result<Deed> {
     let name = |column: &str| row.try_get::<Option<String>, _>(column);
+    let change = lenient_json(row.try_get("change")?);
+    let mut object_name = name("object_name")?;
     let function = match name("function_type")? {
         Some(kind) => Some(FunctionTitle {
             kind,
             title: name("function_title")?,
             builtin: name("function_builtin")?,
         }),
-        None => None,
+        // One that is gone is known by what it was called then.
+        None => change.as_ref().and_then(|change| change["function"].as_object()).map(|then| {
+            let text = |name: &str| Some(then.get(name)?.as_str()?.to_owned());
+            object_name = object_name.take().or_else(|| text("name"));
+            FunctionTitle {
+                kind: text("type").unwrap_or_default(),
+                title: text("title"),
+                builtin: text("builtin"),
+            }
+        }),
     };
     Ok(Deed {
         function: function.map(Private::new),
@@ -188,7 +199,7 @@ fn deed(row: &PgRow) -> Result<Deed> {
         agent_id: row.try_get("voice_agent_id")?,
         action: row.try_get("action")?,
         object: row.try_get("object")?,
-        object_name: name("object_name")?.map(Private::new),
-        change: lenient_json(row.try_get("change")?),
+        object_name: object_name.map(Private::new),
+        change,
     })
 }

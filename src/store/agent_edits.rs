@@ -1,5 +1,5 @@
-//! Changes that owners make to an agent. Each is one transaction: the rows, what they were before and
-//! after (`agent_versions`), and who did it (`audit_log`).
+//! Changes that owners make to an agent. Each is one transaction: the rows, what they were before and after
+//! (`agent_versions`), and who did it (`audit_log`).
 
 mod changed_fields;
 
@@ -18,7 +18,7 @@ use super::people::Viewer;
 use super::setup::{SetupMove, move_on};
 use super::taken_numbers::{ListedNumber, take_and_note};
 use super::vault::Vault;
-use super::{Result, Store, StoreError, lenient_json, storable_json};
+use super::{Result, Store, StoreError, function_edits, lenient_json, storable_json};
 use crate::agent::AgentSource;
 use crate::private::Private;
 
@@ -94,8 +94,7 @@ pub struct AgentWrite {
     pub function: Option<FunctionWrite>,
     /// The parts that it changes.
     pub parts: Vec<PartChange>,
-    /// Where the set-up of the agent goes with it. Nothing is written of an agent that is not being set
-    /// up then.
+    /// Where its set-up goes with it. Nothing is written then of an agent that is not being set up.
     pub setup: Option<SetupMove>,
     /// Its number, where Twilio has listed it: whoever only typed it and stands in the way loses it.
     pub listed: Option<ListedNumber>,
@@ -389,10 +388,11 @@ pub(super) async fn note(
         .bind(versions.last().copied().unwrap_or_default() - VERSIONS_MAX)
         .execute(&mut **transaction)
         .await?;
-    let parts: Vec<&str> = write.parts.iter().map(|change| change.part.as_str()).collect();
+    let parts: Vec<_> = write.parts.iter().map(|change| change.part.as_str()).collect();
     let deed = AuditEntry::of(viewer, action).agent(agent_id).object("agent", agent_id).change(
         serde_json::json!({
             "versions": versions, "parts": parts, "fields": changed_fields(&write.parts),
+            "function": function_edits::known_by(&write.parts),
         }),
     );
     super::audit::note(transaction, &deed).await?;

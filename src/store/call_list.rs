@@ -166,7 +166,9 @@ const ITEM: &str = "c.id, c.voice_agent_id, c.call_end is null as is_live,
         or jsonb_path_exists(c.metadata, '$.functions[*].result
             ? (exists (@.booked) || exists (@.rescheduled) || exists (@.cancelled))'), false)
         as has_booking,
-    coalesce(jsonb_path_exists(c.metadata, '$.gaps[0] ? (@ != null)'), false) as has_gap,
+    coalesce(jsonb_path_exists(c.metadata, '$.gaps[0] ? (@ != null)'), false)
+        and (select bool_or(t.done_at is null) from public.call_tasks t
+            where t.call_log_id = c.id and t.kind::text = 'gap') is not false as has_gap,
     coalesce(jsonb_path_exists(c.metadata, '$.messages[0] ? (@ != null)'), false) as has_message,
     exists (select from public.call_tasks t where t.call_log_id = c.id and t.done_at is null) as has_task";
 

@@ -1,11 +1,12 @@
 //! Rows of `functions` as owners write them, and how often they were used.
 
+use serde_json::{Value, json};
 use sqlx::postgres::Postgres;
 use sqlx::{Row, Transaction};
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Inspect, VisibleAgents};
-use super::agent_edits::{FunctionWrite, columns};
+use super::agent_edits::{FunctionWrite, PartChange, columns};
 use super::{Result, Store};
 
 /// The most calls that uses are counted in: the newest.
@@ -66,6 +67,24 @@ impl Store {
         );
         Ok(names.bind(agents.ids()).bind(NAMES_MAX).fetch_all(&self.pool).await?)
     }
+}
+
+/// What a function was known by when it was changed: it may be gone when somebody reads of that.
+pub(super) fn known_by(parts: &[PartChange]) -> Option<Value> {
+    const LONGEST: usize = 200;
+    let part = parts.iter().find(|part| part.part.starts_with("function "))?;
+    let document = part.after.as_ref().or(part.before.as_ref())?;
+    let text = |value: &Value| {
+        let text = value.as_str()?;
+        Some(text.chars().take(LONGEST).collect::<String>())
+    };
+    let data = &document["data"];
+    Some(json!({
+        "type": text(&document["type"]),
+        "name": text(&document["name"]),
+        "title": text(&data["title"]),
+        "builtin": text(&data["builtin"]),
+    }))
 }
 
 /// Writes a row of this agent.

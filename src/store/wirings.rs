@@ -92,6 +92,25 @@ impl Store {
         .await?)
     }
 
+    /// Those of these agents that have a number, although nobody has connected one here and no call has come.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn not_connected(&self, agents: &VisibleAgents) -> Result<Vec<Uuid>> {
+        Ok(sqlx::query_scalar(
+            "select a.id from public.voice_agents a
+            where a.id = any($1) and trim(coalesce(a.twilio_phone_number, '')) <> ''
+                and not exists (select from public.number_wirings w
+                    where w.voice_agent_id = a.id and w.restored_at is null)
+                and not exists (select from public.call_logs c
+                    where c.voice_agent_id = a.id and c.call_sid like 'CA%')
+            limit 5000",
+        )
+        .bind(agents.ids())
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
     /// What of this agent's can be put back, the last connection of each number.
     pub async fn wirings<L: Level>(&self, access: &AgentAccess<L>) -> Result<Vec<WiringRow>> {
         let rows = sqlx::query(

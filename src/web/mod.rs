@@ -159,6 +159,7 @@ fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
         .fallback(async || console::errors::not_found())
         .merge(bookings::ics::router())
         .layer(from_fn(rejections::explain))
+        .layer(from_fn_with_state(Arc::clone(front), console::framed::frame_errors))
         .layer(zipped)
         .layer(from_fn_with_state(Arc::clone(front), headers::protect))
 }

@@ -29,10 +29,23 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub conflict: Option<Box<Value>>,
+    /// All parts that were wrong, where there are several; the first is in `field` and `detail` too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
     #[serde(skip)]
     is_unchanged: bool,
+}
+
+/// One of several parts of a request that were wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Its name, such as `settings.limits.call_seconds`.
+    pub field: String,
+    /// What was wrong with it, and what is accepted.
+    pub detail: String,
 }
 
 impl Problem {
@@ -44,6 +57,7 @@ impl Problem {
             detail: Some(detail.into()),
             field: None,
             conflict: None,
+            errors: Vec::new(),
             retry_after_s: None,
             // A request that is refused does nothing; one that breaks off may have begun.
             is_unchanged: status.is_client_error(),
@@ -84,6 +98,24 @@ impl Problem {
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         Self { field: Some(field.into()), ..problem }
+    }
+
+    /// 422: these values are not accepted; none if there is none of them.
+    pub fn all_invalid(mut errors: Vec<FieldError>) -> Option<Self> {
+        let first = errors.first().cloned()?;
+        if errors.len() == 1 {
+            errors.clear();
+        }
+        Some(Self { errors, ..Self::invalid(first.field, first.detail) })
+    }
+
+    /// What was wrong, part by part.
+    pub fn into_errors(self) -> Vec<FieldError> {
+        if !self.errors.is_empty() {
+            return self.errors;
+        }
+        let (field, detail) = (self.field.unwrap_or_default(), self.detail.unwrap_or_default());
+        vec![FieldError { field, detail }]
     }
 
     /// 409, and what stands in the way.

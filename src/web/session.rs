@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::header::{AUTHORIZATION, COOKIE, HOST, REFERER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -350,13 +350,31 @@ impl OptionalFromRequestParts<Arc<AppState>> for PageRequest {
     }
 }
 
+/// The page of ours on which a browser was, as it says: its path, with what it was asked with.
+pub(super) fn came_from(parts: &Parts) -> Option<String> {
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let page = url::Url::parse(text(REFERER)?).ok()?;
+    let host = page.host_str()?;
+    let authority = page.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    if text(HOST) != Some(&authority) {
+        return None;
+    }
+    Some(page[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
+}
+
 /// To the sign-in page, and from there back to what was wanted, if that was a page.
 fn to_sign_in(parts: &Parts) -> Response {
+    let encoded =
+        |path: &str| url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>();
     if parts.method != http::Method::GET {
-        return Redirect::to("/sign-in").into_response();
+        // What was sent is not kept: nobody knows whose it is. A browser's user is told so.
+        let from = came_from(parts).map(|page| format!("&next={}", encoded(&page)));
+        let is_browser = !parts.headers.contains_key(AUTHORIZATION);
+        let unsaved = format!("/sign-in?unsaved=1{}", from.unwrap_or_default());
+        return Redirect::to(if is_browser { &unsaved } else { "/sign-in" }).into_response();
     }
     let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    let next = encoded(wanted);
     let to = if wanted == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={next}") };
     (StatusCode::SEE_OTHER, Redirect::to(&to)).into_response()
 }

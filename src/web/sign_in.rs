@@ -40,7 +40,13 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 pub(super) struct Wanted {
     /// Where to go then.
     next: Option<String>,
+    /// Whether something was sent that was not saved, as nobody was signed in any more.
+    unsaved: Option<String>,
 }
+
+/// What is said then.
+const UNSAVED: &str = "You were signed out meanwhile, so what you sent was not saved. Sign in, then go back \
+                       with your browser to what you wrote and save it again.";
 
 /// A page of ours: a path, and no other site's. Anything else leads to the first page.
 pub(super) fn own_path(next: Option<&str>) -> &str {
@@ -69,12 +75,13 @@ async fn page(
         return Redirect::to(next).into_response();
     }
     if state.owners.supabase.is_some() {
-        return supabase_sign_in::page(next, None);
+        return supabase_sign_in::page(next, wanted.unsaved.map(|_| UNSAVED));
     }
     layout::outside(
         "Sign in",
         &html! {
             h1 { "Sign in" }
+            @if wanted.unsaved.is_some() { p .note.warn role="alert" { (UNSAVED) } }
             p { "Open your one-time sign-in link. It is printed when the server starts for the first time, and is good once." }
             (another_link(&state))
         },

@@ -572,3 +572,36 @@ async fn a_stored_script_comes_out_as_text() {
         assert!(!shown.text.contains(" style=") && !shown.text.contains(" onclick"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn all_that_is_wrong_with_a_section_is_told_at_once() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let odd = [
+        ("settings.fallback.kind", "say"),
+        ("settings.limits.concurrent_calls", "many"),
+        ("settings.webhook.url", "nowhere"),
+        ("settings.transfer.targets.0.name", "Sales"),
+        ("settings.transfer.targets.0.number", "12"),
+        ("settings.transfer.targets.1.name", ""),
+        ("settings.transfer.targets.1.number", "+442079460958"),
+    ];
+    let refused = send(&desk, &owner, "messages", &odd).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for id in ["limits-concurrent_calls", "webhook-url", "transfer-targets"] {
+        let link = format!("href=\"#settings-{id}\"");
+        assert!(refused.text.contains(&link), "{id}: {}", refused.text);
+    }
+    let change = json!({"name": "", "settings": {"limits": {"call_seconds": "soon"}},
+        "business": {"default_appointment_length": 0}});
+    let refused = owner.patch(&format!("/api/v1/agents/{}", desk.agent), change).await;
+    let refused = refused.json();
+    let told: Vec<&str> = refused["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["field"].as_str().unwrap())
+        .collect();
+    let fields = ["name", "settings.limits.call_seconds", "business.default_appointment_length"];
+    assert!(fields.iter().all(|field| told.contains(field)), "{refused}");
+}

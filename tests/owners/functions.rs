@@ -460,3 +460,106 @@ async fn steps_are_read_in_words_a_fault_names_its_line_and_people_are_rows() {
         assert_eq!(people["data"]["targets"], left, "{people}");
     }
 }
+
+#[tokio::test]
+async fn what_replaces_a_built_in_function_or_can_never_work_is_said_at_once() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let data = json!({"url": "https://x.example/{{ args.plam }}",
+        "headers": {"X-Key": "{{ secrets.CRM }}"}});
+    let new = json!({"type": "json_api", "name": "check_availability", "data": data,
+        "variables": [{"name": "plan"}]});
+    let made = owner.post(&list(&desk), new).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let fields = |made: &Answered| {
+        let made = made.json();
+        let warned = made["warnings"].as_array().unwrap().clone();
+        warned.iter().map(|it| it["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(fields(&made), ["name", "data.url", "data.headers"], "{}", made.text);
+    let page = format!("/agents/{}/functions", desk.agent);
+    let one = format!("{page}/{}", made.json()["id"].as_str().unwrap());
+    for path in [&page, &one] {
+        let shown = owner.get(path).await.text;
+        for words in [
+            "This replaces “Look for free times”, which every agent has",
+            "so args.plam is never there",
+            "There is no secret with the name CRM.",
+        ] {
+            assert!(shown.contains(words), "{path}: {words}: {shown}");
+        }
+    }
+    assert!(owner.get(&page).await.text.contains("replaced by one above"));
+
+    let flow = |nodes: Value| json!({"start": "a", "nodes": nodes});
+    for (kind, data, field) in [
+        ("json_api", json!({"url": "http://127.0.0.1:9/"}), "data.url"),
+        ("json_api", json!({"url": "http://localhost/x"}), "data.url"),
+        ("form", json!({"submit_url": "http://10.0.0.7/"}), "data.submit_url"),
+        ("flows", flow(json!({"a": {"say": "x", "next": "a"}})), "data.nodes"),
+        ("flows", flow(json!({"a": {"transfer": "nobody"}})), "data.nodes.a.transfer"),
+        ("function", json!({"builtin": "transfer_call"}), "data.targets"),
+    ] {
+        let name = if kind == "function" { "" } else { "one" };
+        let new = json!({"type": kind, "name": name, "data": data, "variables": [{"name": "v"}]});
+        let made = owner.post(&list(&desk), new).await;
+        assert_eq!(fields(&made), [field], "{data}: {}", made.text);
+        let path = format!("/api/v1/functions/{}", made.json()["id"].as_str().unwrap());
+        owner.send(Method::DELETE, &path, Body::None).await;
+    }
+    let fine = format!("/api/v1/functions/{}", desk.function);
+    assert_eq!(owner.get(&fine).await.json()["warnings"], json!([]));
+    // One that was stored with a fault says so on its page too.
+    desk.sql(&format!("update functions set data = '{{}}' where id = '{}'", desk.function)).await;
+    let shown = owner.get(&format!("{page}/{}", desk.function)).await.text;
+    assert!(shown.contains("Nothing is written here."), "{shown}");
+    let warned = owner.get(&fine).await.json();
+    assert_eq!(warned["warnings"][0]["field"], "data.builtin", "{warned}");
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_with_a_function_is_told_at_once() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let new = json!({"type": "json_api", "name": "two words", "purpose": 7,
+        "data": {"url": "nowhere", "headers": {"Host": "x"}, "timeout_ms": 99, "result": "items"},
+        "variables": [{"type": "magic"}, {"name": "a", "type": "magic"}]});
+    let refused = owner.post(&list(&desk), new).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let refused = refused.json();
+    let told: Vec<&str> = refused["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["field"].as_str().unwrap())
+        .collect();
+    for field in [
+        "purpose",
+        "name",
+        "data.url",
+        "data.headers.Host",
+        "data.timeout_ms",
+        "data.result",
+        "variables[0].name",
+        "variables[1].type",
+    ] {
+        assert!(told.contains(&field), "{field}: {refused}");
+    }
+    assert_eq!(refused["field"], told[0]);
+
+    let page = format!("/agents/{}/functions", desk.agent);
+    let sent = [
+        ("type", "json_api"),
+        ("name", "two words"),
+        ("data.url", "nowhere"),
+        ("data.timeout_ms", "soon"),
+        ("data.result", "items"),
+    ];
+    let refused = owner.form(&page, &sent).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for id in ["name", "data-url", "data-timeout_ms", "data-result"] {
+        assert!(refused.text.contains(&format!("id=\"{id}-error\"")), "{id}: {}", refused.text);
+        assert!(refused.text.contains(&format!("href=\"#{id}\"")), "{id}: {}", refused.text);
+    }
+    assert!(refused.text.contains("value=\"two words\""), "{}", refused.text);
+}

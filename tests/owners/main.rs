@@ -36,6 +36,7 @@ mod suspended;
 mod take_over;
 mod taken_numbers;
 mod today;
+mod told;
 mod try_it;
 #[path = "../common/viewer.rs"]
 mod viewer;

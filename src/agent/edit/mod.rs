@@ -1,6 +1,7 @@
 //! What an owner changes of an agent, checked by the very code that reads it for a call. A call goes
 //! on with a default where a value is bad; here a bad value is refused while its writer can mend it.
 
+pub mod cautions;
 pub mod destinations;
 pub mod mask;
 #[cfg(test)]

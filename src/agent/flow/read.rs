@@ -56,12 +56,17 @@ impl Flow {
         }
         let known = names.iter().cloned().chain(fixed).collect();
         let mut reader = Reader { ids, known, region, faults };
-        let start = reader.word(data, "start").and_then(|_| reader.id(data, "start"))??;
-        let mut read = BTreeMap::new();
+        let start = reader.word(data, "start").and_then(|_| reader.id(data, "start"));
+        let (mut read, mut is_whole) = (BTreeMap::new(), true);
         for (id, _) in nodes.all() {
             let node = Fields::read(nodes.get(id), nodes.path_of(id), &[], reader.faults);
-            read.insert(id.clone(), reader.node(&node)?);
+            // The others are read too: what is wrong is told of all at once.
+            match reader.node(&node) {
+                Some(node) => drop(read.insert(id.clone(), node)),
+                None => is_whole = false,
+            }
         }
+        let start = start.flatten().filter(|_| is_whole)?;
         Some(Self { start, nodes: read, names })
     }
 }

@@ -68,6 +68,12 @@ impl Address {
         self.origin.source()
     }
 
+    /// What its templates ask for.
+    pub(super) fn asks(&self) -> BTreeSet<String> {
+        let parts = [Some(&self.origin), Some(&self.path), self.query.as_ref()];
+        parts.into_iter().flatten().flat_map(Template::asks).collect()
+    }
+
     /// The scheme, the host and the port, with these values.
     pub(super) fn origin(&self, values: &Context) -> Result<String, RequestError> {
         Ok(self.base(values)?.1.origin().ascii_serialization())

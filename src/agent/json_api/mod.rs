@@ -2,6 +2,7 @@
 //! Here it is read, checked and filled in; what sends it is not known here.
 
 mod address;
+mod look;
 #[cfg(test)]
 mod tests;
 
@@ -93,19 +94,34 @@ impl JsonApi {
     /// # Errors
     /// The first field that cannot be used.
     pub fn read(data: &Value) -> Result<Self, SettingFault> {
+        let mut faults = Vec::new();
+        let api = Self::read_all(data, &mut faults);
+        faults.into_iter().next().map_or_else(|| api.ok_or_else(|| fault("data", data, "")), Err)
+    }
+
+    /// The same; `faults` are of all fields that cannot be used, at least one where it is none.
+    pub(super) fn read_all(data: &Value, faults: &mut Vec<SettingFault>) -> Option<Self> {
         let whole = data;
-        let Value::Object(data) = data else { return Err(fault("data", data, "an object")) };
+        let object = data.as_object().ok_or_else(|| fault("data", data, "an object"));
+        let data = noted(object, faults)?;
         let known: BTreeSet<String> = NAMES.map(str::to_owned).into();
         let field = |name: &str| data.get(name).filter(|value| !value.is_null());
-        let body = read_body(field("body"), &known)?;
-        Ok(Self {
-            method: read_method(field("method"), body.is_some())?,
-            address: Address::read(field("url"), &known)?,
-            headers: read_headers(field("headers"), &known)?,
-            query: read_query(field("query"), &known)?,
-            body,
-            time_limit: read_time_limit(field("timeout_ms"))?,
-            result: read_result(field("result"))?,
+        let address = noted(Address::read(field("url"), &known), faults);
+        let body = noted(read_body(field("body"), &known), faults);
+        let has_body = body.as_ref().is_some_and(Option::is_some);
+        let method = noted(read_method(field("method"), has_body), faults);
+        let headers = noted(read_headers(field("headers"), &known), faults);
+        let query = noted(read_query(field("query"), &known), faults);
+        let time_limit = noted(read_time_limit(field("timeout_ms")), faults);
+        let result = noted(read_result(field("result")), faults);
+        Some(Self {
+            method: method?,
+            address: address?,
+            headers: headers?,
+            query: query?,
+            body: body?,
+            time_limit: time_limit?,
+            result: result?,
             written_out: SecretPlaces::FunctionData.texts(&as_read(whole)).into(),
         })
     }
@@ -181,6 +197,10 @@ impl JsonApi {
         }
         Ok(headers)
     }
+}
+
+fn noted<T>(read: Result<T, SettingFault>, faults: &mut Vec<SettingFault>) -> Option<T> {
+    read.map_err(|fault| faults.push(fault)).ok()
 }
 
 fn fault(path: impl Into<String>, found: &Value, accepted: &str) -> SettingFault {

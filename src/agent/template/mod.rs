@@ -78,6 +78,12 @@ impl Template {
         &self.0
     }
 
+    /// What it asks for, with what of it: `args.date`.
+    pub(super) fn asks(&self) -> BTreeSet<String> {
+        let read = TEXT.template_from_str(&self.0);
+        read.map(|read| in_order(read.undeclared_variables(true))).unwrap_or_default()
+    }
+
     /// The text, with these values.
     ///
     /// # Errors
@@ -117,6 +123,11 @@ impl Condition {
         Expression::parse(in_braces(source).unwrap_or(source), known).map(Self)
     }
 
+    /// What it asks for, with what of it: `args.date`.
+    pub(super) fn asks(&self) -> BTreeSet<String> {
+        self.0.asks()
+    }
+
     /// Whether it holds for these values.
     ///
     /// # Errors
@@ -137,6 +148,11 @@ impl Expression {
         checked_names(expression.undeclared_variables(false), known)?;
         Program::of_expression(source).map_err(syntax)?.check()?;
         Ok(Self(source.trim().to_owned()))
+    }
+
+    fn asks(&self) -> BTreeSet<String> {
+        let read = TEXT.compile_expression(&self.0);
+        read.map(|read| in_order(read.undeclared_variables(true))).unwrap_or_default()
     }
 
     fn value(&self, values: &Context) -> Result<Context, TemplateError> {
@@ -201,6 +217,17 @@ impl TemplateTree {
         }
     }
 
+    /// What its templates ask for, with what of it: `args.date`.
+    pub(super) fn asks(&self) -> BTreeSet<String> {
+        match self {
+            Self::Fixed(_) => BTreeSet::new(),
+            Self::Text(template) => template.asks(),
+            Self::Value(ValueTemplate(expression)) => expression.asks(),
+            Self::List(items) => items.iter().flat_map(Self::asks).collect(),
+            Self::Fields(fields) => fields.values().flat_map(Self::asks).collect(),
+        }
+    }
+
     /// The JSON, with these values in its strings.
     ///
     /// # Errors
@@ -259,6 +286,10 @@ fn each_field<'f, T: 'f, U, C: FromIterator<(String, U)>>(
         Err(error) => Err(error.below(name)),
     };
     fields.into_iter().map(change).collect()
+}
+
+fn in_order(names: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    names.into_iter().collect()
 }
 
 fn in_braces(source: &str) -> Option<&str> {

@@ -69,6 +69,16 @@ pub(super) fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
+/// Whether a name is of this machine or of a network of one's own, RFC 6761, 6762 and ICANN's `internal`:
+/// no public machine has it. So is one of a single part.
+pub(super) fn is_local_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    match name.rsplit_once('.') {
+        None => true,
+        Some((_, last)) => matches!(last, "localhost" | "local" | "internal" | "invalid"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +138,18 @@ mod tests {
             "ff02::1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_network_of_ones_own_is_known() {
+        for name in
+            ["localhost", "crm.localhost", "nas.local", "db.internal.", "printer", "a.INVALID"]
+        {
+            assert!(is_local_name(name), "{name}");
+        }
+        for name in ["crm.example", "local.example.com", "internal.org"] {
+            assert!(!is_local_name(name), "{name}");
         }
     }
 

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::config::HostPort;
 use crate::tls::body_of;
-use address::{is_dns_name, is_public};
+use address::{is_dns_name, is_local_name, is_public};
 pub use error::{EgressError, Refusal};
 
 /// The largest body that is sent unless a client is told otherwise, bytes.
@@ -135,6 +135,16 @@ impl Client {
     #[must_use]
     pub fn without_answers(self) -> Self {
         Self { reads_answers: false, ..self }
+    }
+
+    /// Why an address is refused whatever its name leads to, if it is: so that who writes it is told at
+    /// once. Nothing is looked up.
+    pub fn refusal(&self, url: &Url) -> Option<Refusal> {
+        match self.connector_for(url) {
+            Err(refusal) => Some(refusal),
+            Ok(_) if self.allowed.iter().any(|place| place.is_of(url)) => None,
+            Ok(_) => url.domain().is_some_and(is_local_name).then_some(Refusal::NotPublic),
+        }
     }
 
     /// Makes a request and reads the whole answer.

@@ -17,6 +17,8 @@ use super::agents::seen;
 use super::paging::Paging;
 use super::refusals::{Conflict, Refusals};
 use super::{Answer, Page};
+use crate::agent::Agent;
+use crate::agent::edit::cautions::Caution;
 use crate::agent::function::FunctionSource;
 use crate::functions::{CameBack, SentRequest};
 use crate::store::FunctionUse;
@@ -27,6 +29,7 @@ use crate::web::body::JsonFields;
 use crate::web::editing::function::{self, document, find, masked};
 use crate::web::editing::try_function::{Tried, try_function};
 use crate::web::editing::version_of;
+use crate::web::editing::warnings::warnings;
 use crate::web::extract::{ApiPath, ApiQuery};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
@@ -64,8 +67,20 @@ struct FunctionBody {
     uses: i64,
     /// How often it did not do then what was asked.
     failures: i64,
+    /// What its owner should know of it: why it is left out of calls, that it replaces a built-in one, or
+    /// what of it can never work. It is kept as it is written.
+    warnings: Vec<WarningItem>,
     /// What to send as `version`, or in `If-Match`, with a change.
     version: String,
+}
+
+/// Something that the owner of a function may not mean.
+#[derive(Debug, Serialize, ToSchema)]
+struct WarningItem {
+    /// The field that it is about, such as `data.url`.
+    field: String,
+    /// What will come of it.
+    detail: String,
 }
 
 /// A new function, or what changes of one: what is given is replaced, what is not stays as it is.
@@ -156,7 +171,9 @@ async fn list(
     let access = may::<Inspect>(&state, &viewer, object, "function.inspect").await?;
     let row = store.agent_to_inspect(&access).await?.ok_or_else(Problem::not_found)?;
     let uses = store.function_uses(&access).await?;
-    let items = row.functions.iter().map(|function| body(function, &uses)).collect();
+    let agent = Agent::new(row.clone());
+    let warned = |function: &FunctionSource| warnings(&state, &agent, function.id);
+    let items = row.functions.iter().map(|row| body(row, &uses, warned(row))).collect();
     Ok(Json(paging.part_of(items, |function: &FunctionBody| function.id.to_string())?))
 }
 
@@ -279,6 +296,12 @@ async fn dry_run(
     }))
 }
 
+impl From<Caution> for WarningItem {
+    fn from(caution: Caution) -> Self {
+        Self { field: caution.field, detail: caution.why }
+    }
+}
+
 impl From<SentRequest> for RequestBody {
     fn from(sent: SentRequest) -> Self {
         let headers = sent.headers.into_iter().map(|(name, value)| HeaderItem { name, value });
@@ -298,11 +321,12 @@ async fn shown(state: &AppState, viewer: &Viewer, id: Uuid) -> Result<Response, 
     let access = may::<Inspect>(state, viewer, object, "function.inspect").await?;
     let row = store.agent_to_inspect(&access).await?.ok_or_else(Problem::not_found)?;
     let function = find(&row, id).ok_or_else(Problem::not_found)?;
-    let body = body(function, &store.function_uses(&access).await?);
+    let warned = warnings(state, &Agent::new(row.clone()), id);
+    let body = body(function, &store.function_uses(&access).await?, warned);
     Ok(([(ETAG, format!("\"{}\"", body.version))], Json(body)).into_response())
 }
 
-fn body(row: &FunctionSource, uses: &[FunctionUse]) -> FunctionBody {
+fn body(row: &FunctionSource, uses: &[FunctionUse], warned: Vec<Caution>) -> FunctionBody {
     let document = document(row);
     let mut shown = masked(&document);
     let mine = uses.iter().filter(|used| used.id == Some(row.id));
@@ -321,6 +345,7 @@ fn body(row: &FunctionSource, uses: &[FunctionUse]) -> FunctionBody {
         is_shownable: document["is_shownable"] == true,
         uses,
         failures,
+        warnings: warned.into_iter().map(WarningItem::from).collect(),
         version: version_of(&document),
     }
 }

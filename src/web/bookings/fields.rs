@@ -12,7 +12,7 @@ use crate::web::invalid::{Invalid, lines, one_line};
 /// The longest texts, in characters.
 const NAME_MAX: usize = 200;
 const NOTES_MAX: usize = 4000;
-const REASON_MAX: usize = 500;
+pub(crate) const REASON_MAX: usize = 500;
 
 /// What was sent. What is not sent stays as it is.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
-use maud::html;
+use maud::{Markup, html};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -45,16 +45,27 @@ pub(crate) fn too_many(seconds: u64) -> Response {
         .into_response()
 }
 
+/// What an error's page says, for the frame of who is signed in: see [`framed`](super::framed).
+#[derive(Debug, Clone)]
+pub(super) struct ErrorPage {
+    pub(super) title: &'static str,
+    pub(super) body: Markup,
+}
+
+/// An error's page, without the menu; whoever is signed in has it in the console's frame.
+fn shown(status: StatusCode, title: &'static str, body: Markup) -> Response {
+    let mut response = (status, layout::outside(title, &body)).into_response();
+    response.extensions_mut().insert(ErrorPage { title, body });
+    response
+}
+
 /// There is no such page, or it is another's.
 pub(crate) fn not_found() -> Response {
-    let page = layout::outside(
-        "Not found",
-        &html! {
-            h1 { "There is no such page" }
-            p { "It was removed, or it is not yours to see. " a href="/" { "Go to Today" } "." }
-        },
-    );
-    (StatusCode::NOT_FOUND, page).into_response()
+    let body = html! {
+        h1 { "There is no such page" }
+        p { "It was removed, or it is not yours to see. " a href="/" { "Go to Today" } "." }
+    };
+    shown(StatusCode::NOT_FOUND, "Not found", body)
 }
 
 /// What was wrong with a form, or what stands in the way.
@@ -65,9 +76,10 @@ pub(crate) fn problem(problem: &Problem) -> Response {
     let title = title(problem.status());
     // What somebody sent has nothing to do with calls; what fails here may seem to.
     let is_ours = problem.status().is_server_error();
-    let page = layout::outside(
+    shown(
+        problem.status(),
         title,
-        &html! {
+        html! {
             h1 { (title) }
             p {
                 @if let Some(field) = problem.field.as_deref().filter(|field| !field.is_empty()) {
@@ -77,8 +89,7 @@ pub(crate) fn problem(problem: &Problem) -> Response {
             }
             p .quiet { @if problem.is_unchanged() { "Nothing was changed. " } @if is_ours { "Calls are still being answered. " } "Go back with your browser, or to " a href="/" { "Today" } "." }
         },
-    );
-    (problem.status(), page).into_response()
+    )
 }
 
 /// What happened, in words that need no knowledge of HTTP.
@@ -114,15 +125,12 @@ fn refused(refused: &Refused) -> Response {
         Refused::NotFound => not_found(),
         Refused::Store(error) => store(error),
         Refused::Forbidden { needs, has } => {
-            let page = layout::outside(
-                "Not allowed",
-                &html! {
-                    h1 { "You can't do this" }
-                    p { (who_may(*needs, *has)) " An owner can change your role on the page People." }
-                    p { a href="/" { "Go to Today" } }
-                },
-            );
-            (StatusCode::FORBIDDEN, page).into_response()
+            let body = html! {
+                h1 { "You can't do this" }
+                p { (who_may(*needs, *has)) " An owner can change your role on the page People." }
+                p { a href="/" { "Go to Today" } }
+            };
+            shown(StatusCode::FORBIDDEN, "Not allowed", body)
         }
         Refused::ReadOnly | Refused::InPerson => {
             problem(&Problem::new(StatusCode::FORBIDDEN, refused.to_string()))

@@ -12,6 +12,7 @@ mod calls;
 mod changes;
 pub(super) mod errors;
 mod field;
+pub(super) mod framed;
 mod functions;
 mod health;
 pub(super) mod knowledge;

@@ -209,7 +209,10 @@ fn of_account(shell: &Shell, account: &AccountNumbers, again: Option<&Again<'_>>
                 },
                 Ok(numbers) => ul .list { @for number in numbers { (row(shell, account, number)) } },
             }
-            @if let (Some(answers), None) = (&account.answers, &agent.typed_number) { p { "It answers " strong { (readable(answers)) } "." } }
+            @if let (Some(answers), None) = (&account.answers, &agent.typed_number) {
+                p { "It answers " strong { (readable(answers)) } "." @if !account.calls_come() { " " span .badge.warn { "not connected yet" } } }
+                @if !account.calls_come() { p .hint { "No call has come to it so far, and it is not known that Twilio sends its calls here." } }
+            }
             (by_hand::form(account, is_admin, wrong_number))
             @if agent.role >= Role::Owner { (credentials(agent.id, account.is_own, wrong_account)) }
         }

@@ -58,6 +58,8 @@ struct Today {
     live: Vec<LiveCall>,
     bookings: Vec<Booking>,
     yesterday: DayCounts,
+    /// Agents whose number nobody has connected, as far as is known.
+    not_connected: Vec<Uuid>,
 }
 
 async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
@@ -80,6 +82,7 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
         live,
         bookings: store.bookings_between(&agents, midnight(0), midnight(1)).await?,
         yesterday: store.counts_between(&agents, midnight(-1), midnight(0)).await?,
+        not_connected: store.not_connected(&agents).await?,
     })
 }
 
@@ -107,7 +110,7 @@ fn body(shell: &Shell, today: &Today) -> Markup {
         p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
         (paused::note(shell, paused::Place::Today))
         (unfinished::go_on(shell, None))
-        (without_number(shell))
+        (without_number(shell, &today.not_connected))
         @if !today.live.is_empty() { (live(shell, &today.live)) }
         h2 { "To do" @if open > 0 { " (" (open) @if today.open.more { "+" } ")" } }
         @if today.open.callers.is_empty() {
@@ -129,17 +132,24 @@ fn body(shell: &Shell, today: &Today) -> Markup {
     }
 }
 
-/// Agents that answer and that nobody can call.
-fn without_number(shell: &Shell) -> Markup {
+/// Agents that answer and that nobody can call, or perhaps nobody.
+fn without_number(shell: &Shell, not_connected: &[Uuid]) -> Markup {
     let listed = shell.listed();
-    let is_one = |agent: &&VisibleAgent| {
-        agent.status == "active" && agent.number.is_none() && agent.role >= Role::Maintainer
-    };
+    let is_answering =
+        |agent: &&VisibleAgent| agent.status == "active" && agent.role >= Role::Maintainer;
+    let is_one = |agent: &&VisibleAgent| is_answering(agent) && agent.number.is_none();
+    let is_other = |agent: &&VisibleAgent| is_answering(agent) && not_connected.contains(&agent.id);
     html! {
         @for agent in listed.list().iter().filter(is_one) {
             p .note.warn {
                 "Nobody can call " bdi { (agent.business) } " yet: it has no number. "
                 a href={ "/numbers?agent=" (agent.id) } { "Connect one" } "."
+            }
+        }
+        @for agent in listed.list().iter().filter(is_other) {
+            p .note {
+                "The number of " bdi { (agent.business) } " is not connected yet, as far as is known here: no call has come to it. "
+                a href={ "/numbers?agent=" (agent.id) } { "See how calls get here" } "."
             }
         }
     }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::web::routing::post;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Router};
+use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::errors;
-use crate::knowledge::answers::ANSWER_BYTES;
+use super::layout::{Section, Shell};
 use crate::store::access::Object;
 use crate::store::{NoteChange, TASK_NOTE_CHARACTERS, TaskChange, TaskKind, TaskRow, TaskVerdict};
 use crate::web::AppState;
@@ -117,7 +118,7 @@ pub(super) fn note(task: &TaskRow, word: &str, shown: Shown<'_>) -> Markup {
             form method="post" action=(shown.action(task)) {
                 @if let Some(call) = shown.call { input type="hidden" name="call" value=(call); }
                 label for=(id) { "Note, for all who work here" }
-                textarea id=(id) name="note" maxlength=(TASK_NOTE_CHARACTERS) { (note.unwrap_or_default()) }
+                textarea id=(id) name="note" { (note.unwrap_or_default()) }
                 p { button type="submit" { "Save the note" } }
             }
         }
@@ -142,7 +143,7 @@ pub(super) fn answer(task: &TaskRow, chosen: Option<Uuid>, shown: Shown<'_>) -> 
                 @if let Some(call) = shown.call { input type="hidden" name="call" value=(call); }
                 @if let Some(chosen) = chosen { input type="hidden" name="chosen" value=(chosen); }
                 label for=(id) { "What the agent is to say" }
-                textarea id=(id) name="answer" required maxlength=(ANSWER_BYTES) {}
+                textarea id=(id) name="answer" required {}
                 p .hint { "The next call knows it." }
                 p { button .main type="submit" { "Save the answer" } }
             }
@@ -189,9 +190,11 @@ async fn mark(
     };
     let access = may(&state, &viewer, Object::Task(id), action).await?;
     let note = form.note.as_deref().map(str::trim);
-    if note.is_some_and(|note| note.chars().count() > TASK_NOTE_CHARACTERS) {
-        let why = format!("a note has at most {TASK_NOTE_CHARACTERS} characters");
-        return Err(Problem::invalid("note", why).into());
+    let length = note.map_or(0, |note| note.chars().count());
+    if let Some(note) = note.filter(|_| length > TASK_NOTE_CHARACTERS) {
+        let task = store.task(&access, id).await?.ok_or(errors::Fault::NotFound)?;
+        let shell = Shell::of(store, viewer, Some(task.agent_id)).await?;
+        return Ok(too_long(&shell, &task, (note, length), form.call));
     }
     let done = form.done.as_deref().map(|done| done == "yes");
     let verdict = TaskVerdict::from_word(&form.verdict).map(NoteChange::Verdict);
@@ -199,6 +202,31 @@ async fn mark(
     let change = TaskChange { done, note };
     store.mark_task(&access, &viewer, id, &change).await?.ok_or(errors::Fault::NotFound)?;
     Ok(Redirect::to(&back(form.call, wanted.ok())).into_response())
+}
+
+/// A note that is too long, as it was typed, to be shortened and saved.
+fn too_long(
+    shell: &Shell,
+    task: &TaskRow,
+    (note, length): (&str, usize),
+    call: Option<Uuid>,
+) -> Response {
+    let query = format!("?agent={}", task.agent_id);
+    let shown = Shown { call, query: &query };
+    let body = html! {
+        h1 { "The note was not saved" }
+        p .error #note-error role="alert" {
+            "It has " (length) " characters, and a note may have " (TASK_NOTE_CHARACTERS) ". Shorten it and save it again."
+        }
+        form method="post" action=(shown.action(task)) {
+            @if let Some(call) = call { input type="hidden" name="call" value=(call); }
+            label for="note" { "Note, for all who work here" }
+            textarea #note name="note" rows="12" aria-invalid="true" aria-describedby="note-error" { (note) }
+            p { button .main type="submit" { "Save the note" } }
+        }
+    };
+    let page = shell.page(Some(Section::Today), "Not saved", &body);
+    (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
 }
 
 /// Where somebody was, as they had it: the agent that is chosen, and what calls were looked for by.

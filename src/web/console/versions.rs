@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::agent::{Saved, flash};
 use super::errors::{Fault, Shown};
+use super::functions::title;
 use super::layout::{Section, Shell};
 use super::{changes, time};
 use crate::agent::AgentSource;
@@ -19,6 +20,7 @@ use crate::store::access::{Inspect, Object};
 use crate::store::versions::AgentVersion;
 use crate::web::AppState;
 use crate::web::editing::diff;
+use crate::web::editing::function::document as function_document;
 use crate::web::editing::restore::{Beside, beside_now, restore};
 use crate::web::guard::may;
 use crate::web::lists::cut;
@@ -59,7 +61,12 @@ async fn show(
     let name_of = |part: &str| {
         let id = part.strip_prefix("function ").and_then(|id| id.parse::<Uuid>().ok());
         let function = id.and_then(|id| row.functions.iter().find(|function| function.id == id));
-        function.and_then(|function| function.name.clone())
+        function.map(|function| title(&function_document(function)))
+    };
+    // One that is gone is known by what it was called then.
+    let then = |version: &AgentVersion| {
+        let document = version.after.as_ref().or(version.before.as_ref())?;
+        document["type"].is_string().then(|| title(document))
     };
     let next = versions.last().filter(|_| is_more).map(|version| version.n);
     let flash = flash(&state, &access, Saved { saved: asked.saved, section: None }).await?;
@@ -75,7 +82,7 @@ async fn show(
         @if versions.is_empty() {
             p .empty { "Every change of the agent will stand here, with who made it and a way back. Nothing was changed yet." }
         }
-        @for version in &versions { (one(&shell, &row, version, name_of(&version.part))) }
+        @for version in &versions { (one(&shell, &row, version, name_of(&version.part).or_else(|| then(version)))) }
         @if let Some(next) = next {
             p .pager { a href={ "/agents/" (id) "/versions?after=" (next) } { "Older" } }
         }
@@ -95,7 +102,10 @@ fn one(
     let what = match version.part.as_str() {
         "agent" => "The agent".to_owned(),
         "business" => "The business".to_owned(),
-        _ => format!("The function {}", function.as_deref().unwrap_or("that was removed")),
+        _ => match function.as_deref() {
+            Some(name) => format!("The function “{name}”"),
+            None => "A function that was removed".to_owned(),
+        },
     };
     let of = changes::Of::part(&version.part);
     let is_baseline = version.changed_by.is_none();

@@ -128,19 +128,19 @@ fn deliveries(shell: &Shell, (mut rows, is_told): (Vec<DeliveryRow>, bool)) -> M
             (nothing_yet(shell, is_told))
         } @else {
             div .scroll tabindex="0" role="region" aria-label="What was told" {
-                table {
+                table .told {
                     thead { tr { th scope="col" { "When" } th scope="col" { "Event" } th scope="col" { "Call" } th scope="col" { "Try" } th scope="col" { "Answer" } th scope="col" { "Took" } th scope="col" { "Next" } th scope="col" { span .hidden { "Actions" } } } }
                     tbody {
                         @for row in &rows {
                             @let may = shell.agents.find(row.agent_id).is_some_and(|agent| agent.role >= Role::Maintainer);
                             tr {
                                 td { time { (said(row.at_us)) } }
-                                td { code { (COMPLETED) } " " (shell.business(row.agent_id)) }
+                                td data-is="Event" { code { (COMPLETED) } " " (shell.business(row.agent_id)) }
                                 td { a href={ "/calls/" (row.call_id) } { "Call" span .hidden { " of " (said(row.at_us)) } } }
-                                td .number { (row.attempt) }
-                                td { (answer(row)) }
-                                td .number { (row.ms) " ms" }
-                                td { @if let Some(next) = row.next_us { time { (said(next)) } } }
+                                td .number data-is="Try" { (row.attempt) }
+                                td data-is="Answer" { (answer(row)) }
+                                td .number data-is="Took" { (row.ms) " ms" }
+                                td data-is="Next" { @if let Some(next) = row.next_us { time { (said(next)) } } }
                                 td {
                                     @if may {
                                         form method="post" action={ "/webhooks/" (row.id) "/redeliver" (shell.query()) } { button type="submit" { "Send again" } }
@@ -187,7 +187,7 @@ fn why(error: &str) -> String {
             "no server answers there. Look at the address; it has to be one that is on the internet"
         }
         "no answer in time" => "it was reached, and gave no answer in time",
-        "the connection broke" => "it broke the connection, or speaks no HTTP there",
+        "the connection broke" => "it broke the connection, or is no web server",
         "too many requests at once" => "too many were on their way at once. Try again",
         "the request is too large" => "the call is too large to be told",
         "the row cannot be read" => "what is kept of the call cannot be read",

@@ -18,7 +18,7 @@ use crate::web::AppState;
 use crate::web::body::unknown_in;
 use crate::web::invalid::{one_line, seen};
 use crate::web::paces::{AGENTS, count};
-use crate::web::problem::Problem;
+use crate::web::problem::{FieldError, Problem};
 
 /// The longest name of an agent, in characters.
 const NAME_MAX: usize = 200;
@@ -64,8 +64,9 @@ pub(in crate::web) async fn drafted(
 ) -> Result<Agent, Problem> {
     let before = document(row);
     let sent = Typed::in_settings(change.get("settings"));
-    let (after, touched) = apply(&before, change, viewer)?;
-    let (_, after) = plan(row, &before, after, &touched)?;
+    let applied = apply(&before, change, viewer)?;
+    let touched = applied.touched.clone();
+    let (_, after) = plan(row, &before, applied)?;
     check_draft(row, (viewer, role), sent, (&before, &after)).await?;
     let typed = number::typed(row, (&before, &after), &touched, viewer);
     let source = AgentSource { is_number_typed: typed.is_some(), ..source(row, &after) };
@@ -100,8 +101,9 @@ fn first(viewer: &Viewer, given: Map<String, Value>) -> Result<AgentWrite, Probl
     }
     let nothing = empty_row();
     let before = document(&nothing);
-    let (after, touched) = apply(&before, given, viewer)?;
-    let (mut write, after) = plan(&nothing, &before, after, &touched)?;
+    let applied = apply(&before, given, viewer)?;
+    let touched = applied.touched.clone();
+    let (mut write, after) = plan(&nothing, &before, applied)?;
     write.parts.iter_mut().for_each(|part| part.before = None);
     let typed = number::typed(&nothing, (&before, &after), &touched, viewer);
     number::mark(&mut write, &nothing, &after, typed.as_deref());
@@ -124,14 +126,32 @@ pub(super) fn conflict(before: &Value, after: &Value) -> Problem {
     Problem::conflict(why, conflict)
 }
 
-/// The document with a change, and the paths of what was given, as the reading code names them.
+/// A document with a change.
+#[derive(Debug)]
+pub(super) struct Applied {
+    /// It; what is not accepted is as it was.
+    pub(super) after: Value,
+    /// The paths of what was given, as the reading code names them.
+    pub(super) touched: Vec<String>,
+    /// What is not accepted, and why.
+    pub(super) wrong: Vec<FieldError>,
+}
+
+/// The document with a change.
+///
+/// # Errors
+/// [`Problem`]: a name that is not known, or what is no object.
 pub(super) fn apply(
     before: &Value,
     change: Map<String, Value>,
     viewer: &Viewer,
-) -> Result<(Value, Vec<String>), Problem> {
+) -> Result<Applied, Problem> {
     unknown_in("", &change, &FIELDS)?;
-    let (mut after, mut touched) = (before.clone(), Vec::new());
+    let (mut after, mut touched, mut wrong) = (before.clone(), Vec::new(), Vec::new());
+    let mut set = |place: &mut Value, value: Result<Value, Problem>| match value {
+        Ok(value) => *place = value,
+        Err(problem) => wrong.extend(problem.into_errors()),
+    };
     for (name, value) in change {
         match name.as_str() {
             "settings" => {
@@ -139,7 +159,7 @@ pub(super) fn apply(
                     return Err(Problem::invalid("settings", "accepted is an object"));
                 }
                 leaves("private_settings", &value, &mut touched);
-                after["settings"] = with_settings(&before["settings"], value)?;
+                set(&mut after["settings"], with_settings(&before["settings"], value));
             }
             "business" => {
                 let Value::Object(fields) = value else {
@@ -147,19 +167,21 @@ pub(super) fn apply(
                 };
                 unknown_in("business.", &fields, &BUSINESS_FIELDS)?;
                 for (name, value) in fields {
-                    after["business"][&name] = business_value(&name, value)?;
+                    set(&mut after["business"][&name], business_value(&name, value));
                     touched.push(name);
                 }
-                let schedule = |of: &Value| of["business"]["operating_schedule"].clone();
-                hours::check(&schedule(before), &schedule(&after))?;
             }
             _ => {
-                after[&name] = own_value(&name, value, before, viewer)?;
+                set(&mut after[&name], own_value(&name, value, before, viewer));
                 touched.push(name);
             }
         }
     }
-    Ok((after, touched))
+    let schedule = |of: &Value| of["business"]["operating_schedule"].clone();
+    if let Err(problem) = hours::check(&schedule(before), &schedule(&after)) {
+        wrong.extend(problem.into_errors());
+    }
+    Ok(Applied { after, touched, wrong })
 }
 
 fn with_settings(stored: &Value, sent: Value) -> Result<Value, Problem> {
@@ -239,12 +261,11 @@ fn business_value(name: &str, value: Value) -> Result<Value, Problem> {
 /// What is to be written so that a document becomes another one, checked; and that one as it will be.
 ///
 /// # Errors
-/// The first value that is not accepted.
+/// [`Problem`]: all values that are not accepted.
 pub(super) fn plan(
     row: &AgentSource,
     before: &Value,
-    mut after: Value,
-    touched: &[String],
+    Applied { mut after, touched, mut wrong }: Applied,
 ) -> Result<(AgentWrite, Value), Problem> {
     if before["settings"] != after["settings"] && *row.private_settings.reveal() == TOO_LARGE {
         let why = "what is stored is too large to be read, and would be lost";
@@ -260,8 +281,14 @@ pub(super) fn plan(
         }
     }
     let wanted = source(row, &after);
-    if let Some(fault) = faults_of_edit(&source(row, before), &wanted, touched).first() {
-        return Err(refused_value(fault));
+    let faults = faults_of_edit(&source(row, before), &wanted, &touched);
+    for fault in faults.iter().map(refused_value) {
+        if wrong.iter().all(|known| known.field != fault.field) {
+            wrong.push(fault);
+        }
+    }
+    if let Some(problem) = Problem::all_invalid(wrong) {
+        return Err(problem);
     }
     // One spelling for each number, so that whoever compares them need not read them.
     if before["twilio_phone_number"] != after["twilio_phone_number"]

@@ -138,11 +138,13 @@ impl Wish<'_> {
         let row = editing.agent.clone();
         let before = document(&row);
         let sent = Typed::in_settings(self.change.get("settings"));
-        let (after, touched) = apply(&before, self.change.clone(), viewer)?;
-        if self.seen.is_some_and(|seen| !seen.still_holds(&before)) {
-            return Err(conflict(&before, &after).into());
+        let applied = apply(&before, self.change.clone(), viewer)?;
+        let is_good = applied.wrong.is_empty();
+        if is_good && self.seen.is_some_and(|seen| !seen.still_holds(&before)) {
+            return Err(conflict(&before, &applied.after).into());
         }
-        let (mut write, after) = plan(&row, &before, after, &touched)?;
+        let touched = applied.touched.clone();
+        let (mut write, after) = plan(&row, &before, applied)?;
         check_agent(&mut editing, (viewer, access.role()), sent, (&before, &after)).await?;
         let typed = number::typed(&row, (&before, &after), &touched, viewer);
         number::mark(&mut write, &row, &after, typed.as_deref());

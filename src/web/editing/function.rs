@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::destinations::check_function;
 use super::diff::{FieldChange, changes};
 use super::{Seen, access, make_known};
-use crate::agent::edit::faults_of_functions;
 use crate::agent::edit::mask::{Path, SecretPlaces, Unkept};
+use crate::agent::edit::{FunctionFault, faults_of_functions};
 use crate::agent::function::FunctionSource;
 use crate::agent::json_api::{TIME_MS, milliseconds};
 use crate::agent::{Agent, AgentSource};
@@ -16,7 +16,7 @@ use crate::store::agent_edits::{AgentWrite, Editing, FunctionWrite, PartChange};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::body::unknown_in;
-use crate::web::problem::Problem;
+use crate::web::problem::{FieldError, Problem};
 
 /// What owners write of a function.
 pub(in crate::web) const FIELDS: [&str; 9] = [
@@ -105,50 +105,68 @@ pub(super) struct Wanted {
     pub(super) after: Value,
     /// The secrets in `data` that nobody typed, and that are as they were stored.
     pub(super) kept: Vec<Path>,
+    /// What of it is known not to be accepted, and why; it is as it was there.
+    pub(super) wrong: Vec<FieldError>,
+}
+
+/// A function's fields as they were sent.
+#[derive(Debug, Default)]
+pub(in crate::web) struct Given {
+    /// Those that can be read.
+    pub(in crate::web) fields: Map<String, Value>,
+    /// The others, and why not.
+    pub(in crate::web) wrong: Vec<FieldError>,
+}
+
+impl From<Map<String, Value>> for Given {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self { fields, wrong: Vec::new() }
+    }
 }
 
 /// Makes a function of this agent's.
 ///
 /// # Errors
-/// [`Problem`]: the field that is not accepted, or what stands in the way.
+/// [`Problem`]: all fields that are not accepted, or what stands in the way.
 pub(in crate::web) async fn make(
     state: &AppState,
     viewer: &Viewer,
     agent: Uuid,
-    given: Map<String, Value>,
+    given: impl Into<Given>,
 ) -> Result<Changed, Problem> {
+    let given = given.into();
     let (editing, role) = begin(state, viewer, Object::Agent(agent), "function.make").await?;
     if editing.agent.functions.len() >= ROWS_MAX {
         let why = format!("an agent has at most {ROWS_MAX} functions; delete one first");
         return Err(Problem::new(http::StatusCode::CONFLICT, why));
     }
-    if !given.contains_key("type") {
+    if !given.fields.contains_key("type") {
         let why = format!("accepted is one of {}", TYPES.join(", "));
         return Err(Problem::invalid("type", why));
     }
     let id = Uuid::new_v4();
     let nothing = json!({"is_active": true, "save_data": false, "is_shownable": false});
-    let (after, kept) = apply(&nothing, given)?;
-    let wanted = Wanted { id, before: None, after, kept };
+    let (after, kept, wrong) = apply(&nothing, given)?;
+    let wanted = Wanted { id, before: None, after, kept, wrong };
     put(state, (viewer, role), editing, "function.make", wanted).await
 }
 
 /// Changes a function: what is given is replaced, what is not stays.
 ///
 /// # Errors
-/// [`Problem`]: the field that is not accepted, or what stands in the way.
+/// [`Problem`]: all fields that are not accepted, or what stands in the way.
 pub(in crate::web) async fn change(
     state: &AppState,
     viewer: &Viewer,
     id: Uuid,
-    change: Map<String, Value>,
+    change: impl Into<Given>,
     seen: Option<&Seen>,
 ) -> Result<Changed, Problem> {
     let (editing, role) = begin(state, viewer, Object::Function(id), "function.change").await?;
     let row = find(&editing.agent, id).ok_or_else(Problem::not_found)?;
     let before = document(row);
-    let (after, kept) = apply(&before, change)?;
-    if seen.is_some_and(|seen| !seen.still_holds(&before)) {
+    let (after, kept, wrong) = apply(&before, change.into())?;
+    if wrong.is_empty() && seen.is_some_and(|seen| !seen.still_holds(&before)) {
         let (stored, yours) = (masked(&before), masked(&after));
         let conflict =
             json!({"yours": yours, "stored": stored, "version": super::version_of(&before)});
@@ -156,20 +174,20 @@ pub(in crate::web) async fn change(
                    with the new version";
         return Err(Problem::conflict(why, conflict));
     }
-    let wanted = Wanted { id, before: Some(before), after, kept };
+    let wanted = Wanted { id, before: Some(before), after, kept, wrong };
     put(state, (viewer, role), editing, "function.change", wanted).await
 }
 
 /// Writes a function's document, checked beside the agent's others.
 ///
 /// # Errors
-/// [`Problem`]: the field that is not accepted, or what stands in the way.
+/// [`Problem`]: all fields that are not accepted, or what stands in the way.
 pub(super) async fn put(
     state: &AppState,
     (viewer, role): (&Viewer, Role),
     mut editing: Editing,
     action: &'static str,
-    Wanted { id, before, after, kept }: Wanted,
+    Wanted { id, before, after, kept, mut wrong }: Wanted,
 ) -> Result<Changed, Problem> {
     let agent = editing.agent.id;
     let changes = changes(&before.as_ref().map_or(Value::Null, masked), &masked(&after));
@@ -177,10 +195,17 @@ pub(super) async fn put(
         .as_ref()
         .map(|before| SecretPlaces::FunctionData.changed(&before["data"], &after["data"]));
     let secrets = secrets.unwrap_or_default();
-    if changes.is_empty() && secrets.is_empty() {
+    if wrong.is_empty() && changes.is_empty() && secrets.is_empty() {
         return Ok(Changed { id, changes, versions: Vec::new() });
     }
-    check(&editing.agent, id, Some(&after))?;
+    for error in check(&editing.agent, id, Some(&after))? {
+        if wrong.iter().all(|known| known.field != error.field) {
+            wrong.push(error);
+        }
+    }
+    if let Some(problem) = Problem::all_invalid(wrong) {
+        return Err(problem);
+    }
     check_function(&mut editing, (viewer, role), (id, &after), &kept).await?;
     let columns = |document: &Value| {
         let is_other = |name: &&&str| before.as_ref().is_none_or(|b| b[**name] != document[**name]);
@@ -237,20 +262,31 @@ pub(in crate::web) async fn delete(
     Ok(versions)
 }
 
-/// The document with a change, and the secrets of its `data` that are kept.
-fn apply(before: &Value, change: Map<String, Value>) -> Result<(Value, Vec<Path>), Problem> {
-    unknown_in("", &change, &FIELDS)?;
+/// The document with a change, the secrets of its `data` that are kept, and what is not accepted.
+type Applied = (Value, Vec<Path>, Vec<FieldError>);
+
+fn apply(before: &Value, Given { fields, mut wrong }: Given) -> Result<Applied, Problem> {
+    unknown_in("", &fields, &FIELDS)?;
     let mut after = before.clone();
     let places = SecretPlaces::FunctionData;
     let mut kept = places.paths(&before["data"]);
-    for (name, value) in change {
-        let value = value_of(&name, value)?;
-        after[&name] = value;
-        if name == "data" {
-            let unkept =
-                |unkept: Unkept| Problem::invalid(format!("data.{}", unkept.field()), unkept.why());
-            (after["data"], kept) =
-                places.unmasked(after["data"].take(), &before["data"]).map_err(unkept)?;
+    for (name, value) in fields {
+        let value = match value_of(&name, value) {
+            Ok(value) if name == "data" => {
+                let unkept = |unkept: Unkept| {
+                    Problem::invalid(format!("data.{}", unkept.field()), unkept.why())
+                };
+                let unmasked = places.unmasked(value, &before["data"]).map_err(unkept);
+                unmasked.map(|(data, paths)| {
+                    kept = paths;
+                    data
+                })
+            }
+            other => other,
+        };
+        match value {
+            Ok(value) => after[&name] = value,
+            Err(problem) => wrong.extend(problem.into_errors()),
         }
     }
     for name in ["data", "variables"] {
@@ -259,27 +295,27 @@ fn apply(before: &Value, change: Map<String, Value>) -> Result<(Value, Vec<Path>
             return Err(Problem::invalid(name, why));
         }
     }
-    check_time_limit(before, &after)?;
+    wrong.extend(time_limit(before, &after));
     // What is not given is null, so that two documents are compared by the same names.
     for name in FIELDS {
         if after.get(name).is_none() {
             after[name] = Value::Null;
         }
     }
-    Ok((after, kept))
+    Ok((after, kept, wrong))
 }
 
 /// A call would hold a time limit out of bounds to them: nobody is told then, so whoever writes one is told
 /// here. One that is stored stays.
-fn check_time_limit(before: &Value, after: &Value) -> Result<(), Problem> {
+fn time_limit(before: &Value, after: &Value) -> Option<FieldError> {
     let limit = &after["data"]["timeout_ms"];
     let [least, _, most] = TIME_MS;
     let is_out = milliseconds(limit).is_some_and(|ms| !(least..=most).contains(&ms));
     if after["type"] != "json_api" || !is_out || *limit == before["data"]["timeout_ms"] {
-        return Ok(());
+        return None;
     }
-    let why = format!("accepted is {least} to {most} milliseconds");
-    Err(Problem::invalid("data.timeout_ms", why))
+    let detail = format!("accepted is {least} to {most} milliseconds");
+    Some(FieldError { field: "data.timeout_ms".to_owned(), detail })
 }
 
 fn value_of(name: &str, value: Value) -> Result<Value, Problem> {
@@ -324,8 +360,11 @@ pub(super) fn source(id: Uuid, document: &Value) -> FunctionSource {
     }
 }
 
-/// Checks an agent's functions with one of them written, or removed.
-fn check(row: &AgentSource, id: Uuid, after: Option<&Value>) -> Result<(), Problem> {
+/// Checks an agent's functions with one of them written, or removed: what of it is not accepted.
+///
+/// # Errors
+/// [`Problem`]: another function needs it as it is.
+fn check(row: &AgentSource, id: Uuid, after: Option<&Value>) -> Result<Vec<FieldError>, Problem> {
     let agent = Agent::new(row.clone());
     let mut rows = row.functions.clone();
     let place = rows.iter().position(|function| function.id == id);
@@ -335,13 +374,15 @@ fn check(row: &AgentSource, id: Uuid, after: Option<&Value>) -> Result<(), Probl
         (Some(place), None) => drop(rows.remove(place)),
         (None, None) => {}
     }
-    let Some(fault) = faults_of_functions(&agent, rows, id).into_iter().next() else {
-        return Ok(());
+    let (own, others): (Vec<_>, Vec<_>) =
+        faults_of_functions(&agent, rows, id).into_iter().partition(|fault| fault.function == id);
+    let error = |fault: FunctionFault| FieldError {
+        detail: format!("found {}; accepted is {}", fault.found, fault.accepted),
+        field: fault.field,
     };
-    let detail = format!("found {}; accepted is {}", fault.found, fault.accepted);
-    if fault.function == id {
-        return Err(Problem::invalid(fault.field, detail));
-    }
+    // While it has faults of its own, others miss it for that alone.
+    let other = others.into_iter().next().filter(|_| own.is_empty());
+    let Some(fault) = other else { return Ok(own.into_iter().map(error).collect()) };
     let other = find(row, fault.function).and_then(|other| other.name.clone()).unwrap_or_default();
     if fault.field == "name" {
         let why = format!("another function is called {other}; accepted is a name of its own");

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::agent::hours::{Hours, Written, WrittenDay};
 use crate::agent::{Agent, AgentSource, BusinessSource};
-use crate::web::problem::Problem;
+use crate::web::problem::{FieldError, Problem};
 
 const SCHEDULE: &str = "business.operating_schedule";
 const DAYS: [&str; 7] =
@@ -14,16 +14,17 @@ const DAYS: [&str; 7] =
 /// Looks at the days that `after` has otherwise than `before`.
 ///
 /// # Errors
-/// [`Problem`]: the first day of which two times overlap.
+/// [`Problem`]: the days of which two times overlap.
 pub(super) fn check(before: &Value, after: &Value) -> Result<(), Problem> {
     if before == after {
         return Ok(());
     }
     let (before, after) = (read(before), read(after));
+    let mut wrong = Vec::new();
     let week = DAYS.iter().zip(before.week()).zip(after.week());
     for ((day, before), after) in week {
         if before != after {
-            refuse(day, &after)?;
+            wrong.extend(overlap(day, &after));
         }
     }
     let known = before.dates();
@@ -32,9 +33,9 @@ pub(super) fn check(before: &Value, after: &Value) -> Result<(), Problem> {
             WrittenDay::On(date) => date.to_string(),
             WrittenDay::Yearly(month, day) => format!("{month:02}-{day:02}"),
         };
-        refuse(&format!("exceptions.{name}"), &day.1)?;
+        wrong.extend(overlap(&format!("exceptions.{name}"), &day.1));
     }
-    Ok(())
+    Problem::all_invalid(wrong).map_or(Ok(()), Err)
 }
 
 fn read(schedule: &Value) -> Hours {
@@ -43,25 +44,18 @@ fn read(schedule: &Value) -> Hours {
     Agent::new(AgentSource { business: Some(business), ..AgentSource::default() }).hours
 }
 
-fn refuse(day: &str, written: &Written) -> Result<(), Problem> {
-    let Written::Known(ranges) = written else { return Ok(()) };
+fn overlap(day: &str, written: &Written) -> Option<FieldError> {
+    let Written::Known(ranges) = written else { return None };
     let mut pairs = ranges
         .iter()
         .enumerate()
         .flat_map(|(n, one)| ranges[..n].iter().map(move |two| (two, one)));
     let clock = |at: u16| format!("{:02}:{:02}", at / 60 % 24, at % 60);
     let said = |range: &(u16, u16)| format!("{}-{}", clock(range.0), clock(range.1));
-    match pairs.find(|(one, other)| one.0 < other.1 && other.0 < one.1) {
-        Some((one, other)) => {
-            let why = format!(
-                "{} and {} overlap; accepted are times of a day that do not",
-                said(one),
-                said(other)
-            );
-            Err(Problem::invalid(format!("{SCHEDULE}.{day}"), why))
-        }
-        None => Ok(()),
-    }
+    let (one, other) = pairs.find(|(one, other)| one.0 < other.1 && other.0 < one.1)?;
+    let (one, other) = (said(one), said(other));
+    let detail = format!("{one} and {other} overlap; accepted are times of a day that do not");
+    Some(FieldError { field: format!("{SCHEDULE}.{day}"), detail })
 }
 
 #[cfg(test)]

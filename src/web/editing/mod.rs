@@ -12,6 +12,7 @@ mod hours;
 mod number;
 pub(super) mod restore;
 pub(super) mod try_function;
+pub(super) mod warnings;
 
 pub(super) use super::guard::may as access;
 pub(super) use number::note_version as number_version;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 use super::AppState;
 use super::numbers::UNUSABLE;
-use super::problem::Problem;
+use super::problem::{FieldError, Problem};
 use crate::agent::SettingFault;
 use crate::store::agent_edits::WriteError;
 
@@ -80,12 +81,12 @@ impl From<WriteError> for Problem {
 }
 
 /// A fault of the code that reads agents, by the name that its field has in the API.
-fn refused_value(fault: &SettingFault) -> Problem {
+fn refused_value(fault: &SettingFault) -> FieldError {
     let path = fault.path.as_str();
     let field = match path.strip_prefix("private_settings") {
         Some(rest) => format!("settings{rest}"),
         None if path == "twilio_phone_number" => path.to_owned(),
         None => format!("business.{path}"),
     };
-    Problem::invalid(field, format!("found {}; accepted is {}", fault.found, fault.accepted))
+    FieldError { field, detail: format!("found {}; accepted is {}", fault.found, fault.accepted) }
 }

@@ -125,7 +125,8 @@ async fn restore_agent(
             None => field.replacen("settings", "private_settings", 1),
         })
         .collect();
-    let (write, after) = agent::plan(&row, &before, after, &touched)?;
+    let applied = agent::Applied { after, touched, wrong: Vec::new() };
+    let (write, after) = agent::plan(&row, &before, applied)?;
     check_agent(&mut editing, who, Typed::default(), (&before, &after)).await?;
     let changes = changes(&masked(&before), &masked(&after));
     let mut versions = Vec::new();
@@ -158,7 +159,7 @@ async fn restore_function(
     let missing = without_lost(places, &mut after["data"], &stored);
     let kept;
     (after["data"], kept) = places.unmasked(after["data"].take(), &stored).map_err(lost)?;
-    let wanted = Wanted { id, before, after, kept };
+    let wanted = Wanted { id, before, after, kept, wrong: Vec::new() };
     let put = function::put(state, who, editing, "agent.restore", wanted).await?;
     Ok(Restored { changes: put.changes, missing, versions: put.versions })
 }

@@ -69,7 +69,19 @@ pub(super) struct AccountNumbers {
     pub(super) answers: Option<String>,
     /// Where the business is.
     pub(super) region: Option<Region>,
+    /// Whether its number has been connected here, or a call has come.
+    pub(super) is_connected: bool,
     pub(super) numbers: Result<Vec<NumberItem>, RestError>,
+}
+
+impl AccountNumbers {
+    /// Whether calls to the agent's number come here, as far as is known.
+    pub(super) fn calls_come(&self) -> bool {
+        let answers = self.answers.as_deref();
+        let mut listed = self.numbers.iter().flatten();
+        let is_wired = |one: &NumberItem| one.calls_go == "here" && answers == Some(&*one.number);
+        self.is_connected || listed.any(is_wired)
+    }
 }
 
 /// The accounts of a page, and the agent after which the next page begins.
@@ -103,6 +115,7 @@ pub(super) async fn page_of(
     let rest = list.get(from.map_or(0, |at| at + 1)..).unwrap_or_default();
     let shown = &rest[..rest.len().min(AGENTS_MAX)];
     let next = (rest.len() > shown.len()).then(|| shown.last().map(|agent| agent.id)).flatten();
+    let not_connected = state.owners.store.not_connected(&readable).await?;
     let restorable = state.owners.store.restorable(&readable).await?;
     let mut loaded = Vec::new();
     for agent in shown {
@@ -130,6 +143,7 @@ pub(super) async fn page_of(
         is_own: loaded.credentials.is_some(),
         answers: loaded.number.clone(),
         region: loaded.region,
+        is_connected: !not_connected.contains(&agent.id),
         numbers: answer(loaded).map(|numbers| {
             let item = |number: OwnedNumber| {
                 let has = |(of, sid): &(Uuid, String)| *of == agent.id && *sid == number.sid;

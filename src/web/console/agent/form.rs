@@ -10,7 +10,7 @@ use super::sent::as_text;
 use crate::agent::region::Region;
 use crate::web::console::plain::plain;
 use crate::web::console::{languages, named_numbers, voices, zones};
-use crate::web::problem::Problem;
+use crate::web::problem::{FieldError, Problem};
 
 /// What a form sent, by the names of its fields; of several with one name the last.
 pub(in crate::web::console) type Sent = BTreeMap<String, String>;
@@ -32,23 +32,26 @@ impl Refused {
     /// What was sent, and why it was not accepted.
     pub(super) fn of(sent: Sent, problem: &Problem) -> Self {
         let stored = problem.conflict.as_ref().and_then(|conflict| conflict["stored"].as_object());
-        let error = || {
-            let field = problem.field.clone().unwrap_or_default();
-            (field, plain(problem.detail.as_deref().unwrap_or_default()))
-        };
-        Self {
-            sent,
-            stored: stored.cloned().unwrap_or_default(),
-            errors: problem.conflict.is_none().then(error).into_iter().collect(),
-            is_draft: false,
+        let mut refused =
+            Self { sent, stored: stored.cloned().unwrap_or_default(), ..Self::default() };
+        if problem.conflict.is_none() {
+            refused.and(problem);
+        }
+        refused
+    }
+
+    /// What else is wrong. Of a field that is known to be wrong, nothing more is said.
+    pub(super) fn and(&mut self, problem: &Problem) {
+        for FieldError { field, detail } in problem.clone().into_errors() {
+            if field.is_empty() || self.errors.iter().all(|(known, _)| *known != field) {
+                self.errors.push((field, plain(&detail)));
+            }
         }
     }
 
     /// Why this field was not accepted.
     pub(super) fn why(&self, path: &str) -> Option<&str> {
-        let is_it = |field: &str| {
-            field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let is_it = |field: &str| field.strip_prefix(path).is_some_and(is_end);
         self.errors.iter().find(|(field, _)| is_it(field)).map(|(_, why)| why.as_str())
     }
 
@@ -63,10 +66,18 @@ impl Refused {
 
     /// Why nothing was saved, where that is about none of these fields.
     pub(super) fn why_not(&self, part: &Part) -> Option<&str> {
-        let is_beside = part.fields.iter().any(|field| self.why(field.path).is_some());
-        let (field, why) = self.errors.first()?;
-        (!is_beside && !field.starts_with(super::fields::SCHEDULE)).then_some(why)
+        let is_beside = |wrong: &str| {
+            let is_of = |path: &str| wrong.strip_prefix(path).is_some_and(is_end);
+            is_of(super::fields::SCHEDULE) || part.fields.iter().any(|field| is_of(field.path))
+        };
+        let other = self.errors.iter().find(|(field, _)| !is_beside(field));
+        other.map(|(_, why)| why.as_str())
     }
+}
+
+/// Whether a name ends here, or goes on below.
+fn is_end(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('.')
 }
 
 /// The name of a field's line on its page.

@@ -3,6 +3,7 @@
 mod fields;
 mod form;
 mod hours;
+mod outside;
 mod page;
 mod preview;
 mod sent;
@@ -29,9 +30,10 @@ use crate::agent::{Agent, AgentSource};
 use crate::store::access::{AgentAccess, Inspect, Object, Own, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
+use crate::web::editing::agent::drafted;
 use crate::web::editing::document::document;
 use crate::web::editing::{Seen, access, change as changing, diff, make_known};
-use crate::web::problem::Problem;
+use crate::web::problem::{FieldError, Problem};
 use crate::web::session::PageRequest;
 use fields::{Part, part};
 use form::Refused;
@@ -72,7 +74,12 @@ async fn show(
         return Ok(shell.page(Some(Section::Agent), "Agent", &reduced(&shell, &row)));
     };
     let row = store.agent_to_inspect(&inspecting).await?.ok_or(Fault::NotFound)?;
-    let flash = flash(&state, &inspecting, asked).await?;
+    let has_new_hours = asked.saved.is_some() && asked.section.as_deref() == Some("hours");
+    let mut flash = flash(&state, &inspecting, asked).await?;
+    if has_new_hours {
+        let outside = outside::note(store, &shell, &Agent::new(row.clone()).hours).await?;
+        flash = html! { (flash) (outside) };
+    }
     let role = access.role();
     let page = Page { state: &state, shell: &shell, row, role, refused: None, flash };
     Ok(shell.page(Some(Section::Agent), "Agent", &page.body()))
@@ -125,14 +132,16 @@ async fn save(
         let refused = Refused { sent, is_draft: true, ..Refused::default() };
         return again(&state, viewer, &inspecting, (part, refused, StatusCode::OK)).await;
     }
-    let change = match changed(part, &sent, &row) {
-        Ok(change) => change,
-        Err(errors) => {
-            let refused = Refused { sent, errors, ..Refused::default() };
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return again(&state, viewer, &inspecting, (part, refused, status)).await;
+    let (change, errors) = changed(part, &sent, &row);
+    if !errors.is_empty() {
+        let mut refused = Refused { sent, errors, ..Refused::default() };
+        // What else is wrong is told at once, and not one after the other.
+        if let Err(problem) = drafted(&row, change, (&viewer, inspecting.role())).await {
+            refused.and(&problem);
         }
-    };
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return again(&state, viewer, &inspecting, (part, refused, status)).await;
+    }
     let version = sent.get("version").cloned().unwrap_or_default();
     let seen = Seen { pointers: part.pointers(), version };
     let problem = match changing::change(&state, &viewer, id, change, Some(&seen)).await {
@@ -173,37 +182,33 @@ async fn again(
 /// [`Problem`]: the field that cannot be read.
 pub(super) fn draft(sent: &Sent, row: &AgentSource) -> Result<Map<String, Value>, Problem> {
     let part = sent.get("section").and_then(|id| part(id)).ok_or_else(Problem::not_found)?;
-    changed(part, sent, row).map_err(|errors| match errors.into_iter().next() {
-        Some((field, why)) => Problem::invalid(field, why),
-        None => Problem::not_found(),
-    })
+    let (fields, errors) = changed(part, sent, row);
+    let error = |(field, detail)| FieldError { field, detail };
+    let problem = Problem::all_invalid(errors.into_iter().map(error).collect());
+    problem.map_or(Ok(fields), Err)
 }
 
-/// What a section's form changes; or the fields that cannot be read, and why.
+/// What a section's form changes; and the fields that cannot be read, with why.
 fn changed(
     part: &Part,
     form: &Sent,
     row: &AgentSource,
-) -> Result<Map<String, Value>, Vec<(String, String)>> {
+) -> (Map<String, Value>, Vec<(String, String)>) {
     let document = document(row);
-    let wrong = sent::wrong(part, form, &document);
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
+    let mut wrong = sent::wrong(part, form, &document);
     let mut fields = change(part, form, &document);
     if part.id == "hours" {
         let agent = Agent::new(row.clone());
         let today = jiff::civil::Date::constant(2026, 1, 1);
         let stored = Editor::stored(&agent.hours, today);
         let whole = |(day, why)| (format!("{SCHEDULE}.{day}"), why);
-        let schedule = Editor::sent(form)
-            .changed(&stored)
-            .map_err(|wrong| wrong.into_iter().map(whole).collect::<Vec<_>>())?;
-        if let Some(schedule) = schedule {
-            put(&mut fields, SCHEDULE, schedule);
+        match Editor::sent(form).changed(&stored) {
+            Ok(Some(schedule)) => put(&mut fields, SCHEDULE, schedule),
+            Ok(None) => {}
+            Err(days) => wrong.extend(days.into_iter().map(whole)),
         }
     }
-    Ok(fields)
+    (fields, wrong)
 }
 
 async fn set_status(

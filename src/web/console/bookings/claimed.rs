@@ -1,10 +1,13 @@
 //! A booking that a caller was told of and that there was not: what was said stands beside the form, and the
 //! task is settled by the booking.
 
+use jiff::civil::{Date, Time};
 use maud::{Markup, html};
+use serde_json::Value;
 use tracing::warn;
 use uuid::Uuid;
 
+use super::form::BookingForm;
 use crate::store::access::{AgentAccess, Maintain, Object};
 use crate::store::people::Viewer;
 use crate::store::{NoteChange, Store, TaskChange, TaskVerdict};
@@ -26,6 +29,49 @@ pub(super) async fn said(store: &Store, access: &AgentAccess<Maintain>, task: &s
             }
         }
     }
+}
+
+/// The form with what was agreed in the call of its task, where that is known and nothing else is wanted.
+pub(super) async fn agreed(
+    store: &Store,
+    access: &AgentAccess<Maintain>,
+    form: BookingForm,
+) -> BookingForm {
+    let Ok(id) = form.task.parse() else { return form };
+    let told = spoken_of(store, access, id).await.unwrap_or_else(|error| {
+        warn!(%error, "what was agreed in a call cannot be shown");
+        None
+    });
+    let Some(told) = told.filter(|_| form.date.is_empty() && form.time.is_empty()) else {
+        return form;
+    };
+    let text = |name: &str| told[name].as_str().unwrap_or_default().trim().to_owned();
+    let or = |known: String, told: String| if known.is_empty() { told } else { known };
+    BookingForm {
+        date: text("date").parse::<Date>().map(|day| day.to_string()).unwrap_or_default(),
+        time: text("time")
+            .parse::<Time>()
+            .map(|time| time.strftime("%H:%M").to_string())
+            .unwrap_or_default(),
+        name: or(form.name, text("name")),
+        service: or(form.service, text("service")),
+        ..form
+    }
+}
+
+/// The one appointment that was spoken of in a task's call and is in no calendar.
+async fn spoken_of(
+    store: &Store,
+    access: &AgentAccess<Maintain>,
+    task: i64,
+) -> crate::store::Result<Option<Value>> {
+    let Some(task) = store.task(access, task).await? else { return Ok(None) };
+    let Some(call) = store.call(access, task.call_log_id).await? else { return Ok(None) };
+    let told = call.metadata.reveal()["extracted_appointments"].as_array().cloned();
+    let is_open = |told: &Value| told["written"] != true && told["booking"].is_null();
+    let mut told = told.unwrap_or_default().into_iter().filter(is_open);
+    // Of several, nobody knows which is meant.
+    Ok(told.next().filter(|_| told.next().is_none()))
 }
 
 /// Ticks the task of a caller of this agent who has the booking now. What goes wrong leaves it open.

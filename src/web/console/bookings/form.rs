@@ -270,7 +270,8 @@ async fn new_page(
         agent: agent.to_string(),
         date: match wanted.day.parse::<jiff::civil::Date>() {
             Ok(day) => day.to_string(),
-            Err(_) => shell.now.date().to_string(),
+            // No day is better than one that nobody meant.
+            Err(_) => String::new(),
         },
         time: match wanted.time.parse::<jiff::civil::Time>() {
             Ok(time) => time.strftime("%H:%M").to_string(),
@@ -282,6 +283,7 @@ async fn new_page(
         task: wanted.task,
         ..BookingForm::default()
     };
+    let empty = claimed::agreed(store, &access, empty).await;
     let said = claimed::said(store, &access, &empty.task).await;
     Ok(show_new((&shell, &said), &place, &empty, &Again::default()))
 }

@@ -124,7 +124,7 @@ async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<W
                 p .zone { "Times are those in " (shell.zone_name()) "." }
             }
             @if may_book {
-                a .button.main href=(new_address(&week, shell.chosen)) { "New booking" }
+                a .button.main href=(new_address(&week, shell.chosen, !wanted.day.is_empty())) { "New booking" }
             }
         }
         @if wanted.done == "feed-stopped" {
@@ -161,8 +161,13 @@ fn feeds_card(agents: &VisibleAgents) -> Markup {
     }
 }
 
-fn new_address(week: &Week, agent: Option<Uuid>) -> String {
-    address(week.day, agent).replacen("/bookings?", "/bookings/new?", 1)
+/// Where a new booking is made: on the day that was chosen, or on one that is still to be.
+fn new_address(week: &Week, agent: Option<Uuid>, is_day_chosen: bool) -> String {
+    match (is_day_chosen, agent) {
+        (true, agent) => address(week.day, agent).replacen("/bookings?", "/bookings/new?", 1),
+        (false, Some(agent)) => format!("/bookings/new?agent={agent}"),
+        (false, None) => "/bookings/new".to_owned(),
+    }
 }
 
 /// To the days before and after: by days on a telephone, by weeks on a desk.

@@ -1,5 +1,7 @@
 //! `/bookings/{id}`: one booking, and what can be done with it.
 
+mod settling;
+
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
@@ -13,13 +15,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use settling::{Settling, came, cancel, check, missed, reopen};
+
 use super::clock;
 use super::form::{Again, BookingForm, form, span};
 use super::lists::badge;
 use super::telling::{self, Told, Way};
 use crate::agent::phone_number::readable;
 use crate::store::access::{AgentAccess, Maintain, Object, Read, Role};
-use crate::store::booking_edits::{BookingDraft, Kept};
+use crate::store::booking_edits::Kept;
 use crate::store::bookings::{Booking, BookingSource, BookingState};
 use crate::store::people::Viewer;
 use crate::web::AppState;
@@ -221,7 +225,7 @@ fn cancelling(Seen { booking, way, cancel }: Seen<'_>, address: &str) -> Markup 
             form method="post" action={ (address) "/cancel" } {
                 input type="hidden" name="revision" value=(booking.revision);
                 label for="reason" { "Why (only you and your people read it)" }
-                input type="text" id="reason" name="reason" maxlength="500"
+                input type="text" id="reason" name="reason"
                     value=[cancel.map(|sent| sent.reason.as_str())];
                 (telling::field(way, cancel.map_or((false, None), Settling::telling)))
                 p { button .bad type="submit" { "Cancel this booking" } }
@@ -283,106 +287,3 @@ fn changed(known: &Booking, now: &Booking) -> Response {
     };
     Redirect::to(&to).into_response()
 }
-
-/// What a button sends.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Settling {
-    revision: String,
-    reason: String,
-    /// `yes`: they are told by a text.
-    tell: String,
-    text: String,
-    /// What stood there before somebody typed.
-    suggested: String,
-}
-
-impl Settling {
-    /// Whether they were to be told, and by which words; none: those that were suggested, which may be of
-    /// another time by now.
-    fn telling(&self) -> (bool, Option<&str>) {
-        let typed = Some(self.text.as_str()).filter(|text| text.trim() != self.suggested.trim());
-        (self.tell == "yes", typed)
-    }
-}
-
-async fn settle(
-    state: &AppState,
-    viewer: Viewer,
-    id: Uuid,
-    (action, to, sent): (&'static str, BookingState, Settling),
-) -> Shown {
-    let store = &state.owners.store;
-    let (access, known) = changing(state, &viewer, id, action).await?;
-    let seen = Booking { revision: sent.revision.parse().unwrap_or(-1), ..known.clone() };
-    let reason: String = sent.reason.chars().filter(|c| !c.is_control()).take(500).collect();
-    let draft = BookingDraft { state: to, reason: reason.into(), ..BookingDraft::of(&known) };
-    let is_so = known.state == to && (action != "booking.check" || !known.is_to_check);
-    let kept = match is_so {
-        true => Kept::Kept(Box::new(known.clone())),
-        false => store.keep_booking(&access, &viewer, Some(&seen), &draft, (false, None)).await?,
-    };
-    let (shown, again) = match kept {
-        Kept::Kept(now) => {
-            let done = if action == "booking.check" { "checked" } else { now.state.word() };
-            // Cancelled before, they were told then, or not.
-            let tells = !is_so && to == BookingState::Cancelled && sent.tell == "yes";
-            let told = match tells {
-                true => tell(state, &viewer, &known, &sent.text).await,
-                false => String::new(),
-            };
-            let to = format!("/bookings/{id}?done={done}{told}");
-            return Ok(Redirect::to(&to).into_response());
-        }
-        Kept::Gone => return Err(Fault::NotFound),
-        Kept::Changed(now) => ((*now).clone(), Again { now: Some(now), ..Again::default() }),
-        Kept::Taken(others) => (known, Again { others, ..Again::default() }),
-    };
-    let shell = Shell::of(store, viewer, Some(access.agent_id())).await?;
-    let zone = zone(shown.zone.as_deref());
-    let notice = html! {
-        @if !again.others.is_empty() {
-            p .note.warn role="alert" {
-                "Something else is booked in that time now: "
-                @for (n, other) in again.others.iter().enumerate() {
-                    @if n > 0 { "; " }
-                    a href={ "/bookings/" (other.id) } { bdi { (other.name.reveal()) } }
-                    ", " (span(other.start_us, other.minutes, &zone))
-                }
-                ". Move that one first, or make a new booking."
-            }
-        }
-    };
-    let form = BookingForm::of(&shown, &zone);
-    let way = telling::way(state, &shown, &zone).await;
-    let cancel = Some(&sent).filter(|_| to == BookingState::Cancelled);
-    let seen = Seen { booking: &shown, way: way.as_ref(), cancel };
-    Ok(show(&shell, seen, &form, (true, &notice, &again)))
-}
-
-/// Tells whom it was for, and gives what became of that for an address.
-async fn tell(state: &AppState, viewer: &Viewer, booking: &Booking, text: &str) -> String {
-    let told = match telling::way(state, booking, &zone(booking.zone.as_deref())).await {
-        Some(way) => telling::tell(state, viewer, booking, &way, text).await,
-        None => Told::Not,
-    };
-    format!("&told={}", told.word())
-}
-
-macro_rules! settling {
-    ($name:ident, $action:literal, $state:ident) => {
-        async fn $name(
-            PageRequest { state, viewer }: PageRequest,
-            PageId(id): PageId<Uuid>,
-            Form(sent): Form<Settling>,
-        ) -> Shown {
-            settle(&state, viewer, id, ($action, BookingState::$state, sent)).await
-        }
-    };
-}
-
-settling!(cancel, "booking.cancel", Cancelled);
-settling!(came, "booking.came", Completed);
-settling!(missed, "booking.missed", Missed);
-settling!(reopen, "booking.reopen", Pending);
-settling!(check, "booking.check", Pending);

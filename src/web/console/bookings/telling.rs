@@ -19,7 +19,7 @@ use crate::web::console::time;
 use crate::web::paces::TEXTS;
 
 /// The longest text, in characters: two parts of a long message.
-const TEXT_MAX: usize = 300;
+pub(super) const TEXT_MAX: usize = 300;
 
 /// How somebody is told.
 pub(super) struct Way {
@@ -56,7 +56,7 @@ pub(super) fn field(way: Option<&Way>, (tells, typed): (bool, Option<&str>)) -> 
                     span { "Tell them by a text to " bdi { (way.to) } }
                 }
                 label for="text" { "The text" }
-                textarea id="text" name="text" maxlength=(TEXT_MAX) {
+                textarea id="text" name="text" {
                     (typed.unwrap_or(&way.words))
                 }
                 input type="hidden" name="suggested" value=(way.words);
@@ -104,7 +104,7 @@ pub(super) async fn tell(
     way: &Way,
     text: &str,
 ) -> Told {
-    let text: String = text.trim().chars().take(TEXT_MAX).collect();
+    let text = text.trim().to_owned();
     let text = if text.is_empty() { way.words.clone() } else { text };
     match state.owners.store.take_pace(&TEXTS, viewer.id()).await {
         Ok(None) => {}

@@ -86,7 +86,7 @@ fn agent(said: &Said, around: &Around<'_>) -> Markup {
             @if said.is_interrupted { " " span .badge { "interrupted" } }
             @if !said.passages.is_empty() {
                 div .quiet data-behind {
-                    "From: "
+                    "Passages given to the assistant: "
                     @for (place, id) in said.passages.iter().enumerate() {
                         @if place > 0 { ", " }
                         (passage_link(*id, around))
@@ -170,7 +170,7 @@ pub(super) fn passages(entries: &[Entry], passages: &[Passage]) -> Markup {
     }
     html! {
         @if !used.is_empty() {
-            h2 { "What the answers are from" }
+            h2 { "Passages given to the assistant" }
             ul .list {
                 @for (id, passage) in used {
                     li id={ "p" (id) } { b { (name(passage)) } " " bdi { (passage.text) } }

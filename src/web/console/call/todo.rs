@@ -15,14 +15,14 @@ pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>, may_book: bool) -> Marku
                     @let is_done = task.done_us.is_some();
                     li .row {
                         div .grow {
-                            span class=(class(task)) { (word(task.kind)) } " " bdi { (task.text.reveal()) }
+                            span class=(class(task)) { (word(task)) } " " bdi { (task.text.reveal()) }
                             @if let Some(note) = &task.note { div .quiet { "Note: " bdi { (note.reveal()) } } }
                         }
                         @if is_done { span .badge.good { "done" } }
-                        (tasks::settle(task, word(task.kind), shown, may_book))
+                        (tasks::settle(task, word(task), shown, may_book))
                         div .parts {
                             @if may_book && !is_done { (tasks::answer(task, None, shown)) }
-                            (tasks::note(task, word(task.kind), shown))
+                            (tasks::note(task, word(task), shown))
                         }
                     }
                 }
@@ -39,8 +39,8 @@ fn class(task: &TaskRow) -> &'static str {
     }
 }
 
-fn word(kind: TaskKind) -> &'static str {
-    match kind {
+fn word(task: &TaskRow) -> &'static str {
+    match task.kind {
         TaskKind::Urgent => "Urgent",
         TaskKind::Message => "Message",
         TaskKind::Voicemail => "Recorded message",
@@ -48,6 +48,7 @@ fn word(kind: TaskKind) -> &'static str {
         TaskKind::TransferUnanswered => "Nobody took the call",
         TaskKind::Claim => "Check what was said",
         TaskKind::BookingCheck => "Check a booking",
+        TaskKind::Gap if task.done_us.is_some() => "Question",
         TaskKind::Gap => "Open question",
         TaskKind::CallFailed => "Problem on our side",
         TaskKind::FunctionFailed => "Something failed",

@@ -6,7 +6,8 @@ use super::json::{as_json, as_text, read_json};
 use crate::agent::json_api::TIME_MS;
 use crate::web::console::agent::Sent;
 use crate::web::console::named_numbers;
-use crate::web::problem::Problem;
+use crate::web::editing::function::Given;
+use crate::web::problem::{FieldError, Problem};
 
 /// What a variable can be, with what owners call it.
 pub(super) const TYPES: [(&str, &str); 10] = [
@@ -180,27 +181,24 @@ fn list(value: &Value) -> Option<Vec<Variable>> {
     items.iter().map(read).collect()
 }
 
-/// What was sent, as a change of a function of this kind.
-///
-/// # Errors
-/// The field that is no JSON.
-pub(super) fn change(
-    kind: &str,
-    sent: &Sent,
-    stored: &Value,
-) -> Result<Map<String, Value>, Problem> {
+/// What was sent, as a change of a function of this kind, with the fields that cannot be read.
+pub(super) fn change(kind: &str, sent: &Sent, stored: &Value) -> Given {
     let filled = |name: &str| filled(sent, name);
-    let mut change = Map::new();
+    let mut given = Given::default();
+    let change = &mut given.fields;
     for name in ["name", "purpose", "trigger_reason"] {
         change.insert(name.to_owned(), filled(name).map_or(Value::Null, Value::String));
     }
     for name in ["is_active", "save_data", "is_shownable"] {
         change.insert(name.to_owned(), json!(sent.contains_key(name)));
     }
-    change.insert("data".to_owned(), data(kind, sent, stored)?);
+    change.insert("data".to_owned(), data(kind, sent, stored, &mut given.wrong));
     if kind != "function" {
         let variables = match sent.get("variables") {
-            Some(_) => read_json("variables", filled("variables"))?.unwrap_or(Value::Null),
+            Some(_) => {
+                let read = read_json("variables", filled("variables"));
+                or_wrong(read, &mut given.wrong, None).unwrap_or(Value::Null)
+            }
             None => Value::Array(variables(sent).into_iter().map(definition).collect()),
         };
         let is_same =
@@ -211,7 +209,15 @@ pub(super) fn change(
             if is_same { stored["variables"].clone() } else { variables },
         );
     }
-    Ok(change)
+    given
+}
+
+/// What was read; where it cannot be, what is there instead.
+fn or_wrong<T>(read: Result<T, Problem>, wrong: &mut Vec<FieldError>, instead: T) -> T {
+    read.unwrap_or_else(|problem| {
+        wrong.extend(problem.into_errors());
+        instead
+    })
 }
 
 /// What was sent of a field, if it was filled in.
@@ -221,7 +227,7 @@ fn filled(sent: &Sent, name: &str) -> Option<String> {
 }
 
 /// `data` as it was sent for a function of this kind.
-fn data(kind: &str, sent: &Sent, stored: &Value) -> Result<Value, Problem> {
+fn data(kind: &str, sent: &Sent, stored: &Value, wrong: &mut Vec<FieldError>) -> Value {
     let filled = |name: &str| filled(sent, name);
     // What the form does not show stays.
     let mut data = stored["data"].as_object().cloned().unwrap_or_default();
@@ -236,7 +242,7 @@ fn data(kind: &str, sent: &Sent, stored: &Value) -> Result<Value, Problem> {
                 put(name, plain(name));
             }
             let limit = filled(TIME_LIMIT).map(|text| in_ms(&text, &stored["data"]["timeout_ms"]));
-            put("timeout_ms", limit.transpose()?);
+            put("timeout_ms", or_wrong(limit.transpose(), wrong, None));
             for name in ["headers", "query"] {
                 put(
                     name,
@@ -256,29 +262,28 @@ fn data(kind: &str, sent: &Sent, stored: &Value) -> Result<Value, Problem> {
         }
         "flows" => {
             put("start", plain("start"));
-            put("nodes", read_json("data.nodes", filled("data.nodes"))?);
+            put("nodes", or_wrong(read_json("data.nodes", filled("data.nodes")), wrong, None));
         }
         _ => {
             put("builtin", plain("builtin"));
-            put("targets", targets(sent, &stored["data"]["targets"])?);
+            put("targets", targets(sent, &stored["data"]["targets"], wrong));
         }
     }
-    Ok(Value::Object(data))
+    Value::Object(data)
 }
 
 /// Whom callers are put through to: rows, or JSON where what is stored says more than they can.
-fn targets(sent: &Sent, before: &Value) -> Result<Option<Value>, Problem> {
+fn targets(sent: &Sent, before: &Value, wrong: &mut Vec<FieldError>) -> Option<Value> {
     if sent.contains_key(TARGETS) {
-        return read_json(TARGETS, filled(sent, TARGETS));
+        return or_wrong(read_json(TARGETS, filled(sent, TARGETS)), wrong, None);
     }
     let Some(rows) = named_numbers::sent(sent, TARGETS) else {
-        return Ok((!before.is_null()).then(|| before.clone()));
+        return (!before.is_null()).then(|| before.clone());
     };
-    if let Some((field, why)) = named_numbers::wrong(TARGETS, &rows).into_iter().next() {
-        return Err(Problem::invalid(field, why));
-    }
+    let error = |(field, detail)| FieldError { field, detail };
+    wrong.extend(named_numbers::wrong(TARGETS, &rows).into_iter().map(error));
     let numbers = named_numbers::value(&rows, before);
-    Ok((!numbers.is_empty()).then_some(Value::Object(numbers)))
+    (!numbers.is_empty()).then_some(Value::Object(numbers))
 }
 
 /// Milliseconds as seconds; what is no number as it stands.
@@ -350,8 +355,9 @@ mod tests {
             "variables": [{"name": "what", "type": "string", "required": true},
                 {"name": "size", "enum": ["s", "l"]}],
         });
-        let changed = change("json_api", &texts(&document), &document).unwrap();
-        for (name, value) in changed {
+        let given = change("json_api", &texts(&document), &document);
+        assert_eq!(given.wrong, []);
+        for (name, value) in given.fields {
             assert_eq!(value, document[&name], "{name}");
         }
     }
@@ -363,16 +369,17 @@ mod tests {
         assert_eq!(texts(&document)[TIME_LIMIT], "2.5");
         let sent = |text: &str| Sent::from([(TIME_LIMIT.to_owned(), text.to_owned())]);
         for (text, ms) in [("2.5", 2500), ("8", 8000), ("0,5", 500), ("12.3456", 12_346)] {
-            let data = data("json_api", &sent(text), &document).unwrap();
+            let data = data("json_api", &sent(text), &document, &mut Vec::new());
             assert_eq!(data["timeout_ms"], ms, "{text}");
         }
         for odd in ["soon", "-1", "1e9", "NaN", "0", "0.05", "20.1", "3600"] {
-            let problem = data("json_api", &sent(odd), &document).unwrap_err();
-            assert_eq!(problem.field.as_deref(), Some(TIME_LIMIT), "{odd}");
+            let mut wrong = Vec::new();
+            data("json_api", &sent(odd), &document, &mut wrong);
+            assert_eq!(wrong[0].field, TIME_LIMIT, "{odd}");
         }
         // One that was stored before stays as it is.
         let document = json!({"type": "json_api", "data": {"timeout_ms": 60_000}});
-        let same = data("json_api", &sent("60"), &document).unwrap();
+        let same = data("json_api", &sent("60"), &document, &mut Vec::new());
         assert_eq!(same["timeout_ms"], 60_000);
     }
 
@@ -382,9 +389,6 @@ mod tests {
         let texts = texts(&document);
         assert!(texts["variables"].contains("pattern") && variables(&texts).is_empty());
         let wrong: Sent = [("variables".to_owned(), "{".to_owned())].into();
-        assert_eq!(
-            change("form", &wrong, &document).unwrap_err().field.as_deref(),
-            Some("variables")
-        );
+        assert_eq!(change("form", &wrong, &document).wrong[0].field, "variables");
     }
 }

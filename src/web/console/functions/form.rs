@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::fields::{MORE_VARIABLES, TARGETS, TYPES, Variable, variables};
+use super::list::named;
 use super::summary::{self, built_in};
 use crate::agent::function::Builtin;
 use crate::agent::region::Region;
@@ -11,7 +12,7 @@ use crate::web::console::agent::Sent;
 use crate::web::console::changes::{self, Of};
 use crate::web::console::named_numbers;
 use crate::web::console::plain::plain;
-use crate::web::problem::Problem;
+use crate::web::problem::FieldError;
 
 /// The lines of a field that are shown at once: of an empty one, and at most.
 const ROWS_MIN: usize = 3;
@@ -23,8 +24,8 @@ pub(super) struct FunctionForm<'a> {
     pub(super) kind: &'a str,
     /// What stands in its fields.
     pub(super) texts: &'a Sent,
-    /// Why it was not accepted.
-    pub(super) problem: Option<&'a Problem>,
+    /// Why it was not accepted, field by field.
+    pub(super) errors: &'a [FieldError],
     /// Where it is sent.
     pub(super) action: &'a str,
     /// What was seen, for a function that is there.
@@ -37,9 +38,7 @@ impl FunctionForm<'_> {
     /// The form.
     pub(super) fn markup(&self) -> Markup {
         html! {
-            @if let Some(problem) = self.problem.filter(|problem| !self.is_beside(problem)) {
-                p .note.bad role="alert" { (plain(problem.detail.as_deref().unwrap_or(&problem.title))) }
-            }
+            (self.told())
             form method="post" action=(self.action) {
                 input type="hidden" name="type" value=(self.kind);
                 @if let Some(version) = self.version { input type="hidden" name="version" value=(version); }
@@ -61,9 +60,27 @@ impl FunctionForm<'_> {
         }
     }
 
+    /// What is wrong, above the fields: the browser shows the beginning of the page.
+    fn told(&self) -> Markup {
+        html! {
+            @if !self.errors.is_empty() {
+                div .note.bad role="alert" {
+                    p { "This was not saved. What you wrote is still here. Please look at:" }
+                    ul {
+                        @for error in self.errors {
+                            @match self.shown().find(|name| is_of(&error.field, name)) {
+                                Some(name) => li { a href={ "#" (id(name)) } { (named(name)) } ": " (plain(&error.detail)) },
+                                None => li { (plain(&error.detail)) },
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// The fields that errors can stand beside.
-    fn is_beside(&self, problem: &Problem) -> bool {
-        let Some(field) = problem.field.as_deref() else { return false };
+    fn shown(&self) -> impl Iterator<Item = &'static str> {
         let shown: &[&str] = match self.kind {
             "json_api" => &[
                 "data.method",
@@ -79,14 +96,16 @@ impl FunctionForm<'_> {
             "flows" => &["data.start", "data.nodes", "variables"],
             _ => &["data.builtin", "data.targets"],
         };
-        let all = shown.iter().chain(&["name", "purpose", "trigger_reason"]);
-        all.into_iter().any(|name| is_of(field, name))
+        shown.iter().chain(&["name", "purpose", "trigger_reason"]).copied()
     }
 
-    fn why(&self, name: &str) -> Option<&str> {
-        let problem = self.problem?;
-        let field = problem.field.as_deref()?;
-        is_of(field, name).then(|| problem.detail.as_deref().unwrap_or_default())
+    /// What is wrong with a field, and where in it.
+    fn wrong<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f FieldError> {
+        self.errors.iter().filter(move |error| is_of(&error.field, name))
+    }
+
+    fn is_wrong(&self, name: &str) -> bool {
+        self.wrong(name).next().is_some()
     }
 
     fn text(&self, name: &str) -> &str {
@@ -95,26 +114,29 @@ impl FunctionForm<'_> {
 
     /// What is wrong with a field, and where in it.
     fn error(&self, name: &str) -> Markup {
-        let field = self.problem.and_then(|problem| problem.field.as_deref()).unwrap_or(name);
         html! {
-            @if let Some(why) = self.why(name) {
-                p .error id={ (id(name)) "-error" } {
-                    @if field != name { code { (field) } ": " }
-                    (plain(why))
+            @if self.is_wrong(name) {
+                div id={ (id(name)) "-error" } {
+                    @for FieldError { field, detail } in self.wrong(name) {
+                        p .error {
+                            @if field != name { code { (field) } ": " }
+                            (plain(detail))
+                        }
+                    }
                 }
             }
         }
     }
 
     fn described(&self, name: &str) -> Option<String> {
-        self.why(name).map(|_| format!("{}-error", id(name)))
+        self.is_wrong(name).then(|| format!("{}-error", id(name)))
     }
 
     fn line(&self, name: &str, label: &str, hint: &str) -> Markup {
         html! {
             label for=(id(name)) { (label) }
             input id=(id(name)) name=(name) type="text" value=(self.text(name))
-                aria-invalid=[self.why(name).map(|_| "true")] aria-describedby=[self.described(name)];
+                aria-invalid=[self.is_wrong(name).then_some("true")] aria-describedby=[self.described(name)];
             @if !hint.is_empty() { p .hint { (hint) } }
             (self.error(name))
         }
@@ -124,7 +146,7 @@ impl FunctionForm<'_> {
         html! {
             label for=(id(name)) { (label) }
             textarea id=(id(name)) name=(name) spellcheck="false" rows=(self.rows(name))
-                aria-invalid=[self.why(name).map(|_| "true")] aria-describedby=[self.described(name)]
+                aria-invalid=[self.is_wrong(name).then_some("true")] aria-describedby=[self.described(name)]
                 { (self.text(name)) }
             @if !hint.is_empty() { p .hint { (hint) } }
             (self.error(name))
@@ -155,8 +177,8 @@ impl FunctionForm<'_> {
                 code { "{{ caller.number }}" } " for the caller's number, "
                 code { "{{ secrets.NAME }}" } " for a secret."
             }
-            label for="method" { "Method" }
-            select #method name="data.method" {
+            label for="data-method" { "Method" }
+            select #data-method name="data.method" {
                 option value="" selected[method.is_empty()] { "GET, or POST with a body" }
                 @for one in METHODS { option value=(one) selected[method.eq_ignore_ascii_case(one)] { (one) } }
             }
@@ -191,8 +213,8 @@ impl FunctionForm<'_> {
         let chosen = self.text("data.builtin");
         html! {
             h2 { "What it is" }
-            label for="builtin" { "Which" }
-            select #builtin name="data.builtin" {
+            label for="data-builtin" { "Which" }
+            select #data-builtin name="data.builtin" {
                 @for builtin in Builtin::all() {
                     option value=(builtin.name()) selected[chosen == builtin.name()] { (built_in(builtin)) }
                 }
@@ -206,29 +228,28 @@ impl FunctionForm<'_> {
     /// Whom callers are put through to, which is of one of those alone.
     fn targets(&self) -> Markup {
         let (name, example) = ("Numbers to put through to", Region::example(self.region));
-        let wrong: Vec<(String, String)> = self
-            .problem
-            .into_iter()
-            .filter_map(|problem| {
-                Some((problem.field.clone()?, plain(problem.detail.as_deref().unwrap_or_default())))
-            })
-            .collect();
+        let errors = self.errors.iter();
+        let wrong: Vec<(String, String)> =
+            errors.map(|error| (error.field.clone(), plain(&error.detail))).collect();
         html! {
             p .hint { "Only for “" (built_in(Builtin::TransferCall)) "”:" }
             @if self.texts.contains_key(TARGETS) {
                 (self.area(TARGETS, name, "JSON: names with telephone numbers."))
             } @else {
-                (named_numbers::fields((TARGETS, name), &named_numbers::sent(self.texts, TARGETS).unwrap_or_default(), &example, &wrong))
+                div id=(id(TARGETS)) {
+                    (named_numbers::fields((TARGETS, name), &named_numbers::sent(self.texts, TARGETS).unwrap_or_default(), &example, &wrong))
+                }
             }
         }
     }
 
     fn variables(&self) -> Markup {
         let list = variables(self.texts);
+        let is_list = !self.texts.contains_key("variables");
         let empty = std::iter::repeat_n(Variable::default(), MORE_VARIABLES);
         html! {
-            h2 { "What the agent asks the caller for" }
-            @if self.texts.contains_key("variables") {
+            h2 id=[is_list.then_some("variables")] { "What the agent asks the caller for" }
+            @if !is_list {
                 (summary::asked_for(self.text("variables")))
                 (self.area("variables", "Variables", "JSON: a list, or a JSON Schema of an object."))
             } @else {

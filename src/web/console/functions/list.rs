@@ -6,28 +6,45 @@ use uuid::Uuid;
 
 use super::fields::{KINDS, NAMES};
 use super::summary::built_in;
+use crate::agent::edit::cautions::Caution;
 use crate::agent::edit::unpacked;
 use crate::agent::function::{Builtin, FunctionSource};
 use crate::agent::{Agent, AgentSource};
 use crate::store::FunctionUse;
+use crate::web::AppState;
 use crate::web::console::plain::plain;
 use crate::web::editing::function::document;
+use crate::web::editing::warnings::warnings;
 
 /// The page's body.
-pub(super) fn body(row: &AgentSource, uses: &[FunctionUse], flash: Markup) -> Markup {
+pub(super) fn body(
+    state: &AppState,
+    row: &AgentSource,
+    uses: &[FunctionUse],
+    flash: Markup,
+) -> Markup {
     let id = row.id;
     let agent = Agent::new(row.clone());
+    let listed = Listed { state, agent: &agent, uses };
+    let warned = row.functions.iter().filter(|row| listed.is_warned_of(row));
+    let warned: Vec<&FunctionSource> = warned.collect();
     let (tuned, made): (Vec<&FunctionSource>, Vec<&FunctionSource>) =
         row.functions.iter().partition(|function| super::tuned(&document(function)).is_some());
     html! {
         h1 { "What it can do" }
         p .zone { bdi { (row.name.reveal()) } " · uses of the last 30 days" }
         (flash)
+        @if !warned.is_empty() {
+            div .note.warn {
+                p { "Look at what is said of " @if warned.len() == 1 { "this one" } @else { "these" } ":" }
+                ul { @for row in &warned { li { a href={ "#function-" (row.id) } { (super::title(&document(row))) } } } }
+            }
+        }
         h2 { "Made for this agent" }
         @if made.is_empty() {
             p .empty { "Nothing yet. Add what your agent should do besides what every agent can: ask your booking system, fill in a form, follow your steps." }
         } @else {
-            ul .list { @for function in &made { (one(&agent, id, function, uses)) } }
+            ul .list { @for function in &made { (listed.one(function)) } }
         }
         h3 { "Add" }
         ul .list {
@@ -38,7 +55,7 @@ pub(super) fn body(row: &AgentSource, uses: &[FunctionUse], flash: Markup) -> Ma
                 }
             }
         }
-        (built_ins(&agent, id, &tuned, uses))
+        (listed.built_ins(&tuned))
         (secrets(row))
         p { a href={ "/agents/" (id) } { "Back to the agent" } }
     }
@@ -56,54 +73,99 @@ fn count(uses: &[FunctionUse], is_it: impl Fn(&FunctionUse) -> bool) -> Markup {
     }
 }
 
-fn one(agent: &Agent, id: Uuid, row: &FunctionSource, uses: &[FunctionUse]) -> Markup {
-    let document = document(row);
-    let is_on = document["is_active"] == true;
-    let kind = row.kind.as_deref().unwrap_or_default();
-    let kind_name =
-        KINDS.iter().find(|(known, ..)| *known == kind).map_or("Unknown", |kind| kind.1);
-    let address = format!("/agents/{id}/functions/{}", row.id);
-    let fault = agent.faults.iter().find(|fault| {
-        let rest = fault.path.strip_prefix("functions.");
-        rest.is_some_and(|rest| rest.starts_with(&row.id.to_string()))
-    });
-    let name = super::title(&document);
-    let builtin = super::tuned(&document);
-    // What was called by its own name is one use more of the same.
-    let is_use = |used: &FunctionUse| {
-        let is_by_name = builtin.is_some_and(|builtin| used.name == builtin.name());
-        used.id == Some(row.id) || used.id.is_none() && is_by_name
-    };
-    html! {
-        li {
-            div .row {
-                div .grow {
-                    a href=(address) { (name) } " "
-                    span .badge { (kind_name) } " "
-                    @if !is_on { span .badge.warn { "off" } }
-                    @else if fault.is_some() { span .badge.bad { "left out" } }
-                    @else { span .badge.good { "on" } }
-                    br;
-                    (row.purpose.as_deref().unwrap_or_default())
-                    @if let Some(fault) = fault {
-                        @let field = fault.path.splitn(3, '.').nth(2).unwrap_or_default();
-                        p .error { (named(field)) ": " (plain(&format!("found {}; accepted is {}", fault.found, fault.accepted))) }
+/// What the lists are made of.
+struct Listed<'a> {
+    state: &'a AppState,
+    agent: &'a Agent,
+    uses: &'a [FunctionUse],
+}
+
+impl Listed<'_> {
+    fn is_warned_of(&self, row: &FunctionSource) -> bool {
+        !warnings(self.state, self.agent, row.id).is_empty()
+    }
+
+    fn one(&self, row: &FunctionSource) -> Markup {
+        let Self { state, agent, uses } = self;
+        let document = document(row);
+        let is_on = document["is_active"] == true;
+        let kind = row.kind.as_deref().unwrap_or_default();
+        let kind_name =
+            KINDS.iter().find(|(known, ..)| *known == kind).map_or("Unknown", |kind| kind.1);
+        let address = format!("/agents/{}/functions/{}", agent.id, row.id);
+        let is_used = agent.functions.rows.iter().any(|function| function.id == row.id);
+        let name = super::title(&document);
+        let builtin = super::tuned(&document);
+        // What was called by its own name is one use more of the same.
+        let is_use = |used: &FunctionUse| {
+            let is_by_name = builtin.is_some_and(|builtin| used.name == builtin.name());
+            used.id == Some(row.id) || used.id.is_none() && is_by_name
+        };
+        html! {
+            li id={ "function-" (row.id) } {
+                div .row {
+                    div .grow {
+                        a href=(address) { (name) } " "
+                        span .badge { (kind_name) } " "
+                        @if !is_on { span .badge.warn { "off" } }
+                        @else if !is_used { span .badge.bad { "left out" } }
+                        @else { span .badge.good { "on" } }
+                        br;
+                        (row.purpose.as_deref().unwrap_or_default())
+                        @for caution in &warnings(state, agent, row.id) { p .error { (warned(caution)) } }
                     }
-                }
-                span { (count(uses, is_use)) }
-                form method="post" action={ (address) "/switch" } {
-                    @if !is_on { input type="hidden" name="is_active" value="yes"; }
-                    button type="submit" aria-label={ (if is_on { "Switch off " } else { "Switch on " }) (name) } {
-                        @if is_on { "Switch off" } @else { "Switch on" }
+                    span { (count(uses, is_use)) }
+                    form method="post" action={ (address) "/switch" } {
+                        @if !is_on { input type="hidden" name="is_active" value="yes"; }
+                        button type="submit" aria-label={ (if is_on { "Switch off " } else { "Switch on " }) (name) } {
+                            @if is_on { "Switch off" } @else { "Switch on" }
+                        }
                     }
                 }
             }
         }
     }
+
+    fn built_ins(&self, tuned: &[&FunctionSource]) -> Markup {
+        let Self { agent, uses, .. } = self;
+        let of = |builtin: Builtin| {
+            tuned.iter().filter(move |row| super::tuned(&document(row)) == Some(builtin))
+        };
+        let is_replaced =
+            |builtin: Builtin| agent.functions.rows.iter().any(|row| row.name == builtin.name());
+        let is_removed = |builtin: &Builtin| agent.functions.removed.contains(builtin);
+        html! {
+            h2 { "What every agent can" }
+            ul .list {
+                @for builtin in Builtin::all() {
+                    @for row in of(builtin) { (self.one(row)) }
+                    @if of(builtin).next().is_none() {
+                        li .row {
+                            span .grow { (built_in(builtin)) }
+                            @if is_removed(&builtin) { span .badge.warn { "off" } }
+                            @else if is_replaced(builtin) { span .badge.warn { "replaced by one above" } }
+                            span { (count(uses, |used| used.id.is_none() && used.name == builtin.name())) }
+                        }
+                    }
+                }
+            }
+            p .hint { "To switch one off or give it another name, add it above as “Built in”." }
+        }
+    }
+}
+
+/// What an owner is told of a function, with the field that it is about.
+pub(super) fn warned(caution: &Caution) -> Markup {
+    match caution.replaces {
+        Some(builtin) => html! {
+            "This replaces “" (built_in(builtin)) "”, which every agent has: the agent uses this in its place. Give it another name to keep both."
+        },
+        None => html! { (named(&caution.field)) ": " (plain(&caution.why)) },
+    }
 }
 
 /// What owners call a field of a function, and what is below it.
-fn named(field: &str) -> String {
+pub(super) fn named(field: &str) -> String {
     let below = |known: &str| match field.strip_prefix(known)? {
         "" => Some(String::new()),
         rest => rest.strip_prefix('.').map(|rest| format!(", {rest}")),
@@ -111,29 +173,6 @@ fn named(field: &str) -> String {
     let mut names = NAMES.iter();
     let name = names.find_map(|(known, name)| Some(format!("{name}{}", below(known)?)));
     name.unwrap_or_else(|| field.to_owned())
-}
-
-fn built_ins(agent: &Agent, id: Uuid, tuned: &[&FunctionSource], uses: &[FunctionUse]) -> Markup {
-    let of = |builtin: Builtin| {
-        tuned.iter().filter(move |row| super::tuned(&document(row)) == Some(builtin))
-    };
-    let is_removed = |builtin: &Builtin| agent.functions.removed.contains(builtin);
-    html! {
-        h2 { "What every agent can" }
-        ul .list {
-            @for builtin in Builtin::all() {
-                @for row in of(builtin) { (one(agent, id, row, uses)) }
-                @if of(builtin).next().is_none() {
-                    li .row {
-                        span .grow { (built_in(builtin)) }
-                        @if is_removed(&builtin) { span .badge.warn { "off" } }
-                        span { (count(uses, |used| used.id.is_none() && used.name == builtin.name())) }
-                    }
-                }
-            }
-        }
-        p .hint { "To switch one off or give it another name, add it above as “Built in”." }
-    }
 }
 
 fn secrets(row: &AgentSource) -> Markup {

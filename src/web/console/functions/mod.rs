@@ -23,15 +23,16 @@ use uuid::Uuid;
 use super::agent::{Saved, Sent, flash};
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};
-use crate::agent::AgentSource;
 use crate::agent::function::Builtin;
 use crate::agent::region::Region;
+use crate::agent::{Agent, AgentSource};
 use crate::store::access::{AgentAccess, Inspect, Object};
 use crate::store::people::Viewer;
 use crate::web::AppState;
 use crate::web::call_filter::Here;
 use crate::web::deeds;
 use crate::web::editing::function::{self, document, find, masked};
+use crate::web::editing::warnings::warnings;
 use crate::web::editing::{Seen, change as changing, version_of};
 use crate::web::guard::may;
 use crate::web::problem::Problem;
@@ -101,7 +102,7 @@ async fn show(
     let inspected = Inspected::of(&state, viewer, id).await?;
     let uses = state.owners.store.function_uses(&inspected.access).await?;
     let flash = flash(&state, &inspected.access, saved).await?;
-    let body = list::body(&inspected.row, &uses, flash);
+    let body = list::body(&state, &inspected.row, &uses, flash);
     Ok(inspected.shell.page(Some(Section::Agent), "What it can do", &body))
 }
 
@@ -130,7 +131,7 @@ async fn new(
     let form = FunctionForm {
         kind,
         texts: &texts,
-        problem: None,
+        errors: &[],
         action: &action,
         version: None,
         region: inspected.region(),
@@ -145,15 +146,9 @@ async fn make(
     Form(sent): Form<Sent>,
 ) -> Shown {
     let kind = sent.get("type").cloned().unwrap_or_default();
-    let given = change(&kind, &sent, &Value::Null).map(|mut given| {
-        given.insert("type".to_owned(), json!(kind));
-        given
-    });
-    let made = match given {
-        Ok(given) => function::make(&state, &viewer, id, given).await,
-        Err(problem) => Err(problem),
-    };
-    match made {
+    let mut given = change(&kind, &sent, &Value::Null);
+    given.fields.insert("type".to_owned(), json!(kind));
+    match function::make(&state, &viewer, id, given).await {
         Ok(made) => Ok(list::saved(id, &made.versions)),
         Err(problem) => {
             let inspected = Inspected::of(&state, viewer, id).await?;
@@ -176,12 +171,14 @@ async fn edit(
     let form = FunctionForm {
         kind,
         texts: &texts,
-        problem: None,
+        errors: &[],
         action: &action,
         version: Some(&version),
         region: inspected.region(),
     };
+    let warned = warnings(&state, &Agent::new(inspected.row.clone()), function);
     let body = html! {
+        @for caution in &warned { p .note.warn { (list::warned(caution)) } }
         (form.markup())
         (tried::form(&action, &document, &Sent::new(), html! {}))
         @if document["save_data"] == true || kind == "form" {
@@ -202,11 +199,8 @@ async fn save(
     let kind = document["type"].as_str().unwrap_or_default();
     let seen =
         sent.get("version").map(|version| Seen { pointers: Vec::new(), version: version.clone() });
-    let done = match change(kind, &sent, &masked(&document)) {
-        Ok(change) => function::change(&state, &viewer, function, change, seen.as_ref()).await,
-        Err(problem) => Err(problem),
-    };
-    match done {
+    let given = change(kind, &sent, &masked(&document));
+    match function::change(&state, &viewer, function, given, seen.as_ref()).await {
         Ok(done) => Ok(list::saved(id, &done.versions)),
         Err(problem) => {
             let action = format!("/agents/{id}/functions/{function}");
@@ -227,10 +221,12 @@ fn refused(
     if !matches!(status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) {
         return Err(problem.clone().into());
     }
-    let is_conflict = problem.conflict.is_some();
-    let shown = (!is_conflict).then_some(problem);
+    let errors = match problem.conflict {
+        Some(_) => Vec::new(),
+        None => problem.clone().into_errors(),
+    };
     let region = inspected.region();
-    let form = FunctionForm { kind, texts: sent, problem: shown, action, version, region };
+    let form = FunctionForm { kind, texts: sent, errors: &errors, action, version, region };
     let body = html! {
         @if let Some(conflict) = &problem.conflict { (meanwhile(conflict)) }
         (form.markup())

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::{ask, documents};
-use crate::knowledge::answers::{ANSWER_BYTES, AnswerError, QUESTION_BYTES, shortened};
+use crate::knowledge::answers::{AnswerError, shortened};
 use crate::store::access::{Role, VisibleAgent};
 use crate::store::documents::DocumentRow;
 use crate::store::{AnswerRow, Gap};
@@ -180,7 +180,7 @@ fn question_field(id: &str, label: &str, texts: &Texts<'_>) -> Markup {
     let is_wrong = draft.is_some_and(|draft| draft.field() == "question");
     html! {
         label for=(id) { (label) }
-        input id=(id) name="question" type="text" required maxlength=(QUESTION_BYTES) value=(value)
+        input id=(id) name="question" type="text" required value=(value)
             aria-invalid=[is_wrong.then_some("true")] aria-describedby=[is_wrong.then_some("told")];
     }
 }
@@ -191,7 +191,7 @@ fn answer_field(id: &str, texts: &Texts<'_>) -> Markup {
     let is_wrong = draft.is_some_and(|draft| draft.field() == "answer");
     html! {
         label for=(id) { "Answer" }
-        textarea id=(id) name="answer" required maxlength=(ANSWER_BYTES) autofocus[is_wrong]
+        textarea id=(id) name="answer" required autofocus[is_wrong]
             aria-invalid=[is_wrong.then_some("true")] aria-describedby=[is_wrong.then_some("told")]
             { (value) }
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::forms::{self, BACK, Told, back_unsaved, error, keep_and_back, progress, summary};
 use super::{Setup, Step, Wrong, go_on, opened_with, refused, to_step};
 use crate::call::question_key;
-use crate::knowledge::answers::{ANSWER_BYTES, AnswerError};
+use crate::knowledge::answers::AnswerError;
 use crate::store::AnswerRow;
 use crate::store::access::{AgentAccess, Inspect, Maintain, Object};
 use crate::web::AppState;
@@ -65,7 +65,7 @@ pub(super) async fn form(
                 details open[is_wrong] {
                     summary { (question) @if let Some(answer) = answer { " " (badge(answer)) } }
                     label .hidden for=(field) { (question) }
-                    textarea id=(field) name=(field) maxlength=(ANSWER_BYTES) {
+                    textarea id=(field) name=(field) {
                         @match again.and_then(|(sent, _)| sent.get(*field)) {
                             Some(sent) => { (sent) }
                             None => { @if let Some(answer) = answer { (answer.answer.reveal()) } }

@@ -56,8 +56,12 @@ impl VoiceForm {
         let mut wrong = Vec::new();
         let greeting = self.greeting.trim();
         if greeting.is_empty() || greeting.chars().count() > GREETING_MAX {
-            let why = "Write a sentence or two, at most 1,000 characters.";
-            wrong.push(("greeting", why.to_owned()));
+            let length = greeting.chars().count();
+            let mut why = "Write a sentence or two, at most 1,000 characters.".to_owned();
+            if length > GREETING_MAX {
+                why = format!("These are {length} characters. {why}");
+            }
+            wrong.push(("greeting", why));
         }
         // The voice of another service that it has may stay.
         if !voices::is_known(&self.voice) && self.voice != stored {
@@ -81,7 +85,7 @@ pub(super) async fn form(
         (summary(&told(wrong, &[("greeting", "What callers hear first"), ("language", "Language"), ("voice", "Voice")])))
         form .card method="post" action={ "/setup/" (setup.row.id) "/voice" } {
             label for="greeting" { "What callers hear first" }
-            textarea #greeting name="greeting" required maxlength=(GREETING_MAX) aria-describedby=[described(wrong, "greeting")] { (form.greeting) }
+            textarea #greeting name="greeting" required aria-describedby=[described(wrong, "greeting")] { (form.greeting) }
             (error(wrong, "greeting"))
             (language(&form.language, wrong))
             label for="voice" { "Voice" }
