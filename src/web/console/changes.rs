@@ -97,7 +97,8 @@ fn day_name(day: &str) -> String {
         return capital(day);
     };
     // A leap year has every day.
-    let yearly = || format!("2028-{date}").parse::<Date>();
+    let of_numbers = || format!("2028-{date}").parse::<Date>();
+    let yearly = || of_numbers().or_else(|_| Date::strptime("%d %B %Y", format!("{date} 2028")));
     match (date.parse::<Date>(), yearly()) {
         (Ok(date), _) => date.strftime("%a %-d %B %Y").to_string(),
         (_, Ok(date)) => date.strftime("%-d %B, every year").to_string(),
@@ -233,6 +234,11 @@ mod tests {
                 "operating_schedule.exceptions.02-29",
                 json!({"open": "09:00", "close": "10:00"}),
                 ("Opening hours, 29 February, every year", "09:00–10:00"),
+            ),
+            (
+                "operating_schedule.exceptions.4 July",
+                json!([]),
+                ("Opening hours, 4 July, every year", "closed"),
             ),
             (
                 "settings.transfer.targets.team",
