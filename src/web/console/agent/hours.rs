@@ -17,7 +17,7 @@ use dated::Dated;
 use stretch::Stretch;
 
 /// The days, as their names are stored.
-pub(super) const DAYS: [&str; 7] =
+pub(in crate::web::console) const DAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 /// Where the schedule has days by their dates.
 const DATES: &str = "exceptions";

@@ -23,10 +23,8 @@ fn sent(pairs: &[(&str, &str)]) -> Sent {
 }
 
 fn faults(schedule: &Value) -> Vec<String> {
-    let business = BusinessSource {
-        operating_schedule: Some(schedule.clone()),
-        ..BusinessSource::default()
-    };
+    let business =
+        BusinessSource { operating_schedule: Some(schedule.clone()), ..BusinessSource::default() };
     let agent = Agent::new(AgentSource { business: Some(business), ..AgentSource::default() });
     let faults = agent.faults.iter().map(ToString::to_string);
     faults.filter(|fault| fault.starts_with("operating_schedule")).collect()
