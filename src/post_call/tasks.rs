@@ -79,6 +79,21 @@ pub fn says_whole(kind: TaskKind, task: &str, said: &str) -> bool {
     }
 }
 
+/// The words of the task about something that the agent said and that nothing shows, one of
+/// `metadata.unbacked_claims`.
+pub fn claimed(claim: &Value) -> String {
+    let not_so = match claim["claim"].as_str().unwrap_or_default() {
+        "booked" => "no booking was made",
+        "rescheduled" => "no appointment was moved",
+        "cancelled" => "no appointment was cancelled",
+        "text_sent" => "no text was sent",
+        "message_taken" => "no message was written down",
+        "transferred" => "the caller was not put through",
+        _ => "nothing shows that it was done",
+    };
+    format!("Agent said “{}”, but {not_so}.", words(&claim["text"]))
+}
+
 struct List {
     /// E.164.
     caller: Option<Private<String>>,
@@ -169,20 +184,9 @@ impl List {
 
     fn claims(&mut self, findings: &Findings) {
         for claim in list(&findings.metadata.reveal()["unbacked_claims"]) {
-            let said = words(&claim["text"]);
-            let (is_booking, not_so) = match claim["claim"].as_str().unwrap_or_default() {
-                "booked" => (true, "no booking was made"),
-                "rescheduled" => (false, "no appointment was moved"),
-                "cancelled" => (false, "no appointment was cancelled"),
-                "text_sent" => (false, "no text was sent"),
-                "message_taken" => (false, "no message was written down"),
-                "transferred" => (false, "the caller was not put through"),
-                _ => (false, "nothing shows that it was done"),
-            };
-            let text = format!("Agent said “{said}”, but {not_so}.");
             // An appointment that was written after the call stands for the claim that there is one.
-            if let Some(task) = self.add(TaskKind::Claim, TODAY, text)
-                && is_booking
+            if let Some(task) = self.add(TaskKind::Claim, TODAY, claimed(claim))
+                && claim["claim"] == "booked"
             {
                 task.only_if = Some(OnlyIf::NoneWritten { none_written: true });
             }

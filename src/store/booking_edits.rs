@@ -55,8 +55,9 @@ impl BookingDraft {
 pub struct Proposal {
     /// The call.
     pub call: Uuid,
-    /// Its place in `metadata.extracted_appointments`, from 0.
-    pub place: u32,
+    /// Its place in `metadata.extracted_appointments`, from 0; none: it is not there, such as where the
+    /// agent said that it is booked.
+    pub place: Option<u32>,
 }
 
 /// Keeps a proposal for this transaction, if it is still one: $1 the call, $2 its agent, $3 its place.
@@ -71,6 +72,13 @@ const WRITTEN: &str = "update public.call_logs set metadata = jsonb_set(metadata
         array['extracted_appointments', $3], metadata #> array['extracted_appointments', $3]
             || jsonb_build_object('written', true, 'booking', $4::uuid))
     where id = $1 and voice_agent_id = $2";
+
+/// It names the call that it was spoken of in: $1 the booking, $2 the call, $3 its agent.
+const OF_CALL: &str = "update public.appointments a
+    set booking_key = c.id || ':person:' || a.id
+    from public.call_logs c
+    where a.id = $1 and c.id = $2 and a.voice_agent_id = $3 and c.voice_agent_id = $3
+        and a.booking_key is null";
 
 /// What there was to check of a call's appointment is done, where that is one thing: $1 the call, $2 its
 /// agent, $3 by whom.
@@ -109,7 +117,7 @@ impl Store {
     ) -> Result<Kept> {
         let usual = self.booking_place(access).await?.usual_minutes;
         let mut transaction = self.pool.begin().await?;
-        if let Some(Proposal { call, place }) = of {
+        if let Some(Proposal { call, place: Some(place) }) = of {
             let proposed = sqlx::query(PROPOSED).bind(call).bind(access.agent_id());
             let proposed = proposed.bind(place.to_string());
             if proposed.fetch_optional(&mut *transaction).await?.is_none() {
@@ -165,12 +173,17 @@ async fn settle_spoken_of(
     access: &AgentAccess<Maintain>,
     (known, of, booking): (Option<&Booking>, Option<Proposal>, Uuid),
 ) -> Result<()> {
-    if let Some(Proposal { call, place }) = of {
+    let placed = of.and_then(|of| Some((of.call, of.place?)));
+    if let Some((call, place)) = placed {
         let written = sqlx::query(WRITTEN).bind(call).bind(access.agent_id());
         written.bind(place.to_string()).bind(booking).execute(&mut *transaction).await?;
     }
+    if let Some(Proposal { call, .. }) = of {
+        let named = sqlx::query(OF_CALL).bind(booking).bind(call).bind(access.agent_id());
+        named.execute(&mut *transaction).await?;
+    }
     let checked = known.filter(|known| known.is_to_check).and_then(|known| known.call_id);
-    if let Some(call) = checked.or(of.map(|of| of.call)) {
+    if let Some(call) = checked.or(placed.map(|(call, _)| call)) {
         let done = sqlx::query(CHECKED).bind(call).bind(access.agent_id());
         done.bind(access.person()).execute(&mut *transaction).await?;
     }

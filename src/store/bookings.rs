@@ -86,7 +86,7 @@ pub struct Booking {
     pub source: BookingSource,
     /// Whether it was only understood from a call, and nobody has said that it is right.
     pub is_to_check: bool,
-    /// The call in which it was booked, if that is still there.
+    /// The call in which it was booked, or of which a person booked it, if that is still there.
     pub call_id: Option<Uuid>,
     /// The name of the person who booked it.
     pub booked_by: Option<Private<String>>,
@@ -145,7 +145,7 @@ pub(super) const BOOKING_SQL: &str =
     case when a.duration_minutes between 1 and 44640 then a.duration_minutes
         else coalesce(case when b.default_appointment_length between 1 and 1440
             then b.default_appointment_length end, 60) end as minutes,
-    a.is_extracted, a.checked_at is not null as is_checked, a.booking_key is not null as has_key,
+    a.is_extracted, a.checked_at is not null as is_checked, coalesce(a.booking_key not like '%:person:%', false) as has_key,
     a.booked_by, p.username as booked_by_name, c.id as call_id, left(a.cancel_reason, 500) as reason,
     a.revision, (extract(epoch from a.created_at) * 1000000)::bigint as created_us,
     (extract(epoch from coalesce(a.updated_at, a.created_at)) * 1000000)::bigint as changed_us";

@@ -101,7 +101,7 @@ pub use recordings::TapedCall;
 pub use retention::{OldRecording, OldVoicemail, RetainingAgent};
 pub use rule::Rule;
 pub use shown::{AppointmentRow, CallSummary};
-pub use take_over::{AttendedCall, CallCommand, GivenCommand};
+pub use take_over::{AttendedCall, CallCommand, CallDeed, GivenCommand};
 pub use task_notes::{NoteChange, TaskVerdict};
 pub use tasks::{NewTask, OnlyIf, TaskKind};
 pub use test_calls::{TestLimits, TestOpened};

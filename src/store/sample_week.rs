@@ -34,6 +34,9 @@ struct SampleCall {
     gaps: Vec<String>,
     #[serde(default)]
     messages: Vec<Value>,
+    /// What the agent said and nothing shows, as calls have it.
+    #[serde(default)]
+    claims: Vec<Value>,
     /// The message that the caller left, as calls have it.
     #[serde(default)]
     voicemail: Value,
@@ -43,7 +46,7 @@ struct SampleCall {
     booking: Option<SampleBooking>,
 }
 
-/// An appointment that a call made.
+/// An appointment that a call made or moved.
 #[derive(Deserialize)]
 struct SampleBooking {
     /// The first day on which one may come then, from so many days on.
@@ -51,11 +54,21 @@ struct SampleBooking {
     time: String,
     name: String,
     service: String,
+    /// Whether it was made in an earlier call, which is not kept any more.
+    #[serde(default)]
+    is_moved: bool,
 }
 
 impl SampleBooking {
     fn time(&self) -> Time {
         self.time.parse().expect("the week is tested")
+    }
+
+    /// What the function gave that booked or moved it.
+    fn result(&self, day: Date) -> Value {
+        let told = json!({"date": day.to_string(), "weekday": day.strftime("%A").to_string(),
+            "time": self.time, "name": self.name, "service": self.service});
+        json!({ (if self.is_moved { "rescheduled" } else { "booked" }): told })
     }
 
     /// Its day: one on which the sample business is open then.
@@ -73,6 +86,8 @@ impl SampleBooking {
 
 /// The last time on a Saturday for which the sample business takes an appointment.
 const SATURDAY_LAST: Time = Time::constant(12, 15, 0, 0);
+/// The functions that book and move.
+const BOOKS: [&str; 2] = ["book_appointment", "reschedule_appointment"];
 /// Stands in what was said for the day of the call's booking.
 const DAY: &str = "{day}";
 
@@ -127,7 +142,7 @@ pub async fn add_week(pool: &PgPool, agent: Uuid) -> Result<(), sqlx::Error> {
             name_day(&mut call.turns, &day.strftime("%A").to_string());
         }
         let sid = format!("CA{:032x}", 0x5a3b_0000 + n);
-        let id = add_call(&mut transaction, agent, &sid, call).await?;
+        let id = add_call(&mut transaction, (agent, &sid), call, day).await?;
         add_tasks(&mut transaction, id, call).await?;
         if let (Some(booking), Some(day)) = (&call.booking, day) {
             let at = day.to_datetime(booking.time()).to_string();
@@ -139,17 +154,22 @@ pub async fn add_week(pool: &PgPool, agent: Uuid) -> Result<(), sqlx::Error> {
 
 async fn add_call(
     connection: &mut PgConnection,
-    agent: Uuid,
-    sid: &str,
+    (agent, sid): (Uuid, &str),
     call: &SampleCall,
+    day: Option<Date>,
 ) -> Result<Uuid, sqlx::Error> {
+    let booked = || Some(call.booking.as_ref()?.result(day?));
     let used = call.turns.iter().flat_map(|turn| {
-        let names = turn["functions"].as_array().into_iter().flatten();
-        names.map(|name| json!({"turn": turn["n"], "name": name, "ok": true, "ms": 12}))
+        let names = turn["functions"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.map(|name| {
+            let result = if BOOKS.contains(&name) { booked() } else { None };
+            json!({"turn": turn["n"], "name": name, "ok": true, "ms": 12, "result": result})
+        })
     });
     let metadata = json!({
         "call_sid": sid, "ended_by": call.by, "engine": "realtime", "model": "rehearsal",
-        "turns": call.turns, "gaps": call.gaps, "messages": call.messages, "functions": used.collect::<Vec<Value>>(),
+        "turns": call.turns, "gaps": call.gaps, "messages": call.messages,
+        "unbacked_claims": call.claims, "functions": used.collect::<Vec<Value>>(),
         "usage": {"input_tokens": 900, "output_tokens": 300}, "voicemail": call.voicemail, "sample": true,
     });
     sqlx::query_scalar(
@@ -213,16 +233,20 @@ async fn add_booking(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into public.appointments (voice_agent_id, name, phone_number, service,
-            schedule_time, duration_minutes, booking_key)
-        values ($1, $2, $3, $4, $5::text::timestamp at time zone 'America/New_York', 45,
-            $6 || ':sample')",
+            schedule_time, duration_minutes, booking_key, change_key, created_at)
+        select $1, $2, $3, $4, $5::text::timestamp at time zone 'America/New_York', 45,
+            case when $7 then gen_random_uuid() else id end || ':sample',
+            case when $7 then id || ':sample' end,
+            call_end - case when $7 then interval '6 days' else interval '0' end
+        from public.call_logs where id = $6",
     )
     .bind(agent)
     .bind(&booking.name)
     .bind(number)
     .bind(&booking.service)
     .bind(at)
-    .bind(call.to_string())
+    .bind(call)
+    .bind(booking.is_moved)
     .execute(connection)
     .await?;
     Ok(())
@@ -239,6 +263,30 @@ mod tests {
         let first = transcript(&calls[0]);
         assert!(first.contains("[00:05] Caller: I've got terrible pain"), "{first}");
         assert!(!first.contains("put you through"), "what was not heard is not in it");
+    }
+
+    #[test]
+    fn what_a_call_booked_is_in_its_words_and_functions() {
+        let calls: Vec<SampleCall> = serde_json::from_str(WEEK).unwrap();
+        for call in &calls {
+            let all = call.turns.iter().flat_map(|turn| turn["functions"].as_array().unwrap());
+            let used: Vec<&str> = all.filter_map(Value::as_str).collect();
+            let expected =
+                call.booking.as_ref().map(|booking| BOOKS[usize::from(booking.is_moved)]);
+            let books = used.into_iter().find(|name| BOOKS.contains(name));
+            assert_eq!(books, expected, "{}", call.number);
+            let says = call.turns.iter().any(|turn| {
+                let said = turn["heard"].as_str().unwrap();
+                ["booked for", "moved it"].iter().any(|words| said.contains(words))
+            });
+            assert_eq!(says, expected.is_some() || !call.claims.is_empty(), "{}", call.number);
+            for turn in &call.turns {
+                let is_answered = turn["latency_ms"]["first_audio"].as_u64() > Some(0);
+                assert_eq!(is_answered, turn["heard"] != "", "{}", call.number);
+            }
+        }
+        let claim = calls.iter().find(|call| !call.claims.is_empty()).unwrap();
+        assert!(claim.tasks[0].1.contains(claim.claims[0]["text"].as_str().unwrap()));
     }
 
     #[test]

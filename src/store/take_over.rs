@@ -7,8 +7,9 @@ use sqlx::Row;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::access::{AgentAccess, Attend};
+use super::access::{AgentAccess, Attend, Level, Role};
 use super::audit::{self, AuditEntry};
+use super::people::Viewer;
 use super::{Result, Store, StoreError};
 use crate::call::TransferTarget;
 use crate::private::Private;
@@ -65,7 +66,54 @@ pub struct GivenCommand {
     pub command: CallCommand,
 }
 
+/// Something that somebody did with a call while it went on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallDeed {
+    /// `call.transfer` or `call.end`.
+    pub action: String,
+    /// When, microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// Who, if they are still there.
+    pub by: Option<Private<String>>,
+}
+
 impl Store {
+    /// What people did with a call of the agent's, as far as the viewer sees what others do: the first
+    /// some.
+    pub async fn deeds_of_call<L: Level>(
+        &self,
+        access: &AgentAccess<L>,
+        viewer: &Viewer,
+        call: Uuid,
+    ) -> Result<Vec<CallDeed>> {
+        let rows = sqlx::query(
+            "select l.action, (extract(epoch from l.at) * 1000000)::bigint as at_us,
+                left(c.username, 200) as username
+            from public.audit_log l left join public.customer c on c.uuid = l.actor
+            where l.voice_agent_id = $1 and l.object = $2 and l.action in ('call.transfer', 'call.end')
+                and ($3 or l.actor = $4)
+                and not exists (select from public.audit_log u where u.voice_agent_id = $1
+                    and u.action = $5 and u.object = $2 and u.id > l.id)
+            order by l.id limit 10",
+        )
+        .bind(access.agent_id())
+        .bind(format!("call {call}"))
+        .bind(access.role() >= Role::Maintainer)
+        .bind(viewer.id())
+        .bind(UNDONE)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(CallDeed {
+                    action: row.try_get("action")?,
+                    at_us: row.try_get("at_us")?,
+                    by: row.try_get::<Option<String>, _>("username")?.map(Private::new),
+                })
+            })
+            .collect()
+    }
+
     /// A call of the agent's.
     pub async fn attended_call(
         &self,

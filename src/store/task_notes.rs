@@ -37,6 +37,12 @@ impl TaskVerdict {
         }
     }
 
+    /// What a tap wrote in a note, if it was the last to write there.
+    pub fn in_note(note: &str) -> Option<Self> {
+        let last = note.lines().last().unwrap_or_default().trim();
+        Self::ALL.into_iter().find(|verdict| verdict.sentence() == last)
+    }
+
     /// A note without the verdict in its last line.
     fn taken_from(note: &str) -> &str {
         let is_verdict =
@@ -89,6 +95,8 @@ mod tests {
         assert_eq!(note(TaskVerdict::NotSo, "It is booked."), "The agent did not say so.");
         let beside = note(TaskVerdict::Booked, "Rang her at 10.\nShe comes.");
         assert_eq!(beside, "Rang her at 10.\nShe comes.\nIt is booked.");
+        assert_eq!(TaskVerdict::in_note(&beside), Some(TaskVerdict::Booked));
+        assert_eq!(TaskVerdict::in_note("It is booked.\nNot yet."), None);
         let again = note(TaskVerdict::NotSo, &beside);
         assert_eq!(again, "Rang her at 10.\nShe comes.\nThe agent did not say so.");
         assert_eq!(NoteChange::Reopened.applied(&again), "Rang her at 10.\nShe comes.");

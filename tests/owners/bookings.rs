@@ -274,7 +274,17 @@ async fn pages_show_a_day_and_a_week_and_change_bookings() {
         ("service", ""),
         ("notes", ""),
     ];
-    let moved = client.form(&page, &form).await;
+    // A day that is past, and a time at which the business is closed, are asked about first.
+    let asked = client.form(&page, &form).await;
+    assert_eq!(asked.status, StatusCode::CONFLICT, "{}", asked.text);
+    assert!(asked.text.contains("Monday 26 October 2026 is past."), "{}", asked.text);
+    assert!(!asked.text.contains("outside the opening hours"), "{}", asked.text);
+    let closed = [&form[..1], &[("date", "2031-03-02"), ("past", "true")], &form[2..]].concat();
+    let closed = client.form(&page, &closed).await;
+    assert_eq!(closed.status, StatusCode::CONFLICT, "a Sunday: {}", closed.text);
+    assert!(closed.text.contains("outside the opening hours"), "{}", closed.text);
+    assert!(closed.text.contains("name=\"past\" value=\"true\""), "{}", closed.text);
+    let moved = client.form(&page, &[&form[..], &[("past", "true")]].concat()).await;
     assert_eq!(moved.status, StatusCode::SEE_OTHER, "{}", moved.text);
     let shown = client.get(moved.header("location")).await;
     let words = "Moved from Sunday 25 October, 01:30 GMT to Monday 26 October, 09:00.";

@@ -94,6 +94,10 @@ async fn one_tap_books_what_was_spoken_of_once() {
     assert_eq!(bookings(&desk).await, expected, "a second tap books nothing");
     let page = maintainer.get(&path).await.text;
     assert!(page.contains("and is <a href=\"/bookings/"), "{page}");
+    assert!(page.contains("Booked after this call by <bdi>"), "{page}");
+    let booking = made.header("location").split('?').next().unwrap();
+    let booking = maintainer.get(booking).await.text;
+    assert!(booking.contains(&format!("href=\"{path}\"")), "it names its call: {booking}");
 }
 
 #[tokio::test]

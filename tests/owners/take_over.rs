@@ -72,6 +72,10 @@ async fn who_may_ends_a_call() {
     over(calling).await;
     events.until(|name, _| name == "call.ended").await;
     assert_eq!(row(&desk, &id).await, json!({"status": "completed", "by": "owner"}));
+    // Who did it stands on the call's page, for those who see what others do.
+    let page = format!("/calls/{id}");
+    let page = (maintainer.get(&page).await.text, support.get(&page).await.text);
+    assert!(page.0.contains("Ended by <bdi>") && !page.1.contains("Ended by <bdi>"), "{page:?}");
     let again = maintainer.post(&path, json!({})).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.text);
     let expected = [

@@ -156,6 +156,12 @@ async fn a_task_is_ticked_and_noted_where_it_is_met() {
     assert_eq!(ticked.header("location"), format!("/calls/{id}{query}"));
     let ticked = owner.form(&format!("{path}?agent={salon}"), &[("done", "no")]).await;
     assert_eq!(ticked.header("location"), format!("/?agent={salon}"));
+    let done = owner.form(&format!("{path}?agent={}", desk.agent), &[("done", "yes")]).await;
+    let saved = format!("/?agent={}&saved={task}", desk.agent);
+    assert_eq!(done.header("location"), saved);
+    let page = owner.get(&saved).await.text;
+    let said = page.split("Saved as done: message").nth(1).expect("it says what was saved");
+    assert!(said.split("</form>").next().unwrap().contains("Not done"), "it is taken back: {page}");
     let page = owner.get(&format!("/calls/{id}{query}")).await.text;
     let action = format!("action=\"{path}?agent={}&amp;words=filling\"", desk.agent);
     assert!(page.contains(&action), "{page}");
@@ -190,8 +196,10 @@ async fn a_question_is_answered_where_it_is_met() {
     let chosen = salon.to_string();
     let form = [("gap", &*gap), ("answer", "Behind."), ("back", "today"), ("chosen", &*chosen)];
     let done = owner.form(&format!("/knowledge/{salon}/answers"), &form).await;
-    assert_eq!(done.header("location"), format!("/?agent={salon}"), "{}", done.text);
-    let page = owner.get(&format!("/?agent={salon}")).await.text;
+    let saved = format!("/?agent={salon}&saved=answer");
+    assert_eq!(done.header("location"), saved, "{}", done.text);
+    let page = owner.get(&saved).await.text;
+    assert!(page.contains("Saved. The next call knows it."), "{page}");
     assert!(!page.contains("Answer it") && page.contains("Done in the last day"), "{page}");
 }
 
@@ -218,6 +226,11 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
     let (booked, call) = add_task(&desk, desk.agent, "claim", None).await;
     let said = claim("Agent said “You are booked.”, but no booking was made.");
     desk.sql(&format!("{said}{booked}")).await;
+    desk.sql(&format!(
+        "update call_logs set metadata = '{{\"unbacked_claims\": [{{\"text\": \"You are booked.\", \
+         \"claim\": \"booked\", \"at\": \"00:24\"}}]}}' where id = '{call}'"
+    ))
+    .await;
     let (sent, _) = add_task(&desk, desk.agent, "claim", None).await;
     let said = claim("Agent said “I sent a text.”, but no text was sent.");
     desk.sql(&format!("{said}{sent}")).await;
@@ -248,6 +261,8 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
     tap("not_so").await;
     let page = owner.get(&format!("/calls/{call}")).await.text;
     assert!(page.contains("Ann rings her.\nThe agent did not say so."), "{page}");
+    assert!(page.contains("Somebody looked: the agent did not say so."), "{page}");
+    assert!(!page.contains("Please check."), "it is settled: {page}");
     assert!(page.contains("Not done") && !page.contains("It is booked"), "{page}");
     // What a tap said goes with the tick.
     assert_eq!(support.form(&task, &[("done", "no")]).await.status, StatusCode::SEE_OTHER);
@@ -270,6 +285,14 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
     assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
     let page = owner.get(&format!("/calls/{call}")).await.text;
     assert!(page.contains("It is booked.") && page.contains("Not done"), "{page}");
+    assert!(page.contains("It is booked now.") && !page.contains("Please check."), "{page}");
+    // The call and the booking name each other, and the agent did not book it.
+    let address = made.header("location").split('?').next().unwrap();
+    let by = "Booked after this call by <bdi>";
+    assert!(page.contains(by) && page.contains(&format!("href=\"{address}\"")), "{page}");
+    let booking = owner.get(address).await.text;
+    assert!(booking.contains(&format!("href=\"/calls/{call}\"")), "{booking}");
+    assert!(!booking.contains("by the agent"), "{booking}");
     // Of another business's task nothing is shown and nothing done.
     let other = desk.sign_in("other@example.com").await;
     let stolen = format!("/bookings/new?agent={}&task={sent}", desk.other_agent);

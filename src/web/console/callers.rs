@@ -192,8 +192,13 @@ impl Seen {
         html! {
             @if let Some(removed) = self.removed {
                 p .note.good role="status" {
-                    "Removed: " (removed.calls) " calls with words and recordings, and who "
-                    (removed.appointments) " appointments are of."
+                    "Removed: " (removed.calls) @if removed.calls == 1 { " call" } @else { " calls" }
+                    " with words and recordings"
+                    @match removed.appointments {
+                        0 => ".",
+                        1 => ", and the name and number in 1 appointment.",
+                        many => { ", and the name and number in " (many) " appointments." }
+                    }
                 }
                 @if removed.left > 0 {
                     p .note.warn {

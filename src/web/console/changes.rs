@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::agent::{Known, LONGEST_CALL, SCHEDULE, known, label};
+use super::agent::{DAYS, Known, LONGEST_CALL, SCHEDULE, known, label};
 use super::functions::{KINDS, NAMES};
 use super::languages;
 use super::words::{capital, short};
@@ -43,7 +43,7 @@ pub(super) fn list(changes: &[FieldChange], of: Of) -> Markup {
             p .quiet { "Nothing is other than before." }
         } @else {
             ul .list {
-                @for change in changes {
+                @for change in in_order(changes, of) {
                     @let name = name(&change.field, of);
                     li {
                         @match &name { Some(name) => b { (name) }, None => code { (change.field) } }
@@ -56,6 +56,21 @@ pub(super) fn list(changes: &[FieldChange], of: Of) -> Markup {
             }
         }
     }
+}
+
+/// The changes, with those of opening hours from Monday to Sunday and then by their dates.
+fn in_order(changes: &[FieldChange], of: Of) -> Vec<&FieldChange> {
+    let place = |change: &FieldChange| {
+        let day = day_of(&change.field).filter(|_| of == Of::Agent)?;
+        let weekday = DAYS.iter().position(|known| *known == day);
+        Some(if day.is_empty() { 0 } else { weekday.unwrap_or(DAYS.len()) + 1 })
+    };
+    let mut groups: Vec<Vec<&FieldChange>> = changes
+        .chunk_by(|one, next| place(one).is_some() == place(next).is_some())
+        .map(|group| group.iter().collect())
+        .collect();
+    groups.iter_mut().for_each(|group| group.sort_by_key(|change| place(change)));
+    groups.concat()
 }
 
 /// What owners call a field; none where they have no word for it.
@@ -97,7 +112,8 @@ fn day_name(day: &str) -> String {
         return capital(day);
     };
     // A leap year has every day.
-    let yearly = || format!("2028-{date}").parse::<Date>();
+    let of_numbers = || format!("2028-{date}").parse::<Date>();
+    let yearly = || of_numbers().or_else(|_| Date::strptime("%d %B %Y", format!("{date} 2028")));
     match (date.parse::<Date>(), yearly()) {
         (Ok(date), _) => date.strftime("%a %-d %B %Y").to_string(),
         (_, Ok(date)) => date.strftime("%-d %B, every year").to_string(),
@@ -214,6 +230,27 @@ mod tests {
     }
 
     #[test]
+    fn days_are_from_monday_to_sunday() {
+        let fields = [
+            "name",
+            "operating_schedule.exceptions.2026-12-25",
+            "operating_schedule.friday",
+            "operating_schedule.monday",
+            "operating_schedule.sunday",
+            "settings.greeting",
+        ];
+        let changes = fields.map(|field| FieldChange {
+            field: field.to_owned(),
+            before: Value::Null,
+            after: json!([]),
+        });
+        let places = in_order(&changes, Of::Agent).into_iter().map(|change| {
+            fields.iter().position(|field| *field == change.field).unwrap_or_default()
+        });
+        assert_eq!(places.collect::<Vec<_>>(), [0, 3, 2, 4, 1, 5]);
+    }
+
+    #[test]
     fn fields_and_values_are_in_an_owners_words() {
         let split =
             json!([{"open": "08:00", "close": "12:00"}, {"open": "13:00", "close": "17:00"}]);
@@ -233,6 +270,11 @@ mod tests {
                 "operating_schedule.exceptions.02-29",
                 json!({"open": "09:00", "close": "10:00"}),
                 ("Opening hours, 29 February, every year", "09:00–10:00"),
+            ),
+            (
+                "operating_schedule.exceptions.4 July",
+                json!([]),
+                ("Opening hours, 4 July, every year", "closed"),
             ),
             (
                 "settings.transfer.targets.team",

@@ -20,6 +20,7 @@ use self::page::{Draft, Known, Place};
 use super::errors::Shown;
 use super::layout::{Section, Shell};
 use super::overview::OfAgent;
+use super::tasks::saved;
 use crate::knowledge::answers::{AnswerError, GivenAnswer};
 use crate::store::access::{AgentAccess, Maintain, Object, Read};
 use crate::store::people::Viewer;
@@ -198,8 +199,8 @@ async fn finish(
         Err(why) => return refused(state, viewer, agent, (place, form, why)).await,
     }
     let back = match (form.back.as_str(), form.chosen, form.call) {
-        ("today", Some(chosen), _) => format!("/?agent={chosen}"),
-        ("today", None, _) => "/".to_owned(),
+        ("today", Some(chosen), _) => saved(&format!("/?agent={chosen}"), "answer"),
+        ("today", None, _) => saved("/", "answer"),
         ("call", _, Some(call)) => format!("/calls/{call}"),
         _ => format!("/knowledge?agent={agent}"),
     };

@@ -185,13 +185,7 @@ async fn one(
             @if call.is_test() { span .badge.warn { "Test" } }
         }
         (lost())
-        @match told.as_deref() {
-            Some("end") => p .note.good role="status" { "The agent says goodbye and hangs up." },
-            Some("transfer") => p .note.good role="status" { "The agent tells the caller, and puts them through." },
-            _ => {}
-        }
-        // The agent is not in a call that was put through.
-        div #act { @if let Some(offers) = offers.filter(|_| !call.is_out) { (actions(id, &offers)) } }
+        div #act data-out=[call.is_out.then_some("yes")] { (act(call, told.as_deref(), offers.as_ref())) }
         h2 #words { "What is said" }
         div role="log" aria-live="polite" aria-labelledby="words" tabindex="0" {
             ol .list #live data-stream={ "/api/v1/live?call=" (id) } data-one=(id) {
@@ -200,6 +194,30 @@ async fn one(
         }
     };
     Ok(shell.page_with(Some(Section::Live), "Live call", &head(), &body))
+}
+
+/// What becomes of the call, and what may be done with it: nothing where that is being done, or where the
+/// agent is not in the call any more.
+fn act(call: &LiveCall, told: Option<&str>, offers: Option<&Offers>) -> Markup {
+    let doing = match told {
+        Some("end") => Some("The agent says goodbye and hangs up."),
+        Some("transfer") => Some("The agent tells the caller, and puts them through."),
+        _ => None,
+    };
+    html! {
+        @match (call.is_out, doing, offers) {
+            (true, ..) => p .note {
+                "The agent is not in this call any more: the caller was put through, or leaves a message. \
+                 Should they come back to the agent, it is shown here."
+            },
+            (false, Some(doing), _) => {
+                p .note.good role="status" { (doing) }
+                p { a href={ "/live/" (call.id) } { "Do something else" } }
+            }
+            (false, None, Some(offers)) => (actions(call.id, offers)),
+            (false, None, None) => {}
+        }
+    }
 }
 
 /// What may be done with the call.

@@ -51,6 +51,16 @@ pub(crate) struct OfAgent {
     pub(crate) agent: Option<Uuid>,
 }
 
+/// What the page is asked with.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
+    agent: Option<Uuid>,
+    /// What was just done here: the id of a task that was ticked, or `answer`.
+    #[serde(default)]
+    saved: String,
+}
+
 /// What the page shows.
 struct Today {
     open: OpenTasks,
@@ -88,7 +98,7 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
 
 async fn page(
     PageRequest { state, viewer }: PageRequest,
-    Query(wanted): Query<OfAgent>,
+    Query(wanted): Query<Wanted>,
 ) -> errors::Shown {
     let shell = Shell::of(&state.owners.store, viewer, wanted.agent).await?;
     if shell.agents.list().is_empty() {
@@ -97,17 +107,37 @@ async fn page(
             p { "You have no agent yet. It takes about five minutes, and ends with talking to it." }
             (unfinished::none_of_theirs(&state, &shell).await)
             p .actions { a .button .main href="/setup" { "Set one up" } }
+            p .hint { "Did you work with an agent here before? Then your access to it has ended: its owner can give it back." }
         }));
     }
     let today = read(&state, &shell).await?;
-    Ok(shell.page(Some(Section::Today), "Today", &body(&shell, &today)))
+    Ok(shell.page(Some(Section::Today), "Today", &body(&shell, &today, &wanted.saved)))
 }
 
-fn body(shell: &Shell, today: &Today) -> Markup {
+/// What was just done here, and the way to take it back.
+fn saved(shell: &Shell, today: &Today, saved: &str) -> Markup {
+    let id: Option<i64> = saved.parse().ok();
+    let task = today.done.iter().find(|task| Some(task.id) == id);
+    let query = shell.query();
+    html! {
+        @if let Some(task) = task {
+            @let (_, word) = words::task(task);
+            div .note.good.row role="status" {
+                span .grow { "Saved as done: " (word) ", " (who(task.name.as_ref(), task.caller.as_ref())) "." }
+                (tasks::tick(task, word, Shown { call: None, query: &query }))
+            }
+        } @else if saved == "answer" {
+            p .note.good role="status" { "Saved. The next call knows it." }
+        }
+    }
+}
+
+fn body(shell: &Shell, today: &Today, saved: &str) -> Markup {
     let open: usize = today.open.callers.iter().map(|caller| caller.tasks.len()).sum();
     html! {
         h1 { "Today" }
         p .zone { (shell.now.strftime("%a %-d %b · %H:%M")) " (" (shell.zone_name()) ")" }
+        (self::saved(shell, today, saved))
         (paused::note(shell, paused::Place::Today))
         (unfinished::go_on(shell, None))
         (without_number(shell, &today.not_connected))
@@ -169,20 +199,6 @@ fn live(shell: &Shell, calls: &[LiveCall]) -> Markup {
     }
 }
 
-fn badge(kind: TaskKind) -> (&'static str, &'static str) {
-    match kind {
-        TaskKind::Urgent => ("bad", "urgent"),
-        TaskKind::Message => ("", "message"),
-        TaskKind::Voicemail => ("", "voicemail"),
-        TaskKind::Missed => ("warn", "missed"),
-        TaskKind::TransferUnanswered => ("warn", "not put through"),
-        TaskKind::Claim | TaskKind::BookingCheck => ("warn", "please check"),
-        TaskKind::Gap => ("", "question"),
-        TaskKind::CallFailed => ("bad", "call broke off"),
-        TaskKind::FunctionFailed => ("bad", "did not work"),
-    }
-}
-
 fn of_caller(shell: &Shell, caller: &crate::store::CallerTasks) -> Markup {
     html! {
         div .row {
@@ -208,7 +224,7 @@ fn who(name: Option<&Private<String>>, number: Option<&Private<String>>) -> Mark
 }
 
 fn task_row(shell: &Shell, task: &TaskRow) -> Markup {
-    let (class, word) = badge(task.kind);
+    let (class, word) = words::task(task);
     let at = time::when(&time::at(task.began_us, &shell.zone()), &shell.now);
     let query = shell.query();
     let shown = Shown { call: None, query: &query };
@@ -266,7 +282,7 @@ fn yesterday(counts: &DayCounts) -> Markup {
         h2 { "Yesterday" }
         p {
             (counts.calls) @if counts.calls == 1 { " call" } @else { " calls" }
-            " · " (counts.answered) " answered · " (counts.put_through) " put through · " (counts.voicemail) " left a message"
+            " · " (counts.answered) " answered · " (counts.put_through) " put through · " (counts.voicemail) " left a recorded message"
             @if counts.seconds > 0 { " · " (time::length(counts.seconds)) " in all" }
         }
     }
@@ -279,7 +295,7 @@ fn done(shell: &Shell, done: &[TaskRow]) -> Markup {
             summary { "Done in the last day (" (done.len()) ")" }
             ul .list {
                 @for task in done {
-                    @let (_, word) = badge(task.kind);
+                    @let (_, word) = words::task(task);
                     li .row {
                         span .grow { (who(task.name.as_ref(), task.caller.as_ref())) ": " del { (word) " " (task.text.reveal()) } }
                         (shell.business(task.agent_id))

@@ -201,7 +201,18 @@ async fn mark(
     let note = verdict.or(note.map(|note| NoteChange::Now(note.to_owned().into())));
     let change = TaskChange { done, note };
     store.mark_task(&access, &viewer, id, &change).await?.ok_or(errors::Fault::NotFound)?;
-    Ok(Redirect::to(&back(form.call, wanted.ok())).into_response())
+    let to = back(form.call, wanted.ok());
+    let to = match (form.call, done) {
+        (None, Some(true)) => saved(&to, &id.to_string()),
+        _ => to,
+    };
+    Ok(Redirect::to(&to).into_response())
+}
+
+/// An address of Today that says what was done there.
+pub(super) fn saved(address: &str, what: &str) -> String {
+    let mark = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{mark}saved={what}")
 }
 
 /// A note that is too long, as it was typed, to be shortened and saved.

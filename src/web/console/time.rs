@@ -25,6 +25,11 @@ pub(crate) fn when(at: &Zoned, now: &Zoned) -> String {
     }
 }
 
+/// The whole seconds of so many milliseconds: those that have gone by.
+pub(crate) fn whole_seconds(ms: i64) -> i64 {
+    ms.max(0) / 1000
+}
+
 /// `2 min 51 s`, `48 s`, `1 h 5 min`.
 pub(crate) fn length(seconds: i64) -> String {
     let seconds = seconds.max(0);
@@ -35,6 +40,12 @@ pub(crate) fn length(seconds: i64) -> String {
         (hours, 0, _) => format!("{hours} h"),
         (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
+}
+
+/// `0.8 s`.
+pub(crate) fn tenths(ms: u64) -> String {
+    let tenths = (ms + 50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -56,6 +67,12 @@ mod tests {
         assert_eq!(said(base - 48 * hour), "Fri 27 Nov 14:00");
         assert_eq!(said(base - 400 * 24 * hour), "Sat 25 Oct 2025 15:00", "summer time");
         assert_eq!(zone(Some("Mars/Olympus")), TimeZone::UTC);
+    }
+
+    #[test]
+    fn seconds_and_tenths_are_the_same_everywhere() {
+        assert_eq!([-1, 999, 51_600].map(whole_seconds), [0, 0, 51]);
+        assert_eq!([275, 0, 949, 950].map(tenths), ["0.3 s", "0.0 s", "0.9 s", "1.0 s"]);
     }
 
     #[test]

@@ -119,8 +119,7 @@ fn body(
             p .actions {
                 button #call .main type="submit" disabled { "Call the agent" }
                 button #type type="button" disabled { "Type instead" }
-                label for="meter" .hidden { "Your voice" }
-                meter #meter min="0" max="1" low="0.02" value="0" {}
+                label #voice .check { "Your voice " meter #meter min="0" max="1" low="0.02" value="0" {} }
                 span #doing .badge role="status" {}
             }
             (line::keys())

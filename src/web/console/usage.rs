@@ -84,7 +84,7 @@ fn body(
                     @for choice in [7, 30, 90, 365] { option value=(choice) selected[choice == days] { "Last " (choice) } }
                 }
             }
-            div { button type="submit" { "Show" } }
+            button type="submit" { "Show" }
         }
         @if total.calls == 0 {
             p .empty { "No calls in this time. A call appears here as soon as it is over." }
@@ -92,7 +92,7 @@ fn body(
             p {
                 strong { (total.calls) @if total.calls == 1 { " call" } @else { " calls" } }
                 " · " (time::length(total.seconds)) " · " (total.answered) " answered · " (total.put_through) " put through · "
-                (total.voicemail) " left a message · " (total.no_answer) " reached nobody · " (total.failed) " broke off"
+                (total.voicemail) " left a recorded message · " (total.no_answer) " missed · " (total.failed) " broke off"
             }
             (table(rows, to))
             p .quiet {
@@ -112,7 +112,7 @@ fn table(rows: &[UsageDay], today: Date) -> Markup {
                 thead { tr {
                     th scope="col" { "Day" } th .wide scope="col" { span .hidden { "How many calls" } } th .number scope="col" { "Calls" }
                     th .number scope="col" { "Time" }
-                    @for name in ["Answered", "Put through", "Message", "Nobody", "Broke off"] { th .number .wide scope="col" { (name) } }
+                    @for name in ["Answered", "Put through", "Recorded message", "Missed", "Broke off"] { th .number .wide scope="col" { (name) } }
                     th .number scope="col" { "Time to answer" }
                 } }
                 tbody {
@@ -125,7 +125,7 @@ fn table(rows: &[UsageDay], today: Date) -> Markup {
                             @for count in [row.answered, row.put_through, row.voicemail, row.no_answer, row.failed] {
                                 td .number .wide { (count) }
                             }
-                            td .number { @match row.median_answer_ms { Some(ms) => { (f64::from(ms) / 1000.0) " s" }, None => "–" } }
+                            td .number { @match row.median_answer_ms { Some(ms) => (time::tenths(u64::try_from(ms).unwrap_or_default())), None => "–" } }
                         }
                     }
                 }
@@ -134,13 +134,13 @@ fn table(rows: &[UsageDay], today: Date) -> Markup {
     }
 }
 
-/// What came of a day's calls, where there is no room for a column each: `9 answered, 1 message`.
+/// What came of a day's calls, where there is no room for a column each: `9 answered, 1 recorded message`.
 fn outcomes(row: &UsageDay) -> String {
     let words = [
         (row.answered, "answered"),
         (row.put_through, "put through"),
-        (row.voicemail, "message"),
-        (row.no_answer, "nobody"),
+        (row.voicemail, "recorded message"),
+        (row.no_answer, "missed"),
         (row.failed, "broke off"),
     ];
     let some = words.iter().filter(|(count, _)| *count > 0);
@@ -199,6 +199,6 @@ mod tests {
         let counts = [0, 999, 13_990, 1_000_000].map(grouped);
         assert_eq!(counts, ["0", "999", "13,990", "1,000,000"]);
         let row = UsageDay { answered: 9, voicemail: 1, ..UsageDay::default() };
-        assert_eq!(outcomes(&row), "9 answered, 1 message");
+        assert_eq!(outcomes(&row), "9 answered, 1 recorded message");
     }
 }

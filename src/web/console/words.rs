@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::agent::phone_number::{is_withheld, readable};
 use crate::store::call_list::CallOutcome;
+use crate::store::{TaskKind, TaskRow};
 
 /// A text with a capital.
 pub(crate) fn capital(text: &str) -> String {
@@ -20,16 +21,13 @@ pub(crate) fn short(text: &str, most: usize) -> String {
 }
 
 /// How a call came out, in an owner's words, and the class of its badge.
-pub(crate) fn outcome(is_live: bool, status: &str, ended_by: &str) -> (String, &'static str) {
+pub(crate) fn outcome(is_live: bool, status: &str) -> (String, &'static str) {
     if is_live {
         return ("on the phone now".to_owned(), "badge good");
     }
     match CallOutcome::from_word(status) {
-        Some(CallOutcome::NoAnswer) if ended_by == "caller" => {
-            ("hung up before speaking".to_owned(), "badge warn")
-        }
-        Some(CallOutcome::NoAnswer) => ("not answered".to_owned(), "badge warn"),
-        Some(CallOutcome::Failed) => ("problem on our side".to_owned(), "badge bad"),
+        Some(known @ CallOutcome::NoAnswer) => (choice(known).to_owned(), "badge warn"),
+        Some(known @ CallOutcome::Failed) => (choice(known).to_owned(), "badge bad"),
         Some(known) => (choice(known).to_owned(), "badge"),
         None if status.is_empty() => ("not known".to_owned(), "badge"),
         None => (status.to_owned(), "badge"),
@@ -42,9 +40,25 @@ pub(crate) fn choice(outcome: CallOutcome) -> &'static str {
         CallOutcome::Live => "on the phone now",
         CallOutcome::Completed => "answered",
         CallOutcome::Transferred => "put through",
-        CallOutcome::Voicemail => "message left",
-        CallOutcome::NoAnswer => "not answered",
-        CallOutcome::Failed => "problem on our side",
+        CallOutcome::Voicemail => "recorded message",
+        CallOutcome::NoAnswer => "missed",
+        CallOutcome::Failed => "broke off",
+    }
+}
+
+/// What kind of thing there is to do, and the class of its badge.
+pub(crate) fn task(task: &TaskRow) -> (&'static str, &'static str) {
+    match task.kind {
+        TaskKind::Urgent => ("bad", "urgent"),
+        TaskKind::Message => ("", "message"),
+        TaskKind::Voicemail => ("", "recorded message"),
+        TaskKind::Missed => ("warn", "missed"),
+        TaskKind::TransferUnanswered => ("warn", "nobody took the call"),
+        TaskKind::Claim | TaskKind::BookingCheck => ("warn", "please check"),
+        TaskKind::Gap if task.done_us.is_some() => ("", "question"),
+        TaskKind::Gap => ("", "open question"),
+        TaskKind::CallFailed => ("bad", "broke off"),
+        TaskKind::FunctionFailed => ("bad", "did not work"),
     }
 }
 

@@ -233,7 +233,7 @@ async fn the_page_shows_calls_in_an_owners_words() {
         "urgent",
         "check what was said",
         "on the phone now",
-        "not answered",
+        "missed",
         "kept as text",
         "Times are in Europe/London.",
         "27 Nov 12:38",
@@ -253,7 +253,7 @@ async fn the_page_shows_calls_in_an_owners_words() {
     let older = older.replace("&amp;", "&");
     assert!(older.starts_with("/calls?outcome=failed&after="), "{older}");
     let second = owner.get(&older).await;
-    assert_eq!(second.text.matches("problem on our side</span>").count(), 10, "{}", second.text);
+    assert_eq!(second.text.matches("broke off</span>").count(), 10, "{}", second.text);
 }
 
 #[tokio::test]

@@ -420,7 +420,7 @@ async fn what_a_call_booked_and_changed_stands_under_its_head() {
     let page = support.get(&path).await.text;
     for shown in [
         &*format!("Booked in this call: </b><a href=\"/bookings/{booked}\">Tue 1 Dec 10:00, "),
-        &format!("Changed in this call: </b><a href=\"/bookings/{moved}\">"),
+        &format!("Moved or cancelled in this call: </b><a href=\"/bookings/{moved}\">"),
         "<bdi>Ann &lt;b&gt;</bdi>",
         "cancelled",
     ] {

@@ -139,6 +139,11 @@ fn row(deed: &Deed, shell: &Shell, questions: &Questions) -> Markup {
     let zone = shell.zone();
     let at = time::at(deed.at_us, &zone);
     let link = deed.object.as_deref().and_then(words::link);
+    // The thing itself is the link, where the words end with it: it is not said twice.
+    let done = words::words(&deed.action);
+    let shorter = link.as_ref().and_then(|(_, words)| done.strip_suffix(words).map(str::to_owned));
+    let is_said = shorter.is_some() && object_name(deed).is_none();
+    let done = shorter.filter(|_| is_said).unwrap_or(done);
     let changes = deed.change.as_ref().map(|change| changed::lines(change, &zone));
     let question = deed.agent_id.zip(answer(deed)).and_then(|answer| questions.get(&answer));
     let is_named = |line: &str| deed.object_name.as_ref().is_some_and(|name| name.reveal() == line);
@@ -153,12 +158,15 @@ fn row(deed: &Deed, shell: &Shell, questions: &Questions) -> Markup {
                     None if deed.actor_kind == "system" => "The server",
                     None => "Somebody",
                 }
-                " " (words::words(&deed.action))
+                " " (done)
                 @if deed.action != "sign_in" {
                     @if let Some(name) = object_name(deed) { " " bdi { (name) } }
                 }
                 @if let Some(question) = question { ": “" bdi { (shortened(question.reveal())) } "”" }
-                @if let Some((path, words)) = link { ": " a href=(path) { (words) } }
+                @if let Some((path, words)) = link {
+                    @if !is_said { ": " }
+                    a href=(path) { (words) }
+                }
                 @if let Some(means) = words::means(&deed.actor_kind) { ", " (means) }
                 @if let Some(agent) = agent { span .quiet { " · " bdi { (agent.business) } } }
                 @for change in changes.into_iter().flatten().filter(|line| !is_named(line)) { br; span .quiet { (change) } }

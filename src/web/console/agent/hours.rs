@@ -17,7 +17,7 @@ use dated::Dated;
 use stretch::Stretch;
 
 /// The days, as their names are stored.
-pub(super) const DAYS: [&str; 7] =
+pub(in crate::web::console) const DAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 /// Where the schedule has days by their dates.
 const DATES: &str = "exceptions";
@@ -215,7 +215,7 @@ impl Editor {
         let of = |place: &str| {
             let mine = wrong.iter().filter(|(path, _)| is_of(path, place));
             let mine: Vec<&str> = mine.map(|(_, why)| why.as_str()).collect();
-            html! { @if !mine.is_empty() { div id={ "error-" (place) } { @for why in mine { p .error { (why) "." } } } } }
+            html! { @if !mine.is_empty() { div id={ "error-" (place) } { @for why in mine { p .error { (why) @if !why.ends_with('.') { "." } } } } } }
         };
         let described = |place: &str| {
             wrong.iter().any(|(path, _)| is_of(path, place)).then(|| format!("error-{place}"))

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub(super) use fields::{Known, LONGEST_CALL, SCHEDULE, known, label};
-pub(super) use hours::{Editor, Wrong as WrongDay};
+pub(super) use hours::{DAYS, Editor, Wrong as WrongDay};
 
 use super::errors::{Fault, Shown};
 use super::layout::{Section, Shell};

@@ -68,9 +68,22 @@ async function renew() {
   if (fresh) live.replaceChildren(...fresh.childNodes);
 }
 
+// What may be done with the call, once the agent has left it or is back in it.
+async function renewAct(act) {
+  const answer = await fetch(location.pathname);
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const [fresh, doing] = ["act", "doing"].map((id) => page.getElementById(id));
+  if (!fresh) return;
+  act.replaceWith(fresh);
+  document.getElementById("doing").textContent = doing.textContent;
+}
+
 function come(event) {
   const call = JSON.parse(event.data);
   if (live.dataset.one) {
+    const act = document.getElementById("act");
+    if (event.type === "call.started" && act && Boolean(act.dataset.out) !== Boolean(call.out)) renewAct(act);
     if (event.type !== "call.ended") return;
     leave();
     if (!live.dataset.stay) location.assign(`/calls/${call.call}`);

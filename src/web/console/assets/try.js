@@ -194,7 +194,7 @@ function shown(isOn) {
   sayForm.hidden = !isOn && !changed;
   keys.hidden = !isOn || Boolean(phone && phone.typed);
   meter.value = 0;
-  meter.hidden = Boolean(phone && phone.typed);
+  document.getElementById("voice").hidden = Boolean(phone && phone.typed);
   desk.dataset.on = isOn;
 }
 
@@ -298,7 +298,6 @@ async function behind() {
     const isFunction = row.dataset.line.startsWith("f") && row.querySelector("[data-behind]");
     if (isFunction) item.querySelectorAll(":scope > span").forEach((said) => said.remove());
     for (const part of row.querySelectorAll("[data-behind]")) {
-      for (const link of part.querySelectorAll("a")) link.href = `/calls/${live.dataset.call}${link.getAttribute("href")}`;
       item.append(part);
     }
   }

@@ -9,9 +9,11 @@ use uuid::Uuid;
 
 use super::form::BookingForm;
 use crate::store::access::{AgentAccess, Maintain, Object};
+use crate::store::booking_edits::Proposal;
 use crate::store::people::Viewer;
 use crate::store::{NoteChange, Store, TaskChange, TaskVerdict};
 use crate::web::AppState;
+use crate::web::console::errors::Fault;
 use crate::web::guard::may;
 
 /// What the caller of a task of this agent was told; nothing where there is none.
@@ -72,6 +74,17 @@ async fn spoken_of(
     let mut told = told.unwrap_or_default().into_iter().filter(is_open);
     // Of several, nobody knows which is meant.
     Ok(told.next().filter(|_| told.next().is_none()))
+}
+
+/// The call of a task of this agent.
+pub(super) async fn call(
+    store: &Store,
+    access: &AgentAccess<Maintain>,
+    task: &str,
+) -> Result<Option<Proposal>, Fault> {
+    let Ok(id) = task.parse() else { return Ok(None) };
+    let task = store.task(access, id).await?;
+    Ok(task.map(|task| Proposal { call: task.call_log_id, place: None }))
 }
 
 /// Ticks the task of a caller of this agent who has the booking now. What goes wrong leaves it open.

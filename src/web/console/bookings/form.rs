@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::obstacles::{in_the_way, past, time_choice};
+use super::obstacles::{closed, in_the_way, past, time_choice};
 use super::{claimed, clock, is_past};
 use crate::store::access::{AgentAccess, Maintain, Object, Role};
 use crate::store::booking_edits::{Kept, Proposal};
@@ -53,6 +53,8 @@ pub(super) struct BookingForm {
     pub(super) overlap: String,
     /// `true`: a day that is past is meant.
     pub(super) past: String,
+    /// `true`: a time at which the business is closed is meant.
+    pub(super) closed: String,
     /// The call in which it was spoken of, and its place among what was; empty: none.
     pub(super) call: String,
     pub(super) place: String,
@@ -114,7 +116,7 @@ impl BookingForm {
         let place = self.place.parse().map_err(|_| {
             Problem::invalid("place", "accepted is the place in the call's list, from 0")
         })?;
-        Ok(Some(Proposal { call, place }))
+        Ok(Some(Proposal { call, place: Some(place) }))
     }
 
     /// Whether others may be booked in the same time.
@@ -132,6 +134,8 @@ pub(super) struct Again {
     pub(super) others: Vec<Booking>,
     /// Whether its day is past, which may be a wrong month or year.
     pub(super) is_past: bool,
+    /// Whether the business is closed then.
+    pub(super) is_closed: bool,
     /// What the booking is now, if somebody changed it meanwhile.
     pub(super) now: Option<Box<Booking>>,
 }
@@ -141,7 +145,7 @@ impl Again {
     pub(super) fn status(&self) -> StatusCode {
         match (self.wrong.invalid.is_empty(), self.others.is_empty(), &self.now) {
             (false, _, _) => StatusCode::UNPROCESSABLE_ENTITY,
-            (true, true, None) if !self.is_past => StatusCode::OK,
+            (true, true, None) if !self.is_past && !self.is_closed => StatusCode::OK,
             _ => StatusCode::CONFLICT,
         }
     }
@@ -174,6 +178,8 @@ pub(super) fn form(
             @if !again.others.is_empty() { (in_the_way(&again.others, zone)) }
             @if again.is_past { (past(form)) }
             @else if form.past == "true" { input type="hidden" name="past" value="true"; }
+            @if again.is_closed { (closed()) }
+            @else if form.closed == "true" { input type="hidden" name="closed" value="true"; }
             @if let Some(fault) = time_fault {
                 (time_choice(form, again.wrong.time.as_ref(), &fault.detail))
             } @else if !form.which.is_empty() {
@@ -316,7 +322,10 @@ async fn make(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Booki
     let agent = sent.agent.parse().map_err(|_| Fault::NotFound)?;
     let access: AgentAccess<Maintain> =
         may(&state, &viewer, Object::Agent(agent), "booking.make").await?;
-    let proposal = sent.proposal()?;
+    let proposal = match sent.proposal()? {
+        None => claimed::call(store, &access, &sent.task).await?,
+        proposal => proposal,
+    };
     let place = store.booking_place(&access).await?;
     let again = match sent.fields().draft(&place, None) {
         Err(wrong) => Again { wrong, ..Again::default() },

@@ -67,7 +67,7 @@ pub(super) fn day_list(
         h2 { (today) (week.day.strftime("%A %-d %B")) }
         @if let Some(words) = open_words(hours, week.day) { p .quiet { (words) } }
         @if day.is_empty() {
-            p .empty { "Nothing is booked on this day. The agent books here when callers ask, and you can too." }
+            p .empty { "Nothing is booked on this day. The agent books here when callers ask." }
         } @else {
             ul .list {
                 @for (at, booking) in &day {
@@ -239,7 +239,7 @@ pub(super) fn week_table(
     html! {
         h2 { "Week of " (days[0].strftime("%-d %B %Y")) }
         @if bookings.is_empty() {
-            p .empty { "Nothing is booked in this week. The agent books here when callers ask, and you can too." }
+            p .empty { "Nothing is booked in this week. The agent books here when callers ask." }
         }
         div .scroll tabindex="0" role="region" aria-label="Bookings of the week" {
             table .week {

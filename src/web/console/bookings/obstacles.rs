@@ -1,11 +1,19 @@
 //! What keeps a booking from being made as it was typed, and what to do about it.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::form::{BookingForm, span};
+use super::form::{Again, BookingForm, span};
+use super::{hours_of, is_past};
+use crate::store::access::{Object, Read};
+use crate::store::booking_edits::BookingDraft;
 use crate::store::bookings::Booking;
+use crate::store::people::Viewer;
+use crate::web::AppState;
 use crate::web::bookings::when::WrongTime;
+use crate::web::bookings::{end_us, zone};
+use crate::web::console::errors::Fault;
 
 /// What is booked in the same time, and that both may be.
 pub(super) fn in_the_way(others: &[Booking], zone: &TimeZone) -> Markup {
@@ -41,6 +49,19 @@ pub(super) fn past(form: &BookingForm) -> Markup {
     }
 }
 
+/// That the business is closed then, and that it may be booked all the same.
+pub(super) fn closed() -> Markup {
+    html! {
+        div.note.warn role="alert" {
+            p { "That time is outside the opening hours." }
+            label .check {
+                input type="checkbox" name="closed" value="true";
+                " Yes: it is meant"
+            }
+        }
+    }
+}
+
 /// What is wrong with a time, and which one is meant where it comes twice.
 pub(super) fn time_choice(form: &BookingForm, why: Option<&WrongTime>, detail: &str) -> Markup {
     html! {
@@ -67,4 +88,28 @@ pub(super) fn time_choice(form: &BookingForm, why: Option<&WrongTime>, detail: &
             }
         }
     }
+}
+
+/// What is asked before a booking goes to another time: whether a day that is past is meant, or a time at
+/// which the business is closed; none: nothing, or it was said.
+pub(super) async fn asked(
+    state: &AppState,
+    viewer: &Viewer,
+    (known, draft): (&Booking, &BookingDraft),
+    sent: &BookingForm,
+) -> Result<Option<Again>, Fault> {
+    if draft.start_us == known.start_us {
+        return Ok(None);
+    }
+    let is_past = sent.past != "true" && is_past(draft.start_us, &zone(known.zone.as_deref()));
+    let is_closed = sent.closed != "true" && {
+        let store = &state.owners.store;
+        let access = store.access::<Read>(viewer, Object::Agent(known.agent_id)).await?;
+        let last_us = end_us(draft.start_us, draft.minutes) - 1;
+        let hours = hours_of(store, &access).await?;
+        let ends = [draft.start_us, last_us].map(Timestamp::from_microsecond);
+        let is_closed = |at: Timestamp| hours.as_ref()?.is_open(at).map(|is_open| !is_open);
+        ends.into_iter().flatten().any(|at| is_closed(at) == Some(true))
+    };
+    Ok((is_past || is_closed).then(|| Again { is_past, is_closed, ..Again::default() }))
 }

@@ -20,6 +20,7 @@ use settling::{Settling, came, cancel, check, missed, reopen};
 use super::clock;
 use super::form::{Again, BookingForm, form, span};
 use super::lists::badge;
+use super::obstacles::asked;
 use super::telling::{self, Told, Way};
 use crate::agent::phone_number::readable;
 use crate::store::access::{AgentAccess, Maintain, Object, Read, Role};
@@ -257,6 +258,9 @@ async fn change(
     let mut shown = known.clone();
     let again = match sent.fields().draft(&place, Some(&known)) {
         Err(wrong) => Again { wrong, ..Again::default() },
+        Ok(draft) if let Some(asked) = asked(&state, &viewer, (&known, &draft), &sent).await? => {
+            asked
+        }
         Ok(draft) => {
             // What they saw is what is changed, and nothing newer.
             let seen = Booking { revision: sent.revision.parse().unwrap_or(-1), ..known.clone() };

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::proposal::{self, Spoken};
 use crate::call::question_key;
-use crate::post_call::tasks::says_whole;
+use crate::post_call::tasks::{claimed, says_whole};
 use crate::store::call_page::CallPage;
-use crate::store::{TaskKind, TaskRow};
+use crate::store::{TaskKind, TaskRow, TaskVerdict};
 use crate::twilio::rest::KeptMessage;
 use crate::web::console::words;
 
@@ -111,7 +111,7 @@ pub(super) fn notes(call: &CallPage, spoken: &Spoken<'_>, tasks: &[TaskRow]) -> 
         questions().filter(|one| is_there(TaskKind::Gap, one)).map(question_key).collect();
     let open = questions().filter(|one| !told.contains(&question_key(one))).collect::<Vec<_>>();
     html! {
-        @for claim in list(metadata, "unbacked_claims") { (self::claim(claim)) }
+        @for claim in list(metadata, "unbacked_claims") { (self::claim(claim, tasks)) }
         @for (place, told) in list(metadata, "extracted_appointments").enumerate() {
             (proposal::note(call, (place, told), spoken))
         }
@@ -124,7 +124,23 @@ pub(super) fn notes(call: &CallPage, spoken: &Spoken<'_>, tasks: &[TaskRow]) -> 
     }
 }
 
-fn claim(claim: &Value) -> Markup {
+/// What the agent said and nothing shows; where somebody has settled it, what came of it.
+fn claim(claim: &Value, tasks: &[TaskRow]) -> Markup {
+    let text_of_task = claimed(claim);
+    let is_of = |task: &&TaskRow| {
+        task.kind == TaskKind::Claim
+            && *task.text.reveal() == text_of_task
+            && task.done_us.is_some()
+    };
+    let settled = tasks.iter().find(is_of).map(|task| {
+        let note = task.note.as_ref().map_or("", |note| note.reveal().as_str());
+        match TaskVerdict::in_note(note) {
+            Some(TaskVerdict::Booked) => "It is booked now.",
+            Some(TaskVerdict::Done) => "It is done now.",
+            Some(TaskVerdict::NotSo) => "Somebody looked: the agent did not say so.",
+            None => "Somebody has looked at it, and ticked it off.",
+        }
+    });
     let truth = match text(claim, "claim") {
         "booked" => "no booking was made",
         "rescheduled" => "no booking was moved",
@@ -135,10 +151,15 @@ fn claim(claim: &Value) -> Markup {
         _ => "nothing shows that it was done",
     };
     html! {
-        p .note.warn {
-            b { "Please check. " } "The agent said " bdi { "“" (text(claim, "text")) "”" }
+        p .note.warn[settled.is_none()] {
+            b { @if settled.is_some() { "Settled. " } @else { "Please check. " } }
+            @if settled.is_some() { "The call's words are: " } @else { "The agent said " }
+            bdi { "“" (text(claim, "text")) "”" }
             @if !text(claim, "at").is_empty() { " at " (text(claim, "at")) }
-            ", and " (truth) "."
+            @match settled {
+                None => { ", and " (truth) "." }
+                Some(what) => { ". In the call " (truth) ". " (what) }
+            }
         }
     }
 }

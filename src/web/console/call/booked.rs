@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use crate::store::bookings::{Booking, BookingState};
+use crate::store::bookings::{Booking, BookingSource, BookingState};
 use crate::web::console::{time, words};
 
 /// What was booked, moved or cancelled in the call. What was only understood from its words, and that
@@ -14,7 +14,13 @@ pub(super) fn list(call: Uuid, bookings: &[Booking], zone: &TimeZone) -> Markup 
     html! {
         @for booking in certain {
             p .note.good[booking.state == BookingState::Pending] {
-                b { (what(call, booking)) ": " }
+                b {
+                    (what(call, booking))
+                    @if let (BookingSource::Person, Some(name)) = (booking.source, &booking.booked_by) {
+                        " by " bdi { (name.reveal()) }
+                    }
+                    ": "
+                }
                 a href={ "/bookings/" (booking.id) } {
                     (time::at(booking.start_us, zone).strftime("%a %-d %b %H:%M"))
                     @if !booking.service.reveal().trim().is_empty() { ", " bdi { (booking.service.reveal()) } }
@@ -28,8 +34,10 @@ pub(super) fn list(call: Uuid, bookings: &[Booking], zone: &TimeZone) -> Markup 
 
 /// What the call did with it.
 fn what(call: Uuid, booking: &Booking) -> &'static str {
-    match booking.call_id == Some(call) {
-        true => "Booked in this call",
-        false => "Changed in this call",
+    match (booking.call_id == Some(call), booking.source, booking.state) {
+        (true, BookingSource::Person, _) => "Booked after this call",
+        (true, _, _) => "Booked in this call",
+        (false, _, BookingState::Cancelled) => "Moved or cancelled in this call",
+        (false, ..) => "Moved in this call",
     }
 }

@@ -27,12 +27,12 @@ use self::timeline::{Entry, What};
 use super::layout::{Section, Shell};
 use super::tasks::Shown;
 use super::{errors, time, words};
-use crate::store::TaskRow;
 use crate::store::access::{Object, Read, Refused, Role};
 use crate::store::bookings::Booking;
 use crate::store::call_list::{CallFilter, CallPlace, Toward};
 use crate::store::call_page::{CallPage, Passage};
 use crate::store::people::Viewer;
+use crate::store::{CallDeed, TaskRow};
 use crate::web::AppState;
 use crate::web::call_filter::{Here, WantedCalls};
 use crate::web::guard::PageId;
@@ -71,6 +71,8 @@ struct Seen {
     bookings: Vec<(usize, Booking)>,
     /// What functions of the call booked or changed.
     booked: Vec<Booking>,
+    /// What people did with it while it went on.
+    deeds: Vec<CallDeed>,
     newer: Option<Uuid>,
     older: Option<Uuid>,
 }
@@ -96,6 +98,11 @@ async fn read(
         places => store.bookings_spoken_of(&access, id, places).await?,
     };
     let booked = store.bookings_of_call(&access, id).await?;
+    let was_put_through = about::list(call.metadata.reveal(), "transfers").next().is_some();
+    let deeds = match was_put_through || call.metadata.reveal()["ended_by"] == "owner" {
+        true => store.deeds_of_call(&access, &viewer, id).await?,
+        false => Vec::new(),
+    };
     let shell = Shell::of(store, viewer, wanted.agent().ok().flatten()).await?;
     let zone = Here::of(shell.agents.find(call.agent_id)).zone;
     let here = Here { zone: shell.zone(), ..Here::of(shell.agent()) };
@@ -103,7 +110,20 @@ async fn read(
     let place = CallPlace { started_us: call.started_us, id };
     let newer = beside(state, &shell, &filter, Toward::Newer(place)).await;
     let older = beside(state, &shell, &filter, Toward::Older(place)).await;
-    Ok(Seen { shell, wanted, call, zone, entries, passages, tasks, bookings, booked, newer, older })
+    Ok(Seen {
+        shell,
+        wanted,
+        call,
+        zone,
+        entries,
+        passages,
+        tasks,
+        bookings,
+        booked,
+        deeds,
+        newer,
+        older,
+    })
 }
 
 /// The next call of the list that one comes from. Without it the page is as good.
@@ -146,6 +166,7 @@ impl Seen {
                 (self.pager())
                 h1 { (words::who(name, call.caller.reveal())) }
                 (self.head(name))
+                @for deed in &self.deeds { (self.deed(deed)) }
                 (booked::list(call.id, &self.booked, &self.zone))
                 (about::summary(call, &self.zone))
                 (todo::list(&self.tasks, Shown { call: Some(call.id), query: &self.wanted.query(&[]) }, self.may_book()))
@@ -193,9 +214,8 @@ impl Seen {
     /// Who, when, how it came out, and what to do with the caller.
     fn head(&self, name: &str) -> Markup {
         let call = &self.call;
-        let ended_by = call.metadata.reveal()["ended_by"].as_str().unwrap_or_default();
         let is_live = call.ended_us.is_none();
-        let (outcome, class) = words::outcome(is_live, &call.status, ended_by);
+        let (outcome, class) = words::outcome(is_live, &call.status);
         let started = time::at(call.started_us, &self.zone);
         let zone = self.zone.iana_name().unwrap_or("UTC").replace('_', " ");
         html! {
@@ -204,7 +224,7 @@ impl Seen {
                 time datetime=(iso::time(call.started_us, &self.zone)) { (started.strftime("%a %-d %b %Y %H:%M")) }
                 @if let Some(us) = call.ended_us { "–" (time::at(us, &self.zone).strftime("%H:%M")) }
                 " (" (zone) ")"
-                @if let Some(ms) = call.duration_ms { " · " (time::length((ms + 500) / 1000)) }
+                @if let Some(ms) = call.duration_ms { " · " (time::length(time::whole_seconds(ms))) }
             }
             p { span class=(class) { (outcome) } @if call.is_test() { " " span .badge { "test" } } }
             p .actions {
@@ -213,6 +233,17 @@ impl Seen {
                     @if !is_live { a .button.main href={ "tel:" (number.reveal()) } { "Call back" } }
                     a .button href={ "/callers/" (number.reveal()) } { "All from this number" }
                 }
+            }
+        }
+    }
+
+    /// What somebody did with the call while it went on.
+    fn deed(&self, deed: &CallDeed) -> Markup {
+        html! {
+            p .quiet {
+                (if deed.action == "call.end" { "Ended" } else { "Put through" }) " by "
+                @match &deed.by { Some(name) => bdi { (name.reveal()) }, None => "somebody who is gone" }
+                " at " (time::at(deed.at_us, &self.zone).strftime("%H:%M:%S")) "."
             }
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::timeline::{Entry, Run, Said, What};
 use crate::store::call_page::Passage;
+use crate::web::console::time::tenths;
 use crate::web::console::words::short;
 use crate::web::deeds;
 
@@ -84,8 +85,11 @@ fn agent(said: &Said, around: &Around<'_>) -> Markup {
                 " " span .hidden { "Not heard: " } del { bdi { (said.unheard) } }
             }
             @if said.is_interrupted { " " span .badge { "interrupted" } }
-            @if !said.passages.is_empty() {
-                div .quiet data-behind {
+            @if around.is_test {
+                // Nobody who talks with the agent leaves the page to read what it knew.
+                @for id in &said.passages { (passage_in_place(*id, around)) }
+            } @else if !said.passages.is_empty() {
+                div .quiet {
                     "Passages given to the assistant: "
                     @for (place, id) in said.passages.iter().enumerate() {
                         @if place > 0 { ", " }
@@ -107,17 +111,24 @@ fn passage_link(id: i64, around: &Around<'_>) -> Markup {
     }
 }
 
+fn passage_in_place(id: i64, around: &Around<'_>) -> Markup {
+    let passage = around.passages.iter().find(|passage| passage.id == id);
+    html! {
+        @match passage {
+            Some(passage) => details .quiet data-behind {
+                summary { "Passage given to the assistant: " (name(passage)) }
+                p { bdi { (passage.text) } }
+            },
+            None => div .quiet data-behind { "A passage that the assistant was given is not kept any more." },
+        }
+    }
+}
+
 fn name(passage: &Passage) -> String {
     match passage.title.trim() {
         "" => format!("passage {}", passage.id),
         title => format!("“{title}”"),
     }
-}
-
-/// `0.8 s`.
-pub(super) fn tenths(ms: u64) -> String {
-    let tenths = (ms + 50) / 100;
-    format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
 fn function(run: &Run) -> Markup {

@@ -157,7 +157,7 @@ impl Folded {
             LogEvent::Grounded { turn, chunks, .. } => drop(self.grounds.insert(turn, chunks)),
             LogEvent::KeysPressed { keys, .. } => self.others.push((at_ms, What::Keys(keys))),
             other => {
-                self.others.extend(note(&other).map(|text| (at_ms, What::Note(text.to_owned()))));
+                self.others.extend(note(&other).map(|text| (at_ms, What::Note(text))));
             }
         }
     }
@@ -190,12 +190,15 @@ impl Folded {
 }
 
 /// What an owner is told of something that was neither said nor done for the caller.
-fn note(event: &LogEvent) -> Option<&'static str> {
-    Some(match event {
+fn note(event: &LogEvent) -> Option<String> {
+    let text = match event {
+        LogEvent::TransferStarted { target } if !target.name.trim().is_empty() => {
+            return Some(format!("The caller was being put through to {}.", target.name.trim()));
+        }
         LogEvent::LineLost {} => "The connection to the caller was lost.",
         LogEvent::EngineLost { .. } => "The speech service was lost.",
         LogEvent::TransferStarted { .. } => "The caller was being put through.",
-        LogEvent::TransferEnded { answered: true } => "Somebody took the call.",
+        LogEvent::TransferEnded { answered: true } => "Whoever took the call has hung up.",
         LogEvent::TransferEnded { answered: false } => "Nobody took the call.",
         LogEvent::VoicemailLeft { .. } => "The caller left a recorded message.",
         LogEvent::MessageTaken { .. } => "The agent wrote a message down.",
@@ -205,7 +208,8 @@ fn note(event: &LogEvent) -> Option<&'static str> {
         LogEvent::Redirected {} => "The call went on without the agent.",
         LogEvent::LeftOut { .. } => "There was more than is written down of one call.",
         _ => return None,
-    })
+    };
+    Some(text.to_owned())
 }
 
 /// From `metadata.turns` and `metadata.prompts`, which do not say when the agent began to speak.

@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::talk::{clock, tenths};
+use super::talk::clock;
+use crate::web::console::time::tenths;
 
 /// How wide a turn's bar is with its gap, and how high the chart.
 const STEP: usize = 10;

@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
-use crate::store::{TaskKind, TaskRow};
+use crate::store::TaskRow;
 use crate::web::console::tasks::{self, Shown};
+use crate::web::console::words::{self, capital};
 
 /// The tasks, to be ticked. `may_book`: whoever looks may book, and answer questions.
 pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>, may_book: bool) -> Markup {
@@ -15,14 +16,14 @@ pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>, may_book: bool) -> Marku
                     @let is_done = task.done_us.is_some();
                     li .row {
                         div .grow {
-                            span class=(class(task)) { (word(task)) } " " bdi { (task.text.reveal()) }
+                            span class=(class(task)) { (capital(words::task(task).1)) } " " bdi { (task.text.reveal()) }
                             @if let Some(note) = &task.note { div .quiet { "Note: " bdi { (note.reveal()) } } }
                         }
                         @if is_done { span .badge.good { "done" } }
-                        (tasks::settle(task, word(task), shown, may_book))
+                        (tasks::settle(task, words::task(task).1, shown, may_book))
                         div .parts {
                             @if may_book && !is_done { (tasks::answer(task, None, shown)) }
-                            (tasks::note(task, word(task), shown))
+                            (tasks::note(task, words::task(task).1, shown))
                         }
                     }
                 }
@@ -36,21 +37,5 @@ fn class(task: &TaskRow) -> &'static str {
         (None, 3) => "badge bad",
         (None, 2) => "badge warn",
         _ => "badge",
-    }
-}
-
-fn word(task: &TaskRow) -> &'static str {
-    match task.kind {
-        TaskKind::Urgent => "Urgent",
-        TaskKind::Message => "Message",
-        TaskKind::Voicemail => "Recorded message",
-        TaskKind::Missed => "Missed call",
-        TaskKind::TransferUnanswered => "Nobody took the call",
-        TaskKind::Claim => "Check what was said",
-        TaskKind::BookingCheck => "Check a booking",
-        TaskKind::Gap if task.done_us.is_some() => "Question",
-        TaskKind::Gap => "Open question",
-        TaskKind::CallFailed => "Problem on our side",
-        TaskKind::FunctionFailed => "Something failed",
     }
 }

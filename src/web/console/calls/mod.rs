@@ -181,7 +181,7 @@ pub(super) fn row(shell: &Shell, wanted: &WantedCalls, call: &CallItem) -> Marku
             div { (badges(call)) " " (shell.business(call.agent_id)) }
             div .quiet {
                 time datetime=(iso::time(call.place.started_us, &shell.zone())) { (time::when(&at, &shell.now)) }
-                @if !call.is_live { " · " (time::length((call.duration_ms + 500) / 1000)) }
+                @if !call.is_live { " · " (time::length(time::whole_seconds(call.duration_ms))) }
             }
         }
     }
@@ -189,7 +189,7 @@ pub(super) fn row(shell: &Shell, wanted: &WantedCalls, call: &CallItem) -> Marku
 
 /// How it came out, and what there is to know of it.
 fn badges(call: &CallItem) -> Markup {
-    let (outcome, class) = words::outcome(call.is_live, &call.status, &call.ended_by);
+    let (outcome, class) = words::outcome(call.is_live, &call.status);
     let marks = [
         (call.marks.is_urgent, "badge bad", "urgent"),
         (call.marks.has_claim, "badge warn", "check what was said"),

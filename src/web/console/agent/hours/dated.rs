@@ -67,7 +67,7 @@ impl Dated {
             _ => Ok(days
                 .into_iter()
                 .map(|day| match self.is_yearly {
-                    true => day.strftime("%m-%d").to_string(),
+                    true => every_year(day),
                     false => day.to_string(),
                 })
                 .collect()),
@@ -89,4 +89,10 @@ impl Dated {
             }
         }
     }
+}
+
+/// The name of a day of every year. `07-04` may be in April too, and nobody reads that as either.
+fn every_year(day: Date) -> String {
+    let is_certain = day.day() > 12 || day.day() == day.month();
+    day.strftime(if is_certain { "%m-%d" } else { "%-d %B" }).to_string()
 }

@@ -22,6 +22,14 @@ fn sent(pairs: &[(&str, &str)]) -> Sent {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+fn faults(schedule: &Value) -> Vec<String> {
+    let business =
+        BusinessSource { operating_schedule: Some(schedule.clone()), ..BusinessSource::default() };
+    let agent = Agent::new(AgentSource { business: Some(business), ..AgentSource::default() });
+    let faults = agent.faults.iter().map(ToString::to_string);
+    faults.filter(|fault| fault.starts_with("operating_schedule")).collect()
+}
+
 /// What is wrong with what is sent, where nothing is stored.
 fn wrong(pairs: &[(&str, &str)]) -> Vec<Wrong> {
     let stored = Editor::stored(&hours(Value::Null), today());
@@ -56,6 +64,41 @@ fn what_is_stored_comes_back_as_it_was() {
     assert_eq!(stored.changed(&stored), Ok(None));
     let none = Editor::stored(&hours(Value::Null), today());
     assert_eq!((none.keeps, none.schedule()), (false, Ok(Value::Null)));
+}
+
+/// `07-04` was written for the 4th of July, and refused: it may be in April.
+#[test]
+fn every_day_of_the_year_is_read_as_it_was_chosen() {
+    let first = Date::constant(2028, 1, 1);
+    let nothing = Editor::stored(&hours(Value::Null), today());
+    for day in std::iter::successors(Some(first), |day| day.tomorrow().ok()).take(366) {
+        let chosen = day.to_string();
+        let form = sent(&[("keeps", "none"), ("date0.from", &chosen), ("date0.yearly", "yes")]);
+        let schedule = Editor::sent(&form).changed(&nothing).unwrap().unwrap();
+        assert_eq!(faults(&schedule), [""; 0], "{schedule}");
+        let read = hours(schedule.clone());
+        let expected = (WrittenDay::Yearly(day.month(), day.day()), Written::Known(vec![]));
+        assert_eq!(read.dates(), [expected], "{schedule}");
+        // It is shown as what it is, and saved again it is the same.
+        let shown = Editor::stored(&read, first);
+        assert_eq!(shown.dates[0].from, chosen);
+        assert_eq!(shown.schedule(), Ok(schedule));
+    }
+    let whole = [("date0.from", "2028-01-01"), ("date0.to", "2028-12-31"), ("date0.yearly", "yes")];
+    let schedule = Editor::sent(&sent(&whole)).changed(&nothing).unwrap().unwrap();
+    assert_eq!(hours(schedule).dates().len(), 366);
+}
+
+#[test]
+fn a_fault_ends_with_one_full_stop() {
+    let shown = |why: &str| {
+        let wrong = [("exceptions.x".to_owned(), why.to_owned())];
+        Editor::sent(&sent(&[])).fields(&wrong, "/x").into_string()
+    };
+    for why in ["choose a date", "Write a date such as 2026-12-25."] {
+        let said = format!("{}.</p>", why.trim_end_matches('.'));
+        assert!(shown(why).contains(&said), "{}", shown(why));
+    }
 }
 
 #[test]
