@@ -144,10 +144,6 @@ impl AppState {
         registry.has_row(agent.id, &call_sid, (new.id, FIRST_EPOCH), true);
         let history = self.history(agent.id, &new.caller);
         let (history, has_knowledge) = self.and_knowledge(agent.id, history).await;
-        let mut before = CallRecord::new();
-        for (at_ms, event) in &test.earlier {
-            before.apply(*at_ms, event);
-        }
         info!(call_sid, "a test call");
         counter!("frontdesk_test_calls_total").increment(1);
         self.services.start(Opening {
@@ -162,7 +158,7 @@ impl AppState {
             started: Duration::from_micros(new.started_us.unsigned_abs()),
             position: LogPosition::FIRST,
             is_partial: false,
-            before,
+            before: record_of(&test.earlier),
             returns: 0,
             test: Some(test),
         });
@@ -331,6 +327,13 @@ async fn first_start(socket: &mut ServerSocket) -> Option<Start> {
 
 fn refused(reason: &'static str) {
     counter!("frontdesk_streams_refused_total", "reason" => reason).increment(1);
+}
+
+/// What came of these events.
+fn record_of(events: &[(u64, LogEvent)]) -> CallRecord {
+    let mut record = CallRecord::new();
+    events.iter().for_each(|(at_ms, event)| record.apply(*at_ms, event));
+    record
 }
 
 fn busy() -> Problem {

@@ -35,7 +35,6 @@ const WORDS: &[(&str, &str)] = &[
     ("booking.reopen", "put a booking back"),
     ("booking.text", "asked for a text about a cancelled booking"),
     ("call.delete", "deleted a call"),
-    ("message.left", "deleted a call and left its message at Twilio"),
     ("call.end", "ended a call"),
     ("call.transfer", "had a call put through"),
     ("call.undone", "wanted something done with a call, and nothing was"),
@@ -55,6 +54,7 @@ const WORDS: &[(&str, &str)] = &[
     ("function.try", "tried a function"),
     ("knowledge.ask", "asked what an agent would find"),
     ("live.watch", "watched the live calls"),
+    ("message.left", "deleted a call and left its message at Twilio"),
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
     (
