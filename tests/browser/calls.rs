@@ -181,7 +181,7 @@ async fn an_answer_is_known_in_the_next_call() {
     page.click("#send").await;
     page.wait_for_text("#live [data-line^=c]", question).await;
     // The passage behind the answer is there, and leads to what it says.
-    page.wait_for_text("#live [data-behind]", "From:").await;
+    page.wait_for_text("#live [data-behind]", "Passage given").await;
     check_page(&page, "try-typed").await;
     let given = desk.speech.observer().received("conversation.item.create");
     let known = given.iter().any(|item| item.event["item"].to_string().contains("BUPA and AXA"));
