@@ -157,14 +157,14 @@ impl Registry {
         };
         let calls_before = of_same(|one, other| one.id == other.id);
         let taken = Taken { all: calls.len(), own: of_same(|one, other| one.owner == other.owner) };
-        let is_proven = is_test || proof == Proof::Twilio || agent.credentials.is_none();
+        let is_proven = is_test || proof != Proof::Signature || agent.credentials.is_none();
         if !is_proven && taken.is_scarce(self.calls_max) {
             return Begin::Unproven;
         }
         let are_others_about = match slot_for {
             SlotFor::NewCaller => Some(self.businesses.lock().note(agent.owner)),
             SlotFor::Test => Some(false),
-            SlotFor::KnownCaller => None,
+            SlotFor::KnownCaller => (proof == Proof::Unsaid).then_some(true),
         };
         if are_others_about.is_some_and(|others| taken.is_share_taken(self.calls_max, others)) {
             return Begin::ShareTaken;

@@ -25,6 +25,8 @@ pub enum Proof {
     Signature,
     /// Twilio knows the call.
     Twilio,
+    /// Twilio does not say, of a caller who was answered before: their business has its part of the lines.
+    Unsaid,
 }
 
 /// What came of asking for a slot.

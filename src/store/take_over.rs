@@ -87,13 +87,18 @@ impl Store {
         call: Uuid,
     ) -> Result<Vec<CallDeed>> {
         let rows = sqlx::query(
-            "select l.action, (extract(epoch from l.at) * 1000000)::bigint as at_us,
+            // Only the newest are looked through: what is long ago stands in the activity.
+            "with latest as (
+                select id, action, object, at, actor, change from public.audit_log
+                where voice_agent_id = $1 order by id desc limit 2000
+            )
+            select l.action, (extract(epoch from l.at) * 1000000)::bigint as at_us,
                 left(c.username, 200) as username
-            from public.audit_log l left join public.customer c on c.uuid = l.actor
-            where l.voice_agent_id = $1 and l.object = $2 and l.action in ('call.transfer', 'call.end')
+            from latest l left join public.customer c on c.uuid = l.actor
+            where l.object = $2 and l.action in ('call.transfer', 'call.end')
                 and ($3 or l.actor = $4)
-                and not exists (select from public.audit_log u where u.voice_agent_id = $1
-                    and u.action = $5 and u.object = $2 and u.id > l.id)
+                and not exists (select from latest u where u.action = $5 and u.object = $2
+                    and u.id > l.id and u.change ->> 'wanted' = l.action)
             order by l.id limit 10",
         )
         .bind(access.agent_id())

@@ -102,11 +102,11 @@ impl Store {
             where a.id = any($1) and trim(coalesce(a.twilio_phone_number, '')) <> ''
                 and not exists (select from public.number_wirings w
                     where w.voice_agent_id = a.id and w.restored_at is null)
-                -- Among the newest: rows of before Twilio's names were kept have none.
+                -- Tests are none. Rows of before Twilio's names were kept have no name.
                 and not exists (select from (
                         select c.call_sid from public.call_logs c where c.voice_agent_id = a.id
                         order by c.call_start desc limit 1000) as latest
-                    where latest.call_sid like 'CA%')
+                    where latest.call_sid is null or latest.call_sid like 'CA%')
             limit 5000",
         )
         .bind(agents.ids())

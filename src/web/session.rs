@@ -217,7 +217,7 @@ pub async fn viewer(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut
 
 /// Who asks with a browser's cookie. `Authorization` is how programs ask, and opens no page; a cookie beside
 /// it does not count either, since such a request is not looked at for the site that it comes from.
-pub(super) async fn browser(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut> {
+pub async fn browser(state: &AppState, parts: &Parts) -> Result<Viewer, SignedOut> {
     if parts.headers.contains_key(AUTHORIZATION) {
         return Err(SignedOut::Nobody);
     }

@@ -203,7 +203,8 @@ impl Seen {
                 @if removed.left > 0 {
                     p .note.warn {
                         (removed.left) " calls are left: they go on, or a message could not be removed \
-                        at Twilio, or there were too many for one time. Please remove again."
+                        at Twilio, or there were too many for one time. Please remove again. If a \
+                        message stays at Twilio for good, tick the box about that."
                     }
                 }
             }

@@ -15,6 +15,9 @@ use crate::web::at_once::AtOnce;
 
 /// How long Twilio may take to say whether it has a call: it rings on meanwhile.
 const LIMIT: Duration = Duration::from_millis(700);
+/// How long a question may wait for the others of its agent: longer than one of those may take, so that a
+/// Twilio that answers nobody keeps no place for itself.
+const PLACE_LIMIT: Duration = Duration::from_millis(1_200);
 /// About how many calls of one agent it is asked at once.
 const ASKED_AT_ONCE: usize = 8;
 
@@ -49,26 +52,29 @@ impl AppState {
             let registry = &self.services.registry;
             registry.begin(slot_for, proof, call_sid, call_log_id, Arc::clone(agent), nonce)
         };
-        match begin(Proof::Signature) {
-            Begin::Unproven if self.is_placed(&wanted).await => begin(Proof::Twilio),
-            begun => begun,
+        let begun = begin(Proof::Signature);
+        if !matches!(begun, Begin::Unproven) {
+            return begun;
+        }
+        match (self.is_placed(&wanted).await, wanted.slot_for) {
+            (Some(true), _) => begin(Proof::Twilio),
+            (None, SlotFor::KnownCaller) => begin(Proof::Unsaid),
+            _ => begun,
         }
     }
 
-    /// Whether somebody placed the call. Where Twilio answers nobody a call is believed; what an account
-    /// brings upon itself, as too many questions, speaks for no call of its own.
-    async fn is_placed(&self, wanted: &Wanted<'_>) -> bool {
+    /// Whether somebody placed the call. Where Twilio answers nobody a call is believed. None: it does not
+    /// say, by what the account brings upon itself, as too many questions.
+    async fn is_placed(&self, wanted: &Wanted<'_>) -> Option<bool> {
         let Wanted { agent, call_sid, account_sid, .. } = *wanted;
-        let since = clock::Stopwatch::start();
-        let Some(Some(_place)) = clock::within(LIMIT, self.made_up.0.place(agent.id)).await else {
-            return false;
-        };
-        let asking =
-            self.services.function_services.twilio.fetch_announced(agent, account_sid, call_sid);
-        match clock::within(LIMIT.saturating_sub(since.elapsed()), asking).await {
-            Some(Ok(news)) => !news.status.is_over(),
-            Some(Err(RestError::Unreachable | RestError::Unknown)) | None => true,
-            Some(Err(_)) => false,
+        let _place = clock::within(PLACE_LIMIT, self.made_up.0.place(agent.id)).await??;
+        let twilio = &self.services.function_services.twilio;
+        let asking = twilio.fetch_announced(agent, account_sid, call_sid);
+        match clock::within(LIMIT, asking).await {
+            Some(Ok(news)) => Some(!news.status.is_over()),
+            Some(Err(RestError::Unreachable | RestError::Unknown)) | None => Some(true),
+            Some(Err(RestError::Refused { status, .. })) if status != 429 => Some(false),
+            Some(Err(_)) => None,
         }
     }
 }

@@ -86,6 +86,7 @@ fn line(name: &str, value: &Value, zone: &TimeZone) -> Option<String> {
             _ => "It may only read".to_owned(),
         }),
         "written" => Some(format!("Through another program: {}", text(value)?)),
+        "at" => Some(format!("It is at {}", text(value)?)),
         "days" => Some(format!("Good for {} days", value.as_u64()?)),
         _ => None,
     }

@@ -54,7 +54,7 @@ const WORDS: &[(&str, &str)] = &[
     ("function.try", "tried a function"),
     ("knowledge.ask", "asked what an agent would find"),
     ("live.watch", "watched the live calls"),
-    ("message.left", "deleted a call and left its message at Twilio"),
+    ("message.left", "had a call deleted whose message stays at Twilio"),
     ("number.connect", "connected a number"),
     ("number.restore", "put a number back to what it was"),
     (

@@ -130,10 +130,11 @@ fn told_of(part: &Part, refused: &Refused) -> Markup {
     }
 }
 
-/// The version that a form was made of. One that is only shown once more keeps its own.
+/// The version that a form was made of. One that is shown once more keeps its own, unless it says what somebody
+/// else wrote meanwhile.
 fn version(part: &Part, document: &Value, refused: Option<&Refused>) -> String {
-    let draft = refused.filter(|refused| refused.is_draft);
-    let theirs = draft.and_then(|draft| draft.sent.get("version").cloned());
+    let kept = refused.filter(|refused| refused.is_draft || refused.stored.is_empty());
+    let theirs = kept.and_then(|kept| kept.sent.get("version").cloned());
     theirs.unwrap_or_else(|| Seen::version(document, &part.pointers()))
 }
 

@@ -44,7 +44,8 @@ pub(super) async fn agreed(
         warn!(%error, "what was agreed in a call cannot be shown");
         None
     });
-    let Some(told) = told.filter(|_| form.date.is_empty() && form.time.is_empty()) else {
+    let free = form.date.is_empty() && form.time.is_empty() && form.call.is_empty();
+    let Some(SpokenOf { call, place, told }) = told.filter(|_| free) else {
         return form;
     };
     let text = |name: &str| told[name].as_str().unwrap_or_default().trim().to_owned();
@@ -57,8 +58,18 @@ pub(super) async fn agreed(
             .unwrap_or_default(),
         name: or(form.name, text("name")),
         service: or(form.service, text("service")),
+        // Booked, it is one that was spoken of no more.
+        call: call.to_string(),
+        place: place.to_string(),
         ..form
     }
+}
+
+/// An appointment that was spoken of in a call: its place there, and what was told of it.
+struct SpokenOf {
+    call: Uuid,
+    place: usize,
+    told: Value,
 }
 
 /// The one appointment that was spoken of in a task's call and is in no calendar.
@@ -66,14 +77,17 @@ async fn spoken_of(
     store: &Store,
     access: &AgentAccess<Maintain>,
     task: i64,
-) -> crate::store::Result<Option<Value>> {
+) -> crate::store::Result<Option<SpokenOf>> {
     let Some(task) = store.task(access, task).await? else { return Ok(None) };
     let Some(call) = store.call(access, task.call_log_id).await? else { return Ok(None) };
     let told = call.metadata.reveal()["extracted_appointments"].as_array().cloned();
-    let is_open = |told: &Value| told["written"] != true && told["booking"].is_null();
-    let mut told = told.unwrap_or_default().into_iter().filter(is_open);
+    let is_open = |(_, told): &(usize, Value)| {
+        told["written"] != true && told["booking"].is_null() && told["why"] != "known"
+    };
+    let mut told = told.unwrap_or_default().into_iter().enumerate().filter(is_open);
+    let first = told.next().map(|(place, told)| SpokenOf { call: call.id, place, told });
     // Of several, nobody knows which is meant.
-    Ok(told.next().filter(|_| told.next().is_none()))
+    Ok(first.filter(|_| told.next().is_none()))
 }
 
 /// The call of a task of this agent.

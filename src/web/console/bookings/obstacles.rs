@@ -98,7 +98,8 @@ pub(super) async fn asked(
     (known, draft): (&Booking, &BookingDraft),
     sent: &BookingForm,
 ) -> Result<Option<Again>, Fault> {
-    if draft.start_us == known.start_us {
+    // That somebody changed it meanwhile comes first: the time may be another by now.
+    if draft.start_us == known.start_us || sent.revision != known.revision.to_string() {
         return Ok(None);
     }
     let is_past = sent.past != "true" && is_past(draft.start_us, &zone(known.zone.as_deref()));

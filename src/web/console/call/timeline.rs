@@ -198,7 +198,7 @@ fn note(event: &LogEvent) -> Option<String> {
         LogEvent::LineLost {} => "The connection to the caller was lost.",
         LogEvent::EngineLost { .. } => "The speech service was lost.",
         LogEvent::TransferStarted { .. } => "The caller was being put through.",
-        LogEvent::TransferEnded { answered: true } => "Whoever took the call has hung up.",
+        LogEvent::TransferEnded { answered: true } => "The call with whoever took it is over.",
         LogEvent::TransferEnded { answered: false } => "Nobody took the call.",
         LogEvent::VoicemailLeft { .. } => "The caller left a recorded message.",
         LogEvent::MessageTaken { .. } => "The agent wrote a message down.",

@@ -204,7 +204,9 @@ async fn save(
         Ok(done) => Ok(list::saved(id, &done.versions)),
         Err(problem) => {
             let action = format!("/agents/{id}/functions/{function}");
-            let version = version_of(&document);
+            // Unless they are told of a change of somebody else's, it is still the one that they saw.
+            let theirs = sent.get("version").filter(|_| problem.conflict.is_none()).cloned();
+            let version = theirs.unwrap_or_else(|| version_of(&document));
             refused(&inspected, &sent, &problem, (kind, &action, Some(&version)))
         }
     }

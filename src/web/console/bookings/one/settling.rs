@@ -44,9 +44,12 @@ impl Settling {
 
     /// What of it is longer than may be kept or sent.
     fn too_long(&self) -> Option<String> {
-        let texts = [("reason", &self.reason, REASON_MAX), ("text", &self.text, telling::TEXT_MAX)];
-        texts.into_iter().find_map(|(what, text, most)| {
-            let length = text.trim().chars().count();
+        // A text that nobody sends keeps nobody from anything.
+        let text = (self.tell == "yes").then_some(("text", &self.text, telling::TEXT_MAX));
+        let texts = [Some(("reason", &self.reason, REASON_MAX)), text];
+        texts.into_iter().flatten().find_map(|(what, text, most)| {
+            // A browser sends a line's end as two.
+            let length = text.trim().replace("\r\n", "\n").chars().count();
             let why = || format!("The {what} has {length} characters, and may have {most}.");
             (length > most).then(why)
         })
