@@ -200,22 +200,23 @@ async fn no_odd_name_of_an_account_speaks_for_a_call() {
 async fn what_nobody_placed_is_not_brought_back_from_another_process() {
     let (mut house, asked) = Asked::house(6).await;
     let mut other = house.neighbour().await;
+    let mut ours = Vec::new();
+    for _ in 0..3 {
+        ours.push(live(&house, NUMBER).await);
+    }
     std::mem::swap(&mut house.app, &mut other);
     let made_up = random_sid("CA");
     for sid in [&made_up, &asked.known, &asked.busy] {
         assert_eq!(announced(&house, sid, OTHER_NUMBER, OTHERS).await, None);
     }
     std::mem::swap(&mut house.app, &mut other);
-    let mut ours = Vec::new();
-    for _ in 0..3 {
-        ours.push(live(&house, NUMBER).await);
-    }
     // Whoever was answered is believed where Twilio does not say.
     for (sid, is_back) in [(&made_up, false), (&asked.known, true), (&asked.busy, true)] {
         let mut form = voice(sid, OTHER_NUMBER);
         form[2] = ("CallStatus", "in-progress");
         let (status, document) = house.post("/twilio/after", &form, Some(OTHERS)).await;
-        assert_eq!((status, document.contains("<Stream")), (200, is_back), "{document}");
+        let name = if *sid == asked.busy { "busy" } else { "another" };
+        assert_eq!((status, document.contains("<Stream")), (200, is_back), "{name}: {document}");
     }
     for call in ours {
         call.freeze();
