@@ -24,6 +24,11 @@ impl Taken {
         self.all * 2 >= lines
     }
 
+    /// Whether three quarters of the lines are taken.
+    pub(super) fn is_last_quarter(self, lines: usize) -> bool {
+        self.all * 4 >= lines * 3
+    }
+
     /// Whether a business has its part while others are about: who has half of the lines leaves the last
     /// tenth to those that have fewer. Nobody else about, it may have all; of fewer than ten, too: a free
     /// line that no caller gets helps nobody.
@@ -75,6 +80,8 @@ mod tests {
             let taken = Taken { all, own };
             assert_eq!(taken.is_share_taken(lines, others), expected, "{own} of {all} of {lines}");
         }
+        assert!(Taken { all: 15, own: 0 }.is_last_quarter(20));
+        assert!(!Taken { all: 14, own: 14 }.is_last_quarter(20));
         assert!(Taken { all: 5, own: 0 }.is_scarce(10) && !Taken { all: 4, own: 4 }.is_scarce(10));
     }
 

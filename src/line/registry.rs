@@ -157,17 +157,8 @@ impl Registry {
         };
         let calls_before = of_same(|one, other| one.id == other.id);
         let taken = Taken { all: calls.len(), own: of_same(|one, other| one.owner == other.owner) };
-        let is_proven = is_test || proof != Proof::Signature || agent.credentials.is_none();
-        if !is_proven && taken.is_scarce(self.calls_max) {
-            return Begin::Unproven;
-        }
-        let are_others_about = match slot_for {
-            SlotFor::NewCaller => Some(self.businesses.lock().note(agent.owner)),
-            SlotFor::Test => Some(false),
-            SlotFor::KnownCaller => (proof == Proof::Unsaid).then_some(true),
-        };
-        if are_others_about.is_some_and(|others| taken.is_share_taken(self.calls_max, others)) {
-            return Begin::ShareTaken;
+        if let Some(refused) = self.refuses(slot_for, proof, &agent, taken) {
+            return refused;
         }
         let (commands, listener) = mpsc::channel(COMMANDS_MAX);
         let (row, has_row) = watch::channel(false);
@@ -189,6 +180,30 @@ impl Registry {
         calls.insert(key.clone(), entry);
         self.count(calls.len());
         Begin::New(Slot { registry: Arc::clone(self), key, calls_before }, listener)
+    }
+
+    /// Why a call has none of the slots that are free.
+    fn refuses(
+        &self,
+        slot_for: SlotFor,
+        proof: Proof,
+        agent: &Agent,
+        taken: Taken,
+    ) -> Option<Begin> {
+        let is_test = slot_for == SlotFor::Test;
+        let is_proven = is_test || proof != Proof::Signature || agent.credentials.is_none();
+        if !is_proven && taken.is_scarce(self.calls_max) {
+            return Some(Begin::Unproven);
+        }
+        if proof == Proof::Unsaid && taken.is_last_quarter(self.calls_max) {
+            return Some(Begin::ShareTaken);
+        }
+        let are_others_about = match slot_for {
+            SlotFor::NewCaller => self.businesses.lock().note(agent.owner),
+            SlotFor::Test => false,
+            SlotFor::KnownCaller => return None,
+        };
+        taken.is_share_taken(self.calls_max, are_others_about).then_some(Begin::ShareTaken)
     }
 
     /// The call has its row, in the database or in the spool, which turned out to have this id and

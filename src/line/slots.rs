@@ -25,7 +25,7 @@ pub enum Proof {
     Signature,
     /// Twilio knows the call.
     Twilio,
-    /// Twilio does not say, of a caller who was answered before: their business has its part of the lines.
+    /// Twilio does not say, of a caller who was answered before. The last quarter of the lines is for others.
     Unsaid,
 }
 
