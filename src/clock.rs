@@ -70,33 +70,40 @@ impl Clock {
 pub struct Alarm {
     sleep: Pin<Box<tokio::time::Sleep>>,
     at: Option<tokio::time::Instant>,
+    /// It was ready when it was asked last.
+    is_ready: bool,
 }
 
 impl Alarm {
     /// An alarm that is not set.
     pub fn new() -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at: None }
+        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at: None, is_ready: false }
     }
 
     /// An alarm that is set to `limit` of wall time from now.
     pub fn after(limit: Duration) -> Self {
         let at = tokio::time::Instant::now() + limit;
-        Self { sleep: Box::pin(tokio::time::sleep_until(at)), at: Some(at) }
+        Self { sleep: Box::pin(tokio::time::sleep_until(at)), at: Some(at), is_ready: false }
     }
 
-    /// Sets it to the wall instant `at`, or off. Setting it to what it is costs nothing.
-    pub fn set(&mut self, at: Option<tokio::time::Instant>) {
+    /// Sets it to the wall instant `at`, or off. Setting it to what it is costs nothing. Gives whether it is
+    /// to be asked now: it was set to another instant, or it was ready. Else it wakes whoever asked last.
+    #[must_use]
+    pub fn set(&mut self, at: Option<tokio::time::Instant>) -> bool {
+        let is_new = self.at != at;
         if let Some(at) = at
-            && self.at != Some(at)
+            && is_new
         {
             self.sleep.as_mut().reset(at);
         }
         self.at = at;
+        is_new || self.is_ready
     }
 
     /// Ready once the deadline has passed, and then until it is set anew.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.at.is_none() { Poll::Pending } else { self.sleep.as_mut().poll(cx) }
+        self.is_ready = self.at.is_some() && self.sleep.as_mut().poll(cx).is_ready();
+        if self.is_ready { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -144,4 +151,37 @@ where
     F::Output: Send + 'static,
 {
     tokio::spawn(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// What the alarm says when it is asked once.
+    async fn ask(alarm: &mut Alarm) -> Poll<()> {
+        poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await
+    }
+
+    #[tokio::test]
+    async fn an_alarm_says_when_it_is_to_be_asked_again() {
+        let now = tokio::time::Instant::now();
+        let (past, future) = (Some(now), Some(now + Duration::from_secs(3600)));
+        let mut alarm = Alarm::new();
+        assert!(!alarm.set(None), "it was off");
+        assert!(alarm.set(future), "nobody waits for it yet");
+        assert_eq!(ask(&mut alarm).await, Poll::Pending);
+        assert!(!alarm.set(future), "it wakes whoever asked");
+        assert!(alarm.set(past));
+        poll_fn(|cx| alarm.poll(cx)).await;
+        assert!(alarm.set(past), "it is ready, and wakes nobody any more");
+        assert_eq!(ask(&mut alarm).await, Poll::Ready(()));
+        assert!(alarm.set(future));
+        assert_eq!(ask(&mut alarm).await, Poll::Pending);
+        assert!(!alarm.set(future));
+        assert!(alarm.set(None), "it was on");
+        assert_eq!(ask(&mut alarm).await, Poll::Pending);
+        assert!(!alarm.set(None));
+    }
 }

@@ -14,6 +14,8 @@
 //!                    left ◄────────────────────────────────┘ complete
 //! ```
 
+use uuid::Uuid;
+
 use super::{CallRecord, End, EndedBy, Status};
 
 /// How often a caller is given back to the agent: after a lost stream, or when nobody answered whom
@@ -204,6 +206,45 @@ pub fn next(standing: Standing<'_>, question: Question) -> Plan {
         },
         Question::Abandoned { news, asks } => abandoned(standing, news, asks),
     }
+}
+
+/// Who has a call, as its row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The process that has it; none: no process has.
+    pub instance_id: Option<Uuid>,
+    /// The epoch in which it has it. Whoever takes the call over begins a new one.
+    pub epoch: i32,
+    /// The row is complete: nobody has the call any more.
+    pub ended: bool,
+}
+
+impl Owner {
+    /// Whether this process, which had the call in `epoch`, has it still; `epoch` none: in whichever it is
+    /// now. A call that no process has is still its own. `is_sure`: the process knows how the call ended;
+    /// then a row that somebody else has completed is still its own, too.
+    pub fn is_still(self, instance_id: Uuid, epoch: Option<i32>, is_sure: bool) -> bool {
+        self.instance_id.is_none_or(|owner| owner == instance_id)
+            && epoch.is_none_or(|epoch| epoch == self.epoch)
+            && (is_sure || !self.ended)
+    }
+
+    /// Whether another process has the call now, or no process: then this one, which gave it up, can
+    /// forget it.
+    pub fn is_gone_from(self, instance_id: Uuid) -> bool {
+        self.ended || self.instance_id != Some(instance_id)
+    }
+
+    /// Whether nobody has taken the call since it was `before`.
+    pub fn is_as_before(self, before: Self) -> bool {
+        continues(before.epoch, self.epoch)
+    }
+}
+
+/// Whether a process that had a call in the epoch `held` goes on where it was when it has it in `epoch`:
+/// nobody had it between.
+pub fn continues(held: i32, epoch: i32) -> bool {
+    held == epoch
 }
 
 /// Whether a caller who was given back so often may come back to the agent once more.

@@ -186,3 +186,26 @@ fn a_call_that_was_left_is_asked_about_before_it_is_given_up() {
         assert_eq!(next(standing, Question::Abandoned { news, asks }), expected, "{what}");
     }
 }
+
+#[test]
+fn a_row_says_who_has_its_call() {
+    let (ours, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let owner = |instance_id, epoch, ended| Owner { instance_id, epoch, ended };
+    for (what, row, [is_ours, is_surely_ours, is_gone, is_as_before]) in [
+        ("as it was", owner(Some(ours), 5, false), [true, true, false, true]),
+        ("complete", owner(Some(ours), 5, true), [false, true, true, true]),
+        ("nobody's, written behind", owner(None, 5, false), [true, true, true, true]),
+        ("taken by one that died", owner(None, 7, false), [false, false, true, false]),
+        ("another's", owner(Some(theirs), 7, false), [false, false, true, false]),
+        ("taken and given back", owner(Some(ours), 9, false), [false, false, false, false]),
+    ] {
+        assert_eq!(row.is_still(ours, Some(5), false), is_ours, "{what}");
+        assert_eq!(row.is_still(ours, Some(5), true), is_surely_ours, "{what}, and it is over");
+        assert_eq!(row.is_gone_from(ours), is_gone, "{what}, given up");
+        let before = owner(Some(ours), 5, false);
+        assert_eq!(row.is_as_before(before), is_as_before, "{what}, read");
+    }
+    // A row of its own, with an epoch of its own: only who has it counts.
+    assert!(owner(Some(ours), 9, false).is_still(ours, None, false));
+    assert!(!owner(Some(theirs), 9, false).is_still(ours, None, true));
+}

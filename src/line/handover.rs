@@ -341,7 +341,7 @@ impl CallServices {
         let taking = async {
             loop {
                 if let Ok(Some(row)) = store.call_by_sid(agent_id, call_sid).await
-                    && (row.ended || row.instance_id != Some(self.instance_id))
+                    && row.owner().is_gone_from(self.instance_id)
                 {
                     return;
                 }

@@ -1,9 +1,10 @@
 //! Runs each call on real sockets: one task owns one call.
 //!
 //! [`CallServices`] is what all calls of a process share. A webhook takes a slot in the [`registry`],
-//! gets its row through the [`writer`](crate::call_log::writer), and starts a [`driver`], which dials the engine and waits
-//! for the media stream.
+//! gets its row through the [`writer`](crate::call_log::writer), and starts a task: [`run`]
+//! begins and completes it, [`driver`] is what it does, from dialling the engine to the caller's last word.
 
+mod bell;
 mod call_handle;
 mod command;
 pub mod control;
@@ -11,7 +12,6 @@ pub mod directory;
 pub mod driver;
 pub mod exit;
 mod handover;
-mod inbox;
 mod keepalive;
 mod known_calls;
 mod line_shares;
@@ -24,6 +24,7 @@ mod recalls;
 pub mod record;
 pub mod registry;
 mod retrieval;
+mod run;
 mod sessions;
 mod slots;
 mod stopped;
@@ -50,9 +51,9 @@ use crate::functions::{self, FunctionServices};
 use crate::private::Private;
 use crate::recording::recorder::Recorder;
 use crate::socket::small_buffers;
-use driver::CallTask;
 use opening::Opening;
 use registry::Registry;
+use run::CallRun;
 
 /// The services that all calls of a process share.
 #[derive(Debug)]
@@ -126,13 +127,9 @@ impl CallServices {
             agent = %opening.agent.id,
         );
         metrics::counter!("frontdesk_calls_started_total").increment(1);
-        let services = Arc::clone(self);
         // Nothing is waited for before the engine is dialled: the caller is already on the line.
         // Should it ever panic, its slot is freed and the reconciler completes its row.
-        clock::spawn(async move {
-            let line = span.in_scope(|| CallTask::new(services, opening));
-            line.run(span).await;
-        });
+        clock::spawn(CallRun::new(Arc::clone(self), opening, span));
     }
 
     /// What the agent is told for one reply; none: what it was told for the call.

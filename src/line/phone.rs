@@ -33,25 +33,26 @@ const MULAW_BYTES_PER_MS: u64 = 8;
 /// Messages that are not what the protocol says, after which the stream is given up.
 const MALFORMED_MAX: u32 = 1000;
 
-/// A media stream of Twilio's, from our side.
+/// A media stream of Twilio's, from our side. What is looked at for each frame of audio stands at the beginning.
+#[repr(C)]
 pub(super) struct Phone {
-    socket: Socket<TcpStream>,
-    call_sid: String,
-    stream_sid: Option<String>,
-    malformed: u32,
     /// Listens where the call is recorded.
     tap: Option<Box<Tap>>,
+    stream_sid: Option<String>,
     /// How far the caller's audio has come on the stream's clock, in milliseconds, silence that took
     /// the place of missing frames included; none: none has come.
     heard_until_ms: Option<u64>,
     frames: u64,
     level: Level,
-    /// Since when there is the stream, on the wall's clock.
-    open: Stopwatch,
     /// How fast what is not audio is taken.
     pace: Pace,
     /// For how long nothing is read, because too much came.
     rest: Option<Duration>,
+    socket: Socket<TcpStream>,
+    /// Since when there is the stream, on the wall's clock.
+    open: Stopwatch,
+    malformed: u32,
+    call_sid: String,
 }
 
 /// What was heard of the caller.

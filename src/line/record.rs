@@ -152,10 +152,8 @@ impl CallLog {
             Some(Ok(Some(row))) => {
                 // A row that was there before the spool's copy came has an epoch of its own, with
                 // which the log writes.
-                let is_same = row.epoch == self.position.epoch || row.id != self.call_log_id;
-                row.instance_id.is_none_or(|owner| owner == self.instance_id)
-                    && is_same
-                    && (knows_best || !row.ended)
+                let epoch = (row.id == self.call_log_id).then_some(self.position.epoch);
+                row.owner().is_still(self.instance_id, epoch, knows_best)
             }
             Some(Ok(None) | Err(_)) | None => true,
         }

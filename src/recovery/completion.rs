@@ -121,7 +121,7 @@ async fn complete_row(
         return Ok(Some(true));
     }
     let now = store.call_by_sid(row.agent_id, call_sid).await?;
-    Ok(now.is_none_or(|now| now.epoch == row.epoch).then_some(false))
+    Ok(now.is_none_or(|now| now.owner().is_as_before(row.owner())).then_some(false))
 }
 
 /// Writes down what happened in a call that no task of this process has, as far as there is room for

@@ -59,15 +59,16 @@ pub type ServerSocket = WebSocket<TcpStream>;
 
 /// A WebSocket with a queue.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Socket<S> {
-    stream: WebSocket<S>,
     queue: VecDeque<Utf8Bytes>,
     flushing: bool,
+    /// How many pings have come since everything was handed to the kernel.
+    pings: u32,
     stuck: Option<Stopwatch>,
     /// How many messages of any kind have come.
     received: u64,
-    /// How many pings have come since everything was handed to the kernel.
-    pings: u32,
+    stream: WebSocket<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Socket<S> {

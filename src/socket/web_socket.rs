@@ -45,11 +45,9 @@ impl Readable for MaybeTlsStream<TcpStream> {
 
 /// A WebSocket that one task reads and writes.
 #[derive(Debug)]
+#[repr(C)]
 pub struct WebSocket<S> {
-    inner: tungstenite::WebSocket<Polled<S>>,
     has_ended: bool,
-    /// How many bytes the messages took that were read, at least.
-    taken: u64,
     role: Role,
     /// The library has an answer to a ping that it would write when it reads next.
     has_answer: bool,
@@ -57,6 +55,9 @@ pub struct WebSocket<S> {
     is_blocked: bool,
     /// A close is under way: the library says the rest when it is asked.
     is_closing: bool,
+    /// How many bytes the messages took that were read, at least.
+    taken: u64,
+    inner: tungstenite::WebSocket<Polled<S>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::claims::{LogPosition, position};
 use super::{Result, Store, StoreError, outcome, storable_json, storable_text};
+use crate::call::lifecycle::Owner;
 use crate::private::Private;
 
 /// A call that has just been announced.
@@ -94,6 +95,13 @@ pub struct CallRow {
     pub started_us: i64,
     /// How often the caller was given back to the agent.
     pub stream_returns: i32,
+}
+
+impl CallRow {
+    /// Who has the call.
+    pub fn owner(&self) -> Owner {
+        Owner { instance_id: self.instance_id, epoch: self.epoch, ended: self.ended }
+    }
 }
 
 /// A call that is over.

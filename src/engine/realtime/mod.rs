@@ -80,13 +80,19 @@ pub struct RealtimeConfig {
     pub refusals: Refusals,
 }
 
-/// One connection to OpenAI Realtime.
+/// One connection to OpenAI Realtime. What is looked at for each frame of audio stands at the beginning.
+#[repr(C)]
 pub struct Realtime {
+    /// μ-law bytes that were dropped and are owed as silence.
+    silence_owed: usize,
+    reports: VecDeque<Report>,
     state: State,
     codec: Codec,
+    /// Messages that made no sense, in all and since the last that did.
+    malformed: u32,
+    malformed_in_a_row: u32,
     /// What it is configured with, until it is.
     settings: Option<Box<Settings>>,
-    reports: VecDeque<Report>,
     /// The reply asked for last and the message that asked for it.
     last_request: Option<(ReplyId, String)>,
     /// Our name for the item that is the context, and how many there were.
@@ -96,16 +102,15 @@ pub struct Realtime {
     waiting: VecDeque<String>,
     /// Audio among what waits, in base64 characters.
     backlog: usize,
-    /// μ-law bytes that were dropped and are owed as silence.
-    silence_owed: usize,
-    /// Messages that made no sense, in all and since the last that did.
-    malformed: u32,
-    malformed_in_a_row: u32,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is open nearly always, and a box is one more place that is cold"
+)]
 enum State {
     Dialling(Pin<Box<dyn Future<Output = Dialled> + Send>>),
-    Open(Box<Socket<MaybeTlsStream<TcpStream>>>),
+    Open(Socket<MaybeTlsStream<TcpStream>>),
     Lost,
 }
 
@@ -164,7 +169,7 @@ impl Realtime {
                     let mut socket = Socket::new(stream);
                     self.waiting.drain(..).for_each(|text| socket.send(text));
                     self.backlog = 0;
-                    self.state = State::Open(Box::new(socket));
+                    self.state = State::Open(socket);
                 }
                 Err(Refusal { fatal, why }) => self.lose(fatal, why),
             }

@@ -17,7 +17,7 @@ use super::{Document, PLAN_LIMIT};
 use crate::agent::Agent;
 use crate::agent::history::History;
 use crate::agent::phone_number::caller_number;
-use crate::call::CallRecord;
+use crate::call::{CallRecord, lifecycle};
 use crate::call_log::writer::Opened;
 use crate::clock;
 use crate::line::opening::Opening;
@@ -278,7 +278,7 @@ impl AppState {
         let Taken { mut position, returns } = claimed.await?;
         info!(call_sid, "a call of another instance goes on here");
         if let Some(ours) = registry.position_of(agent.id, call_sid)
-            && ours.epoch == position.epoch
+            && lifecycle::continues(ours.epoch, position.epoch)
         {
             // What this process wrote before may still be on its way.
             position.next_seq = position.next_seq.max(ours.next_seq);
