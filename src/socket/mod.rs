@@ -149,17 +149,13 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Socket<S> {
                     }
                 }
             }
-            let mut batch = 0;
-            while batch < BATCH_BYTES
-                && let Some(text) = self.queue.pop_front()
-            {
-                batch += text.len();
-                self.flushing = true;
-                self.stream.write(Message::Text(text)).map_err(|error| class(&error))?;
-            }
-            if !self.flushing {
+            if self.queue.is_empty() {
                 return Ok(());
             }
+            self.flushing = true;
+            self.stream
+                .write_texts(&mut self.queue, BATCH_BYTES, cx)
+                .map_err(|error| class(&error))?;
         }
     }
 
@@ -271,6 +267,74 @@ mod tests {
                     assert_eq!(why, "pings, and reads no answer");
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn texts_arrive_whole_and_in_order_however_little_is_taken_at_once() {
+        let texts: Vec<String> = [3, 0, 125, 126, 400, 20_000, 70_000, 1, 2_000, 2_000, 5]
+            .into_iter()
+            .zip('a'..)
+            .map(|(length, letter)| letter.to_string().repeat(length))
+            .collect();
+        for (ours_is, theirs_is, takes) in [
+            (Role::Client, Role::Server, 7),
+            (Role::Server, Role::Client, 300),
+            (Role::Client, Role::Server, 1 << 20),
+        ] {
+            let (ours, theirs) = tokio::io::duplex(takes);
+            let mut ours =
+                Socket::new(WebSocket::new(ours, Vec::new(), ours_is, small_buffers(1 << 17)));
+            let mut theirs = WebSocketStream::from_raw_socket(theirs, theirs_is, None).await;
+            let sending = async {
+                for some in texts.chunks(3) {
+                    some.iter().for_each(|text| ours.send(text.clone()));
+                    std::future::poll_fn(|cx| {
+                        while let Poll::Ready(received) = ours.poll_read(cx) {
+                            assert!(matches!(received, Received::Control), "{received:?}");
+                        }
+                        ours.poll_write(cx).expect("it is open");
+                        if ours.is_flushed() { Poll::Ready(()) } else { Poll::Pending }
+                    })
+                    .await;
+                }
+                loop {
+                    std::future::poll_fn(|cx| {
+                        let received = ours.poll_read(cx);
+                        ours.poll_write(cx).expect("it is open");
+                        received
+                    })
+                    .await;
+                }
+            };
+            let receiving = async {
+                let mut pongs = 0;
+                for (n, text) in texts.iter().enumerate() {
+                    // Answers come between the frames, and not within one.
+                    theirs
+                        .send(Message::Ping(vec![n as u8; 100].into()))
+                        .await
+                        .expect("it is open");
+                    loop {
+                        let next =
+                            std::future::poll_fn(|cx| Pin::new(&mut theirs).poll_next(cx)).await;
+                        match next.expect("it is open").expect("it is whole") {
+                            Message::Text(came) => {
+                                break assert!(came == *text, "{n}: {}", came.len());
+                            }
+                            Message::Pong(_) => pongs += 1,
+                            other => panic!("{n}: {other:?}"),
+                        }
+                    }
+                }
+                assert!(pongs > 0 || takes > 1_000, "the library has something to say, too");
+            };
+            let limit = Duration::from_secs(20);
+            crate::clock::within(limit, async {
+                tokio::select! { () = sending => {}, () = receiving => {} }
+            })
+            .await
+            .expect("it does not end");
         }
     }
 }

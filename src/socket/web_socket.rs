@@ -3,10 +3,13 @@
 //! tokio-tungstenite does the same for two tasks, one that reads and one that writes, and wakes both by
 //! proxies. A call has one task, which is woken a hundred times a second.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,11 +17,19 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::handshake::client::ClientHandshake;
 use tokio_tungstenite::tungstenite::handshake::{HandshakeError, MidHandshake};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{self, Error, Message};
+use tokio_tungstenite::tungstenite::{self, Error, Message, Utf8Bytes};
 
 /// What ends the head of an HTTP answer.
 const END_OF_HEAD: u32 = u32::from_be_bytes(*b"\r\n\r\n");
+
+thread_local! {
+    /// Where frames are put together that are written at once. The library has memory of its own for each
+    /// connection, which is cold by the next frame; this is not.
+    static FRAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A stream that may know without a system call that there is nothing to read.
 pub trait Readable {
@@ -53,6 +64,8 @@ pub struct WebSocket<S> {
     has_answer: bool,
     /// The stream did not take all of what was written last.
     is_blocked: bool,
+    /// The library may have something to write that it was given or that it says by itself.
+    is_library_busy: bool,
     /// A close is under way: the library says the rest when it is asked.
     is_closing: bool,
     /// How many bytes the messages took that were read, at least.
@@ -112,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
             role,
             has_answer: false,
             is_blocked: false,
+            is_library_busy: false,
             is_closing: false,
         }
     }
@@ -143,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
             Ok(message) => {
                 self.taken += wire_length(&message, self.role);
                 self.has_answer |= message.is_ping();
+                self.is_library_busy |= message.is_ping() || message.is_close();
                 self.is_closing |= message.is_close();
                 Poll::Ready(Some(Ok(message)))
             }
@@ -159,6 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
     /// # Errors
     /// The connection is broken, or too much waits.
     pub fn write(&mut self, message: Message) -> Result<(), Error> {
+        self.is_library_busy = true;
         match self.inner.write(message) {
             Err(error) if would_block(&error) => {
                 self.is_blocked = true;
@@ -168,11 +184,51 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
         }
     }
 
+    /// Writes text messages from the front of `queue`, until they have `batch_max` bytes. What the stream
+    /// does not take now waits for [`Self::poll_flush`].
+    ///
+    /// # Errors
+    /// The connection is broken, or too much waits.
+    pub fn write_texts(
+        &mut self,
+        queue: &mut VecDeque<Utf8Bytes>,
+        batch_max: usize,
+        cx: &Context<'_>,
+    ) -> Result<(), Error> {
+        let mut batch = 0;
+        let mut next = || {
+            let text = if batch < batch_max { queue.pop_front() } else { None };
+            batch += text.as_ref().map_or(0, |text| text.len());
+            text
+        };
+        // Not between the library's own bytes.
+        if self.is_library_busy || self.is_closing || !self.inner.get_ref().rest.is_empty() {
+            while let Some(text) = next() {
+                self.write(Message::Text(text))?;
+            }
+            return Ok(());
+        }
+        let polled = self.inner.get_mut();
+        polled.wakes(cx);
+        FRAMES.with_borrow_mut(|frames| {
+            frames.clear();
+            frames.shrink_to(2 * batch_max);
+            while let Some(text) = next() {
+                let mut frame = Frame::message(Bytes::from(text), OpCode::Data(Data::Text), true);
+                // RFC 6455, 5.3: a client masks what it sends, each frame with another key.
+                frame.header_mut().mask = (self.role == Role::Client).then(rand::random);
+                frame.format(frames)?;
+            }
+            Ok(polled.write_or_keep(frames)?)
+        })
+    }
+
     /// Writes what waits.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.get_mut().wakes(cx);
         let flushed = over_or(self.inner.flush());
         self.is_blocked = flushed.is_pending();
+        self.is_library_busy &= !matches!(flushed, Poll::Ready(Ok(())));
         flushed
     }
 
@@ -266,11 +322,13 @@ struct Polled<S> {
     come: Option<u64>,
     /// The last four bytes of the handshake so far.
     head: u32,
+    /// What the stream has not taken of frames that were written at once. It goes before all else.
+    rest: Vec<u8>,
 }
 
 impl<S> Polled<S> {
     fn new(stream: S, come: Option<u64>) -> Self {
-        Self { stream, waker: Waker::noop().clone(), come, head: 0 }
+        Self { stream, waker: Waker::noop().clone(), come, head: 0, rest: Vec::new() }
     }
 
     /// Whom the stream wakes from here on.
@@ -308,13 +366,44 @@ impl<S: AsyncRead + Unpin> Read for Polled<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Polled<S> {
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut cx = Context::from_waker(&self.waker);
+        match or_later(Pin::new(&mut self.stream).poll_write(&mut cx, bytes))? {
+            0 if !bytes.is_empty() => Err(ErrorKind::ConnectionReset.into()),
+            written => Ok(written),
+        }
+    }
+
+    /// Writes what the stream takes now, and keeps the rest.
+    fn write_or_keep(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = match self.write_some(bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            written => written?,
+        };
+        self.rest.extend_from_slice(&bytes[written..]);
+        Ok(())
+    }
+
+    fn write_rest(&mut self) -> io::Result<()> {
+        while !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            let written = self.write_some(&rest);
+            self.rest = rest;
+            self.rest.drain(..written?);
+        }
+        Ok(())
+    }
+}
+
 impl<S: AsyncWrite + Unpin> Write for Polled<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut cx = Context::from_waker(&self.waker);
-        or_later(Pin::new(&mut self.stream).poll_write(&mut cx, bytes))
+        self.write_rest()?;
+        self.write_some(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.write_rest()?;
         let mut cx = Context::from_waker(&self.waker);
         or_later(Pin::new(&mut self.stream).poll_flush(&mut cx))
     }

@@ -239,6 +239,25 @@ impl Store {
             .collect()
     }
 
+    /// Those of these agents whose owner's server took none of what it was told last: three tries at least.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub async fn untold(&self, agents: &VisibleAgents) -> Result<Vec<Uuid>> {
+        Ok(sqlx::query_scalar(
+            "select a.id from unnest($1::uuid[]) as a (id)
+            cross join lateral (
+                select count(*) as tries, count(*) filter (where status between 200 and 299) as taken
+                from (select d.status from public.webhook_deliveries d
+                    where d.voice_agent_id = a.id order by d.id desc limit 5) as latest) as told
+            where told.tries >= 3 and told.taken = 0
+            limit 5000",
+        )
+        .bind(agents.ids())
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
     /// Has an owner told of a delivery's call once more, at once; whether there is such a delivery. Who
     /// does it is written down.
     pub async fn redeliver(

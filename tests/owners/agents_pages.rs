@@ -359,6 +359,39 @@ async fn two_forms_at_once_show_both_and_other_sections_do_not_mind() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_refused_still_does_not_overwrite_what_was_stored_meanwhile() {
+    let desk = Desk::open().await;
+    let (owner, maintainer) =
+        (desk.sign_in("owner@example.com").await, desk.sign_in("maintainer@example.com").await);
+    let old = version(&owner.get(&page(&desk)).await.text, "greeting");
+    let theirs =
+        [("name", "Robin"), ("settings.greeting.kind", "words"), ("settings.greeting", "Theirs.")];
+    let saved = send(&desk, &maintainer, "greeting", &theirs).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    let post = async |version: &str, minutes: &str| {
+        let pairs = [
+            ("section", "greeting"),
+            ("version", version),
+            ("name", "Robin"),
+            ("settings.greeting.kind", "words"),
+            ("settings.greeting", "Mine."),
+            ("settings.limits.call_seconds", minutes),
+        ];
+        owner.form(&page(&desk), &pairs).await
+    };
+    let refused = post(&old, "no number").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    assert!(!refused.text.contains("Stored meanwhile"), "nobody has seen it: {}", refused.text);
+    let kept = version(&refused.text, "greeting");
+    assert_eq!(kept, old, "it is still the form of before");
+    let told = post(&kept, "15").await;
+    assert_eq!(told.status, StatusCode::CONFLICT, "{}", told.text);
+    assert!(told.text.contains("Stored meanwhile: Theirs."), "{}", told.text);
+    let seen = version(&told.text, "greeting");
+    assert_eq!(post(&seen, "15").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn secrets_are_not_shown_and_are_kept() {
     let desk = Desk::open().await;
     desk.sql("update voice_agents set private_settings = '{\"webhook\": {\"url\": \"https://x.example/\", \"secret\": \"hush-hush\"}}'").await;

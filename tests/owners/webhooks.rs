@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::calls::add_call;
-use crate::desk::Desk;
+use crate::desk::{Client, Desk};
 
 /// A server that answers each request with this status, and gives what it was sent.
 async fn receiver(status: u16) -> (String, tokio::sync::mpsc::Receiver<String>) {
@@ -110,4 +110,48 @@ async fn the_list_keeps_the_agent_that_is_chosen() {
     assert!(page.contains(&again), "{page}");
     let done = owner.form(&again, &[]).await;
     assert_eq!(done.header("location"), format!("/webhooks?agent={}", desk.agent), "{}", done.text);
+}
+
+#[tokio::test]
+async fn today_says_that_the_owners_program_takes_nothing_until_it_does() {
+    let desk = Desk::open().await;
+    let maintainer = desk.sign_in("maintainer@example.com").await;
+    let support = desk.sign_in("support@example.com").await;
+    let call = add_call(&desk, desk.agent, json!({})).await;
+    let told = async |status: &str| {
+        desk.sql(&format!(
+            "insert into webhook_deliveries (call_log_id, message_id, attempt, status, ms)
+            values ('{call}', 'msg_1', 1, {status}, 1)"
+        ))
+        .await;
+    };
+    let warns = async |client: &Client| {
+        let today = client.get("/").await.text;
+        let link = format!("/webhooks?agent={}\">See what it answered", desk.agent);
+        assert_eq!(
+            today.contains("taken none of the last calls"),
+            today.contains(&link),
+            "{today}"
+        );
+        today.contains(&link)
+    };
+    let set = async |settings: serde_json::Value| {
+        desk.sql(&format!("update voice_agents set private_settings = '{settings}'")).await;
+        desk.app.directory.refresh(Some(desk.agent), None).await;
+    };
+    set(json!({"webhook": {"url": "https://x.example/"}})).await;
+    told("null").await;
+    told("500").await;
+    assert!(!warns(&maintainer).await, "two tries are few");
+    told("404").await;
+    assert!(warns(&maintainer).await);
+    assert!(!warns(&support).await, "they cannot mend it");
+    told("204").await;
+    assert!(!warns(&maintainer).await, "it took one");
+    for _ in 0..5 {
+        told("500").await;
+    }
+    assert!(warns(&maintainer).await);
+    set(json!({})).await;
+    assert!(!warns(&maintainer).await, "no program is to be told");
 }

@@ -70,6 +70,8 @@ struct Today {
     yesterday: DayCounts,
     /// Agents whose number nobody has connected, as far as is known.
     not_connected: Vec<Uuid>,
+    /// Agents whose owner's server took none of what it was told last.
+    untold: Vec<Uuid>,
 }
 
 async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
@@ -87,6 +89,7 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
         state.owners.listening.note_list(store, &shell.viewer, agent).await?;
     }
     Ok(Today {
+        untold: untold(state, &agents).await?,
         open: store.open_tasks(&agents).await?,
         done: store.done_tasks(&agents, DONE_FOR, None, DONE_MAX).await?,
         live,
@@ -94,6 +97,18 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
         yesterday: store.counts_between(&agents, midnight(-1), midnight(0)).await?,
         not_connected: store.not_connected(&agents).await?,
     })
+}
+
+/// Agents whose owner's server took none of what it was told last, and is still to be told.
+async fn untold(state: &AppState, agents: &VisibleAgents) -> crate::store::Result<Vec<Uuid>> {
+    let mut untold = state.owners.store.untold(&agents.at_least(Role::Maintainer)).await?;
+    for at in (0..untold.len()).rev() {
+        let known = state.directory.by_id(untold[at]).await;
+        if known.is_none_or(|agent| agent.settings.webhook.is_none()) {
+            untold.remove(at);
+        }
+    }
+    Ok(untold)
 }
 
 async fn page(
@@ -141,6 +156,12 @@ fn body(shell: &Shell, today: &Today, saved: &str) -> Markup {
         (paused::note(shell, paused::Place::Today))
         (unfinished::go_on(shell, None))
         (without_number(shell, &today.not_connected))
+        @for agent in today.untold.iter().filter_map(|agent| shell.agents.find(*agent)) {
+            p .note.warn {
+                "Your other program has taken none of the last calls that it was told of for " bdi { (agent.business) } ". "
+                a href={ "/webhooks?agent=" (agent.id) } { "See what it answered" } "."
+            }
+        }
         @if !today.live.is_empty() { (live(shell, &today.live)) }
         h2 { "To do" @if open > 0 { " (" (open) @if today.open.more { "+" } ")" } }
         @if today.open.callers.is_empty() {
