@@ -1,6 +1,7 @@
 //! A WebSocket that its owner polls: our own queue in front of it, so that what is queued can be
 //! counted, thrown away or overtaken, and a time limit on every write.
 
+mod polled;
 mod web_socket;
 
 use std::collections::VecDeque;
