@@ -1,7 +1,7 @@
 //! Runs each call on real sockets: one task owns one call.
 //!
 //! [`CallServices`] is what all calls of a process share. A webhook takes a slot in the [`registry`],
-//! gets its row through the [`writer`](crate::call_log::writer), and starts a task: [`run`]
+//! gets its row through the [`writer`](crate::call_log::writer), and starts a task: `run`
 //! begins and completes it, [`driver`] is what it does, from dialling the engine to the caller's last word.
 
 mod bell;

@@ -83,10 +83,14 @@ impl<S: AsyncWrite + Unpin> Polled<S> {
 
     fn write_rest(&mut self) -> io::Result<()> {
         while !self.rest.is_empty() {
-            let rest = std::mem::take(&mut self.rest);
+            let mut rest = std::mem::take(&mut self.rest);
             let written = self.write_some(&rest);
-            self.rest = rest;
-            self.rest.drain(..written?);
+            rest.drain(..*written.as_ref().unwrap_or(&0));
+            // Its memory goes with the last of it.
+            if !rest.is_empty() {
+                self.rest = rest;
+            }
+            written?;
         }
         Ok(())
     }

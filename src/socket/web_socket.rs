@@ -150,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
         if self.has_answer {
             // Not written yet: it is tried again as the stream can take it. A fault comes up below.
             self.has_answer = matches!(self.inner.flush(), Err(ref error) if would_block(error));
+            self.is_library_busy |= self.has_answer;
         }
         match self.inner.read() {
             Err(error) if would_block(&error) => Poll::Pending,
@@ -174,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
     /// The connection is broken, or too much waits.
     pub fn write(&mut self, message: Message) -> Result<(), Error> {
         self.is_library_busy = true;
+        self.is_closing |= message.is_close();
         match self.inner.write(message) {
             Err(error) if would_block(&error) => {
                 self.is_blocked = true;
@@ -200,8 +202,9 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> WebSocket<S> {
             batch += text.as_ref().map_or(0, |text| text.len());
             text
         };
-        // Not between the library's own bytes.
-        if self.is_library_busy || self.is_closing || !self.inner.get_ref().rest.is_empty() {
+        // Not between the library's own bytes, and not where it refuses to write.
+        let is_librarys = self.is_library_busy || self.is_closing || self.has_ended;
+        if is_librarys || !self.inner.get_ref().rest.is_empty() {
             while let Some(text) = next() {
                 self.write(Message::Text(text))?;
             }

@@ -239,7 +239,8 @@ impl Store {
             .collect()
     }
 
-    /// Those of these agents whose owner's server took none of what it was told last: three tries at least.
+    /// Those of these agents whose owner's server took none of the calls that it was told of in the last
+    /// twenty tries of a week: three calls at least.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -247,10 +248,12 @@ impl Store {
         Ok(sqlx::query_scalar(
             "select a.id from unnest($1::uuid[]) as a (id)
             cross join lateral (
-                select count(*) as tries, count(*) filter (where status between 200 and 299) as taken
-                from (select d.status from public.webhook_deliveries d
-                    where d.voice_agent_id = a.id order by d.id desc limit 5) as latest) as told
-            where told.tries >= 3 and told.taken = 0
+                select count(distinct latest.call_log_id) as calls,
+                    count(*) filter (where latest.status between 200 and 299) as taken
+                from (select d.call_log_id, d.status from public.webhook_deliveries d
+                    where d.voice_agent_id = a.id and d.at > now() - interval '7 days'
+                    order by d.id desc limit 20) as latest) as told
+            where told.calls >= 3 and told.taken = 0
             limit 5000",
         )
         .bind(agents.ids())

@@ -117,11 +117,15 @@ async fn today_says_that_the_owners_program_takes_nothing_until_it_does() {
     let desk = Desk::open().await;
     let maintainer = desk.sign_in("maintainer@example.com").await;
     let support = desk.sign_in("support@example.com").await;
-    let call = add_call(&desk, desk.agent, json!({})).await;
-    let told = async |status: &str| {
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        calls.push(add_call(&desk, desk.agent, json!({})).await);
+    }
+    let told = async |call: usize, status: &str| {
         desk.sql(&format!(
             "insert into webhook_deliveries (call_log_id, message_id, attempt, status, ms)
-            values ('{call}', 'msg_1', 1, {status}, 1)"
+            values ('{}', 'msg_{call}', 1, {status}, 1)",
+            calls[call]
         ))
         .await;
     };
@@ -140,18 +144,23 @@ async fn today_says_that_the_owners_program_takes_nothing_until_it_does() {
         desk.app.directory.refresh(Some(desk.agent), None).await;
     };
     set(json!({"webhook": {"url": "https://x.example/"}})).await;
-    told("null").await;
-    told("500").await;
-    assert!(!warns(&maintainer).await, "two tries are few");
-    told("404").await;
+    for status in ["null", "500", "500"] {
+        told(0, status).await;
+    }
+    told(1, "404").await;
+    assert!(!warns(&maintainer).await, "two calls are few");
+    told(2, "500").await;
     assert!(warns(&maintainer).await);
     assert!(!warns(&support).await, "they cannot mend it");
-    told("204").await;
+    told(1, "204").await;
     assert!(!warns(&maintainer).await, "it took one");
-    for _ in 0..5 {
-        told("500").await;
+    for n in 0..20 {
+        told(n % 3, "500").await;
     }
     assert!(warns(&maintainer).await);
+    desk.sql("update webhook_deliveries set at = now() - interval '8 days'").await;
+    assert!(!warns(&maintainer).await, "that is long ago");
+    desk.sql("update webhook_deliveries set at = now()").await;
     set(json!({})).await;
     assert!(!warns(&maintainer).await, "no program is to be told");
 }

@@ -27,6 +27,8 @@ use crate::web::session::PageRequest;
 const DONE_FOR: Duration = Duration::from_secs(24 * 3600);
 /// So many of them.
 const DONE_MAX: i64 = 20;
+/// Agents that are shown because their owner's program takes nothing.
+const UNTOLD_MAX: usize = 5;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -89,7 +91,7 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
         state.owners.listening.note_list(store, &shell.viewer, agent).await?;
     }
     Ok(Today {
-        untold: untold(state, &agents).await?,
+        untold: untold(state, shell).await?,
         open: store.open_tasks(&agents).await?,
         done: store.done_tasks(&agents, DONE_FOR, None, DONE_MAX).await?,
         live,
@@ -100,8 +102,14 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
 }
 
 /// Agents whose owner's server took none of what it was told last, and is still to be told.
-async fn untold(state: &AppState, agents: &VisibleAgents) -> crate::store::Result<Vec<Uuid>> {
-    let mut untold = state.owners.store.untold(&agents.at_least(Role::Maintainer)).await?;
+async fn untold(state: &AppState, shell: &Shell) -> crate::store::Result<Vec<Uuid>> {
+    let agents = shell.listed().at_least(Role::Maintainer);
+    let mut untold = state.owners.store.untold(&agents).await?;
+    // Whoever looks after the server sees everybody's agents, and is told of their own and a chosen one.
+    let is_told =
+        |one: &VisibleAgent| one.role != Role::Admin || one.is_theirs || shell.chosen.is_some();
+    untold.retain(|agent| agents.find(*agent).is_some_and(is_told));
+    untold.truncate(UNTOLD_MAX);
     for at in (0..untold.len()).rev() {
         let known = state.directory.by_id(untold[at]).await;
         if known.is_none_or(|agent| agent.settings.webhook.is_none()) {
@@ -159,7 +167,7 @@ fn body(shell: &Shell, today: &Today, saved: &str) -> Markup {
         @for agent in today.untold.iter().filter_map(|agent| shell.agents.find(*agent)) {
             p .note.warn {
                 "Your other program has taken none of the last calls that it was told of for " bdi { (agent.business) } ". "
-                a href={ "/webhooks?agent=" (agent.id) } { "See what it answered" } "."
+                a href={ "/webhooks?agent=" (agent.id) } { "See what it answered" } ". This stands here until it takes one."
             }
         }
         @if !today.live.is_empty() { (live(shell, &today.live)) }
