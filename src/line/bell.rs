@@ -7,7 +7,7 @@ use std::task::{Context, Wake, Waker};
 use parking_lot::Mutex;
 
 /// One bell for all that comes seldom: commands, functions that end, passages, the alarm. Audio wakes a
-/// call's task a hundred times a second. Each of these lies in memory of its own, which is cold by the
+/// call's task 50 to 100 times a second. Each of these lies in memory of its own, which is cold by the
 /// next frame, so to ask one costs as much as to read a message. Commands and the alarm are asked only
 /// after a ring.
 #[derive(Debug)]

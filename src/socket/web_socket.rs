@@ -1,7 +1,7 @@
 //! A WebSocket for one task. tungstenite speaks the protocol; this joins it to a stream of tokio's.
 //!
 //! tokio-tungstenite does the same for two tasks, one that reads and one that writes, and wakes both by
-//! proxies. A call has one task, which is woken a hundred times a second.
+//! proxies. A call has one task, which is woken 50 to 100 times a second.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
