@@ -2,10 +2,10 @@
 
 mod database;
 mod doors;
-mod front;
 mod made;
 mod numbers;
 mod prompts;
+mod state;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -38,8 +38,8 @@ use crate::web::owners::sign_in_link;
 use crate::web::phone::Unwritten;
 use database::Database;
 use doors::Doors;
-use front::{Around, front};
 use made::Made;
+use state::{Around, app_state};
 
 pub use prompts::prompts;
 
@@ -202,12 +202,12 @@ impl App {
             unwritten: &unwritten,
             tasks: &tasks,
         };
-        let front = front(&made, &config, around)?;
-        background.extend(on_live_calls(&tasks, &front));
-        let doctor = Arc::clone(&front.owners.doctor);
-        let scripted = Arc::clone(&front.test_calls.scripted);
-        let callbacks = tasks.spawn("callbacks", Arc::clone(&front).write_callbacks());
-        let (stop_serving, serving) = doors.serve(&tasks, front, config.calls_max, &mut background);
+        let state = app_state(&made, &config, around)?;
+        background.extend(on_live_calls(&tasks, &state));
+        let doctor = Arc::clone(&state.owners.doctor);
+        let scripted = Arc::clone(&state.test_calls.scripted);
+        let callbacks = tasks.spawn("callbacks", Arc::clone(&state).write_callbacks());
+        let (stop_serving, serving) = doors.serve(&tasks, state, config.calls_max, &mut background);
         info!(%address, public_url = public_url.as_str(), "answering calls");
         Ok(Self {
             address,
@@ -340,10 +340,10 @@ fn following(
 }
 
 /// The tasks that tell owners of live calls, and do what they want done with them.
-fn on_live_calls(tasks: &Supervisor, front: &Arc<AppState>) -> [JoinHandle<()>; 2] {
+fn on_live_calls(tasks: &Supervisor, state: &Arc<AppState>) -> [JoinHandle<()>; 2] {
     [
-        tasks.spawn("live calls", Arc::clone(&front.live).run()),
-        tasks.spawn("commands for calls", Arc::clone(front).carry_out_commands()),
+        tasks.spawn("live calls", Arc::clone(&state.live).run()),
+        tasks.spawn("commands for calls", Arc::clone(state).carry_out_commands()),
     ]
 }
 

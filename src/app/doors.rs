@@ -40,18 +40,18 @@ impl Doors {
     pub(super) fn serve(
         self,
         tasks: &Supervisor,
-        front: Arc<AppState>,
+        state: Arc<AppState>,
         calls_max: usize,
         background: &mut Vec<JoinHandle<()>>,
     ) -> (oneshot::Sender<()>, JoinHandle<()>) {
         let (stop_serving, stopped) = oneshot::channel::<()>();
         let metrics_apart = self.metrics.is_some();
         if let Some(listener) = self.metrics {
-            let (routes, never) = (metrics_router(Arc::clone(&front)), std::future::pending());
+            let (routes, never) = (metrics_router(Arc::clone(&state)), std::future::pending());
             let limits = limits(METRICS_CONNECTIONS);
             background.push(tasks.spawn("metrics", serve::serve(listener, routes, limits, never)));
         }
-        let (routes, limits) = (router(front, !metrics_apart), limits(calls_max * 2 + 1000));
+        let (routes, limits) = (router(state, !metrics_apart), limits(calls_max * 2 + 1000));
         let stopped = async {
             // A dropped sender means stop, too.
             let _ = stopped.await;

@@ -41,6 +41,14 @@ pub struct VisibleAgent {
     pub role: Role,
 }
 
+impl VisibleAgent {
+    /// Whether what there is to do for it is the person's to do. Whoever looks after the server sees
+    /// everybody's agents, and is told of their own and of one that they chose.
+    pub fn concerns(&self, is_chosen: bool) -> bool {
+        self.role != Role::Admin || self.is_theirs || is_chosen
+    }
+}
+
 /// All agents that somebody sees, the oldest first. Only [`Store::visible_agents`] makes it.
 #[derive(Debug, Clone, Default)]
 pub struct VisibleAgents {

@@ -131,25 +131,25 @@ pub const fn limits(connections: usize) -> serve::Limits {
 }
 
 /// The routes of the port that has the numbers to itself.
-pub fn metrics_router(front: Arc<AppState>) -> Router {
-    operators::metrics_router().with_state(front)
+pub fn metrics_router(state: Arc<AppState>) -> Router {
+    operators::metrics_router().with_state(state)
 }
 
 /// All routes; `/metrics` unless it has a port of its own.
-pub fn router(front: Arc<AppState>, with_metrics: bool) -> Router {
+pub fn router(state: Arc<AppState>, with_metrics: bool) -> Router {
     let metrics = if with_metrics { operators::metrics_router() } else { Router::new() };
     Router::new()
         .merge(phone::router())
         .merge(operators::router())
         .merge(metrics)
-        .merge(owners_router(&front))
+        .merge(owners_router(&state))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(REQUEST_LIMIT, limit_time))
-        .with_state(front)
+        .with_state(state)
 }
 
 /// The console and the API. Pages and JSON are gzipped; sound and streams of events are not.
-fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
+fn owners_router(state: &Arc<AppState>) -> Router<Arc<AppState>> {
     let plain = NotForContentType::const_new("audio/");
     let zipped = CompressionLayer::new().compress_when(DefaultPredicate::new().and(plain));
     Router::new()
@@ -159,9 +159,9 @@ fn owners_router(front: &Arc<AppState>) -> Router<Arc<AppState>> {
         .fallback(async || console::errors::not_found())
         .merge(bookings::ics::router())
         .layer(from_fn(rejections::explain))
-        .layer(from_fn_with_state(Arc::clone(front), console::framed::frame_errors))
+        .layer(from_fn_with_state(Arc::clone(state), console::framed::frame_errors))
         .layer(zipped)
-        .layer(from_fn_with_state(Arc::clone(front), headers::protect))
+        .layer(from_fn_with_state(Arc::clone(state), headers::protect))
 }
 
 /// Answers 408 when a request takes too long, so that clients that send no body keep no place.

@@ -30,13 +30,13 @@ pub(super) fn metrics_router() -> Router<Arc<AppState>> {
 }
 
 /// 200 when a call would be taken as it should be; else 503 and why not.
-async fn ready(State(front): State<Arc<AppState>>) -> Response {
-    let registry = &front.services.registry;
+async fn ready(State(state): State<Arc<AppState>>) -> Response {
+    let registry = &state.services.registry;
     let missing = [
         (registry.is_draining(), "draining"),
         (!registry.has_room(), "all lines taken"),
-        (!front.services.log.is_database_up(), "database away"),
-        (front.tasks.ended().is_some(), "a task has ended"),
+        (!state.services.log.is_database_up(), "database away"),
+        (state.tasks.ended().is_some(), "a task has ended"),
     ]
     .into_iter()
     .filter_map(|(is_missing, why)| is_missing.then_some(why))
@@ -49,14 +49,14 @@ async fn ready(State(front): State<Arc<AppState>>) -> Response {
 }
 
 /// Prometheus's text format.
-async fn metrics(State(front): State<Arc<AppState>>) -> Response {
-    let health = front.services.log.health();
+async fn metrics(State(state): State<Arc<AppState>>) -> Response {
+    let health = state.services.log.health();
     gauge!("frontdesk_log_spool_bytes").set(health.spool_bytes as f64);
     gauge!("frontdesk_log_queued").set(health.queued as f64);
     gauge!("frontdesk_database_up").set(f64::from(u8::from(health.database_up)));
-    match &front.metrics {
+    match &state.metrics {
         Some(metrics) => {
-            let text = front.rendered.text(|| metrics.render());
+            let text = state.rendered.text(|| metrics.render());
             ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),

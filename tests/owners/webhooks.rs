@@ -152,6 +152,10 @@ async fn today_says_that_the_owners_program_takes_nothing_until_it_does() {
     told(2, "500").await;
     assert!(warns(&maintainer).await);
     assert!(!warns(&support).await, "they cannot mend it");
+    let admin = desk.sign_in("admin@example.com").await;
+    assert!(!warns(&admin).await, "it is somebody else's agent");
+    let chosen = admin.get(&format!("/?agent={}", desk.agent)).await.text;
+    assert!(chosen.contains("taken none of the last calls"), "they asked for it");
     told(1, "204").await;
     assert!(!warns(&maintainer).await, "it took one");
     for n in 0..20 {

@@ -10,6 +10,7 @@ mod caller_track;
 mod media_clock;
 mod mixer;
 pub mod opus;
+#[cfg(any(test, feature = "rehearsal"))]
 pub mod opus_reader;
 pub mod tape;
 pub mod wav;

@@ -1,4 +1,4 @@
-//! Reads an Ogg Opus recording back, as a player does: for tests and for checks by hand.
+//! Reads an Ogg Opus recording back, as a player does: for tests, and not in the image.
 
 use std::io::{Read, Seek};
 

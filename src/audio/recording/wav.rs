@@ -4,8 +4,6 @@
 use bytes::Bytes;
 use ropus::{Channels, DecodeMode, Decoder};
 
-use super::opus_reader::ReadError;
-
 /// The longest packet there is, 120 ms of stereo at 8 kHz.
 const PACKET_SAMPLES: usize = 2 * 960;
 /// How many samples of Ogg Opus's clock, which is 48 kHz, one of ours is.
@@ -18,6 +16,11 @@ const HEADER: u64 = 44;
 const FRAME_BYTES: u64 = 4;
 /// What is given at once where there is nothing to decode, bytes.
 const PIECE_BYTES: u64 = 32_000;
+
+/// A recording that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a whole stereo Opus stream")]
+pub struct NotOpus;
 
 /// A page of an Ogg file.
 #[derive(Debug)]
@@ -46,18 +49,18 @@ impl WavFile {
     /// Of an Ogg Opus file of ours.
     ///
     /// # Errors
-    /// [`ReadError::NotOpus`].
-    pub fn open(ogg: Bytes) -> Result<Self, ReadError> {
+    /// [`NotOpus`].
+    pub fn open(ogg: Bytes) -> Result<Self, NotOpus> {
         let mut pages = pages(&ogg).into_iter();
         let mut head = |magic: &[u8]| {
-            let page = pages.next().ok_or(ReadError::NotOpus)?;
+            let page = pages.next().ok_or(NotOpus)?;
             let body = &ogg[page.body];
-            body.starts_with(magic).then_some(body).ok_or(ReadError::NotOpus)
+            body.starts_with(magic).then_some(body).ok_or(NotOpus)
         };
         let is_stereo = |head: &[u8]| head.len() >= 19 && head[9] == 2;
         let opus = head(b"OpusHead").and_then(|head| match is_stereo(head) {
             true => Ok(u64::from(u16::from_le_bytes([head[10], head[11]]))),
-            false => Err(ReadError::NotOpus),
+            false => Err(NotOpus),
         })?;
         head(b"OpusTags")?;
         let pages: Vec<OggPage> = pages.collect();
@@ -65,7 +68,7 @@ impl WavFile {
         let samples = pages.last().map_or(0, |page| page.ends.saturating_sub(skipped));
         // The sizes in the header have 32 bits.
         if samples * FRAME_BYTES > u64::from(u32::MAX) - HEADER {
-            return Err(ReadError::NotOpus);
+            return Err(NotOpus);
         }
         Ok(Self { ogg, pages, skipped, samples })
     }
@@ -78,9 +81,9 @@ impl WavFile {
     /// Its bytes from `from` up to `until`.
     ///
     /// # Errors
-    /// [`ReadError::NotOpus`]: there is no decoder.
-    pub fn part(self, from: u64, until: u64) -> Result<WavPart, ReadError> {
-        let decoder = Decoder::new(8_000, Channels::Stereo).map_err(|_| ReadError::NotOpus)?;
+    /// [`NotOpus`]: there is no decoder.
+    pub fn part(self, from: u64, until: u64) -> Result<WavPart, NotOpus> {
+        let decoder = Decoder::new(8_000, Channels::Stereo).map_err(|_| NotOpus)?;
         let until = until.min(self.bytes());
         let first = from.saturating_sub(HEADER) / FRAME_BYTES + self.skipped;
         let starts = |page: usize| page.checked_sub(1).map_or(0, |before| self.pages[before].ends);
@@ -157,8 +160,8 @@ impl WavPart {
     /// What comes next, about a second of it; none at the end. Decodes, which takes milliseconds.
     ///
     /// # Errors
-    /// [`ReadError`]: a packet cannot be decoded.
-    pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+    /// [`NotOpus`]: a packet cannot be decoded.
+    pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>, NotOpus> {
         if self.at >= self.until {
             return Ok(None);
         }
@@ -196,7 +199,7 @@ impl WavPart {
     }
 
     /// The samples of the next page, both sides in turn.
-    fn decode_page(&mut self) -> Result<Vec<i16>, ReadError> {
+    fn decode_page(&mut self) -> Result<Vec<i16>, NotOpus> {
         let page = &self.file.pages[self.page];
         let (lacing, mut at) = (page.lacing.clone(), page.body.start);
         if !page.is_continued {
@@ -211,7 +214,7 @@ impl WavPart {
             // A packet ends with a segment that is not full.
             if length < u8::MAX {
                 let count = self.decoder.decode(&self.packet, &mut buffer, DecodeMode::Normal);
-                let count = count.map_err(|_| ReadError::NotOpus)?;
+                let count = count.map_err(|_| NotOpus)?;
                 samples.extend_from_slice(&buffer[..2 * count]);
                 self.packet.clear();
             }

@@ -105,9 +105,7 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
 async fn untold(state: &AppState, shell: &Shell) -> crate::store::Result<Vec<Uuid>> {
     let agents = shell.listed().at_least(Role::Maintainer);
     let mut untold = state.owners.store.untold(&agents).await?;
-    // Whoever looks after the server sees everybody's agents, and is told of their own and a chosen one.
-    let is_told =
-        |one: &VisibleAgent| one.role != Role::Admin || one.is_theirs || shell.chosen.is_some();
+    let is_told = |one: &VisibleAgent| one.concerns(shell.chosen.is_some());
     untold.retain(|agent| agents.find(*agent).is_some_and(is_told));
     untold.truncate(UNTOLD_MAX);
     for at in (0..untold.len()).rev() {

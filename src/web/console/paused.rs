@@ -47,11 +47,7 @@ pub(super) fn back(from: &str, chosen: &str) -> Option<String> {
 /// The agents of a page that take no calls for now.
 pub(super) fn note(shell: &Shell, from: Place) -> Markup {
     let listed = shell.listed();
-    // Whoever looks after the server sees everybody's agents, and is told of their own and a chosen one.
-    let is_told = |one: &&VisibleAgent| match one.role {
-        Role::Admin => one.is_theirs || shell.chosen.is_some(),
-        _ => true,
-    };
+    let is_told = |one: &&VisibleAgent| one.concerns(shell.chosen.is_some());
     let told = listed.list().iter().filter(is_told);
     html! {
         @for agent in told.filter(|one| is_paused(one) || is_suspended(one)).take(AGENTS_MAX) {

@@ -31,11 +31,7 @@ pub(super) async fn none_of_theirs(state: &AppState, shell: &Shell) -> Markup {
 /// set up, or the viewer may not go on with it.
 pub(super) fn go_on(shell: &Shell, agent: Option<Uuid>) -> Markup {
     let agent = agent.or(shell.chosen);
-    // Whoever looks after the server sees everybody's agents, and is asked about their own alone.
-    let may = |one: &&VisibleAgent| match one.role {
-        Role::Admin => one.is_theirs || agent.is_some(),
-        role => role >= Role::Maintainer,
-    };
+    let may = |one: &&VisibleAgent| one.role >= Role::Maintainer && one.concerns(agent.is_some());
     let agents = shell.agents.only(agent);
     let unfinished = agents.list().iter().rev().filter(|one| one.is_being_set_up);
     html! {

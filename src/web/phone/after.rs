@@ -29,23 +29,23 @@ const OWNER_WRITES: Duration = Duration::from_millis(400);
 
 /// The safety net: nothing, back to the agent, on to somebody else, or the fallback.
 pub(super) async fn after(
-    State(front): State<Arc<AppState>>,
+    State(state): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer_once(front, uri, headers, body, |front, form, agent, call_sid| {
-        Box::pin(next(front, form, agent, call_sid))
+    answer_once(state, uri, headers, body, |state, form, agent, call_sid| {
+        Box::pin(next(state, form, agent, call_sid))
     })
     .await
 }
 
-async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
+async fn next(state: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: &str) -> Document {
     let is_over = form.call_status().is_some_and(|status| status.is_over());
-    if !is_over && front.is_for_another(agent.id, call_sid) {
-        return front.ask_again();
+    if !is_over && state.is_for_another(agent.id, call_sid) {
+        return state.ask_again();
     }
-    let here = match front.services.registry.find(agent.id, call_sid) {
+    let here = match state.services.registry.find(agent.id, call_sid) {
         Some(handle) if is_over => {
             // The send fails only where the task has ended, and then the call has ended too.
             let _ = handle.commands.send(Command::CallerLeft).await;
@@ -56,7 +56,7 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     };
     let plan = match here {
         Some(plan) => plan,
-        None => match front.plan_elsewhere(agent, call_sid, form).await {
+        None => match state.plan_elsewhere(agent, call_sid, form).await {
             Elsewhere::Plan(plan) => plan,
             Elsewhere::TakenOver(document) => return document,
         },
@@ -64,17 +64,17 @@ async fn next(front: &Arc<AppState>, form: &Form, agent: &Arc<Agent>, call_sid: 
     info!(call_sid, plan = plan.name(), "a stream has ended");
     counter!("frontdesk_after_total", "plan" => plan.name()).increment(1);
     match plan {
-        AfterPlan::Return => match front.to_agent_again(agent, call_sid).await {
+        AfterPlan::Return => match state.to_agent_again(agent, call_sid).await {
             Some(document) => document,
             // Its task here had lost it: it is a call of elsewhere.
-            None => Box::pin(next(front, form, agent, call_sid)).await,
+            None => Box::pin(next(state, form, agent, call_sid)).await,
         },
         // A process that took the call over without its webhook does not know who forwards it.
         AfterPlan::Transfer(number) if agent.is_forwarded_by(&number) => {
-            front.fallback(agent, form)
+            state.fallback(agent, form)
         }
-        AfterPlan::Transfer(number) => front.to_party(agent, form, &number),
-        AfterPlan::Fallback => front.fallback(agent, form),
+        AfterPlan::Transfer(number) => state.to_party(agent, form, &number),
+        AfterPlan::Fallback => state.fallback(agent, form),
         AfterPlan::HangUp => hang_up(),
     }
 }

@@ -102,7 +102,7 @@ where
 /// Answers a signed webhook about a call that was announced before, where its agent is known; a
 /// repeated one as before.
 async fn answer_once<N>(
-    front: Arc<AppState>,
+    state: Arc<AppState>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -119,7 +119,7 @@ where
         + 'static,
 {
     run_detached(async move {
-        let (form, agent) = front.signed(&uri, &headers, &body).await?;
+        let (form, agent) = state.signed(&uri, &headers, &body).await?;
         drop(body);
         let agent = match agent {
             Whose::Agent(agent) => agent,
@@ -127,11 +127,11 @@ where
         };
         let agent = for_call(&agent, &form);
         let call_sid = form.call_sid()?;
-        if let Some(sent_on) = front.sent_on(agent.id, call_sid) {
+        if let Some(sent_on) = state.sent_on(agent.id, call_sid) {
             return Ok(sent_on);
         }
-        let next = next(&front, &form, &agent, call_sid);
-        let document = front.once(&uri, &headers, agent.id, call_sid, next).await;
+        let next = next(&state, &form, &agent, call_sid);
+        let document = state.once(&uri, &headers, agent.id, call_sid, next).await;
         Ok::<Response, Refused>(document.into_response())
     })
     .await

@@ -18,12 +18,12 @@ use crate::web::AppState;
 
 /// `POST /twilio/status`: a call that is over is completed, if nothing else has done so.
 pub(super) async fn status(
-    State(front): State<Arc<AppState>>,
+    State(state): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
-    let (form, agent) = front.signed(&uri, &headers, &body).await?;
+    let (form, agent) = state.signed(&uri, &headers, &body).await?;
     let call_sid = form.call_sid()?;
     let agent = match agent {
         Whose::Agent(agent) => agent,
@@ -32,13 +32,13 @@ pub(super) async fn status(
         Whose::Unread => return Err(Refused::Unavailable),
     };
     if form.call_status().is_some_and(|status| status.is_over()) {
-        match front.services.registry.find(agent.id, call_sid) {
+        match state.services.registry.find(agent.id, call_sid) {
             Some(handle) => {
                 // The send fails only where the task has ended, and then the call has ended too.
                 let _ = handle.commands.send(Command::CallerLeft).await;
             }
-            None if front.services.registry.has_ended(agent.id, call_sid) => {}
-            None => front.complete_elsewhere(agent.id, call_sid.to_owned()).await,
+            None if state.services.registry.has_ended(agent.id, call_sid) => {}
+            None => state.complete_elsewhere(agent.id, call_sid.to_owned()).await,
         }
     }
     Ok(StatusCode::NO_CONTENT)
@@ -46,19 +46,19 @@ pub(super) async fn status(
 
 /// `POST /twilio/stream-status`: the only place where a failed handshake shows.
 pub(super) async fn stream_status(
-    State(front): State<Arc<AppState>>,
+    State(state): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
-    let (form, agent) = front.signed(&uri, &headers, &body).await?;
+    let (form, agent) = state.signed(&uri, &headers, &body).await?;
     let call_sid = form.call_sid()?;
     if let Some(StreamEvent::Error) = form.stream_event() {
         counter!("frontdesk_stream_errors_total").increment(1);
         let code = form.stream_error_code().unwrap_or_default();
         warn!(call_sid, code, "Twilio reports a stream error");
         if let Whose::Agent(agent) = agent {
-            front.note(agent.id, call_sid, LogEvent::StreamFailed { code: code.to_owned() });
+            state.note(agent.id, call_sid, LogEvent::StreamFailed { code: code.to_owned() });
         }
     }
     Ok(StatusCode::NO_CONTENT)

@@ -31,32 +31,32 @@ const FIND_LIMIT: Duration = Duration::from_secs(2);
 
 /// Admits a stream by its token alone; every other question is answered before the upgrade.
 pub(super) async fn stream(
-    State(front): State<Arc<AppState>>,
+    State(state): State<Arc<AppState>>,
     Path(token): Path<String>,
     request: Request,
 ) -> Response {
-    run_detached(admit(front, token, request)).await
+    run_detached(admit(state, token, request)).await
 }
 
-async fn admit(front: Arc<AppState>, token: String, request: Request) -> Response {
-    let Some((claims, agent)) = front.verified(&token).await else {
+async fn admit(state: Arc<AppState>, token: String, request: Request) -> Response {
+    let Some((claims, agent)) = state.verified(&token).await else {
         counter!("frontdesk_streams_refused_total", "reason" => "token").increment(1);
         return StatusCode::FORBIDDEN.into_response();
     };
-    front.note_signature(&agent, request.uri().path(), request.headers());
-    if front.is_for_another(agent.id, &claims.call_sid) {
+    state.note_signature(&agent, request.uri().path(), request.headers());
+    if state.is_for_another(agent.id, &claims.call_sid) {
         // Its token stays good for whoever has the call.
         let refused = || StatusCode::FORBIDDEN.into_response();
-        return front.sent_on(agent.id, &claims.call_sid).unwrap_or_else(refused);
+        return state.sent_on(agent.id, &claims.call_sid).unwrap_or_else(refused);
     }
-    if let Some(machine) = front.belongs_to(&claims) {
+    if let Some(machine) = state.belongs_to(&claims) {
         return (StatusCode::OK, [("fly-replay", format!("instance={machine}"))]).into_response();
     }
     let (response, upgraded) = match upgrade(request, stream_config()) {
         Ok(upgrade) => upgrade,
         Err(error) => return error.into_response(),
     };
-    let Some(handle) = front.claim(&claims, &agent).await else {
+    let Some(handle) = state.claim(&claims, &agent).await else {
         counter!("frontdesk_streams_refused_total", "reason" => "spent").increment(1);
         return StatusCode::FORBIDDEN.into_response();
     };

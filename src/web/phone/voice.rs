@@ -31,7 +31,7 @@ const ADMIT_LIMIT: Duration = Duration::from_millis(2_500);
 /// Answers the webhook of every number. Each way ends in TwiML that leaves the caller with
 /// somebody or something that speaks, or in a status that sends Twilio to its own fallback.
 pub(super) async fn voice(
-    State(front): State<Arc<AppState>>,
+    State(state): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -41,27 +41,27 @@ pub(super) async fn voice(
         let form = Form::parse(&body)?;
         // The body may be large, and admitting a call may take seconds.
         drop(body);
-        answer(&front, &Webhook { uri: &uri, headers: &headers, form: &form }).await
+        answer(&state, &Webhook { uri: &uri, headers: &headers, form: &form }).await
     })
     .await;
     histogram!("frontdesk_webhook_seconds").record(since.elapsed());
     answered
 }
 
-async fn answer(front: &Arc<AppState>, webhook: &Webhook<'_>) -> Result<Response, Refused> {
+async fn answer(state: &Arc<AppState>, webhook: &Webhook<'_>) -> Result<Response, Refused> {
     let form = webhook.form;
     let call_sid = form.call_sid()?;
     form.to()?;
-    let agent = match front.announced(webhook).await? {
+    let agent = match state.announced(webhook).await? {
         LookUp::Found(agent) => for_this_call(&agent, form),
         LookUp::Unknown => {
-            front.check(None, webhook)?;
+            state.check(None, webhook)?;
             counter!("frontdesk_calls_rejected_total", "reason" => "no agent").increment(1);
             return Ok(nobody().into_response());
         }
-        LookUp::Unavailable => return without_database(front, webhook, call_sid),
+        LookUp::Unavailable => return without_database(state, webhook, call_sid),
     };
-    if let Some(sent_on) = front.sent_on(agent.id, call_sid) {
+    if let Some(sent_on) = state.sent_on(agent.id, call_sid) {
         return Ok(sent_on);
     }
     if form.call_status().is_some_and(|status| status.is_over()) {
@@ -72,17 +72,17 @@ async fn answer(front: &Arc<AppState>, webhook: &Webhook<'_>) -> Result<Response
         forwarder: agent.forwarder(form.get("ForwardedFrom")),
         account_sid: form.get("AccountSid").map(str::to_owned),
     };
-    let (agent, admitted) = match admit_in_time(front, &agent, call_sid, caller(&agent)).await {
+    let (agent, admitted) = match admit_in_time(state, &agent, call_sid, caller(&agent)).await {
         Ok(admitted) => (agent, admitted),
         // The call began when its number was another agent's, or its CallSid is not the sender's.
         Err(Foreign) => {
-            let agent = for_this_call(&front.owner(webhook).await?, form);
-            let admitted = admit_in_time(front, &agent, call_sid, caller(&agent)).await;
+            let agent = for_this_call(&state.owner(webhook).await?, form);
+            let admitted = admit_in_time(state, &agent, call_sid, caller(&agent)).await;
             let admitted = admitted.map_err(|Foreign| Refused::NotSigned)?;
             (agent, admitted)
         }
     };
-    Ok(admitted.unwrap_or_else(|| front.fallback(&agent, form)).into_response())
+    Ok(admitted.unwrap_or_else(|| state.fallback(&agent, form)).into_response())
 }
 
 /// The agent as it is for this call, with a warning where it must not dial whom its owner names.
@@ -97,18 +97,18 @@ fn for_this_call(agent: &Arc<Agent>, form: &Form) -> Arc<Agent> {
 
 /// The number's agent is not remembered, and the database is away.
 fn without_database(
-    front: &AppState,
+    state: &AppState,
     webhook: &Webhook<'_>,
     call_sid: &str,
 ) -> Result<Response, Refused> {
     // Another process may know it; it will check the signature.
-    if let Some(sent_on) = front.sent_on(Uuid::nil(), call_sid) {
+    if let Some(sent_on) = state.sent_on(Uuid::nil(), call_sid) {
         return Ok(sent_on);
     }
-    if front.auth_token(None).is_none() {
+    if state.auth_token(None).is_none() {
         return Err(Refused::Unavailable);
     }
-    front.check(None, webhook)?;
+    state.check(None, webhook)?;
     counter!("frontdesk_calls_rejected_total", "reason" => "database away").increment(1);
     Ok(apology().into_response())
 }
@@ -116,15 +116,15 @@ fn without_database(
 /// Takes the call. `None`: it goes to the agent's fallback, also because taking it lasts too long;
 /// then it is let go of when it has been taken.
 async fn admit_in_time(
-    front: &Arc<AppState>,
+    state: &Arc<AppState>,
     agent: &Arc<Agent>,
     call_sid: &str,
     caller: Caller,
 ) -> Result<Option<Document>, Foreign> {
     let started_us = unix_us(clock::unix_now());
     let mut admitting = {
-        let (front, agent, call_sid) = (Arc::clone(front), Arc::clone(agent), call_sid.to_owned());
-        clock::spawn(async move { front.admit(&agent, &call_sid, caller).await })
+        let (state, agent, call_sid) = (Arc::clone(state), Arc::clone(agent), call_sid.to_owned());
+        clock::spawn(async move { state.admit(&agent, &call_sid, caller).await })
     };
     match clock::within(ADMIT_LIMIT, &mut admitting).await {
         Some(Ok(admitted)) => admitted,
@@ -132,11 +132,11 @@ async fn admit_in_time(
         Some(Err(_)) => Ok(None),
         None => {
             counter!("frontdesk_calls_rejected_total", "reason" => "late").increment(1);
-            let (front, agent) = (Arc::clone(front), Arc::clone(agent));
+            let (state, agent) = (Arc::clone(state), Arc::clone(agent));
             let call_sid = call_sid.to_owned();
             clock::spawn(async move {
                 if let Ok(Ok(Some(_))) = admitting.await {
-                    let_go_late(&front, &agent, &call_sid, started_us).await;
+                    let_go_late(&state, &agent, &call_sid, started_us).await;
                 }
             });
             Ok(None)
@@ -146,17 +146,17 @@ async fn admit_in_time(
 
 /// A call was taken when its caller had been sent to the fallback already: its task lets go of it,
 /// and its row says where the caller is.
-async fn let_go_late(front: &Arc<AppState>, agent: &Agent, call_sid: &str, started_us: i64) {
+async fn let_go_late(state: &Arc<AppState>, agent: &Agent, call_sid: &str, started_us: i64) {
     const WHY: &str = "taken too late";
-    let handle = front.services.registry.find(agent.id, call_sid);
+    let handle = state.services.registry.find(agent.id, call_sid);
     if let Some(handle) = &handle {
         handle.let_go(false).await;
     }
-    match (front.settled(agent.id, call_sid).await, handle) {
+    match (state.settled(agent.id, call_sid).await, handle) {
         (Some(row), _) if row.ended || row.is_out => {}
         (Some(row), _) => {
             let record = CallRecord::new();
-            front.leave_for_fallback(agent, &row, call_sid, &record, WHY).await;
+            state.leave_for_fallback(agent, &row, call_sid, &record, WHY).await;
         }
         // The row is in the spool, and what is said of it goes there behind it.
         (None, Some(handle)) => {
@@ -165,13 +165,13 @@ async fn let_go_late(front: &Arc<AppState>, agent: &Agent, call_sid: &str, start
                 agent_id: agent.id,
                 call_sid: call_sid.to_owned(),
                 caller: String::new().into(),
-                instance_id: front.services.instance_id,
+                instance_id: state.services.instance_id,
                 nonce: String::new(),
                 limit: None,
-                metadata: front.first_metadata(call_sid).into(),
+                metadata: state.first_metadata(call_sid).into(),
                 started_us,
             };
-            front.leave_row(agent, new, handle.epoch, WHY).await;
+            state.leave_row(agent, new, handle.epoch, WHY).await;
         }
         // Its task has ended it.
         (None, None) => {}

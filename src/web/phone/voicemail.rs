@@ -17,19 +17,19 @@ use crate::web::AppState;
 
 /// Twilio asks this when a recording has ended, and, by the verb behind it, when there was none.
 pub(super) async fn voicemail(
-    State(front): State<Arc<AppState>>,
+    State(state): State<Arc<AppState>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     run_detached(async move {
-        let (form, agent) = front.signed(&uri, &headers, &body).await?;
+        let (form, agent) = state.signed(&uri, &headers, &body).await?;
         let agent = match agent {
             Whose::Agent(agent) => agent,
             whose => return Ok(without_agent(&whose)),
         };
         let came_to = came_to(&form, agent.credentials.is_some());
-        front.conclude(agent.id, form.call_sid()?.to_owned(), came_to).await;
+        state.conclude(agent.id, form.call_sid()?.to_owned(), came_to).await;
         Ok::<Document, Refused>(hang_up())
     })
     .await

@@ -18,8 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::archive::ArchiveError;
-use crate::audio::recording::opus_reader::ReadError;
-use crate::audio::recording::wav::{WavFile, WavPart};
+use crate::audio::recording::wav::{NotOpus, WavFile, WavPart};
 use crate::store::access::{Object, Read};
 use crate::store::people::Viewer;
 use crate::web::AppState;
@@ -141,14 +140,14 @@ async fn wav(
 }
 
 /// Pieces that are decoded as they are read, a second at a time, where nothing waits for it.
-fn decoded(part: WavPart, room: Share) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
+fn decoded(part: WavPart, room: Share) -> impl Stream<Item = Result<Bytes, NotOpus>> + Send {
     stream::try_unfold((part, room), |(mut part, room)| async move {
         let decoding = tokio::task::spawn_blocking(move || {
             let piece = part.next_piece();
             (part, piece)
         });
-        let (part, piece) = decoding.await.map_err(|_| ReadError::NotOpus)?;
-        Ok::<_, ReadError>(piece?.map(|piece| (Bytes::from(piece), (part, room))))
+        let (part, piece) = decoding.await.map_err(|_| NotOpus)?;
+        Ok::<_, NotOpus>(piece?.map(|piece| (Bytes::from(piece), (part, room))))
     })
 }
 

@@ -343,11 +343,11 @@ async fn make(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Booki
                     return Ok(Redirect::to(&to).into_response());
                 }
                 Kept::Taken(others) => Again { others, ..Again::default() },
-                // Somebody was quicker: the call's page says so.
-                Kept::Gone if let Some(Proposal { call, .. }) = proposal => {
+                Kept::Changed(_) | Kept::Gone => {
+                    // Somebody was quicker: the call's page says so.
+                    let Some(Proposal { call, .. }) = proposal else { return Err(Fault::NotFound) };
                     return Ok(Redirect::to(&format!("/calls/{call}")).into_response());
                 }
-                Kept::Changed(_) | Kept::Gone => return Err(Fault::NotFound),
             }
         }
     };

@@ -256,12 +256,15 @@ async fn change(
     let (access, known) = changing(&state, &viewer, id, "booking.change").await?;
     let place = store.booking_place(&access).await?;
     let mut shown = known.clone();
-    let again = match sent.fields().draft(&place, Some(&known)) {
-        Err(wrong) => Again { wrong, ..Again::default() },
-        Ok(draft) if let Some(asked) = asked(&state, &viewer, (&known, &draft), &sent).await? => {
-            asked
-        }
-        Ok(draft) => {
+    let draft = sent.fields().draft(&place, Some(&known));
+    let asked = match &draft {
+        Ok(draft) => asked(&state, &viewer, (&known, draft), &sent).await?,
+        Err(_) => None,
+    };
+    let again = match (draft, asked) {
+        (Err(wrong), _) => Again { wrong, ..Again::default() },
+        (Ok(_), Some(asked)) => asked,
+        (Ok(draft), None) => {
             // What they saw is what is changed, and nothing newer.
             let seen = Booking { revision: sent.revision.parse().unwrap_or(-1), ..known.clone() };
             let overlap = sent.may_overlap();

@@ -25,7 +25,7 @@ pub(super) struct Around<'a> {
 }
 
 /// Makes it.
-pub(super) fn front(
+pub(super) fn app_state(
     made: &Made,
     config: &Config,
     around: Around<'_>,
