@@ -63,7 +63,7 @@ async fn show(state: &AppState, viewer: Viewer, wanted: &Wanted, told: &Markup) 
     }
     let body = html! {
         h1 { "Webhooks" }
-        p .zone { "What your server was told when a call ended. Times in " (shell.zone_name()) "." }
+        p .zone { "What your other program was told when a call ended. Times in " (shell.zone_name()) "." }
         (told)
         (testing(&shell, &told_to))
         (deliveries(&shell, (rows, !told_to.is_empty())))
@@ -81,13 +81,16 @@ fn testing(shell: &Shell, told_to: &[(Uuid, String)]) -> Markup {
                     input type="hidden" name="agent" value=(only);
                 } @else {
                     div {
-                        label for="of" { "Whose server" }
+                        label for="of" { "Whose program" }
                         select #of name="agent" {
                             @for (id, business) in told_to { option value=(id) { (business) } }
                         }
                     }
                 }
                 button type="submit" { "Send a test" }
+                @if let [(only, _)] = told_to {
+                    a href={ "/agents/" (only) "#settings-webhook-url" } { "Change the address" }
+                }
             }
         }
     }
