@@ -1,7 +1,8 @@
 //! Whose a number is, which Twilio account counts, and what is left of a connection that failed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -9,13 +10,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use frontdesk::clock;
 use frontdesk::line::directory::LookUp;
 use frontdesk::rehearsal::phone::api::Api;
 use frontdesk::rehearsal::phone::numbers::Number;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 use uuid::Uuid;
 
 use crate::desk::{Client, Desk, NUMBER, OTHER_NUMBER, TOKEN};
@@ -189,12 +191,17 @@ struct Twilio {
     /// Lists are answered once so many are asked for at the same time.
     together: Option<Barrier>,
     own_is_trial: bool,
+    /// Whether changes wait for `go`; `reached` says that one has come.
+    holds: AtomicBool,
+    reached: Notify,
+    go: Notify,
 }
 
 impl Twilio {
     async fn serve(together: Option<Barrier>, own_is_trial: bool) -> (Arc<Self>, String) {
         let (refuses, listed) = (AtomicU16::new(0), AtomicUsize::new(0));
-        let twilio = Arc::new(Self { refuses, listed, together, own_is_trial });
+        let (holds, reached, go) = (AtomicBool::new(false), Notify::new(), Notify::new());
+        let twilio = Arc::new(Self { refuses, listed, together, own_is_trial, holds, reached, go });
         let (listener, url) = listener().await;
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}", get(account))
@@ -256,6 +263,10 @@ async fn change(
     State(twilio): State<Arc<Twilio>>,
     Path((account, _)): Path<(String, String)>,
 ) -> Response {
+    if twilio.holds.load(SeqCst) {
+        twilio.reached.notify_one();
+        twilio.go.notified().await;
+    }
     match twilio.refuses.load(SeqCst) {
         0 => Json(number_of(&account)).into_response(),
         status => {
@@ -393,6 +404,38 @@ async fn a_connection_that_fails_leaves_the_agent_its_number() {
     }
     let versions = owner.get(&format!("/api/v1/agents/{agent}/versions")).await.json();
     assert_eq!(versions["items"], json!([]), "nothing became of it");
+}
+
+#[tokio::test]
+async fn a_number_is_put_back_to_the_end_though_the_browser_leaves() {
+    let (twilio, url) = Twilio::serve(None, false).await;
+    let desk = desk_at(url).await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let agent = desk.agent.to_string();
+    let form = [("account_sid", OWN), ("auth_token", OWN_TOKEN), ("gives_number_up", "yes")];
+    owner.form(&format!("/agents/{agent}/twilio"), &form).await;
+    let number = "/numbers/PN00000000000000000000000000000002";
+    let connected = owner.form(&format!("{number}/connect"), &[("agent", &agent)]).await;
+    assert_eq!(connected.status, StatusCode::SEE_OTHER, "{}", connected.text);
+    twilio.holds.store(true, SeqCst);
+    let restore = format!("{number}/restore");
+    let form = [("agent", agent.as_str())];
+    tokio::select! {
+        answer = owner.form(&restore, &form) => panic!("before Twilio: {}", answer.text),
+        () = twilio.reached.notified() => {}
+    }
+    // By now the server knows that nobody waits for the answer.
+    for _ in 0..10 {
+        owner.get("/account").await;
+    }
+    twilio.go.notify_one();
+    let count = async |of: &str| {
+        let sql = format!("select count(*) from {of}");
+        sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql)).fetch_one(&desk.pool).await.unwrap()
+    };
+    let noted = async { while count("audit_log where action = 'number.restore'").await == 0 {} };
+    clock::within(Duration::from_secs(20), noted).await.expect("it is done and written down");
+    assert_eq!(count("number_wirings where restored_at is null").await, 0);
 }
 
 #[tokio::test]

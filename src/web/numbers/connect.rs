@@ -83,9 +83,16 @@ pub(in crate::web) async fn connect(
     if !deed.number.takes_calls {
         return Err(Problem::invalid("sid", "this number takes no calls, only messages"));
     }
-    // To its end, also where whoever asked does not wait for it.
-    let done = clock::spawn(async move { deed.connect().await }).await;
-    done.unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this broke off")))
+    to_its_end(async move { deed.connect().await }).await
+}
+
+/// Does this to its end, also where whoever asked does not wait for it: Twilio and our rows are to say the
+/// same afterwards.
+async fn to_its_end(
+    done: impl Future<Output = Result<(), Problem>> + Send + 'static,
+) -> Result<(), Problem> {
+    let broke_off = |_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this broke off"));
+    clock::spawn(done).await.unwrap_or_else(broke_off)
 }
 
 /// What a connection changed in our rows.
@@ -186,6 +193,25 @@ impl Deed {
         Err(error.into())
     }
 
+    /// Has Twilio do with the number what it did before.
+    async fn restore(&self, before: &Wiring) -> Result<(), Problem> {
+        let (twilio, sid) = (&self.state.services.function_services.twilio, &self.number.sid);
+        match twilio.wire_number(&self.agent, sid, before).await {
+            Ok(_) => {}
+            Err(RestError::Unknown) => {
+                let why = "Twilio gave no answer: it may have been put back. Look at the page Numbers \
+                           in a minute.";
+                return Err(Problem::new(StatusCode::BAD_GATEWAY, why));
+            }
+            Err(error) => return Err(refused(&error)),
+        }
+        if let Err(error) = self.state.owners.store.note_restored(&self.access, sid).await {
+            tracing::warn!(%error, "a number that was put back is offered to be put back once more");
+        }
+        self.note("number.restore").await;
+        Ok(())
+    }
+
     /// Gives the agent the number back that it had, and others what was taken from them. Says what has
     /// become of all.
     async fn put_back(&self, moved: &Moved, error: WireError) -> Problem {
@@ -243,27 +269,13 @@ pub(in crate::web) async fn restore(
     access: &AgentAccess<Maintain>,
     sid: &str,
 ) -> Result<(), Problem> {
-    let store = &state.owners.store;
     let deed = Deed::with(state, viewer, access, sid).await?;
-    let rows = store.wirings(access).await?;
+    let rows = state.owners.store.wirings(access).await?;
     let row = rows.into_iter().find(|row| row.number_sid == sid);
     let row = row.ok_or_else(|| {
         Problem::invalid("sid", "nothing is known of what this number did before")
     })?;
     let before: Wiring = serde_json::from_value(row.before)
         .map_err(|_| Problem::invalid("sid", "what this number did before cannot be read"))?;
-    match state.services.function_services.twilio.wire_number(&deed.agent, sid, &before).await {
-        Ok(_) => {}
-        Err(RestError::Unknown) => {
-            let why = "Twilio gave no answer: it may have been put back. Look at the page Numbers in \
-                       a minute.";
-            return Err(Problem::new(StatusCode::BAD_GATEWAY, why));
-        }
-        Err(error) => return Err(refused(&error)),
-    }
-    if let Err(error) = store.note_restored(access, sid).await {
-        tracing::warn!(%error, "a number that was put back is offered to be put back once more");
-    }
-    deed.note("number.restore").await;
-    Ok(())
+    to_its_end(async move { deed.restore(&before).await }).await
 }
