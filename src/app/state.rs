@@ -11,7 +11,9 @@ use crate::recovery::peers::Peers;
 use crate::store::Store;
 use crate::web::live::LiveHub;
 use crate::web::owners::Owners;
-use crate::web::phone::{IdempotencyCache, MadeUp, Noting, TestCalls, Unsigned, Unwritten};
+use crate::web::phone::{
+    IdempotencyCache, MadeUp, Noting, Refusals, TestCalls, Unsigned, Unwritten,
+};
 use crate::web::{AppState, operators};
 
 /// What the routes share with the rest of the server.
@@ -46,6 +48,7 @@ pub(super) fn app_state(
         peers,
         answers: IdempotencyCache::default(),
         made_up: MadeUp::default(),
+        refusals: Refusals::default(),
         unsigned: Unsigned::default(),
         noting: Noting::default(),
         unwritten: unwritten.clone(),

@@ -15,7 +15,7 @@ use super::dispatch::{carry_out_at_once, keep, save};
 use super::egress::{Request, Response};
 use super::json_api::NOT_SET_UP;
 use super::offers::{find, renamed};
-use super::rendering::rendered;
+use super::rendering::{RenderError, rendered};
 use super::{CallContext, FunctionRequest, Outcome, Run, transfer};
 use crate::agent::Agent;
 use crate::agent::flow::{Ending, Flow, FlowProgress, FlowStep};
@@ -117,8 +117,16 @@ pub(super) async fn form(
     let Some(mut progress) = run.caller.dialogues.forms.take(function.id) else {
         return Outcome::refused(BUSY);
     };
-    let step = match progress.take(&function.parameters, arguments, run.request.turn) {
-        FormStep::Submit(values) => {
+    let (fields, given, turn) = (function.parameters.clone(), arguments.clone(), run.request.turn);
+    let step = gone_on(run.caller, &mut *progress, move |progress: &mut FormProgress| {
+        progress.take(&fields, &given, turn)
+    });
+    let step = match step.await {
+        Err(error) => {
+            warn!(function = %function.id, %error, "a form's answers could not be checked");
+            return Outcome::refused(BUSY);
+        }
+        Ok(FormStep::Submit(values)) => {
             let values = Value::Object(values);
             let is_taken = submit(run, function, form, &values).await;
             let result = json!({"submitted": is_taken});
@@ -130,7 +138,7 @@ pub(super) async fn form(
                 Some(keep(run, function, values, &result).await)
             })
         }
-        step => step,
+        Ok(step) => step,
     };
     match step {
         FormStep::Tell { ok, output } => Outcome::new(ok, output),
@@ -191,10 +199,10 @@ pub(super) async fn flow(
     let mut step = {
         let (flow, parameters) = (flow.clone(), function.parameters.clone());
         let (arguments, facts, turn) = (arguments.clone(), facts.clone(), request.turn);
-        gone_on(caller, &mut progress, move |progress| {
+        let went_on = gone_on(caller, &mut *progress, move |progress: &mut FlowProgress| {
             progress.take(&flow, &parameters, &arguments, &facts, turn)
-        })
-        .await
+        });
+        went_on.await.unwrap_or_else(broken)
     };
     let mut calls = 0;
     while let FlowStep::Call { function: name, arguments } = step {
@@ -210,10 +218,10 @@ pub(super) async fn flow(
         then = outcome.then.or(then);
         notes.extend(outcome.notes);
         let (flow, facts) = (flow.clone(), facts.clone());
-        step = gone_on(caller, &mut progress, move |progress| {
+        let went_on = gone_on(caller, &mut *progress, move |progress: &mut FlowProgress| {
             progress.called(&flow, &facts, outcome.ok, &outcome.output)
-        })
-        .await;
+        });
+        step = went_on.await.unwrap_or_else(broken);
     }
     let outcome = told(caller, function, step);
     if progress.has_just_ended() {
@@ -226,28 +234,29 @@ pub(super) async fn flow(
     Outcome { then, notes, ..outcome }
 }
 
-/// Goes on with a flow where its templates can be filled in. One that takes too long has come no
-/// further.
-async fn gone_on(
+/// Goes on with a dialogue where arguments are checked and templates filled in, which is no work for the
+/// threads that carry audio. One that takes too long has come no further.
+async fn gone_on<P: Clone + Send + 'static, S: Send + 'static>(
     caller: &CallContext,
-    progress: &mut FlowProgress,
-    step: impl FnOnce(&mut FlowProgress) -> FlowStep + Send + 'static,
-) -> FlowStep {
+    progress: &mut P,
+    step: impl FnOnce(&mut P) -> S + Send + 'static,
+) -> Result<S, RenderError> {
     let mut moved = progress.clone();
     let work = move || {
         let step = step(&mut moved);
         (moved, step)
     };
-    match rendered(caller.agent.id, work).await {
-        Ok((moved, step)) => {
-            *progress = moved;
-            step
-        }
-        Err(error) => FlowStep::Broken {
-            output: json!({"error": NOT_SET_UP}),
-            node: String::new(),
-            why: error.to_string(),
-        },
+    let (moved, step) = rendered(caller.agent.id, work).await?;
+    *progress = moved;
+    Ok(step)
+}
+
+/// A flow that could not go on.
+fn broken(error: RenderError) -> FlowStep {
+    FlowStep::Broken {
+        output: json!({"error": NOT_SET_UP}),
+        node: String::new(),
+        why: error.to_string(),
     }
 }
 

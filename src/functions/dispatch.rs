@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::appointments::{self, BookingContext};
 use super::offers::{Offer, find};
+use super::rendering::rendered;
 use super::{
     CallContext, FunctionRequest, FunctionServices, Outcome, Run, dialogue, json_api, knowledge,
     messages, transfer,
@@ -63,9 +64,18 @@ pub(super) async fn carry_out_at_once(
     };
     let (outcome, saves) = match &function.work {
         Work::JsonApi(api) => {
-            let arguments = match function.parameters.check(&arguments) {
-                Ok(arguments) => Value::Object(arguments),
-                Err(why) => return Outcome::refused(format!("{why}; correct it and call again")),
+            // Not on a thread that carries audio: an owner's patterns may be many and large.
+            let parameters = function.parameters.clone();
+            let checked = rendered(run.caller.agent.id, move || parameters.check(&arguments));
+            let arguments = match checked.await {
+                Ok(Ok(arguments)) => Value::Object(arguments),
+                Ok(Err(why)) => {
+                    return Outcome::refused(format!("{why}; correct it and call again"));
+                }
+                Err(error) => {
+                    warn!(function = %function.id, %error, "arguments could not be checked");
+                    return Outcome::refused("this cannot be done now; apologise");
+                }
             };
             let names = function.parameters.names();
             let row = json_api::Row { id: function.id, api, names };

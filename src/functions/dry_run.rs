@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::redact::Secrets;
+use super::rendering::rendered;
 use super::{CallContext, Dialogues, Texts, egress, json_api};
 use crate::agent::Agent;
 use crate::agent::function::{AgentFunction, Work};
@@ -77,7 +78,10 @@ pub async fn dry_run(
     pretended: Pretended<'_>,
 ) -> Result<Option<DryRun>, String> {
     let Work::JsonApi(api) = &function.work else { return Ok(None) };
-    let arguments = Value::Object(function.parameters.check(pretended.arguments)?);
+    let (parameters, given) = (function.parameters.clone(), pretended.arguments.clone());
+    let checked = rendered(agent.id, move || parameters.check(&given));
+    let checked = checked.await.map_err(|error| error.to_string())?;
+    let arguments = Value::Object(checked?);
     let call_log_id = Uuid::new_v4();
     let caller = CallContext {
         agent: Arc::clone(agent),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use metrics::counter;
 use tokio::net::TcpStream;
 
-use super::pace::Pace;
+use super::pace::{AUDIO_MS, MESSAGES, Pace};
 use crate::audio::level::Level;
 use crate::call::{Event, Mark};
 use crate::clock::Stopwatch;
@@ -30,6 +30,10 @@ const GAP_MS: u64 = 100;
 const GAP_MAX_MS: u64 = 10_000;
 /// μ-law at 8 kHz.
 const MULAW_BYTES_PER_MS: u64 = 8;
+/// A message of audio counts as so much at least. Twilio's have as much.
+const FRAME_MS: u64 = 20;
+/// So many messages are read at once at the most, before others and what they make have their turn.
+const READ_AT_ONCE: u32 = 64;
 /// Messages that are not what the protocol says, after which the stream is given up.
 const MALFORMED_MAX: u32 = 1000;
 
@@ -44,8 +48,9 @@ pub(super) struct Phone {
     heard_until_ms: Option<u64>,
     frames: u64,
     level: Level,
-    /// How fast what is not audio is taken.
+    /// How fast what is not audio is taken, and how fast audio is.
     pace: Pace,
+    audio_pace: Pace,
     /// For how long nothing is read, because too much came.
     rest: Option<Duration>,
     socket: Socket<TcpStream>,
@@ -88,7 +93,8 @@ impl Phone {
             frames: 0,
             level: Level::default(),
             open: Stopwatch::start(),
-            pace: Pace::new(Duration::ZERO),
+            pace: Pace::new(&MESSAGES),
+            audio_pace: Pace::new(&AUDIO_MS),
             rest: None,
         }
     }
@@ -170,8 +176,9 @@ impl Phone {
         cx: &mut Context<'_>,
         mut hear: impl FnMut(Heard<'_>),
     ) -> Poll<FromPhone> {
-        loop {
-            self.rest = self.pace.rest(|| self.open.elapsed());
+        for _ in 0..READ_AT_ONCE {
+            let now = || self.open.elapsed();
+            self.rest = self.pace.rest(now).or_else(|| self.audio_pace.rest(now));
             if self.rest.is_some() {
                 return Poll::Pending;
             }
@@ -180,7 +187,7 @@ impl Phone {
                 Received::Text(text) => self.read(&text, &mut hear),
                 Received::Binary => self.malformed(),
                 Received::Control => {
-                    self.pace.spend();
+                    self.pace.spend(1);
                     None
                 }
                 Received::Closed(_) => Some(FromPhone::Gone("closed")),
@@ -190,6 +197,8 @@ impl Phone {
                 return Poll::Ready(read);
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn read(&mut self, text: &str, hear: &mut impl FnMut(Heard<'_>)) -> Option<FromPhone> {
@@ -197,8 +206,8 @@ impl Phone {
             Ok(inbound) => inbound,
             Err(_) => return self.malformed(),
         };
-        if !matches!(inbound, Inbound::Media(_)) {
-            self.pace.spend();
+        if !matches!(inbound, Inbound::Media(_)) || !self.has_started() {
+            self.pace.spend(1);
         }
         match inbound {
             // Audio from before `start` is nothing that the caller said.
@@ -207,10 +216,15 @@ impl Phone {
                 let Some(bytes) = media::decoded_len(&media.payload) else {
                     return self.malformed();
                 };
+                self.audio_pace.spend(FRAME_MS.max(bytes as u64 / MULAW_BYTES_PER_MS));
+                if bytes == 0 {
+                    return None;
+                }
                 if let Some(tap) = &mut self.tap {
                     tap.caller(media.timestamp_ms, &media.payload);
                 }
                 if let Some(missing_ms) = self.frame(media.timestamp_ms, bytes) {
+                    self.audio_pace.spend(missing_ms);
                     hear(Heard::Silence(mulaw_bytes(missing_ms)));
                 }
                 hear(Heard::Audio(&media.payload));
@@ -323,3 +337,7 @@ pub(super) fn pieces(payload: &Bytes) -> impl Iterator<Item = (&str, u32)> {
         Some((piece, u32::try_from(media::decoded_len(piece)?).ok()?))
     })
 }
+
+#[cfg(test)]
+#[path = "phone_tests.rs"]
+mod tests;

@@ -29,6 +29,8 @@ const DONE_FOR: Duration = Duration::from_secs(24 * 3600);
 const DONE_MAX: i64 = 20;
 /// Agents that are shown because their owner's program takes nothing.
 const UNTOLD_MAX: usize = 5;
+/// Of so many it is looked at whether their owner's program is still to be told.
+const LOOKED_AT_MAX: usize = 50;
 
 /// Its routes.
 pub(super) fn router() -> Router<Arc<AppState>> {
@@ -104,16 +106,17 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
 /// Agents whose owner's server took none of what it was told last, and is still to be told.
 async fn untold(state: &AppState, shell: &Shell) -> crate::store::Result<Vec<Uuid>> {
     let agents = shell.listed().at_least(Role::Maintainer);
-    let mut untold = state.owners.store.untold(&agents).await?;
     let is_told = |one: &VisibleAgent| one.concerns(shell.chosen.is_some());
-    untold.retain(|agent| agents.find(*agent).is_some_and(is_told));
-    untold.truncate(UNTOLD_MAX);
-    for at in (0..untold.len()).rev() {
-        let known = state.directory.by_id(untold[at]).await;
-        if known.is_none_or(|agent| agent.settings.webhook.is_none()) {
-            untold.remove(at);
+    let known = state.owners.store.untold(&agents).await?.into_iter();
+    let told = known.filter(|agent| agents.find(*agent).is_some_and(is_told));
+    let mut untold = Vec::new();
+    for agent in told.take(LOOKED_AT_MAX) {
+        let known = state.directory.by_id(agent).await;
+        if known.is_some_and(|agent| agent.settings.webhook.is_some()) {
+            untold.push(agent);
         }
     }
+    untold.truncate(UNTOLD_MAX);
     Ok(untold)
 }
 

@@ -23,6 +23,7 @@ pub use idempotency::IdempotencyCache;
 pub use made_up::MadeUp;
 pub use noting::Noting;
 pub use pending_writes::Unwritten;
+pub use refuse::Refusals;
 pub use test_call::TestCalls;
 pub use unsigned::Unsigned;
 
