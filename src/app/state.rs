@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::web::live::LiveHub;
 use crate::web::owners::Owners;
 use crate::web::phone::{
-    IdempotencyCache, MadeUp, Noting, Refusals, TestCalls, Unsigned, Unwritten,
+    Announced, IdempotencyCache, MadeUp, Noting, TestCalls, Unsigned, Unwritten,
 };
 use crate::web::{AppState, operators};
 
@@ -48,7 +48,7 @@ pub(super) fn app_state(
         peers,
         answers: IdempotencyCache::default(),
         made_up: MadeUp::default(),
-        refusals: Refusals::default(),
+        announced: Announced::default(),
         unsigned: Unsigned::default(),
         noting: Noting::default(),
         unwritten: unwritten.clone(),

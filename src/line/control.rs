@@ -95,12 +95,13 @@ impl CallTask {
         if self.leaving.is_none() && self.phone.is_some() {
             self.phone_gone("replaced");
         }
+        let (call_sid, speed) = (self.call_log.call_sid(), self.services.clock.speed());
         if self.leaving.is_some() || self.over.is_some() {
-            clock::spawn(Phone::new(socket, self.call_log.call_sid(), None).close());
+            clock::spawn(Phone::new(socket, call_sid, None, speed).close());
             return;
         }
         let tap = self.taps.as_ref().map(Taps::tap);
-        let phone = self.phone.insert(Phone::new(socket, self.call_log.call_sid(), tap));
+        let phone = self.phone.insert(Phone::new(socket, call_sid, tap, speed));
         self.start_due = Some(self.services.clock.now() + START_LIMIT);
         match start.and_then(|start| phone.start(start)) {
             Some(FromPhone::Started(stream_sid)) => self.started(stream_sid),

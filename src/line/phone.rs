@@ -51,6 +51,8 @@ pub(super) struct Phone {
     /// How fast what is not audio is taken, and how fast audio is.
     pace: Pace,
     audio_pace: Pace,
+    /// How many times faster than the wall's the call's clock runs.
+    speed: u32,
     /// For how long nothing is read, because too much came.
     rest: Option<Duration>,
     socket: Socket<TcpStream>,
@@ -81,8 +83,9 @@ pub(super) enum FromPhone {
 }
 
 impl Phone {
-    /// Takes a fresh media WebSocket of the call `call_sid`, on which `tap` listens.
-    pub(super) fn new(socket: ServerSocket, call_sid: &str, tap: Option<Tap>) -> Self {
+    /// Takes a fresh media WebSocket of the call `call_sid`, on which `tap` listens. Its caller speaks `speed`
+    /// times as fast as people do.
+    pub(super) fn new(socket: ServerSocket, call_sid: &str, tap: Option<Tap>, speed: u32) -> Self {
         Self {
             socket: Socket::new(socket),
             call_sid: call_sid.to_owned(),
@@ -95,6 +98,7 @@ impl Phone {
             open: Stopwatch::start(),
             pace: Pace::new(&MESSAGES),
             audio_pace: Pace::new(&AUDIO_MS),
+            speed,
             rest: None,
         }
     }
@@ -178,7 +182,9 @@ impl Phone {
     ) -> Poll<FromPhone> {
         for _ in 0..READ_AT_ONCE {
             let now = || self.open.elapsed();
-            self.rest = self.pace.rest(now).or_else(|| self.audio_pace.rest(now));
+            let speed = self.speed;
+            let rest = || self.audio_pace.rest(|| now() * speed).map(|rest| rest / speed);
+            self.rest = self.pace.rest(now).or_else(rest);
             if self.rest.is_some() {
                 return Poll::Pending;
             }

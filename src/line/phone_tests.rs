@@ -26,7 +26,7 @@ async fn phone() -> (Phone, WebSocketStream<TcpStream>) {
     let theirs = WebSocketStream::from_raw_socket(theirs.unwrap(), Role::Client, None).await;
     let ours =
         WebSocket::new(ours.unwrap().0, Vec::new(), Role::Server, small_buffers(MESSAGE_MAX));
-    (Phone::new(ours, CALL, None), theirs)
+    (Phone::new(ours, CALL, None, 1), theirs)
 }
 
 /// How many pieces of audio, and how many bytes of silence, are taken before the stream rests.

@@ -94,6 +94,11 @@ impl VisibleAgents {
         self.those(|agent| agent.role >= role)
     }
 
+    /// Those of which something is the person's to do ([`VisibleAgent::concerns`]).
+    pub fn of_concern(&self, is_chosen: bool) -> Self {
+        self.those(|agent| agent.concerns(is_chosen))
+    }
+
     /// Those with this id alone, or all without one.
     pub fn only(&self, id: Option<Uuid>) -> Self {
         self.those(|agent| id.is_none_or(|id| agent.id == id))

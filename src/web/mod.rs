@@ -103,8 +103,8 @@ pub struct AppState {
     pub answers: phone::IdempotencyCache,
     /// About whose calls Twilio is asked whether it knows them.
     pub made_up: phone::MadeUp,
-    /// How many calls were not taken lately.
-    pub refusals: phone::Refusals,
+    /// How many calls the agents' own tokens have announced lately.
+    pub announced: phone::Announced,
     /// How many requests were not signed as they should be.
     pub unsigned: phone::Unsigned,
     /// What callbacks have written into calls.

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use frontdesk::clock;
 use frontdesk::rehearsal::phone::random_sid;
+use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -74,6 +75,41 @@ async fn calls_that_nobody_places_have_no_line_once_half_are_taken() {
     for call in calls {
         call.freeze();
     }
+}
+
+#[tokio::test]
+async fn beyond_what_a_business_is_called_twilio_is_asked_and_what_is_made_up_has_no_row() {
+    const CALLS: usize = 900;
+    let house = House::with(vec![], json!({})).await;
+    let limits = json!({"limits": {"concurrent_calls": 1}});
+    let other = add_agent(&house.pool, OTHER_NUMBER, limits).await;
+    has_account(&house, other, json!({"account_sid": random_sid("AC"), "auth_token": OTHERS}))
+        .await;
+    let since = clock::Stopwatch::start();
+    // The first holds the only line of the agent's.
+    let calls = (0..CALLS).map(|_| random_sid("CA")).collect::<Vec<_>>();
+    for some in calls.chunks(45) {
+        let answered = join_all(some.iter().map(async |sid| {
+            house.post("/twilio/voice", &voice(sid, OTHER_NUMBER), Some(OTHERS)).await
+        }));
+        for (status, body) in answered.await {
+            assert_eq!(status, 200, "{body}");
+        }
+    }
+    // 600 at once, and 10 a second.
+    let most = 610 + 10 * since.elapsed().as_secs() as i64;
+    let rows: i64 = sqlx::query_scalar("select count(*) from call_logs where voice_agent_id = $1")
+        .bind(other)
+        .fetch_one(&house.pool)
+        .await
+        .unwrap();
+    assert!((600..=most).contains(&rows), "{rows} of at most {most}");
+    // Whoever is on the line with Twilio is not one of them.
+    has_account(&house, other, json!({"account_sid": ACCOUNT, "auth_token": TOKEN})).await;
+    house
+        .change(&format!("update voice_agents set private_settings = '{{}}' where id = '{other}'"))
+        .await;
+    live(&house, OTHER_NUMBER).await.freeze();
 }
 
 #[tokio::test]

@@ -105,12 +105,9 @@ async fn read(state: &AppState, shell: &Shell) -> crate::store::Result<Today> {
 
 /// Agents whose owner's server took none of what it was told last, and is still to be told.
 async fn untold(state: &AppState, shell: &Shell) -> crate::store::Result<Vec<Uuid>> {
-    let agents = shell.listed().at_least(Role::Maintainer);
-    let is_told = |one: &VisibleAgent| one.concerns(shell.chosen.is_some());
-    let known = state.owners.store.untold(&agents).await?.into_iter();
-    let told = known.filter(|agent| agents.find(*agent).is_some_and(is_told));
+    let agents = shell.listed().at_least(Role::Maintainer).of_concern(shell.chosen.is_some());
     let mut untold = Vec::new();
-    for agent in told.take(LOOKED_AT_MAX) {
+    for agent in state.owners.store.untold(&agents).await?.into_iter().take(LOOKED_AT_MAX) {
         let known = state.directory.by_id(agent).await;
         if known.is_some_and(|agent| agent.settings.webhook.is_some()) {
             untold.push(agent);

@@ -79,12 +79,6 @@ impl AppState {
         caller: Caller,
     ) -> Result<Option<Document>, Foreign> {
         let new = self.new_call(agent, call_sid, &caller);
-        let registry = &self.services.registry;
-        if registry.find(agent.id, call_sid).is_none()
-            && let Err(refusal) = agent.answers_now(now())
-        {
-            return self.refuse(agent, new, &refusal.to_string()).await;
-        }
         let wanted = Wanted {
             slot_for: SlotFor::NewCaller,
             agent,
@@ -93,6 +87,15 @@ impl AppState {
             nonce: &new.nonce,
             account_sid: caller.account_sid.as_deref(),
         };
+        let registry = &self.services.registry;
+        if registry.find(agent.id, call_sid).is_none() {
+            if self.is_one_too_many(&wanted).await {
+                return Ok(None);
+            }
+            if let Err(refusal) = agent.answers_now(now()) {
+                return self.refuse(agent, new, &refusal.to_string()).await;
+            }
+        }
         let begun = match self.begin(wanted).await {
             Begin::Live(mut handle) => {
                 // Twice at once: the first one may still be waiting for the row.

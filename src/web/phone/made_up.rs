@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::counter;
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -12,6 +13,7 @@ use crate::line::registry::{Begin, Proof, SlotFor};
 use crate::twilio::rest::RestError;
 use crate::web::AppState;
 use crate::web::at_once::AtOnce;
+use crate::web::rate_limit::{RateLimit, Rule};
 
 /// How long Twilio may take to say whether it has a call: it rings on meanwhile.
 const LIMIT: Duration = Duration::from_millis(700);
@@ -28,6 +30,27 @@ pub struct MadeUp(AtOnce);
 impl Default for MadeUp {
     fn default() -> Self {
         Self(AtOnce::new(ASKED_AT_ONCE))
+    }
+}
+
+/// Calls of an agent whose own token alone speaks for them, whether they are taken or not: whoever has the token
+/// can announce any number, and each is written and queued. No business is called so often.
+const ANNOUNCED: Rule = Rule { burst: 600, period: Duration::from_secs(60) };
+
+/// How many calls the agents' own tokens have announced.
+#[derive(Debug)]
+pub struct Announced(RateLimit);
+
+impl Default for Announced {
+    fn default() -> Self {
+        Self(RateLimit::new(ANNOUNCED))
+    }
+}
+
+impl Announced {
+    /// Counts a new call of an agent; whether there were too many before it.
+    fn are_too_many(&self, agent: &Agent) -> bool {
+        agent.credentials.is_some() && self.0.take(&agent.id.to_string()).is_err()
     }
 }
 
@@ -61,6 +84,17 @@ impl AppState {
             (None, SlotFor::KnownCaller) => begin(Proof::Unsaid),
             _ => begun,
         }
+    }
+
+    /// Whether a new call is one too many of those that the agent's own token announces: none that Twilio knows
+    /// is. It is counted, and has no row.
+    pub(super) async fn is_one_too_many(&self, wanted: &Wanted<'_>) -> bool {
+        let too_many =
+            self.announced.are_too_many(wanted.agent) && self.is_placed(wanted).await != Some(true);
+        if too_many {
+            counter!("frontdesk_calls_rejected_total", "reason" => "too many").increment(1);
+        }
+        too_many
     }
 
     /// Whether somebody placed the call. Where Twilio answers nobody a call is believed. None: it does not

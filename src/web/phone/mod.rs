@@ -20,10 +20,9 @@ mod voice;
 mod voicemail;
 
 pub use idempotency::IdempotencyCache;
-pub use made_up::MadeUp;
+pub use made_up::{Announced, MadeUp};
 pub use noting::Noting;
 pub use pending_writes::Unwritten;
-pub use refuse::Refusals;
 pub use test_call::TestCalls;
 pub use unsigned::Unsigned;
 

@@ -1,7 +1,5 @@
 //! Calls that are not taken: a row that says why, and the agent's fallback.
 
-use std::time::Duration;
-
 use metrics::counter;
 use serde_json::json;
 use tracing::info;
@@ -17,21 +15,6 @@ use crate::line::exit::fallback_limit;
 use crate::line::record::{status_word, unix_us};
 use crate::store::{Admission, AdmissionOutcome, CompletedCall, FIRST_EPOCH, NewCall, OffStream};
 use crate::web::AppState;
-use crate::web::rate_limit::{RateLimit, Rule};
-
-/// Rows of calls that are not taken, of an agent whose own token alone speaks for them: whoever has the token
-/// can make up any number, and each is written and queued. No business is called so often.
-const OWN_TOKEN: Rule = Rule { burst: 600, period: Duration::from_secs(60) };
-
-/// How many calls of each agent were not taken.
-#[derive(Debug)]
-pub struct Refusals(RateLimit);
-
-impl Default for Refusals {
-    fn default() -> Self {
-        Self(RateLimit::new(OWN_TOKEN))
-    }
-}
 
 impl AppState {
     /// The call is not taken: a row that says why, and no slot.
@@ -41,10 +24,6 @@ impl AppState {
         new: NewCall,
         why: &str,
     ) -> Result<Option<Document>, Foreign> {
-        if agent.credentials.is_some() && self.refusals.0.take(&agent.id.to_string()).is_err() {
-            counter!("frontdesk_calls_rejected_total", "reason" => "too many").increment(1);
-            return Ok(None);
-        }
         // Another instance may have the call, and this be its repeated webhook: its row is its own.
         if self.services.log.is_database_up() {
             let known =
