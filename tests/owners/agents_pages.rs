@@ -431,8 +431,16 @@ async fn secrets_are_not_shown_and_are_kept() {
             .and_then(|hook| hook.secret.as_ref().map(|it| it.reveal().clone()))
     };
     assert_eq!(secret(&desk).as_deref(), Some("hush-hush"));
-    let removed = [
+    let typed = [
         ("settings.webhook.url", "https://y.example/"),
+        ("settings.webhook.secret", "hush-hush"),
+        ("settings.fallback.kind", "voicemail"),
+    ];
+    let typed = send(&desk, &owner, "messages", &typed).await;
+    assert_eq!(typed.status, StatusCode::SEE_OTHER, "the same one, typed again: {}", typed.text);
+    assert_eq!(secret(&desk).as_deref(), Some("hush-hush"));
+    let removed = [
+        ("settings.webhook.url", "https://z.example/"),
         ("settings.webhook.secret.remove", "yes"),
         ("settings.fallback.kind", "voicemail"),
     ];

@@ -109,7 +109,16 @@ async fn the_list_keeps_the_agent_that_is_chosen() {
     let again = format!("/webhooks/60/redeliver?agent={}", desk.agent);
     assert!(page.contains(&again), "{page}");
     let done = owner.form(&again, &[]).await;
-    assert_eq!(done.header("location"), format!("/webhooks?agent={}", desk.agent), "{}", done.text);
+    let back = format!("/webhooks?agent={}&done=nowhere", desk.agent);
+    assert_eq!(done.header("location"), back, "{}", done.text);
+    assert!(owner.get(&back).await.text.contains("no address is set"));
+    desk.sql("update voice_agents set private_settings = '{\"webhook\": {\"url\": \"https://x.example/\"}}'")
+        .await;
+    desk.app.directory.refresh(Some(desk.agent), None).await;
+    let done = owner.form(&again, &[]).await;
+    let back = format!("/webhooks?agent={}&done=again", desk.agent);
+    assert_eq!(done.header("location"), back, "{}", done.text);
+    assert!(owner.get(&back).await.text.contains("It is sent again now"));
 }
 
 #[tokio::test]

@@ -43,10 +43,20 @@ struct Wanted {
     agent: Option<Uuid>,
     #[serde(default, deserialize_with = "crate::web::query::empty_is_none")]
     after: Option<i64>,
+    /// What was just done here.
+    #[serde(default)]
+    done: String,
 }
 
 async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<Wanted>) -> Shown {
-    show(&state, viewer, &wanted, &html! {}).await
+    let told = html! {
+        @match wanted.done.as_str() {
+            "again" => p .note.good role="status" { "It is sent again now. Look at this page in a minute for the answer." },
+            "nowhere" => p .note.warn role="status" { "Nothing is sent: no address is set. Write one, and send it again." },
+            _ => {},
+        }
+    };
+    show(&state, viewer, &wanted, &told).await
 }
 
 /// The page, with what was just done.
@@ -212,10 +222,15 @@ async fn redeliver(
 ) -> Shown {
     let store = &state.owners.store;
     let access = may(&state, &viewer, Object::Delivery(id), "webhook.redeliver").await?;
-    match store.redeliver(&access, &viewer, id).await? {
-        true => Ok(Redirect::to(&address(wanted.agent, None)).into_response()),
-        false => Err(Fault::NotFound),
+    if !store.redeliver(&access, &viewer, id).await? {
+        return Err(Fault::NotFound);
     }
+    let known = state.directory.by_id(access.agent_id()).await;
+    let is_told = known.is_some_and(|agent| agent.settings.webhook.is_some());
+    let done = if is_told { "again" } else { "nowhere" };
+    let join = if wanted.agent.is_some() { '&' } else { '?' };
+    let page = address(wanted.agent, None);
+    Ok(Redirect::to(&format!("{page}{join}done={done}")).into_response())
 }
 
 /// What the form of a test sends.
@@ -240,7 +255,8 @@ async fn test(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Teste
             (Some(error), None) => p .note.bad role="alert" { "The test did not reach your server: " (why(error)) "." },
         }
     };
-    show(&state, viewer, &Wanted { agent: sent.chosen, after: None }, &told).await
+    show(&state, viewer, &Wanted { agent: sent.chosen, after: None, done: String::new() }, &told)
+        .await
 }
 
 #[cfg(test)]

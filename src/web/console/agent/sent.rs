@@ -73,7 +73,8 @@ fn changed(field: &Field, sent: &Sent, stored: &Value) -> Option<Value> {
             .map_or_else(|_| json!(text), Value::Number),
         _ => json!(text),
     };
-    let keeps = value == MASK || &value == stored;
+    // A secret that is typed is given, also where it is the one that is stored: it may go elsewhere now.
+    let keeps = value == MASK || (field.kind != Kind::Secret && &value == stored);
     (!keeps).then_some(value)
 }
 
