@@ -13,10 +13,12 @@ pub enum TaskVerdict {
     Done,
     /// The agent claimed nothing.
     NotSo,
+    /// It is not done, and need not be any more.
+    Otherwise,
 }
 
 impl TaskVerdict {
-    const ALL: [Self; 3] = [Self::Booked, Self::Done, Self::NotSo];
+    const ALL: [Self; 4] = [Self::Booked, Self::Done, Self::NotSo, Self::Otherwise];
 
     /// Its word in forms.
     pub fn word(self) -> &'static str {
@@ -34,6 +36,7 @@ impl TaskVerdict {
             Self::Booked => "It is booked.",
             Self::Done => "It is done.",
             Self::NotSo => "The agent did not say so.",
+            Self::Otherwise => "It is settled otherwise.",
         }
     }
 

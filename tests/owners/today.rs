@@ -264,13 +264,19 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
     assert!(page.contains("Somebody looked: the agent did not say so."), "{page}");
     assert!(!page.contains("Please check."), "it is settled: {page}");
     assert!(page.contains("Not done") && !page.contains("It is booked"), "{page}");
+    // She does not want it any more.
+    tap("otherwise").await;
+    let page = owner.get(&format!("/calls/{call}")).await.text;
+    assert!(page.contains("Ann rings her.\nIt is settled otherwise."), "{page}");
+    assert!(!page.contains("The agent did not say so"), "{page}");
     // What a tap said goes with the tick.
     assert_eq!(support.form(&task, &[("done", "no")]).await.status, StatusCode::SEE_OTHER);
     let page = owner.get(&format!("/calls/{call}")).await.text;
-    assert!(page.contains("Ann rings her.") && !page.contains("The agent did not"), "{page}");
+    assert!(page.contains("Ann rings her.") && !page.contains("It is settled"), "{page}");
     // Whoever books it sees what the caller was told, and settles it by that.
     let form = owner.get(&new).await.text;
     assert!(form.contains("but no booking was made") && form.contains(&format!("/calls/{call}")));
+    assert!(form.contains("The call was on"), "the day by which it was said: {form}");
     let task_id = booked.to_string();
     let agent = desk.agent.to_string();
     let fields = [

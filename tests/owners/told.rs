@@ -80,6 +80,12 @@ async fn new_hours_tell_of_the_bookings_outside_of_them() {
     let saved = crate::agents_pages::send(&desk, &owner, "hours", &hours("17:00")).await;
     let page = owner.get(saved.header("location")).await.text;
     assert!(!page.contains("outside the opening hours now"), "{page}");
+    assert!(!page.contains("never open"), "{page}");
+    let none = hours("17:00");
+    let none = [none[0], none[3], none[4]];
+    let saved = crate::agents_pages::send(&desk, &owner, "hours", &none).await;
+    let page = owner.get(saved.header("location")).await.text;
+    assert!(page.contains("By these hours the business is never open"), "{page}");
 }
 
 #[tokio::test]

@@ -164,8 +164,9 @@ fn body(shell: &Shell, today: &Today, saved: &str) -> Markup {
         (without_number(shell, &today.not_connected))
         @for agent in today.untold.iter().filter_map(|agent| shell.agents.find(*agent)) {
             p .note.warn {
-                "Your other program has taken none of the last calls that it was told of for " bdi { (agent.business) } ". "
-                a href={ "/webhooks?agent=" (agent.id) } { "See what it answered" } ". This stands here until it takes one."
+                "Calls are answered, but your other program has taken none of the last calls that it was told of for " bdi { (agent.business) } ". "
+                a href={ "/webhooks?agent=" (agent.id) } { "See what it answered" }
+                ", and send one again once that is mended: this stands here until it takes one."
             }
         }
         @if !today.live.is_empty() { (live(shell, &today.live)) }

@@ -71,6 +71,7 @@ pub(super) fn settle(task: &TaskRow, word: &str, shown: Shown<'_>, may_book: boo
             a .button href=(new_booking(task)) { "Book it" span .hidden { ": " (word) } }
         }
         (ends_with(task, (done, verdict), word, shown))
+        (ends_with(task, ("Settled otherwise", TaskVerdict::Otherwise), word, shown))
         (ends_with(task, ("It did not say so", TaskVerdict::NotSo), word, shown))
     }
 }

@@ -1,11 +1,11 @@
-//! Bookings outside the opening hours, for whoever has just changed these: they stand, and somebody may
-//! have to call.
+//! What new opening hours bring with them, for whoever has just changed these: bookings outside of them,
+//! which stand, and somebody may have to call; hours that are never open.
 
 use maud::{Markup, html};
 
 use super::super::layout::Shell;
 use super::super::time;
-use crate::agent::hours::Hours;
+use crate::agent::hours::{Hours, Written};
 use crate::store::bookings::{Booking, BookingState, BookingsWanted};
 use crate::store::{Result, Store};
 
@@ -33,6 +33,11 @@ pub(super) async fn note(store: &Store, shell: &Shell, hours: &Hours) -> Result<
     bookings.retain(|booking| is_outside(booking, hours));
     let zone = shell.zone();
     Ok(html! {
+        @if is_never_open(hours) {
+            div .note.warn role="alert" {
+                p { "By these hours the business is never open: callers hear that it is closed, and nothing can be booked." }
+            }
+        }
         @if !bookings.is_empty() {
             div .note.warn role="alert" {
                 p {
@@ -54,6 +59,12 @@ pub(super) async fn note(store: &Store, shell: &Shell, hours: &Hours) -> Result<
             }
         }
     })
+}
+
+/// Whether hours are kept, and none is an open one.
+fn is_never_open(hours: &Hours) -> bool {
+    let is_closed = |day: &Written| matches!(day, Written::Known(ranges) if ranges.is_empty());
+    hours.week().iter().all(is_closed) && hours.dates().iter().all(|(_, day)| is_closed(day))
 }
 
 /// Whether it begins or ends while the business is known to be closed.

@@ -14,10 +14,17 @@ use crate::store::people::Viewer;
 use crate::store::{NoteChange, Store, TaskChange, TaskVerdict};
 use crate::web::AppState;
 use crate::web::console::errors::Fault;
+use crate::web::console::layout::Shell;
+use crate::web::console::time;
 use crate::web::guard::may;
 
 /// What the caller of a task of this agent was told; nothing where there is none.
-pub(super) async fn said(store: &Store, access: &AgentAccess<Maintain>, task: &str) -> Markup {
+pub(super) async fn said(
+    store: &Store,
+    access: &AgentAccess<Maintain>,
+    shell: &Shell,
+    task: &str,
+) -> Markup {
     let Ok(id) = task.parse() else { return html! {} };
     let task = store.task(access, id).await.unwrap_or_else(|error| {
         warn!(%error, "what a caller was told cannot be shown");
@@ -26,7 +33,9 @@ pub(super) async fn said(store: &Store, access: &AgentAccess<Maintain>, task: &s
     html! {
         @if let Some(task) = task {
             div .note {
-                p { bdi { (task.text.reveal()) } }
+                // Without the day, "next Thursday" is none.
+                p { bdi { (task.text.reveal()) } " The call was on "
+                    time { (time::at(task.began_us, &shell.zone()).strftime("%A %-d %B at %H:%M")) } "." }
                 p { a href={ "/calls/" (task.call_log_id) } { "Read what was said in the call" } }
             }
         }

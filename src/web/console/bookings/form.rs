@@ -290,7 +290,7 @@ async fn new_page(
         ..BookingForm::default()
     };
     let empty = claimed::agreed(store, &access, empty).await;
-    let said = claimed::said(store, &access, &empty.task).await;
+    let said = claimed::said(store, &access, &shell, &empty.task).await;
     Ok(show_new((&shell, &said), &place, &empty, &Again::default()))
 }
 
@@ -352,6 +352,6 @@ async fn make(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Booki
         }
     };
     let shell = Shell::of(store, viewer, Some(agent)).await?;
-    let said = claimed::said(store, &access, &sent.task).await;
+    let said = claimed::said(store, &access, &shell, &sent.task).await;
     Ok(show_new((&shell, &said), &place, &sent, &again))
 }

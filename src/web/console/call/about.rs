@@ -137,6 +137,7 @@ fn claim(claim: &Value, tasks: &[TaskRow]) -> Markup {
         match TaskVerdict::in_note(note) {
             Some(TaskVerdict::Booked) => "It is booked now.",
             Some(TaskVerdict::Done) => "It is done now.",
+            Some(TaskVerdict::Otherwise) => "It is settled otherwise.",
             Some(TaskVerdict::NotSo) => "Somebody looked: the agent did not say so.",
             None => "Somebody has looked at it, and ticked it off.",
         }
