@@ -162,7 +162,8 @@ const ITEM: &str = "c.id, c.voice_agent_id, c.call_end is null as is_live,
     coalesce(c.call_sid like 'FT%', false) as is_test,
     coalesce(c.summary ->> 'urgent' = 'true', false) as is_urgent,
     coalesce(jsonb_path_exists(c.metadata, '$.unbacked_claims[0] ? (@ != null)'), false) as has_claim,
-    coalesce(jsonb_path_exists(c.metadata, '$.extracted_appointments[0] ? (@ != null)')
+    coalesce(jsonb_path_exists(c.metadata, '$.extracted_appointments[*]
+            ? (@.written == true || @.booking != null)')
         or jsonb_path_exists(c.metadata, '$.functions[*].result
             ? (exists (@.booked) || exists (@.rescheduled) || exists (@.cancelled))'), false)
         as has_booking,

@@ -81,6 +81,11 @@ async fn one_tap_books_what_was_spoken_of_once() {
     let page = maintainer.get(&path).await.text;
     let today = maintainer.get("/").await.text;
     assert!(today.contains(&format!("href=\"/calls/{id}#spoken-of\"")), "{today}");
+    let booked = async || {
+        let calls = support.get("/api/v1/calls").await.json();
+        calls["items"][0]["booking"].clone()
+    };
+    assert_eq!(booked().await, false, "it was spoken of alone");
     let fields = fields(&page);
     assert_eq!(send(&support, &fields).await.status, StatusCode::FORBIDDEN);
     let made = send(&maintainer, &fields).await;
@@ -89,6 +94,7 @@ async fn one_tap_books_what_was_spoken_of_once() {
     let expected = json!([["Ann Reed", "+447700900123", "Filling", "2027-03-01 14:30"]]);
     assert_eq!(bookings(&desk).await, expected);
     assert_eq!(open_tasks(&desk).await, 0, "there is nothing to check any more");
+    assert_eq!(booked().await, true);
     let again = send(&maintainer, &fields).await;
     assert_eq!((again.status, again.header("location")), (StatusCode::SEE_OTHER, &*path));
     assert_eq!(bookings(&desk).await, expected, "a second tap books nothing");

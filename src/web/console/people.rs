@@ -39,10 +39,10 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 
 /// The roles in an owner's words.
 const ROLES: [(Role, &str); 4] = [
-    (Role::Support, "Support: reads and ticks off, books nothing"),
-    (Role::Maintainer, "Maintainer: also books and sets the agent up"),
-    (Role::Owner, "Owner: also people, keys and deleting"),
-    (Role::Admin, "Admin: as an owner, and above them"),
+    (Role::Support, "Support: reads, books nothing"),
+    (Role::Maintainer, "Maintainer: books, sets it up"),
+    (Role::Owner, "Owner: also people and keys"),
+    (Role::Admin, "Admin: an owner of all agents"),
 ];
 
 /// What the page is asked with.

@@ -27,6 +27,10 @@ document.addEventListener("submit", (event) => {
   const asked = `What you changed under “${left.dataset.keeps}” is not saved, and would be lost. Go on?`;
   if (!confirm(asked)) event.preventDefault();
 });
+// And so where one leaves the page without sending it.
+addEventListener("beforeunload", (event) => {
+  if (document.querySelector("form[data-written]") && !document.querySelector("form[data-sent]")) event.preventDefault();
+});
 // A form is sent once.
 document.addEventListener("submit", (event) => {
   const form = event.target;
