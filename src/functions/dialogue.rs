@@ -124,7 +124,8 @@ pub(super) async fn form(
     let step = match step.await {
         Err(error) => {
             warn!(function = %function.id, %error, "a form's answers could not be checked");
-            return Outcome::refused(BUSY);
+            // It has come no further.
+            return Outcome::refused("the answers could not be checked; call it once more");
         }
         Ok(FormStep::Submit(values)) => {
             let values = Value::Object(values);

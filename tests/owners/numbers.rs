@@ -281,6 +281,17 @@ async fn use_account(owner: &Client, desk: &Desk, token: &str) -> crate::desk::A
     owner.form(&path, &[("account_sid", OWN), ("auth_token", token)]).await
 }
 
+/// An owner whose agent has a Twilio account of its own.
+async fn on_own_account() -> (Arc<Twilio>, Desk, Client) {
+    let (twilio, url) = Twilio::serve(None, false).await;
+    let desk = desk_at(url).await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let form = [("account_sid", OWN), ("auth_token", OWN_TOKEN), ("gives_number_up", "yes")];
+    let used = owner.form(&format!("/agents/{}/twilio", desk.agent), &form).await;
+    assert_eq!(used.status, StatusCode::SEE_OTHER, "{}", used.text);
+    (twilio, desk, owner)
+}
+
 async fn credentials(desk: &Desk) -> Value {
     sqlx::query_scalar("select twilio_credentials from voice_agents where id = $1")
         .bind(desk.agent)
@@ -377,13 +388,8 @@ async fn the_set_up_offers_what_it_tells_to_choose() {
 
 #[tokio::test]
 async fn a_connection_that_fails_leaves_the_agent_its_number() {
-    let (twilio, url) = Twilio::serve(None, false).await;
-    let desk = desk_at(url).await;
-    let owner = desk.sign_in("owner@example.com").await;
+    let (twilio, desk, owner) = on_own_account().await;
     let agent = desk.agent.to_string();
-    let form = [("account_sid", OWN), ("auth_token", OWN_TOKEN), ("gives_number_up", "yes")];
-    let used = owner.form(&format!("/agents/{agent}/twilio"), &form).await;
-    assert_eq!(used.status, StatusCode::SEE_OTHER, "{}", used.text);
     let page = owner.get("/numbers").await.text;
     assert!(page.contains("do not reach it any more"), "it says what is lost: {page}");
     let connect = "/numbers/PN00000000000000000000000000000002/connect";
@@ -408,12 +414,8 @@ async fn a_connection_that_fails_leaves_the_agent_its_number() {
 
 #[tokio::test]
 async fn a_number_is_put_back_to_the_end_though_the_browser_leaves() {
-    let (twilio, url) = Twilio::serve(None, false).await;
-    let desk = desk_at(url).await;
-    let owner = desk.sign_in("owner@example.com").await;
+    let (twilio, desk, owner) = on_own_account().await;
     let agent = desk.agent.to_string();
-    let form = [("account_sid", OWN), ("auth_token", OWN_TOKEN), ("gives_number_up", "yes")];
-    owner.form(&format!("/agents/{agent}/twilio"), &form).await;
     let number = "/numbers/PN00000000000000000000000000000002";
     let connected = owner.form(&format!("{number}/connect"), &[("agent", &agent)]).await;
     assert_eq!(connected.status, StatusCode::SEE_OTHER, "{}", connected.text);
