@@ -230,7 +230,7 @@ fn functions() -> [FunctionRow; 4] {
             "The caller has never been to the practice and wants to become a patient.",
             json!([
                 {"name": "full_name", "type": "string", "description": "First and last name", "required": true},
-                {"name": "date_of_birth", "type": "string", "description": "Date of birth", "format": "date", "required": true},
+                {"name": "date_of_birth", "type": "date", "description": "Date of birth", "required": true},
                 {"name": "insurance", "type": "string", "description": "Insurance plan, if any", "required": false},
             ]),
             "form",

@@ -149,6 +149,9 @@ impl Owners {
 /// How long a one-time link is good, in seconds.
 pub const LINK_SECONDS: i32 = 3600;
 
+/// The same of one that invites somebody, who may read it tomorrow only. It ends with their first sign-in.
+pub const INVITATION_SECONDS: i32 = 3 * 24 * 3600;
+
 /// Makes a one-time sign-in link for somebody.
 pub async fn sign_in_link(store: &Store, public_url: &PublicUrl, person: Uuid) -> Result<String> {
     let secret = Secret::new("");
@@ -163,7 +166,7 @@ pub(super) async fn newcomers_link(
     person: Uuid,
 ) -> Result<Option<String>> {
     let secret = Secret::new("");
-    let is_made = store.make_newcomers_link(&secret.hash(), person, LINK_SECONDS).await?;
+    let is_made = store.make_newcomers_link(&secret.hash(), person, INVITATION_SECONDS).await?;
     Ok(is_made.then(|| address_of(public_url, &secret)))
 }
 

@@ -2,16 +2,33 @@
 
 use http::StatusCode;
 use serde_json::json;
+use url::Url;
 use uuid::Uuid;
 
 use super::AppState;
 use super::guard::may;
 use super::paces::{TRIES, count};
 use super::problem::Problem;
+use crate::agent::settings::Webhook;
+use crate::functions::egress;
 use crate::post_call::webhook::{Trial, try_out};
 use crate::store::access::{Maintain, Object};
 use crate::store::audit::AuditEntry;
 use crate::store::people::Viewer;
+
+/// What somebody may not mean of a webhook: an address that this server never asks, or one that anybody on
+/// the way reads along with.
+pub(super) fn warning(egress: &egress::Client, webhook: &Webhook) -> Option<String> {
+    let url = Url::parse(&webhook.url).ok()?;
+    if let Some(refusal) = egress.refusal(&url) {
+        return Some(format!("This server never posts to this address: {refusal}."));
+    }
+    (url.scheme() == "http").then(|| {
+        "The address begins with http, not https: what is posted, with your callers' words, can be read \
+         on its way."
+            .to_owned()
+    })
+}
 
 /// Posts a test to the agent's webhook.
 ///

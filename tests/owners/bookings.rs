@@ -236,9 +236,13 @@ async fn pages_show_a_day_and_a_week_and_change_bookings() {
     let past = client.form("/bookings/new", &[&form[..], &[("which", "first")]].concat()).await;
     assert_eq!(past.status, StatusCode::CONFLICT);
     assert!(past.text.contains("Sunday 25 October 2026 is past."), "{}", past.text);
+    assert!(past.text.contains("outside the opening hours"), "{}", past.text);
     let count = desk.made("select count(*)::text from appointments").await;
     assert_eq!(count, "0", "it is asked first");
     form.push(("past", "true"));
+    let closed = client.form("/bookings/new", &[&form[..], &[("which", "first")]].concat()).await;
+    assert_eq!(closed.status, StatusCode::CONFLICT, "it is asked about: {}", closed.text);
+    form.push(("closed", "true"));
     let which = client.form("/bookings/new", &form).await;
     assert_eq!(which.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(which.text.contains("The second one, 01:30 GMT"), "{}", which.text);
@@ -256,6 +260,7 @@ async fn pages_show_a_day_and_a_week_and_change_bookings() {
     let week = client.get("/bookings?day=2026-10-21").await;
     assert!(week.text.contains("<th scope=\"col\">Sun 25 Oct<br>closed</th>"), "{}", week.text);
     assert!(week.text.contains(">01:30 GMT</time>"), "which of the two: {}", week.text);
+    assert!(week.text.contains("until 02:15 "), "the hour that it goes on in: {}", week.text);
     let shown = client.get(&format!("{page}?done=made")).await;
     for text in [&week.text, &shown.text, &taken.text] {
         assert!(!text.contains("<script>alert") && !text.contains("<img") && !text.contains("<b>"));

@@ -402,11 +402,18 @@ async fn steps_are_read_in_words_a_fault_names_its_line_and_people_are_rows() {
     let whole = broken.replace("}\n  \"b\": {}", "},\n  \"b\": {\"end\": \"Bye.\"}");
     let mut steps = [
         ("type", "flows"),
-        ("name", "steps"),
+        ("name", "The steps"),
         ("is_active", "yes"),
         ("data.start", "a"),
         ("data.nodes", broken),
     ];
+    let twice = [("variables.0.name", "a"), ("variables.1.name", "a")];
+    let refused = owner.form(&page, &[&steps[..], &twice].concat()).await;
+    assert!(
+        refused.text.contains("What the agent asks the caller for, line 2"),
+        "{}",
+        refused.text
+    );
     let refused = owner.form(&page, &steps).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let error =
@@ -419,6 +426,8 @@ async fn steps_are_read_in_words_a_fault_names_its_line_and_people_are_rows() {
     steps[4].1 = &whole;
     let made = owner.form(&page, &steps).await;
     assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
+    let shown = owner.get(made.header("location")).await.text;
+    assert!(shown.contains("the_steps"), "a name that a model can call: {shown}");
 
     let people = [
         ("type", "function"),
@@ -435,7 +444,7 @@ async fn steps_are_read_in_words_a_fault_names_its_line_and_people_are_rows() {
         let mut items = listed["items"].as_array().unwrap().iter();
         items.find(|it| it["name"] == name).unwrap_or_else(|| panic!("{name}: {listed}")).clone()
     };
-    let (steps, people) = (of("steps"), of("transfer_call"));
+    let (steps, people) = (of("the_steps"), of("transfer_call"));
     assert_eq!(people["data"]["targets"], json!({"desk": "020 7946 0958"}));
     let shown = owner.get(&format!("{page}/{}", steps["id"].as_str().unwrap())).await.text;
     assert!(shown.contains("<bdi>a</bdi></b>: asks “Urgent?” (text), then b"), "{shown}");
@@ -550,7 +559,7 @@ async fn all_that_is_wrong_with_a_function_is_told_at_once() {
     let page = format!("/agents/{}/functions", desk.agent);
     let sent = [
         ("type", "json_api"),
-        ("name", "two words"),
+        ("name", "二 語"),
         ("data.url", "nowhere"),
         ("data.timeout_ms", "soon"),
         ("data.result", "items"),
@@ -561,5 +570,5 @@ async fn all_that_is_wrong_with_a_function_is_told_at_once() {
         assert!(refused.text.contains(&format!("id=\"{id}-error\"")), "{id}: {}", refused.text);
         assert!(refused.text.contains(&format!("href=\"#{id}\"")), "{id}: {}", refused.text);
     }
-    assert!(refused.text.contains("value=\"two words\""), "{}", refused.text);
+    assert!(refused.text.contains("value=\"二 語\""), "{}", refused.text);
 }

@@ -286,6 +286,7 @@ async fn what_the_agent_claimed_is_settled_with_one_tap() {
         ("time", "10:00"),
         ("minutes", "30"),
         ("name", "Sue"),
+        ("closed", "true"),
     ];
     let made = owner.form("/bookings/new", &fields).await;
     assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);

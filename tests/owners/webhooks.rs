@@ -80,6 +80,17 @@ async fn a_test_is_posted_and_what_came_of_it_is_said() {
     let noted = "select string_agg(change ->> 'status', ' ' order by id) from audit_log
         where action = 'webhook.test'";
     assert_eq!(desk.made(noted).await, "204 500 500");
+    let agent_page = format!("/agents/{agent}");
+    for page in ["/webhooks", &agent_page] {
+        let page = maintainer.get(page).await.text;
+        assert!(page.contains("can be read on its way"), "{page}");
+        assert!(!page.contains("never posts"), "it may be reached: {page}");
+    }
+    set("10.0.0.1").await;
+    for page in ["/webhooks", &agent_page] {
+        let page = maintainer.get(page).await.text;
+        assert!(page.contains("This server never posts to this address"), "{page}");
+    }
     set("nobody.invalid").await;
     let page = maintainer.form("/webhooks/test", &[("agent", &agent)]).await.text;
     assert!(page.contains("no server answers there") && !page.contains("webhook: "), "{page}");
@@ -95,7 +106,7 @@ async fn the_list_keeps_the_agent_that_is_chosen() {
     let call = add_call(&desk, desk.agent, json!({})).await;
     desk.sql(&format!(
         "insert into webhook_deliveries (call_log_id, message_id, attempt, ms)
-        select '{call}', 'msg_1', 1, 1 from generate_series(1, 60)"
+        select '{call}', 'msg_1', n, 1 from generate_series(1, 60) n"
     ))
     .await;
     desk.sql(&format!(
@@ -105,8 +116,18 @@ async fn the_list_keeps_the_agent_that_is_chosen() {
     .await;
     let page = owner.get(&format!("/webhooks?agent={}", desk.agent)).await.text;
     assert!(page.contains("call.completed"), "{page}");
+    assert_eq!(page.matches("/redeliver?").count(), 1, "a call is one row: {page}");
+    assert!(page.contains("59 tries before"), "{page}");
+    assert!(page.contains("data-is=\"Tried again\">now<"), "its time is over: {page}");
+    desk.sql(&format!(
+        "insert into webhook_deliveries (call_log_id, message_id, attempt, status, error, ms)
+        select '{call}', 'msg_1', n, 403, 'webhook: answered 403', 1 from generate_series(61, 101) n"
+    ))
+    .await;
+    let page = owner.get(&format!("/webhooks?agent={}", desk.agent)).await.text;
     assert!(page.contains(&format!("/webhooks?agent={}&amp;after=", desk.agent)), "{page}");
-    let again = format!("/webhooks/60/redeliver?agent={}", desk.agent);
+    assert!(page.contains("refused (403)") && !page.contains("answered 403"), "once: {page}");
+    let again = format!("/webhooks/101/redeliver?agent={}", desk.agent);
     assert!(page.contains(&again), "{page}");
     let done = owner.form(&again, &[]).await;
     let back = format!("/webhooks?agent={}&done=nowhere", desk.agent);

@@ -170,7 +170,7 @@ impl Seen {
                         @let query = self.shell.query();
                         li .row {
                             div .grow {
-                                bdi { (task.text.reveal()) }
+                                bdi { (words::said_of(task)) }
                                 @if let Some(note) = &task.note { div .quiet { "Note: " bdi { (note.reveal()) } } }
                             }
                             @if task.done_us.is_some() { span .badge.good { "done" } } @else { span .badge.warn { "open" } }

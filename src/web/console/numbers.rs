@@ -210,7 +210,7 @@ fn of_account(shell: &Shell, account: &AccountNumbers, again: Option<&Again<'_>>
                 Ok(numbers) => ul .list { @for number in numbers { (row(shell, account, number)) } },
             }
             @if let (Some(answers), None) = (&account.answers, &agent.typed_number) {
-                p { "It answers " strong { (readable(answers)) } "." @if !account.calls_come() { " " span .badge.warn { "not connected yet" } } }
+                p { @if account.calls_come() { "It answers " } @else { "Its number is " } strong { (readable(answers)) } "." @if !account.calls_come() { " " span .badge.warn { "not connected yet" } } }
                 @if !account.calls_come() { p .hint { "No call has come to it so far, and it is not known that Twilio sends its calls here." } }
             }
             (by_hand::form(account, is_admin, wrong_number))

@@ -262,7 +262,7 @@ fn task_row(shell: &Shell, task: &TaskRow) -> Markup {
         div .row .task {
             span .grow {
                 span class={ "badge " (class) } { (word) } " "
-                @if task.text.reveal().is_empty() { span .quiet { "The words were removed." } } @else { (task.text.reveal()) }
+                @if task.text.reveal().is_empty() { span .quiet { "The words were removed." } } @else { (words::said_of(task)) }
                 @if let Some(note) = &task.note { br; span .quiet { "Note: " bdi { (note.reveal()) } } }
             }
             a href={ "/calls/" (task.call_log_id) (query) } { time { (at) } }
@@ -309,8 +309,11 @@ fn yesterday(counts: &DayCounts) -> Markup {
     html! {
         h2 { "Yesterday" }
         p {
-            (counts.calls) @if counts.calls == 1 { " call" } @else { " calls" }
-            " · " (counts.answered) " answered · " (counts.put_through) " put through · " (counts.voicemail) " left a recorded message"
+            @if counts.calls == 0 { "No calls." }
+            @else {
+                (counts.calls) @if counts.calls == 1 { " call" } @else { " calls" }
+                " · " (counts.answered) " answered · " (counts.put_through) " put through · " (counts.voicemail) " left a recorded message"
+            }
             @if counts.seconds > 0 { " · " (time::length(counts.seconds)) " in all" }
         }
     }
@@ -325,7 +328,7 @@ fn done(shell: &Shell, done: &[TaskRow]) -> Markup {
                 @for task in done {
                     @let (_, word) = words::task(task);
                     li .row {
-                        span .grow { (who(task.name.as_ref(), task.caller.as_ref())) ": " del { (word) " " (task.text.reveal()) } }
+                        span .grow { (who(task.name.as_ref(), task.caller.as_ref())) ": " del { (word) " " (words::said_of(task)) } }
                         (shell.business(task.agent_id))
                         @if let Some(at) = task.done_us { time .quiet { (time::when(&time::at(at, &shell.zone()), &shell.now)) } }
                         (tasks::tick(task, word, Shown { call: None, query: &query }))

@@ -229,7 +229,7 @@ async fn show_link(
     Ok(shell.page(Some(Section::People), "Sign-in link", &html! {
         h1 { "A sign-in link for " bdi { (member.name.reveal()) } }
         p { "Send it to " bdi { (member.email.reveal()) } " now, in a way that nobody else reads. It is \
-            shown only this once, works once, and within an hour. Until they have signed in you can make \
+            shown only this once, works once, and for three days. Until they have signed in you can make \
             another one here." }
         pre #sign-in-link { (link) }
         div .actions {

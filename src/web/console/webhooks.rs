@@ -1,5 +1,6 @@
 //! `/webhooks`: what owners' servers were told of calls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
@@ -8,6 +9,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
+use url::Url;
 use uuid::Uuid;
 
 use super::errors::{Fault, Shown};
@@ -21,10 +23,12 @@ use crate::web::AppState;
 use crate::web::guard::may;
 use crate::web::lists::cut;
 use crate::web::session::PageRequest;
-use crate::web::webhooks::try_webhook;
+use crate::web::webhooks::{try_webhook, warning};
 
-/// Rows of a page.
-const ROWS: i64 = 50;
+/// Tries of a page. A call that is not taken is tried some thirty times in its day.
+const TRIES: i64 = 100;
+/// What is kept of a try that was answered with another status than those that count; its badge says so.
+const ANSWERED: &str = "webhook: answered ";
 /// Agents whose webhook may be tested from the page.
 const AGENTS: usize = 50;
 
@@ -63,17 +67,25 @@ async fn page(PageRequest { state, viewer }: PageRequest, Query(wanted): Query<W
 async fn show(state: &AppState, viewer: Viewer, wanted: &Wanted, told: &Markup) -> Shown {
     let store = &state.owners.store;
     let shell = Shell::of(store, viewer, wanted.agent).await?;
-    let rows = store.deliveries(&shell.listed(), wanted.after, ROWS + 1).await?;
+    let rows = store.deliveries(&shell.listed(), wanted.after, TRIES + 1).await?;
     let mut told_to = Vec::new();
     for agent in shell.listed().at_least(Role::Maintainer).list().iter().take(AGENTS) {
         let known = state.directory.by_id(agent.id).await;
-        if known.is_some_and(|agent| agent.settings.webhook.is_some()) {
-            told_to.push((agent.id, agent.business.clone()));
+        if let Some(webhook) = known.as_ref().and_then(|agent| agent.settings.webhook.as_ref()) {
+            told_to.push(ToldTo {
+                agent: agent.id,
+                business: agent.business.clone(),
+                place: place(&webhook.url),
+                warning: warning(&state.services.function_services.egress, webhook),
+            });
         }
     }
     let body = html! {
         h1 { "Webhooks" }
-        p .zone { "What your other program was told when a call ended. Times in " (shell.zone_name()) "." }
+        p .zone {
+            "What your other program was told when a call ended. What it does not take is sent again by \
+             itself, for a day. Times in " (shell.zone_name()) "."
+        }
         (told)
         (testing(&shell, &told_to))
         (deliveries(&shell, (rows, !told_to.is_empty())))
@@ -81,26 +93,49 @@ async fn show(state: &AppState, viewer: Viewer, wanted: &Wanted, told: &Markup) 
     Ok(shell.page(Some(Section::Webhooks), "Webhooks", &body))
 }
 
-/// The form that posts a test.
-fn testing(shell: &Shell, told_to: &[(Uuid, String)]) -> Markup {
+/// Whose calls are told, and where.
+struct ToldTo {
+    agent: Uuid,
+    business: String,
+    place: String,
+    warning: Option<String>,
+}
+
+/// An address without what may be secret in it.
+fn place(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Err(_) => String::new(),
+    }
+}
+
+/// Where calls are told, and the form that posts a test.
+fn testing(shell: &Shell, told_to: &[ToldTo]) -> Markup {
     html! {
+        @for to in told_to {
+            @if told_to.len() == 1 || to.warning.is_some() {
+                p {
+                    @if told_to.len() > 1 { bdi { (to.business) } ": " }
+                    "Calls are posted to " code { (to.place) } ". "
+                    a href={ "/agents/" (to.agent) "#settings-webhook-url" } { "Change the address" }
+                }
+                @if let Some(warning) = &to.warning { p .note.warn { (warning) } }
+            }
+        }
         @if !told_to.is_empty() {
             form .filters method="post" action="/webhooks/test" {
                 @if let Some(chosen) = shell.chosen { input type="hidden" name="chosen" value=(chosen); }
-                @if let [(only, _)] = told_to {
-                    input type="hidden" name="agent" value=(only);
+                @if let [only] = told_to {
+                    input type="hidden" name="agent" value=(only.agent);
                 } @else {
                     div {
                         label for="of" { "Whose program" }
                         select #of name="agent" {
-                            @for (id, business) in told_to { option value=(id) { (business) } }
+                            @for to in told_to { option value=(to.agent) { (to.business) " · " (to.place) } }
                         }
                     }
                 }
                 button type="submit" { "Send a test" }
-                @if let [(only, _)] = told_to {
-                    a href={ "/agents/" (only) "#settings-webhook-url" } { "Change the address" }
-                }
             }
         }
     }
@@ -131,10 +166,22 @@ fn nothing_yet(shell: &Shell, is_told: bool) -> Markup {
     }
 }
 
+/// The tries of each call together, the call that was tried last first.
+fn by_call(rows: Vec<DeliveryRow>) -> Vec<Vec<DeliveryRow>> {
+    let mut calls: Vec<Vec<DeliveryRow>> = Vec::new();
+    let mut places: HashMap<Uuid, usize> = HashMap::new();
+    for row in rows {
+        let place = *places.entry(row.call_id).or_insert(calls.len());
+        match calls.get_mut(place) {
+            Some(tries) => tries.push(row),
+            None => calls.push(vec![row]),
+        }
+    }
+    calls
+}
+
 fn deliveries(shell: &Shell, (mut rows, is_told): (Vec<DeliveryRow>, bool)) -> Markup {
-    let zone = shell.zone();
-    let said = |us: i64| time::when(&time::at(us, &zone), &shell.now);
-    let has_more = cut(&mut rows, ROWS);
+    let has_more = cut(&mut rows, TRIES);
     let older = rows.last().filter(|_| has_more).map(|row| row.id);
     html! {
         @if rows.is_empty() {
@@ -142,30 +189,52 @@ fn deliveries(shell: &Shell, (mut rows, is_told): (Vec<DeliveryRow>, bool)) -> M
         } @else {
             div .scroll tabindex="0" role="region" aria-label="What was told" {
                 table .told {
-                    thead { tr { th scope="col" { "When" } th scope="col" { "Event" } th scope="col" { "Call" } th scope="col" { "Try" } th scope="col" { "Answer" } th scope="col" { "Took" } th scope="col" { "Next" } th scope="col" { span .hidden { "Actions" } } } }
-                    tbody {
-                        @for row in &rows {
-                            @let may = shell.agents.find(row.agent_id).is_some_and(|agent| agent.role >= Role::Maintainer);
-                            tr {
-                                td { time { (said(row.at_us)) } }
-                                td data-is="Event" { code { (COMPLETED) } " " (shell.business(row.agent_id)) }
-                                td { a href={ "/calls/" (row.call_id) } { "Call" span .hidden { " of " (said(row.at_us)) } } }
-                                td .number data-is="Try" { (row.attempt) }
-                                td data-is="Answer" { (answer(row)) }
-                                td .number data-is="Took" { (row.ms) " ms" }
-                                td data-is="Next" { @if let Some(next) = row.next_us { time { (said(next)) } } }
-                                td {
-                                    @if may {
-                                        form method="post" action={ "/webhooks/" (row.id) "/redeliver" (shell.query()) } { button type="submit" { "Send again" } }
-                                    }
-                                }
-                            }
-                        }
-                    }
+                    thead { tr { th scope="col" { "Call" } th scope="col" { "Answer" } th scope="col" { "Tried" } th scope="col" { "Tried again" } th scope="col" { span .hidden { "Actions" } } } }
+                    tbody { @for tries in &by_call(rows) { (one_call(shell, tries)) } }
                 }
             }
             @if let Some(older) = older {
                 nav .pager aria-label="More deliveries" { a href=(address(shell.chosen, Some(older))) { "Older" } }
+            }
+        }
+    }
+}
+
+/// A call's row: what came of the last try, and the tries before it folded below.
+fn one_call(shell: &Shell, tries: &[DeliveryRow]) -> Markup {
+    let zone = shell.zone();
+    let said = |us: i64| time::when(&time::at(us, &zone), &shell.now);
+    let now_us = shell.now.timestamp().as_microsecond();
+    let Some((last, before)) = tries.split_first() else { return html! {} };
+    let may = shell.agents.find(last.agent_id).is_some_and(|one| one.role >= Role::Maintainer);
+    html! {
+        tr {
+            td {
+                a href={ "/calls/" (last.call_id) } { "Call" span .hidden { " told of " (said(last.at_us)) } }
+                @if shell.agents.list().len() > 1 { " · " bdi { (shell.business(last.agent_id)) } }
+                " " code .quiet { (COMPLETED) }
+            }
+            td data-is="Answer" {
+                (answer(last))
+                @if !before.is_empty() {
+                    details {
+                        summary { (before.len()) @if before.len() == 1 { " try before" } @else { " tries before" } }
+                        ul { @for one in before { li { time { (said(one.at_us)) } " · try " (one.attempt) " · " (answer(one)) " · " (one.ms) " ms" } } }
+                    }
+                }
+            }
+            td data-is="Tried" { time { (said(last.at_us)) } " · try " (last.attempt) " · " (last.ms) " ms" }
+            td data-is="Tried again" {
+                @match last.next_us {
+                    Some(next) if next > now_us => time { (said(next)) },
+                    Some(_) => "now",
+                    None => {},
+                }
+            }
+            td {
+                @if may {
+                    form method="post" action={ "/webhooks/" (last.id) "/redeliver" (shell.query()) } { button type="submit" { "Send again" span .hidden { ": the call told of " (said(last.at_us)) } } }
+                }
             }
         }
     }
@@ -188,7 +257,10 @@ fn answer(row: &DeliveryRow) -> Markup {
             Some(status) => span .badge .bad { "refused (" (status) ")" },
             None => span .badge .bad { "not reached" },
         }
-        @if let Some(error) = &row.error { " " span .quiet { (why(error)) } }
+        @let is_status = |error: &&String| row.status.is_some() && error.starts_with(ANSWERED);
+        @if let Some(error) = row.error.as_ref().filter(|error| !is_status(error)) {
+            " " span .quiet { (why(error)) }
+        }
     }
 }
 
@@ -247,7 +319,10 @@ async fn test(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Teste
     let took = format!("after {} ms", trial.ms);
     let told = html! {
         @match (&trial.error, trial.status) {
-            (None, _) => p .note.good role="status" { "Your server took the test " (took) "." },
+            (None, _) => p .note.good role="status" {
+                "Your server took the test " (took) ". Calls that it did not take are sent again by themselves \
+                 for a day after they ended; older ones when you press “Send again”."
+            },
             (Some(_), Some(status)) => p .note.bad role="alert" {
                 "Your server answered with status " (status) " " (took)
                 ". It counts as told only with a status from 200 to 299."

@@ -62,6 +62,18 @@ pub(crate) fn task(task: &TaskRow) -> (&'static str, &'static str) {
     }
 }
 
+/// What a task says beside its badge, which has said the first word.
+pub(crate) fn said_of(task: &TaskRow) -> &str {
+    let text = task.text.reveal().as_str();
+    let first = match task.kind {
+        TaskKind::Urgent => "Urgent: ",
+        TaskKind::Message => "Message: ",
+        TaskKind::BookingCheck => "Please check: ",
+        _ => return text,
+    };
+    text.strip_prefix(first).filter(|rest| !rest.is_empty()).unwrap_or(text)
+}
+
 /// What came of a booking, as a badge; nothing of one that is still to come.
 pub(crate) fn booking(status: &str) -> Markup {
     html! {

@@ -55,6 +55,14 @@ impl Refused {
         self.errors.iter().find(|(field, _)| is_it(field)).map(|(_, why)| why.as_str())
     }
 
+    /// All that is wrong with this field: with which part of it, and why.
+    pub(super) fn faults_of(&self, path: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.errors.iter().filter_map(move |(field, why)| {
+            let rest = field.strip_prefix(path).filter(|rest| is_end(rest))?;
+            Some((rest.trim_start_matches('.'), why.as_str()))
+        })
+    }
+
     /// What is wrong with the hours, as their editor names its fields.
     pub(super) fn hours(&self) -> Vec<(String, String)> {
         let of_hours = self.errors.iter().filter_map(|(field, why)| {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::fields::{PARTS, Part};
+use super::fields::{Field, PARTS, Part};
 use super::form::{Refused, id_of, line};
 use super::hours::Editor;
 use super::{fields, preview};
@@ -27,6 +27,7 @@ use crate::web::console::unfinished;
 use crate::web::console::words::short;
 use crate::web::editing::Seen;
 use crate::web::editing::document::document;
+use crate::web::webhooks::warning;
 
 /// As many days are shown as they are understood.
 const DAYS: usize = 7;
@@ -68,6 +69,7 @@ impl Page<'_> {
                 a .button href={ (base) "/versions" } { "Earlier versions" }
             }
             (faults(&base, &agent))
+            (webhook_warning(self.state, &agent))
             @for part in &PARTS { (self.part(part, &base, &agent, &document)) }
             (preview::preview(&agent, &self.shell.now))
             (told(self.state, &agent))
@@ -118,13 +120,19 @@ impl Page<'_> {
 
 /// What is wrong with a section, above its fields: the browser shows its beginning.
 fn told_of(part: &Part, refused: &Refused) -> Markup {
-    let wrong: Vec<_> =
-        part.fields.iter().filter_map(|field| Some((field, refused.why(field.path)?))).collect();
+    let of_field = |field: &'static Field| {
+        refused.faults_of(field.path).map(move |(row, why)| (field, row, why))
+    };
+    let wrong: Vec<_> = part.fields.iter().flat_map(of_field).collect();
     html! {
         @if !wrong.is_empty() {
             div .note.bad {
                 p { "This was not saved. What you wrote is still here. Please look at:" }
-                ul { @for (field, why) in wrong { li { a href={ "#" (id_of(field)) } { (field.label) } ": " (why) } } }
+                ul {
+                    @for (field, row, why) in wrong {
+                        li { a href={ "#" (id_of(field)) } { (field.label) @if !row.is_empty() { ", " bdi { (row) } } } ": " (why) }
+                    }
+                }
             }
         }
     }
@@ -321,6 +329,19 @@ fn faults(base: &str, agent: &Agent) -> Markup {
                         li { a href={ (base) "/functions" } { "What it can do" } ": what is marked there as left out" }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What an owner may not mean of the address that calls are told to.
+fn webhook_warning(state: &AppState, agent: &Agent) -> Markup {
+    let webhook = agent.settings.webhook.as_ref();
+    let warning = webhook.and_then(|it| warning(&state.services.function_services.egress, it));
+    html! {
+        @if let Some(warning) = warning {
+            p .note.warn {
+                a href="#settings-webhook-url" { "Tell another program of each call" } ": " (warning)
             }
         }
     }

@@ -12,8 +12,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::obstacles::{closed, in_the_way, past, time_choice};
-use super::{claimed, clock, is_past};
+use super::obstacles::{asked, closed, in_the_way, past, time_choice};
+use super::{claimed, clock};
 use crate::store::access::{AgentAccess, Maintain, Object, Role};
 use crate::store::booking_edits::{Kept, Proposal};
 use crate::store::bookings::{Booking, BookingPlace};
@@ -310,7 +310,6 @@ fn show_new(
             p .zone { bdi { (place.business) } " · times are those in " (shell.zone_name()) }
             (said)
             (form(shown, again, ("/bookings/new", "Book"), &zone))
-            p .hint { "You may book outside the opening hours. The agent may not." }
         },
     );
     *page.status_mut() = again.status();
@@ -327,14 +326,15 @@ async fn make(PageRequest { state, viewer }: PageRequest, Form(sent): Form<Booki
         proposal => proposal,
     };
     let place = store.booking_place(&access).await?;
-    let again = match sent.fields().draft(&place, None) {
-        Err(wrong) => Again { wrong, ..Again::default() },
-        Ok(draft)
-            if sent.past != "true" && is_past(draft.start_us, &zone(place.zone.as_deref())) =>
-        {
-            Again { is_past: true, ..Again::default() }
-        }
-        Ok(draft) => {
+    let draft = sent.fields().draft(&place, None);
+    let asked = match &draft {
+        Ok(draft) => asked(&state, &viewer, agent, (place.zone.as_deref(), draft), &sent).await?,
+        Err(_) => None,
+    };
+    let again = match (draft, asked) {
+        (Err(wrong), _) => Again { wrong, ..Again::default() },
+        (Ok(_), Some(asked)) => asked,
+        (Ok(draft), None) => {
             let how = (sent.may_overlap(), proposal);
             match store.keep_booking(&access, &viewer, None, &draft, how).await? {
                 Kept::Kept(booking) => {

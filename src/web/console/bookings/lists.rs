@@ -259,6 +259,7 @@ pub(super) fn week_table(
                             @for (n, (day, column)) in days.iter().zip(&columns).enumerate() {
                                 @let start = day.at(hour, 0, 0, 0);
                                 td class=[opening.is_shut(n, start).then_some("shut")] {
+                                    (going_on(bookings, zone, start))
                                     (cell(column, hour, who.names))
                                     @if let Some(link) = who.free.and_then(|free| free.hour(opening.begins(n, start), bookings)) { (link) }
                                 }
@@ -267,6 +268,23 @@ pub(super) fn week_table(
                     }
                 }
             }
+        }
+    }
+}
+
+/// The bookings that began before an hour and go on in it, so that it does not look free.
+fn going_on(bookings: &[Booking], zone: &TimeZone, start: DateTime) -> Markup {
+    let Ok(from) = zone.to_ambiguous_timestamp(start).unambiguous() else { return html! {} };
+    let from_us = from.as_microsecond();
+    let goes_on = |booking: &&Booking| {
+        booking.state != BookingState::Cancelled
+            && booking.start_us < from_us
+            && end_us(booking.start_us, booking.minutes) > from_us
+    };
+    html! {
+        @for booking in bookings.iter().filter(goes_on) {
+            @let end = time::at(end_us(booking.start_us, booking.minutes), zone);
+            div .quiet { "until " (clock(&end)) " " (name(booking)) }
         }
     }
 }

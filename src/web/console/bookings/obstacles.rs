@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use uuid::Uuid;
 
 use super::form::{Again, BookingForm, span};
 use super::{hours_of, is_past};
@@ -90,9 +91,8 @@ pub(super) fn time_choice(form: &BookingForm, why: Option<&WrongTime>, detail: &
     }
 }
 
-/// What is asked before a booking goes to another time: whether a day that is past is meant, or a time at
-/// which the business is closed; none: nothing, or it was said.
-pub(super) async fn asked(
+/// The same before a booking goes to another time.
+pub(super) async fn asked_of_change(
     state: &AppState,
     viewer: &Viewer,
     (known, draft): (&Booking, &BookingDraft),
@@ -102,10 +102,22 @@ pub(super) async fn asked(
     if draft.start_us == known.start_us || sent.revision != known.revision.to_string() {
         return Ok(None);
     }
-    let is_past = sent.past != "true" && is_past(draft.start_us, &zone(known.zone.as_deref()));
+    asked(state, viewer, known.agent_id, (known.zone.as_deref(), draft), sent).await
+}
+
+/// What is asked before something is booked: whether a day that is past is meant, or a time at which the
+/// business is closed; none: nothing, or it was said.
+pub(super) async fn asked(
+    state: &AppState,
+    viewer: &Viewer,
+    agent: Uuid,
+    (zone_name, draft): (Option<&str>, &BookingDraft),
+    sent: &BookingForm,
+) -> Result<Option<Again>, Fault> {
+    let is_past = sent.past != "true" && is_past(draft.start_us, &zone(zone_name));
     let is_closed = sent.closed != "true" && {
         let store = &state.owners.store;
-        let access = store.access::<Read>(viewer, Object::Agent(known.agent_id)).await?;
+        let access = store.access::<Read>(viewer, Object::Agent(agent)).await?;
         let last_us = end_us(draft.start_us, draft.minutes) - 1;
         let hours = hours_of(store, &access).await?;
         let ends = [draft.start_us, last_us].map(Timestamp::from_microsecond);

@@ -20,7 +20,7 @@ use settling::{Settling, came, cancel, check, missed, reopen};
 use super::clock;
 use super::form::{Again, BookingForm, form, span};
 use super::lists::badge;
-use super::obstacles::asked;
+use super::obstacles::asked_of_change;
 use super::telling::{self, Told, Way};
 use crate::agent::phone_number::readable;
 use crate::store::access::{AgentAccess, Maintain, Object, Read, Role};
@@ -258,7 +258,7 @@ async fn change(
     let mut shown = known.clone();
     let draft = sent.fields().draft(&place, Some(&known));
     let asked = match &draft {
-        Ok(draft) => asked(&state, &viewer, (&known, draft), &sent).await?,
+        Ok(draft) => asked_of_change(&state, &viewer, (&known, draft), &sent).await?,
         Err(_) => None,
     };
     let again = match (draft, asked) {

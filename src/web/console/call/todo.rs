@@ -16,7 +16,7 @@ pub(super) fn list(tasks: &[TaskRow], shown: Shown<'_>, may_book: bool) -> Marku
                     @let is_done = task.done_us.is_some();
                     li .row {
                         div .grow {
-                            span class=(class(task)) { (capital(words::task(task).1)) } " " bdi { (task.text.reveal()) }
+                            span class=(class(task)) { (capital(words::task(task).1)) } " " bdi { (words::said_of(task)) }
                             @if let Some(note) = &task.note { div .quiet { "Note: " bdi { (note.reveal()) } } }
                         }
                         @if is_done { span .badge.good { "done" } }

@@ -1,6 +1,8 @@
 //! A function's form by its kind: what stands in each field, and what was sent as a change.
 
 use serde_json::{Map, Value, json};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 use super::json::{as_json, as_text, read_json};
 use crate::agent::json_api::TIME_MS;
@@ -187,7 +189,11 @@ pub(super) fn change(kind: &str, sent: &Sent, stored: &Value) -> Given {
     let mut given = Given::default();
     let change = &mut given.fields;
     for name in ["name", "purpose", "trigger_reason"] {
-        change.insert(name.to_owned(), filled(name).map_or(Value::Null, Value::String));
+        let text = match name {
+            "name" => filled(name).map(tool_name),
+            _ => filled(name),
+        };
+        change.insert(name.to_owned(), text.map_or(Value::Null, Value::String));
     }
     for name in ["is_active", "save_data", "is_shownable"] {
         change.insert(name.to_owned(), json!(sent.contains_key(name)));
@@ -224,6 +230,20 @@ fn or_wrong<T>(read: Result<T, Problem>, wrong: &mut Vec<FieldError>, instead: T
 fn filled(sent: &Sent, name: &str) -> Option<String> {
     let text = sent.get(name)?.replace("\r\n", "\n").trim().to_owned();
     (!text.is_empty()).then_some(text)
+}
+
+/// The name that a model calls a function by, of what an owner wrote: `New patient?` is `new_patient`. What
+/// has no such letters stays as it is, and is refused.
+fn tool_name(text: String) -> String {
+    let is_kept = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    if text.chars().all(is_kept) {
+        return text;
+    }
+    let plain: String =
+        text.to_lowercase().nfkd().filter(|letter| !is_combining_mark(*letter)).collect();
+    let words = plain.split(|letter| !is_kept(letter)).filter(|word| !word.is_empty());
+    let name = words.collect::<Vec<_>>().join("_");
+    if name.is_empty() { text } else { name }
 }
 
 /// `data` as it was sent for a function of this kind.
@@ -359,6 +379,18 @@ mod tests {
         assert_eq!(given.wrong, []);
         for (name, value) in given.fields {
             assert_eq!(value, document[&name], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_made_of_what_an_owner_writes() {
+        for (text, name) in [
+            ("New patient?", "new_patient"),
+            ("Préstamo  nuevo", "prestamo_nuevo"),
+            ("get-Prices_2", "get-Prices_2"),
+            ("予約", "予約"),
+        ] {
+            assert_eq!(tool_name(text.to_owned()), name);
         }
     }
 

@@ -69,7 +69,7 @@ impl FunctionForm<'_> {
                     ul {
                         @for error in self.errors {
                             @match self.shown().find(|name| is_of(&error.field, name)) {
-                                Some(name) => li { a href={ "#" (id(name)) } { (named(name)) } ": " (plain(&error.detail)) },
+                                Some(name) => li { a href={ "#" (id(name)) } { (named(&error.field)) } ": " (plain(&error.detail)) },
                                 None => li { (plain(&error.detail)) },
                             }
                         }

@@ -168,6 +168,11 @@ pub(super) fn warned(caution: &Caution) -> Markup {
 pub(super) fn named(field: &str) -> String {
     let below = |known: &str| match field.strip_prefix(known)? {
         "" => Some(String::new()),
+        // `variables[1].name` is of the second line.
+        rest if rest.starts_with('[') => {
+            let n: usize = rest.get(1..rest.find(']')?)?.parse().ok()?;
+            Some(format!(", line {}", n + 1))
+        }
         rest => rest.strip_prefix('.').map(|rest| format!(", {rest}")),
     };
     let mut names = NAMES.iter();
