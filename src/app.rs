@@ -191,7 +191,7 @@ impl App {
         let tasks = Supervisor::default();
         made.watch(&tasks, database.own.as_ref());
         let mut background = after_calls(&tasks, &services, &directory, &peers, &public_url);
-        background.extend(made.sweepers(&tasks, &directory, &config));
+        background.extend(made.sweepers(&tasks, &directory, &config)?);
         background.extend(following(&tasks, &services, &directory, &database));
         let unwritten = Unwritten::default();
         let around = Around {

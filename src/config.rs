@@ -69,6 +69,8 @@ pub struct Config {
     pub drain: Duration,
     /// `ALLOW_PRIVATE_TOOL_URLS`: where requests on an owner's behalf may go although private.
     pub private_tool_urls: Vec<HostPort>,
+    /// The program that reads owners' documents: this one. Tests, which are another program, set it.
+    pub reader: PathBuf,
     /// `PROMPTS_DIR`: templates that replace the built-in ones.
     pub prompts_dir: Option<PathBuf>,
     /// `OBJECT_STORE_URL`: where recordings go.
@@ -253,6 +255,7 @@ impl Config {
                 HostPort::parse_list,
             )?
             .unwrap_or_default(),
+            reader: this_program(),
             prompts_dir: prompts_dir(source)?,
             log_filter: log_filter(source)?,
             client_address_header: client_address_header(source)?,
@@ -292,6 +295,12 @@ fn log_filter(source: Source<'_>) -> Result<Option<String>, ConfigError> {
             filter.filter(|_| advice::is_likely_filter(text)).map(|_| text.to_owned())
         },
     )
+}
+
+/// This program, for starting it once more: also when its file was replaced meanwhile.
+fn this_program() -> PathBuf {
+    let own = PathBuf::from("/proc/self/exe");
+    if own.exists() { own } else { std::env::current_exe().unwrap_or(own) }
 }
 
 fn prompts_dir(source: Source<'_>) -> Result<Option<PathBuf>, ConfigError> {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "rehearsal")]
 use frontdesk::commands::{demo, dial, rehearse, shutdown_signal};
-use frontdesk::commands::{doctor, migrate, recount, runtime, serve, token};
+use frontdesk::commands::{doctor, migrate, recount, runtime, serve, token, train};
+use frontdesk::knowledge::training::reading;
 
 /// What a flood of requests took is given back when it is over; glibc keeps most of it.
 #[global_allocator]
@@ -38,12 +39,24 @@ enum Command {
     Recount(recount::Arguments),
     /// Print a one-time sign-in link for the console; makes the person if there is none
     Token(token::Arguments),
+    /// Teach an agent: add or renew sources (files and addresses), and show how far they are
+    Train(train::Arguments),
+    /// Read a document from the standard input; the server calls itself so
+    #[command(name = reading::COMMAND, hide = true)]
+    ReadDocument {
+        /// What is known of it, as JSON
+        label: String,
+    },
     /// Look at everything that a call needs, and say what to do about what is wrong
     Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    if let Command::ReadDocument { label } = &command {
+        let is_read = reading::read_standard_input(label).is_ok();
+        return if is_read { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let done = runtime::run(run(command)).unwrap_or_else(|error| Err(error.to_string()));
     done.unwrap_or_else(|error| {
         eprintln!("frontdesk: {error}");
@@ -68,6 +81,8 @@ async fn run(command: Command) -> Result<ExitCode, String> {
         Command::Recount(arguments) => {
             recount::run(arguments).await.map_err(|error| error.to_string())
         }
+        Command::Train(arguments) => train::run(arguments).await.map_err(|error| error.to_string()),
+        Command::ReadDocument { .. } => Ok(ExitCode::FAILURE),
         Command::Migrate => migrate::run().await.map_err(|error| error.to_string()),
     }
 }

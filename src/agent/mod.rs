@@ -29,6 +29,7 @@ pub mod take_over;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod variables;
 mod zone;
 
@@ -37,6 +38,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use fault::{SettingFault, TOO_LARGE};
+pub use unread::Unread;
 
 use crate::private::Private;
 use fault::{Faults, TEXT_MAX, TOO_LONG};

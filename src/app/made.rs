@@ -17,6 +17,7 @@ use crate::database::OwnDatabase;
 use crate::functions::{FunctionServices, egress};
 use crate::knowledge::Knowledge;
 use crate::knowledge::answers::Answers;
+use crate::knowledge::training::Trainer;
 use crate::line::directory::Directory;
 use crate::line::registry::Registry;
 use crate::line::{CallServices, Engines};
@@ -109,19 +110,26 @@ impl Made {
         tasks: &Supervisor,
         directory: &Arc<Directory>,
         config: &Config,
-    ) -> [JoinHandle<()>; 4] {
+    ) -> Result<[JoinHandle<()>; 5], StartError> {
         let function_services = &self.services.function_services;
         let (behind, twilio) =
             (function_services.store.in_background(), function_services.twilio.clone());
         let archive = self.archive.clone();
         let sweeper = Sweeper::new(behind.clone(), archive.clone(), twilio, finder(directory));
         let answers = Answers::new(behind.clone(), Arc::clone(&function_services.knowledge));
+        let trainer = Trainer::new(
+            behind.clone(),
+            Arc::clone(&function_services.knowledge),
+            config.private_tool_urls.clone(),
+            config.reader.clone(),
+        )?;
         let recordings = Recordings::new(behind, archive, tapes(config));
-        [
+        Ok([
             tasks.spawn("lag", numbers::watch_lag()),
             tasks.spawn("recordings", recordings.run()),
             tasks.spawn("retention", sweeper.run()),
             tasks.spawn("answers", answers.run()),
-        ]
+            tasks.spawn("sources", trainer.run()),
+        ])
     }
 }

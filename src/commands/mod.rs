@@ -14,6 +14,7 @@ pub mod runtime;
 mod say;
 pub mod serve;
 pub mod token;
+pub mod train;
 
 use std::future::Future;
 use std::io::IsTerminal;

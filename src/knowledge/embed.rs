@@ -75,7 +75,7 @@ pub enum EmbedError {
 
 impl EmbedError {
     /// Whether another attempt may succeed. An exhausted quota is a 429, too.
-    fn may_pass(&self) -> bool {
+    pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
             Self::Refused { status: 429, code } => code != "insufficient_quota",
@@ -90,6 +90,13 @@ impl From<reqwest::Error> for EmbedError {
         Self::Unreachable(no_answer(&error))
     }
 }
+
+/// As many texts are embedded in one request, and how long that may take. Services take 2,048 texts and
+/// 300,000 tokens.
+pub(super) const TEXTS_AT_ONCE: usize = 64;
+const TEXTS_LIMIT: Duration = Duration::from_secs(30);
+/// The most that is read of an answer to those.
+const TEXTS_ANSWER_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Asks the service, and remembers.
 #[derive(Debug)]
@@ -153,6 +160,29 @@ impl Embedder {
         Ok(Some(entry.into_value()))
     }
 
+    /// The embeddings of up to [`TEXTS_AT_ONCE`] texts, in their order. Nobody on the phone waits for it.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(super) async fn embed_texts(&self, texts: &[&str]) -> Result<Vec<Arc<[f32]>>, EmbedError> {
+        let asking = async {
+            let place = self.places.acquire().await.map_err(|_| EmbedError::Busy)?;
+            let size = self.names_size.load(Ordering::Relaxed).then_some(DIMENSIONS as u32);
+            let asked = match self.post_for(texts, size, TEXTS_ANSWER_MAX_BYTES).await {
+                Err(EmbedError::Refused { status: 400 | 422, .. }) if size.is_some() => {
+                    let without = self.post_for(texts, None, TEXTS_ANSWER_MAX_BYTES).await;
+                    self.names_size.fetch_and(without.is_err(), Ordering::Relaxed);
+                    without
+                }
+                asked => asked,
+            };
+            drop(place);
+            asked
+        };
+        let vectors = clock::within(TEXTS_LIMIT, asking).await.unwrap_or(Err(EmbedError::Late))?;
+        if vectors.len() == texts.len() { Ok(vectors) } else { Err(EmbedError::Unreadable) }
+    }
+
     async fn ask(&self, text: &str) -> Result<Arc<[f32]>, EmbedError> {
         let asking = async {
             let _place =
@@ -185,15 +215,25 @@ impl Embedder {
     }
 
     async fn post(&self, text: &str, size: Option<u32>) -> Result<Arc<[f32]>, EmbedError> {
+        let vectors = self.post_for(&text, size, ANSWER_MAX_BYTES).await?;
+        vectors.into_iter().next().ok_or(EmbedError::Unreadable)
+    }
+
+    async fn post_for<I: Serialize + ?Sized>(
+        &self,
+        input: &I,
+        size: Option<u32>,
+        answer_max: usize,
+    ) -> Result<Vec<Arc<[f32]>>, EmbedError> {
         let request =
-            Request { model: &self.model, input: text, encoding_format: "float", dimensions: size };
+            Request { model: &self.model, input, encoding_format: "float", dimensions: size };
         let mut post = self.http.post(self.url.clone()).json(&request);
         if let Some(key) = &self.api_key {
             post = post.bearer_auth(key.expose_secret());
         }
         let mut response = post.send().await?;
         let status = response.status();
-        let answer = body_of(&mut response, ANSWER_MAX_BYTES).await?;
+        let answer = body_of(&mut response, answer_max).await?;
         let answer = answer.ok_or(EmbedError::Unreadable)?;
         if !status.is_success() {
             return Err(EmbedError::Refused { status: status.as_u16(), code: error_code(&answer) });
@@ -204,9 +244,9 @@ impl Embedder {
 
 /// What the service is asked.
 #[derive(Serialize)]
-struct Request<'a> {
+struct Request<'a, I: ?Sized> {
     model: &'a str,
-    input: &'a str,
+    input: &'a I,
     encoding_format: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     dimensions: Option<u32>,
@@ -222,12 +262,20 @@ struct Answer {
 struct Embedding {
     /// Twice as wide as it is kept, so that a number too large for that is told from no number.
     embedding: Vec<f64>,
+    /// Which text it is of; not every server says so, and then they stand in their order.
+    index: Option<usize>,
 }
 
-fn read(answer: &[u8]) -> Result<Arc<[f32]>, EmbedError> {
+/// The vectors of an answer, in the order of the texts.
+fn read(answer: &[u8]) -> Result<Vec<Arc<[f32]>>, EmbedError> {
     let answer: Answer = service_json::from_slice(answer).map_err(|_| EmbedError::Unreadable)?;
-    let vector = answer.data.into_iter().next().ok_or(EmbedError::Unreadable)?.embedding;
-    let vector: Vec<f32> = vector.into_iter().map(|value| value as f32).collect();
+    let mut data = answer.data;
+    data.sort_by_key(|one| one.index);
+    data.into_iter().map(|one| vector(one.embedding)).collect()
+}
+
+fn vector(numbers: Vec<f64>) -> Result<Arc<[f32]>, EmbedError> {
+    let vector: Vec<f32> = numbers.into_iter().map(|value| value as f32).collect();
     if vector.len() != DIMENSIONS {
         return Err(EmbedError::Dimensions(vector.len()));
     }

@@ -2,9 +2,11 @@
 //! the agent's own passages are searched for what is near.
 
 pub mod answers;
+pub mod documents;
 mod embed;
 pub mod feature_hash;
 mod search;
+pub mod training;
 
 pub use embed::EmbedError;
 pub(crate) use embed::error_code;

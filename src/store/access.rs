@@ -148,6 +148,8 @@ pub enum Object {
     Access(i64),
     /// `webhook_deliveries.id`.
     Delivery(i64),
+    /// `sources.id`.
+    Source(Uuid),
 }
 
 impl Object {
@@ -157,6 +159,7 @@ impl Object {
             Self::Agent(_) => "select $1::uuid",
             Self::Call(_) => "select voice_agent_id from public.call_logs where id = $1",
             Self::Function(_) => "select assistant_id from public.functions where id = $1",
+            Self::Source(_) => "select voice_agent_id from public.sources where id = $1",
             Self::Appointment(_) => "select voice_agent_id from public.appointments where id = $1",
             Self::Task(_) => "select voice_agent_id from public.call_tasks where id = $1",
             Self::Access(_) => {
@@ -172,9 +175,11 @@ impl Object {
     /// Its id, for that statement.
     fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
         match self {
-            Self::Agent(id) | Self::Call(id) | Self::Function(id) | Self::Appointment(id) => {
-                query.bind(id)
-            }
+            Self::Agent(id)
+            | Self::Call(id)
+            | Self::Function(id)
+            | Self::Appointment(id)
+            | Self::Source(id) => query.bind(id),
             Self::Task(id) | Self::Access(id) | Self::Delivery(id) => query.bind(id),
         }
     }
@@ -189,6 +194,7 @@ impl Object {
             Self::Task(id) => ("task", id.to_string()),
             Self::Access(id) => ("access", id.to_string()),
             Self::Delivery(id) => ("delivery", id.to_string()),
+            Self::Source(id) => ("source", id.to_string()),
         }
     }
 }

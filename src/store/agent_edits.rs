@@ -2,6 +2,7 @@
 //! (`agent_versions`), and who did it (`audit_log`).
 
 mod changed_fields;
+mod read_back;
 
 use std::sync::Arc;
 
@@ -144,12 +145,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn edit_agent(&self, access: &AgentAccess<Maintain>) -> Result<Option<Editing>> {
-        // Not `for update`: a call's row refers to the agent's, and would wait.
-        const QUERY: &str =
-            agent_query!("where a.id = $1 and a.status <> 'deleted' for no key update of a");
+        const QUERY: &str = agent_query!("where a.id = $1 and a.status <> 'deleted'");
         let mut transaction = self.pool.begin().await?;
-        let row = sqlx::query(QUERY).bind(access.agent_id());
-        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+        read_back::lock(&mut transaction, access.agent_id()).await?;
+        let row = sqlx::query(QUERY).bind(access.agent_id()).fetch_optional(&mut *transaction);
+        let Some(row) = row.await? else { return Ok(None) };
         let sealed = lenient_json(row.try_get("private_settings")?).unwrap_or_default();
         let vault = Arc::clone(&self.vault);
         Ok(Some(Editing { agent: agent(&row, &vault)?, sealed: sealed.into(), vault, transaction }))
@@ -289,10 +289,10 @@ impl Editing {
             super::function_edits::write(transaction, id, viewer.id(), function).await?;
         }
         let mut versions = Vec::new();
-        // A screen of the set-up that changes nothing is no deed.
         if write.setup.is_none() || !write.parts.is_empty() {
             versions = note(transaction, viewer, id, action, write).await?;
         }
+        self.is_read_back().await?;
         self.transaction.commit().await?;
         Ok(versions)
     }

@@ -29,7 +29,7 @@ const fn index(name: &'static str, table: &'static str, columns: &'static str) -
 }
 
 /// Which index serves which list is in docs/rows.md. A changed definition gets another name.
-static INDEXES: [Index; 8] = [
+static INDEXES: [Index; 9] = [
     Index {
         replaces: Some("idx_call_logs_agent_start"),
         ..index(
@@ -70,6 +70,11 @@ static INDEXES: [Index; 8] = [
     ),
     index("idx_voice_agents_created_by", "voice_agents", "(created_by)"),
     index("idx_sources_agent", "sources", "(voice_agent_id)"),
+    index(
+        "idx_scrapping_data_source",
+        "scrapping_data",
+        "((data ->> 'source_id')) where data ->> 'kind' = 'page'",
+    ),
     index("idx_webhook_deliveries_agent", "webhook_deliveries", "(voice_agent_id, id desc)"),
 ];
 

@@ -3,6 +3,7 @@
 //! Whoever made a link may still have it. So the first one that is used ends all others of its person.
 
 use sqlx::Row;
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::people::SecretHash;
@@ -40,6 +41,7 @@ impl Store {
             .bind(user_id)
             .execute(&mut *transaction)
             .await?;
+        end_newcomers_links(&mut transaction, user_id).await?;
         let made = sqlx::query(
             "insert into public.sign_in_links (token_hash, user_id, expires_at)
             select $1, $2, now() + $3 * interval '1 second'
@@ -99,4 +101,21 @@ impl Store {
         transaction.commit().await?;
         Ok(Some(person))
     }
+}
+
+/// Ends the links of somebody who has never signed in: whoever was handed one of them by mistake must not
+/// come in with what the right one is given next.
+pub(super) async fn end_newcomers_links(
+    connection: &mut PgConnection,
+    user_id: Uuid,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update public.sign_in_links set expires_at = now()
+        where user_id = $1 and used_at is null and expires_at > now()
+            and not exists (select from public.frontdesk_sessions where user_id = $1)",
+    )
+    .bind(user_id)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

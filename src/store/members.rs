@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::access::{AgentAccess, Level, Oversee, Own, ROLE_SQL, Role};
 use super::audit::{self, AuditEntry};
 use super::people::{Added, Viewer, add_person};
-use super::{Result, Store};
+use super::{Result, Store, links};
 use crate::private::Private;
 
 /// The most people of an agent that are shown.
@@ -290,6 +290,9 @@ impl Store {
         };
         let deed = object(AuditEntry::of(viewer, action).agent(agent), is_invited, id, person);
         audit::note(&mut transaction, &deed.change(change)).await?;
+        if wish.is_removed || (was_active && !is_active) {
+            links::end_newcomers_links(&mut transaction, person).await?;
+        }
         let is_stopped = stop_feed_of(&mut transaction, agent, person).await?;
         if is_stopped {
             let deed = AuditEntry::of(viewer, "feed.revoke").agent(agent);

@@ -144,14 +144,20 @@ impl Store {
     /// The open tasks of these agents, merged by who called.
     pub async fn open_tasks(&self, agents: &VisibleAgents) -> Result<OpenTasks> {
         let query = format!(
+            // What is urgent is there however much is newer.
             "select {COLUMNS} from (
                 select t.* from (select distinct unnest($1::uuid[])) a (id)
-                cross join lateral (select * from call_tasks t
-                    where t.voice_agent_id = a.id and t.done_at is null
-                    order by t.at desc limit $2) t
-                order by t.at desc, t.id desc limit $2
+                cross join lateral (
+                    (select * from call_tasks t
+                        where t.voice_agent_id = a.id and t.done_at is null
+                        order by t.at desc limit $2)
+                    union
+                    (select * from call_tasks t
+                        where t.voice_agent_id = a.id and t.done_at is null and t.urgency = 3
+                        order by t.at desc limit $2)) t
+                order by t.urgency = 3 desc, t.at desc, t.id desc limit $2
             ) t
-            order by t.at desc, t.id desc"
+            order by t.urgency = 3 desc, t.at desc, t.id desc"
         );
         let rows = sqlx::query(AssertSqlSafe(query)).bind(agents.ids()).bind(OPEN_MAX + 1);
         let rows = rows.fetch_all(&self.pool).await?;
@@ -159,6 +165,7 @@ impl Store {
         let limit = usize::try_from(OPEN_MAX).unwrap_or(usize::MAX);
         let more = tasks.len() > limit;
         tasks.truncate(limit);
+        tasks.sort_by_key(|task| Reverse((task.at_us, task.id)));
         Ok(OpenTasks { callers: by_caller(tasks), more })
     }
 

@@ -41,6 +41,7 @@ pub mod serve;
 pub mod session;
 mod shares;
 mod sign_in;
+mod sources;
 mod speech;
 mod still;
 mod supabase_sign_in;

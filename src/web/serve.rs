@@ -32,6 +32,10 @@ use crate::clock;
 
 /// How long a client may take to send a request's head.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// The largest body that brings a document, bytes: 25 MiB of it as base64. And how long it may take.
+pub const UPLOAD_BYTES: usize = 35 << 20;
+const UPLOAD_TIME: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// The longest head, and how much of answers that nobody reads waits, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// How much of unfinished bodies may be in memory at once, in bytes.
@@ -200,8 +204,11 @@ async fn answer(
     head.extensions.insert(from);
     let turn = Turn::default();
     head.extensions.insert(turn.clone());
-    let reading = read(body, limits.body_bytes, place);
-    let body = match clock::within(limits.body_time, reading).await {
+    let is_upload = is_upload(&head);
+    let bytes_max = if is_upload { limits.body_bytes.max(UPLOAD_BYTES) } else { limits.body_bytes };
+    let time = if is_upload { limits.body_time.max(UPLOAD_TIME) } else { limits.body_time };
+    let reading = read(body, bytes_max, place);
+    let body = match clock::within(time, reading).await {
         Some(Ok(body)) => body,
         Some(Err(status)) => return rejections::of_body(head.uri.path(), status),
         None => return rejections::of_body(head.uri.path(), StatusCode::REQUEST_TIMEOUT),
@@ -211,6 +218,17 @@ async fn answer(
     place.waits(true);
     turn.over();
     answered.unwrap_or_else(|never| match never {})
+}
+
+/// Whether somebody who says who they are sends a document: those are larger, and take longer.
+fn is_upload(head: &http::request::Parts) -> bool {
+    let path = head.uri.path();
+    let is_place = (path.starts_with("/knowledge/") && path.ends_with("/sources/file"))
+        || (path.starts_with("/api/v1/agents/") && path.ends_with("/sources"));
+    let says_who = [http::header::COOKIE, http::header::AUTHORIZATION];
+    head.method == http::Method::POST
+        && is_place
+        && says_who.iter().any(|name| head.headers.contains_key(name))
 }
 
 async fn read(body: Incoming, bytes_max: usize, place: &Place) -> Result<Bytes, StatusCode> {

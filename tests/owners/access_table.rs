@@ -64,6 +64,18 @@ fn table() -> Vec<Row> {
         row("patch", "/api/v1/agents/{id}", maintainers(200)).sends(json!({"name": "Robin"})),
         row("delete", "/api/v1/agents/{id}", [No, No, Yes(200)])
             .undo("update voice_agents set status = 'active' where id = '$id'"),
+        row("get", "/api/v1/agents/{id}/sources", [Yes(200); 3]),
+        row("post", "/api/v1/agents/{id}/sources", maintainers(201))
+            .sends(json!({"name": "A text", "text": "We have a garden."}))
+            .undo("delete from sources where name = 'A text'"),
+        row("get", "/api/v1/sources/{id}", [Yes(200); 3]),
+        row("post", "/api/v1/sources/{id}/train", maintainers(202)),
+        row("delete", "/api/v1/sources/{id}", maintainers(204)).undo(
+            "insert into sources (id, voice_agent_id, name, source_type, size, status)
+            values ('$source', '$id', 'Kept', 'text', 0, 'done')",
+        ),
+        row("post", "/api/v1/agents/{id}/ask", maintainers(200))
+            .sends(json!({"question": "When?"})),
         row("get", "/api/v1/agents/{id}/versions", maintainers(200)),
         row("post", "/api/v1/agents/{id}/versions/{n}/restore", maintainers(200)),
         row("get", "/api/v1/agents/{id}/functions", maintainers(200)),
@@ -165,6 +177,7 @@ pub(crate) struct Objects {
     /// A key of whoever made the agent.
     pub(crate) token: String,
     pub(crate) function: String,
+    pub(crate) source: String,
 }
 
 impl Objects {
@@ -215,6 +228,8 @@ impl Objects {
             schedule_time) values ('{agent}', 'A', '', '', now()) returning id::text";
         let access = "select max(id)::text from voice_agents_access
             where voice_agent_id = '{agent}'";
+        let source = "insert into sources (voice_agent_id, name, source_type, size, status)
+            values ('{agent}', 'Kept', 'text', 0, 'done') returning id::text";
         let token = "insert into api_tokens (token_hash, user_id, name, scope)
             select sha256(gen_random_uuid()::text::bytea), created_by, 'x', 'read' from voice_agents
             where id = '{agent}' returning id::text";
@@ -228,6 +243,7 @@ impl Objects {
             appointment: made(appointment).await,
             access: made(access).await,
             token: made(token).await,
+            source: made(source).await,
             function: if agent == desk.agent { desk.function } else { desk.other_function }
                 .to_string(),
         }
@@ -241,6 +257,7 @@ impl Objects {
             path if path.contains("/gaps/") => &self.gap,
             path if path.contains("/appointments/") => &self.appointment,
             path if path.contains("/access/") => &self.access,
+            path if path.contains("/api/v1/sources/") => &self.source,
             path if path.contains("/tokens/") => &self.token,
             path if path.contains("/calls/") => &self.call,
             path if path.starts_with("/api/v1/functions/") => &self.function,
@@ -334,6 +351,7 @@ async fn everybody_gets_what_their_role_gives() {
             check_schema(&described, &row, &answered);
             if answered.status.is_success() && !row.undo.is_empty() {
                 let undo = row.undo.replace("$id", &desk.agent.to_string());
+                let undo = undo.replace("$source", &ours.source);
                 desk.sql(&undo.replace("$function", &desk.function.to_string())).await;
             }
         }
@@ -348,7 +366,7 @@ async fn everybody_gets_what_their_role_gives() {
             let status = answered.status.as_u16();
             let case = format!("admin: {} {path}: {status} {}", row.method, answered.text);
             assert!(row.gets.contains(&Yes(status)), "{case}");
-            let undo = row.undo.replace("$id", &theirs.agent);
+            let undo = row.undo.replace("$id", &theirs.agent).replace("$source", &theirs.source);
             if answered.status.is_success() && !undo.is_empty() {
                 desk.sql(&undo.replace("$function", &theirs.function)).await;
             }

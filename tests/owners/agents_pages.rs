@@ -405,14 +405,11 @@ async fn secrets_are_not_shown_and_are_kept() {
     ];
     let refused = send(&desk, &owner, "messages", &moved).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(refused.text.contains("type the secret again"), "{}", refused.text);
+    assert!(refused.text.contains("Type a secret here"), "{}", refused.text);
     // It is told where the browser shows the section's beginning, and leads to its field.
     let (_, section) = refused.text.split_once("id=\"messages\"").expect("the section");
     let (told, form) = section.split_once("<form").expect("its form");
-    assert!(
-        told.contains("This was not saved.") && told.contains("type the secret again"),
-        "{told}"
-    );
+    assert!(told.contains("This was not saved.") && told.contains("Type a secret here"), "{told}");
     let (_, id) = told.split_once("href=\"#").expect("it leads to a field");
     let (id, _) = id.split_once('"').unwrap();
     assert!(form.contains(&format!("id=\"{id}\"")), "{id}");

@@ -137,6 +137,24 @@ impl Client {
         (Answered { status, headers, text: String::new() }, bytes)
     }
 
+    /// Sends a form with a file in it, as a browser does.
+    pub(crate) async fn upload(&self, path: &str, name: &str, bytes: &[u8]) -> Answered {
+        let mut request = self.http.post(format!("{}{path}", self.base));
+        if let Some((header, value)) = &self.credential {
+            request = request.header(*header, value);
+        }
+        let head = format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+            content-type: application/octet-stream\r\n\r\n"
+        );
+        let body = [head.as_bytes(), bytes, b"\r\n--edge--\r\n"].concat();
+        let kind = "multipart/form-data; boundary=edge";
+        let request = request.header("sec-fetch-site", "same-origin");
+        let response = request.header("content-type", kind).body(body).send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answered { status, headers, text: response.text().await.unwrap() }
+    }
+
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answered {
         self.send(Method::POST, path, Body::Json(body)).await
     }
@@ -259,6 +277,11 @@ impl Desk {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
     }
 
+    /// The settings that the server runs with.
+    pub(crate) fn settings(&self) -> &[(&'static str, String)] {
+        &self.values
+    }
+
     /// Runs one statement.
     pub(crate) async fn sql(&self, sql: &str) {
         run(&self.pool, sql).await;
@@ -270,7 +293,10 @@ async fn start(values: &[(&'static str, String)]) -> App {
     let lookup = |name: &str| {
         values.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
     };
-    Box::pin(App::start(Config::read(&lookup).unwrap(), Clock::real())).await.unwrap()
+    // A test is another program than the one that reads documents.
+    let reader = env!("CARGO_BIN_EXE_frontdesk").into();
+    let config = Config { reader, ..Config::read(&lookup).unwrap() };
+    Box::pin(App::start(config, Clock::real())).await.unwrap()
 }
 
 async fn run(pool: &PgPool, sql: &str) {

@@ -141,11 +141,13 @@ async fn documents_are_listed_and_their_passages_shown_to_those_who_may() {
     let desk = Desk::open().await;
     let support = desk.sign_in("support@example.com").await;
     let listed = "/knowledge";
-    assert!(support.get(listed).await.text.contains("Whoever looks after the server"));
+    assert!(
+        support.get(listed).await.text.contains("Maintainers and owners add websites and files")
+    );
     let source = desk
         .made(&format!(
-            "insert into sources (voice_agent_id, name, source_type, size, url)
-            values ('{}', 'Price <i>list</i>', 'pdf', 10, 'https://a.example/p') returning id::text",
+            "insert into sources (voice_agent_id, name, source_type, size, url, status)
+            values ('{}', 'Price <i>list</i>', 'pdf', 10, 'https://a.example/p', 'done') returning id::text",
             desk.agent
         ))
         .await;
@@ -166,7 +168,7 @@ async fn documents_are_listed_and_their_passages_shown_to_those_who_may() {
     let owner = desk.sign_in("owner@example.com").await;
     owner.form(&format!("/knowledge/{}/answers", desk.agent), &answer).await;
     let page = support.get(listed).await.text;
-    assert!(page.contains("Documents (3)"), "answers are none: {page}");
+    assert!(page.contains("Other documents (3)"), "answers are none: {page}");
     assert!(page.contains("Price &lt;i&gt;list") && page.contains("2 passages"), "{page}");
     assert!(page.contains("1 not searched yet") && page.contains("Without a name"), "{page}");
     let document = format!("/knowledge/{}/document?of={source}", desk.agent);

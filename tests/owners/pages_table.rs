@@ -151,6 +151,10 @@ fn of_calls() -> Vec<Row> {
         get("/knowledge/{agent}/document", Support).asked("?of="),
         post("/knowledge/{agent}/ask", Maintainer, &[("question", "Do you park cars?")]),
         post("/knowledge/{agent}/answers", Maintainer, ANSWER),
+        post("/knowledge/{agent}/sources", Maintainer, &[("name", "A text"), ("text", "Words.")]),
+        // It is no form with a file.
+        post("/knowledge/{agent}/sources/file", Maintainer, &[]).gives(422),
+        post("/knowledge/{agent}/sources/{id}", Maintainer, &[("do", "train")]),
         post("/knowledge/{agent}/answers/{id}", Maintainer, ANSWER),
     ]
 }
@@ -263,6 +267,7 @@ impl Named {
             path if path.starts_with("/webhooks/") => &objects.delivery,
             path if path.starts_with("/account/tokens/") => &objects.token,
             path if path.starts_with("/account/sessions/") => &session,
+            path if path.contains("/sources/{id}") => &objects.source,
             path if path.starts_with("/knowledge/") => &objects.task,
             _ => &objects.agent,
         };

@@ -72,8 +72,28 @@ pub struct Response {
     pub status: StatusCode,
     /// The content type, if one was named.
     pub content_type: Option<String>,
-    /// The body, read to its end.
+    /// What the service calls this version of what was asked for (`ETag`), if it does.
+    pub etag: Option<String>,
+    /// The address that answered, behind all redirects.
+    pub url: Url,
+    /// The body, read to its end; empty where only the head counts.
     pub body: Bytes,
+}
+
+impl Response {
+    fn head(response: &reqwest::Response) -> Self {
+        let named = |name| {
+            let value = response.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        Self {
+            status: response.status(),
+            content_type: named(header::CONTENT_TYPE),
+            etag: named(header::ETAG),
+            url: response.url().clone(),
+            body: Bytes::new(),
+        }
+    }
 }
 
 /// Makes requests. One for the process.
@@ -84,8 +104,8 @@ pub struct Client {
     any: reqwest::Client,
     allowed: Vec<HostPort>,
     body_bytes_max: usize,
-    /// Whether the body of an answer is read.
-    reads_answers: bool,
+    /// How much of an answer's body is read; none: only its head counts.
+    answer_bytes_max: Option<usize>,
     places: Semaphore,
     /// Those of agents that have requests on their way.
     agents: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
@@ -119,7 +139,7 @@ impl Client {
             any: connector(resolver)?,
             allowed,
             body_bytes_max: REQUEST_BYTES_MAX,
-            reads_answers: true,
+            answer_bytes_max: Some(RESPONSE_BYTES_MAX),
             places: Semaphore::new(PLACES),
             agents: Mutex::default(),
         })
@@ -134,7 +154,13 @@ impl Client {
     /// The same client, for services of whose answers only the status counts.
     #[must_use]
     pub fn without_answers(self) -> Self {
-        Self { reads_answers: false, ..self }
+        Self { answer_bytes_max: None, ..self }
+    }
+
+    /// The same client, for answers of up to so many bytes.
+    #[must_use]
+    pub fn with_answers_of(self, answer_bytes_max: usize) -> Self {
+        Self { answer_bytes_max: Some(answer_bytes_max), ..self }
     }
 
     /// Why an address is refused whatever its name leads to, if it is: so that who writes it is told at
@@ -208,11 +234,10 @@ impl Client {
     }
 
     async fn read(&self, response: reqwest::Response) -> Result<Response, EgressError> {
-        match self.reads_answers {
-            true => read(response).await,
-            false => {
-                Ok(Response { status: response.status(), content_type: None, body: Bytes::new() })
-            }
+        let answer = Response::head(&response);
+        match self.answer_bytes_max {
+            Some(most) => read(response, most, answer).await,
+            None => Ok(answer),
         }
     }
 
@@ -267,17 +292,17 @@ fn connector(resolver: Arc<dyn Resolve>) -> Result<reqwest::Client, reqwest::Err
         .build()
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Response, EgressError> {
-    let most = RESPONSE_BYTES_MAX;
+async fn read(
+    mut response: reqwest::Response,
+    most: usize,
+    answer: Response,
+) -> Result<Response, EgressError> {
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Err(EgressError::ResponseTooLarge);
     }
-    let status = response.status();
-    let content_type = response.headers().get(header::CONTENT_TYPE);
-    let content_type = content_type.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
     let body = body_of(&mut response, most).await.map_err(|_| EgressError::Broken)?;
     let body = body.ok_or(EgressError::ResponseTooLarge)?.into();
-    Ok(Response { status, content_type, body })
+    Ok(Response { body, ..answer })
 }
 
 /// Whether it may be otherwise in a moment.

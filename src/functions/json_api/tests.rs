@@ -270,6 +270,8 @@ fn a_byte_order_mark_or_half_an_emoji_is_the_services_data() {
         let response = Response {
             status: http::StatusCode::OK,
             content_type: Some("application/json".to_owned()),
+            etag: None,
+            url: "https://x.example/".parse().unwrap(),
             body: bytes::Bytes::copy_from_slice(body),
         };
         assert_eq!(read_body(&response), Some(value));

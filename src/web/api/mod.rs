@@ -14,6 +14,7 @@ mod live;
 mod numbers;
 mod paging;
 mod refusals;
+mod sources;
 mod take_over;
 mod tasks;
 mod tokens;
@@ -96,6 +97,7 @@ fn described() -> (Router<Arc<AppState>>, utoipa::openapi::OpenApi) {
                 .merge(deliveries::routes())
                 .merge(live::routes())
                 .merge(numbers::routes())
+                .merge(sources::routes())
                 .merge(take_over::routes())
                 .merge(tasks::routes())
                 .merge(usage::routes())

@@ -3,11 +3,12 @@
 mod ask;
 mod documents;
 mod page;
+mod sources;
 
 use std::sync::Arc;
 
 use crate::web::routing::{get, post};
-use axum::extract::{Path, Query};
+use axum::extract::{DefaultBodyLimit, Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use axum::{Form, Router};
 use http::StatusCode;
@@ -23,12 +24,15 @@ use super::overview::OfAgent;
 use super::tasks::saved;
 use crate::knowledge::answers::{AnswerError, GivenAnswer};
 use crate::store::access::{AgentAccess, Maintain, Object, Read};
+use crate::store::documents::DocumentRow;
 use crate::store::people::Viewer;
+use crate::store::sources::SourceRow;
 use crate::store::{SeenAnswer, gap_id};
 use crate::web::AppState;
 use crate::web::guard::may;
 use crate::web::problem::Problem;
 use crate::web::query::empty_is_none;
+use crate::web::serve::UPLOAD_BYTES;
 use crate::web::session::PageRequest;
 
 /// Its routes.
@@ -38,6 +42,12 @@ pub(super) fn router() -> Router<Arc<AppState>> {
         .route("/knowledge/{agent}/answers", post(answer))
         .route("/knowledge/{agent}/ask", post(ask::send))
         .route("/knowledge/{agent}/document", get(documents::page))
+        .route("/knowledge/{agent}/sources", post(sources::send))
+        .route(
+            "/knowledge/{agent}/sources/file",
+            post(sources::upload).layer(DefaultBodyLimit::max(UPLOAD_BYTES)),
+        )
+        .route("/knowledge/{agent}/sources/{id}", post(sources::change))
         .route("/knowledge/{agent}/answers/{id}", post(change))
 }
 
@@ -66,8 +76,14 @@ async fn show(
     };
     let access = store.access::<Read>(&shell.viewer, Object::Agent(agent.id)).await?;
     let (gaps, answers) = (store.gaps(&access).await?, store.answers(&access).await?);
-    let documents = store.documents(&access).await?;
-    let known = Known { agent, gaps: &gaps, answers: &answers, documents: &documents, draft };
+    let mut sources = store.sources(&access).await?;
+    let mut documents = store.documents(&access).await?;
+    // Each stands in one of the lists.
+    let is_of = |document: &DocumentRow, source: &SourceRow| document.key == source.id.to_string();
+    sources.retain(|one| one.is_ours || !documents.iter().any(|document| is_of(document, one)));
+    documents.retain(|document| !sources.iter().any(|one| is_of(document, one)));
+    let (gaps, answers, sources, documents) = (&*gaps, &*answers, &*sources, &*documents);
+    let known = Known { agent, gaps, answers, sources, documents, draft };
     Ok(shell.page(Some(Section::Knowledge), "Knowledge", &known.body(&shell)))
 }
 

@@ -121,7 +121,7 @@ fn strip(shell: &Shell, call: &LiveCall, events: &[EventRow], now_us: i64) -> Ma
                 }
             }
             span .badge data-doing {
-                @if call.is_out { "Put through" } @else { (doing.as_deref().unwrap_or("Connecting")) }
+                @if call.is_out { "Put through, or leaving a message" } @else { (doing.as_deref().unwrap_or("Connecting")) }
             }
         }
     }
@@ -179,7 +179,7 @@ async fn one(
         h1 { (caller(call)) }
         p .row {
             span .badge #doing {
-                @if call.is_out { "Put through" } @else { (doing.as_deref().unwrap_or("Connecting")) }
+                @if call.is_out { "Put through, or leaving a message" } @else { (doing.as_deref().unwrap_or("Connecting")) }
             }
             (elapsed(call, now.at_us))
             @if call.is_test() { span .badge.warn { "Test" } }

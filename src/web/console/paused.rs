@@ -50,17 +50,20 @@ pub(super) fn note(shell: &Shell, from: Place) -> Markup {
     let is_told = |one: &&VisibleAgent| one.concerns(shell.chosen.is_some());
     let told = listed.list().iter().filter(is_told);
     html! {
-        @for agent in told.filter(|one| is_paused(one) || is_suspended(one)).take(AGENTS_MAX) {
+        @for agent in told.filter(|one| is_paused(one) || is_suspended(one) || is_off(one)).take(AGENTS_MAX) {
             div .note.warn.row {
                 span .grow {
                     @if is_suspended(agent) {
                         bdi { (agent.business) } " takes no calls: whoever runs this server has suspended it. Ask them."
+                    } @else if is_off(agent) {
+                        bdi { (agent.business) } " takes no calls: it is switched off. Whoever calls its number gets \
+                        what you have set for when it cannot take a call."
                     } @else {
                         bdi { (agent.business) } " takes no calls: it is set to “Unavailable for now”. \
                         Callers get what you have set for when it cannot take a call."
                     }
                 }
-                @if is_paused(agent) && agent.role >= Role::Maintainer {
+                @if (is_paused(agent) || is_off(agent)) && agent.role >= Role::Maintainer {
                     form method="post" action={ "/agents/" (agent.id) "/status" } {
                         input type="hidden" name="status" value="on";
                         input type="hidden" name="from" value=(from.word());
@@ -75,6 +78,11 @@ pub(super) fn note(shell: &Shell, from: Place) -> Markup {
 
 fn is_paused(agent: &VisibleAgent) -> bool {
     agent.status == "active" && agent.is_away
+}
+
+/// Whether it is switched off, and somebody may still call its number.
+fn is_off(agent: &VisibleAgent) -> bool {
+    agent.status == "inactive" && agent.number.is_some() && !agent.is_being_set_up
 }
 
 fn is_suspended(agent: &VisibleAgent) -> bool {

@@ -158,9 +158,20 @@ pub(super) fn message(task: &TaskRow) -> Markup {
         @if task.has_voicemail {
             details .part {
                 summary { "Listen" }
-                audio controls preload="none" aria-label="The caller's message"
+                audio controls preload="none" aria-label="The caller's message" data-tells
                     src={ "/api/v1/calls/" (task.call_log_id) "/voicemail" } {}
+                (not_fetched())
             }
+        }
+    }
+}
+
+/// What is said, by a script, when a message cannot be played.
+pub(super) fn not_fetched() -> Markup {
+    html! {
+        p .error role="status" hidden {
+            "The message can't be fetched now. Try it again later; if that does not help, tell whoever looks \
+             after this server."
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn check_function(
     kept: &[Path],
 ) -> Result<(), Problem> {
     let row = editing.agent.clone();
+    all_are_read(&row, who)?;
     let stored = row.functions.iter().find(|function| function.id == id).map(function::document);
     let agent = document::document(&row);
     let mut functions = functions(&row);
@@ -73,10 +74,22 @@ pub(super) async fn check_agent(
     (before, after): (&Value, &Value),
 ) -> Result<(), Problem> {
     let row = editing.agent.clone();
+    all_are_read(&row, who)?;
     let functions = functions(&row);
     let before = of(&row, before, functions.clone()).await?;
     let after = of(&row, after, functions).await?;
     check(editing, who, &Changing::Agent(typed), (&before, &after)).await
+}
+
+/// Refuses a change by whoever does not answer for the secrets while nobody can tell where they go: a row
+/// that is too large to be read may send them anywhere.
+fn all_are_read(row: &AgentSource, who: (&Viewer, Role)) -> Result<(), Problem> {
+    if answering(who) >= Role::Owner || row.unread().is_empty() {
+        return Ok(());
+    }
+    let why = "something of this agent is too large to be read, so nobody can tell where its secrets go; its \
+               owner, signed in, has to make it smaller first";
+    Err(Problem::new(StatusCode::CONFLICT, why))
 }
 
 /// What is changed, and what of its secrets was typed with it.

@@ -112,6 +112,7 @@ async fn restore_agent(
             // It signs for another server now.
             webhook.remove("secret");
         }
+        keep_newer(&mut settings, &stored);
         missing = without_lost(SecretPlaces::Settings, &mut settings, &stored);
         (after["settings"], _) =
             SecretPlaces::Settings.unmasked(settings, &stored).map_err(lost)?;
@@ -162,6 +163,26 @@ async fn restore_function(
     let wanted = Wanted { id, before, after, kept, wrong: Vec::new() };
     let put = function::put(state, who, editing, "agent.restore", wanted).await?;
     Ok(Restored { changes: put.changes, missing, versions: put.versions })
+}
+
+/// Secrets that were set after a version are of today, and stay: nobody could bring them back.
+fn keep_newer(settings: &mut Value, stored: &Value) {
+    let newer = stored["secrets"].as_object().into_iter().flatten().map(|(name, _)| name);
+    for name in newer.filter(|name| stored["secrets"][name.as_str()].is_string()) {
+        if settings["secrets"][name.as_str()].is_null() {
+            if !settings["secrets"].is_object() {
+                settings["secrets"] = serde_json::json!({});
+            }
+            settings["secrets"][name.as_str()] = MASK.into();
+        }
+    }
+    let has_webhook = settings["webhook"]["url"].is_string();
+    if has_webhook
+        && settings["webhook"]["secret"].is_null()
+        && stored["webhook"]["secret"].is_string()
+    {
+        settings["webhook"]["secret"] = MASK.into();
+    }
 }
 
 /// The scheme, host and port of an address as it is written, or all of it where that is a template.

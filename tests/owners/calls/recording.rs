@@ -108,6 +108,14 @@ async fn it_is_given_as_wav_with_its_length() {
         (wav.len() as u64, &wav[..4], &wav[8..12]),
         (bytes_in_all, &b"RIFF"[..], &b"WAVE"[..])
     );
+    // To another business it is not there, whatever it asks for.
+    let other = desk.sign_in("other@example.com").await;
+    for end in ["", ".wav", ".wav?part=1"] {
+        let of_it = format!("/api/v1/calls/{id}/recording{end}");
+        let (refused, bytes) = other.get_with(&of_it, "range", "bytes=0-99").await;
+        assert_eq!(refused.status, StatusCode::NOT_FOUND, "{end}");
+        assert!(!bytes.windows(4).any(|four| four == b"RIFF" || four == b"OggS"), "{end}");
+    }
     let (part, bytes) = support.get_with(&path, "range", "bytes=20-59").await;
     assert_eq!((part.status, &bytes[..]), (StatusCode::PARTIAL_CONTENT, &wav[20..60]));
     let (part, bytes) = support.get_with(&path, "range", "bytes=90000-").await;

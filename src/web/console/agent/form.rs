@@ -12,6 +12,10 @@ use crate::web::console::plain::plain;
 use crate::web::console::{languages, named_numbers, voices, zones};
 use crate::web::problem::{FieldError, Problem};
 
+/// What is said where calls are to be told to another server with the secret of the one before.
+const SECRET_AGAIN: &str = "The address is of another server now, which does not get the secret of the one before. \
+                            Type a secret here, or tick “Remove it”.";
+
 /// What a form sent, by the names of its fields; of several with one name the last.
 pub(in crate::web::console) type Sent = BTreeMap<String, String>;
 
@@ -44,7 +48,14 @@ impl Refused {
     pub(super) fn and(&mut self, problem: &Problem) {
         for FieldError { field, detail } in problem.clone().into_errors() {
             if field.is_empty() || self.errors.iter().all(|(known, _)| *known != field) {
-                self.errors.push((field, plain(&detail)));
+                let why = match field.as_str() {
+                    // Nobody sees a mask here.
+                    "settings.webhook.secret" if detail.starts_with("a mask") => {
+                        SECRET_AGAIN.to_owned()
+                    }
+                    _ => plain(&detail),
+                };
+                self.errors.push((field, why));
             }
         }
     }

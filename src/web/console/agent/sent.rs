@@ -103,6 +103,18 @@ pub(super) fn wrong(part: &Part, sent: &Sent, document: &Value) -> Vec<(String, 
         let text = sent.get(field.path).map_or("", |text| text.trim());
         let stored = || document.pointer(&pointer(field.path)).unwrap_or(&Value::Null);
         match field.kind {
+            Kind::Greeting => {
+                let kind = sent.get(&format!("{}.kind", field.path)).map_or("", String::as_str);
+                let is_new = text != as_text(field.kind, stored()).trim();
+                let why = match (kind, text.is_empty()) {
+                    ("words", true) => "Write the words, or choose that it says its own.",
+                    ("own" | "none", false) if is_new => {
+                        "You wrote words here. Choose “These words” above to have them said, or empty the field."
+                    }
+                    _ => continue,
+                };
+                wrong.push((field.path.to_owned(), why.to_owned()));
+            }
             Kind::Numbers => {
                 let rows = named_numbers::sent(sent, field.path).unwrap_or_default();
                 wrong.extend(named_numbers::wrong(field.path, &rows));

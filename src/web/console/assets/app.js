@@ -61,3 +61,7 @@ document.addEventListener("input", (event) => {
   const below = event.target.closest("[data-chooses]");
   if (below) document.getElementById(below.dataset.chooses).checked = true;
 });
+// A sound that does not come says so.
+document.addEventListener("error", (event) => {
+  if (event.target.matches("audio[data-tells]")) event.target.nextElementSibling.hidden = false;
+}, true);

@@ -14,6 +14,8 @@ use crate::store::bookings::{Booking, BookingState};
 use crate::web::bookings::end_us;
 use crate::web::console::time;
 
+/// As many bookings that began before are named in an hour.
+const GOING_ON_MAX: usize = 3;
 /// The hours that a table has at least.
 const HOURS: std::ops::RangeInclusive<i8> = 9..=17;
 
@@ -281,11 +283,14 @@ fn going_on(bookings: &[Booking], zone: &TimeZone, start: DateTime) -> Markup {
             && booking.start_us < from_us
             && end_us(booking.start_us, booking.minutes) > from_us
     };
+    let all = || bookings.iter().filter(goes_on);
+    let more = all().count().saturating_sub(GOING_ON_MAX);
     html! {
-        @for booking in bookings.iter().filter(goes_on) {
+        @for booking in all().take(GOING_ON_MAX) {
             @let end = time::at(end_us(booking.start_us, booking.minutes), zone);
             div .quiet { "until " (clock(&end)) " " (name(booking)) }
         }
+        @if more > 0 { div .quiet { "and " (more) " more" } }
     }
 }
 

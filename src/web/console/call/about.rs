@@ -13,7 +13,7 @@ use crate::post_call::tasks::{claimed, says_whole};
 use crate::store::call_page::CallPage;
 use crate::store::{TaskKind, TaskRow, TaskVerdict};
 use crate::twilio::rest::KeptMessage;
-use crate::web::console::words;
+use crate::web::console::{tasks, words};
 
 /// A list in a JSON value; nothing where there is none.
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
@@ -201,8 +201,9 @@ fn voicemail(call: &CallPage) -> Markup {
                 "." @if !is_kept { (why_not) }
             }
             @if is_kept {
-                audio controls preload="none" aria-label="The caller's message"
+                audio controls preload="none" aria-label="The caller's message" data-tells
                     src={ "/api/v1/calls/" (call.id) "/voicemail" } {}
+                (tasks::not_fetched())
                 p .hint { "It is kept at Twilio. Who listens is written down." }
             }
         }

@@ -31,13 +31,9 @@ pub(super) struct Wanted {
 /// The documents, on the page of what an agent knows.
 pub(super) fn list(shell: &Shell, agent: Uuid, documents: &[DocumentRow]) -> Markup {
     html! {
-        h2 #documents { "Documents" @if !documents.is_empty() { " (" (documents.len()) ")" } }
-        @if documents.is_empty() {
-            p .quiet { "None. Whoever looks after the server can give the agent documents; you give it answers above." }
-        } @else {
-            p .hint { "For every answer the agent looks up the passages that fit best, in these documents and in the answers above." }
-            ul .list { @for document in documents { li .row { (row(shell, agent, document)) } } }
-        }
+        h2 #documents { "Other documents (" (documents.len()) ")" }
+        p .hint { "Another program gave the agent these. It looks them up like the rest." }
+        ul .list { @for document in documents { li .row { (row(shell, agent, document)) } } }
     }
 }
 

@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::{ask, documents};
+use super::{ask, documents, sources};
 use crate::knowledge::answers::{AnswerError, shortened};
 use crate::store::access::{Role, VisibleAgent};
 use crate::store::documents::DocumentRow;
+use crate::store::sources::SourceRow;
 use crate::store::{AnswerRow, Gap};
 use crate::web::console::layout::Shell;
 use crate::web::console::{time, words};
@@ -48,6 +49,7 @@ pub(super) struct Known<'a> {
     pub(super) agent: &'a VisibleAgent,
     pub(super) gaps: &'a [Gap],
     pub(super) answers: &'a [AnswerRow],
+    pub(super) sources: &'a [SourceRow],
     pub(super) documents: &'a [DocumentRow],
     pub(super) draft: Option<&'a Draft>,
 }
@@ -80,7 +82,8 @@ impl Known<'_> {
             } @else {
                 ul .list { @for answer in answers { li { (self.known(answer, may)) } } }
             }
-            (documents::list(shell, self.agent.id, self.documents))
+            (sources::list(shell, self.agent.id, self.sources, may))
+            @if !self.documents.is_empty() { (documents::list(shell, self.agent.id, self.documents)) }
             @if may { (ask::form(self.agent.id, "")) }
         }
     }
