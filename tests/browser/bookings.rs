@@ -86,6 +86,9 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.wait_for_text("legend", "which 01:30 do you mean?").await;
     page.choose("[name=which]", "second").await;
     page.submit("main form").await;
+    page.wait_for_text("[role=alert]", "outside the opening hours").await;
+    page.click("[name=closed]").await;
+    page.submit("main form").await;
     page.wait_for_text("main [role=status]", "Booked.").await;
     page.goto(&address(&desk, "/bookings/new?day=2027-10-31")).await;
     page.fill("#time", "01:15").await;
@@ -93,6 +96,9 @@ async fn an_appointment_is_booked_and_moved_without_scripts() {
     page.submit("main form").await;
     page.wait_for("legend").await;
     page.choose("[name=which]", "second").await;
+    page.submit("main form").await;
+    page.wait_for_text("[role=alert]", "outside the opening hours").await;
+    page.click("[name=closed]").await;
     page.submit("main form").await;
     page.wait_for_text("[role=alert]", "Something else is booked in that time").await;
     page.fill("#date", "2027-11-01").await;
