@@ -643,3 +643,26 @@ async fn all_that_is_wrong_with_a_section_is_told_at_once() {
     let fields = ["name", "settings.limits.call_seconds", "business.default_appointment_length"];
     assert!(fields.iter().all(|field| told.contains(field)), "{refused}");
 }
+
+#[tokio::test]
+async fn words_that_are_typed_beside_another_choice_are_not_dropped() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    for (kind, words, why) in [
+        ("own", "Hello there.", "Choose “These words” above"),
+        ("none", "Hello there.", "Choose “These words” above"),
+        ("words", " ", "Write the words"),
+    ] {
+        let sent =
+            [("name", "Robin"), ("settings.greeting.kind", kind), ("settings.greeting", words)];
+        let refused = send(&desk, &owner, "greeting", &sent).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{kind}");
+        assert!(refused.text.contains(why), "{kind}: {}", refused.text);
+        assert!(words.trim().is_empty() || refused.text.contains(words), "{kind}");
+    }
+    // What is stored stands in the field, and another choice is meant.
+    let stored =
+        [("name", "Robin"), ("settings.greeting.kind", "own"), ("settings.greeting", "Good day.")];
+    let saved = send(&desk, &owner, "greeting", &stored).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+}

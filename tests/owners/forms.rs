@@ -177,6 +177,10 @@ async fn a_pause_is_told_where_owners_look_and_one_tap_ends_it() {
     assert!(shown.contains("has suspended it") && !shown.contains("Switch it on"), "{shown}");
     let other = desk.sign_in("other@example.com").await;
     assert!(!other.get("/").await.text.contains("has suspended it"), "it is not theirs");
+    desk.sql(&format!("update voice_agents set status = 'inactive' where id = '{}'", desk.agent))
+        .await;
+    let shown = owner.get("/").await.text;
+    assert!(shown.contains("it is switched off") && shown.contains("Switch it on"), "{shown}");
 }
 
 #[tokio::test]

@@ -329,3 +329,25 @@ async fn yesterday_says_how_long_all_calls_were_together() {
     assert!(page.contains("2 calls") && page.contains(" · 6 min 15 s in all"), "{page}");
     assert!(!page.contains(" each"), "{page}");
 }
+
+#[tokio::test]
+async fn what_is_urgent_is_there_however_much_is_newer() {
+    let desk = Desk::open().await;
+    let owner = desk.sign_in("owner@example.com").await;
+    let (urgent, call) = add_task(&desk, desk.agent, "urgent", None).await;
+    desk.sql(&format!(
+        "update call_tasks set urgency = 3, at = now() - interval '3 days', text = 'Urgent: bleeding.',
+            caller_number = '+15550100' where id = {urgent}"
+    ))
+    .await;
+    desk.sql(&format!(
+        "insert into call_tasks (voice_agent_id, call_log_id, kind, ordinal, text, urgency, at)
+        select '{}', '{call}', 'missed', n, 'Missed call ' || n, 1, now() from generate_series(2, 230) n",
+        desk.agent
+    ))
+    .await;
+    let page = owner.get("/").await.text;
+    let (before, _) = page.split_once("bleeding.").expect("it is there");
+    assert!(!before.contains("Missed call "), "it comes first");
+    assert!(page.contains("There is more"), "{page}");
+}
