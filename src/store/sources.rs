@@ -5,6 +5,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::access::{AgentAccess, Level, Maintain};
+use super::agent_edits::WriteError;
 use super::audit::{self, AuditEntry};
 use super::people::Viewer;
 pub use super::source_type::SourceType;
@@ -148,13 +149,13 @@ impl Store {
     /// it is written down.
     ///
     /// # Errors
-    /// [`StoreError`](super::StoreError): also that the owner's plan allows no more.
+    /// [`WriteError`]: also that the owner's plan allows no more.
     pub async fn add_source(
         &self,
         access: &AgentAccess<Maintain>,
         viewer: &Viewer,
         new: &NewSource,
-    ) -> Result<Option<Uuid>> {
+    ) -> std::result::Result<Option<Uuid>, WriteError> {
         let mut transaction = self.pool.begin().await?;
         let id = insert(&mut transaction, access.agent_id(), new).await?;
         let Some(id) = id else { return Ok(None) };
@@ -288,7 +289,7 @@ async fn insert(
     connection: &mut sqlx::postgres::PgConnection,
     agent: Uuid,
     new: &NewSource,
-) -> Result<Option<Uuid>> {
+) -> sqlx::Result<Option<Uuid>> {
     let size = new.file.as_ref().map_or(0, |file| file.content.reveal().len());
     let id: Option<Uuid> = sqlx::query_scalar(
         "insert into public.sources (voice_agent_id, name, source_type, size, url, auto, auto_sync_interval)
@@ -315,7 +316,7 @@ async fn put_file(
     connection: &mut sqlx::postgres::PgConnection,
     id: Uuid,
     file: &NewFile,
-) -> Result<()> {
+) -> sqlx::Result<()> {
     sqlx::query(
         "insert into public.source_files (source_id, file_name, content_type, content)
         values ($1, $2, $3, $4)

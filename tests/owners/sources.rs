@@ -268,6 +268,13 @@ async fn files_and_texts_are_learned_and_what_cannot_be_says_why() {
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{source}: {}", refused.text);
         assert_eq!(refused.json()["field"], field, "{source}: {}", refused.text);
     }
+    // As many as the plan allows.
+    desk.sql("update customer set source_links_allowed = 1, plan_mode = 'paid', plan_id = 1").await;
+    let refused = owner.post(&sources, json!({"name": "A", "text": "One more."})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    let refused = owner.upload(&upload, "more.txt", b"One more.").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(refused.text.contains("remove a source or choose a larger plan"), "{}", refused.text);
     let refused = owner.upload(&upload, "", b"").await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
