@@ -47,6 +47,7 @@ async fn every_task_of_the_server_is_watched() {
         "recordings",
         "retention",
         "serving",
+        "sources",
         "work after calls",
     ];
     assert_eq!(watched, BTreeSet::from(all));
