@@ -21,6 +21,9 @@ use crate::store::{Store, StoreError};
 /// How often it is looked how far the work is.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// How often in a row that may fail, each time for some seconds.
+const FAILURES_MAX: u32 = 200;
+
 /// What it is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -106,11 +109,19 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, TrainError> {
 /// Says how far the work is until all of it is over; whether all is learned.
 async fn watch(store: &Store, agent: Uuid, wanted: &[(Uuid, &str)]) -> Result<bool, StoreError> {
     let mut told: Vec<String> = vec![String::new(); wanted.len()];
+    let mut failures = 0;
     loop {
-        let mut rows = Vec::new();
-        for (id, _) in wanted {
-            rows.push(store.source_here(agent, *id).await?);
-        }
+        let rows = match rows_of(store, agent, wanted).await {
+            Ok(rows) => rows,
+            // While all passages change, the work may have the only connection.
+            Err(_) if failures < FAILURES_MAX => {
+                failures += 1;
+                clock::pause(LOOK).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        failures = 0;
         for ((row, (_, from)), told) in rows.iter().zip(wanted).zip(&mut told) {
             let now = row.as_ref().map_or_else(|| "removed".to_owned(), stands);
             if now != *told {
@@ -123,6 +134,19 @@ async fn watch(store: &Store, agent: Uuid, wanted: &[(Uuid, &str)]) -> Result<bo
         }
         clock::pause(LOOK).await;
     }
+}
+
+/// The sources as they are; none of one that was removed.
+async fn rows_of(
+    store: &Store,
+    agent: Uuid,
+    wanted: &[(Uuid, &str)],
+) -> Result<Vec<Option<SourceRow>>, StoreError> {
+    let mut rows = Vec::new();
+    for (id, _) in wanted {
+        rows.push(store.source_here(agent, *id).await?);
+    }
+    Ok(rows)
 }
 
 /// How a source stands, in some words.
